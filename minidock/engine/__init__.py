@@ -1,0 +1,1 @@
+"""What a user of docker knows: containers, images, networks, volumes. Owns the state on disk."""

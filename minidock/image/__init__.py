@@ -1,0 +1,1 @@
+"""References, manifests, blobs and layers. No processes in here."""

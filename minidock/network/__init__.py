@@ -1,0 +1,1 @@
+"""Bridges, addresses and ways out, as plans made of minidock/linux calls."""

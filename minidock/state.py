@@ -1,0 +1,87 @@
+"""State on disk: plain JSON files that a person can `cat`, written atomically and shared under a lock.
+
+A file is written beside its place and renamed over it (rename(2) replaces atomically), so a reader sees the old text
+or the new one and never half of either, whenever the writer is killed. Every file carries a schema version.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from minidock.errors import HostError
+
+SCHEMA = 1
+
+
+def write_json(path: str, content: dict[str, Any], *, durable: bool = True, mode: int = 0o600) -> None:
+    """Replace the file at `path` by `content` as JSON, with the schema version added.
+
+    `durable` waits until the disk has it (fsync(2)): for what a user could lose in a power cut, not for what a reboot
+    makes worthless anyway.
+    """
+    write_text(path, json.dumps({"schemaVersion": SCHEMA, **content}, indent=2) + "\n", durable=durable, mode=mode)
+
+
+def write_text(path: str, text: str, *, durable: bool = True, mode: int = 0o644) -> None:
+    """Replace the file at `path` by `text`, atomically."""
+    temporary = f"{path}.{os.getpid()}.tmp"
+    fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, mode)
+    try:
+        with os.fdopen(fd, "w") as file:
+            file.write(text)
+            if durable:
+                file.flush()
+                os.fsync(fd)
+        os.rename(temporary, path)
+    except BaseException:
+        os.unlink(temporary)
+        raise
+    if durable:
+        _sync_directory(os.path.dirname(path))
+
+
+def read_json(path: str) -> dict[str, Any]:
+    """The JSON object at `path`.
+
+    Raises `FileNotFoundError`, or `HostError` for a file that is no JSON object or of a newer schema than ours.
+    """
+    with open(path, encoding="utf-8") as file:
+        text = file.read()
+    try:
+        content = json.loads(text)
+    except ValueError as error:
+        raise HostError(f"{path} is damaged ({error}): remove it, or restore it from a backup") from error
+    if not isinstance(content, dict):
+        raise HostError(f"{path} is damaged (no JSON object): remove it, or restore it from a backup")
+    if content.get("schemaVersion", SCHEMA) > SCHEMA and "mediaType" not in content:
+        raise HostError(f"{path} was written by a newer minidock: upgrade this one")
+    return content
+
+
+@contextmanager
+def locked(path: str, *, shared: bool = False) -> Iterator[None]:
+    """Hold flock(2) on the file at `path` (made if missing) inside the `with` block.
+
+    The kernel lets go of the lock when its holder dies, however it dies. The file itself stays: removing it would
+    let two processes lock two files of the same name.
+    """
+    fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(fd, fcntl.LOCK_SH if shared else fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(fd)
+
+
+def _sync_directory(path: str) -> None:
+    """Make a rename inside `path` survive a power cut too (fsync(2): the directory entry is the directory's data)."""
+    fd = os.open(path or ".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)
