@@ -1,0 +1,99 @@
+# make run     a shell in an Alpine container        make test     every check, on this kernel and a second one
+# make setup   what both need, into .venv            make interop  the same work beside docker, podman, runc, ...
+# make bench   timings beside the others             make clean    undo setup (Debian's packages stay)
+#
+# Set-up writes only to stderr and reads nothing, so that `echo 'ls' | make run` gives the container's output.
+
+MAKEFLAGS += --no-builtin-rules
+.DELETE_ON_ERROR:
+.PHONY: help setup setup-test run test lint types layers test-native test-vm interop bench clean
+.DEFAULT_GOAL := help
+
+PYTHONS  = python3.13 python3.12 python3.11 python3
+# To build python-prctl: a compiler and libcap. To run: libseccomp, nft, modprobe; busybox is an image's content.
+PACKAGES = ca-certificates gcc libc6-dev python3-dev python3-venv libcap-dev libseccomp2 nftables kmod busybox-static
+# A kernel with all cgroup v2 controllers, `ip` to look at networks, and vagrant for `vagrant validate`.
+TEST_PACKAGES    = iproute2 user-mode-linux vagrant
+INTEROP_PACKAGES = docker.io podman skopeo umoci runc crun docker-registry
+
+# GNU make adds nothing to $(error): one line, and no work begun.
+ROOTLESS = help clean lint types layers
+ifneq ($(filter-out $(ROOTLESS),$(MAKECMDGOALS)),)
+ifneq ($(shell id -u),0)
+$(error minidock works on namespaces, mounts and networks and needs root. Try: sudo make $(MAKECMDGOALS))
+endif
+endif
+
+# $(call debian,PACKAGES): install those that dpkg does not have; apt is not called when none is missing.
+define debian
+@have=" $$(dpkg-query -Wf '$${db:Status-Status}:$${Package} ' $(1) 2>/dev/null)"; missing=; \
+for package in $(1); do case "$$have" in *" installed:$$package "*) ;; *) missing="$$missing $$package" ;; esac; done; \
+[ -z "$$missing" ] && exit 0; \
+command -v apt-get >/dev/null || { echo "not a Debian: please install the likes of$$missing" >&2; exit 0; }; \
+echo "installing Debian packages:$$missing" >&2; \
+export DEBIAN_FRONTEND=noninteractive; \
+{ apt-get -qq update; apt-get -qq -o DPkg::Lock::Timeout=300 install --no-install-recommends -y $$missing; } \
+    </dev/null >.apt.log 2>&1 || { cat .apt.log >&2; exit 1; }; rm -f .apt.log
+endef
+
+help:
+	@sed -n '1,/^$$/s/^# \{0,1\}//p' Makefile
+
+setup: .venv/.installed ; @:
+setup-test: .venv/.installed-test ; @:
+
+# A Python that cannot build an extension module is of no use here: hence the look for Python.h.
+.venv/.installed: setup.cfg pyproject.toml constraints.txt
+	$(call debian,$(PACKAGES))
+	@for python in $(PYTHONS); do \
+	    $$python -c 'import ensurepip, os, sys, sysconfig as s; sys.exit(sys.version_info < (3, 11) or \
+	        not os.path.exists(s.get_path("include") + "/Python.h"))' </dev/null 2>/dev/null && break; python=; \
+	done; \
+	[ -n "$$python" ] || { echo "minidock needs Python 3.11 or newer with its headers; tried: $(PYTHONS)" >&2; exit 1; }; \
+	echo "installing minidock into .venv" >&2; \
+	{ $$python -m venv .venv && .venv/bin/pip install -qq -c constraints.txt -e .; } </dev/null >&2
+	@touch $@
+
+.venv/.installed-test: .venv/.installed
+	$(call debian,$(TEST_PACKAGES))
+	@echo "installing the tests' tools into .venv" >&2
+	@.venv/bin/pip install -qq -c constraints.txt -e '.[test]' </dev/null >&2
+	@touch $@
+
+run: setup
+	@.venv/bin/minidock run --rm alpine sh
+
+# All checks run, whatever fails; make's last lines name those that did.
+test: setup-test
+	@$(MAKE) --no-print-directory --keep-going --jobs=1 lint types layers test-native test-vm
+
+lint: setup-test
+	.venv/bin/ruff check --quiet
+
+types: setup-test
+	.venv/bin/mypy --strict minidock rootfs
+
+layers: setup-test
+	.venv/bin/lint-imports
+
+# Where this kernel has the controllers, the tests marked cgroup run natively and the second kernel stays off.
+test-native: setup-test
+	@if .venv/bin/python tests/vm/uml.py --needed; then marks='not interop and not vm and not cgroup'; \
+	else marks='not interop and not vm'; fi; \
+	.venv/bin/python -m pytest -m "$$marks"
+
+test-vm: setup-test
+	@if .venv/bin/python tests/vm/uml.py --needed; then \
+	    .venv/bin/python tests/vm/uml.py -- .venv/bin/python -m pytest -p no:cacheprovider -m 'cgroup or vm'; fi
+
+interop: setup-test
+	$(call debian,$(INTEROP_PACKAGES))
+	@.venv/bin/python -m pytest -m interop; status=$$?; \
+	[ $$status != 5 ] || echo "interop: no test is marked so, which is a failure of its own" >&2; exit $$status
+
+bench: setup
+	@.venv/bin/python -m benchmarks $(ARGS)
+
+clean:
+	rm -rf .venv build *.egg-info .apt.log .pytest_cache .mypy_cache .ruff_cache .import_linter_cache
+	find . -name __pycache__ -prune -exec rm -rf {} +
