@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import ctypes
 import os
-import platform
+import signal
 import socket
 from collections.abc import Callable
 from typing import Any
@@ -51,22 +51,38 @@ CLONE_NEWNET = 0x40000000
 CLONE_INTO_CGROUP = 0x200000000
 
 # prctl(2): <linux/prctl.h>, those python-prctl does not wrap
-PR_SET_SECCOMP = 22
+PR_CAP_AMBIENT = 47
+PR_CAP_AMBIENT_RAISE = 2
+PR_CAP_AMBIENT_CLEAR_ALL = 4
 SECCOMP_SET_MODE_FILTER = 1
 CLOSE_RANGE_CLOEXEC = 4
 KEYCTL_JOIN_SESSION_KEYRING = 1
 
+# openat2(2): <linux/openat2.h>
+RESOLVE_NO_MAGICLINKS = 0x02
+RESOLVE_NO_SYMLINKS = 0x04
+RESOLVE_BENEATH = 0x08
+RESOLVE_IN_ROOT = 0x10
+O_PATH = 0o10000000
+
+# bpf(2): <linux/bpf.h>
+BPF_PROG_LOAD = 5
+BPF_PROG_ATTACH = 8
+BPF_PROG_TYPE_CGROUP_DEVICE = 15
+BPF_CGROUP_DEVICE = 6
+
 # Calls that glibc has no wrapper for, by number. Those from clone3 on have one number on every architecture.
 SYS_CLONE3 = 435
 SYS_CLOSE_RANGE = 436
-_SYS = {  # pivot_root, keyctl, seccomp: <asm/unistd.h>
-    "x86_64": (155, 250, 317),
-    "aarch64": (41, 219, 277),
-    "riscv64": (41, 219, 277),
-    "ppc64le": (203, 271, 358),
-    "s390x": (217, 280, 348),
+SYS_OPENAT2 = 437
+_SYS = {  # pivot_root, capset, keyctl, seccomp, bpf: <asm/unistd.h>
+    "x86_64": (155, 126, 250, 317, 321),
+    "aarch64": (41, 91, 219, 277, 280),
+    "riscv64": (41, 91, 219, 277, 280),
+    "ppc64le": (203, 184, 271, 358, 361),
+    "s390x": (217, 185, 280, 348, 351),
 }
-SYS_PIVOT_ROOT, SYS_KEYCTL, SYS_SECCOMP = _SYS.get(platform.machine(), (0, 0, 0))
+SYS_PIVOT_ROOT, SYS_CAPSET, SYS_KEYCTL, SYS_SECCOMP, SYS_BPF = _SYS[os.uname().machine]
 
 _libc = ctypes.CDLL(None, use_errno=True)
 _libc.syscall.restype = ctypes.c_long
@@ -134,6 +150,41 @@ def join_session_keyring(name: str) -> None:
     _call("keyctl", _libc.syscall, number, operation, _bytes(name), shown=("KEYCTL_JOIN_SESSION_KEYRING", name))
 
 
+class _OpenHow(ctypes.Structure):
+    """struct open_how of openat2(2)."""
+
+    _fields_ = [("flags", ctypes.c_uint64), ("mode", ctypes.c_uint64), ("resolve", ctypes.c_uint64)]
+
+
+def openat2(dirfd: int, path: str, flags: int, mode: int = 0, resolve: int = 0) -> int:
+    """openat2(2): open `path` below `dirfd`; with RESOLVE_IN_ROOT no symbolic link or ".." leads out of it."""
+    how = _OpenHow(flags | os.O_CLOEXEC, mode, resolve)
+    number, size = ctypes.c_long(SYS_OPENAT2), ctypes.c_size_t(ctypes.sizeof(how))
+    return _call("openat2", _libc.syscall, number, dirfd, _bytes(path), ctypes.byref(how), size,
+                 shown=(dirfd, path, oct(flags), oct(mode), hex(resolve)))  # fmt: skip
+
+
+def capset(effective: int, permitted: int, inheritable: int) -> None:
+    """capset(2) for the calling thread; each set is a mask with bit n for capability number n."""
+    header = (ctypes.c_uint32 * 2)(0x20080522, 0)  # _LINUX_CAPABILITY_VERSION_3, this thread
+    sets = (effective, permitted, inheritable)
+    data = (ctypes.c_uint32 * 6)(*(s & 0xFFFFFFFF for s in sets), *(s >> 32 for s in sets))
+    _call("capset", _libc.syscall, ctypes.c_long(SYS_CAPSET), header, data, shown=tuple(map(hex, sets)))
+
+
+def prctl_ambient(capability: int | None) -> None:
+    """prctl(2) PR_CAP_AMBIENT: raise one capability, or with None clear the ambient set."""
+    what = PR_CAP_AMBIENT_CLEAR_ALL if capability is None else PR_CAP_AMBIENT_RAISE
+    _call("prctl", _libc.prctl, PR_CAP_AMBIENT, *map(ctypes.c_ulong, (what, capability or 0, 0, 0)),
+          shown=("PR_CAP_AMBIENT", what, capability))  # fmt: skip
+
+
+def bpf(command: int, attributes: ctypes.Structure) -> int:
+    """bpf(2); returns the new descriptor for BPF_PROG_LOAD, 0 for BPF_PROG_ATTACH."""
+    number, size = ctypes.c_long(SYS_BPF), ctypes.c_uint(ctypes.sizeof(attributes))
+    return _call("bpf", _libc.syscall, number, command, ctypes.byref(attributes), size, shown=(command,))
+
+
 class _CloneArgs(ctypes.Structure):
     """struct clone_args of clone(2), in its 88-byte version (Linux 5.7, with cgroup)."""
 
@@ -144,9 +195,6 @@ class _CloneArgs(ctypes.Structure):
     ]  # fmt: skip
 
 
-SIGCHLD = 17
-
-
 def clone3(flags: int, cgroup_fd: int | None = None) -> tuple[int, int]:
     """clone3(2) used as a fork: returns (pid, pidfd) in the parent, (0, -1) in the child.
 
@@ -155,7 +203,7 @@ def clone3(flags: int, cgroup_fd: int | None = None) -> tuple[int, int]:
     interpreter lock held across it.
     """
     pidfd = ctypes.c_int(-1)
-    arguments = _CloneArgs(flags=flags | CLONE_PIDFD, pidfd=ctypes.addressof(pidfd), exit_signal=SIGCHLD)
+    arguments = _CloneArgs(flags=flags | CLONE_PIDFD, pidfd=ctypes.addressof(pidfd), exit_signal=int(signal.SIGCHLD))
     if cgroup_fd is not None:
         arguments.flags |= CLONE_INTO_CGROUP
         arguments.cgroup = cgroup_fd

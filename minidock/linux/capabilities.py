@@ -1,0 +1,65 @@
+"""Capabilities: root's power in 41 pieces (book 9, security).
+
+What root may do is split into capabilities; a container's root keeps 14 of them. Each process has five sets. The
+bounding set matters most: what is not in it can never come back, not even through a set-uid program. See
+capabilities(7).
+"""
+
+from __future__ import annotations
+
+import prctl
+
+from minidock.linux import syscalls
+from minidock.observe import observed
+
+# <linux/capability.h>, in order of their numbers. python-prctl knows only those that its libcap knew when it was built.
+NAMES = (
+    "CAP_CHOWN CAP_DAC_OVERRIDE CAP_DAC_READ_SEARCH CAP_FOWNER CAP_FSETID CAP_KILL CAP_SETGID CAP_SETUID CAP_SETPCAP "
+    "CAP_LINUX_IMMUTABLE CAP_NET_BIND_SERVICE CAP_NET_BROADCAST CAP_NET_ADMIN CAP_NET_RAW CAP_IPC_LOCK CAP_IPC_OWNER "
+    "CAP_SYS_MODULE CAP_SYS_RAWIO CAP_SYS_CHROOT CAP_SYS_PTRACE CAP_SYS_PACCT CAP_SYS_ADMIN CAP_SYS_BOOT CAP_SYS_NICE "
+    "CAP_SYS_RESOURCE CAP_SYS_TIME CAP_SYS_TTY_CONFIG CAP_MKNOD CAP_LEASE CAP_AUDIT_WRITE CAP_AUDIT_CONTROL "
+    "CAP_SETFCAP CAP_MAC_OVERRIDE CAP_MAC_ADMIN CAP_SYSLOG CAP_WAKE_ALARM CAP_BLOCK_SUSPEND CAP_AUDIT_READ CAP_PERFMON "
+    "CAP_BPF CAP_CHECKPOINT_RESTORE"
+).split()
+NUMBERS = {name: number for number, name in enumerate(NAMES)}
+
+_capbset_drop = observed("prctl(PR_CAPBSET_DROP)", prctl.capbset_drop)
+
+
+def bounding() -> list[str]:
+    """The capabilities in this process's bounding set that have a name: the most that it can ever give away."""
+    mask = _status("CapBnd")
+    return [name for number, name in enumerate(NAMES) if mask >> number & 1]
+
+
+def limit_bounding(keep: list[str]) -> None:
+    """Drop every capability that is not in `keep` from the bounding set, those without a name here included."""
+    mask, wanted = _status("CapBnd"), {NUMBERS[name] for name in keep}
+    for number in range(mask.bit_length()):
+        if mask >> number & 1 and number not in wanted:
+            _capbset_drop(number)
+
+
+def set_sets(effective: list[str], permitted: list[str], inheritable: list[str]) -> None:
+    """capset(2): the three sets of this process. What is missing from the old permitted set cannot be had."""
+    syscalls.capset(_mask(effective), _mask(permitted), _mask(inheritable))
+
+
+def set_ambient(names: list[str]) -> None:
+    """Set the ambient set: what a program without file capabilities keeps when it is not root."""
+    syscalls.prctl_ambient(None)
+    for name in names:
+        syscalls.prctl_ambient(NUMBERS[name])
+
+
+def _mask(names: list[str]) -> int:
+    return sum(1 << NUMBERS[name] for name in names)
+
+
+def _status(field: str) -> int:
+    """A hexadecimal mask of /proc/self/status (proc(5))."""
+    with open("/proc/thread-self/status", encoding="ascii", errors="replace") as status:
+        for line in status:
+            if line.startswith(field):
+                return int(line.split()[1], 16)
+    return 0

@@ -1,0 +1,123 @@
+"""Which devices a cgroup's processes may touch: a BPF program that the kernel asks at every open and mknod.
+
+A container's root may make device nodes (CAP_MKNOD), also one that means the host's disk. What keeps it from reading
+the disk is this: cgroup v2 has no device files to write to; a program of type BPF_PROG_TYPE_CGROUP_DEVICE, attached
+to the cgroup, is run for every access and answers 1 (allowed) or 0 (EPERM). See cgroup-v2.rst, "Device controller".
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import struct
+from typing import Any
+
+from minidock.linux import syscalls
+from minidock.linux.cgroups import Cgroup
+
+# struct bpf_cgroup_dev_ctx of <linux/bpf.h>: access type in the low 16 bits (1 block, 2 char), access in the high 16
+# (1 mknod, 2 read, 4 write); then major; then minor.
+_TYPES = {"b": 1, "c": 2}
+_ACCESS = {"m": 1, "r": 2, "w": 4}
+
+# Opcodes of Documentation/bpf/standardization/instruction-set.rst; registers: 1 is the context, 0 the answer.
+_LOAD_WORD = 0x61
+_MOVE_REGISTER = 0xBC
+_MOVE = 0xB4
+_AND = 0x54
+_SHIFT_RIGHT = 0x74
+_JUMP_IF_NOT = 0x56
+_JUMP_IF_NOT_REGISTER = 0x5E
+_EXIT = 0x95
+
+
+class _LoadAttributes(ctypes.Structure):
+    """The part of union bpf_attr that BPF_PROG_LOAD needs."""
+
+    _fields_ = [
+        ("prog_type", ctypes.c_uint32),
+        ("insn_cnt", ctypes.c_uint32),
+        ("insns", ctypes.c_uint64),
+        ("license", ctypes.c_uint64),
+        ("log_level", ctypes.c_uint32),
+        ("log_size", ctypes.c_uint32),
+        ("log_buf", ctypes.c_uint64),
+    ]
+
+
+class _AttachAttributes(ctypes.Structure):
+    """The part of union bpf_attr that BPF_PROG_ATTACH needs."""
+
+    _fields_ = [(name, ctypes.c_uint32) for name in ("target_fd", "attach_bpf_fd", "attach_type", "attach_flags")]
+
+
+def restrict(cgroup: Cgroup, rules: list[dict[str, Any]]) -> None:
+    """Attach the program for `rules` (OCI `linux.resources.devices`) to `cgroup`.
+
+    Raises `OSError` where the kernel has no such programs (EINVAL) or bpf(2) is forbidden (EPERM).
+    """
+    program = _program(rules)
+    instructions, licence = ctypes.create_string_buffer(program, len(program)), ctypes.create_string_buffer(b"GPL")
+    load = _LoadAttributes(
+        prog_type=syscalls.BPF_PROG_TYPE_CGROUP_DEVICE,
+        insn_cnt=len(program) // 8,
+        insns=ctypes.addressof(instructions),
+        license=ctypes.addressof(licence),
+    )
+    fd = syscalls.bpf(syscalls.BPF_PROG_LOAD, load)
+    directory = cgroup.open()
+    try:
+        attach = _AttachAttributes(directory, fd, syscalls.BPF_CGROUP_DEVICE, 0)
+        syscalls.bpf(syscalls.BPF_PROG_ATTACH, attach)
+    finally:
+        os.close(directory)
+        os.close(fd)
+
+
+def _program(rules: list[dict[str, Any]]) -> bytes:
+    """The rules as BPF. The last one that matches an access decides, so the program asks them last to first."""
+    code = [
+        _instruction(_LOAD_WORD, 2, 1, 0),
+        _instruction(_MOVE_REGISTER, 3, 2),
+        _instruction(_AND, 2, value=0xFFFF),  # r2: block or char
+        _instruction(_SHIFT_RIGHT, 3, value=16),  # r3: what for
+        _instruction(_LOAD_WORD, 4, 1, 4),  # r4: major
+        _instruction(_LOAD_WORD, 5, 1, 8),  # r5: minor
+    ]
+    for rule in reversed(rules):
+        tests = _tests(rule)
+        code += _guarded(tests, _answer(bool(rule["allow"])))
+        if not tests:  # it matches every access; the verifier refuses instructions that are never reached
+            return b"".join(code)
+    return b"".join([*code, *_answer(False)])
+
+
+def _tests(rule: dict[str, Any]) -> list[list[bytes]]:
+    """For each condition of `rule`, the instructions that end in a jump taken when it does not hold."""
+    tests = []
+    if rule.get("type", "a") != "a":
+        tests.append([_instruction(_JUMP_IF_NOT, 2, value=_TYPES[rule["type"]])])
+    for register, key in ((4, "major"), (5, "minor")):
+        if rule.get(key, -1) >= 0:
+            tests.append([_instruction(_JUMP_IF_NOT, register, value=rule[key])])
+    access = sum(_ACCESS[letter] for letter in set(rule.get("access") or "rwm"))
+    if access != sum(_ACCESS.values()):  # every kind of access asked for must be among the rule's
+        only = [_instruction(_MOVE_REGISTER, 1, 3), _instruction(_AND, 1, value=access)]
+        tests.append([*only, _instruction(_JUMP_IF_NOT_REGISTER, 1, 3)])
+    return tests
+
+
+def _guarded(tests: list[list[bytes]], code: list[bytes]) -> list[bytes]:
+    """`code`, behind tests that each jump past it."""
+    for *before, jump in reversed(tests):
+        code = [*before, jump[:2] + struct.pack("<h", len(code)) + jump[4:], *code]
+    return code
+
+
+def _answer(allowed: bool) -> list[bytes]:
+    return [_instruction(_MOVE, 0, value=int(allowed)), _instruction(_EXIT)]
+
+
+def _instruction(opcode: int, target: int = 0, source: int = 0, offset: int = 0, value: int = 0) -> bytes:
+    """One 8-byte instruction: opcode, registers, jump or load offset, immediate value."""
+    return struct.pack("<BBhi", opcode, source << 4 | target, offset, value)

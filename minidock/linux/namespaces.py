@@ -1,0 +1,76 @@
+"""Namespaces: what makes a process see a machine of its own (book 3.1).
+
+A namespace wraps one kind of global thing (mounts, process ids, the host name, ...) so that the processes inside see
+a copy of their own. There are eight kinds. A process is in exactly one of each; `/proc/PID/ns/` shows which, and two
+processes share a namespace when the inode numbers there are the same. See namespaces(7).
+"""
+
+from __future__ import annotations
+
+import os
+
+from minidock.linux import syscalls
+
+# The names are those of the OCI runtime specification; the values, of clone(2) and of /proc/PID/ns.
+FLAGS = {
+    "mount": syscalls.CLONE_NEWNS,
+    "pid": syscalls.CLONE_NEWPID,
+    "network": syscalls.CLONE_NEWNET,
+    "uts": syscalls.CLONE_NEWUTS,
+    "ipc": syscalls.CLONE_NEWIPC,
+    "cgroup": syscalls.CLONE_NEWCGROUP,
+    "user": syscalls.CLONE_NEWUSER,
+    "time": syscalls.CLONE_NEWTIME,
+}
+PROC_NAMES = {"mount": "mnt", "network": "net"} | {name: name for name in FLAGS if name not in ("mount", "network")}
+
+
+def supported() -> list[str]:
+    """The kinds of namespaces that the running kernel has, by their OCI names."""
+    return [kind for kind, name in PROC_NAMES.items() if os.path.exists(f"/proc/self/ns/{name}")]
+
+
+def identity(pid: int | str, kind: str) -> int:
+    """The inode number of the namespace of `kind` that process `pid` is in: equal numbers, same namespace."""
+    return os.stat(f"/proc/{pid}/ns/{PROC_NAMES[kind]}").st_ino
+
+
+def open_namespace(pid: int | str, kind: str) -> int:
+    """A file descriptor of a process's namespace. It keeps the namespace alive, and setns(2) takes it."""
+    return syscalls.open(f"/proc/{pid}/ns/{PROC_NAMES[kind]}", os.O_RDONLY | os.O_CLOEXEC)
+
+
+def enter(path: str, kind: str) -> None:
+    """Move this process (for pid: its future children) into the namespace that `path` refers to."""
+    fd = syscalls.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        syscalls.setns(fd, FLAGS[kind])
+    finally:
+        os.close(fd)
+
+
+def write_id_maps(pid: int, uid_map: list[tuple[int, int, int]], gid_map: list[tuple[int, int, int]]) -> None:
+    """Say which ids of the host the ids inside a new user namespace are: rows of (inside, outside, how many).
+
+    Each file can be written once (user_namespaces(7), "User and group ID mappings").
+    """
+    for name, rows in (("uid_map", uid_map), ("gid_map", gid_map)):
+        text = "".join(f"{inside} {outside} {count}\n" for inside, outside, count in rows)
+        fd = syscalls.open(f"/proc/{pid}/{name}", os.O_WRONLY | os.O_CLOEXEC)
+        try:
+            syscalls.write(fd, text.encode())
+        finally:
+            os.close(fd)
+
+
+def set_time_offsets(offsets: dict[str, dict[str, int]]) -> None:
+    """Shift the clocks of the time namespace that the caller has just unshared (time_namespaces(7)).
+
+    `offsets` maps "monotonic" and "boottime" to {"secs": ..., "nanosecs": ...}.
+    """
+    rows = [f"{clock} {value.get('secs', 0)} {value.get('nanosecs', 0)}\n" for clock, value in offsets.items()]
+    fd = syscalls.open("/proc/self/timens_offsets", os.O_WRONLY | os.O_CLOEXEC)
+    try:
+        syscalls.write(fd, "".join(rows).encode())
+    finally:
+        os.close(fd)
