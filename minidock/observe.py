@@ -49,8 +49,12 @@ class Step(NamedTuple):
 class Observer:
     """Told about everything in the order in which it happens. Override what is of interest.
 
-    An `OSError` raised in `before` takes the place of the call: that is how faults are injected.
+    An `OSError` raised in `before` takes the place of the call: that is how faults are injected. The first process of
+    a container is a clone of its creator: what happens there is told to the observer in the creator, or, if
+    `in_every_process` is set, to the clone of the observer on the spot.
     """
+
+    in_every_process = False
 
     def begins(self, step: Step) -> None:
         """A step starts."""

@@ -1,0 +1,188 @@
+"""Mounts: building the tree that a container sees, and making it the root (book 3.5.1).
+
+Every target is looked up with openat2(2) and RESOLVE_IN_ROOT, so that a symbolic link inside an image cannot lead a
+mount to a place outside the new root (CVE-2019-19921, CVE-2021-30465 were such), and mounted on through its open
+descriptor. Sources: mount(2), pivot_root(2), mount_namespaces(7).
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+
+from minidock.linux import syscalls
+from minidock.linux.syscalls import (
+    MNT_DETACH,
+    MS_BIND,
+    MS_PRIVATE,
+    MS_RDONLY,
+    MS_REC,
+    MS_REMOUNT,
+    MS_SHARED,
+    MS_SLAVE,
+    MS_UNBINDABLE,
+)
+
+# Option words of mount(8), as the OCI specification uses them: (flags to set, flags to clear).
+FLAG_OPTIONS: dict[str, tuple[int, int]] = {
+    "defaults": (0, 0),
+    "ro": (MS_RDONLY, 0),
+    "rw": (0, MS_RDONLY),
+    "nosuid": (syscalls.MS_NOSUID, 0),
+    "suid": (0, syscalls.MS_NOSUID),
+    "nodev": (syscalls.MS_NODEV, 0),
+    "dev": (0, syscalls.MS_NODEV),
+    "noexec": (syscalls.MS_NOEXEC, 0),
+    "exec": (0, syscalls.MS_NOEXEC),
+    "sync": (syscalls.MS_SYNCHRONOUS, 0),
+    "async": (0, syscalls.MS_SYNCHRONOUS),
+    "dirsync": (syscalls.MS_DIRSYNC, 0),
+    "noatime": (syscalls.MS_NOATIME, 0),
+    "atime": (0, syscalls.MS_NOATIME),
+    "nodiratime": (syscalls.MS_NODIRATIME, 0),
+    "diratime": (0, syscalls.MS_NODIRATIME),
+    "relatime": (syscalls.MS_RELATIME, 0),
+    "norelatime": (0, syscalls.MS_RELATIME),
+    "strictatime": (syscalls.MS_STRICTATIME, 0),
+    "nostrictatime": (0, syscalls.MS_STRICTATIME),
+    "bind": (MS_BIND, 0),
+    "rbind": (MS_BIND | MS_REC, 0),
+}
+PROPAGATION_OPTIONS = {
+    "private": MS_PRIVATE,
+    "rprivate": MS_PRIVATE | MS_REC,
+    "slave": MS_SLAVE,
+    "rslave": MS_SLAVE | MS_REC,
+    "shared": MS_SHARED,
+    "rshared": MS_SHARED | MS_REC,
+    "unbindable": MS_UNBINDABLE,
+    "runbindable": MS_UNBINDABLE | MS_REC,
+}
+
+
+def parse_options(options: list[str]) -> tuple[int, list[int], str]:
+    """Split mount(8) options into (flags, propagation changes, data for the file system)."""
+    flags, propagation, data = 0, [], []
+    for option in options:
+        if option in FLAG_OPTIONS:
+            add, remove = FLAG_OPTIONS[option]
+            flags = flags & ~remove | add
+        elif option in PROPAGATION_OPTIONS:
+            propagation.append(PROPAGATION_OPTIONS[option])
+        else:
+            data.append(option)
+    return flags, propagation, ",".join(data)
+
+
+def set_propagation(target: str, flags: int) -> None:
+    """Say whether mounts made on one side of a copied tree show up on the other (mount_namespaces(7))."""
+    syscalls.mount(None, target, None, flags)
+
+
+def open_in(root: int, path: str) -> int:
+    """An O_PATH descriptor of `path` inside the directory `root`, wherever symbolic links would like to lead."""
+    return syscalls.openat2(root, path.lstrip("/") or ".", syscalls.O_PATH, resolve=syscalls.RESOLVE_IN_ROOT)
+
+
+def make_in(root: int, path: str, *, directory: bool) -> int:
+    """`open_in`, making what is missing: directories on the way (0755), at the end a directory or an empty file."""
+    try:
+        return open_in(root, path)
+    except FileNotFoundError:
+        pass
+    above, name = os.path.split(path.rstrip("/"))
+    parent = make_in(root, above or "/", directory=True)
+    try:
+        if directory:
+            syscalls.mkdir(name, 0o755, dir_fd=parent)
+        else:
+            syscalls.mknod(name, stat.S_IFREG | 0o644, dir_fd=parent)
+    except FileExistsError:
+        # A dangling symbolic link. Its target is not for us to guess: docker and runc refuse as well.
+        raise OSError(errno.ENOENT, f"{path} in the image is a symbolic link to nothing") from None
+    finally:
+        os.close(parent)
+    return open_in(root, path)
+
+
+def through(fd: int) -> str:
+    """The path of an open file, for calls that take only paths."""
+    return f"/proc/self/fd/{fd}"
+
+
+def mount_in(root: int, destination: str, source: str, fstype: str, options: list[str]) -> None:
+    """Mount a file system, or bind `source`, on `destination` inside `root`, with options as in mount(8)."""
+    flags, propagation, data = parse_options(options)
+    is_bind = bool(flags & MS_BIND) or fstype == "bind"
+    target = make_in(root, destination, directory=not is_bind or os.path.isdir(source))
+    try:
+        if is_bind:
+            syscalls.mount(source, through(target), None, MS_BIND | flags & MS_REC)
+        else:
+            syscalls.mount(source, through(target), fstype, flags, data or None)
+    finally:
+        os.close(target)
+    if not (propagation or is_bind):
+        return
+    # The new mount hides the descriptor above, which is still of what lies beneath it: look the place up again.
+    mounted = open_in(root, destination)
+    try:
+        if is_bind and flags & ~(MS_BIND | MS_REC):
+            remount_bind(through(mounted), flags & ~MS_REC)
+        for change in propagation:
+            set_propagation(through(mounted), change)
+    finally:
+        os.close(mounted)
+
+
+def remount_bind(target: str, flags: int) -> None:
+    """Change one bind mount's flags. The flags it has (nosuid, ...) are kept: the kernel may have locked them."""
+    syscalls.mount(None, target, None, MS_BIND | MS_REMOUNT | flags | _flags_of(target))
+
+
+def _flags_of(target: str) -> int:
+    """The per-mount flags that `target` has, as statvfs(3) tells; ST_RELATIME has a number of its own there."""
+    has = os.statvfs(target).f_flag
+    keep = syscalls.MS_NOSUID | syscalls.MS_NODEV | syscalls.MS_NOEXEC | syscalls.MS_NOATIME | syscalls.MS_NODIRATIME
+    st_relatime = 4096
+    return has & keep | (syscalls.MS_RELATIME if has & st_relatime else 0) | has & MS_RDONLY
+
+
+def make_read_only(path: str) -> None:
+    """Bind `path` over itself, read-only. A path that does not exist needs no protection."""
+    try:
+        syscalls.mount(path, path, None, MS_BIND | MS_REC)
+    except FileNotFoundError:
+        return
+    remount_bind(path, MS_RDONLY)
+
+
+def mask(path: str) -> None:
+    """Cover a file with /dev/null, or a directory with an empty read-only tmpfs."""
+    try:
+        is_directory = os.path.isdir(path)
+        if is_directory:
+            syscalls.mount("tmpfs", path, "tmpfs", MS_RDONLY, "size=0k")
+        else:
+            syscalls.mount("/dev/null", path, None, MS_BIND)
+    except FileNotFoundError:
+        return
+
+
+def pivot_root(new_root: str) -> None:
+    """Make `new_root` (a mount point) this mount namespace's root, and let go of the old root with all below it.
+
+    Not chroot(2): from a chroot a root user walks out again; after pivot_root the old root is not there any more.
+    Old and new root are stacked on the same place, ".", which saves making a directory inside the image
+    (pivot_root(2), "pivot_root(".", ".")"). The old root is made a slave first, so that taking it down here does not
+    propagate to the host.
+    """
+    syscalls.chdir(new_root)
+    old = os.open("/", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    syscalls.pivot_root(".", ".")
+    syscalls.fchdir(old)
+    set_propagation(".", MS_SLAVE | MS_REC)
+    syscalls.umount2(".", MNT_DETACH)
+    os.close(old)
+    syscalls.chdir("/")

@@ -1,0 +1,132 @@
+"""Overlayfs: layers seen as one tree, with all changes in the topmost (book 3.5.3 to 3.5.6).
+
+    lowerdir=  the image's layers, read-only, the topmost first; shared by every container of the image
+    upperdir=  one writable directory per container: a file that is changed is first copied up into it
+    workdir=   scratch space beside upperdir, for the kernel's own use
+
+What a container deletes leaves a whiteout in the upper directory: a character device 0/0 of that name. A directory
+that was deleted and made anew is opaque: it carries the extended attribute trusted.overlay.opaque=y, and nothing of
+that name below shows through. Source: Documentation/filesystems/overlayfs.rst of the kernel.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+
+from minidock.linux import syscalls
+
+OPAQUE = "trusted.overlay.opaque"
+# mount(2) takes at most one page of options.
+OPTIONS_MAX = 4095
+
+
+def mount(lower: list[str], upper: str, work: str, target: str, *, extra: str = "") -> None:
+    """Mount the `lower` directories (topmost first) below the writable `upper` on `target`.
+
+    With so many layers that their paths do not fit into mount's one page of options, the layers are named by short
+    numbers instead: an open descriptor per layer, seen from the directory /proc/self/fd.
+    """
+    rest = f",upperdir={escaped(upper)},workdir={escaped(work)}" + (f",{extra}" if extra else "")
+    options = f"lowerdir={':'.join(map(escaped, lower))}{rest}"
+    if len(os.fsencode(options)) <= OPTIONS_MAX:
+        syscalls.mount("overlay", target, "overlay", 0, options)
+    else:
+        _mount_by_number(lower, rest, target)
+
+
+def _mount_by_number(lower: list[str], rest: str, target: str) -> None:
+    fds = [syscalls.open(path, syscalls.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC) for path in lower]
+    here = os.open(".", syscalls.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        syscalls.chdir("/proc/self/fd")
+        syscalls.mount("overlay", target, "overlay", 0, f"lowerdir={':'.join(map(str, fds))}{rest}")
+        syscalls.fchdir(here)
+    finally:
+        for fd in (*fds, here):
+            os.close(fd)
+
+
+def escaped(path: str) -> str:
+    """A path inside mount options: a backslash before what would end it (overlayfs.rst, "Multiple lower layers")."""
+    return path.replace("\\", "\\\\").replace(":", "\\:").replace(",", "\\,")
+
+
+def split_paths(text: str) -> list[str]:
+    """The paths of a `lowerdir` option: separated by colons that have no backslash before them."""
+    paths, quoted = [""], False
+    for letter in text:
+        if quoted or letter not in ":\\":
+            paths[-1] += letter
+            quoted = False
+        elif letter == "\\":
+            quoted = True
+        else:
+            paths.append("")
+    return paths
+
+
+def is_whiteout(status: os.stat_result) -> bool:
+    """Whether a directory entry with this lstat(2) result means "deleted here"."""
+    return stat.S_ISCHR(status.st_mode) and status.st_rdev == 0
+
+
+def is_opaque(path: str) -> bool:
+    """Whether the directory at `path` hides all that lower layers have of that name."""
+    try:
+        return os.getxattr(path, OPAQUE, follow_symlinks=False) == b"y"
+    except OSError:  # ENODATA, or a file system without attributes
+        return False
+
+
+def find(layers: list[str], path: str) -> str | None:
+    """Where the merged tree's file `path` really is, by the kernel's own rules, without mounting anything.
+
+    `layers`: directories, topmost first. Symbolic links are followed inside the tree; None if there is no such file.
+    The answer is for one look at a file of an image (its /etc/passwd), not for walking a tree.
+    """
+    todo = [name for name in reversed(path.split("/")) if name and name != "."]
+    done: list[str] = []
+    links = 0
+    while todo:
+        name = todo.pop()
+        if name == "..":
+            done = done[:-1]
+            continue
+        found = _entry(layers, [*done, name])
+        if found is None:
+            return None
+        if os.path.islink(found):
+            links += 1
+            if links > 40:
+                raise OSError(errno.ELOOP, f"too many symbolic links in {path}")
+            target = os.readlink(found)
+            done = [] if target.startswith("/") else done
+            todo += [name for name in reversed(target.split("/")) if name and name != "."]
+        else:
+            done.append(name)
+    return _entry(layers, done)
+
+
+def _entry(layers: list[str], names: list[str]) -> str | None:
+    """The topmost layer's entry for a path without symbolic links, or None where it is deleted or was never there."""
+    for layer in layers:
+        place, hides = layer, False
+        for position, name in enumerate(names):
+            place = os.path.join(place, name)
+            try:
+                status = os.lstat(place)
+            except (FileNotFoundError, NotADirectoryError):
+                break
+            last = position == len(names) - 1
+            if is_whiteout(status) or (not last and not stat.S_ISDIR(status.st_mode)):
+                return None
+            hides = hides or (stat.S_ISDIR(status.st_mode) and is_opaque(place))
+            if last:
+                return place
+        else:
+            return place  # no names: the root itself
+        if hides:
+            return None
+    return None

@@ -1,0 +1,102 @@
+"""Seccomp: which system calls a container may make at all (book 9, security).
+
+A filter is a small BPF program that the kernel runs at every system call. libseccomp writes it, because system call
+numbers differ from architecture to architecture. That takes some 50 ms, so the finished program is kept in a file
+beside the text it was made from. Sources: seccomp(2), seccomp_rule_add(3), OCI config-linux.md "Seccomp".
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+import zlib
+from typing import Any
+
+from minidock.errors import HostError, UsageError
+
+FLAGS = {"SECCOMP_FILTER_FLAG_LOG": 2, "SECCOMP_FILTER_FLAG_SPEC_ALLOW": 4, "SECCOMP_FILTER_FLAG_TSYNC": 1}
+
+
+def flags(section: dict[str, Any]) -> int:
+    """The flags of seccomp(2) that an OCI `linux.seccomp` section names."""
+    try:
+        return sum(FLAGS[name] for name in set(section.get("flags") or []))
+    except KeyError as error:
+        raise UsageError(f"unknown seccomp flag {error}") from error
+
+
+def compile_filter(section: dict[str, Any], cache: str | None = None) -> bytes:
+    """The BPF program for an OCI `linux.seccomp` section; kept in the directory `cache`, if given.
+
+    A cached file holds the section's text and then the program. The whole text is compared, so a program can never be
+    used for a section that it was not made from. Raises `HostError` if libseccomp is missing.
+    """
+    key = f"{os.uname().machine} {json.dumps(section, sort_keys=True)}".encode()
+    path = os.path.join(cache, f"seccomp-{zlib.crc32(key):08x}.bpf") if cache else None
+    if path:
+        try:
+            with open(path, "rb") as file:
+                head, _, program = file.read().partition(b"\n")
+            if head == key and program and len(program) % 8 == 0:
+                return program
+        except FileNotFoundError:
+            pass
+    program = _compile(section)
+    if path and cache:
+        os.makedirs(cache, mode=0o700, exist_ok=True)
+        with open(f"{path}.{os.getpid()}.tmp", "wb") as file:
+            file.write(key + b"\n" + program)
+        os.rename(f"{path}.{os.getpid()}.tmp", path)
+    return program
+
+
+def _compile(section: dict[str, Any]) -> bytes:
+    try:
+        import pyseccomp
+    except (ImportError, RuntimeError) as error:
+        raise HostError(f"seccomp filters need libseccomp: install the package libseccomp2 ({error})") from error
+    default = _action(pyseccomp, section["defaultAction"], section.get("defaultErrnoRet"))
+    filter_ = pyseccomp.SyscallFilter(default)
+    native = {"x86_64": "X86_64", "aarch64": "AARCH64"}.get(os.uname().machine, "")
+    for name in section.get("architectures") or []:
+        arch = getattr(pyseccomp.Arch, name.removeprefix("SCMP_ARCH_"))
+        if name.removeprefix("SCMP_ARCH_") != native and not filter_.exist_arch(arch):
+            filter_.add_arch(arch)
+    for rule in section.get("syscalls") or []:
+        action = _action(pyseccomp, rule["action"], rule.get("errnoRet"))
+        if action == default:
+            continue  # libseccomp refuses a rule that says what happens anyway
+        arguments = [_argument(pyseccomp, argument) for argument in rule.get("args") or []]
+        for name in rule["names"]:
+            try:
+                filter_.add_rule(action, name, *arguments)
+            except (OSError, ValueError):
+                # A call newer than this libseccomp: it stays under the default action, as in runc.
+                continue
+    with tempfile.TemporaryFile() as file:
+        filter_.export_bpf(file)
+        file.seek(0)
+        return file.read()
+
+
+def _action(pyseccomp: Any, name: str, errno: int | None) -> int:
+    """An OCI action name as libseccomp's number; EPERM is the specification's default errno."""
+    if name == "SCMP_ACT_ERRNO":
+        return int(pyseccomp.ERRNO(1 if errno is None else errno))
+    if name == "SCMP_ACT_TRACE":
+        return int(pyseccomp.TRACE(errno or 0))
+    actions = {"KILL": "KILL_THREAD", "KILL_THREAD": "KILL_THREAD", "KILL_PROCESS": "KILL_PROCESS", "TRAP": "TRAP",
+               "LOG": "LOG", "ALLOW": "ALLOW"}  # fmt: skip
+    try:
+        return int(getattr(pyseccomp, actions[name.removeprefix("SCMP_ACT_")]))
+    except KeyError as error:
+        raise UsageError(f"unsupported seccomp action {name}") from error
+
+
+def _argument(pyseccomp: Any, argument: dict[str, Any]) -> Any:
+    """A condition on one argument of the call (scmp_arg_cmp)."""
+    operator = {"NE": "NE", "LT": "LT", "LE": "LE", "EQ": "EQ", "GE": "GE", "GT": "GT", "MASKED_EQ": "MASKED_EQ"}
+    name = operator[argument["op"].removeprefix("SCMP_CMP_")]
+    compare = getattr(pyseccomp, name)
+    return pyseccomp.Arg(argument["index"], compare, argument["value"], argument.get("valueTwo", 0))

@@ -1,0 +1,62 @@
+"""Pseudo-terminals: the two ends of what a shell takes for a terminal (pty(7)).
+
+The program inside gets the slave end, with line editing, job control and signals from Ctrl-C; whoever holds the
+master end types and reads. Between the caller's real terminal and the master, bytes are only copied: so the real one
+is put into raw mode, where Ctrl-C is a byte like any other and goes inside.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import struct
+import termios
+import tty
+from typing import Any
+
+from minidock.linux import syscalls
+from minidock.observe import observed
+
+_ioctl = observed("ioctl", fcntl.ioctl)
+
+TIOCGPTN = 0x80045430
+TIOCSPTLCK = 0x40045431
+
+
+def open_pair(ptmx: str = "/dev/ptmx") -> tuple[int, str]:
+    """Open a new master; returns its descriptor and the slave's number in the same devpts (`ptmx`'s directory)."""
+    master = syscalls.open(ptmx, os.O_RDWR | os.O_NOCTTY | os.O_CLOEXEC)
+    number = struct.unpack("I", _ioctl(master, TIOCGPTN, b"\0" * 4))[0]
+    _ioctl(master, TIOCSPTLCK, struct.pack("i", 0))
+    return master, str(number)
+
+
+def set_controlling(fd: int) -> None:
+    """Make the terminal `fd` the controlling terminal of this session leader (TIOCSCTTY of ioctl_tty(2))."""
+    _ioctl(fd, termios.TIOCSCTTY, 0)
+
+
+def window_size(fd: int) -> tuple[int, int]:
+    """(rows, columns) of a terminal."""
+    rows, columns, _, _ = struct.unpack("HHHH", _ioctl(fd, termios.TIOCGWINSZ, b"\0" * 8))
+    return rows, columns
+
+
+def set_window_size(fd: int, rows: int, columns: int) -> None:
+    """Set a terminal's size. The kernel sends SIGWINCH to its foreground processes if that is a change."""
+    _ioctl(fd, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
+
+
+def make_raw(fd: int) -> list[Any]:
+    """Put a terminal into raw mode (termios(3), cfmakeraw); returns what `restore` needs."""
+    before = termios.tcgetattr(fd)
+    tty.setraw(fd, termios.TCSANOW)
+    return before
+
+
+def restore(fd: int, before: list[Any]) -> None:
+    """Give a terminal the mode it had. A terminal that is gone needs none."""
+    try:
+        termios.tcsetattr(fd, termios.TCSANOW, before)
+    except (OSError, termios.error):
+        return

@@ -1,0 +1,118 @@
+"""The OCI bundle: `config.json` and a root file system, which is all that the runtime is told (book 3.4).
+
+Field names and meaning are those of the OCI runtime specification, https://github.com/opencontainers/runtime-spec
+(config.md, config-linux.md). What is not supported is refused and not ignored: a container that runs without a
+protection that was asked for is worse than one that does not run.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from typing import Any
+
+from minidock import state
+from minidock.errors import HostError, NotFoundError, UsageError
+from minidock.linux import capabilities, namespaces
+
+VERSION = "1.0.2"
+
+# "section": the fields that we do not implement. Empty values ask for nothing and are let through.
+_UNSUPPORTED = {
+    "": ("hooks", "solaris", "windows", "vm", "zos"),
+    "process": ("apparmorProfile", "selinuxLabel", "scheduler", "ioPriority", "execCPUAffinity"),
+    "linux": ("intelRdt", "mountLabel", "personality", "netDevices", "memoryPolicy"),
+}
+
+
+@dataclass(frozen=True)
+class Spec:
+    """A checked bundle. `config` is the parsed config.json; the rest are the parts that several steps need."""
+
+    bundle: str
+    config: dict[str, Any]
+    process: dict[str, Any]
+    linux: dict[str, Any]
+    namespaces: dict[str, str]
+
+    @property
+    def rootfs(self) -> str:
+        """The absolute path of the directory that becomes "/"."""
+        return os.path.join(self.bundle, self.config["root"]["path"])
+
+    @property
+    def mounts(self) -> list[dict[str, Any]]:
+        """The mounts in the order in which they are made."""
+        return self.config.get("mounts") or []
+
+    @property
+    def terminal(self) -> bool:
+        """Whether the process gets a pseudo-terminal."""
+        return bool(self.process.get("terminal"))
+
+    @property
+    def clone_flags(self) -> int:
+        """The CLONE_NEW* flags for clone3(2): the namespaces that are new and that the first process is born into.
+
+        Not among them: cgroup (it shows the cgroup in which it is made, so it is made from inside) and time (its
+        clocks can be set only before anybody is in it).
+        """
+        new = [kind for kind, path in self.namespaces.items() if not path and kind not in ("cgroup", "time")]
+        return sum(namespaces.FLAGS[kind] for kind in new)
+
+    def is_new(self, kind: str) -> bool:
+        """Whether the container gets a new namespace of `kind`, rather than sharing or joining one."""
+        return self.namespaces.get(kind) == ""
+
+
+def load(bundle: str) -> Spec:
+    """Read and check `bundle`/config.json.
+
+    Raises `NotFoundError` without such a file, `UsageError` for what is malformed, `HostError` for what is unsupported.
+    """
+    try:
+        config = state.read_json(os.path.join(bundle, "config.json"))
+    except FileNotFoundError as error:
+        raise NotFoundError(f"no OCI bundle in {bundle}: config.json is missing") from error
+    return check(bundle, config)
+
+
+def check(bundle: str, config: dict[str, Any]) -> Spec:
+    """`config` as a `Spec`; raises as `load` does."""
+    if not str(config.get("ociVersion", "")).startswith("1."):
+        raise UsageError(f"{bundle}: ociVersion {config.get('ociVersion')!r} is not supported, only 1.x")
+    process, linux = config.get("process"), config.get("linux") or {}
+    if not process or not process.get("args"):
+        raise UsageError(f"{bundle}: process.args is missing: what should be run?")
+    if not config.get("root", {}).get("path"):
+        raise UsageError(f"{bundle}: root.path is missing")
+    if not process.get("cwd", "").startswith("/"):
+        raise UsageError(f"the working directory {process.get('cwd', '')!r} is invalid, it needs to be an absolute path")
+    for section, names in _UNSUPPORTED.items():
+        for name in names:
+            if (config.get(section) or {} if section else config).get(name):
+                raise HostError(f"{bundle}: {section and section + '.'}{name} is not supported by minidock")
+    _check_capabilities(process.get("capabilities") or {})
+    return Spec(bundle, config, process, linux, _namespaces(linux.get("namespaces") or []))
+
+
+def _namespaces(rows: list[dict[str, str]]) -> dict[str, str]:
+    """{kind: path of one to join, or ""}."""
+    result: dict[str, str] = {}
+    for row in rows:
+        kind = row.get("type", "")
+        if kind not in namespaces.FLAGS:
+            raise UsageError(f"unknown namespace type {kind!r}: known are {', '.join(namespaces.FLAGS)}")
+        if kind in result:
+            raise UsageError(f"namespace {kind} is listed twice")
+        result[kind] = row.get("path", "")
+    if "mount" not in result:
+        raise UsageError("a container without a mount namespace of its own would change the host's mounts")
+    return result
+
+
+def _check_capabilities(sets: dict[str, list[str]]) -> None:
+    for names in sets.values():
+        for name in names:
+            if name not in capabilities.NUMBERS:
+                raise UsageError(f"unknown capability {name!r}")
