@@ -4,15 +4,16 @@
     tests/vm/uml.py [--memory 1024M] [--timeout 900] -- COMMAND [ARGUMENT...]
     tests/vm/uml.py --needed        exit code 0 when this kernel lacks a cgroup v2 controller, else 1
 
-User-mode Linux is a Linux kernel built as an ordinary program, Debian's `user-mode-linux`. It boots in about
-two seconds with the cgroup v2 controllers cpu, io, memory and pids, whatever the host's kernel has. Its root is
-the host's own file system, read-only through hostfs, so the host's Python and this checkout are there under
-their own names; init.sh lays memory over what programs write to. The command's output is streamed as it comes
-and its exit code is ours. A kernel that panics, hangs or loses its answer is exit code 1 with the last lines of
-its log.
+User-mode Linux is a Linux kernel built as an ordinary program, Debian's `user-mode-linux`. It boots in
+about two seconds with the cgroup v2 controllers cpu, io, memory and pids, whatever the host's kernel has.
+Its root is the host's own file system, read-only through hostfs, so the host's Python and this checkout are
+there under their own names; init.sh lays memory over what programs write to. The command's output is streamed
+as it comes and its exit code is ours. A kernel that panics, hangs or loses its answer is exit code 1 with the
+last lines of its log.
 
-Nothing stays behind: the kernel's many host processes live in a PID namespace of their own, whose first process
-dies with this program even when that is killed with SIGKILL (prctl(2), PR_SET_PDEATHSIG; pid_namespaces(7)).
+Nothing stays behind: the kernel's many host processes live in a PID namespace of their own, whose first
+process dies with this program, even when that is killed with SIGKILL (PR_SET_PDEATHSIG of prctl(2);
+pid_namespaces(7)).
 
 Source: https://docs.kernel.org/virt/uml/user_mode_linux_howto_v2.html
 """
@@ -129,7 +130,8 @@ def boot(command: list[str], memory: str, timeout: float) -> int:
         finally:
             kernel.kill()
             kernel.wait()
-            with contextlib.suppress(TimeoutError):  # its processes go after unshare, and then the directory may
+            # Its processes end a moment after unshare has, and only then may their directory go.
+            with contextlib.suppress(TimeoutError):
                 copy_until_hangup(ours, time.monotonic() + 10)
             os.close(ours)
 
@@ -137,8 +139,10 @@ def boot(command: list[str], memory: str, timeout: float) -> int:
 def main() -> int:
     parser = argparse.ArgumentParser(description="Run a command under user-mode Linux.")
     parser.add_argument("--memory", default="1024M", help="the second machine's memory (default %(default)s)")
-    parser.add_argument("--timeout", type=float, default=900, help="seconds, boot included (default %(default)s)")
-    parser.add_argument("--needed", action="store_true", help="only say whether this kernel lacks controllers")
+    parser.add_argument(
+        "--timeout", type=float, default=900, help="seconds, with the boot (default %(default)s)"
+    )
+    parser.add_argument("--needed", action="store_true", help="say whether this kernel lacks controllers")
     parser.add_argument("command", nargs="*", help="after --")
     arguments = parser.parse_args()
     if arguments.needed:

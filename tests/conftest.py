@@ -1,0 +1,39 @@
+"""What every test gets: the program, and the promise that the machine is left as it was found."""
+
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.support.command import Minidock
+from tests.support.machine import Session, Snapshot, left_since
+
+
+@pytest.fixture(scope="session")
+def session(tmp_path_factory: pytest.TempPathFactory) -> Session:
+    """Tells this session's processes from those of others on the machine."""
+    return Session(tmp_path_factory.getbasetemp())
+
+
+@pytest.fixture(autouse=True)
+def machine_is_left_as_found(session: Session) -> Iterator[None]:
+    """Fail the test that leaves a mount, link, route, cgroup, process, ... behind, naming each."""
+    before = Snapshot()
+    yield
+    left = left_since(before, session)
+    if left:
+        pytest.fail("left on the machine:\n  " + "\n  ".join(left), pytrace=False)
+
+
+@pytest.fixture(scope="session")
+def minidock(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Minidock]:
+    """The program: `minidock("run", "--rm", "alpine", "true", input=b"", timeout=60)`.
+
+    Its state belongs to this session alone. Sockets live below MINIDOCK_RUN, and a socket's path has
+    108 bytes (unix(7)): hence the short directory.
+    """
+    run = Path(tempfile.mkdtemp(prefix="mdt-", dir="/run"))
+    yield Minidock(root=tmp_path_factory.mktemp("root"), run=run)
+    shutil.rmtree(run)

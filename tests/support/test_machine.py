@@ -1,0 +1,87 @@
+"""The guard that every test runs under finds what it is there to find, and costs next to nothing."""
+
+import os
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.support.machine import Session, Snapshot, left_since
+
+MAKE_AND_UNDO = {
+    "mount": ("mount -t tmpfs mdtest {tmp}", "umount {tmp}"),
+    "link": ("ip link add mdtest0 type veth peer name mdtest1", "ip link del mdtest0"),
+    "route": ("ip route add 10.98.0.0/16 dev lo", "ip route del 10.98.0.0/16"),
+    "network namespace": ("ip netns add mdtest", "ip netns del mdtest"),
+    "cgroup": ("mkdir -p {cgroup2}/minidock-mdtest/c1", "cd {cgroup2} && rmdir -p minidock-mdtest/c1"),
+    "loop device": ("truncate -s 1M {tmp}/d; losetup -f {tmp}/d", "losetup -d $(losetup -nOname -j {tmp}/d)"),
+    "nft table": ("nft add table inet mdtest", "nft delete table inet mdtest"),
+    "process": ("{orphan} sleep 60", "kill $(cat {tmp}/pid)"),
+}
+
+
+# A program of a session of its own, whose environment alone says where it comes from.
+ORPHAN = "MDTEST={tmp}/ setsid -f sh -c 'echo $$ >{tmp}/pid; exec \"$@\"' - </dev/null >/dev/null 2>&1"
+
+
+@pytest.fixture
+def places(tmp_path: Path) -> dict[str, str]:
+    mounts = [line.split() for line in Path("/proc/self/mounts").read_text().splitlines()]
+    cgroup2 = next(mount[1] for mount in mounts if mount[2] == "cgroup2")
+    return {"tmp": str(tmp_path), "cgroup2": cgroup2, "orphan": ORPHAN.format(tmp=tmp_path)}
+
+
+@pytest.mark.parametrize("kind", MAKE_AND_UNDO)
+def test_each_kind_of_leftover_is_named(kind: str, places: dict[str, str], session: Session) -> None:
+    make, undo = (command.format(**places) for command in MAKE_AND_UNDO[kind])
+    before = Snapshot()
+    subprocess.run(make, shell=True, check=True)
+    try:
+        left = left_since(before, session, grace=0.1)
+    finally:
+        subprocess.run(undo, shell=True, check=True)
+    assert [line for line in left if line.startswith(kind)]
+
+
+def test_a_fork_that_lost_its_parent_is_still_ours(session: Session) -> None:
+    before = Snapshot()
+    reading, writing = os.pipe()
+    child = os.fork()
+    if child == 0:
+        if os.fork() == 0:
+            os.setsid()
+            os.close(writing)
+            os.read(reading, 1)
+        os._exit(0)
+    os.waitpid(child, 0)
+    left = left_since(before, session, grace=0.1)
+    os.close(writing)
+    assert [line for line in left if line.startswith("process")]
+
+
+def test_what_ends_within_the_grace_is_no_leftover(places: dict[str, str], session: Session) -> None:
+    before = Snapshot()
+    subprocess.run(f"{places['orphan']} sleep 0.3", shell=True, check=True)
+    assert left_since(before, session) == []
+
+
+def test_the_bridge_and_the_table_may_stay(session: Session) -> None:
+    before = Snapshot()
+    had = (
+        b"table ip minidock"
+        in subprocess.run(["nft", "list", "tables"], capture_output=True, check=True).stdout
+    )
+    subprocess.run(["nft", "add", "table", "ip", "minidock"], check=True)
+    left = left_since(before, session, grace=0.1)
+    if not had:
+        subprocess.run(["nft", "delete", "table", "ip", "minidock"], check=True)
+    assert left == []
+
+
+def test_a_look_takes_milliseconds(session: Session) -> None:
+    rounds = 20
+    started = time.process_time()
+    for _ in range(rounds):
+        left_since(Snapshot(), session)
+    assert (time.process_time() - started) / rounds < 0.03
