@@ -1,0 +1,341 @@
+"""Network interfaces, addresses and routes: rtnetlink(7), the kernel's own language for them, on a plain
+socket.
+
+What `ip link`, `ip address` and `ip route` do is a message to the kernel (netlink(7)) and an acknowledgement
+back. A container needs six of them. pyroute2 knows how the messages are built: we take its encoders
+(`ifinfmsg`, `ifaddrmsg`, `rtmsg`) and send what they build ourselves, one message at a time, so that each can
+be seen, timed and made to fail.
+
+A container's network is a namespace of its own (network_namespaces(7)), joined to the host by a veth(4) pair,
+a virtual cable: what goes in at one end comes out at the other. One end lies inside, the other is plugged
+into a bridge, a switch made of software.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import fcntl
+import os
+import socket
+import struct
+import sys
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+from minidock.linux import syscalls
+from minidock.observe import announced
+
+# <linux/netlink.h>, <linux/rtnetlink.h>
+NLM_F_REQUEST = 0x1
+NLM_F_ACK = 0x4
+NLM_F_CAPPED = 0x100
+NLM_F_ACK_TLVS = 0x200
+NLM_F_DUMP = 0x300
+NLM_F_EXCL = 0x200
+NLM_F_CREATE = 0x400
+NLMSG_ERROR = 2
+NLMSG_DONE = 3
+NLMSGERR_ATTR_MSG = 1
+SOL_NETLINK = 270
+NETLINK_CAP_ACK = 10
+NETLINK_EXT_ACK = 11
+RTM_NEWLINK = 16
+RTM_DELLINK = 17
+RTM_NEWADDR = 20
+RTM_DELADDR = 21
+RTM_GETADDR = 22
+RTM_NEWROUTE = 24
+RTM_GETROUTE = 26
+RT_TABLE_MAIN = 254
+RTPROT_BOOT = 3
+RTN_UNICAST = 1
+IFF_UP = 1  # <linux/if.h>
+SIOCGIFMTU = 0x8921  # <linux/sockios.h>
+
+
+class Network(NamedTuple):
+    """What an address or a route covers, and by which interface (its index; 0 for a route that has none)."""
+
+    address: str
+    prefix: int
+    interface: int
+
+
+def encoders() -> Any:
+    """pyroute2's message classes, as a namespace `.ifinfmsg`, `.ifaddrmsg`, `.rtmsg`. The first call imports
+    them.
+
+    `pyroute2/__init__.py` imports the whole library, asyncio and sqlite with it: 180 ms. The messages need a
+    tenth of that. So while they are imported an empty package, with the search path of the real one, stands
+    in its place. Afterwards it is removed: whoever writes `import pyroute2` later gets the real one.
+    """
+    if _encoders:
+        return _encoders[0]
+    from importlib.util import find_spec, module_from_spec
+
+    stands_in = "pyroute2" not in sys.modules
+    if stands_in:
+        spec = find_spec("pyroute2")
+        if spec is None:
+            raise ModuleNotFoundError("No module named 'pyroute2'", name="pyroute2")
+        sys.modules["pyroute2"] = module_from_spec(spec)
+    try:
+        from types import SimpleNamespace
+
+        from pyroute2.netlink.rtnl.ifaddrmsg import ifaddrmsg
+        from pyroute2.netlink.rtnl.ifinfmsg import ifinfmsg
+        from pyroute2.netlink.rtnl.rtmsg import rtmsg
+    finally:
+        if stands_in:
+            del sys.modules["pyroute2"]
+    _encoders.append(SimpleNamespace(ifaddrmsg=ifaddrmsg, ifinfmsg=ifinfmsg, rtmsg=rtmsg))
+    return _encoders[0]
+
+
+_encoders: list[Any] = []
+
+
+class Rtnetlink:
+    """A netlink socket. It speaks to the network namespace in which it was opened, wherever it is used."""
+
+    def __init__(self) -> None:
+        kind = socket.SOCK_RAW | socket.SOCK_CLOEXEC
+        self.socket = socket.socket(socket.AF_NETLINK, kind, socket.NETLINK_ROUTE)
+        with contextlib.suppress(OSError):  # before Linux 4.12: no words with errors
+            self.socket.setsockopt(SOL_NETLINK, NETLINK_CAP_ACK, 1)
+            self.socket.setsockopt(SOL_NETLINK, NETLINK_EXT_ACK, 1)
+        self.sequence = 0
+
+    def __enter__(self) -> Rtnetlink:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.socket.close()
+
+    def add_bridge(self, name: str, mac: str, mtu: int) -> None:
+        """RTM_NEWLINK: a bridge that forwards at once.
+
+        Without an address of its own a bridge takes the lowest of its ports' and so changes it as containers
+        come and go, while their neighbours still have the old one cached.
+        """
+        data = {"attrs": [("IFLA_BR_FORWARD_DELAY", 0)]}
+        kind = {"attrs": [("IFLA_INFO_KIND", "bridge"), ("IFLA_INFO_DATA", data)]}
+        attributes = [("IFLA_ADDRESS", mac), ("IFLA_MTU", mtu), ("IFLA_LINKINFO", kind)]
+        self._link(f"RTM_NEWLINK {name} type bridge", name, attributes, up=True, create=True)
+
+    def add_veth(self, name: str, bridge: str, mtu: int, *, peer: str, mac: str, netns_fd: int) -> None:
+        """RTM_NEWLINK: a veth pair: `name` here, up and in `bridge`, and `peer` in the namespace `netns_fd`.
+
+        All in one message: there is no moment at which half of it exists. The peer is born where it belongs,
+        so its name cannot clash with one of the host's. It cannot be born up, for it has no peer yet
+        (ENOTCONN).
+        """
+        inner = [
+            ("IFLA_IFNAME", peer),
+            ("IFLA_ADDRESS", mac),
+            ("IFLA_MTU", mtu),
+            ("IFLA_NET_NS_FD", netns_fd),
+        ]
+        pair = {"attrs": [("VETH_INFO_PEER", {"attrs": inner})]}
+        kind = {"attrs": [("IFLA_INFO_KIND", "veth"), ("IFLA_INFO_DATA", pair)]}
+        attributes = [
+            ("IFLA_MTU", mtu),
+            ("IFLA_MASTER", socket.if_nametoindex(bridge)),
+            ("IFLA_LINKINFO", kind),
+        ]
+        what = f"RTM_NEWLINK {name} master {bridge} type veth peer {peer} netns {netns_fd}"
+        self._link(what, name, attributes, up=True, create=True)
+
+    def set_master(self, name: str, bridge: str) -> None:
+        """RTM_NEWLINK: plug `name` into `bridge`."""
+        attributes = [("IFLA_MASTER", socket.if_nametoindex(bridge))]
+        self._link(f"RTM_NEWLINK {name} master {bridge}", name, attributes)
+
+    def set_up(self, name: str) -> None:
+        """RTM_NEWLINK: `name` takes part from now on."""
+        self._link(f"RTM_NEWLINK {name} up", name, [], up=True)
+
+    def delete_link(self, name: str) -> None:
+        """RTM_DELLINK: `name` is gone when this returns, with the other end if it is one of a veth pair."""
+        message = encoders().ifinfmsg()
+        message["attrs"] = [("IFLA_IFNAME", name)]
+        self._request(RTM_DELLINK, 0, message, f"RTM_DELLINK {name}")
+
+    def add_address(self, index: int, address: str, prefix: int, broadcast: str) -> None:
+        """RTM_NEWADDR: the interface has `address`, and its neighbours are the `prefix` around it."""
+        message = _address(index, address, prefix)
+        message["attrs"].append(("IFA_BROADCAST", broadcast))
+        what = f"RTM_NEWADDR {address}/{prefix} dev {index}"
+        self._request(RTM_NEWADDR, NLM_F_CREATE | NLM_F_EXCL, message, what)
+
+    def delete_address(self, index: int, address: str, prefix: int) -> None:
+        """RTM_DELADDR: the interface of this index no longer has `address`."""
+        what = f"RTM_DELADDR {address}/{prefix} dev {index}"
+        self._request(RTM_DELADDR, 0, _address(index, address, prefix), what)
+
+    def add_default_route(self, index: int, gateway: str) -> None:
+        """RTM_NEWROUTE: what is no neighbour is sent to `gateway`."""
+        message = encoders().rtmsg()
+        message["family"], message["table"] = socket.AF_INET, RT_TABLE_MAIN
+        message["proto"], message["type"] = RTPROT_BOOT, RTN_UNICAST
+        message["attrs"] = [("RTA_GATEWAY", gateway), ("RTA_OIF", index)]
+        what = f"RTM_NEWROUTE default via {gateway} dev {index}"
+        self._request(RTM_NEWROUTE, NLM_F_CREATE | NLM_F_EXCL, message, what)
+
+    def networks(self) -> list[Network]:
+        """RTM_GETADDR, RTM_GETROUTE: what IPv4 addresses and routes (in every table) of this host cover."""
+        found = []
+        message = encoders().ifaddrmsg()
+        message["family"] = socket.AF_INET
+        for answer in self._dump(RTM_GETADDR, message, "RTM_GETADDR"):
+            found.append(Network(answer.get_attr("IFA_ADDRESS"), answer["prefixlen"], answer["index"]))
+        message = encoders().rtmsg()
+        message["family"] = socket.AF_INET
+        for answer in self._dump(RTM_GETROUTE, message, "RTM_GETROUTE"):
+            to, index = answer.get_attr("RTA_DST") or "0.0.0.0", answer.get_attr("RTA_OIF") or 0
+            found.append(Network(to, answer["dst_len"], index))
+        return found
+
+    def _link(
+        self, what: str, name: str, attributes: list[tuple[str, Any]], up: bool = False, create: bool = False
+    ) -> None:
+        message = encoders().ifinfmsg()
+        message["attrs"] = [("IFLA_IFNAME", name), *attributes]
+        if up:
+            message["flags"] = message["change"] = IFF_UP
+        self._request(RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL if create else 0, message, what)
+
+    def _request(self, kind: int, flags: int, message: Any, what: str) -> None:
+        """Send one message and wait for its acknowledgement. Raises `OSError` that names `what` was asked."""
+
+        def exchange() -> None:
+            self._send(kind, flags | NLM_F_ACK, message)
+            for answer, answer_flags, payload in self._answers():
+                if answer == NLMSG_ERROR:  # an acknowledgement is an error whose number is 0
+                    _raise_error(what, answer_flags, payload)
+                    return
+
+        announced("netlink", (what,), exchange)
+
+    def _dump(self, kind: int, message: Any, what: str) -> list[Any]:
+        """Send one question and collect the list that is the answer."""
+
+        def exchange() -> list[Any]:
+            self._send(kind, NLM_F_DUMP, message)
+            found = []
+            for answer, answer_flags, payload in self._answers():
+                if answer == NLMSG_ERROR:
+                    _raise_error(what, answer_flags, payload)
+                if answer == NLMSG_DONE:
+                    break
+                decoded = type(message)(payload)
+                decoded.decode()
+                found.append(decoded)
+            return found
+
+        return announced("netlink", (what,), exchange)
+
+    def _send(self, kind: int, flags: int, message: Any) -> None:
+        self.sequence += 1
+        message["header"]["type"] = kind
+        message["header"]["flags"] = NLM_F_REQUEST | flags
+        message["header"]["sequence_number"] = self.sequence
+        message.encode()
+        self.socket.send(message.data)
+
+    def _answers(self) -> Iterator[tuple[int, int, bytes]]:
+        """(type, flags, whole message) of each message (struct nlmsghdr) that answers the last request."""
+        while True:
+            data = self.socket.recv(1 << 16)
+            offset = 0
+            while offset < len(data):
+                length, kind, flags, sequence = struct.unpack_from("=IHHI", data, offset)
+                if sequence == self.sequence:  # not a late answer to a request that was given up
+                    yield kind, flags, data[offset : offset + length]
+                offset += (length + 3) & ~3
+
+
+def _address(index: int, address: str, prefix: int) -> Any:
+    """struct ifaddrmsg. On anything but a point-to-point link, IFA_LOCAL and IFA_ADDRESS are the same."""
+    message = encoders().ifaddrmsg()
+    message["family"], message["prefixlen"], message["index"] = socket.AF_INET, prefix, index
+    message["attrs"] = [("IFA_LOCAL", address), ("IFA_ADDRESS", address)]
+    return message
+
+
+def _raise_error(what: str, flags: int, message: bytes) -> None:
+    """Raise what a struct nlmsgerr says, in the kernel's own words if it has some; not if it says 0."""
+    number = -struct.unpack_from("=i", message, 16)[0]
+    if number == 0:
+        return
+    words = ""
+    if flags & NLM_F_ACK_TLVS and flags & NLM_F_CAPPED:
+        offset = 16 + 4 + 16  # our header, the number, the header of what we asked
+        while offset + 4 <= len(message):
+            length, kind = struct.unpack_from("=HH", message, offset)
+            if kind == NLMSGERR_ATTR_MSG:
+                words = (
+                    f" ({message[offset + 4 : offset + length].rstrip(bytes(1)).decode(errors='replace')})"
+                )
+            offset += max((length + 3) & ~3, 4)
+    raise OSError(number, f"{what}: {os.strerror(number)}{words}")
+
+
+@contextlib.contextmanager
+def entered(netns_fd: int) -> Iterator[None]:
+    """struct ifaddrmsg. On anything but a point-to-point link IFA_LOCAL and IFA_ADDRESS are the same."""
+    home = os.open("/proc/thread-self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        syscalls.setns(netns_fd, syscalls.CLONE_NEWNET)
+        try:
+            yield
+        finally:
+            syscalls.setns(home, syscalls.CLONE_NEWNET)
+    finally:
+        os.close(home)
+
+
+def exists(name: str) -> bool:
+    """Whether the interface exists in this network namespace.
+
+    Asked of the kernel by ioctl: `/sys/class/net` shows the namespace of whoever mounted it (sysfs(5)).
+    """
+    try:
+        socket.if_nametoindex(name)
+    except OSError:
+        return False
+    return True
+
+
+def mtu_of(name: str) -> int:
+    """The largest packet that interface `name` takes, in bytes (netdevice(7))."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as any_socket:
+        answer = fcntl.ioctl(any_socket, SIOCGIFMTU, struct.pack("16s24x", name.encode()))
+    return int(struct.unpack_from("i", answer, 16)[0])
+
+
+class Route(NamedTuple):
+    """A line of /proc/net/route. Addresses and masks are numbers; a `mask` of 0 is the default route."""
+
+    interface: str
+    network: int
+    mask: int
+    metric: int
+
+
+def main_routes() -> list[Route]:
+    """The main routing table from /proc/net/route (proc(5)): what every start asks, without netlink."""
+    with open("/proc/thread-self/net/route", encoding="ascii") as file:
+        lines = [line.split() for line in file.readlines()[1:]]
+    return [Route(line[0], _number(line[1]), _number(line[7]), int(line[6])) for line in lines]
+
+
+def _number(shown: str) -> int:
+    """An address as /proc/net/route shows it: its four bytes as a number of this machine's byte order."""
+    return socket.ntohl(int(shown, 16))
+
+
+def is_missing(error: OSError) -> bool:
+    """Whether `error` says that an interface does not exist."""
+    return error.errno == errno.ENODEV
