@@ -284,7 +284,7 @@ def _raise_error(what: str, flags: int, message: bytes) -> None:
 
 @contextlib.contextmanager
 def entered(netns_fd: int) -> Iterator[None]:
-    """struct ifaddrmsg. On anything but a point-to-point link IFA_LOCAL and IFA_ADDRESS are the same."""
+    """Have this thread in network namespace `netns_fd` inside the `with` block: setns(2) moves one thread."""
     home = os.open("/proc/thread-self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
     try:
         syscalls.setns(netns_fd, syscalls.CLONE_NEWNET)
