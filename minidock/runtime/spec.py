@@ -7,6 +7,7 @@ protection that was asked for is worse than one that does not run.
 
 from __future__ import annotations
 
+import json
 import os
 from dataclasses import dataclass
 from typing import Any
@@ -116,3 +117,8 @@ def _check_capabilities(sets: dict[str, list[str]]) -> None:
         for name in names:
             if name not in capabilities.NUMBERS:
                 raise UsageError(f"unknown capability {name!r}")
+
+
+def dump(config: dict[str, Any]) -> str:
+    """A specification as the text of a config.json."""
+    return json.dumps(config, indent=2) + "\n"

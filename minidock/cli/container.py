@@ -1,0 +1,66 @@
+"""Commands about containers."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from minidock.engine.paths import Paths
+from minidock.errors import MinidockError
+
+
+@click.command(context_settings={"help_option_names": ["-h", "--help"]})
+@click.option("-a", "--all", "everything", is_flag=True, help="Also show containers that have ended.")
+@click.option("-q", "--quiet", is_flag=True, help="Show ids only.")
+@click.option("--no-trunc", is_flag=True, help="Do not shorten.")
+@click.pass_obj
+def ps(paths: Paths, everything: bool, quiet: bool, no_trunc: bool) -> None:
+    """List containers."""
+    from minidock.cli import table
+    from minidock.engine import containers, records
+
+    containers.sweep_all(paths.root)
+    shown = [r for r in records.load_all(paths.root) if everything or r.status == records.RUNNING]
+    ids = [record.id if no_trunc else record.id[:12] for record in shown]
+    if quiet:
+        click.echo("".join(f"{container_id}\n" for container_id in ids), nl=False)
+        return
+    rows = [
+        (short, r.data["imageName"], _command(r.data["command"], no_trunc), f"{table.since(r.data['created'])} ago",
+         table.status(r.data["state"]), "", r.name)
+        for short, r in zip(ids, shown, strict=True)
+    ]  # fmt: skip
+    click.echo(table.render(("CONTAINER ID", "IMAGE", "COMMAND", "CREATED", "STATUS", "PORTS", "NAMES"), rows), nl=False)
+
+
+def _command(words: list[str], no_trunc: bool) -> str:
+    text = " ".join(words)
+    return f'"{text}"' if no_trunc or len(text) <= 20 else f'"{text[:19]}…"'
+
+
+@click.command(context_settings={"help_option_names": ["-h", "--help"]})
+@click.option("-f", "--force", is_flag=True, help="Kill and remove a running container too.")
+@click.argument("names", metavar="CONTAINER...", nargs=-1, required=True)
+@click.pass_obj
+def rm(paths: Paths, force: bool, names: tuple[str, ...]) -> int:
+    """Remove containers, each on its own: one that cannot be removed does not keep the others."""
+    from minidock.engine import containers
+
+    containers.sweep_all(paths.root)
+    return for_each(names, lambda name: containers.remove(paths.root, name, force=force), forgiving=force)
+
+
+def for_each(names: tuple[str, ...], work: Any, *, forgiving: bool = False) -> int:
+    """Do `work` for every name and print the name; 1 if any failed. `forgiving`: what is not there is no failure."""
+    from minidock.errors import NotFoundError
+
+    code = 0
+    for name in names:
+        try:
+            work(name)
+            click.echo(name)
+        except MinidockError as error:
+            click.echo(f"minidock: {error}", err=True)
+            code = code if forgiving and isinstance(error, NotFoundError) else 1
+    return code

@@ -1,0 +1,121 @@
+"""The `minidock` command. Each subcommand's module is imported only when it is the one that was typed."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+from typing import Any
+
+import click
+
+from minidock.errors import EXIT_ENGINE, MinidockError
+
+# name: (module, attribute, the one line that --help shows)
+COMMANDS = {
+    "run": ("minidock.cli.run", "run", "Create and run a new container from an image"),
+    "ps": ("minidock.cli.container", "ps", "List containers"),
+    "rm": ("minidock.cli.container", "rm", "Remove one or more containers"),
+    "inspect": ("minidock.cli.inspect", "inspect", "Show everything about containers and images, as JSON"),
+    "images": ("minidock.cli.image", "images", "List images"),
+    "rmi": ("minidock.cli.image", "rmi", "Remove one or more images"),
+    "import": ("minidock.cli.image", "import_command", "Make an image from a tarball of a file system"),
+    "info": ("minidock.cli.system", "info", "Show what this host's kernel offers, and what is missing"),
+    "version": ("minidock.cli.system", "version", "Show the version"),
+}
+
+
+class Commands(click.Group):
+    """A group that imports a command's module when the command is used."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS:
+            return None
+        module, attribute, _ = COMMANDS[cmd_name]
+        command: click.Command = getattr(importlib.import_module(module), attribute)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, row[2]) for name, row in COMMANDS.items()])
+
+
+@click.group(cls=Commands, invoke_without_command=False, context_settings={"help_option_names": ["--help"]})
+@click.option("--root", metavar="DIRECTORY", help="Where images and containers are kept [/var/lib/minidock].")
+@click.option("--debug", is_flag=True, help="Show a traceback for an error.")
+@click.version_option(package_name="minidock", message="minidock version %(version)s")
+@click.pass_context
+def cli(ctx: click.Context, root: str | None, debug: bool) -> None:
+    """A container runtime in pure Python that shows how Docker works."""
+    from minidock.engine import paths
+
+    ctx.obj = paths.choose(root)
+
+
+def main() -> None:
+    """Run the command line of this process; the console script. Ends the process with docker's exit codes."""
+    arguments = sys.argv[1:]
+    try:
+        _observe()
+        result = cli.main(args=arguments, prog_name="minidock", standalone_mode=False)
+        code = result if isinstance(result, int) else 0
+    except click.exceptions.Abort:
+        code = 130
+    except click.ClickException as error:
+        code = EXIT_ENGINE
+        if isinstance(error, click.exceptions.NoArgsIsHelpError):
+            error.show()
+        else:
+            _complain(_usage(error))
+    except MinidockError as error:
+        code = error.exit_code
+        _explain(error, arguments)
+    except KeyboardInterrupt:
+        code = 130
+    except BrokenPipeError:
+        code = 141  # as if SIGPIPE had ended us: whoever read our output has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+    except OSError as error:
+        code = EXIT_ENGINE
+        _explain(error, arguments)
+    _leave(code)
+
+
+def _leave(code: int) -> None:
+    """End at once: nothing is left that the interpreter would have to put in order."""
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        code = 141
+    sys.stderr.flush()
+    os._exit(code)
+
+
+def _usage(error: click.ClickException) -> str:
+    context = getattr(error, "ctx", None)
+    command = context.command_path if context else "minidock"
+    return f"{error.format_message().rstrip('.')} (see '{command} --help')"
+
+
+def _explain(error: Exception, arguments: list[str]) -> None:
+    if "--debug" in arguments[: arguments.index("run")] if "run" in arguments else "--debug" in arguments:
+        import traceback
+
+        traceback.print_exception(error)
+    _complain(error.strerror or str(error) if isinstance(error, OSError) else str(error))
+
+
+def _complain(message: str) -> None:
+    """One line, whatever the message holds."""
+    print(f"minidock: {' '.join(message.split())}", file=sys.stderr)
+
+
+def _observe() -> None:
+    """Observers that the environment asks for: tests and benchmarks look in from outside this way."""
+    if any(name.startswith("MINIDOCK_OBSERVE_") for name in os.environ):
+        from minidock.engine import observers
+
+        observers.from_environment(dict[str, Any](os.environ))

@@ -1,0 +1,175 @@
+"""The values of flags, as docker reads them: sizes, lists, bind mounts. Each refuses what it does not understand."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+
+import click
+
+from minidock.engine.options import Bind
+from minidock.errors import UsageError
+from minidock.linux import mounts
+
+_SIZE = re.compile(r"(\d+(?:\.\d+)?) ?([bkmgtp]?)(?:i?b)?", re.IGNORECASE)
+_ULIMITS = "as core cpu data fsize locks memlock msgqueue nice nofile nproc rss rtprio rttime sigpending stack".split()
+_IPC_SYSCTLS = "kernel.msgmax kernel.msgmnb kernel.msgmni kernel.sem kernel.shmall kernel.shmmax kernel.shmmni " \
+    "kernel.shm_rmid_forced".split()  # fmt: skip
+
+
+def fail(message: str) -> UsageError:
+    """A bad value: docker's exit code for those is 125."""
+    return UsageError(message, exit_code=125)
+
+
+class Size(click.ParamType):
+    """Bytes: a number with an optional unit b, k, m, g, t or p, each 1024 times the one before."""
+
+    name = "bytes"
+
+    def __init__(self, *, unlimited: bool = False) -> None:
+        self.unlimited = unlimited
+
+    def convert(self, value: str | int, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        if isinstance(value, int):
+            return value
+        if self.unlimited and value == "-1":
+            return -1
+        match = _SIZE.fullmatch(value)
+        if not match:
+            self.fail(f"invalid size: '{value}' (a number and a unit b, k, m or g, such as 64m)", param, ctx)
+        return int(float(match[1]) * 1024 ** "bkmgtp".index(match[2].lower() or "b"))
+
+
+def key_values(rows: tuple[str, ...]) -> dict[str, str]:
+    """--label key=value; without "=" the value is empty."""
+    return dict(row.partition("=")[::2] for row in rows)
+
+
+def environment(rows: tuple[str, ...], files: tuple[str, ...]) -> list[str]:
+    """--env-file, then -e: "NAME=value", or "NAME" for the caller's own value, which unsets it if there is none."""
+    result = []
+    for path in files:
+        try:
+            with open(path, encoding="utf-8") as file:
+                lines = [line.rstrip("\r\n").lstrip() for line in file]
+        except (OSError, UnicodeDecodeError) as error:
+            why = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
+            raise fail(f"cannot read --env-file {path}: {why}") from error
+        rows_here = [line for line in lines if line and not line.startswith("#")]
+        for row in rows_here:
+            if re.search(r"\s", row.partition("=")[0]):
+                raise fail(f"--env-file {path}: variable '{row.partition('=')[0]}' contains whitespaces")
+        # Unlike -e, a name that the caller does not have asks for nothing here.
+        result += [_from_caller(row) for row in rows_here if "=" in row or row in os.environ]
+    for row in rows:
+        if not row.partition("=")[0]:
+            raise fail(f"invalid environment variable: {row}")
+        result.append(_from_caller(row))
+    return result
+
+
+def _from_caller(row: str) -> str:
+    return f"{row}={os.environ[row]}" if "=" not in row and row in os.environ else row
+
+
+def bind(text: str) -> Bind:
+    """-v source:destination[:options]; the source must be there."""
+    parts = text.split(":")
+    if len(parts) not in (2, 3) or not all(parts[:2]):
+        raise fail(f"invalid volume specification: '{text}' (it is source:destination[:ro])")
+    source, destination = parts[0], parts[1]
+    if not source.startswith((".", "/")):
+        raise fail(f"named volumes are not supported yet: give the path of a file or directory instead of '{source}'")
+    if not destination.startswith("/"):
+        raise fail(f"invalid volume specification: '{text}': mount path must be absolute")
+    destination = os.path.normpath(destination)
+    if destination == "/":
+        raise fail(f"invalid volume specification: '{text}': destination can't be '/'")
+    source = os.path.abspath(source)
+    if not os.path.exists(source):
+        raise fail(f"bind source path does not exist: {source} (create it first)")
+    return Bind(source, destination, _bind_options(text, parts[2] if len(parts) == 3 else ""))
+
+
+def _bind_options(text: str, words: str) -> list[str]:
+    options = ["rbind"]
+    propagation = "rprivate"
+    for word in filter(None, words.split(",")):
+        if word in mounts.PROPAGATION_OPTIONS and "unbindable" not in word:
+            propagation = word
+        elif word in ("ro", "rw"):
+            options.append(word)
+        elif word not in ("z", "Z", "cached", "delegated", "consistent", "nocopy"):  # for SELinux, macOS, volumes
+            raise fail(f"invalid volume specification: '{text}': unknown option '{word}'")
+    return [*options, propagation]
+
+
+def tmpfs(text: str) -> tuple[str, list[str]]:
+    """--tmpfs path[:options]."""
+    path, _, words = text.partition(":")
+    if not path.startswith("/") or os.path.normpath(path) == "/":
+        raise fail(f"invalid tmpfs path: '{path}': it needs to be an absolute path below /")
+    asked = [word for word in words.split(",") if word]
+    for word in asked:
+        key = word.partition("=")[0]
+        if word not in mounts.FLAG_OPTIONS and key not in ("size", "mode", "uid", "gid", "nr_inodes", "nr_blocks"):
+            raise fail(f"invalid tmpfs option '{word}'")
+    return os.path.normpath(path), ["noexec", "nosuid", "nodev", *asked]
+
+
+def ulimit(text: str) -> tuple[str, tuple[int, int]]:
+    """--ulimit name=soft[:hard]; -1 is unlimited."""
+    name, equals, values = text.partition("=")
+    soft, _, hard = values.partition(":")
+    if not equals or name not in _ULIMITS:
+        raise fail(f"invalid ulimit type: {name}" if equals else f"invalid ulimit argument: {text} (name=soft[:hard])")
+    try:
+        numbers = int(soft), int(hard or soft)
+    except ValueError:
+        raise fail(f"invalid ulimit argument: {text}: '{values}' is no number") from None
+    if numbers[0] > numbers[1] >= 0 or (numbers[0] == -1 != numbers[1]):
+        raise fail(f"ulimit soft limit must be less than or equal to hard limit: {numbers[0]} > {numbers[1]}")
+    return name, numbers
+
+
+def sysctl(text: str, network: str) -> tuple[str, str]:
+    """--sysctl name=value, for parameters that belong to a namespace (sysctl(8), namespaces(7))."""
+    name, equals, value = text.partition("=")
+    ours = name.startswith("net.") or name in _IPC_SYSCTLS or name.startswith("fs.mqueue.")
+    if not equals or not ours:
+        raise fail(f"sysctl '{text}' is not allowed: it does not belong to a namespace, so it would change the host")
+    if name.startswith("net.") and network == "host":
+        raise fail(f"sysctl '{text}' is not allowed in the host's network namespace")
+    return name, value
+
+
+def rate(text: str, *, sized: bool) -> tuple[str, int]:
+    """--device-read-bps path:rate and its sisters; `sized`: the rate is bytes and takes a unit."""
+    path, colon, number = text.rpartition(":")
+    match = _SIZE.fullmatch(number) if sized else re.fullmatch(r"(\d+)()", number)
+    if not colon or not path.startswith("/") or not match:
+        raise fail(f"bad format: '{text}' (it is /device:{'rate, such as /dev/sda:10mb' if sized else 'number'})")
+    return path, int(float(match[1]) * 1024 ** "bkmgtp".index(match[2].lower() or "b"))
+
+
+def stop_signal(text: str) -> str:
+    """--stop-signal: a name with or without SIG, or a number."""
+    name = text.upper() if text.upper().startswith("SIG") else f"SIG{text.upper()}"
+    if text.isdigit() and int(text) in signal.valid_signals():
+        return text
+    if name not in signal.Signals.__members__:
+        raise fail(f"Invalid signal: {text}")
+    return name
+
+
+def number_list(text: str) -> set[int]:
+    """A list of numbers and ranges as in cpuset(7): 0-2,4."""
+    numbers: set[int] = set()
+    for part in text.split(","):
+        match = re.fullmatch(r"(\d+)(?:-(\d+))?", part)
+        if not match or int(match[2] or match[1]) < int(match[1]) or int(match[2] or 0) > 8192:
+            raise fail(f"invalid list of numbers '{text}' (such as 0-2,4)")
+        numbers |= set(range(int(match[1]), int(match[2] or match[1]) + 1))
+    return numbers

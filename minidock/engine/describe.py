@@ -1,0 +1,151 @@
+"""Containers and images in the form that `docker inspect` has made everybody's (Docker Engine API, 1.41)."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Any
+
+from minidock import state
+from minidock.engine.records import RUNNING, Record
+
+if TYPE_CHECKING:
+    from minidock.image.reference import Reference
+    from minidock.image.store import Image
+
+
+def container(record: Record) -> dict[str, Any]:
+    """Everything about a container; its OCI specification is the file named as OCIConfigPath."""
+    data, options = record.data, record.data["options"]
+    spec = state.read_json(record.path("bundle", "config.json"))
+    arguments = spec["process"]["args"]
+    return {
+        "Id": record.id,
+        "Created": data["created"],
+        "Path": arguments[0],
+        "Args": arguments[1:],
+        "State": _state(data["state"]),
+        "Image": data["image"],
+        "ResolvConfPath": record.path("resolv.conf"),
+        "HostnamePath": record.path("hostname"),
+        "HostsPath": record.path("hosts"),
+        "OCIConfigPath": record.path("bundle", "config.json"),
+        "Name": f"/{record.name}",
+        "Driver": "overlay2",
+        "Platform": "linux",
+        "HostConfig": _host_config(record, spec),
+        "GraphDriver": {"Name": "overlay2", "Data": _layers(spec)},
+        "Mounts": [_bind(bind) for bind in options["binds"]],
+        "Config": _config(data, options, spec),
+        "NetworkSettings": _network(data),
+    }
+
+
+def _state(state_: dict[str, Any]) -> dict[str, Any]:
+    running = state_["status"] == RUNNING
+    return {
+        "Status": state_["status"],
+        "Running": running,
+        "Paused": False,
+        "Restarting": False,
+        "OOMKilled": state_["oomKilled"],
+        "Dead": False,
+        "Pid": state_["pid"],
+        "ExitCode": state_["exitCode"],
+        "Error": state_["error"],
+        "StartedAt": state_["startedAt"] or "0001-01-01T00:00:00Z",
+        "FinishedAt": state_["finishedAt"] or "0001-01-01T00:00:00Z",
+    }
+
+
+def _host_config(record: Record, spec: dict[str, Any]) -> dict[str, Any]:
+    options, limits = record.data["options"], record.data["options"]["limits"]
+    return {
+        "Binds": [":".join([b["source"], b["destination"], ",".join(b["options"])]) for b in options["binds"]] or None,
+        "ContainerIDFile": options["cidfile"] or "",
+        "NetworkMode": options["network"],
+        "AutoRemove": options["remove"],
+        "CapAdd": options["cap_add"] or None,
+        "CapDrop": options["cap_drop"] or None,
+        "CgroupnsMode": "private" if {"type": "cgroup"} in spec["linux"]["namespaces"] else "host",
+        "Privileged": options["privileged"],
+        "ReadonlyRootfs": options["read_only"],
+        "Tmpfs": {path: ",".join(words) for path, words in options["tmpfs"].items()} or None,
+        "Sysctls": options["sysctls"] or None,
+        "Init": options["init"],
+        "Memory": limits["memory"] or 0,
+        "MemoryReservation": limits["memory_reservation"] or 0,
+        "MemorySwap": limits["memory_swap"] or 2 * (limits["memory"] or 0),
+        "NanoCpus": round((limits["cpus"] or 0) * 1e9),
+        "CpuShares": limits["cpu_shares"] or 0,
+        "CpusetCpus": limits["cpuset_cpus"],
+        "CpusetMems": limits["cpuset_mems"],
+        "PidsLimit": limits["pids"],
+        "BlkioWeight": limits["blkio_weight"] or 0,
+        **{
+            f"BlkioDevice{name}": [{"Path": path, "Rate": rate} for path, rate in limits[key]] or None
+            for name, key in (("ReadBps", "device_read_bps"), ("WriteBps", "device_write_bps"),
+                              ("ReadIOps", "device_read_iops"), ("WriteIOps", "device_write_iops"))
+        },
+        "CgroupParent": options["cgroup_parent"] or "",
+        "Ulimits": [{"Name": n, "Soft": soft, "Hard": hard} for n, (soft, hard) in options["ulimits"].items()] or None,
+        "MaskedPaths": spec["linux"].get("maskedPaths"),
+        "ReadonlyPaths": spec["linux"].get("readonlyPaths"),
+    }  # fmt: skip
+
+
+def _layers(spec: dict[str, Any]) -> dict[str, str]:
+    options = dict(option.partition("=")[::2] for option in spec["mounts"][0]["options"])
+    return {"LowerDir": options["lowerdir"], "UpperDir": options["upperdir"], "WorkDir": options["workdir"]}
+
+
+def _bind(bind: dict[str, Any]) -> dict[str, Any]:
+    words = bind["options"]
+    propagation = next((word for word in words if word.removeprefix("r") in ("private", "shared", "slave")), "rprivate")
+    return {"Type": "bind", "Source": bind["source"], "Destination": bind["destination"],
+            "Mode": "ro" if "ro" in words else "", "RW": "ro" not in words, "Propagation": propagation}  # fmt: skip
+
+
+def _config(data: dict[str, Any], options: dict[str, Any], spec: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "Hostname": spec["hostname"],
+        "User": options["user"] or "",
+        "Tty": options["tty"],
+        "OpenStdin": options["interactive"],
+        "Env": spec["process"]["env"],
+        "Cmd": options["command"] or data["command"],
+        "Image": data["imageName"],
+        "WorkingDir": spec["process"]["cwd"],
+        "Entrypoint": options["entrypoint"],
+        "Labels": data["config"]["labels"],
+        "StopSignal": data["config"]["stopSignal"],
+    }
+
+
+def _network(data: dict[str, Any]) -> dict[str, Any]:
+    """The addresses while the container runs; docker shows none of one that has ended either."""
+    mode = data["options"]["network"]
+    has = data.get("network") if data["state"]["status"] == RUNNING else None
+    network = {
+        "Gateway": has["gateway"] if has else "",
+        "IPAddress": has["address"] if has else "",
+        "IPPrefixLen": has["prefix"] if has else 0,
+        "MacAddress": has["mac"] if has else "",
+    }
+    return {"Bridge": has["bridge"] if has else "", **network, "Networks": {mode: network}}
+
+
+def image(found: Image, references: list[Reference]) -> dict[str, Any]:
+    """Everything about an image."""
+    return {
+        "Id": found.id,
+        "RepoTags": [str(reference) for reference in references if not reference.digest],
+        "RepoDigests": [],
+        "Created": found.created,
+        "Config": found.config.get("config") or {},
+        "Architecture": found.architecture,
+        "Os": found.os,
+        "Size": found.size,
+        "GraphDriver": {"Name": "overlay2", "Data": {"LowerDir": ":".join(reversed(found.layer_paths))}},
+        "RootFS": {"Type": "layers", "Layers": found.layers},
+        "Manifest": os.path.join(found.root, "images", "blobs", found.manifest_digest.replace(":", "/")),
+    }

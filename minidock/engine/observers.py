@@ -1,0 +1,80 @@
+"""Observers that the environment asks for, so that tests and benchmarks can look in, and break things, from outside.
+
+    MINIDOCK_OBSERVE_TRACE=FILE   every step and kernel call of every process, a line of JSON each
+    MINIDOCK_OBSERVE_FAIL=N       the Nth kernel call, counted over all processes, fails with EIO
+    MINIDOCK_OBSERVE_KILL=N       the process that is about to make the Nth kernel call is killed
+"""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import json
+import mmap
+import os
+import signal
+import struct
+
+from minidock import observe
+from minidock.observe import Call, Observer, Step
+
+
+class Trace(Observer):
+    """Writes what happens to a file, in every process of the container's making."""
+
+    in_every_process = True
+
+    def __init__(self, path: str) -> None:
+        self.fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+
+    def ends(self, step: Step) -> None:
+        self._write(what="step", title=step.title, book=step.book, microseconds=step.microseconds)
+
+    def before(self, call: Call) -> None:
+        if call.name == "execve":  # it does not return to be told of
+            self._write(what="call", call=str(call), name=call.name, step=call.step, microseconds=0, failed=False)
+
+    def after(self, call: Call) -> None:
+        failed = isinstance(call.result, OSError)
+        self._write(what="call", call=str(call), name=call.name, step=call.step, microseconds=call.microseconds,
+                    failed=failed)  # fmt: skip
+
+    def _write(self, **row: object) -> None:
+        os.write(self.fd, json.dumps({"pid": os.getpid(), **row}).encode() + b"\n")
+
+
+class Breaker(Observer):
+    """Lets the Nth call of all processes together fail, or kills the process that is about to make it."""
+
+    in_every_process = True
+
+    def __init__(self, number: int, *, kill: bool) -> None:
+        self.number = number
+        self.kill = kill
+        self.counter = mmap.mmap(-1, 8)  # shared with every process that is forked from here on
+        self.lock = os.memfd_create("minidock-breaker", os.MFD_CLOEXEC)
+
+    def before(self, call: Call) -> None:
+        if self._count() != self.number:
+            return
+        if self.kill:
+            os.kill(os.getpid(), signal.SIGKILL)
+        raise OSError(errno.EIO, f"{call}: injected failure")
+
+    def _count(self) -> int:
+        """One more call, counted atomically over all processes; lockf locks are per process, unlike flock's."""
+        fcntl.lockf(self.lock, fcntl.LOCK_EX)
+        count: int = struct.unpack_from("q", self.counter)[0] + 1
+        struct.pack_into("q", self.counter, 0, count)
+        fcntl.lockf(self.lock, fcntl.LOCK_UN)
+        return count
+
+
+def from_environment(environ: dict[str, str]) -> None:
+    """Add the observers that `environ` names."""
+    if path := environ.get("MINIDOCK_OBSERVE_TRACE"):
+        observe.observers.append(Trace(path))
+    if number := environ.get("MINIDOCK_OBSERVE_FAIL"):
+        observe.observers.append(Breaker(int(number), kill=False))
+    if number := environ.get("MINIDOCK_OBSERVE_KILL"):
+        observe.observers.append(Breaker(int(number), kill=True))

@@ -1,0 +1,144 @@
+"""Containers on disk: one directory each, and the truth about who is alive.
+
+    <root>/containers/.lock           held while containers come into being or are looked at as a whole
+    <root>/containers/<id>/lock       held by the container's monitor (before it exists, by its creator)
+    <root>/containers/<id>/container.json, bundle/, upper/, work/, ...
+
+Whether a container is running is not asked of a file but of the kernel: a flock ends with its holder, however that
+ended. A record that says "running" while nobody holds its lock belongs to a monitor that was killed, or to a time
+before the last reboot; `abandoned` finds those.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from collections.abc import Iterator
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from typing import Any
+
+from minidock import state
+from minidock.errors import NotFoundError, UsageError
+
+CREATED, RUNNING, EXITED = "created", "running", "exited"
+
+
+@dataclass
+class Record:
+    """One container: `data` is the content of its container.json."""
+
+    root: str
+    id: str
+    data: dict[str, Any]
+
+    @property
+    def directory(self) -> str:
+        """The container's own directory."""
+        return directory(self.root, self.id)
+
+    @property
+    def name(self) -> str:
+        """The container's name, without docker's slash."""
+        return str(self.data["name"])
+
+    @property
+    def status(self) -> str:
+        """created, running or exited, as recorded."""
+        return str(self.data["state"]["status"])
+
+    def save(self) -> None:
+        """Write container.json."""
+        state.write_json(os.path.join(self.directory, "container.json"), self.data)
+
+    def path(self, *names: str) -> str:
+        """A path inside the container's directory."""
+        return os.path.join(self.directory, *names)
+
+
+def directory(root: str, container_id: str) -> str:
+    """Where container `container_id` keeps its things."""
+    return os.path.join(root, "containers", container_id)
+
+
+def all_locked(root: str) -> AbstractContextManager[None]:
+    """Hold the lock under which containers appear, are named and are swept."""
+    os.makedirs(os.path.join(root, "containers"), mode=0o710, exist_ok=True)
+    return state.locked(os.path.join(root, "containers", ".lock"))
+
+
+def ids(root: str) -> Iterator[str]:
+    """The ids of all container directories, complete or not."""
+    try:
+        names = os.listdir(os.path.join(root, "containers"))
+    except FileNotFoundError:
+        return
+    yield from (name for name in names if not name.startswith("."))
+
+
+def load(root: str, container_id: str) -> Record | None:
+    """The record of one container; None if its creator had not yet written it, or it is being removed."""
+    try:
+        data = state.read_json(os.path.join(directory(root, container_id), "container.json"))
+    except FileNotFoundError:
+        return None
+    return Record(root, container_id, data)
+
+
+def load_all(root: str) -> list[Record]:
+    """All containers, the newest first."""
+    records = [record for container_id in ids(root) if (record := load(root, container_id))]
+    return sorted(records, key=lambda record: str(record.data["created"]), reverse=True)
+
+
+def find(root: str, name: str) -> Record:
+    """The container that a user means: by name, by id or by a prefix that only one id has.
+
+    Raises `NotFoundError`, or `UsageError` for a prefix that several have.
+    """
+    records = load_all(root)
+    for record in records:
+        if name.removeprefix("/") == record.name or name == record.id:
+            return record
+    matching = [record for record in records if name and record.id.startswith(name)]
+    if len(matching) > 1:
+        raise UsageError(f"{name} is the beginning of {len(matching)} container ids: give more of it")
+    if not matching:
+        raise NotFoundError(f"No such container: {name}")
+    return matching[0]
+
+
+def take_lock(root: str, container_id: str, *, wait: bool = False) -> int | None:
+    """Take a container's lock: its descriptor, to be kept open as long as the container lives; None if it is held.
+
+    Raises `FileNotFoundError` if the container is gone.
+    """
+    flags = os.O_RDWR | os.O_CLOEXEC
+    fd = os.open(os.path.join(directory(root, container_id), "lock"), flags)
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+    except BlockingIOError:
+        os.close(fd)
+        return None
+    return fd
+
+
+def make_directory(root: str, container_id: str) -> int:
+    """Make a new container's directory and return its lock, held. The caller holds `all_locked`."""
+    path = directory(root, container_id)
+    os.mkdir(path, 0o710)
+    fd = os.open(os.path.join(path, "lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    fcntl.flock(fd, fcntl.LOCK_EX)
+    return fd
+
+
+def is_alive(root: str, container_id: str) -> bool:
+    """Whether somebody holds the container's lock: its monitor, or its creator."""
+    try:
+        fd = take_lock(root, container_id)
+    except FileNotFoundError:
+        return False
+    if fd is None:
+        return True
+    os.close(fd)
+    return False

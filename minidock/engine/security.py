@@ -1,0 +1,90 @@
+"""What a container's root may do: docker's defaults, and what a user adds or takes away (book 9, security)."""
+
+from __future__ import annotations
+
+import json
+import os
+from typing import Any
+
+from minidock.errors import HostError, UsageError
+from minidock.linux import capabilities
+
+DEFAULT_CAPABILITIES = [
+    "CAP_CHOWN", "CAP_DAC_OVERRIDE", "CAP_FSETID", "CAP_FOWNER", "CAP_MKNOD", "CAP_NET_RAW", "CAP_SETGID", "CAP_SETUID",
+    "CAP_SETFCAP", "CAP_SETPCAP", "CAP_NET_BIND_SERVICE", "CAP_SYS_CHROOT", "CAP_KILL", "CAP_AUDIT_WRITE",
+]  # fmt: skip
+
+MASKED_PATHS = [
+    "/proc/asound", "/proc/acpi", "/proc/interrupts", "/proc/kcore", "/proc/keys", "/proc/latency_stats",
+    "/proc/timer_list", "/proc/timer_stats", "/proc/sched_debug", "/proc/scsi", "/sys/firmware",
+    "/sys/devices/virtual/powercap",
+]  # fmt: skip
+READONLY_PATHS = ["/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger"]
+
+# What a container may touch: making nodes is allowed, using them only for these. Sources: runc's default list.
+DEVICE_RULES: list[dict[str, Any]] = [
+    {"allow": False, "access": "rwm"},
+    {"allow": True, "type": "c", "access": "m"},
+    {"allow": True, "type": "b", "access": "m"},
+    *(
+        {"allow": True, "type": "c", "major": major, "minor": minor, "access": "rwm"}
+        for major, minor in ((1, 3), (1, 5), (1, 7), (1, 8), (1, 9), (5, 0), (5, 1), (5, 2), (136, -1))
+    ),
+]
+
+
+def choose_capabilities(add: list[str], drop: list[str], *, privileged: bool) -> list[str]:
+    """The capabilities of a container's root, in the kernel's order.
+
+    Raises `UsageError` for a name that does not exist, `HostError` for one that was asked for by name and that this
+    process does not have to give.
+    """
+    available = capabilities.bounding()
+    added, dropped = [_name(cap) for cap in add], [_name(cap) for cap in drop]
+    base = set(available) if privileged or "ALL" in added else set(DEFAULT_CAPABILITIES) & set(available)
+    if "ALL" in dropped:
+        base = set()
+    chosen = (base - set(dropped)) | {cap for cap in added if cap != "ALL"}
+    if missing := chosen - set(available):
+        raise HostError(f"minidock does not have {', '.join(sorted(missing))} itself and cannot give it", exit_code=125)
+    return [cap for cap in capabilities.NAMES if cap in chosen]
+
+
+def _name(text: str) -> str:
+    name = text.upper()
+    if name == "ALL":
+        return name
+    name = name if name.startswith("CAP_") else f"CAP_{name}"
+    if name not in capabilities.NUMBERS:
+        raise UsageError(f'invalid capability: unknown capability: "{name}"', exit_code=125)
+    return name
+
+
+def seccomp_section(granted: list[str]) -> dict[str, Any]:
+    """Docker's default profile as the OCI `linux.seccomp` section for a process with the capabilities `granted`.
+
+    The profile says for each rule with which capabilities and on which architectures it counts (moby,
+    profiles/seccomp); the OCI section is what is left for this container.
+    """
+    with open(os.path.join(os.path.dirname(__file__), "seccomp.json"), encoding="utf-8") as file:
+        profile = json.load(file)
+    machine = {"x86_64": ("amd64", "SCMP_ARCH_X86_64"), "aarch64": ("arm64", "SCMP_ARCH_AARCH64")}
+    arch, name = machine.get(os.uname().machine, (os.uname().machine, ""))
+    kin = next((row["subArchitectures"] for row in profile["archMap"] if row["architecture"] == name), None) or []
+
+    def counts(rule: dict[str, Any]) -> bool:
+        only, never = rule.get("includes") or {}, rule.get("excludes") or {}
+        return (
+            set(only.get("caps") or []) <= set(granted)
+            and arch in (only.get("arches") or [arch])
+            and not set(never.get("caps") or []) & set(granted)
+            and arch not in (never.get("arches") or [])
+        )
+
+    kept = ("names", "action", "args", "errnoRet")
+    return {
+        "defaultAction": profile["defaultAction"],
+        "defaultErrnoRet": profile["defaultErrnoRet"],
+        "architectures": [name, *kin] if name else [],
+        "syscalls": [{key: rule[key] for key in kept if key in rule} for rule in profile["syscalls"] if counts(rule)],
+    }

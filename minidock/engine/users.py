@@ -1,0 +1,65 @@
+"""Users and groups as an image knows them: names in its own /etc/passwd and /etc/group (passwd(5), group(5)).
+
+The image's layers are not mounted yet when this is asked, so the files are found layer by layer, as overlayfs would.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from minidock.errors import UsageError
+from minidock.linux import overlay
+
+
+@dataclass(frozen=True)
+class User:
+    """Who a process runs as: numbers, all groups beside the first, and the home directory."""
+
+    uid: int
+    gid: int
+    groups: list[int]
+    home: str
+
+
+def look_up(layers: list[str], wanted: str) -> User:
+    """The user for docker's `-u user[:group]`, each a name or a number; '' is root.
+
+    `layers`: the image's layer directories, topmost first. Raises `UsageError` for a name that the image does not
+    know or a number out of range. A number needs no entry; without one, the group is 0 and the home "/".
+    """
+    passwd, groups = _rows(layers, "/etc/passwd", 7), _rows(layers, "/etc/group", 4)
+    user, _, group = (wanted or "0").partition(":")
+    row = next((row for row in passwd if row[0] == user), None)
+    if row is None and user.isdigit():
+        row = next((row for row in passwd if row[2] == user), ["", "", user, "0", "", "/", ""])
+    if row is None:
+        raise UsageError(f"unable to find user {user}: no matching entries in passwd file")
+    gid = _group(groups, group) if group else int(row[3] or 0)
+    # An explicit group replaces the supplementary ones, as in docker.
+    more = [] if group else [int(entry[2]) for entry in groups if row[0] and row[0] in entry[3].split(",")]
+    return User(_checked(int(row[2])), _checked(gid), sorted({gid, *more}), row[5] or "/")
+
+
+def _group(groups: list[list[str]], wanted: str) -> int:
+    for row in groups:
+        if row[0] == wanted:
+            return int(row[2])
+    if wanted.isdigit():
+        return int(wanted)
+    raise UsageError(f"unable to find group {wanted}: no matching entries in group file")
+
+
+def _checked(number: int) -> int:
+    if not 0 <= number < 1 << 31:
+        raise UsageError(f"uids and gids must be in range 0-2147483647, not {number}")
+    return number
+
+
+def _rows(layers: list[str], path: str, columns: int) -> list[list[str]]:
+    """The usable lines of one of the files; a missing file has none."""
+    found = overlay.find(layers, path)
+    if found is None:
+        return []
+    with open(found, encoding="utf-8", errors="surrogateescape") as file:
+        lines = [line.rstrip("\n").split(":") for line in file]
+    return [(line + [""] * columns)[:columns] for line in lines if len(line) > 2 and line[2].isdigit()]
