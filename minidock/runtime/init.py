@@ -101,12 +101,17 @@ def _become(spec: Spec, channel: Channel, stdio: tuple[int, int, int] | None, se
     assert stdio is not None
     with step("standard input, output and error; nothing else stays open", book="3.4"):
         set_stdio(stdio, spec)
-    with step("root's power cut down, another user if asked for", book="9"):
-        set_identity(spec.process)
     reset_signals()
     environment = dict(entry.split("=", 1) for entry in spec.process.get("env") or [])
-    if seccomp:
-        # Last before execve: the filter may forbid any call made above.
+    promised = bool(spec.process.get("noNewPrivileges"))
+    # Only root's CAP_SYS_ADMIN or the promise never to gain privileges lets a process set a filter (seccomp(2)). With
+    # the promise the filter comes last, as it may forbid any call; without, while there is still power to set it.
+    if seccomp and not promised:
+        with step("system calls filtered", book="9"):
+            syscalls.seccomp_set_filter(*seccomp)
+    with step("root's power cut down, another user if asked for", book="9"):
+        set_identity(spec.process)
+    if seccomp and promised:
         with step("system calls filtered", book="9"):
             syscalls.seccomp_set_filter(*seccomp)
     with step("the program takes over", book="3.4"):

@@ -1,0 +1,145 @@
+"""Images as a user knows them: found in the store, fetched, or built from a recipe; and who uses them."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Callable
+from typing import Any
+
+from minidock.errors import EXIT_ENGINE, HostError, NotFoundError
+from minidock.image import reference
+from minidock.image.locks import lock
+from minidock.image.reference import Reference
+from minidock.image.store import Image, Store
+
+Say = Callable[[str], None]
+
+
+def find_or_fetch(root: str, text: str, pull: str, say: Say) -> Image:
+    """The image that `text` means, with all its layers unpacked and made for this machine.
+
+    `pull` is "missing" (look here first, then ask the registry, then look for a recipe), "always" (the
+    registry and nothing else) or "never" (only look here). Progress goes to `say`, line by line. Raises
+    `NotFoundError` with exit code 125, or what went wrong on the way.
+    """
+    store = Store(root)
+    if pull == "always":
+        return _ready(store, text, _pull(store, reference.parse(text), say))
+    try:
+        return _ready(store, text, store.resolve(text))
+    except NotFoundError:
+        pass
+    name = reference.parse(text)
+    if pull == "never":
+        raise NotFoundError(f"No such image: {name}", exit_code=EXIT_ENGINE)
+    say(f"Unable to find image '{name}' locally")
+    return _ready(store, text, _fetch(store, name, say))
+
+
+def in_use(root: str) -> dict[str, list[str]]:
+    """Image ids, each with the ids of the containers made from it."""
+    users: dict[str, list[str]] = {}
+    directory = os.path.join(root, "containers")
+    for container in sorted(os.listdir(directory)) if os.path.isdir(directory) else ():
+        try:
+            with open(os.path.join(directory, container, "container.json"), encoding="utf-8") as file:
+                image = json.load(file).get("image")
+        except (FileNotFoundError, NotADirectoryError):
+            continue  # removed meanwhile, or not yet made
+        users.setdefault(image, []).append(container)
+    return users
+
+
+def _ready(store: Store, text: str, image: Image) -> Image:
+    """Check that the image can run here, and unpack what is not unpacked yet."""
+    image.check_runnable(text)
+    if image.missing_layers:
+        from minidock.image.ingest import Ingest
+
+        with Ingest(store) as ingest:
+            for layer, diff_id in zip(image.manifest["layers"], image.layers, strict=True):
+                ingest.unpack_blob(layer["digest"], diff_id)
+    return image
+
+
+def _pull(store: Store, name: Reference, say: Say) -> Image:
+    from minidock.image import registry
+
+    return registry.pull(store, name, say)
+
+
+def _fetch(store: Store, name: Reference, say: Say) -> Image:
+    """Ask the registry; if none can be reached, build the recipe of that name. The first of several does it
+    for all."""
+    from minidock.image.registry import RegistryUnreachable
+
+    with lock(store.root, "fetch-" + name.canonical.replace("/", "_")):
+        try:
+            return store.resolve(str(name))
+        except NotFoundError:
+            pass
+        try:
+            return _pull(store, name, say)
+        except RegistryUnreachable as error:
+            recipe = find_recipe(name)
+            if recipe is None:
+                raise NotFoundError(f"No such image: {name}: {error}", exit_code=EXIT_ENGINE) from error
+            say(f"Building {name} from the recipe {recipe}/build.py: {error}")
+            return _build(store, name, recipe)
+
+
+# Recipes
+
+
+def find_recipe(name: Reference) -> str | None:
+    """The directory of the recipe that makes `name`: an official image's name, with tag `latest` or one it
+    declares."""
+    directory = os.path.join(_recipes(), name.path.removeprefix(reference.OFFICIAL_PREFIX))
+    is_official = name.domain == reference.DEFAULT_DOMAIN and name.path.startswith(reference.OFFICIAL_PREFIX)
+    if not is_official or name.digest or not os.path.isfile(os.path.join(directory, "build.py")):
+        return None
+    tags = (reference.DEFAULT_TAG, *_settings(directory).get("tags", ()))
+    return directory if name.tag in tags else None
+
+
+def _recipes() -> str:
+    """Where the recipes are: MINIDOCK_RECIPES, beside the package in a checkout, or where pip installed them.
+    """
+    if directory := os.environ.get("MINIDOCK_RECIPES"):
+        return directory
+    checkout = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "rootfs")
+    if os.path.isdir(checkout):
+        return os.path.normpath(checkout)
+    return os.path.join(sys.prefix, "share", "minidock", "rootfs")
+
+
+def _settings(recipe: str) -> dict[str, Any]:
+    """The recipe's image.json: Env, Cmd and WorkingDir of the OCI config; optionally `tags` beside `latest`.
+    """
+    with open(os.path.join(recipe, "image.json"), encoding="utf-8") as file:
+        settings: dict[str, Any] = json.load(file)
+    return settings
+
+
+def _build(store: Store, name: Reference, recipe: str) -> Image:
+    """Run the recipe's program and import the tarball that it makes."""
+    import subprocess
+
+    from minidock.image.importer import import_tarball
+    from minidock.image.workspace import Workspace
+
+    with Workspace(store.root) as workspace:
+        tarball = os.path.join(workspace.path, "rootfs.tar.gz")
+        # Its standard output is not ours: whoever runs a container may be reading that.
+        done = subprocess.run(
+            [sys.executable, os.path.join(recipe, "build.py"), "--output", tarball],
+            stdin=subprocess.DEVNULL,
+            stdout=sys.stderr.fileno(),
+            check=False,
+        )
+        if done.returncode:
+            raise HostError(f"the recipe {recipe} for {name} failed: see its message above", exit_code=EXIT_ENGINE)
+        config = {key: value for key, value in _settings(recipe).items() if key[:1].isupper()}
+        return import_tarball(store.root, tarball, name, message=f"Built from {recipe}", config=config)
