@@ -1,0 +1,253 @@
+"""Extraction: tar entries become files below one directory, and nowhere else.
+
+Every path is walked by the kernel with the layer's directory as its root (`linux/paths.py`), so that no "..",
+no symbolic link and no hard link of a hostile layer writes outside. What is made is what docker makes on
+overlayfs, with whiteouts in overlayfs's own form (kernel: Documentation/filesystems/overlayfs.rst, "whiteouts
+and opaque directories").
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+import tarfile
+
+from minidock.image import entries
+from minidock.image.compression import CorruptArchive
+from minidock.image.tarstream import TarStream
+from minidock.image.workspace import remove_tree
+from minidock.linux import syscalls
+from minidock.linux.paths import open_in_root
+
+_CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+_OPEN_DIRECTORIES = 64
+_IMPLIED_MODE = 0o755  # of a directory that the archive uses and does not list; docker's too
+# A file system without extended attributes, or an attribute that it does not know: docker leaves those out as
+# well.
+_NO_XATTR = (errno.ENOTSUP, errno.EPERM)
+
+
+class Extractor:
+    """Makes the entries of one layer in the directory `path`. Use as a context manager.
+
+    `trash` is a path on the same file system that does not exist: what a later entry replaces is moved there.
+    """
+
+    def __init__(self, path: str, trash: str) -> None:
+        self._trash = trash
+        self._root = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        self._open: dict[bytes, int] = {}  # directories, least recently used first
+        self._directory_times: dict[bytes, tuple[int, int]] = {}
+
+    def __enter__(self) -> Extractor:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._forget_directories()
+        os.close(self._root)
+
+    def add(self, entry: tarfile.TarInfo, archive: TarStream) -> None:
+        """Make what `entry` says. Raises `CorruptArchive`, `UnsafePath`, or `OSError` from the kernel."""
+        parts = entries.components(entry.name)
+        if not parts:
+            self._add_root(entry)
+            return
+        *above, name = parts
+        path = b"/".join(above)
+        parent = self._directory(path)
+        if name.startswith(entries.WHITEOUT_PREFIX):
+            self._add_whiteout(parent, name)
+        elif entry.isdir():
+            self._add_directory(entry, parent, name)
+            self._directory_times[path + b"/" + name] = entries.times(entry)
+        elif entry.isreg():
+            self._add_file(entry, parent, name, archive)
+        elif entry.islnk():
+            self._add_hard_link(entry, parent, name)
+        else:
+            self._add_special(entry, parent, name)
+
+    def finish(self) -> None:
+        """Set the times of directories, which every file made in them has changed since."""
+        for path, times in self._directory_times.items():
+            above, _, name = path.rpartition(b"/")
+            parent = open_in_root(self._root, above)
+            if parent < 0:
+                continue  # replaced by a later entry
+            try:
+                if stat.S_ISDIR(os.lstat(name or b".", dir_fd=parent).st_mode):
+                    os.utime(name or b".", ns=times, dir_fd=parent, follow_symlinks=False)
+            except FileNotFoundError:
+                pass
+            finally:
+                os.close(parent)
+
+    def _add_root(self, entry: tarfile.TarInfo) -> None:
+        if not entry.isdir():
+            raise CorruptArchive(f"the archive's root {entry.name!r} is not a directory")
+        self._set_attributes(entry, self._root)
+        self._directory_times[b""] = entries.times(entry)
+
+    def _add_directory(self, entry: tarfile.TarInfo, parent: int, name: bytes) -> None:
+        hides = self._is_whiteout(parent, name)
+        try:
+            os.mkdir(name, 0o700, dir_fd=parent)
+        except FileExistsError:
+            if not stat.S_ISDIR(os.lstat(name, dir_fd=parent).st_mode):
+                self._remove(parent, name)
+                os.mkdir(name, 0o700, dir_fd=parent)
+        fd = os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=parent)
+        try:
+            self._set_attributes(entry, fd)
+            if hides:
+                self._make_opaque(fd)
+        finally:
+            os.close(fd)
+
+    def _add_file(self, entry: tarfile.TarInfo, parent: int, name: bytes, archive: TarStream) -> None:
+        try:
+            fd = os.open(name, _CREATE, 0o600, dir_fd=parent)
+        except FileExistsError:
+            self._remove(parent, name)
+            fd = os.open(name, _CREATE, 0o600, dir_fd=parent)
+        try:
+            archive.copy(entry, fd)
+            self._set_attributes(entry, fd)
+            os.utime(fd, ns=entries.times(entry))
+        finally:
+            os.close(fd)
+
+    def _add_hard_link(self, entry: tarfile.TarInfo, parent: int, name: bytes) -> None:
+        *above, target = entries.components(entry.linkname) or [b"."]
+        self._remove(parent, name)
+        source = open_in_root(self._root, b"/".join(above))
+        try:
+            if source < 0:
+                raise FileNotFoundError
+            os.link(target, name, src_dir_fd=source, dst_dir_fd=parent, follow_symlinks=False)
+        except (FileNotFoundError, PermissionError) as error:  # EPERM: link(2) to a directory
+            raise CorruptArchive(
+                f"{entry.name!r} is a hard link to {entry.linkname!r}, which is no file of this archive"
+            ) from error
+        finally:
+            if source >= 0:
+                os.close(source)
+
+    def _add_special(self, entry: tarfile.TarInfo, parent: int, name: bytes) -> None:
+        """A symbolic link, kept as text whatever it says; a FIFO; or a device node, which a container's
+        device
+        rules make inert and the mode of the layers' directory keeps from the host's users."""
+        self._remove(parent, name)
+        if entry.issym():
+            os.symlink(entries.as_bytes(entry.linkname), name, dir_fd=parent)
+        elif entry.isfifo():
+            os.mkfifo(name, 0o600, dir_fd=parent)
+        elif entry.isdev():
+            kind = stat.S_IFCHR if entry.ischr() else stat.S_IFBLK
+            os.mknod(name, kind | 0o600, os.makedev(entry.devmajor, entry.devminor), dir_fd=parent)
+        else:
+            raise CorruptArchive(f"{entry.name!r} is of the type {entry.type!r}, which no layer may have")
+        os.chown(name, entry.uid, entry.gid, dir_fd=parent, follow_symlinks=False)
+        for attribute, value in entries.xattrs(entry):
+            self._set_xattr(f"/proc/self/fd/{parent}/{os.fsdecode(name)}", attribute, value)
+        if not entry.issym():
+            os.chmod(name, entry.mode & 0o7777, dir_fd=parent)
+        os.utime(name, ns=entries.times(entry), dir_fd=parent, follow_symlinks=False)
+
+    def _add_whiteout(self, parent: int, name: bytes) -> None:
+        """A whiteout file of the archive becomes overlayfs's: a character device 0/0, or an attribute.
+
+        It hides what lower layers have, not what this one has, in whichever order they come.
+        """
+        if name == entries.WHITEOUT_OPAQUE:
+            self._make_opaque(parent)
+        elif not name.startswith(entries.WHITEOUT_META_PREFIX):
+            hidden = entries.hidden_name(name)
+            try:
+                syscalls.mknod(hidden, stat.S_IFCHR, os.makedev(0, 0), dir_fd=parent)
+            except FileExistsError:
+                if stat.S_ISDIR(os.lstat(hidden, dir_fd=parent).st_mode):
+                    fd = os.open(
+                        hidden, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=parent
+                    )
+                    try:
+                        self._make_opaque(fd)
+                    finally:
+                        os.close(fd)
+
+    def _make_opaque(self, directory: int) -> None:
+        syscalls.setxattr(directory, "trusted.overlay.opaque", b"y")
+
+    def _is_whiteout(self, parent: int, name: bytes) -> bool:
+        try:
+            status = os.lstat(name, dir_fd=parent)
+        except FileNotFoundError:
+            return False
+        return stat.S_ISCHR(status.st_mode) and status.st_rdev == 0
+
+    def _set_attributes(self, entry: tarfile.TarInfo, fd: int) -> None:
+        """Owner, extended attributes, mode, in this order: chown(2) takes set-uid bits and file capabilities
+        away."""
+        os.fchown(fd, entry.uid, entry.gid)
+        if entry.pax_headers:
+            for attribute, value in entries.xattrs(entry):
+                self._set_xattr(fd, attribute, value)
+        os.fchmod(fd, entry.mode & 0o7777)
+
+    def _set_xattr(self, file: int | str, attribute: str, value: bytes) -> None:
+        try:
+            os.setxattr(file, attribute, value, follow_symlinks=isinstance(file, int))
+        except OSError as error:
+            if error.errno not in _NO_XATTR:
+                raise
+
+    def _remove(self, parent: int, name: bytes) -> None:
+        """Make way for an entry of the same name. A directory goes with all that is in it."""
+        try:
+            os.unlink(name, dir_fd=parent)
+        except FileNotFoundError:
+            pass
+        except IsADirectoryError:
+            self._forget_directories()
+            os.rename(name, self._trash, src_dir_fd=parent)
+            remove_tree(self._trash)
+
+    def _directory(self, path: bytes) -> int:
+        """The directory `path` of the layer, made if missing; its descriptor stays ours."""
+        fd = self._open.pop(path, -1)
+        if fd < 0:
+            fd = open_in_root(self._root, path)
+            if fd < 0:
+                fd = self._make_directory(path)
+            if len(self._open) >= _OPEN_DIRECTORIES:
+                os.close(self._open.pop(next(iter(self._open))))
+        self._open[path] = fd
+        return fd
+
+    def _make_directory(self, path: bytes) -> int:
+        """mkdir -p. A dangling link on the way is an error: docker refuses that too."""
+        made = b""
+        for part in path.split(b"/"):
+            parent = open_in_root(self._root, made)
+            if parent < 0:
+                break
+            try:
+                os.mkdir(part, _IMPLIED_MODE, dir_fd=parent)
+                os.chmod(part, _IMPLIED_MODE, dir_fd=parent)  # whatever the umask is
+            except FileExistsError:
+                pass
+            finally:
+                os.close(parent)
+            made = made + b"/" + part if made else part
+        fd = open_in_root(self._root, path)
+        if fd < 0:
+            raise CorruptArchive(
+                f"{os.fsdecode(path)!r} is a link that leads nowhere, and is used as a directory"
+            )
+        return fd
+
+    def _forget_directories(self) -> None:
+        for fd in self._open.values():
+            os.close(fd)
+        self._open.clear()

@@ -1,0 +1,187 @@
+"""Layers: tar archives, unpacked once into directories that all containers share (book 1.3.5, 3.5.3 to
+3.5.6).
+
+A layer's name is its diff ID: the digest of the tar before compression (OCI image spec, config.md, "Layer
+DiffID"). `layers/<hex>` is the layer as overlayfs wants it, never written after; `layers/<hex>.json` says how
+large it is.
+"""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from minidock.errors import HostError, MinidockError
+from minidock.image import compression
+from minidock.image.compression import CorruptArchive, Reader
+from minidock.image.digest import DigestMismatch, hex_of
+from minidock.image.limits import Limits, from_environment
+from minidock.image.locks import store_lock
+from minidock.image.pipeline import CHUNK, Pipeline
+from minidock.image.workspace import Workspace
+from minidock.observe import step
+from minidock.state import write_text
+
+if TYPE_CHECKING:
+    from minidock.image.blobs import BlobWriter
+
+_FULL = (errno.ENOSPC, errno.EDQUOT)
+
+
+def layer_path(root: str, diff_id: str) -> str:
+    """The directory of an unpacked layer."""
+    return os.path.join(root, "layers", hex_of(diff_id))
+
+
+def has_layer(root: str, diff_id: str) -> bool:
+    """Whether the layer is there, complete."""
+    return os.path.isdir(layer_path(root, diff_id))
+
+
+def layer_size(root: str, diff_id: str) -> int:
+    """The size of the layer's files in bytes, as docker counts: what the tar headers say. 0 if it is not
+    unpacked."""
+    try:
+        with open(layer_path(root, diff_id) + ".json", encoding="utf-8") as file:
+            return int(json.load(file)["size"])
+    except FileNotFoundError:
+        return 0
+
+
+def unpack(stream: Reader, root: str, diff_id_expected: str | None = None) -> str:
+    """Unpack a layer (tar, bare or compressed) and return its diff ID.
+
+    Nothing is visible before all of it is there and, with `diff_id_expected`, right. Raises `CorruptArchive`,
+    `UnsafePath`, `DigestMismatch`, or `HostError` for a full disk.
+    """
+    with Workspace(root) as workspace:
+        return unpack_in(workspace, LayerSource(stream), root, diff_id_expected)
+
+
+class LayerSource:
+    """The tar stream inside a layer; `diff_id` is known once all of it was taken.
+
+    With `blob` it also keeps the layer as it is to be stored: gzip as it came, anything else compressed to
+    gzip, which every other tool can read.
+    """
+
+    def __init__(self, stream: Reader, blob: BlobWriter | None = None, limits: Limits | None = None) -> None:
+        from hashlib import sha256
+
+        self.limits = limits or from_environment()
+        self._stream, self._blob = stream, blob
+        self._hash = sha256()
+        self._start = b""
+        self._copies_input = False
+
+    @property
+    def diff_id(self) -> str:
+        """The digest of the tar stream."""
+        return f"sha256:{self._hash.hexdigest()}"
+
+    def read(self, size: int) -> bytes:
+        """The compressed input, copied to the blob if it is stored as it is."""
+        if self._start:
+            data, self._start = self._start[:size], self._start[size:]
+        else:
+            data = self._stream.read(size)
+        if self._blob and self._copies_input:
+            self._blob.write(data)
+        return data
+
+    def chunks(self) -> Iterator[bytes]:
+        """The tar stream in pieces."""
+        start = b""
+        while len(start) < compression.MAGIC_BYTES and (data := self._stream.read(CHUNK)):
+            start += data
+        self._start = start
+        kind = compression.detect(start)
+        self._copies_input = kind == "gzip"
+        packer = compression.gzip_compressor() if self._blob and not self._copies_input else None
+        total = 0
+        for chunk in self._decompressed(kind):
+            if (total := total + len(chunk)) > self.limits.layer_bytes:
+                raise CorruptArchive(
+                    f"the layer unpacks to more than {self.limits.layer_bytes} bytes: refused"
+                    " (MINIDOCK_MAX_LAYER_BYTES changes that)"
+                )
+            self._hash.update(chunk)
+            if self._blob and packer:
+                self._blob.write(packer.compress(chunk))
+            yield chunk
+        if self._blob and packer:
+            self._blob.write(packer.flush())
+
+    def _decompressed(self, kind: str) -> Iterator[bytes]:
+        reader = compression.decompressed(kind, self)
+        failures = compression.errors() if kind else ()
+        while True:
+            try:
+                chunk = reader.read(CHUNK)
+            except failures as error:
+                if isinstance(error, OSError) and error.errno is not None:
+                    raise  # from the disk or the network, not from the format
+                raise CorruptArchive(f"the {kind} stream is damaged ({error})") from error
+            if not chunk:
+                break
+            yield chunk
+        while self.read(CHUNK):
+            pass  # what follows the compressed stream belongs to the blob and its digest
+
+
+def unpack_in(
+    workspace: Workspace, source: LayerSource, root: str, diff_id_expected: str | None = None
+) -> str:
+    """Unpack `source` into `workspace`, then rename the result to its place below `root`; returns the diff
+    ID."""
+    from minidock.image.extract import Extractor
+    from minidock.image.tarstream import TarStream
+
+    made = os.path.join(workspace.path, f"layer-{os.urandom(4).hex()}")
+    os.mkdir(made, 0o755)
+    os.chmod(made, 0o755)
+    size, name = 0, ""
+    with step("unpack a layer", book="3.5.4"), Pipeline(source.chunks()) as chunks:
+        try:
+            archive = TarStream(chunks, source.limits)
+            with Extractor(made, made + ".replaced") as extractor:
+                for entry in archive:
+                    name = entry.name
+                    extractor.add(entry, archive)
+                    size += entry.size if entry.isreg() else 0
+                extractor.finish()
+        except (OSError, ValueError, OverflowError) as error:
+            raise _explained(error, name) from error
+    if diff_id_expected is not None and source.diff_id != diff_id_expected:
+        raise DigestMismatch(
+            f"the layer unpacks to {source.diff_id}, and not to {diff_id_expected} as promised"
+        )
+    _publish(workspace, made, root, source.diff_id, size)
+    return source.diff_id
+
+
+def _explained(error: OSError | ValueError | OverflowError, name: str) -> MinidockError:
+    """What the kernel, or Python in its place, said about an entry."""
+    if not isinstance(error, OSError):
+        return CorruptArchive(f"the tar archive is damaged: {name!r} cannot be made ({error})")
+    if error.errno in _FULL:
+        return HostError(f"unpacking {name!r}: {os.strerror(error.errno)}: make room and try again")
+    return CorruptArchive(f"unpacking {name!r}: {error.strerror or error}")
+
+
+def _publish(workspace: Workspace, made: str, root: str, diff_id: str, size: int) -> None:
+    """Put the finished directory in its place. Whoever is first wins; the same layer twice is one layer."""
+    target = layer_path(root, diff_id)
+    # 0700: the files of images keep their owners, modes and devices, and are no business of the host's users.
+    os.makedirs(os.path.dirname(target), mode=0o700, exist_ok=True)
+    with store_lock(root, shared=True):
+        workspace.keep(diff_id)
+        write_text(target + ".json", json.dumps({"size": size}) + "\n", durable=False)
+        try:
+            os.rename(made, target)
+        except OSError as error:
+            if error.errno not in (errno.EEXIST, errno.ENOTEMPTY):
+                raise

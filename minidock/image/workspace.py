@@ -1,0 +1,151 @@
+"""Workspaces: where content is made before it is complete, and what keeps it from being swept away.
+
+A workspace is a directory `<root>/tmp/<random>`, on the same file system as its destination so that rename(2)
+can publish the finished thing at once. Its maker holds an flock(2) on the directory for as long as it lives.
+The kernel drops the lock however the maker dies, so an unlocked workspace is garbage, and the next one who
+needs a workspace removes it. No pid files, no timeouts.
+
+A workspace is also a lease: while it is locked, the blobs and layers that it names (`keep`) are not garbage,
+though no image refers to them yet. A pull is safe from an `rmi` beside it that way.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+
+from minidock.image.digest import hex_of
+
+_KEEP = "keep-"
+
+
+class Workspace:
+    """A locked temporary directory below `root`; use as a context manager. `path` is the directory."""
+
+    def __init__(self, root: str) -> None:
+        self.parent = os.path.join(root, "tmp")
+        self.path = ""
+        self._fd = -1
+
+    def __enter__(self) -> Workspace:
+        os.makedirs(self.parent, mode=0o700, exist_ok=True)
+        sweep(self.parent)
+        while True:
+            path = os.path.join(self.parent, os.urandom(8).hex())
+            os.mkdir(path, 0o700)
+            # Between mkdir and flock a sweeper may take the new directory for garbage: then make another one.
+            with suppress(FileNotFoundError):
+                self._fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+                try:
+                    fcntl.flock(self._fd, fcntl.LOCK_EX)
+                    os.stat(path)
+                except BaseException:
+                    os.close(self._fd)
+                    raise
+                self.path = path
+                return self
+
+    def __exit__(self, *_: object) -> None:
+        try:
+            remove_tree(self.path)
+        finally:
+            os.close(self._fd)
+
+    def keep(self, digest: str) -> None:
+        """Protect the blob or layer of this digest from garbage collection for as long as the workspace
+        lives.
+
+        Call it under the store's lock and look whether the content is there afterwards, not before.
+        """
+        with open(os.path.join(self.path, _KEEP + hex_of(digest)), "wb"):
+            pass
+
+
+def sweep(parent: str) -> None:
+    """Remove the workspaces below `parent` whose makers are dead."""
+    for name in _names(parent):
+        path = os.path.join(parent, name)
+        with _abandoned(path) as is_garbage:
+            if is_garbage:
+                remove_tree(path)
+
+
+def kept(root: str) -> set[str]:
+    """The digests that living workspaces protect."""
+    parent = os.path.join(root, "tmp")
+    digests = set()
+    for name in _names(parent):
+        with _abandoned(os.path.join(parent, name)) as is_garbage:
+            if not is_garbage:
+                names = _names(os.path.join(parent, name))
+                digests |= {f"sha256:{n.removeprefix(_KEEP)}" for n in names if n.startswith(_KEEP)}
+    return digests
+
+
+@contextmanager
+def _abandoned(path: str) -> Iterator[bool]:
+    """Whether nobody holds the workspace at `path`; if so, it is locked inside the `with` block."""
+    try:
+        fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        yield False
+        return
+    try:
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            yield False
+        else:
+            yield True
+    finally:
+        os.close(fd)
+
+
+def remove_tree(top: str) -> None:
+    """Remove the directory `top` with all that is in it, however deep, following no symbolic link.
+
+    A hostile layer can nest directories deeper than any recursion, path length or number of descriptors
+    allows. So nothing here recurses: each directory that is found two levels down is moved up into `top` and
+    waits there.
+    """
+    moved, prefix = 0, os.urandom(8).hex().encode()  # no entry of the tree can have been given such a name
+    try:
+        fd = os.open(top, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return
+    try:
+        while directories := _unlink_files(fd):
+            for name in directories:
+                inner = os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=fd)
+                try:
+                    for child in _unlink_files(inner):
+                        moved += 1
+                        os.rename(child, b"%s-%d" % (prefix, moved), src_dir_fd=inner, dst_dir_fd=fd)
+                finally:
+                    os.close(inner)
+                os.rmdir(name, dir_fd=fd)
+        os.rmdir(top)
+    finally:
+        os.close(fd)
+
+
+def _unlink_files(fd: int) -> list[bytes]:
+    """Unlink all in the directory `fd` but directories, whose names are returned."""
+    directories = []
+    with os.scandir(fd) as entries:
+        for entry in list(entries):
+            name = os.fsencode(entry.name)
+            if entry.is_dir(follow_symlinks=False):
+                directories.append(name)
+            else:
+                os.unlink(name, dir_fd=fd)
+    return directories
+
+
+def _names(directory: str) -> list[str]:
+    try:
+        return os.listdir(directory)
+    except (FileNotFoundError, NotADirectoryError):
+        return []
