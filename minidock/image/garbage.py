@@ -1,0 +1,72 @@
+"""Garbage collection: blobs and layers that no image can reach are deleted.
+
+What is reachable is computed anew each time from the index; there are no counters that could be wrong after a
+crash.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from typing import Any
+
+from minidock.image import blobs
+from minidock.image.digest import is_digest
+from minidock.image.limits import MANIFEST_BYTES
+from minidock.image.locks import store_lock
+from minidock.image.store import read_index
+from minidock.image.workspace import Workspace, kept
+from minidock.observe import step
+
+
+def collect(root: str) -> list[str]:
+    """Delete what no image of the store at `root` needs, and return the diff IDs of the layers that went.
+
+    Under the lock, the garbage is only renamed away; deleting many files takes its time outside.
+    """
+    deleted = []
+    with step("collect garbage"), Workspace(root) as workspace, store_lock(root):
+        needed = reachable(root) | kept(root)
+        blob_directory = os.path.join(root, "images", "blobs", "sha256")
+        for name in _names(blob_directory):
+            if f"sha256:{name}" not in needed:
+                os.rename(os.path.join(blob_directory, name), os.path.join(workspace.path, f"blob-{name}"))
+        layer_directory = os.path.join(root, "layers")
+        for name in _names(layer_directory):
+            diff_id = f"sha256:{name.removesuffix('.json')}"
+            if diff_id not in needed:
+                os.rename(os.path.join(layer_directory, name), os.path.join(workspace.path, f"layer-{name}"))
+                deleted += [] if name.endswith(".json") else [diff_id]
+    return deleted
+
+
+def reachable(root: str) -> set[str]:
+    """The digests of all blobs, and the diff IDs of all layers, that the index leads to."""
+    found: set[str] = set()
+    for descriptor in read_index(os.path.join(root, "images")):
+        _follow(os.path.join(root, "images"), descriptor, found)
+    return found
+
+
+def _follow(images: str, descriptor: dict[str, Any], found: set[str]) -> None:
+    """Add a descriptor and all that it leads to. An index of another tool may lead to more manifests."""
+    digest = descriptor.get("digest")
+    if not is_digest(digest) or digest in found:
+        return
+    found.add(str(digest))
+    if not os.path.exists(blobs.blob_path(images, str(digest))):
+        return
+    content = json.loads(blobs.read_blob(images, str(digest), MANIFEST_BYTES))
+    for inner in content.get("manifests", ()):
+        _follow(images, inner, found)
+    found.update(layer["digest"] for layer in content.get("layers", ()))
+    config = content.get("config", {}).get("digest")
+    if is_digest(config):
+        found.add(config)
+        if os.path.exists(blobs.blob_path(images, config)):
+            rootfs = json.loads(blobs.read_blob(images, config, MANIFEST_BYTES)).get("rootfs") or {}
+            found.update(rootfs.get("diff_ids", ()))
+
+
+def _names(directory: str) -> list[str]:
+    return os.listdir(directory) if os.path.isdir(directory) else []

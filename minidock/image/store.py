@@ -1,0 +1,305 @@
+"""The store: an OCI image layout at `<root>/images`, which skopeo and umoci read too, and the layers beside
+it.
+
+    images/oci-layout           says what this is
+    images/index.json           the manifests, and the references (`alpine:latest`) that name them
+    images/blobs/sha256/<hex>   manifests, configs, layers
+    layers/<hex>/               layers unpacked, by diff ID
+    locks/                      files to flock
+    tmp/                        workspaces of commands that run now
+
+A reference is a descriptor in the index with the annotation org.opencontainers.image.ref.name (OCI image
+spec, image-layout.md, "index.json file"); one manifest has as many descriptors as it has names, and one
+without annotation while it has none. An image's id is the digest of its config, as in docker.
+
+Every `run` looks up an image, so this module imports little.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, suppress
+from typing import Any, NamedTuple
+
+from minidock.errors import ConflictError, HostError, NotFoundError, UsageError
+from minidock.image import blobs, layers, platform, reference
+from minidock.image.limits import MANIFEST_BYTES
+from minidock.image.locks import store_lock
+from minidock.image.reference import Reference
+from minidock.state import write_text
+
+Descriptor = dict[str, Any]
+Descriptors = list[Descriptor]
+Strings = list[str]
+
+REF_NAME = "org.opencontainers.image.ref.name"
+INDEX_TYPE = "application/vnd.oci.image.index.v1+json"
+MANIFEST_TYPE = "application/vnd.oci.image.manifest.v1+json"
+CONFIG_TYPE = "application/vnd.oci.image.config.v1+json"
+LAYER_TYPE = "application/vnd.oci.image.layer.v1.tar+gzip"
+DOCKER_MANIFEST_TYPE = "application/vnd.docker.distribution.manifest.v2+json"
+MANIFEST_TYPES = (MANIFEST_TYPE, DOCKER_MANIFEST_TYPE)
+
+
+class Image(NamedTuple):
+    """An image of the store: id, the manifest that led to it, and config (OCI image spec, config.md)."""
+
+    root: str
+    id: str
+    manifest_digest: str
+    manifest: dict[str, Any]
+    config: dict[str, Any]
+
+    @property
+    def layers(self) -> list[str]:
+        """The diff IDs, bottom to top."""
+        return list(self.config["rootfs"]["diff_ids"])
+
+    @property
+    def layer_paths(self) -> list[str]:
+        """The unpacked layers' directories, bottom to top."""
+        return [layers.layer_path(self.root, diff_id) for diff_id in self.layers]
+
+    @property
+    def missing_layers(self) -> list[str]:
+        """The diff IDs that are not unpacked: after a crash, or when another tool put the image here."""
+        return [diff_id for diff_id in self.layers if not layers.has_layer(self.root, diff_id)]
+
+    @property
+    def size(self) -> int:
+        """The bytes in all layers' files, as docker's column SIZE."""
+        return sum(layers.layer_size(self.root, diff_id) for diff_id in self.layers)
+
+    @property
+    def created(self) -> str:
+        """When the image was made (RFC 3339), or ''."""
+        return str(self.config.get("created") or "")
+
+    @property
+    def architecture(self) -> str:
+        """As Go calls it: amd64, arm64, ..."""
+        return str(self.config.get("architecture") or "")
+
+    @property
+    def os(self) -> str:
+        """The operating system that the image is made for."""
+        return str(self.config.get("os") or "")
+
+    def check_runnable(self, name: str) -> None:
+        """Raise `HostError` if this machine cannot run the image that the user calls `name`."""
+        platform.check_runnable(name, self.os, self.architecture)
+
+
+References = list[Reference]
+Listing = list[tuple[Image, References]]
+
+
+class Store:
+    """The images below `root`. Each method that changes something is atomic and takes the store's lock
+    itself."""
+
+    def __init__(self, root: str) -> None:
+        self.root = root
+        self.images = os.path.join(root, "images")
+
+    # Looking up
+
+    def resolve(self, text: str) -> Image:
+        """The image that a user means by a name, `name:tag`, `name@digest`, an id, or the unique start of an
+        id."""
+        with self._reading():
+            descriptors = self._manifests()
+            if found := self._by_name(descriptors, text) or self._by_id(descriptors, text):
+                return self._image(found)
+        raise NotFoundError(f"no such image: {text}")
+
+    def list(self) -> Listing:
+        """All images, newest first, each with its references."""
+        found: dict[str, tuple[Image, list[Reference]]] = {}
+        with self._reading():
+            for descriptor in self._manifests():
+                image = self._image(descriptor)
+                references = found.setdefault(image.id, (image, []))[1]
+                with suppress(UsageError):  # another tool's name, which is none of docker's grammar
+                    references.append(reference.parse(_name(descriptor) or ""))
+        for _, references in found.values():
+            references.sort()
+        return sorted(found.values(), key=lambda pair: pair[0].created, reverse=True)
+
+    def references(self, image_id: str) -> References:
+        """All names of an image."""
+        return next((references for image, references in self.list() if image.id == image_id), [])
+
+    # Changing names
+
+    def tag(self, image: Image, name: Reference) -> None:
+        """Let `name` mean `image`. The image that it meant before stays, without that name."""
+        with self.lock():
+            known = self._index()
+            kept = [d for d in known if not _is_called(d, name)]
+            own = next((d for d in known if d["digest"] == image.manifest_digest), None)
+            if own is None:
+                raise NotFoundError(f"no such image: {image.id}")
+            self._write_index([*kept, _named(own, name)], known)
+
+    def untag(self, name: Reference) -> None:
+        """Forget `name`. The image that it meant stays, if need be without any name."""
+        with self.lock():
+            known = self._index()
+            kept = [d for d in known if not _is_called(d, name)]
+            if len(kept) == len(known):
+                raise NotFoundError(f"no such image: {name}")
+            self._write_index(kept, known)
+
+    def remove(self, image_id: str, users: Callable[[], Strings]) -> Strings:
+        """Forget an image and all its names, and delete what no other image needs; returns the layers
+        deleted.
+
+        `users`, asked under the lock, says which containers use the image: if any, `ConflictError`.
+        """
+        from minidock.image.garbage import collect
+
+        with self.lock():
+            if containers := users():
+                raise ConflictError(f"image {image_id} is being used by container {containers[0][:12]}")
+            known = self._index()
+            kept = [d for d in known if d.get("mediaType") not in MANIFEST_TYPES or self._id(d) != image_id]
+            if len(kept) == len(known):
+                raise NotFoundError(f"no such image: {image_id}")
+            self._save(kept)
+        return collect(self.root)
+
+    # Content
+
+    def has_blob(self, digest: str) -> bool:
+        """Whether the blob is here. Only an `Ingest` can rely on its staying."""
+        return os.path.exists(self.blob_path(digest))
+
+    def blob_path(self, digest: str) -> str:
+        """The file of a blob, to be read only."""
+        return blobs.blob_path(self.images, digest)
+
+    def record(self, name: Reference | None, descriptor: Descriptor) -> Image:
+        """Make the manifest of `descriptor` an image, called `name`. `Ingest.add_manifest` is the way here.
+
+        From now on the image exists. Raises `HostError` if something that it needs is missing.
+        """
+        with self.lock():
+            image = self._image(descriptor)
+            lost = [d["digest"] for d in image.manifest["layers"] if not self.has_blob(d["digest"])]
+            if lost := lost + image.missing_layers:
+                raise HostError(f"the image {image.id} cannot be added: the store does not have {lost[0]}")
+            known = self._index()
+            kept = [d for d in known if name is None or not _is_called(d, name)]
+            self._write_index([*kept, _named(descriptor, name)], known)
+        return image
+
+    def lock(self, *, shared: bool = False) -> AbstractContextManager[None]:
+        """The store's lock. Hold it shared from `resolve` until what uses the image is on record."""
+        return store_lock(self.root, shared=shared)
+
+    # The index
+
+    @contextmanager
+    def _reading(self) -> Iterator[None]:
+        """Keep what the index names from being deleted while it is read."""
+        if not os.path.isdir(self.images):
+            yield
+            return
+        with self.lock(shared=True):
+            yield
+
+    def _index(self) -> Descriptors:
+        """What index.json lists; other tools may have put more there than images."""
+        return read_index(self.images)
+
+    def _manifests(self) -> Descriptors:
+        return [d for d in self._index() if d.get("mediaType") in MANIFEST_TYPES]
+
+    def _write_index(self, descriptors: Descriptors, known: Descriptors) -> None:
+        """Write the index; a manifest of `known` that has lost its last name stays in it without one."""
+        named = {d["digest"] for d in descriptors if _name(d)}
+        kept = [d for d in descriptors if _name(d) or d["digest"] not in named]
+        present = {d["digest"] for d in kept}
+        for descriptor in known:
+            if descriptor["digest"] not in present:
+                present.add(descriptor["digest"])
+                kept.append(_named(descriptor, None))
+        self._save(kept)
+
+    def _save(self, descriptors: Descriptors) -> None:
+        os.makedirs(self.images, exist_ok=True)
+        marker = os.path.join(self.images, "oci-layout")
+        if not os.path.exists(marker):
+            write_text(marker, '{"imageLayoutVersion": "1.0.0"}\n')
+        index = {"schemaVersion": 2, "mediaType": INDEX_TYPE, "manifests": descriptors}
+        write_text(os.path.join(self.images, "index.json"), json.dumps(index, indent=2) + "\n")
+
+    def _by_name(self, descriptors: Descriptors, text: str) -> Descriptor | None:
+        try:
+            wanted = reference.parse(text)
+        except UsageError:
+            return None
+        return next((d for d in descriptors if _is_called(d, wanted)), None)
+
+    def _by_id(self, descriptors: Descriptors, text: str) -> Descriptor | None:
+        start = text.removeprefix("sha256:")
+        if not start or start.strip("0123456789abcdef"):
+            return None
+        ids = {self._id(d): d for d in descriptors}
+        found = [image_id for image_id in ids if image_id.startswith(f"sha256:{start}")]
+        if len(found) > 1:
+            raise ConflictError(f"the image id {text} is ambiguous: {len(found)} ids begin so")
+        return ids[found[0]] if found else None
+
+    def _id(self, descriptor: Descriptor) -> str:
+        return str(self._manifest(descriptor)["config"]["digest"])
+
+    def _manifest(self, descriptor: Descriptor) -> dict[str, Any]:
+        content = blobs.read_blob(self.images, descriptor["digest"], MANIFEST_BYTES)
+        manifest: dict[str, Any] = json.loads(content)
+        return manifest
+
+    def _image(self, descriptor: Descriptor) -> Image:
+        manifest = self._manifest(descriptor)
+        image_id = manifest["config"]["digest"]
+        config = json.loads(blobs.read_blob(self.images, image_id, MANIFEST_BYTES))
+        return Image(self.root, image_id, descriptor["digest"], manifest, config)
+
+
+def read_index(images: str) -> list[Descriptor]:
+    """The descriptors in the index of the image layout at `images`."""
+    path = os.path.join(images, "index.json")
+    try:
+        with open(path, encoding="utf-8") as file:
+            descriptors: list[Descriptor] = json.load(file)["manifests"]
+    except FileNotFoundError:
+        return []
+    except (ValueError, KeyError, TypeError) as error:
+        raise HostError(f"{path} is damaged ({error}): restore it, or remove it and pull again") from error
+    return descriptors
+
+
+def _name(descriptor: Descriptor) -> str | None:
+    """The reference that a descriptor of the index stands for."""
+    name: str | None = (descriptor.get("annotations") or {}).get(REF_NAME)
+    return name
+
+
+def _is_called(descriptor: Descriptor, name: Reference) -> bool:
+    """Whether the descriptor stands for `name`. Other tools may have left the tag `latest` out."""
+    own = _name(descriptor)
+    return own == _key(name) or (name.tag == reference.DEFAULT_TAG and own == name.familiar_name)
+
+
+def _key(name: Reference) -> str:
+    """The text in the index. Of `name:tag@digest` only the digest counts, as for docker."""
+    return name._replace(tag=None).familiar if name.digest else name.familiar
+
+
+def _named(descriptor: Descriptor, name: Reference | None) -> Descriptor:
+    """The descriptor with another name, or none."""
+    plain = {key: descriptor[key] for key in ("mediaType", "digest", "size")}
+    return {**plain, "annotations": {REF_NAME: _key(name)}} if name else plain
