@@ -105,8 +105,7 @@ def find_recipe(name: Reference) -> str | None:
 
 
 def _recipes() -> str:
-    """Where the recipes are: MINIDOCK_RECIPES, beside the package in a checkout, or where pip installed them.
-    """
+    """Where the recipes are: MINIDOCK_RECIPES, beside the package in a checkout, or where pip put them."""
     if directory := os.environ.get("MINIDOCK_RECIPES"):
         return directory
     checkout = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "rootfs")
@@ -116,8 +115,7 @@ def _recipes() -> str:
 
 
 def _settings(recipe: str) -> dict[str, Any]:
-    """The recipe's image.json: Env, Cmd and WorkingDir of the OCI config; optionally `tags` beside `latest`.
-    """
+    """The recipe's image.json: Env, Cmd and WorkingDir of the OCI config, and `tags` beside `latest`."""
     with open(os.path.join(recipe, "image.json"), encoding="utf-8") as file:
         settings: dict[str, Any] = json.load(file)
     return settings
@@ -140,6 +138,8 @@ def _build(store: Store, name: Reference, recipe: str) -> Image:
             check=False,
         )
         if done.returncode:
-            raise HostError(f"the recipe {recipe} for {name} failed: see its message above", exit_code=EXIT_ENGINE)
+            raise HostError(
+                f"the recipe {recipe} for {name} failed: see its message above", exit_code=EXIT_ENGINE
+            )
         config = {key: value for key, value in _settings(recipe).items() if key[:1].isupper()}
         return import_tarball(store.root, tarball, name, message=f"Built from {recipe}", config=config)

@@ -1,0 +1,91 @@
+"""Import: a tarball of a root file system becomes an image of one layer (OCI image spec, manifest.md,
+config.md).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from typing import Any
+
+from minidock.errors import NotFoundError, UsageError
+from minidock.image import changes as instructions
+from minidock.image import platform
+from minidock.image.compression import CorruptArchive, Reader
+from minidock.image.digest import EMPTY_FILE
+from minidock.image.ingest import Ingest
+from minidock.image.reference import Reference
+from minidock.image.store import CONFIG_TYPE, LAYER_TYPE, MANIFEST_TYPE, Image, Store
+
+
+def import_tarball(
+    root: str,
+    source: str | Reader,
+    reference: Reference | None = None,
+    changes: Iterable[str] = (),
+    message: str = "",
+    config: dict[str, Any] | None = None,
+) -> Image:
+    """Make an image of the tarball at path `source`, or of what the reader `source` gives.
+
+    `config` is what the OCI config has under "config" (Env, Cmd, ...) before the Dockerfile instructions
+    `changes` are applied. The tarball may be compressed with gzip, bzip2, xz or zstd. Raises
+    `CorruptArchive`, `UnsafePath`, `UsageError` for a change that cannot be read, `HostError` for a full
+    disk; nothing is left behind then.
+    """
+    settings = dict(config or {})
+    instructions.apply(changes, settings)
+    if not isinstance(source, str):
+        return _import(Store(root), source, reference, settings, message or "Imported from -")
+    try:
+        file = open(source, "rb", buffering=0)  # noqa: SIM115 - closed by the with below
+    except FileNotFoundError:
+        raise NotFoundError(f"no such file: {source}") from None
+    except OSError as error:
+        raise UsageError(f"{source} cannot be read: {error.strerror}") from error
+    with file:
+        return _import(Store(root), file, reference, settings, message or f"Imported from {source}")
+
+
+def _import(
+    store: Store, stream: Reader, name: Reference | None, config: dict[str, Any], message: str
+) -> Image:
+    with Ingest(store) as ingest:
+        diff_id, digest, size = ingest.put_layer(stream)
+        if diff_id == EMPTY_FILE:
+            raise CorruptArchive("the tarball is empty")
+        image_config = _as_json(_image_config(diff_id, config, message))
+        config_digest = ingest.put_bytes(image_config)
+        manifest = {
+            "schemaVersion": 2,
+            "mediaType": MANIFEST_TYPE,
+            "config": {"mediaType": CONFIG_TYPE, "digest": config_digest, "size": len(image_config)},
+            "layers": [{"mediaType": LAYER_TYPE, "digest": digest, "size": size}],
+        }
+        return ingest.add_manifest(name, _as_json(manifest), MANIFEST_TYPE)
+
+
+def _image_config(diff_id: str, config: dict[str, Any], message: str) -> dict[str, Any]:
+    created = now()
+    variant = platform.host_variant()
+    return {
+        "created": created,
+        "architecture": platform.host_architecture(),
+        **({"variant": variant} if variant else {}),
+        "os": "linux",
+        "config": config,
+        "rootfs": {"type": "layers", "diff_ids": [diff_id]},
+        "history": [{"created": created, "comment": message}],
+    }
+
+
+def now() -> str:
+    """The present time as RFC 3339, with nanoseconds as docker writes them."""
+    import time
+
+    seconds, nanoseconds = divmod(time.time_ns(), 1_000_000_000)
+    return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(seconds)) + f".{nanoseconds:09d}Z"
+
+
+def _as_json(content: dict[str, Any]) -> bytes:
+    return json.dumps(content, separators=(",", ":")).encode()
