@@ -60,7 +60,7 @@ class Ingest:
         return digest
 
     def put_blob(self, stream: Reader, expected: str | None = None) -> str:
-        """Store what `stream` gives, and return its digest; `DigestMismatch` if it is not the expected one."""
+        """Store what `stream` gives; returns its digest; `DigestMismatch` if it is not the expected one."""
         writer = self.blob_writer()
         blobs.copy(stream, writer)
         return self.publish(writer, expected)
