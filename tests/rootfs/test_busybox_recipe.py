@@ -76,7 +76,7 @@ def test_two_builds_are_byte_identical_from_anywhere(image: Path, tmp_path: Path
     shutil.copytree(ROOTFS, installed, ignore=shutil.ignore_patterns("__pycache__"))
     before = sorted(installed.rglob("*"))
     again = tmp_path / "again.tar.gz"
-    program = [sys.executable, installed / "busybox/build.py", "--output", again]
+    program = [sys.executable, str(installed / "busybox/build.py"), "--output", str(again)]
     subprocess.run(program, cwd="/", umask=0o077, check=True, capture_output=True)
     assert again.read_bytes() == image.read_bytes()
     assert sorted(installed.rglob("*")) == before
