@@ -11,7 +11,7 @@ MAKEFLAGS += --no-builtin-rules
 
 PYTHONS  = python3.13 python3.12 python3.11 python3
 # To build python-prctl: a compiler and libcap. To run: libseccomp, nft, modprobe; busybox is an image's content.
-PACKAGES = ca-certificates gcc libc6-dev python3-dev python3-venv libcap-dev libseccomp2 nftables kmod busybox-static
+PACKAGES = ca-certificates gcc libc6-dev python3-dev python3-venv libcap-dev libseccomp2 nftables kmod busybox-static tini
 # A kernel with all cgroup v2 controllers, `ip` to look at networks, and vagrant for `vagrant validate`.
 TEST_PACKAGES    = iproute2 user-mode-linux vagrant
 INTEROP_PACKAGES = docker.io podman skopeo umoci runc crun docker-registry
@@ -60,8 +60,9 @@ setup-test: .venv/.installed-test ; @:
 	@.venv/bin/pip install -qq -c constraints.txt -e '.[test]' </dev/null >&2
 	@touch $@
 
+# On a terminal -i -t is the default; fed from a pipe or a file, -i has to say that this is the shell's input.
 run: setup
-	@.venv/bin/minidock run --rm alpine sh
+	@if [ -t 0 ]; then .venv/bin/minidock run --rm alpine sh; else .venv/bin/minidock run --rm -i alpine sh; fi
 
 # All checks run, whatever fails; make's last lines name those that did.
 test: setup-test
@@ -74,7 +75,7 @@ types: setup-test
 	.venv/bin/mypy --strict minidock rootfs
 
 layers: setup-test
-	.venv/bin/lint-imports
+	.venv/bin/lint-imports --no-logo
 
 # Where this kernel has the controllers, the tests marked cgroup run natively and the second kernel stays off.
 test-native: setup-test
