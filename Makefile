@@ -10,8 +10,10 @@ MAKEFLAGS += --no-builtin-rules
 .DEFAULT_GOAL := help
 
 PYTHONS  = python3.13 python3.12 python3.11 python3
-# To build python-prctl: a compiler and libcap. To run: libseccomp, nft, modprobe; busybox is an image's content.
-PACKAGES = ca-certificates gcc libc6-dev python3-dev python3-venv libcap-dev libseccomp2 nftables kmod busybox-static tini
+# To build python-prctl: a compiler and libcap. To run: libseccomp, nft, modprobe, tini as a container's init.
+# busybox is an image's content.
+PACKAGES = ca-certificates gcc libc6-dev python3-dev python3-venv libcap-dev libseccomp2 nftables kmod \
+           busybox-static tini
 # A kernel with all cgroup v2 controllers, `ip` to look at networks, and vagrant for `vagrant validate`.
 TEST_PACKAGES    = iproute2 user-mode-linux vagrant
 INTEROP_PACKAGES = docker.io podman skopeo umoci runc crun docker-registry
@@ -39,12 +41,20 @@ endef
 help:
 	@sed -n '1,/^$$/s/^# \{0,1\}//p' Makefile
 
-setup: .venv/.installed ; @:
-setup-test: .venv/.installed-test ; @:
+setup: .venv/.packages .venv/.installed ; @:
+setup-test: setup .venv/.packages-test .venv/.installed-test ; @:
+
+# The lists of packages are in this file: when it changes, dpkg is asked again, but pip is not.
+.venv/.packages: Makefile
+	$(call debian,$(PACKAGES))
+	@mkdir -p .venv; touch $@
+
+.venv/.packages-test: Makefile | .venv/.packages
+	$(call debian,$(TEST_PACKAGES))
+	@touch $@
 
 # A Python that cannot build an extension module is of no use here: hence the look for Python.h.
-.venv/.installed: setup.cfg pyproject.toml constraints.txt
-	$(call debian,$(PACKAGES))
+.venv/.installed: setup.cfg pyproject.toml constraints.txt | .venv/.packages
 	@for python in $(PYTHONS); do \
 	    $$python -c 'import ensurepip, os, sys, sysconfig as s; sys.exit(sys.version_info < (3, 11) or \
 	        not os.path.exists(s.get_path("include") + "/Python.h"))' </dev/null 2>/dev/null && break; python=; \
@@ -55,7 +65,6 @@ setup-test: .venv/.installed-test ; @:
 	@touch $@
 
 .venv/.installed-test: .venv/.installed
-	$(call debian,$(TEST_PACKAGES))
 	@echo "installing the tests' tools into .venv" >&2
 	@.venv/bin/pip install -qq -c constraints.txt -e '.[test]' </dev/null >&2
 	@touch $@

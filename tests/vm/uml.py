@@ -61,6 +61,8 @@ def script(command: list[str]) -> str:
     environment = {name: os.environ[name] for name in PASSED_ON if name in os.environ}
     # The checkout cannot be written to in there, and a failed attempt per module would cost time.
     environment |= {"HOME": "/tmp", "PYTHONDONTWRITEBYTECODE": "1"}
+    if not sys.stdout.isatty():  # in there it always is one
+        environment["NO_COLOR"] = "1"
     exports = "".join(f"export {name}={shlex.quote(value)}\n" for name, value in environment.items())
     return f"{exports}cd {shlex.quote(os.getcwd())} || exit 125\nexec {shlex.join(command)}\n"
 
@@ -72,7 +74,10 @@ def kernel_command(share: Path, memory: str, terminal: int) -> list[str]:
     consoles = ["con=null", "con0=null,fd:1", f"con1=fd:{terminal},fd:{terminal}"]
     root = ["root=/dev/root", "rootfstype=hostfs", "ro", f"init={INIT}"]
     # What the kernel does not know and has no dot becomes the environment of init.
-    return [*fence, "linux.uml", *machine, *consoles, *root, f"share={share}", f"checkout={CHECKOUT}"]
+    kernel = ["linux.uml", *machine, *consoles, *root, f"share={share}", f"checkout={CHECKOUT}"]
+    # A panicking kernel ends itself with SIGABRT, which the first process of a PID namespace would never get:
+    # so that is a shell.
+    return [*fence, "sh", "-c", '"$@"; exit', "sh", *kernel]
 
 
 def copy_until_hangup(terminal: int, deadline: float) -> None:
@@ -117,6 +122,7 @@ def boot(command: list[str], memory: str, timeout: float) -> int:
                 stdout=log_file,
                 stderr=subprocess.STDOUT,
                 pass_fds=[theirs],
+                env={"PATH": os.environ["PATH"]},  # without a TMPDIR its memory is a file in /dev/shm: faster
             )
         os.close(theirs)
         try:

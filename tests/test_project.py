@@ -1,0 +1,100 @@
+"""The project around the code: set-up, its pins, what a package would hold."""
+
+import configparser
+import os
+import re
+import shutil
+import subprocess
+import sys
+import time
+import zipfile
+from pathlib import Path
+
+import pytest
+
+CHECKOUT = Path(__file__).parents[1]
+NOBODY = ["setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups"]
+
+
+def settings() -> configparser.ConfigParser:
+    parser = configparser.ConfigParser()
+    parser.read(CHECKOUT / "setup.cfg")
+    return parser
+
+
+def run(*command: str, cwd: str = "/", input: str = "") -> subprocess.CompletedProcess[str]:
+    """Run without the flags of the make that may be running us."""
+    own = {name: value for name, value in os.environ.items() if not name.startswith(("MAKE", "MFLAGS"))}
+    return subprocess.run(
+        command, cwd=cwd, env=own, input=input, capture_output=True, text=True, timeout=120, check=False
+    )
+
+
+def make(*targets: str) -> subprocess.CompletedProcess[str]:
+    return run("make", "--no-print-directory", *targets, cwd=str(CHECKOUT))
+
+
+def test_setting_up_again_is_quick_and_quiet() -> None:
+    make("setup", "setup-test")  # in case setup.cfg was just edited
+    started = time.monotonic()
+    done = make("setup", "setup-test")
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    assert time.monotonic() - started < 1
+
+
+@pytest.mark.parametrize("target", ["setup", "run", "test", "interop", "bench"])
+def test_who_is_not_root_is_told_in_one_line(target: str) -> None:
+    # Through standard input: a checkout below /root is not for them to read.
+    done = run(*NOBODY, "make", "-f", "-", target, input=(CHECKOUT / "Makefile").read_text())
+    assert done.returncode != 0
+    assert done.stdout == ""
+    assert len(done.stderr.splitlines()) == 1
+    assert f"needs root. Try: sudo make {target}" in done.stderr
+
+
+def test_without_a_target_make_says_what_there_is() -> None:
+    done = make()
+    assert done.returncode == 0
+    for target in ("run", "setup", "test", "interop", "bench", "clean"):
+        assert f"make {target} " in done.stdout
+
+
+def test_every_requirement_is_pinned_within_its_bound() -> None:
+    lines = (CHECKOUT / "constraints.txt").read_text().splitlines()
+    pins = dict(line.split("==") for line in lines if line and not line.startswith("#"))
+    ini = settings()
+    asked = ini["options"]["install_requires"] + ini["options.extras_require"]["test"]
+    for requirement in asked.split():
+        name, least = requirement.split(">=")
+        assert numbers(pins[name]) >= numbers(least), requirement
+
+
+def numbers(version: str) -> list[int]:
+    return [int(number) for number in re.findall(r"\d+", version)]
+
+
+def test_every_room_has_its_place_in_the_layers() -> None:
+    layers = settings()["importlinter:contract:rooms"]["layers"]
+    placed = set(re.findall(r"minidock\.(\w+)", layers))
+    package = CHECKOUT / "minidock"
+    rooms = {
+        path.stem for path in package.iterdir() if (path / "__init__.py").exists() or path.suffix == ".py"
+    }
+    assert rooms - placed == {"__init__", "__main__"}
+
+
+def test_a_package_holds_the_recipes_the_data_and_the_types(tmp_path: Path) -> None:
+    # A copy, since setuptools builds inside the source tree.
+    unwanted = shutil.ignore_patterns(".git", ".venv", "build", "*.egg-info", "__pycache__", ".*_cache")
+    shutil.copytree(CHECKOUT, tmp_path / "source", ignore=unwanted)
+    pip = [sys.executable, "-m", "pip", "wheel", "-qq", "--no-deps", "--no-build-isolation"]
+    subprocess.run([*pip, "-w", str(tmp_path), str(tmp_path / "source")], check=True, timeout=120)
+    names = set(zipfile.ZipFile(next(tmp_path.glob("*.whl"))).namelist())
+    inside = {name.split(".data/data/")[-1] for name in names}
+    assert "minidock/py.typed" in inside
+    for path in (CHECKOUT / "minidock").rglob("*"):
+        if path.suffix in (".py", ".json"):
+            assert str(path.relative_to(CHECKOUT)) in inside
+    for pattern in ("*.py", "alpine/*.py", "busybox/*.py"):
+        for path in (CHECKOUT / "rootfs").glob(pattern):
+            assert f"share/minidock/{path.relative_to(CHECKOUT)}" in inside
