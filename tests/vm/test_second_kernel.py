@@ -2,6 +2,7 @@
 
 import signal
 import subprocess
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -19,6 +20,10 @@ def group(tmp_path: Path) -> Iterator[Path]:
     group = root / tmp_path.name
     group.mkdir()
     yield group
+    (group / "cgroup.kill").write_text("1")
+    deadline = time.monotonic() + 5
+    while counters(group / "cgroup.events")["populated"] and time.monotonic() < deadline:
+        time.sleep(0.01)
     group.rmdir()
 
 
