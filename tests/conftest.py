@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.command import Minidock
-from tests.support.machine import Session, Snapshot, left_since
+from tests.support.machine import Session, Snapshot, detach_mounts, left_since
 
 
 @pytest.fixture(scope="session")
@@ -24,7 +24,10 @@ def machine_is_left_as_found(session: Session) -> Iterator[None]:
     yield
     left = left_since(before, session)
     if left:
-        pytest.fail("left on the machine:\n  " + "\n  ".join(left), pytrace=False)
+        detach_mounts(left, session)
+        pytest.fail(
+            "left on the machine:\n" + "\n".join(f"  {' '.join(thing)}" for thing in left), pytrace=False
+        )
 
 
 @pytest.fixture(scope="session")

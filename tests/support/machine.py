@@ -7,6 +7,7 @@ than most tests do.
 
 import os
 import socket
+import subprocess
 import time
 from collections import Counter
 from pathlib import Path
@@ -169,8 +170,8 @@ def describe(pid: int) -> str:
     return arguments or f"[{name}], a zombie"
 
 
-def left_since(before: Snapshot, session: Session, grace: float = GRACE) -> list[str]:
-    """What stays of the difference through the whole grace period, one line each; empty when nothing does.
+def left_since(before: Snapshot, session: Session, grace: float = GRACE) -> list[tuple[str, ...]]:
+    """What stays of the difference through the whole grace period; empty when nothing does.
 
     Only what every look finds counts: others who work on the same machine come and go meanwhile.
     """
@@ -179,4 +180,11 @@ def left_since(before: Snapshot, session: Session, grace: float = GRACE) -> list
     while left and time.monotonic() < deadline:
         time.sleep(POLL)
         left &= Snapshot().added_since(before, session)
-    return [" ".join(thing) for thing in sorted(left.elements())]
+    return sorted(left.elements())
+
+
+def detach_mounts(left: list[tuple[str, ...]], session: Session) -> None:
+    """Unmount what was left below the session's directory, before pytest clears that and what is seen in it."""
+    for kind, where, *_ in left:
+        if kind == "mount" and where.encode().startswith(session.tag):
+            subprocess.run(["umount", "--lazy", where], check=False)
