@@ -11,6 +11,7 @@ it there, and nowhere else.
 
 from __future__ import annotations
 
+import itertools
 import json
 import subprocess
 from typing import Any, NamedTuple
@@ -19,7 +20,12 @@ from minidock.errors import HostError
 from minidock.observe import announced
 
 COMMENT = "minidock"  # on every rule that we put into somebody else's chain: to find it again
+COMMAND_NOT_FOUND = 127
 REPLIES = "RELATED,ESTABLISHED,DNAT"  # what may come in: answers, and what was let in by a published port
+
+
+class MissingCommandError(HostError):
+    """A program that minidock calls is not installed."""
 
 
 class Chain(NamedTuple):
@@ -30,39 +36,34 @@ class Chain(NamedTuple):
     name: str
     policy: str
 
+    @property
+    def place(self) -> str:
+        """The chain in a command to nft."""
+        return f"{self.family} {self.table} {self.name}"
 
-def nft(ruleset: str, *, json_output: bool = False) -> str:
-    """Feed `ruleset` to `nft -f -` and return what it prints.
-
-    Raises `HostError` with nft's first line if it refuses, or if there is no nft.
-    """
-    try:
-        done = _run(["nft", "-j", "-f", "-"] if json_output else ["nft", "-f", "-"], ruleset)
-    except FileNotFoundError as error:
-        raise HostError("the command nft is missing, and containers' way out with it: "
-                        "install the package nftables, or run with --network none") from error  # fmt: skip
-    if done.returncode:
-        raise HostError(f"nft: {_first_line(done.stderr)}")
-    return done.stdout
+    @property
+    def is_iptables(self) -> bool:
+        """Whether this is where iptables keeps its FORWARD chain (the iptables that is built on nftables)."""
+        return self.place == "ip filter FORWARD"
 
 
-def table(family: str, name: str) -> tuple[list[Chain], list[dict[str, Any]]]:
-    """All base chains on the forward hook, and the contents of one table: [] if there is no such table.
+def nft(ruleset: str) -> None:
+    """Have the kernel take `ruleset`. Raises `HostError` if nft refuses it."""
+    _nft(["-f", "-"], ruleset)
 
-    One call of nft for both, at the price of a second one when the table is missing, which is so once.
-    """
-    objects: list[dict[str, Any]] = []
-    try:
-        listing = _listing(f"list table {family} {name}\nlist chains\n")
-        objects = [entry for entry in listing if _within(entry, family, name)]
-    except HostError:
-        listing = _listing("list chains\n")
-    chains = {
-        Chain(c["family"], c["table"], c["name"], c.get("policy", "accept"))
-        for entry in listing
-        if (c := entry.get("chain")) and c.get("hook") == "forward"
-    }
-    return sorted(chains), objects
+
+def forward_chains() -> list[Chain]:
+    """Everybody's base chains that are asked about packets on their way through this host."""
+    return [
+        Chain(chain["family"], chain["table"], chain["name"], chain.get("policy", "accept"))
+        for entry in _listing("list chains")
+        if (chain := entry.get("chain")) and chain.get("hook") == "forward"
+    ]
+
+
+def contents(family: str, table: str) -> list[dict[str, Any]]:
+    """What is in one table (libnftables-json(5)). Raises `HostError` if it is missing."""
+    return _listing(f"list table {family} {table}")
 
 
 def let_through(interface: str, chains: list[Chain], own: str) -> None:
@@ -75,46 +76,61 @@ def let_through(interface: str, chains: list[Chain], own: str) -> None:
     for chain in chains:
         if chain.table == own or chain.family not in ("ip", "inet"):
             continue
-        is_iptables = chain[:3] == ("ip", "filter", "FORWARD")
-        if not (is_iptables and _let_through_iptables("iptables-nft", interface)):
+        if not (chain.is_iptables and _let_through_iptables("iptables-nft", interface)):
             _let_through_nft(chain, interface)
     if _legacy_filter_in_use():
         _let_through_iptables("iptables-legacy", interface)
 
 
+def withdraw(interface: str, chains: list[Chain]) -> None:
+    """Take back whatever `let_through` has put anywhere."""
+    for chain in chains:
+        for entry in _listing(f"list chain {chain.place}"):
+            rule = entry.get("rule", {})
+            if rule.get("comment") == COMMENT and f'"{interface}"' in json.dumps(rule["expr"]):
+                nft(f"delete rule {chain.place} handle {rule['handle']}")
+    commands = ["iptables-nft"] if any(chain.is_iptables for chain in chains) else []
+    commands += ["iptables-legacy"] if _legacy_filter_in_use() else []
+    for command, name in itertools.product(commands, ("DOCKER-USER", "FORWARD")):
+        for rule in _accepting(interface):
+            while not _run([command, "-w", "-D", name, *rule]).returncode:
+                pass
+
+
 def _let_through_iptables(command: str, interface: str) -> bool:
     """Do it with iptables(8); False if `command` is missing or cannot read the table."""
-    try:
-        listed = _run([command, "-w", "-S", "FORWARD"])
-    except FileNotFoundError:
-        return False
+    listed = _run([command, "-w", "-S", "FORWARD"])
     if listed.returncode:
         return False
     rules = listed.stdout.splitlines()
     closing = ("-A FORWARD -j DROP", "-A FORWARD -j REJECT")
     if "-P FORWARD DROP" not in rules and not any(rule.startswith(closing) for rule in rules):
         return True
-    # Docker empties and fills its own chains when it starts again, and promises to leave this one alone.
+    # Docker fills its own chains anew whenever it starts, and promises to leave this one alone.
     chain = "DOCKER-USER" if "-A FORWARD -j DOCKER-USER" in rules else "FORWARD"
-    mark = ["-m", "comment", "--comment", COMMENT, "-j", "ACCEPT"]
-    for match in (["-i", interface], ["-o", interface, "-m", "conntrack", "--ctstate", REPLIES]):
-        if _run([command, "-w", "-C", chain, *match, *mark]).returncode:
-            done = _run([command, "-w", "-I", chain, *match, *mark])
+    for rule in _accepting(interface):
+        if _run([command, "-w", "-C", chain, *rule]).returncode:
+            done = _run([command, "-w", "-I", chain, *rule])
             if done.returncode:
                 raise HostError(f"{command}: {_first_line(done.stderr)}")
     return True
 
 
+def _accepting(interface: str) -> list[list[str]]:
+    """The rules, in iptables' words."""
+    mark = ["-m", "comment", "--comment", COMMENT, "-j", "ACCEPT"]
+    return [["-i", interface, *mark], ["-o", interface, "-m", "conntrack", "--ctstate", REPLIES, *mark]]
+
+
 def _let_through_nft(chain: Chain, interface: str) -> None:
     """Do it in a chain that iptables has no hand in."""
-    place = f"{chain.family} {chain.table} {chain.name}"
-    rules = [entry["rule"] for entry in _listing(f"list chain {place}\n") if "rule" in entry]
+    rules = [entry["rule"] for entry in _listing(f"list chain {chain.place}") if "rule" in entry]
     if any(rule.get("comment") == COMMENT for rule in rules):
         return  # they were written together
     if chain.policy != "drop" and not any(map(_drops_all, rules)):
         return
     nft("".join(
-        f'insert rule {place} {match} counter accept comment "{COMMENT}"\n'
+        f'insert rule {chain.place} {match} counter accept comment "{COMMENT}"\n'
         for match in (f'iifname "{interface}"',
                       f'oifname "{interface}" ct state established,related',
                       f'oifname "{interface}" ct status dnat')
@@ -139,24 +155,38 @@ def _legacy_filter_in_use() -> bool:
         return False
 
 
-def _listing(commands: str) -> list[dict[str, Any]]:
-    """What the list commands print: one JSON document per command, each a list of tagged objects."""
-    found: list[dict[str, Any]] = []
-    for line in nft(commands, json_output=True).splitlines():
-        found += json.loads(line)["nftables"]
-    return found
+def _listing(command: str) -> list[dict[str, Any]]:
+    """What the list command prints, a list of tagged objects.
+
+    One command at a time: of several, nft 1.0 lists what the first one has made it read. And not through
+    standard input, which with -j it tries to read as JSON first, and then finds empty.
+    """
+    listed: list[dict[str, Any]] = json.loads(_nft(["-j", command]))["nftables"]
+    return listed
 
 
-def _within(entry: dict[str, Any], family: str, name: str) -> bool:
-    (content,) = entry.values()
-    return bool(content.get("family") == family and name in (content.get("table"), content.get("name")))
+def _nft(arguments: list[str], text: str | None = None) -> str:
+    done = _run(["nft", *arguments], text)
+    if done.returncode == COMMAND_NOT_FOUND:
+        raise MissingCommandError(
+            "the command nft is missing, and containers' way out with it: "
+            "install the package nftables, or run with --network none"
+        )
+    if done.returncode:
+        raise HostError(f"nft: {_first_line(done.stderr)}")
+    return done.stdout
 
 
 def _run(command: list[str], text: str | None = None) -> subprocess.CompletedProcess[str]:
+    """Run a command. One that is not installed returns what a shell would say, 127."""
+
     def run() -> subprocess.CompletedProcess[str]:
         return subprocess.run(command, input=text, capture_output=True, text=True, check=False)
 
-    return announced("execve", (" ".join(command), *([text] if text else [])), run)
+    try:
+        return announced("execve", (" ".join(command), *([text] if text else [])), run)
+    except FileNotFoundError:
+        return subprocess.CompletedProcess(command, COMMAND_NOT_FOUND, "", f"{command[0]}: not found")
 
 
 def _first_line(text: str) -> str:

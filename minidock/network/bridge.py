@@ -147,7 +147,7 @@ def remove(root: str) -> None:
         if subnet is None:
             return
         with state.locked(masquerade.lock_path()):
-            masquerade.close_way_out(subnet)
+            masquerade.close_way_out(BRIDGE, subnet)
             if links.exists(BRIDGE):
                 with links.Rtnetlink() as host:
                     _unmake_bridge(host, subnet)

@@ -3,10 +3,9 @@
 Their own addresses mean nothing outside. On the way out the kernel writes the host's address in their place
 (masquerading, source NAT) and remembers the connection, so that it can undo it for the answer.
 
-Everything of ours is the table `ip minidock`. To remove all traces:
-
-    nft delete table ip minidock
-    iptables -D DOCKER-USER ...     the rules with the comment "minidock", where FORWARD's policy is DROP
+Everything of ours is the table `ip minidock` and, where a chain of others drops what containers send, two
+or three rules commented "minidock" in that chain (`linux/firewall.py`). To remove all traces by hand:
+`nft delete table ip minidock`, and `iptables -D` for each rule in `iptables-save | grep minidock`.
 """
 
 from __future__ import annotations
@@ -47,19 +46,19 @@ def open_way_out(bridge: str, subnet: Subnet) -> list[str]:
 
     Looks every time, as rules can go at any moment (`nft flush ruleset`), and writes only what is missing.
     Returns a warning, in a list, if this host cannot: its containers still reach each other and the host.
-    Raises `HostError` if there is no nft.
+    Raises `MissingCommandError` if there is no nft.
     """
     try:
         _forward()
-        chains, objects = firewall.table("ip", TABLE)
-        if not _complete(objects, subnet):
+        chains = firewall.forward_chains()
+        if not _complete(_contents(chains), subnet):
             # Any number may do this at once: each of them writes the same whole.
             firewall.nft(RULES.format(bridge=bridge, subnet=subnet))
         with state.locked(lock_path()):  # what follows looks and inserts in two calls
             firewall.let_through(bridge, chains, own=TABLE)
+    except firewall.MissingCommandError:
+        raise
     except HostError as error:
-        if isinstance(error.__cause__, FileNotFoundError):
-            raise
         return [f"containers on {bridge} have no way out of this host: {error}"]
     return []
 
@@ -70,16 +69,15 @@ def lock_path() -> str:
     return f"{RUN}/network.lock"
 
 
-def close_way_out(subnet: Subnet) -> None:
-    """Forget `subnet`; the table goes with the last."""
-    _, objects = firewall.table("ip", TABLE)
-    if not objects:
-        return
-    remaining = _subnets(objects) - {str(subnet)}
-    if remaining:
-        firewall.nft(f"delete element ip {TABLE} subnets {{ {subnet} }}")
-    else:
+def close_way_out(bridge: str, subnet: Subnet) -> None:
+    """Forget `subnet`; every rule goes with the last."""
+    chains = firewall.forward_chains()
+    known = _subnets(_contents(chains))
+    if known == {str(subnet)}:
         firewall.nft(f"delete table ip {TABLE}")
+        firewall.withdraw(bridge, [chain for chain in chains if chain.table != TABLE])
+    elif str(subnet) in known:
+        firewall.nft(f"delete element ip {TABLE} subnets {{ {subnet} }}")
 
 
 def _forward() -> None:
@@ -95,6 +93,12 @@ def _forward() -> None:
             os.close(fd)
     except OSError as error:
         raise HostError(f"cannot write {IP_FORWARD}: {error.strerror}") from None
+
+
+def _contents(chains: list[firewall.Chain]) -> list[dict[str, Any]]:
+    """Our table, as far as it is there. It has a chain among those of everybody."""
+    there = any((chain.family, chain.table) == ("ip", TABLE) for chain in chains)
+    return firewall.contents("ip", TABLE) if there else []
 
 
 def _complete(objects: list[dict[str, Any]], subnet: Subnet) -> bool:

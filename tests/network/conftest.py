@@ -1,0 +1,55 @@
+"""A host on a small internet (`internet.py`), and containers on it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.network.internet import HOST_ADDRESS, OUTSIDE_ADDRESS, Container, Host, Namespace
+
+
+@pytest.fixture
+def namespaces() -> Iterator[list[Namespace]]:
+    """What is put into this list is taken away after the test."""
+    made: list[Namespace] = []
+    yield made
+    for namespace in reversed(made):
+        namespace.close()
+
+
+@pytest.fixture
+def lone_host(namespaces: list[Namespace], tmp_path: Path) -> Host:
+    """A host without any network."""
+    host = Host(str(tmp_path))
+    namespaces.append(host)
+    return host
+
+
+@pytest.fixture
+def host(lone_host: Host, namespaces: list[Namespace]) -> Host:
+    """A host on the internet, where a server listens on OUTSIDE_ADDRESS."""
+    outside = Namespace("outside")
+    namespaces.append(outside)
+    pair = ("type", "veth", "peer", "name", "up0", "netns", outside.name)
+    lone_host.sh("ip", "link", "add", "up0", *pair)
+    for namespace, address in ((lone_host, HOST_ADDRESS), (outside, "198.51.100.1")):
+        namespace.sh("ip", "address", "add", f"{address}/24", "dev", "up0")
+        namespace.sh("ip", "link", "set", "up0", "up")
+    outside.sh("ip", "address", "add", f"{OUTSIDE_ADDRESS}/32", "dev", "lo")
+    lone_host.sh("ip", "route", "add", "default", "via", "198.51.100.1")
+    outside.serve(OUTSIDE_ADDRESS)
+    return lone_host
+
+
+@pytest.fixture
+def container(namespaces: list[Namespace]) -> Callable[..., Container]:
+    """Make containers on a host."""
+
+    def make(host: Host, container_id: str | None = None) -> Container:
+        made = Container(host, container_id)
+        namespaces.append(made)
+        return made
+
+    return make

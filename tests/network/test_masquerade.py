@@ -1,0 +1,179 @@
+"""Ways past other people's firewalls, on a real packet filter, proved by packets that arrive or do not."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable
+
+import prctl
+import pytest
+
+from minidock.errors import HostError
+from minidock.network import bridge
+from minidock.network.addresses import Subnet
+from minidock.network.masquerade import open_way_out
+from tests.network.internet import HOST_ADDRESS, OUTSIDE_ADDRESS, Container, Host, Namespace, ask
+
+MakeContainer = Callable[..., Container]
+SUBNET = Subnet.parse("172.30.0.0/16")
+
+DROP = """
+add table {0}
+add chain {0} {1} {{ type filter hook forward priority filter; policy drop; }}
+add rule {0} {1} iifname "x0" accept
+"""
+REJECT_AT_THE_END = """
+add table inet mine
+add chain inet mine onward { type filter hook forward priority filter; }
+add rule inet mine onward iifname "x0" accept
+add rule inet mine onward counter reject
+"""
+DOCKER = """
+*filter
+:FORWARD DROP [0:0]
+:DOCKER-USER - [0:0]
+-A FORWARD -j DOCKER-USER
+-A FORWARD -i docker0 -j ACCEPT
+-A DOCKER-USER -j RETURN
+COMMIT
+"""
+
+
+def reaches_everyone(first: Container, second: Container) -> None:
+    """Out, and each other, though bridged packets go through the packet filter as well (br_netfilter)."""
+    assert first.warnings == second.warnings == []
+    assert first.call(ask, OUTSIDE_ADDRESS) == HOST_ADDRESS
+    second.serve(second.endpoint.address)
+    assert first.call(ask, second.endpoint.address) == first.endpoint.address
+
+
+def iptables(command: str) -> str:
+    if not shutil.which(command):
+        pytest.skip(f"no {command} here")
+    return command
+
+
+class TestWayOut:
+    def test_the_world_sees_the_host_and_not_the_container(
+        self, host: Host, container: MakeContainer
+    ) -> None:
+        reaches_everyone(container(host), container(host))
+
+    def test_the_host_and_its_containers_see_each_other_as_they_are(
+        self, host: Host, container: MakeContainer
+    ) -> None:
+        inside = container(host)
+        inside.serve(inside.endpoint.address)
+        assert host.call(ask, inside.endpoint.address) == inside.endpoint.gateway
+        host.serve(inside.endpoint.gateway)
+        assert inside.call(ask, inside.endpoint.gateway) == inside.endpoint.address
+
+    def test_forwarding_is_turned_on(self, host: Host, container: MakeContainer) -> None:
+        host.sh("sh", "-c", "echo 0 >/proc/sys/net/ipv4/ip_forward")
+        reaches_everyone(container(host), container(host))
+        assert host.sh("cat", "/proc/sys/net/ipv4/ip_forward") == "1\n"
+
+    def test_nobody_outside_reaches_a_container_by_its_address(
+        self, host: Host, container: MakeContainer, namespaces: list[Namespace]
+    ) -> None:
+        outside = namespaces[1]
+        inside = container(host)
+        inside.serve(inside.endpoint.address)
+        outside.sh("ip", "route", "add", "172.30.0.0/16", "via", HOST_ADDRESS)
+        with pytest.raises(TimeoutError):
+            outside.call(ask, inside.endpoint.address, 7777, 0.5)
+
+    def test_rules_are_there_once(self, host: Host, container: MakeContainer) -> None:
+        container(host)
+        rules = host.rules()
+        for _ in range(4):
+            container(host)
+        assert host.rules() == rules
+
+    @pytest.mark.parametrize(
+        "damage", ["flush ruleset", "flush chain ip minidock postrouting", "flush set ip minidock subnets"]
+    )
+    def test_rules_that_went_come_back(self, host: Host, container: MakeContainer, damage: str) -> None:
+        container(host)
+        host.sh("nft", damage)
+        reaches_everyone(container(host), container(host))
+
+    def test_rules_of_others_stay(self, host: Host, container: MakeContainer) -> None:
+        other = "table ip other {\n\tchain c {\n\t\tip saddr 1.2.3.4 drop\n\t}\n}\n"
+        host.sh("nft", "-f", "-", text=other)
+        container(host)
+        assert host.sh("nft", "list", "table", "ip", "other") == other
+
+    def test_without_nft_it_names_the_package(self, host: Host) -> None:
+        def without_nft() -> None:
+            os.environ["PATH"] = "/nowhere"
+            open_way_out("minidock0", SUBNET)
+
+        with pytest.raises(HostError, match="install the package nftables"):
+            host.call(without_nft)
+
+    def test_a_kernel_that_refuses_is_one_line_of_warning(self, host: Host) -> None:
+        def without_rights() -> list[str]:
+            prctl.capbset.net_admin = False  # what nft may not have, though root runs it
+            return open_way_out("minidock0", SUBNET)
+
+        (warning,) = host.call(without_rights)
+        assert "no way out of this host: nft: " in warning
+        assert "Operation not permitted" in warning
+        assert "\n" not in warning
+
+
+class TestHostsThatDrop:
+    @pytest.mark.parametrize(
+        "ruleset",
+        [DROP.format("ip filter", "FORWARD"), DROP.format("inet mine", "onward"), REJECT_AT_THE_END],
+    )
+    def test_nftables(self, host: Host, container: MakeContainer, ruleset: str) -> None:
+        host.sh("nft", "-f", "-", text=ruleset)
+        before = host.rules()
+        reaches_everyone(container(host), container(host))
+        rules = host.rules()
+        container(host)
+        assert host.rules() == rules
+        self.unmade(host)
+        assert host.rules() == before
+
+    @pytest.mark.parametrize("command", ["iptables-nft", "iptables-legacy"])
+    @pytest.mark.parametrize("closed_by", [("-P", "FORWARD", "DROP"), ("-A", "FORWARD", "-j", "REJECT")])
+    def test_iptables(
+        self, host: Host, container: MakeContainer, command: str, closed_by: tuple[str, ...]
+    ) -> None:
+        host.sh(iptables(command), *closed_by)
+        before = host.sh(command, "-S")
+        reaches_everyone(container(host), container(host))
+        container(host)
+        after = host.sh(command, "-S")
+        assert after.count("--comment minidock") == 2
+        assert [line for line in after.splitlines() if "minidock" not in line] == before.splitlines()
+        self.unmade(host)
+        assert host.sh(command, "-S") == before
+
+    @pytest.mark.parametrize("command", ["iptables-nft", "iptables-legacy"])
+    def test_docker_and_what_it_leaves_when_it_starts_again(
+        self, host: Host, container: MakeContainer, command: str
+    ) -> None:
+        host.sh(iptables(command) + "-restore", text=DOCKER)
+        forward = host.sh(command, "-S", "FORWARD")
+        reaches_everyone(container(host), container(host))
+        assert host.sh(command, "-S", "DOCKER-USER").count("--comment minidock") == 2
+        assert host.sh(command, "-S", "FORWARD") == forward
+        host.sh(command + "-restore", text=DOCKER)
+        reaches_everyone(container(host), container(host))
+
+    def test_an_open_host_is_left_alone(self, host: Host, container: MakeContainer) -> None:
+        host.sh(iptables("iptables-nft"), "-A", "FORWARD", "-s", "1.2.3.4", "-j", "DROP")
+        before = host.sh("iptables-nft", "-S")
+        reaches_everyone(container(host), container(host))
+        assert host.sh("iptables-nft", "-S") == before
+
+    @staticmethod
+    def unmade(host: Host) -> None:
+        for container_id in host.leases():
+            host.release(container_id)
+        host.call(bridge.remove, host.root)
