@@ -159,7 +159,7 @@ class Snapshot:
         added = self.things - before.things
         for pid in self.pids - before.pids:
             if session.owns(pid):
-                added["process", str(pid), describe(pid)] += 1
+                added["process", str(pid)] += 1
         return added
 
 
@@ -171,7 +171,7 @@ def describe(pid: int) -> str:
 
 
 def left_since(before: Snapshot, session: Session, grace: float = GRACE) -> list[tuple[str, ...]]:
-    """What stays of the difference through the whole grace period; empty when nothing does.
+    """What stays of the difference through the whole grace period, described; empty when nothing does.
 
     Only what every look finds counts: others who work on the same machine come and go meanwhile.
     """
@@ -180,11 +180,15 @@ def left_since(before: Snapshot, session: Session, grace: float = GRACE) -> list
     while left and time.monotonic() < deadline:
         time.sleep(POLL)
         left &= Snapshot().added_since(before, session)
-    return sorted(left.elements())
+    return [
+        # Only now: between two looks a process may have called execve, and is still the same.
+        (*thing, describe(int(thing[1]))) if thing[0] == "process" else thing
+        for thing in sorted(left.elements())
+    ]
 
 
 def detach_mounts(left: list[tuple[str, ...]], session: Session) -> None:
-    """Unmount what was left below the session's directory, before pytest clears that and what is seen in it."""
+    """Unmount what was left below the session's directory, before pytest clears it and what is in it."""
     for kind, where, *_ in left:
         if kind == "mount" and where.encode().startswith(session.tag):
             subprocess.run(["umount", "--lazy", where], check=False)

@@ -17,7 +17,7 @@ MAKE_AND_UNDO = {
     "cgroup": ("mkdir -p {cgroup2}/minidock-mdtest/c1", "cd {cgroup2} && rmdir -p minidock-mdtest/c1"),
     "loop device": ("truncate -s 1M {tmp}/d; losetup -f {tmp}/d", "losetup -d $(losetup -nOname -j {tmp}/d)"),
     "nft table": ("nft add table inet mdtest", "nft delete table inet mdtest"),
-    "process": ("{orphan} sleep 60", "kill $(cat {tmp}/pid)"),
+    "process": ("{orphan} sleep 60; until [ -s {tmp}/pid ]; do sleep 0.01; done", "kill $(cat {tmp}/pid)"),
 }
 
 
