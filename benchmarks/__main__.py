@@ -1,0 +1,21 @@
+"""`python -m benchmarks [NAME] [-n ROUNDS]`."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+
+NAMES = {"start": "`true` in Alpine, from the command to its end"}
+
+
+def main() -> None:
+    """Run one benchmark, by default `start`."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser.add_argument("name", nargs="?", default="start", choices=NAMES, help=f"one of {NAMES}")
+    parser.add_argument("-n", "--rounds", type=int, default=20)
+    arguments = parser.parse_args()
+    importlib.import_module(f"benchmarks.{arguments.name}").measure(arguments.rounds)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,132 @@
+"""The engines to compare with, each brought to the point where one command runs `true` in the same Alpine.
+
+All get the root file system that minidock's own image has. runc and crun get minidock's very bundle: the same
+config.json, so the same overlay, mounts, capabilities and filter.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+
+IMAGE = "localhost/minidock-bench:latest"
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """One way to run `true`: a row of the table. `network`: whether the container gets a bridge network."""
+
+    name: str
+    network: bool
+    command: list[str]
+    environment: dict[str, str] | None = None
+
+
+def run(command: list[str], **options: object) -> subprocess.CompletedProcess[str]:
+    """Run a command that has to succeed; its words are shown if it does not."""
+    done = subprocess.run(command, capture_output=True, text=True, stdin=subprocess.DEVNULL, **options)  # type: ignore[call-overload]
+    if done.returncode:
+        raise SystemExit(f"{' '.join(command)}: exit {done.returncode}: {done.stderr.strip()}")
+    return done  # type: ignore[no-any-return]
+
+
+@contextmanager
+def candidates(minidock: list[str]) -> Iterator[list[Candidate]]:
+    """All that are installed, ready to run; everything made for them is taken away at the end."""
+    with ExitStack() as stack:
+        directory = stack.enter_context(tempfile.TemporaryDirectory(prefix="minidock-bench-"))
+        tarball = os.path.join(directory, "alpine.tar")
+        found = [
+            Candidate("minidock", False, [*minidock, "run", "--rm", "--network", "none", "alpine", "true"]),
+            Candidate("minidock", True, [*minidock, "run", "--rm", "alpine", "true"]),
+        ]
+        bundle = stack.enter_context(_bundle(minidock))
+        _root_file_system(minidock, tarball)
+        found += [Candidate(name, False, [name, "run", "-b", bundle, f"bench-{name}"])
+                  for name in ("runc", "crun") if _works(name, bundle)]  # fmt: skip
+        if shutil.which("podman"):
+            found += stack.enter_context(_podman(tarball, directory))
+        if shutil.which("dockerd"):
+            found += stack.enter_context(_docker(tarball, directory))
+        yield found
+
+
+@contextmanager
+def _bundle(minidock: list[str]) -> Iterator[str]:
+    """The OCI bundle of a container that minidock made and that has ended."""
+    name = f"bench-{os.getpid()}"
+    run([*minidock, "run", "--name", name, "--network", "none", "alpine", "true"])
+    try:
+        yield run([*minidock, "inspect", name]).stdout.split('"OCIConfigPath": "')[1].split("/config.json")[0]
+    finally:
+        run([*minidock, "rm", "-f", name])
+
+
+def _root_file_system(minidock: list[str], tarball: str) -> None:
+    """The image's files as a tar archive, written by the image's own tar."""
+    words = ["run", "--rm", "--network", "none", "alpine", "tar", "-c", "-f", "-", "-C", "/", "bin", "etc", "lib", "root",
+             "sbin", "usr", "var"]  # fmt: skip
+    with open(tarball, "wb") as file:
+        subprocess.run([*minidock, *words], stdout=file, stdin=subprocess.DEVNULL, check=True)
+
+
+def _works(name: str, bundle: str) -> bool:
+    if not shutil.which(name):
+        return False
+    done = subprocess.run([name, "run", "-b", bundle, f"try-{name}"], capture_output=True, stdin=subprocess.DEVNULL)
+    if done.returncode:
+        print(f"{name} left out: {done.stderr.decode().strip().splitlines()[-1:]}")
+        subprocess.run([name, "delete", "-f", f"try-{name}"], capture_output=True)
+    return not done.returncode
+
+
+@contextmanager
+def _podman(tarball: str, directory: str) -> Iterator[list[Candidate]]:
+    """podman with a storage of its own. The ulimits are what a host without CAP_SYS_RESOURCE needs."""
+    base = ["podman", "--root", f"{directory}/podman", "--runroot", f"{directory}/podman-run", "--runtime", "runc",
+            "--cgroup-manager", "cgroupfs"]  # fmt: skip
+    run([*base, "import", "-q", tarball, IMAGE])
+    words = [*base, "run", "--rm", "--ulimit", "nofile=1024:1024", "--ulimit", "nproc=1024:1024"]
+    found = []
+    for network in (False, True):
+        command = [*words, *([] if network else ["--network", "none"]), IMAGE, "true"]
+        if subprocess.run(command, capture_output=True, stdin=subprocess.DEVNULL).returncode == 0:
+            found.append(Candidate("podman", network, command))
+        else:
+            print(f"podman {'with' if network else 'without'} network left out: it does not run here")
+    yield found
+    subprocess.run([*base, "system", "reset", "--force"], capture_output=True)
+
+
+@contextmanager
+def _docker(tarball: str, directory: str) -> Iterator[list[Candidate]]:
+    """A docker daemon of our own, in a network namespace of its own: its bridge and rules are gone with it."""
+    socket = f"unix://{directory}/docker.sock"
+    daemon = subprocess.Popen(
+        ["unshare", "--net", "dockerd", "-H", socket, "--data-root", f"{directory}/docker", "--exec-root",
+         f"{directory}/docker-exec", "--pidfile", f"{directory}/docker.pid", "--storage-driver", "overlay2"],
+        stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+    )  # fmt: skip
+    base = ["docker", "-H", socket]
+    try:
+        deadline = time.monotonic() + 30
+        while subprocess.run([*base, "version"], capture_output=True).returncode:
+            if time.monotonic() > deadline or daemon.poll() is not None:
+                print("docker left out: its daemon does not start here")
+                yield []
+                return
+            time.sleep(0.2)
+        run([*base, "import", tarball, IMAGE])
+        yield [Candidate("docker", network, [*base, "run", "--rm", *([] if network else ["--network", "none"]), IMAGE,
+                                             "true"]) for network in (False, True)]  # fmt: skip
+    finally:
+        daemon.terminate()
+        daemon.wait(20)
+        subprocess.run(f"grep -o ' {directory}/[^ ]*' /proc/self/mountinfo | sort -r | xargs -r umount -l",
+                       shell=True, capture_output=True)  # fmt: skip
