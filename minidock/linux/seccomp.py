@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import os
-import tempfile
 import zlib
 from typing import Any
 
@@ -52,6 +51,8 @@ def compile_filter(section: dict[str, Any], cache: str | None = None) -> bytes:
 
 
 def _compile(section: dict[str, Any]) -> bytes:
+    import tempfile
+
     try:
         import pyseccomp
     except (ImportError, RuntimeError) as error:
