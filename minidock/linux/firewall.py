@@ -192,4 +192,4 @@ def _run(command: list[str], text: str | None = None) -> subprocess.CompletedPro
 def _first_line(text: str) -> str:
     """The line that says what went wrong: warnings come before it, the rule's text after it."""
     lines = [line for line in text.splitlines() if line and not line.startswith(("#", "Warning"))]
-    return lines[0].strip() if lines else "failed, and said nothing"
+    return lines[0].rpartition("Error: ")[2].strip() if lines else "failed, and said nothing"

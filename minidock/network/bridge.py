@@ -113,10 +113,14 @@ def release(root: str, container_id: str) -> None:
                 except OSError as error:
                     if not links.is_missing(error):  # the kernel was quicker
                         raise
-        with contextlib.suppress(FileNotFoundError), state.locked(f"{root}/networks/bridge.lock"):
-            leases = Leases.read(f"{root}/networks/bridge.leases.json")
+        directory = f"{root}/networks"
+        with contextlib.suppress(FileNotFoundError), state.locked(f"{directory}/bridge.lock"):
+            leases = Leases.read(f"{directory}/bridge.leases.json")
             if leases.held.pop(container_id, None):
                 leases.write()
+            for file in os.listdir(directory):
+                if file.startswith("bridge.") and file.endswith(".tmp"):  # by someone killed while writing
+                    os.unlink(f"{directory}/{file}")
 
 
 def leases(root: str) -> dict[str, str]:
