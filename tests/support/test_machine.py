@@ -9,14 +9,17 @@ import pytest
 
 from tests.support.machine import Session, Snapshot, detach_mounts, left_since
 
+# Ours alone, should two sessions run at once on one machine.
+NAMES = {"name": f"mdt{os.getpid()}", "route": f"198.18.{os.getpid() % 256}.0/24"}
+
 MAKE_AND_UNDO = {
     "mount": ("mount -t tmpfs mdtest {tmp}", "umount {tmp}"),
-    "link": ("ip link add mdtest0 type veth peer name mdtest1", "ip link del mdtest0"),
-    "route": ("ip route add 10.98.0.0/16 dev lo", "ip route del 10.98.0.0/16"),
-    "network namespace": ("ip netns add mdtest", "ip netns del mdtest"),
-    "cgroup": ("mkdir -p {cgroup2}/minidock-mdtest/c1", "cd {cgroup2} && rmdir -p minidock-mdtest/c1"),
+    "link": ("ip link add {name}a type veth peer name {name}b", "ip link del {name}a"),
+    "route": ("ip route add {route} dev lo", "ip route del {route}"),
+    "network namespace": ("ip netns add {name}", "ip netns del {name}"),
+    "cgroup": ("mkdir -p {cgroup2}/minidock-{name}/c1", "cd {cgroup2} && rmdir -p minidock-{name}/c1"),
     "loop device": ("truncate -s 1M {tmp}/d; losetup -f {tmp}/d", "losetup -d $(losetup -nOname -j {tmp}/d)"),
-    "nft table": ("nft add table inet mdtest", "nft delete table inet mdtest"),
+    "nft table": ("nft add table inet {name}", "nft delete table inet {name}"),
     "process": ("{orphan} sleep 60; until [ -s {tmp}/pid ]; do sleep 0.01; done", "kill $(cat {tmp}/pid)"),
 }
 
@@ -29,7 +32,7 @@ ORPHAN = "MDTEST={tmp}/ setsid -f sh -c 'echo $$ >{tmp}/pid; exec \"$@\"' - </de
 def places(tmp_path: Path) -> dict[str, str]:
     mounts = [line.split() for line in Path("/proc/self/mounts").read_text().splitlines()]
     cgroup2 = next(mount[1] for mount in mounts if mount[2] == "cgroup2")
-    return {"tmp": str(tmp_path), "cgroup2": cgroup2, "orphan": ORPHAN.format(tmp=tmp_path)}
+    return {"tmp": str(tmp_path), "cgroup2": cgroup2, "orphan": ORPHAN.format(tmp=tmp_path), **NAMES}
 
 
 @pytest.mark.parametrize("kind", MAKE_AND_UNDO)
