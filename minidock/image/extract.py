@@ -38,6 +38,7 @@ class Extractor:
         self._trash = trash
         self._root = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         self._open: dict[bytes, int] = {}  # directories, least recently used first
+        self._moved = False  # whether one of them may be gone
         self._directory_times: dict[bytes, tuple[int, int]] = {}
 
     def __enter__(self) -> Extractor:
@@ -55,6 +56,8 @@ class Extractor:
             return
         *above, name = parts
         path = b"/".join(above)
+        if self._moved:
+            self._forget_directories()
         parent = self._directory(path)
         if name.startswith(entries.WHITEOUT_PREFIX):
             self._add_whiteout(parent, name)
@@ -209,7 +212,7 @@ class Extractor:
         except FileNotFoundError:
             pass
         except IsADirectoryError:
-            self._forget_directories()
+            self._moved = True
             os.rename(name, self._trash, src_dir_fd=parent)
             remove_tree(self._trash)
 
@@ -251,3 +254,4 @@ class Extractor:
         for fd in self._open.values():
             os.close(fd)
         self._open.clear()
+        self._moved = False

@@ -23,8 +23,9 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
 from typing import Any, NamedTuple
 
-from minidock.errors import ConflictError, HostError, NotFoundError, UsageError
+from minidock.errors import ConflictError, HostError, MinidockError, NotFoundError, UsageError
 from minidock.image import blobs, layers, platform, reference
+from minidock.image.digest import is_digest
 from minidock.image.limits import MANIFEST_BYTES
 from minidock.image.locks import store_lock
 from minidock.image.reference import Reference
@@ -120,12 +121,15 @@ class Store:
         found: dict[str, tuple[Image, list[Reference]]] = {}
         with self._reading():
             for descriptor in self._manifests():
-                image = self._image(descriptor)
+                try:
+                    image = self._image(descriptor)
+                except MinidockError:
+                    continue  # no image but an artifact, or damaged; `resolve` says which
                 references = found.setdefault(image.id, (image, []))[1]
                 with suppress(UsageError):  # another tool's name, which is none of docker's grammar
                     references.append(reference.parse(_name(descriptor) or ""))
         for _, references in found.values():
-            references.sort()
+            references.sort(key=str)
         return sorted(found.values(), key=lambda pair: pair[0].created, reverse=True)
 
     def references(self, image_id: str) -> References:
@@ -255,18 +259,26 @@ class Store:
         return ids[found[0]] if found else None
 
     def _id(self, descriptor: Descriptor) -> str:
-        return str(self._manifest(descriptor)["config"]["digest"])
-
-    def _manifest(self, descriptor: Descriptor) -> dict[str, Any]:
-        content = blobs.read_blob(self.images, descriptor["digest"], MANIFEST_BYTES)
-        manifest: dict[str, Any] = json.loads(content)
-        return manifest
+        """The id of the image that a descriptor leads to, or '' if it leads to none."""
+        try:
+            manifest = json.loads(blobs.read_blob(self.images, descriptor["digest"], MANIFEST_BYTES))
+            return str(manifest["config"]["digest"])
+        except (MinidockError, ValueError, KeyError, TypeError):
+            return ""
 
     def _image(self, descriptor: Descriptor) -> Image:
-        manifest = self._manifest(descriptor)
-        image_id = manifest["config"]["digest"]
-        config = json.loads(blobs.read_blob(self.images, image_id, MANIFEST_BYTES))
-        return Image(self.root, image_id, descriptor["digest"], manifest, config)
+        digest = descriptor["digest"]
+        try:
+            manifest = json.loads(blobs.read_blob(self.images, digest, MANIFEST_BYTES))
+            image_id = manifest["config"]["digest"]
+            config = json.loads(blobs.read_blob(self.images, image_id, MANIFEST_BYTES))
+            blob_digests = [layer["digest"] for layer in manifest["layers"]]
+            diff_ids = config["rootfs"]["diff_ids"]
+        except (ValueError, KeyError, TypeError) as error:
+            raise HostError(f"the manifest {digest} is not that of an image ({error!r})") from error
+        if len(blob_digests) != len(diff_ids) or not all(map(is_digest, [*blob_digests, *diff_ids])):
+            raise HostError(f"the manifest {digest} and its config do not agree on the image's layers")
+        return Image(self.root, image_id, digest, manifest, config)
 
 
 def read_index(images: str) -> list[Descriptor]:

@@ -44,6 +44,7 @@ class TarStream:
                     f"the archive has more than {self._limits.layer_entries} entries: refused"
                     " (MINIDOCK_MAX_LAYER_ENTRIES changes that)"
                 )
+            _check_numbers(entry)
             self._stored_until = archive.offset
             yield entry
             self._skip_to(archive.offset)
@@ -154,3 +155,11 @@ class TarStream:
         """Take what comes after the archive's end: padding, which counts for the hash."""
         while self._fill():
             self._at = len(self._view)
+
+
+def _check_numbers(entry: tarfile.TarInfo) -> None:
+    """tarfile takes a PAX number that is none for 0, and would then read content as headers."""
+    for keyword in ("size", "uid", "gid"):
+        value = entry.pax_headers.get(keyword)
+        if value is not None and not value.isdecimal():
+            raise CorruptArchive(f"the {keyword} {value[:40]!r} of {entry.name!r} is not a number")
