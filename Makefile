@@ -78,7 +78,7 @@ test: setup-test
 	@$(MAKE) --no-print-directory --keep-going --jobs=1 lint types layers test-native test-vm
 
 lint: setup-test
-	.venv/bin/ruff check --quiet
+	.venv/bin/ruff check --quiet --output-format concise
 
 types: setup-test
 	.venv/bin/mypy --strict minidock rootfs
