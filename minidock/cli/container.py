@@ -18,9 +18,9 @@ from minidock.errors import MinidockError
 def ps(paths: Paths, everything: bool, quiet: bool, no_trunc: bool) -> None:
     """List containers."""
     from minidock.cli import table
-    from minidock.engine import containers, records
+    from minidock.engine import records, recovery
 
-    containers.sweep_all(paths.root)
+    recovery.sweep_all(paths.root)
     shown = [r for r in records.load_all(paths.root) if everything or r.status == records.RUNNING]
     ids = [record.id if no_trunc else record.id[:12] for record in shown]
     if quiet:
@@ -45,9 +45,9 @@ def _command(words: list[str], no_trunc: bool) -> str:
 @click.pass_obj
 def rm(paths: Paths, force: bool, names: tuple[str, ...]) -> int:
     """Remove containers, each on its own: one that cannot be removed does not keep the others."""
-    from minidock.engine import containers
+    from minidock.engine import containers, recovery
 
-    containers.sweep_all(paths.root)
+    recovery.sweep_all(paths.root)
     return for_each(names, lambda name: containers.remove(paths.root, name, force=force), forgiving=force)
 
 

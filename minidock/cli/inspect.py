@@ -17,9 +17,9 @@ from minidock.errors import MinidockError, NotFoundError
 @click.pass_obj
 def inspect(paths: Paths, kind: str | None, names: tuple[str, ...]) -> int:
     """Show everything about containers and images."""
-    from minidock.engine import containers
+    from minidock.engine import recovery
 
-    containers.sweep_all(paths.root)
+    recovery.sweep_all(paths.root)
     found, code = [], 0
     for name in names:
         try:

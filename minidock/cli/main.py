@@ -5,7 +5,6 @@ from __future__ import annotations
 import importlib
 import os
 import sys
-from typing import Any
 
 import click
 
@@ -55,11 +54,10 @@ def cli(ctx: click.Context, root: str | None, debug: bool) -> None:
     ctx.obj = paths.choose(root)
 
 
-def main() -> None:
-    """Run the command line of this process; the console script. Ends the process with docker's exit codes."""
+def run_command_line() -> None:
+    """Run the command line of this process. Ends the process with docker's exit codes."""
     arguments = sys.argv[1:]
     try:
-        _observe()
         result = cli.main(args=arguments, prog_name="minidock", standalone_mode=False)
         code = result if isinstance(result, int) else 0
     except click.exceptions.Abort:
@@ -101,7 +99,7 @@ def _usage(error: click.ClickException) -> str:
 
 
 def _explain(error: Exception, arguments: list[str]) -> None:
-    if "--debug" in arguments[: arguments.index("run")] if "run" in arguments else "--debug" in arguments:
+    if arguments[:1] == ["--debug"]:
         import traceback
 
         traceback.print_exception(error)
@@ -111,11 +109,3 @@ def _explain(error: Exception, arguments: list[str]) -> None:
 def _complain(message: str) -> None:
     """One line, whatever the message holds."""
     print(f"minidock: {' '.join(message.split())}", file=sys.stderr)
-
-
-def _observe() -> None:
-    """Observers that the environment asks for: tests and benchmarks look in from outside this way."""
-    if any(name.startswith("MINIDOCK_OBSERVE_") for name in os.environ):
-        from minidock.engine import observers
-
-        observers.from_environment(dict[str, Any](os.environ))

@@ -95,15 +95,13 @@ def run(paths: Paths, **flags: Any) -> int:
 
     When standard input and output are both terminals, -i -t is the default.
     """
-    from minidock.engine import client, containers, images, monitor
+    from minidock.engine import client, containers, images
 
     options = to_options(flags)
     check_root()
     image = images.find_or_fetch(paths.root, options.image, options.pull, _say)
-    record, spec, endpoint, lock = containers.create(paths, options, image)
-    return client.follow(
-        paths.root, lambda: monitor.fork(record, spec, endpoint, lock, paths.cache), lambda line: _say(f"WARNING: {line}")
-    )
+    record, lock = containers.create(paths, options, image)
+    return client.follow(paths, record, lock, lambda line: _say(f"WARNING: {line}"))
 
 
 for _option in reversed(_OPTIONS):

@@ -15,10 +15,10 @@ from minidock.engine.paths import Paths
 @click.pass_obj
 def info(paths: Paths) -> None:
     """Show what this host's kernel offers to containers, what is missing, and why that matters."""
-    from minidock.engine import containers, host, records
+    from minidock.engine import host, records, recovery
     from minidock.image.store import Store
 
-    containers.sweep_all(paths.root)
+    recovery.sweep_all(paths.root)
     all_records = records.load_all(paths.root)
     running = sum(record.status == records.RUNNING for record in all_records)
     uname = os.uname()

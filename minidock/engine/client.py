@@ -8,7 +8,9 @@ import termios
 from collections.abc import Callable
 from typing import Any
 
-from minidock.engine import containers
+from minidock.engine import launch, recovery
+from minidock.engine.paths import Paths
+from minidock.engine.records import Record
 from minidock.errors import EXIT_ENGINE, MinidockError
 from minidock.linux import terminal
 from minidock.runtime.channel import Channel
@@ -19,20 +21,22 @@ _KEPT = {signal.SIGKILL, signal.SIGSTOP, signal.SIGCHLD, signal.SIGPIPE, signal.
 FORWARDED = sorted(signal.valid_signals() - _KEPT)
 
 
-def follow(root: str, fork: Callable[[], Channel], warn: Callable[[str], None]) -> int:
-    """Fork the monitor, stay with it until the container ends, and return the container's exit code.
+def follow(paths: Paths, record: Record, lock: int, warn: Callable[[str], None]) -> int:
+    """Give a created container to a monitor, stay with it until the container ends, and return its exit code.
 
-    Signals are blocked while the monitor is forked: none can fall between this process and the container. Raises
+    Signals are blocked while the container changes hands: none can fall between this process and the monitor. Raises
     `MinidockError` with what the monitor could not do.
     """
     before = _terminal_mode()
+    channel = launch.monitor()
     signal.pthread_sigmask(signal.SIG_BLOCK, FORWARDED)
-    channel = fork()
+    channel.send("assign", fd=lock, root=paths.root, id=record.id, cache=paths.cache)
+    os.close(lock)
     for number in FORWARDED:
         signal.signal(number, lambda number, _: _forward(channel, number))
     signal.pthread_sigmask(signal.SIG_UNBLOCK, FORWARDED)
     try:
-        return _listen(root, channel, warn)
+        return _listen(paths.root, channel, warn)
     finally:
         if before:
             terminal.restore(0, before)
@@ -42,7 +46,7 @@ def _listen(root: str, channel: Channel, warn: Callable[[str], None]) -> int:
     while True:
         message, _ = channel.receive()
         if message is None:
-            containers.sweep_all(root)
+            recovery.sweep_all(root)
             raise MinidockError("the container's monitor was killed, and the container with it", exit_code=EXIT_ENGINE)
         if message["type"] == "started":
             for line in message["warnings"]:

@@ -2,8 +2,9 @@
 
 It creates the container's processes, so it is their parent: it alone learns how they end. It holds the container's
 pipes or terminal, passes on signals, and at the end undoes everything and records the result. It is a child of the
-command that asked for the container, in a session of its own, and outlives that command if it must.
+command that asked for the container (`launch.py`), in a session of its own, and outlives that command if it must.
 
+    caller -> monitor   {"type": "assign", "root", "id", "cache"} + the container's lock: look after this one
     monitor -> caller   {"type": "started", "warnings": [...]}, "failed" (message, exit code), "exit" (code)
     caller -> monitor   {"type": "signal", "number": n}; the end of file means that the caller is gone
 """
@@ -13,22 +14,18 @@ from __future__ import annotations
 import os
 import select
 import signal
-import socket
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from minidock.engine import containers, records
+from minidock.engine import records, recovery
 from minidock.engine.records import Record
 from minidock.engine.streams import Streams
 from minidock.errors import EXIT_ENGINE, EXIT_SIGNAL, MinidockError, SetupError
 from minidock.linux import cgroups, namespaces, terminal
 from minidock.observe import step
 from minidock.runtime import container as runtime
+from minidock.runtime import spec as oci
 from minidock.runtime.channel import Channel
-from minidock.runtime.spec import Spec
-
-if TYPE_CHECKING:
-    from minidock.network.bridge import Endpoint
 
 # Asking a container to end before it has begun: it is not begun.
 _ENDING = {signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT}
@@ -51,27 +48,25 @@ class Caller:
             self.present = False
 
 
-def fork(record: Record, spec: Spec, endpoint: Endpoint | None, lock: int, cache: str) -> Channel:
-    """Fork the monitor for a created container; returns the caller's end of the channel to it."""
-    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-    if os.fork():
-        theirs.close()
-        os.close(lock)
-        return Channel(ours)
-    ours.close()
-    exit_code = EXIT_ENGINE
+def serve(channel: Channel) -> int:
+    """The life of a monitor: wait for a container to look after, look after it; returns what to exit with."""
+    caller = Caller(channel, _leave_the_caller())
+    message, lock = channel.receive()
+    if message is None or lock is None:
+        return 0  # the command ended without a container
     try:
-        caller = Caller(Channel(theirs), _leave_the_caller())
-        exit_code = _run(record, spec, endpoint, caller, cache)
+        record = records.load(message["root"], message["id"])
+        assert record is not None, "its creator holds its lock"
+        return _run(record, caller, message["cache"])
     except BaseException as error:
         caller.tell("failed", message=_words(error), exit_code=getattr(error, "exit_code", EXIT_ENGINE))
+        return EXIT_ENGINE
     finally:
-        os._exit(exit_code & 255)
+        os.close(lock)
 
 
 def _leave_the_caller() -> tuple[int, int, int]:
-    """A session of its own, no directory held, descriptors 0 to 2 free of the caller; returns copies of those."""
-    os.setsid()
+    """No directory held, descriptors 0 to 2 free of the caller; returns copies of those."""
     os.chdir("/")
     copies = [os.dup(fd) for fd in (0, 1, 2)]
     null = os.open("/dev/null", os.O_RDWR)
@@ -85,22 +80,22 @@ def _leave_the_caller() -> tuple[int, int, int]:
     return copies[0], copies[1], copies[2]
 
 
-def _run(record: Record, spec: Spec, endpoint: Endpoint | None, caller: Caller, cache: str) -> int:
+def _run(record: Record, caller: Caller, cache: str) -> int:
     """Start the container, stay until it ends, undo it; returns its exit code."""
     options = record.data["options"]
-    streams = Streams(interactive=options["interactive"], tty=spec.terminal)
+    streams = Streams(interactive=options["interactive"], tty=options["tty"])
     try:
-        created, cgroup, warnings = _start(spec, endpoint, streams, caller, cache)
+        created, cgroup, warnings = _start(record, streams, caller, cache)
         record.data["state"] |= {
             "status": records.RUNNING,
             "pid": created.pid,
-            "pidStarted": containers.start_time(created.pid),
+            "pidStarted": recovery.start_time(created.pid),
             "monitor": os.getpid(),
-            "startedAt": containers.now(),
+            "startedAt": recovery.now(),
         }
         record.save()
     except BaseException:
-        containers.remove_files(containers.undo(record))
+        recovery.remove_files(recovery.undo(record))
         raise
     _hook_up(streams, caller, created, interactive=options["interactive"])
     caller.tell("started", warnings=warnings)
@@ -109,19 +104,19 @@ def _run(record: Record, spec: Spec, endpoint: Endpoint | None, caller: Caller, 
     exit_code = os.waitstatus_to_exitcode(status)
     exit_code = EXIT_SIGNAL - exit_code if exit_code < 0 else exit_code
     with step("everything undone", book="2.2.4"):
-        containers.finish(record, exit_code, oom_killed=oom_killed)
+        recovery.finish(record, exit_code, oom_killed=oom_killed)
     _see_off(streams, caller, exit_code)
     return exit_code
 
 
 def _start(
-    spec: Spec, endpoint: Endpoint | None, streams: Streams, caller: Caller, cache: str
+    record: Record, streams: Streams, caller: Caller, cache: str
 ) -> tuple[runtime.Created, cgroups.Cgroup | None, list[str]]:
     """Create the container, connect it, let it go. On failure its process is gone when this raises."""
-    created, cgroup = runtime.create(spec, streams.inside, cache)
+    created, cgroup = runtime.create(oci.load(record.path("bundle")), streams.inside, cache)
     try:
         streams.close_inside()
-        warnings = _connect(endpoint, created.pid) if endpoint else []
+        warnings = _connect(record.data["network"], created.pid) if record.data.get("network") else []
         runtime.wait_ready(created)
         _abort_if_asked(caller)
         if created.console is not None:
@@ -134,9 +129,10 @@ def _start(
     return created, cgroup, warnings
 
 
-def _connect(endpoint: Endpoint, pid: int) -> list[str]:
+def _connect(network: dict[str, Any], pid: int) -> list[str]:
     from minidock.network import bridge
 
+    endpoint = bridge.Endpoint(**network)
     netns = namespaces.open_namespace(pid, "network")
     try:
         with step("a cable to the bridge", book="4.1.1"):

@@ -1,0 +1,21 @@
+"""Where the `minidock` command begins: before anything is imported that takes time."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+
+def main() -> None:
+    """Start a monitor if one will be needed, then run the command line."""
+    if any(name.startswith("MINIDOCK_OBSERVE_") for name in os.environ):
+        from minidock.engine import observers
+
+        observers.from_environment(dict(os.environ))
+    if sys.argv[1:2] == ["run"]:
+        from minidock.engine import launch
+
+        launch.early()
+    from minidock.cli.main import run_command_line
+
+    run_command_line()

@@ -1,0 +1,42 @@
+"""Starting a monitor, early.
+
+Most of the time from `minidock run` to the program's first instruction is spent importing modules. So the monitor is
+forked before the command line is even parsed, and imports what it needs on another processor while this one imports
+what parsing needs. It then waits on its channel for a container to look after; if none comes, it is gone with the
+command. It also stays smaller that way: it never loads the command line's modules.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+
+from minidock.runtime.channel import Channel
+
+_waiting: list[Channel] = []
+
+
+def early() -> None:
+    """Fork a monitor that `monitor` will return later."""
+    _waiting.append(_fork())
+
+
+def monitor() -> Channel:
+    """The channel to a monitor that waits for a container."""
+    return _waiting.pop() if _waiting else _fork()
+
+
+def _fork() -> Channel:
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    if os.fork():
+        theirs.close()
+        return Channel(ours)
+    exit_code = 125
+    try:
+        os.setsid()  # at once: Ctrl-C in the terminal is for the command, which tells the monitor
+        ours.close()
+        from minidock.engine import monitor
+
+        exit_code = monitor.serve(Channel(theirs))
+    finally:
+        os._exit(exit_code & 255)
