@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import prctl
 
+from minidock.errors import HostError
 from minidock.linux import syscalls
 from minidock.observe import observed
 
 # <linux/capability.h>, in order of their numbers. python-prctl knows only those that its libcap knew when it was built.
-NAMES = (
+NAMES = (  # noqa: SIM905 - forty names read better as text
     "CAP_CHOWN CAP_DAC_OVERRIDE CAP_DAC_READ_SEARCH CAP_FOWNER CAP_FSETID CAP_KILL CAP_SETGID CAP_SETUID CAP_SETPCAP "
     "CAP_LINUX_IMMUTABLE CAP_NET_BIND_SERVICE CAP_NET_BROADCAST CAP_NET_ADMIN CAP_NET_RAW CAP_IPC_LOCK CAP_IPC_OWNER "
     "CAP_SYS_MODULE CAP_SYS_RAWIO CAP_SYS_CHROOT CAP_SYS_PTRACE CAP_SYS_PACCT CAP_SYS_ADMIN CAP_SYS_BOOT CAP_SYS_NICE "
@@ -58,8 +59,8 @@ def _mask(names: list[str]) -> int:
 
 def _status(field: str) -> int:
     """A hexadecimal mask of /proc/self/status (proc(5))."""
-    with open("/proc/thread-self/status", encoding="ascii", errors="replace") as status:
+    with open("/proc/thread-self/status", "rb") as status:
         for line in status:
-            if line.startswith(field):
+            if line.startswith(field.encode()):
                 return int(line.split()[1], 16)
-    return 0
+    raise HostError(f"/proc/thread-self/status has no {field}: is /proc a proc file system?")

@@ -5,10 +5,12 @@ from __future__ import annotations
 import fcntl
 import socket
 import struct
+from collections.abc import Callable
+from typing import Any
 
 from minidock.observe import observed
 
-_ioctl = observed("ioctl", fcntl.ioctl)
+_ioctl: Callable[..., Any] = observed("ioctl", fcntl.ioctl)
 
 SIOCGIFFLAGS = 0x8913
 SIOCSIFFLAGS = 0x8914

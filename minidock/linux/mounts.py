@@ -10,6 +10,7 @@ from __future__ import annotations
 import errno
 import os
 import stat
+from collections.abc import Callable
 
 from minidock.linux import syscalls
 from minidock.linux.syscalls import (
@@ -86,7 +87,10 @@ def open_in(root: int, path: str) -> int:
 
 
 def make_in(root: int, path: str, *, directory: bool) -> int:
-    """`open_in`, making what is missing: directories on the way (0755), at the end a directory or an empty file."""
+    """`open_in`, making what is missing: directories on the way (0755), at the end a directory or an empty file.
+
+    A symbolic link to nothing gets the something that it leads to: many a system's /etc/resolv.conf is such a link.
+    """
     try:
         return open_in(root, path)
     except FileNotFoundError:
@@ -99,11 +103,16 @@ def make_in(root: int, path: str, *, directory: bool) -> int:
         else:
             syscalls.mknod(name, stat.S_IFREG | 0o644, dir_fd=parent)
     except FileExistsError:
-        # A dangling symbolic link. Its target is not for us to guess: docker and runc refuse as well.
-        raise OSError(errno.ENOENT, f"{path} in the image is a symbolic link to nothing") from None
+        if name != "..":
+            return make_in(root, os.path.join(above, os.readlink(name, dir_fd=parent)), directory=directory)
     finally:
         os.close(parent)
     return open_in(root, path)
+
+
+def place_in(root: int, fd: int) -> str:
+    """Where the open file `fd` is, seen from `root`, without symbolic links."""
+    return "/" + os.path.relpath(os.readlink(through(fd)), os.readlink(through(root))).removeprefix(".")
 
 
 def through(fd: int) -> str:
@@ -111,12 +120,19 @@ def through(fd: int) -> str:
     return f"/proc/self/fd/{fd}"
 
 
-def mount_in(root: int, destination: str, source: str, fstype: str, options: list[str]) -> None:
-    """Mount a file system, or bind `source`, on `destination` inside `root`, with options as in mount(8)."""
+def mount_in(
+    root: int, destination: str, source: str, fstype: str, options: list[str], *, check: Callable[[str], None]
+) -> None:
+    """Mount a file system, or bind `source`, on `destination` inside `root`, with options as in mount(8).
+
+    `check` is told, before anything is mounted, at which place inside `root` that is when all symbolic links have
+    been followed, and may raise.
+    """
     flags, propagation, data = parse_options(options)
     is_bind = bool(flags & MS_BIND) or fstype == "bind"
     target = make_in(root, destination, directory=not is_bind or os.path.isdir(source))
     try:
+        check(place_in(root, target))
         if is_bind:
             syscalls.mount(source, through(target), None, MS_BIND | flags & MS_REC)
         else:
@@ -159,15 +175,34 @@ def make_read_only(path: str) -> None:
 
 
 def mask(path: str) -> None:
-    """Cover a file with /dev/null, or a directory with an empty read-only tmpfs."""
+    """Cover a file with /dev/null, or a directory with an empty read-only tmpfs. A path that is not there stays so."""
     try:
-        is_directory = os.path.isdir(path)
-        if is_directory:
+        if os.path.isdir(path):
             syscalls.mount("tmpfs", path, "tmpfs", MS_RDONLY, "size=0k")
-        else:
-            syscalls.mount("/dev/null", path, None, MS_BIND)
+            return
+        null = syscalls.open("/dev/null", syscalls.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC)
     except FileNotFoundError:
         return
+    try:
+        # Not whatever somebody has put there: it would show up in the masked file's place (CVE-2025-31133).
+        if os.fstat(null).st_rdev != os.makedev(1, 3):
+            raise OSError(errno.ENODEV, "/dev/null in the container is not the null device")
+        syscalls.mount(through(null), path, None, MS_BIND)
+    except FileNotFoundError:
+        return
+    finally:
+        os.close(null)
+
+
+def bind_file(source: str, target: str) -> None:
+    """Bind one file over another, which is made if it is missing."""
+    root = os.open("/", syscalls.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    place = make_in(root, target, directory=False)
+    try:
+        syscalls.mount(source, through(place), None, MS_BIND)
+    finally:
+        os.close(place)
+        os.close(root)
 
 
 def pivot_root(new_root: str) -> None:

@@ -144,8 +144,8 @@ def close_range(first: int, last: int = 0xFFFFFFFF, flags: int = 0) -> None:
     _call("close_range", _libc.syscall, number, first, top, flags, shown=(first, last, flags))
 
 
-def join_session_keyring(name: str) -> None:
-    """keyctl_join_session_keyring(3): a new session keyring, so that the caller's keys stay outside."""
+def join_session_keyring(name: str | None) -> None:
+    """keyctl_join_session_keyring(3): with None, a new session keyring; the caller's keys stay outside."""
     number, operation = ctypes.c_long(SYS_KEYCTL), ctypes.c_long(KEYCTL_JOIN_SESSION_KEYRING)
     _call("keyctl", _libc.syscall, number, operation, _bytes(name), shown=("KEYCTL_JOIN_SESSION_KEYRING", name))
 

@@ -12,12 +12,13 @@ import os
 import struct
 import termios
 import tty
+from collections.abc import Callable
 from typing import Any
 
 from minidock.linux import syscalls
 from minidock.observe import observed
 
-_ioctl = observed("ioctl", fcntl.ioctl)
+_ioctl: Callable[..., Any] = observed("ioctl", fcntl.ioctl)
 
 TIOCGPTN = 0x80045430
 TIOCSPTLCK = 0x40045431

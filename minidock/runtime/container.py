@@ -60,7 +60,7 @@ def make_cgroup(spec: Spec) -> cgroups.Cgroup | None:
     return cgroup
 
 
-def create(spec: Spec, stdio: tuple[int, int, int] | None, cache: str | None = None) -> tuple[Created, cgroups.Cgroup | None]:
+def create(spec: Spec, stdio: init.Stdio, cache: str | None = None) -> tuple[Created, cgroups.Cgroup | None]:
     """Clone the container's first process and let it run up to where it waits for `start`.
 
     `stdio`: descriptors for 0, 1 and 2, or None for a terminal made inside. `cache`: directory for compiled filters.

@@ -14,14 +14,16 @@ import os
 import resource
 import signal
 import stat
+import sys
 from typing import Any, NoReturn
 
 import prctl
 
-from minidock.errors import EXIT_CANNOT_EXECUTE, EXIT_ENGINE, EXIT_NOT_FOUND, HostError, MinidockError, SetupError
-from minidock.linux import capabilities, loopback, mounts, namespaces, overlay, syscalls, terminal
+from minidock.errors import EXIT_ENGINE, HostError, MinidockError, SetupError
+from minidock.linux import capabilities, loopback, mounts, namespaces, syscalls, terminal
 from minidock.observe import failed_step, observed, step
 from minidock.runtime import channel as channels
+from minidock.runtime import program, rootfs
 from minidock.runtime.channel import Channel
 from minidock.runtime.spec import Spec
 
@@ -30,13 +32,11 @@ _set_no_new_privs = observed("prctl(PR_SET_NO_NEW_PRIVS)", prctl.set_no_new_priv
 _set_keepcaps = observed("prctl(PR_SET_KEEPCAPS)", prctl.set_keepcaps)
 _setrlimit = observed("setrlimit", resource.setrlimit)
 
-# The nodes that every container has (config-linux.md, "Default Devices"), with their numbers (null(4), random(4)).
-DEVICES = {"null": (1, 3), "zero": (1, 5), "full": (1, 7), "random": (1, 8), "urandom": (1, 9), "tty": (5, 0)}
-DEVICE_LINKS = {"fd": "/proc/self/fd", "stdin": "/proc/self/fd/0", "stdout": "/proc/self/fd/1",
-                "stderr": "/proc/self/fd/2", "ptmx": "pts/ptmx"}  # fmt: skip
+Stdio = tuple[int, int, int] | None
+Filter = tuple[bytes, int] | None
 
 
-def run(spec: Spec, channel: Channel, stdio: tuple[int, int, int] | None, seccomp: tuple[bytes, int] | None) -> NoReturn:
+def run(spec: Spec, channel: Channel, stdio: Stdio, seccomp: Filter) -> NoReturn:
     """Become the container's program, or report which step failed and why. Never returns.
 
     `stdio` are the descriptors that become 0, 1 and 2 (None: a pseudo-terminal is made inside); `seccomp` is the
@@ -50,28 +50,32 @@ def run(spec: Spec, channel: Channel, stdio: tuple[int, int, int] | None, seccom
     os._exit(EXIT_ENGINE)
 
 
-def _become(spec: Spec, channel: Channel, stdio: tuple[int, int, int] | None, seccomp: tuple[bytes, int] | None) -> None:
+def _become(spec: Spec, channel: Channel, stdio: Stdio, seccomp: Filter) -> None:
     with step("tied to its creator: dies when that dies", book="3.4"):
         _set_pdeathsig(signal.SIGKILL)
         syscalls.setsid()
+        syscalls.umask(0o022)  # not the caller's: what is made below is for all users inside
     with step("namespaces made from inside or joined", book="3.1"):
         enter_namespaces(spec, channel)
 
     # Until pivot_root below, the host's whole tree is in sight; what is mounted now is mounted in our copy of it.
     with step("mounts of its own: what happens here stays here", book="3.5.1"):
-        mounts.set_propagation("/", syscalls.MS_REC | propagation(spec))
+        # Slaves and not private: what the host unmounts meanwhile is not kept busy by our copy.
+        mounts.set_propagation("/", syscalls.MS_REC | syscalls.MS_SLAVE)
     with step("the image's layers with a writable one on top", book="3.5.5"):
-        mount_rootfs(spec)
-    with step("proc, sys, dev and the caller's directories", book="3.5.1"):
-        mount_all(spec)
-    with step("devices: a handful of harmless ones", book="9"):
-        make_devices(spec)
-    with step("working directory", book="3.5.1"):
-        make_working_directory(spec)
+        rootfs.mount_root(spec)
+    with rootfs.opened(spec) as root:
+        with step("proc, sys, dev and the caller's directories", book="3.5.1"):
+            rootfs.mount_all(spec, root)
+        with step("devices: a handful of harmless ones", book="9"):
+            rootfs.make_devices(spec, root)
+        with step("the working directory, if the image lacks it", book="3.5.1"):
+            rootfs.make_working_directory(spec, root)
     with step("the new root: the host's files are gone from sight", book="3.5.1"):
         mounts.pivot_root(spec.rootfs)
 
-    # From here on every path means the container's own.
+    # From here on every path means the container's own. An import would run the image's files, as us.
+    forget_modules()
     if spec.terminal:
         with step("a terminal of its own", book="4.4"):
             stdio = open_console(spec, channel)
@@ -84,15 +88,15 @@ def _become(spec: Spec, channel: Channel, stdio: tuple[int, int, int] | None, se
     with step("kernel parameters", book="3.1"):
         set_sysctls(spec.linux.get("sysctl") or {})
     with step("parts of proc and sys masked or read-only", book="9"):
-        protect_paths(spec)
+        rootfs.protect(spec)
     with step("limits of the process itself", book="3.2"):
         set_limits(spec.process)
     with step("keys left outside", book="9"):
-        join_keyring(spec.bundle)
+        join_keyring()
 
     with step("the program is looked up, in the container's own PATH", book="3.4"):
-        syscalls.chdir(spec.process["cwd"])
-        program = find_program(spec.process)
+        enter_working_directory(spec.process["cwd"])
+        file = program.find(spec.process)
     with step("everything is ready: wait for the start", book="3.4"):
         channel.send("ready")
         expect(channel, "start")
@@ -115,7 +119,7 @@ def _become(spec: Spec, channel: Channel, stdio: tuple[int, int, int] | None, se
         with step("system calls filtered", book="9"):
             syscalls.seccomp_set_filter(*seccomp)
     with step("the program takes over", book="3.4"):
-        execute(program, spec.process["args"], environment)
+        program.execute(file, spec.process["args"], environment)
 
 
 def enter_namespaces(spec: Spec, channel: Channel) -> None:
@@ -131,84 +135,17 @@ def enter_namespaces(spec: Spec, channel: Channel) -> None:
         # Its root is the cgroup that its maker is in. clone3 would take the parent's; here it is the container's.
         syscalls.unshare(syscalls.CLONE_NEWCGROUP)
     if spec.is_new("time"):
-        syscalls.unshare(syscalls.CLONE_NEWTIME)  # execve moves us in
-        if spec.linux.get("timeOffsets"):
-            namespaces.set_time_offsets(spec.linux["timeOffsets"])
+        syscalls.unshare(syscalls.CLONE_NEWTIME)  # counts for children; its clocks can be set until one is in it
+        if offsets := spec.linux.get("timeOffsets"):
+            namespaces.set_time_offsets(offsets)
+        namespaces.enter("/proc/self/ns/time_for_children", "time")
 
 
-def propagation(spec: Spec) -> int:
-    """How mounts here and on the host see each other. Slave until pivot_root, so that host unmounts still arrive."""
-    wanted = spec.linux.get("rootfsPropagation") or "private"
-    return mounts.PROPAGATION_OPTIONS[wanted] & ~syscalls.MS_REC
-
-
-def mount_rootfs(spec: Spec) -> None:
-    """Mount what the bundle says is "/" (an overlay of layers), or take the root directory as it is.
-
-    pivot_root needs a mount point, so a plain directory is bound over itself.
-    """
-    first = spec.mounts[0] if spec.mounts else {}
-    if first.get("destination") == "/" and first.get("type") == "overlay":
-        options = dict(option.partition("=")[::2] for option in first["options"])
-        lower = overlay.split_paths(options.pop("lowerdir"))
-        upper, work = options.pop("upperdir"), options.pop("workdir")
-        extra = ",".join(f"{key}={value}" if value else key for key, value in options.items())
-        overlay.mount(lower, upper, work, spec.rootfs, extra=extra)
-    else:
-        syscalls.mount(spec.rootfs, spec.rootfs, None, syscalls.MS_BIND | syscalls.MS_REC)
-
-
-def mount_all(spec: Spec) -> None:
-    """The bundle's mounts, in its order: a later one may lie inside an earlier one."""
-    root = os.open(spec.rootfs, syscalls.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        for mount in spec.mounts:
-            if mount["destination"] == "/":
-                continue
-            kind, source = mount.get("type") or "bind", mount.get("source") or "none"
-            if kind == "cgroup":
-                kind = "cgroup2"
-            mounts.mount_in(root, mount["destination"], source, kind, mount.get("options") or [])
-    finally:
-        os.close(root)
-
-
-def make_devices(spec: Spec) -> None:
-    """Fill the new /dev: nodes by mknod, or by binding the host's where a user namespace forbids mknod."""
-    dev = os.path.join(spec.rootfs, "dev")
-    if not os.path.ismount(dev):
-        return  # the bundle brings a /dev of its own, as it is
-    before = syscalls.umask(0)
-    for name, numbers in DEVICES.items():
-        _make_device(spec, os.path.join(dev, name), stat.S_IFCHR | 0o666, numbers, (0, 0))
-    for device in spec.linux.get("devices") or []:
-        kind = {"c": stat.S_IFCHR, "u": stat.S_IFCHR, "b": stat.S_IFBLK, "p": stat.S_IFIFO}[device["type"]]
-        path = os.path.join(spec.rootfs, device["path"].lstrip("/"))
-        os.makedirs(os.path.dirname(path), exist_ok=True)
-        owner = (device.get("uid", 0), device.get("gid", 0))
-        _make_device(spec, path, kind | device.get("fileMode", 0o666), (device["major"], device["minor"]), owner)
-    for name, target in DEVICE_LINKS.items():
-        syscalls.symlink(target, os.path.join(dev, name))
-    syscalls.umask(before)
-
-
-def _make_device(spec: Spec, path: str, mode: int, numbers: tuple[int, int], owner: tuple[int, int]) -> None:
-    if spec.is_new("user"):
-        syscalls.mknod(path, stat.S_IFREG | 0o666)
-        syscalls.mount(path.removeprefix(spec.rootfs), path, None, syscalls.MS_BIND)
-        return
-    syscalls.mknod(path, mode, os.makedev(*numbers))
-    if owner != (0, 0):
-        syscalls.chown(path, *owner)
-
-
-def make_working_directory(spec: Spec) -> None:
-    """Make a working directory that the image lacks, as docker does, before the root may become read-only."""
-    root = os.open(spec.rootfs, syscalls.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.close(mounts.make_in(root, spec.process["cwd"], directory=True))
-    finally:
-        os.close(root)
+def forget_modules() -> None:
+    """No module is loaded from here on: where Python would look, there are now the container's files."""
+    sys.path.clear()
+    sys.meta_path.clear()
+    sys.path_hooks.clear()
 
 
 def open_console(spec: Spec, channel: Channel) -> tuple[int, int, int]:
@@ -217,8 +154,7 @@ def open_console(spec: Spec, channel: Channel) -> tuple[int, int, int]:
     slave = syscalls.open(f"/dev/pts/{number}", os.O_RDWR | os.O_CLOEXEC | os.O_NOCTTY)
     if size := spec.process.get("consoleSize"):
         terminal.set_window_size(slave, size["height"], size["width"])
-    syscalls.mknod("/dev/console", stat.S_IFREG | 0o600)
-    syscalls.mount(f"/dev/pts/{number}", "/dev/console", None, syscalls.MS_BIND)
+    mounts.bind_file(f"/dev/pts/{number}", "/dev/console")
     terminal.set_controlling(slave)
     channel.send("console", fd=master)
     os.close(master)
@@ -239,15 +175,13 @@ def set_sysctls(values: dict[str, str]) -> None:
             os.close(fd)
 
 
-def protect_paths(spec: Spec) -> None:
-    """Hide what tells too much of the host, and make read-only what would change it for everybody."""
-    for path in spec.linux.get("readonlyPaths") or []:
-        mounts.make_read_only(path)
-    for path in spec.linux.get("maskedPaths") or []:
-        mounts.mask(path)
-    if spec.config["root"].get("readonly"):
-        # By binding: the file system itself is the overlay, writable, and only this mount of it is not.
-        mounts.remount_bind("/", syscalls.MS_RDONLY)
+def enter_working_directory(path: str) -> None:
+    """chdir(2), and a look at where that led: not to a directory of the host's, left open by us (CVE-2024-21626)."""
+    syscalls.chdir(path)
+    try:
+        os.getcwd()
+    except FileNotFoundError:  # getcwd(3), ENOENT: what the kernel says is "(unreachable)"
+        raise SetupError(f"the working directory {path} is outside of the container") from None
 
 
 def set_limits(process: dict[str, Any]) -> None:
@@ -272,10 +206,13 @@ def set_limits(process: dict[str, Any]) -> None:
             os.close(fd)
 
 
-def join_keyring(name: str) -> None:
-    """A new session keyring. Kernels without keys (ENOSYS) have none to leak, and users may be out of quota."""
+def join_keyring() -> None:
+    """A new session keyring, without a name: by the same name others would join it.
+
+    Kernels without keys (ENOSYS) have none to leak, and users may be out of quota.
+    """
     try:
-        syscalls.join_session_keyring(os.path.basename(name))
+        syscalls.join_session_keyring(None)
     except OSError:
         return
 
@@ -315,8 +252,8 @@ def set_identity(process: dict[str, Any]) -> None:
 
 
 def _setgroups_allowed() -> bool:
-    with open("/proc/self/setgroups", encoding="ascii") as file:
-        return file.read().strip() == "allow"
+    with open("/proc/self/setgroups", "rb") as file:
+        return file.read().strip() == b"allow"
 
 
 def reset_signals() -> None:
@@ -325,47 +262,6 @@ def reset_signals() -> None:
         if number not in (signal.SIGKILL, signal.SIGSTOP) and signal.getsignal(number) is not signal.SIG_DFL:
             signal.signal(number, signal.SIG_DFL)
     signal.pthread_sigmask(signal.SIG_SETMASK, [])
-
-
-def find_program(process: dict[str, Any]) -> str:
-    """The file that `args[0]` means: itself if it has a slash, otherwise the first in the container's PATH."""
-    name = process["args"][0]
-    if "/" in name:
-        candidates = [name]
-    else:
-        path = next((e[5:] for e in process.get("env") or [] if e.startswith("PATH=")), "")
-        candidates = [os.path.join(directory or ".", name) for directory in path.split(":")] if name else []
-    unusable = None
-    for candidate in candidates:
-        if os.path.isdir(candidate):
-            unusable = unusable or (candidate, "is a directory" if "/" in name else "permission denied")
-        elif os.path.exists(candidate):
-            if os.stat(candidate).st_mode & 0o111:
-                return _not_ourselves(candidate)
-            unusable = unusable or (candidate, "permission denied")
-    if unusable:
-        raise SetupError(f'exec: "{name}": {unusable[1]}', exit_code=EXIT_CANNOT_EXECUTE)
-    why = "no such file or directory" if "/" in name else "executable file not found in $PATH"
-    raise SetupError(f'exec: "{name}": {why}', exit_code=EXIT_NOT_FOUND)
-
-
-def _not_ourselves(program: str) -> str:
-    """Refuse /proc/self/exe: it means the host's own interpreter, which the image could then change (CVE-2019-5736)."""
-    if os.path.samefile(program, "/proc/self/exe"):
-        raise SetupError(f'exec: "{program}": is the runtime itself', exit_code=EXIT_CANNOT_EXECUTE)
-    return program
-
-
-def execute(program: str, arguments: list[str], environment: dict[str, str]) -> None:
-    """execve(2). A file that is there but cannot be run is 126, an interpreter ("#!") that is not there 127."""
-    try:
-        syscalls.execve(program, arguments, environment)
-    except OSError as error:
-        missing = isinstance(error, FileNotFoundError)
-        why = os.strerror(error.errno or 0).lower()
-        raise SetupError(
-            f'exec: "{arguments[0]}": {why}', exit_code=EXIT_NOT_FOUND if missing else EXIT_CANNOT_EXECUTE
-        ) from error
 
 
 def expect(channel: Channel, kind: str) -> None:

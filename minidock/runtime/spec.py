@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import os
+import resource
 from dataclasses import dataclass
 from typing import Any
 
@@ -39,12 +40,17 @@ class Spec:
     @property
     def rootfs(self) -> str:
         """The absolute path of the directory that becomes "/"."""
-        return os.path.join(self.bundle, self.config["root"]["path"])
+        return os.path.abspath(os.path.join(self.bundle, self.config["root"]["path"]))
 
     @property
     def mounts(self) -> list[dict[str, Any]]:
         """The mounts in the order in which they are made."""
         return self.config.get("mounts") or []
+
+    def binds(self, destination: str) -> bool:
+        """Whether `destination` is a directory from elsewhere, rather than a file system of the container's own."""
+        return any(mount["destination"].rstrip("/") == destination and mount.get("type", "bind") == "bind"
+                   for mount in self.mounts)  # fmt: skip
 
     @property
     def terminal(self) -> bool:
@@ -87,13 +93,16 @@ def check(bundle: str, config: dict[str, Any]) -> Spec:
         raise UsageError(f"{bundle}: process.args is missing: what should be run?")
     if not config.get("root", {}).get("path"):
         raise UsageError(f"{bundle}: root.path is missing")
-    if not process.get("cwd", "").startswith("/"):
-        raise UsageError(f"the working directory {process.get('cwd', '')!r} is invalid, it needs to be an absolute path")
+    cwd = process.get("cwd", "")
+    if not cwd.startswith("/"):
+        raise UsageError(f"the working directory {cwd!r} is invalid, it needs to be an absolute path")
     for section, names in _UNSUPPORTED.items():
         for name in names:
             if (config.get(section) or {} if section else config).get(name):
                 raise HostError(f"{bundle}: {section and section + '.'}{name} is not supported by minidock")
-    _check_capabilities(process.get("capabilities") or {})
+    process.setdefault("user", {})
+    process["user"] = {"uid": 0, "gid": 0, **process["user"]}
+    _check_values(bundle, config, process, linux)
     return Spec(bundle, config, process, linux, _namespaces(linux.get("namespaces") or []))
 
 
@@ -112,11 +121,23 @@ def _namespaces(rows: list[dict[str, str]]) -> dict[str, str]:
     return result
 
 
-def _check_capabilities(sets: dict[str, list[str]]) -> None:
-    for names in sets.values():
+def _check_values(bundle: str, config: dict[str, Any], process: dict[str, Any], linux: dict[str, Any]) -> None:
+    """Refuse what would fail half-way, when it can no longer be said so clearly."""
+    for names in (process.get("capabilities") or {}).values():
         for name in names:
             if name not in capabilities.NUMBERS:
                 raise UsageError(f"unknown capability {name!r}")
+    for entry in process.get("env") or []:
+        if not entry.partition("=")[0] or "=" not in entry:
+            raise UsageError(f"{bundle}: process.env holds {entry!r}, which is not NAME=value")
+    for limit in process.get("rlimits") or []:
+        if not hasattr(resource, limit["type"]):
+            raise UsageError(f"{bundle}: unknown resource limit {limit['type']!r}")
+    for place in [mount.get("destination", "") for mount in config.get("mounts") or []]:
+        if not place.startswith("/"):
+            raise UsageError(f"{bundle}: a mount's destination is {place!r} and not an absolute path")
+    if (linux.get("rootfsPropagation") or "private").removeprefix("r") not in ("private", "slave"):
+        raise HostError(f"{bundle}: linux.rootfsPropagation {linux['rootfsPropagation']} is not supported by minidock")
 
 
 def dump(config: dict[str, Any]) -> str:

@@ -1,0 +1,129 @@
+"""The tree that becomes a container's "/": its layers, its mounts, its devices, and what is hidden of it (book 3.5).
+
+All but `protect` happens before pivot_root, while the new root is a directory like any other and the host's files are
+still in sight. Images are not to be trusted: a symbolic link in one may point anywhere. So every place is looked up
+as if the new root were "/" already (openat2(2), RESOLVE_IN_ROOT) and used through its descriptor, never by a path
+that is put together from text. Sources: OCI config-linux.md; runc, libcontainer/rootfs_linux.go.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from minidock.errors import SetupError
+from minidock.linux import mounts, overlay, syscalls
+from minidock.runtime.spec import Spec
+
+# The nodes that every container has (config-linux.md, "Default Devices"), with their numbers (null(4), random(4)).
+DEVICES = {"null": (1, 3), "zero": (1, 5), "full": (1, 7), "random": (1, 8), "urandom": (1, 9), "tty": (5, 0)}
+DEVICE_LINKS = {"fd": "/proc/self/fd", "stdin": "/proc/self/fd/0", "stdout": "/proc/self/fd/1",
+                "stderr": "/proc/self/fd/2", "ptmx": "pts/ptmx"}  # fmt: skip
+DEVICE_TYPES = {"c": stat.S_IFCHR, "u": stat.S_IFCHR, "b": stat.S_IFBLK, "p": stat.S_IFIFO}
+
+# Files of /proc that something else may be bound over, as lxcfs does to show a container its own limits (runc's list).
+REPLACEABLE = {f"/proc/{name}" for name in ("cpuinfo", "diskstats", "loadavg", "meminfo", "net/dev", "slabinfo", "stat",
+                                            "swaps", "sys/kernel/ns_last_pid", "uptime")}  # fmt: skip
+
+
+@contextmanager
+def opened(spec: Spec) -> Iterator[int]:
+    """A descriptor of the new root, which all lookups start from."""
+    root = os.open(spec.rootfs, syscalls.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        yield root
+    finally:
+        os.close(root)
+
+
+def mount_root(spec: Spec) -> None:
+    """Mount what the bundle says is "/" (an overlay of layers), or take the root directory as it is.
+
+    pivot_root needs a mount point, so a plain directory is bound over itself.
+    """
+    first = spec.mounts[0] if spec.mounts else {}
+    if first.get("destination") == "/" and first.get("type") == "overlay":
+        options = dict(option.partition("=")[::2] for option in first["options"])
+        lower = overlay.split_paths(options.pop("lowerdir"))
+        (upper,), (work,) = (overlay.split_paths(options.pop(name)) for name in ("upperdir", "workdir"))
+        extra = ",".join(f"{key}={value}" if value else key for key, value in options.items())
+        overlay.mount(lower, upper, work, spec.rootfs, extra=extra)
+    else:
+        syscalls.mount(spec.rootfs, spec.rootfs, None, syscalls.MS_BIND | syscalls.MS_REC)
+
+
+def mount_all(spec: Spec, root: int) -> None:
+    """The bundle's mounts, in its order: a later one may lie inside an earlier one."""
+    for mount in spec.mounts:
+        destination, kind = mount["destination"], mount.get("type") or "bind"
+        if destination != "/":
+            kind = "cgroup2" if kind == "cgroup" else kind
+            mounts.mount_in(
+                root, destination, mount.get("source") or "none", kind, mount.get("options") or [],
+                check=lambda place, kind=kind, wanted=destination: _check_place(place, kind, wanted),  # type: ignore[misc]
+            )  # fmt: skip
+
+
+def _check_place(place: str, kind: str, wanted: str) -> None:
+    """Refuse mounts that would take the kernel's own files away from where the steps to come look for them.
+
+    What an image puts in the place of /proc would be told, instead of the kernel, how to protect the container
+    (CVE-2019-16884, CVE-2019-19921). `place` is where `wanted` leads, with all symbolic links followed.
+    """
+    if kind in ("proc", "sysfs"):
+        if place != os.path.normpath(wanted):
+            raise SetupError(f"{wanted} in the image is a symbolic link: {kind} needs a directory of its own there")
+    elif (place == "/proc" or place.startswith("/proc/")) and place not in REPLACEABLE:
+        raise SetupError(f"{wanted} cannot be mounted because it is inside /proc, which belongs to the kernel")
+
+
+def make_devices(spec: Spec, root: int) -> None:
+    """Fill the new /dev. One that is bound from elsewhere, or is the image's own, stays as it is."""
+    if not any(mount["destination"].rstrip("/") == "/dev" for mount in spec.mounts) or spec.binds("/dev"):
+        return
+    devices: dict[str, dict[str, Any]] = {
+        f"/dev/{name}": {"type": "c", "major": major, "minor": minor} for name, (major, minor) in DEVICES.items()
+    }
+    devices |= {device["path"]: device for device in spec.linux.get("devices") or []}
+    umask = syscalls.umask(0)
+    for path, device in devices.items():
+        directory = mounts.make_in(root, os.path.dirname(path), directory=True)
+        _make_device(directory, path, device, by_mknod=not spec.is_new("user"))
+        os.close(directory)
+    dev = mounts.open_in(root, "/dev")
+    for name, target in DEVICE_LINKS.items():
+        syscalls.symlink(target, name, dir_fd=dev)
+    os.close(dev)
+    syscalls.umask(umask)
+
+
+def _make_device(directory: int, path: str, device: dict[str, Any], *, by_mknod: bool) -> None:
+    """One node, made by mknod, or by binding the host's where a user namespace forbids mknod."""
+    name = os.path.basename(path)
+    if by_mknod:
+        mode = DEVICE_TYPES[device["type"]] | device.get("fileMode", 0o666)
+        syscalls.mknod(name, mode, os.makedev(device.get("major", 0), device.get("minor", 0)), dir_fd=directory)
+        if device.get("uid") or device.get("gid"):
+            syscalls.chown(name, device.get("uid", 0), device.get("gid", 0), dir_fd=directory)
+    else:
+        syscalls.mknod(name, stat.S_IFREG | 0o666, dir_fd=directory)
+        syscalls.mount(path, f"{mounts.through(directory)}/{name}", None, syscalls.MS_BIND)
+
+
+def make_working_directory(spec: Spec, root: int) -> None:
+    """Make a working directory that the image lacks, as docker does, before the root may become read-only."""
+    os.close(mounts.make_in(root, spec.process["cwd"], directory=True))
+
+
+def protect(spec: Spec) -> None:
+    """Hide what tells too much of the host, and make read-only what would change it for everybody."""
+    for path in spec.linux.get("readonlyPaths") or []:
+        mounts.make_read_only(path)
+    for path in spec.linux.get("maskedPaths") or []:
+        mounts.mask(path)
+    if spec.config["root"].get("readonly"):
+        # By binding: the file system itself is the overlay, writable, and only this mount of it is not.
+        mounts.remount_bind("/", syscalls.MS_RDONLY)
