@@ -8,6 +8,12 @@ import sys
 
 def main() -> None:
     """Start a monitor if one will be needed, then run the command line."""
+    for fd in (0, 1, 2):  # of a caller who has closed them: or the next files opened here would take their places
+        try:
+            os.fstat(fd)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)
+    os.umask(0o022)  # not the caller's: a container's files are for all its users
     if any(name.startswith("MINIDOCK_OBSERVE_") for name in os.environ):
         from minidock.engine import observers
 
