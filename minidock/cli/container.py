@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import click
@@ -35,8 +36,9 @@ def ps(paths: Paths, everything: bool, quiet: bool, no_trunc: bool) -> None:
 
 
 def _command(words: list[str], no_trunc: bool) -> str:
+    """The command in quotes on one line, whatever it holds, shortened to 20 characters as in docker."""
     text = " ".join(words)
-    return f'"{text}"' if no_trunc or len(text) <= 20 else f'"{text[:19]}…"'
+    return json.dumps(text if no_trunc or len(text) <= 20 else f"{text[:19]}…", ensure_ascii=False)
 
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})

@@ -76,7 +76,7 @@ def run_command_line() -> None:
     except BrokenPipeError:
         code = 141  # as if SIGPIPE had ended us: whoever read our output has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
-    except OSError as error:
+    except Exception as error:
         code = EXIT_ENGINE
         _explain(error, arguments)
     _leave(code)
@@ -85,10 +85,13 @@ def run_command_line() -> None:
 def _leave(code: int) -> None:
     """End at once: nothing is left that the interpreter would have to put in order."""
     try:
-        sys.stdout.flush()
+        if sys.stdout:  # None, if the caller had closed it
+            sys.stdout.flush()
     except BrokenPipeError:
         code = 141
-    sys.stderr.flush()
+    except OSError as error:
+        code = EXIT_ENGINE
+        _complain(f"standard output: {error.strerror}")
     os._exit(code)
 
 
@@ -103,9 +106,17 @@ def _explain(error: Exception, arguments: list[str]) -> None:
         import traceback
 
         traceback.print_exception(error)
-    _complain(error.strerror or str(error) if isinstance(error, OSError) else str(error))
+    _complain(_words(error))
+
+
+def _words(error: Exception) -> str:
+    if isinstance(error, MinidockError):
+        return str(error)
+    if isinstance(error, OSError):
+        return f"{error.filename}: {error.strerror}" if error.filename else error.strerror or str(error)
+    return f"{type(error).__name__}: {error} (a defect of minidock's: `minidock --debug ...` shows where)"
 
 
 def _complain(message: str) -> None:
     """One line, whatever the message holds."""
-    print(f"minidock: {' '.join(message.split())}", file=sys.stderr)
+    print(f"minidock: {' '.join(message.split())}", file=sys.stderr, flush=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import sys
 from typing import Any
@@ -11,20 +12,38 @@ import click
 from minidock.cli import values
 from minidock.engine.options import ContainerOptions, Limits
 from minidock.engine.paths import Paths
+from minidock.errors import EXIT_ENGINE, MinidockError
 
 MEMORY_MIN = 6 << 20
 
 
+_BOOLEANS = {"1": True, "t": True, "true": True, "0": False, "f": False, "false": False}
+
+
 class RunCommand(click.Command):
-    """Lets a switch be turned off as in docker: `-t=false`, `--interactive=false`."""
+    """Lets a switch be turned off as in docker: `-t=false`, `-it=false`, `--interactive=false`."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        flags = {name: (name, f"--no-{param.name}") for param in self.params if isinstance(param, click.Option)
-                 and param.is_flag for name in param.opts}  # fmt: skip
-        for position, word in enumerate(args):
-            name, equals, value = word.partition("=")
-            if equals and name in flags and value.lower() in ("true", "1", "t", "false", "0", "f"):
-                args[position] = flags[name][value.lower() in ("false", "0", "f")]
+        options = {name: param for param in self.params if isinstance(param, click.Option) for name in param.opts}
+        position = 0
+        # Only up to the image: what follows is the container's. An option's value is not looked into either.
+        while position < len(args) and len(args[position]) > 1 and args[position].startswith("-"):
+            if args[position] == "--":
+                break
+            word, equals, value = args[position].partition("=")
+            names = [word] if word.startswith("--") else [f"-{letter}" for letter in word[1:]]
+            switches = list(itertools.takewhile(lambda name: name in options and options[name].is_flag, names))
+            if switches != names:
+                takes_next = switches == names[:-1] and names[-1] in options and not equals
+                position += 1 + takes_next
+                continue
+            if equals:
+                if value.lower() not in _BOOLEANS:
+                    raise values.fail(f"invalid argument '{value}' for '{names[-1]}': it is true or false")
+                off = f"--no-{options[names[-1]].name}"
+                args[position : position + 1] = [*names[:-1], names[-1] if _BOOLEANS[value.lower()] else off]
+                position += len(names) - 1
+            position += 1
         return super().parse_args(ctx, args)
 
 
@@ -90,18 +109,23 @@ _OPTIONS = [
 @click.argument("image")
 @click.argument("command", nargs=-1, type=click.UNPROCESSED)
 @click.pass_obj
-def run(paths: Paths, **flags: Any) -> int:
+def run(paths: Paths, /, **flags: Any) -> int:
     """Create a container from IMAGE, run COMMAND in it, and end as that ends.
 
     When standard input and output are both terminals, -i -t is the default.
     """
     from minidock.engine import client, containers, images
 
-    options = to_options(flags)
-    check_root()
-    image = images.find_or_fetch(paths.root, options.image, options.pull, _say)
-    record, lock = containers.create(paths, options, image)
-    return client.follow(paths, record, lock, lambda line: _say(f"WARNING: {line}"))
+    try:
+        options = to_options(flags)
+        check_root()
+        image = images.find_or_fetch(paths.root, options.image, options.pull, _say)
+        record, lock = containers.create(paths, options, image)
+        return client.follow(paths, record, lock, lambda line: _say(f"WARNING: {line}"))
+    except MinidockError as error:
+        if error.exit_code == MinidockError.exit_code:
+            error.exit_code = EXIT_ENGINE  # a plain 1 would be taken for the program's own
+        raise
 
 
 for _option in reversed(_OPTIONS):
@@ -124,12 +148,14 @@ def to_options(flags: dict[str, Any]) -> ContainerOptions:
     if flags["network"] not in ("bridge", "none", "host"):
         raise values.fail(f"network {flags['network']} not found: there are bridge, none and host")
     entrypoint = flags["entrypoint"]
+    binds, tmpfs = [values.bind(text) for text in flags["volume"]], [values.tmpfs(text) for text in flags["tmpfs"]]
+    values.refuse_duplicates([*(bind.destination for bind in binds), *(path for path, _ in tmpfs)])
     return ContainerOptions(
         image=flags["image"],
         command=list(flags["command"]),
         entrypoint=None if entrypoint is None else [entrypoint] if entrypoint else [],
-        name=flags["name"],
-        hostname=flags["hostname"],
+        name=flags["name"] or None,
+        hostname=values.hostname(flags["hostname"] or ""),
         env=values.environment(flags["env"], flags["env_file"]),
         workdir=flags["workdir"],
         user=flags["user"],
@@ -137,8 +163,8 @@ def to_options(flags: dict[str, Any]) -> ContainerOptions:
         tty=tty,
         remove=flags["rm"],
         init=flags["init"],
-        binds=[values.bind(text) for text in flags["volume"]],
-        tmpfs=dict(values.tmpfs(text) for text in flags["tmpfs"]),
+        binds=binds,
+        tmpfs=dict(tmpfs),
         read_only=flags["read_only"],
         network=flags["network"],
         privileged=flags["privileged"],

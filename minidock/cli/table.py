@@ -9,8 +9,8 @@ from typing import Any
 
 
 def render(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """Columns as wide as their widest cell, three spaces between them."""
-    widths = [max(map(len, column)) for column in zip(header, *rows, strict=True)]
+    """Columns as docker's: three spaces between them, and each at least ten wide with those."""
+    widths = [max(7, *map(len, column)) for column in zip(header, *rows, strict=True)]
     lines = ["   ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) for row in (header, *rows)]
     return "".join(f"{line.rstrip()}\n" for line in lines)
 

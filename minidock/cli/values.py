@@ -18,6 +18,9 @@ _IPC_SYSCTLS = "kernel.msgmax kernel.msgmnb kernel.msgmni kernel.sem kernel.shma
     "kernel.shm_rmid_forced".split()  # fmt: skip
 
 
+HOST_NAME_MAX = 64  # <linux/limits.h>
+
+
 def fail(message: str) -> UsageError:
     """A bad value: docker's exit code for those is 125."""
     return UsageError(message, exit_code=125)
@@ -52,7 +55,7 @@ def environment(rows: tuple[str, ...], files: tuple[str, ...]) -> list[str]:
     result = []
     for path in files:
         try:
-            with open(path, encoding="utf-8") as file:
+            with open(path, encoding="utf-8-sig") as file:
                 lines = [line.rstrip("\r\n").lstrip() for line in file]
         except (OSError, UnicodeDecodeError) as error:
             why = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
@@ -97,13 +100,27 @@ def _bind_options(text: str, words: str) -> list[str]:
     options = ["rbind"]
     propagation = "rprivate"
     for word in filter(None, words.split(",")):
-        if word in mounts.PROPAGATION_OPTIONS and "unbindable" not in word:
+        if word in ("private", "rprivate", "slave", "rslave"):  # shared would let mounts out to the host
             propagation = word
         elif word in ("ro", "rw"):
             options.append(word)
         elif word not in ("z", "Z", "cached", "delegated", "consistent", "nocopy"):  # for SELinux, macOS, volumes
             raise fail(f"invalid volume specification: '{text}': unknown option '{word}'")
     return [*options, propagation]
+
+
+def refuse_duplicates(places: list[str]) -> None:
+    """Two mounts on one place would hide one of them."""
+    for place in places:
+        if places.count(place) > 1:
+            raise fail(f"Duplicate mount point: {place}")
+
+
+def hostname(text: str) -> str | None:
+    """--hostname: what sethostname(2) takes; '' is none."""
+    if len(os.fsencode(text)) > HOST_NAME_MAX or re.search(r"\s", text):
+        raise fail(f"invalid hostname '{text}': it has at most {HOST_NAME_MAX} characters and no spaces")
+    return text or None
 
 
 def tmpfs(text: str) -> tuple[str, list[str]]:
@@ -129,6 +146,8 @@ def ulimit(text: str) -> tuple[str, tuple[int, int]]:
         numbers = int(soft), int(hard or soft)
     except ValueError:
         raise fail(f"invalid ulimit argument: {text}: '{values}' is no number") from None
+    if min(numbers) < -1:
+        raise fail(f"invalid ulimit argument: {text}: only -1 (unlimited) may be negative")
     if numbers[0] > numbers[1] >= 0 or (numbers[0] == -1 != numbers[1]):
         raise fail(f"ulimit soft limit must be less than or equal to hard limit: {numbers[0]} > {numbers[1]}")
     return name, numbers
@@ -159,6 +178,9 @@ def stop_signal(text: str) -> str:
     name = text.upper() if text.upper().startswith("SIG") else f"SIG{text.upper()}"
     if text.isdigit() and int(text) in signal.valid_signals():
         return text
+    realtime = re.fullmatch(r"SIGRTMIN\+(\d+)|SIGRTMAX-(\d+)", name)
+    if realtime and int(realtime[1] or realtime[2]) <= signal.SIGRTMAX - signal.SIGRTMIN:
+        return name
     if name not in signal.Signals.__members__:
         raise fail(f"Invalid signal: {text}")
     return name
