@@ -40,7 +40,7 @@ class RunCommand(click.Command):
             if equals:
                 if value.lower() not in _BOOLEANS:
                     raise values.fail(f"invalid argument '{value}' for '{names[-1]}': it is true or false")
-                off = f"--no-{options[names[-1]].name}"
+                off = options[names[-1]].secondary_opts[0]
                 args[position : position + 1] = [*names[:-1], names[-1] if _BOOLEANS[value.lower()] else off]
                 position += len(names) - 1
             position += 1

@@ -13,6 +13,7 @@ from minidock.errors import UsageError
 from minidock.linux import mounts
 
 _SIZE = re.compile(r"(\d+(?:\.\d+)?) ?([bkmgtp]?)(?:i?b)?", re.IGNORECASE)
+# ruff: noqa: SIM905 - these lists read better as text
 _ULIMITS = "as core cpu data fsize locks memlock msgqueue nice nofile nproc rss rtprio rttime sigpending stack".split()
 _IPC_SYSCTLS = "kernel.msgmax kernel.msgmnb kernel.msgmni kernel.sem kernel.shmall kernel.shmmax kernel.shmmni " \
     "kernel.shm_rmid_forced".split()  # fmt: skip
@@ -26,7 +27,7 @@ def fail(message: str) -> UsageError:
     return UsageError(message, exit_code=125)
 
 
-class Size(click.ParamType):
+class Size(click.ParamType):  # type: ignore[type-arg]  # generic only in newer versions of click
     """Bytes: a number with an optional unit b, k, m, g, t or p, each 1024 times the one before."""
 
     name = "bytes"
