@@ -115,7 +115,7 @@ def _namespaces(options: ContainerOptions) -> list[str]:
     kinds = ["mount", "pid", "uts", "ipc"]
     if options.network != "host":
         kinds.append("network")
-    if cgroups.hierarchy() and not options.privileged:
+    if cgroups.hierarchy():
         kinds.append("cgroup")
     return kinds
 
@@ -154,9 +154,11 @@ def _mounts(options: ContainerOptions, directory: str) -> list[dict[str, Any]]:
         for name in ("resolv.conf", "hostname", "hosts")
     ]
     if options.init:
-        rows.append(("/dev/init", "bind", find_init(), ["bind", "ro"]))
+        rows.append(("/dev/init", "bind", find_init(), ["bind", "ro", "rprivate"]))
     asked = [(bind.destination, "bind", bind.source, bind.options) for bind in options.binds]
     asked += [(path, "tmpfs", "tmpfs", words) for path, words in options.tmpfs.items()]
+    taken = {row[0] for row in asked}  # what a user wants in a default mount's place takes it
+    rows = [row for row in rows if row[0] not in taken and not ("/dev" in taken and row[0].startswith("/dev/"))]
     rows += sorted(asked, key=lambda row: row[0].rstrip("/").count("/"))
     return [{"destination": d, "type": t, "source": s, "options": o} for d, t, s, o in rows]
 

@@ -17,7 +17,7 @@ def container(record: Record) -> dict[str, Any]:
     """Everything about a container; its OCI specification is the file named as OCIConfigPath."""
     data, options = record.data, record.data["options"]
     spec = state.read_json(record.path("bundle", "config.json"))
-    arguments = spec["process"]["args"]
+    arguments = data["command"]
     return {
         "Id": record.id,
         "Created": data["created"],

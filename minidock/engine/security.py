@@ -7,7 +7,7 @@ import os
 from typing import Any
 
 from minidock.errors import HostError, UsageError
-from minidock.linux import capabilities
+from minidock.linux import capabilities, cgroups
 
 DEFAULT_CAPABILITIES = [
     "CAP_CHOWN", "CAP_DAC_OVERRIDE", "CAP_FSETID", "CAP_FOWNER", "CAP_MKNOD", "CAP_NET_RAW", "CAP_SETGID", "CAP_SETUID",
@@ -44,6 +44,8 @@ def choose_capabilities(add: list[str], drop: list[str], *, privileged: bool) ->
     base = set(available) if privileged or "ALL" in added else set(DEFAULT_CAPABILITIES) & set(available)
     if "ALL" in dropped:
         base = set()
+    if not privileged and cgroups.hierarchy() is None:
+        base.discard("CAP_MKNOD")  # without a cgroup there is no filter that keeps a new node of the disk from working
     chosen = (base - set(dropped)) | {cap for cap in added if cap != "ALL"}
     if missing := chosen - set(available):
         raise HostError(f"minidock does not have {', '.join(sorted(missing))} itself and cannot give it", exit_code=125)

@@ -5,6 +5,7 @@ The image's layers are not mounted yet when this is asked, so the files are foun
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 
 from minidock.errors import UsageError
@@ -28,13 +29,14 @@ def look_up(layers: list[str], wanted: str) -> User:
     know or a number out of range. A number needs no entry; without one, the group is 0 and the home "/".
     """
     passwd, groups = _rows(layers, "/etc/passwd", 7), _rows(layers, "/etc/group", 4)
-    user, _, group = (wanted or "0").partition(":")
+    user, _, group = wanted.partition(":")
+    user = user or "0"
     row = next((row for row in passwd if row[0] == user), None)
-    if row is None and user.isdigit():
+    if row is None and _is_number(user):
         row = next((row for row in passwd if row[2] == user), ["", "", user, "0", "", "/", ""])
     if row is None:
         raise UsageError(f"unable to find user {user}: no matching entries in passwd file")
-    gid = _group(groups, group) if group else int(row[3] or 0)
+    gid = _group(groups, group) if group else int(row[3]) if _is_number(row[3]) else 0
     # An explicit group replaces the supplementary ones, as in docker.
     more = [] if group else [int(entry[2]) for entry in groups if row[0] and row[0] in entry[3].split(",")]
     return User(_checked(int(row[2])), _checked(gid), sorted({gid, *more}), row[5] or "/")
@@ -44,7 +46,7 @@ def _group(groups: list[list[str]], wanted: str) -> int:
     for row in groups:
         if row[0] == wanted:
             return int(row[2])
-    if wanted.isdigit():
+    if _is_number(wanted):
         return int(wanted)
     raise UsageError(f"unable to find group {wanted}: no matching entries in group file")
 
@@ -58,8 +60,12 @@ def _checked(number: int) -> int:
 def _rows(layers: list[str], path: str, columns: int) -> list[list[str]]:
     """The usable lines of one of the files; a missing file has none."""
     found = overlay.find(layers, path)
-    if found is None:
+    if found is None or not os.path.isfile(found):  # an image may have put anything there, such as a pipe
         return []
     with open(found, encoding="utf-8", errors="surrogateescape") as file:
         lines = [line.rstrip("\n").split(":") for line in file]
-    return [(line + [""] * columns)[:columns] for line in lines if len(line) > 2 and line[2].isdigit()]
+    return [(line + [""] * columns)[:columns] for line in lines if len(line) > 2 and _is_number(line[2])]
+
+
+def _is_number(text: str) -> bool:
+    return text.isascii() and text.isdigit() and len(text) < 20
