@@ -19,6 +19,11 @@ COMMANDS = {
     "images": ("minidock.cli.image", "images", "List images"),
     "rmi": ("minidock.cli.image", "rmi", "Remove one or more images"),
     "import": ("minidock.cli.image", "import_command", "Make an image from a tarball of a file system"),
+    "pull": ("minidock.cli.registry", "pull", "Fetch an image from a registry"),
+    "push": ("minidock.cli.registry", "push", "Publish an image to a registry"),
+    "login": ("minidock.cli.registry", "login", "Log in to a registry"),
+    "logout": ("minidock.cli.registry", "logout", "Forget the credentials for a registry"),
+    "search": ("minidock.cli.registry", "search", "Search Docker Hub, or another registry, for images"),
     "info": ("minidock.cli.system", "info", "Show what this host's kernel offers, and what is missing"),
     "version": ("minidock.cli.system", "version", "Show the version"),
 }

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
-from minidock.errors import EXIT_ENGINE, ConflictError, HostError, NotFoundError
+from minidock.errors import EXIT_ENGINE, ConflictError, HostError, MinidockError, NotFoundError
 from minidock.image import reference
 from minidock.image.locks import lock
 from minidock.image.reference import Reference
@@ -65,15 +65,23 @@ def _ready(store: Store, text: str, image: Image) -> Image:
 
 
 def _pull(store: Store, name: Reference, say: Say) -> Image:
-    from minidock.image import registry
+    from contextlib import closing
 
-    return registry.pull(store, name, say)
+    from minidock.engine import transfer
+    from minidock.engine.progress import Bars, Lines
+
+    try:
+        with closing(Bars(sys.stderr) if sys.stderr.isatty() else Lines(say)) as progress:
+            return transfer.pull(store, name, progress)
+    except MinidockError as error:
+        error.exit_code = EXIT_ENGINE  # to a container's user it was minidock that failed
+        raise
 
 
 def _fetch(store: Store, name: Reference, say: Say) -> Image:
     """Ask the registry; if none can be reached, build the recipe of that name. The first of several does it
     for all."""
-    from minidock.image.registry import RegistryUnreachable
+    from minidock.image.registry.failures import RegistryUnreachable
 
     with lock(store.root, "fetch-" + name.canonical.replace("/", "_")):
         try:

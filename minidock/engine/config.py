@@ -1,0 +1,97 @@
+"""The configuration file, /etc/minidock/config.toml. There need not be one: everything has a default.
+
+    [registries]
+    # Registries that may be asked without TLS, or whose certificate need not be right: host, host:port, network.
+    # Those on this machine's loopback may always be without TLS.
+    insecure = ["registry.lan:5000", "10.1.0.0/16"]
+
+    # Where private authorities' certificates are: <directory>/<host[:port]>/*.crt; for a registry that wants
+    # a certificate from us, x.cert and x.key beside them. These two are the default.
+    certificates = ["/etc/docker/certs.d", "/etc/minidock/certs.d"]
+
+    # How many layers of an image are on their way at once.
+    downloads = 4
+    uploads = 4
+
+    # Asked before the registry itself, in this order; what a mirror lacks or breaks comes from the registry.
+    [registries.mirrors]
+    "docker.io" = ["https://mirror.example.com", "http://10.1.2.3:5000"]
+
+MINIDOCK_CONFIG names another file. Proxies come from the environment: HTTP_PROXY, HTTPS_PROXY, NO_PROXY.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+from urllib.parse import urlsplit
+
+from minidock.errors import UsageError
+from minidock.image.registry.settings import Settings
+
+DEFAULT_PATH = "/etc/minidock/config.toml"
+_THREADS_MAX = 32
+
+
+def registry_settings() -> Settings:
+    """What the file says about registries. `UsageError` names the file and the key that cannot be meant."""
+    path = os.environ.get("MINIDOCK_CONFIG") or DEFAULT_PATH
+    table = _table(_read(path), "registries", path)
+    if unknown := set(table) - {*Settings._fields}:
+        raise UsageError(f"{path}: registries.{min(unknown)} is no setting that minidock knows")
+    changes: dict[str, Any] = {}
+    for key in ("insecure", "certificates"):
+        if key in table:
+            changes[key] = _strings(table[key], f"registries.{key}", path)
+    for key in ("downloads", "uploads"):
+        if key in table:
+            changes[key] = _number(table[key], f"registries.{key}", path)
+    mirrors = _table(table, "mirrors", path)
+    changes["mirrors"] = {
+        name: _mirrors(urls, f"registries.mirrors.{name}", path) for name, urls in mirrors.items()
+    }
+    return Settings()._replace(**changes)
+
+
+def _read(path: str) -> dict[str, Any]:
+    import tomllib
+
+    try:
+        with open(path, "rb") as file:
+            return tomllib.load(file)
+    except FileNotFoundError:
+        if "MINIDOCK_CONFIG" in os.environ:
+            raise UsageError(f"MINIDOCK_CONFIG names {path}, which does not exist") from None
+        return {}
+    except (OSError, ValueError) as error:
+        raise UsageError(f"{path} cannot be read: {error}") from error
+
+
+def _table(parent: dict[str, Any], key: str, path: str) -> dict[str, Any]:
+    table = parent.get(key, {})
+    if not isinstance(table, dict):
+        raise UsageError(f"{path}: {key} must be a table")
+    return table
+
+
+def _strings(value: object, key: str, path: str) -> tuple[str, ...]:
+    if not isinstance(value, list) or not all(isinstance(one, str) for one in value):
+        raise UsageError(f"{path}: {key} must be a list of strings")
+    return tuple(value)
+
+
+def _number(value: object, key: str, path: str) -> int:
+    if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= _THREADS_MAX:
+        raise UsageError(f"{path}: {key} must be a number from 1 to {_THREADS_MAX}")
+    return value
+
+
+def _mirrors(value: object, key: str, path: str) -> tuple[str, ...]:
+    urls = _strings(value, key, path)
+    for url in urls:
+        parts = urlsplit(url)
+        if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.username:
+            raise UsageError(
+                f"{path}: {key} must hold addresses such as https://mirror.example.com, not {url}"
+            )
+    return urls
