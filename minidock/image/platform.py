@@ -32,6 +32,11 @@ def host_variant() -> str:
     return _MACHINES.get(os.uname().machine, ("", ""))[1]
 
 
+def runs_also(architecture: str) -> tuple[str, ...]:
+    """The architectures that a processor runs besides its own."""
+    return _ALSO_RUNS.get(architecture, ())
+
+
 def check_runnable(name: str, os_name: str, architecture: str) -> None:
     """Raise `HostError` if an image made for this system and architecture cannot run here.
 
@@ -40,7 +45,7 @@ def check_runnable(name: str, os_name: str, architecture: str) -> None:
     host = host_architecture()
     if os_name not in ("", "linux"):
         raise HostError(f"{name} is an image for {os_name}, and containers share this host's Linux kernel")
-    if architecture in ("", host, *_ALSO_RUNS.get(host, ())) or _emulated(architecture):
+    if architecture in ("", host, *runs_also(host)) or _emulated(architecture):
         return
     raise HostError(
         f"{name} is an image for linux/{architecture} and this host is linux/{host}:"

@@ -1,0 +1,67 @@
+"""What goes wrong between us and a registry, and what a registry's own errors mean (spec.md, "Error Codes")."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from minidock.errors import MinidockError, NotFoundError
+
+_SHOWN = 300  # characters of a registry's own words
+
+
+class RegistryError(MinidockError):
+    """A registry's answer is a refusal, or is not what the protocol says it should be."""
+
+
+class RegistryUnreachable(MinidockError):
+    """No registry could be asked. One that was asked and said no raises something else."""
+
+
+class Denied(RegistryError):
+    """The registry does not let this user do this: wrong or missing credentials, or too few rights."""
+
+
+class Untrusted(RegistryError):
+    """The server at the other end cannot prove that it is who we asked for."""
+
+
+class Interrupted(Exception):
+    """A connection broke or went silent. Trying again may help; never shown to a user."""
+
+
+class Stopped(Exception):
+    """The transfer was given up elsewhere: another layer failed, or the user pressed Ctrl-C."""
+
+
+def printable(text: object, limit: int = _SHOWN) -> str:
+    """A server's words made harmless: one line, no control characters that a terminal would obey."""
+    line = " ".join("".join(c if c.isprintable() else " " for c in str(text)).split())
+    return line if len(line) <= limit else f"{line[: limit - 3]}..."
+
+
+def from_answer(status: int, body: bytes, asked: str) -> MinidockError:
+    """The exception that stands for a refusal. `asked` says what was tried: `pull alpine from docker.io`."""
+    said = _own_words(body)
+    text = f"{asked}: {said}" if said else f"{asked}: the registry answered {status}"
+    if status == 401:
+        return Denied(f"{text} (`minidock login` tells the registry who you are)")
+    if status == 403:
+        return Denied(text)
+    if status == 404:
+        return NotFoundError(text)
+    if status == 429:
+        return RegistryError(f"{text} (too many requests: wait, or log in for a higher limit)")
+    return RegistryError(text)
+
+
+def _own_words(body: bytes) -> str:
+    """The first error of `{"errors": [{"code": ..., "message": ..., "detail": ...}]}`, as docker prints it."""
+    try:
+        answer: Any = json.loads(body)
+        first = answer["errors"][0]
+        code = str(first.get("code", "")).lower().replace("_", " ")
+        message = first.get("message") or first.get("detail") or ""
+    except (ValueError, TypeError, LookupError, AttributeError):
+        return ""
+    return printable(f"{code}: {message}" if code else message)

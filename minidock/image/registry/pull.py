@@ -1,0 +1,232 @@
+"""Pull: the manifest, then the config, then the layers, and last the name.
+
+    tag --HEAD--> digest            known already? then only the name is set, and that was all
+    digest --GET--> index           one manifest is chosen for this machine
+           --GET--> manifest        lists blobs; the config's blob lists what they unpack to
+    layers                          some download while others, complete and verified, unpack
+
+Nothing is an image before its name is set, as the last act, when all of it is there and verified. Whatever a
+pull that ends early leaves behind (Ctrl-C, a broken line, SIGKILL) is complete blobs and layers, which the next
+pull finds, or workspaces without owner, which the next command sweeps away.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from typing import Any, NamedTuple
+
+from minidock.errors import NotFoundError
+from minidock.image import layers
+from minidock.image.ingest import Ingest
+from minidock.image.layers import LayerSource
+from minidock.image.limits import MANIFEST_BYTES
+from minidock.image.locks import content_lock
+from minidock.image.reference import Reference
+from minidock.image.registry import manifests
+from minidock.image.registry.download import fetch
+from minidock.image.registry.failures import RegistryError
+from minidock.image.registry.manifests import INDEX_TYPES, Blob, Manifest, Platform
+from minidock.image.registry.progress import Progress, short
+from minidock.image.registry.remote import Remote
+from minidock.image.registry.repository import Document, Repository
+from minidock.image.registry.transport import Transport
+from minidock.image.store import Image, Store
+
+_UNPACKS = 2  # at once: each keeps about one and a half processors busy
+_GRACE = 5.0  # seconds for other threads to notice that all is over
+
+
+class Pulled(NamedTuple):
+    """`digest` is what the tag means in the registry, perhaps an index; `is_new` if the image was not here."""
+
+    image: Image
+    digest: str
+    is_new: bool
+
+
+def pull(
+    store: Store,
+    name: Reference,
+    remote: Remote,
+    platform: Platform | None = None,
+    progress: Progress | None = None,
+) -> Pulled:
+    """Fetch the image `name`, for `platform` or for this machine.
+
+    Raises `RegistryUnreachable`, `NotFoundError`, `Denied` or another `RegistryError`, `DigestMismatch`,
+    `CorruptArchive`, or `HostError` for a full disk.
+    """
+    telling = progress or Progress()
+    return remote.first(name, lambda repository: _Pull(store, name, repository, platform, telling).run())
+
+
+class _Pull:
+    """One image on its way from one endpoint."""
+
+    def __init__(
+        self,
+        store: Store,
+        name: Reference,
+        repository: Repository,
+        platform: Platform | None,
+        progress: Progress,
+    ) -> None:
+        self._store, self._name, self._repository = store, name, repository
+        self._platform, self._progress = platform, progress
+
+    def run(self) -> Pulled:
+        wanted = self._name.digest or self._name.tag or ""
+        digest = self._repository.manifest_digest(wanted) or wanted
+        self._progress.say(f"{wanted}: Pulling from {self._name.path}")
+        if image := self._known(digest):
+            return Pulled(image, digest, is_new=False)
+        document = self._repository.manifest(digest)
+        media_type = manifests.media_type_of(document.content, document.media_type, str(self._name))
+        chosen = document
+        if media_type in INDEX_TYPES:
+            chosen = self._chosen(document)
+            media_type = manifests.media_type_of(chosen.content, chosen.media_type, str(self._name))
+        manifest = manifests.parse_manifest(chosen.content, media_type, str(self._name))
+        return self._fetch(document.digest, chosen, manifest)
+
+    def _known(self, digest: str) -> Image | None:
+        """The image, if it was pulled under this digest before, is whole, and is for the right machine."""
+        if ":" not in digest:
+            return None
+        try:
+            image = self._store.resolve(self._by_digest(digest).familiar)
+            made_for = manifests.normalized(
+                image.os, image.architecture, str(image.config.get("variant") or "")
+            )
+            blobs = [layer["digest"] for layer in image.manifest["layers"]]
+            wrong = self._platform and not manifests.suits(made_for, self._platform)
+            if wrong or image.missing_layers or not all(map(self._store.has_blob, blobs)):
+                return None
+            if self._name.tag and not self._name.digest:
+                self._store.tag(image, self._name)
+        except NotFoundError:  # not here, or removed while we looked
+            return None
+        return image
+
+    def _chosen(self, index: Document) -> Document:
+        candidates = manifests.parse_index(index.content, str(self._name))
+        chosen = manifests.choose(candidates, self._platform, str(self._name))
+        document = self._repository.manifest(chosen.digest)
+        if document.digest == index.digest or document.media_type in INDEX_TYPES:
+            raise RegistryError(f"the index of {self._name} leads to another index, which is not supported")
+        return document
+
+    def _fetch(self, digest: str, document: Document, manifest: Manifest) -> Pulled:
+        with Ingest(self._store) as ingest:
+            is_new = not ingest.has_blob(manifest.config.digest)
+            diff_ids = self._config(ingest, manifest)
+            _Layers(ingest, self._repository, self._progress).run(
+                list(zip(manifest.layers, diff_ids, strict=True))
+            )
+            image = ingest.add_manifest(self._by_digest(digest), document.content, manifest.media_type)
+            if not self._name.digest:
+                image = ingest.add_manifest(self._name, document.content, manifest.media_type)
+        return Pulled(image, digest, is_new)
+
+    def _by_digest(self, digest: str) -> Reference:
+        return self._name._replace(tag=None, digest=digest)
+
+    def _config(self, ingest: Ingest, manifest: Manifest) -> list[str]:
+        """Fetch the config and return its diff IDs."""
+        blob = manifest.config
+        if blob.size > MANIFEST_BYTES:
+            raise RegistryError(
+                f"the config of {self._name} has {blob.size} bytes, more than {MANIFEST_BYTES}"
+            )
+        if not ingest.has_blob(blob.digest):
+            fetch(self._repository, blob, ingest, lambda _: None)
+        with open(self._store.blob_path(blob.digest), "rb") as file:
+            content = file.read()
+        diff_ids, made_for = manifests.parse_config(content, manifest, str(self._name))
+        if self._platform and not manifests.suits(made_for, self._platform):
+            raise NotFoundError(
+                f"image with reference {self._name} was found but does not match the specified platform:"
+                f" wanted {self._platform}, actual: {made_for}"
+            )
+        return diff_ids
+
+
+class _Layers:
+    """The layers of one image: downloads in some threads, unpacking in others."""
+
+    def __init__(self, ingest: Ingest, repository: Repository, progress: Progress) -> None:
+        self._ingest, self._repository, self._progress = ingest, repository, progress
+        self._transport: Transport = repository.client.transport
+        self._downloads = ThreadPoolExecutor(self._transport.settings.downloads, "download")
+        self._unpacks = ThreadPoolExecutor(_UNPACKS, "unpack")
+
+    def run(self, wanted: list[tuple[Blob, str]]) -> None:
+        """Have all layers in the store and unpacked. The first failure ends the others and is raised."""
+        missing = []
+        for blob, diff_id in dict.fromkeys(wanted):
+            if self._ingest.has_layer(diff_id) and self._ingest.has_blob(blob.digest):
+                self._progress.status(short(blob.digest), "Already exists")
+            else:
+                self._progress.status(short(blob.digest), "Pulling fs layer")
+                missing.append((blob, diff_id))
+        pending: set[Future[Any]] = {self._downloads.submit(self._download, *layer) for layer in missing}
+        try:
+            while pending:
+                done, pending = wait(pending, return_when=FIRST_COMPLETED)
+                # A download's result is the unpacking that follows it.
+                pending |= {future for future in [future.result() for future in done] if future}
+        except BaseException:
+            self._transport.stop()
+            for pool in (self._downloads, self._unpacks):
+                pool.shutdown(wait=False, cancel_futures=True)
+            # The workspace goes next. Who still waits for another process's lock will not touch it.
+            wait([future for future in pending if not future.cancelled()], _GRACE)
+            raise
+        self._downloads.shutdown()
+        self._unpacks.shutdown()
+
+    def _download(self, blob: Blob, diff_id: str) -> Future[None]:
+        """Have the blob, fetched by us or by another pull, and hand it on to be unpacked."""
+        layer = short(blob.digest)
+        self._transport.check()
+        with content_lock(self._ingest.store.root, blob.digest):
+            if not self._ingest.has_blob(blob.digest):
+                fetch(
+                    self._repository,
+                    blob,
+                    self._ingest,
+                    lambda done: self._progress.advance(layer, "Downloading", done, blob.size),
+                )
+        self._progress.status(layer, "Download complete")
+        return self._unpacks.submit(self._unpack, blob, diff_id)
+
+    def _unpack(self, blob: Blob, diff_id: str) -> None:
+        root = self._ingest.store.root
+        self._transport.check()
+        with content_lock(root, diff_id):
+            if not self._ingest.has_layer(diff_id):
+                with open(self._ingest.store.blob_path(blob.digest), "rb", buffering=0) as file:
+                    source = LayerSource(_Watched(file.read, self._told(blob)))
+                    layers.unpack_in(self._ingest.workspace, source, root, diff_id)
+        self._progress.status(short(blob.digest), "Pull complete")
+
+    def _told(self, blob: Blob) -> Callable[[int], None]:
+        def watch(done: int) -> None:
+            self._transport.check()
+            self._progress.advance(short(blob.digest), "Extracting", done, blob.size)
+
+        return watch
+
+
+class _Watched:
+    """A reader that says how far it has come."""
+
+    def __init__(self, read: Callable[[int], bytes], watch: Callable[[int], None]) -> None:
+        self._read, self._watch, self._done = read, watch, 0
+
+    def read(self, size: int) -> bytes:
+        data = self._read(size)
+        self._done += len(data)
+        self._watch(self._done)
+        return data

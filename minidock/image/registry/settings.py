@@ -1,0 +1,94 @@
+"""What a user can set about registries, and what it means for one of them.
+
+`engine/config.py` reads it from /etc/minidock/config.toml and describes the file.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Callable, Mapping
+from typing import NamedTuple
+from urllib.parse import urlsplit
+
+# docker.io is a name, not an address: its registry answers here, its search there, and its credentials are
+# kept under the address of the first registry that there was (docker: registry/config.go).
+HUB = "docker.io"
+HUB_REGISTRY = "registry-1.docker.io"
+HUB_INDEX = "https://index.docker.io/v1/"
+
+
+class Settings(NamedTuple):
+    """`mirrors`: for a registry's name, the base URLs to be asked first. `insecure`: `host`, `host:port` or
+    networks (10.0.0.0/8) that may be without TLS, or with a certificate that nobody vouches for."""
+
+    mirrors: Mapping[str, tuple[str, ...]] = {}
+    insecure: tuple[str, ...] = ()
+    certificates: tuple[str, ...] = ("/etc/docker/certs.d", "/etc/minidock/certs.d")
+    downloads: int = 4
+    uploads: int = 4
+
+    def is_insecure(self, address: str) -> bool:
+        """Whether the user has said that `host[:port]` needs no proof of who it is."""
+        host = host_of(address)
+        return any(entry in (address, host) or _within(host, entry) for entry in self.insecure)
+
+    def may_be_plain(self, url: str) -> bool:
+        """Whether `url` may be asked: with TLS always, without it on this machine or where the user says so."""
+        parts = urlsplit(url)
+        if parts.scheme == "https":
+            return True
+        named = any(urlsplit(m).netloc == parts.netloc and m.startswith("http:") for m in self._all_mirrors())
+        return parts.scheme == "http" and (
+            named or is_loopback(parts.netloc) or self.is_insecure(parts.netloc)
+        )
+
+    def _all_mirrors(self) -> list[str]:
+        return [mirror for mirrors in self.mirrors.values() for mirror in mirrors]
+
+
+class Credentials(NamedTuple):
+    """What a user proves who they are with: a password, or a token that stands for it.
+
+    `identity_token` is exchanged for access tokens; `registry_token` is an access token itself.
+    """
+
+    username: str = ""
+    password: str = ""
+    identity_token: str = ""
+    registry_token: str = ""
+
+
+# Asked by a registry's name as credentials are kept under it; called only when the registry wants to know.
+Keychain = Callable[[str], Credentials | None]
+
+
+def anonymous(_: str) -> None:
+    """The keychain of somebody who is nobody."""
+
+
+def host_of(address: str) -> str:
+    """The host in `host:port` or `[address]:port`, without the brackets."""
+    return urlsplit(f"//{address}").hostname or address
+
+
+def is_loopback(address: str) -> bool:
+    """Whether `host[:port]` is this machine by its name alone; nothing is looked up."""
+    host = host_of(address)
+    if host == "localhost" or host.endswith(".localhost"):
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def credentials_key(domain: str) -> str:
+    """Under which name docker keeps the credentials for a registry."""
+    return HUB_INDEX if domain in (HUB, HUB_REGISTRY, "index.docker.io") else domain
+
+
+def _within(host: str, network: str) -> bool:
+    try:
+        return "/" in network and ipaddress.ip_address(host) in ipaddress.ip_network(network, strict=False)
+    except ValueError:
+        return False
