@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from minidock.errors import HostError
+from minidock.observe import announced
 
 SCHEMA = 1
 
@@ -37,7 +38,7 @@ def write_text(path: str, text: str, *, durable: bool = True, mode: int = 0o644)
             if durable:
                 file.flush()
                 os.fsync(fd)
-        os.rename(temporary, path)
+        announced("rename", (temporary, path), lambda: os.rename(temporary, path))
     except BaseException:
         os.unlink(temporary)
         raise

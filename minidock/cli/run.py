@@ -120,8 +120,9 @@ def run(paths: Paths, /, **flags: Any) -> int:
         options = to_options(flags)
         check_root()
         image = images.find_or_fetch(paths.root, options.image, options.pull, _say)
-        record, lock = containers.create(paths, options, image)
-        return client.follow(paths, record, lock, lambda line: _say(f"WARNING: {line}"))
+        return client.run(
+            paths, lambda: containers.create(paths, options, image), lambda line: _say(f"WARNING: {line}")
+        )
     except MinidockError as error:
         if error.exit_code == MinidockError.exit_code:
             error.exit_code = EXIT_ENGINE  # a plain 1 would be taken for the program's own

@@ -8,15 +8,18 @@ from __future__ import annotations
 
 import os
 import signal
+from contextlib import suppress
 from dataclasses import asdict
+from functools import partial
 from typing import TYPE_CHECKING
 
 from minidock import state
 from minidock.engine import bundle, etc, names, records, recovery
 from minidock.engine.options import ContainerOptions
 from minidock.engine.paths import Paths
-from minidock.engine.records import CREATED, Record
-from minidock.errors import EXIT_ENGINE, ConflictError, HostError
+from minidock.engine.records import CREATED, EXITED, Record
+from minidock.errors import EXIT_ENGINE, ConflictError, HostError, MinidockError
+from minidock.linux import syscalls
 from minidock.observe import step
 from minidock.runtime import spec as oci
 
@@ -31,6 +34,7 @@ def create(paths: Paths, options: ContainerOptions, image: Image) -> tuple[Recor
     Returns its record and its lock, held: the container lives as long as somebody keeps that descriptor open. Raises
     with everything undone.
     """
+    os.umask(0o022)  # files of the container are for its users, whatever the caller's umask
     check_host()
     image.check_runnable(options.image)
     record, lock = _claim(paths.root, options, image)
@@ -47,10 +51,16 @@ def create(paths: Paths, options: ContainerOptions, image: Image) -> tuple[Recor
         if options.cidfile:
             _write_cidfile(options.cidfile, record.id)
     except BaseException:
-        recovery.remove_files(recovery.undo(record))
-        os.close(lock)
+        _give_up(record, lock)
         raise
     return record, lock
+
+
+def _give_up(record: Record, lock: int) -> None:
+    """Unmake a half-made container. What cannot be undone now, the next sweep finds: its lock is free."""
+    with suppress(OSError, MinidockError):
+        recovery.discard(record)
+    os.close(lock)
 
 
 def check_host() -> None:
@@ -89,14 +99,18 @@ def _claim(root: str, options: ContainerOptions, image: Image) -> tuple[Record, 
                       "startedAt": "", "finishedAt": ""},
         }  # fmt: skip
         record = Record(root, container_id, data)
-        record.save()
+        try:
+            record.save()
+        except BaseException:
+            _give_up(record, lock)
+            raise
     return record, lock
 
 
 def _write_bundle(record: Record, options: ContainerOptions, image: Image, endpoint: Endpoint | None) -> None:
     hostname = options.hostname or (etc.host_name() if options.network == "host" else record.id[:12])
     for name in ("upper", "work", "bundle", "bundle/rootfs"):
-        os.mkdir(record.path(name), 0o755 if name == "upper" else 0o711)
+        syscalls.mkdir(record.path(name), 0o755 if name == "upper" else 0o711)
     etc.write(record.directory, hostname, options.network, endpoint.address if endpoint else None)
     config = bundle.specification(options, image, record.id, record.directory, hostname)
     state.write_text(record.path("bundle", "config.json"), oci.dump(config), durable=False, mode=0o600)
@@ -123,19 +137,24 @@ def remove(root: str, name: str, *, force: bool) -> None:
     """Remove one container; with `force` also a running one, which is killed. The name is a user's."""
     record = records.find(root, name)
     try:
-        lock = records.take_lock(root, record.id)
-        if lock is None:
-            if not force:
-                raise ConflictError(
-                    f"You cannot remove a running container {record.id}. Stop the container before attempting "
-                    "removal or force remove"
-                )
-            recovery.kill(record, signal.SIGKILL)
-            lock = records.take_lock(root, record.id, wait=True)
+        if record.status == EXITED or force:
+            # Being made, running, or looked at by another command for a moment: whoever holds the lock lets it go.
+            lock: int | None = records.wait_for_lock(root, record.id, meanwhile=partial(_kill, record))
+        else:
+            lock = records.take_lock(root, record.id)
     except FileNotFoundError:
-        return  # it had --rm, and its monitor was quicker
-    assert lock is not None
+        return  # it had --rm, or somebody else removes it too
+    if lock is None:
+        raise ConflictError(
+            f"You cannot remove a running container {record.id}. Stop the container before attempting removal or "
+            "force remove"
+        )
     try:
-        recovery.remove_files(recovery.undo(record))
+        recovery.discard(record)
     finally:
         os.close(lock)
+
+
+def _kill(record: Record) -> None:
+    """Kill the container, if it has come so far as to have a process: its creator may be writing that down just now."""
+    recovery.kill(records.load(record.root, record.id) or record, signal.SIGKILL)

@@ -1,25 +1,30 @@
 """The monitor: one small process beside every running container, instead of a daemon for all of them.
 
-It creates the container's processes, so it is their parent: it alone learns how they end. It holds the container's
-pipes or terminal, passes on signals, and at the end undoes everything and records the result. It is a child of the
-command that asked for the container (`launch.py`), in a session of its own, and outlives that command if it must.
+It creates the container's processes, so it is their parent: it alone learns how they end. It delivers the container's
+output, passes on signals, and at the end undoes everything and records the result. It is a child of the command that
+asked for the container (`launch.py`), in a session of its own, and outlives that command if it must.
 
-    caller -> monitor   {"type": "assign", "root", "id", "cache"} + the container's lock: look after this one
-    monitor -> caller   {"type": "started", "warnings": [...]}, "failed" (message, exit code), "exit" (code)
-    caller -> monitor   {"type": "signal", "number": n}; the end of file means that the caller is gone
+    caller -> monitor   "assign" (root, id, cache) + the container's lock: look after this one
+    monitor -> caller   "ready" + where its input goes (a pipe, or its terminal's master end), if it takes any
+    caller -> monitor   "start": the caller's terminal is prepared
+    monitor -> caller   "started" (warnings); "hangup": close the terminal; "warning" (line)
+    monitor -> caller   at last "exit" (code), or at any time "failed" (message, exit code)
+    caller -> monitor   at any time "signal" (number); the end of file means that the caller is gone
 """
 
 from __future__ import annotations
 
+import errno
 import os
 import select
 import signal
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
 from minidock.engine import records, recovery
 from minidock.engine.records import Record
-from minidock.engine.streams import Streams
+from minidock.engine.streams import Events, Flow, Pipes, unshared, wait
 from minidock.errors import EXIT_ENGINE, EXIT_SIGNAL, MinidockError, SetupError
 from minidock.linux import cgroups, namespaces, terminal
 from minidock.observe import step
@@ -33,19 +38,27 @@ _ENDING = {signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT}
 
 @dataclass
 class Caller:
-    """Who asked for the container: a channel to it, its descriptors 0, 1, 2, and its terminal's mode if raw."""
+    """Who asked for the container: a channel to it, and descriptors of our own for its 0, 1 and 2."""
 
     channel: Channel
     stdio: tuple[int, int, int]
-    mode: list[Any] | None = None
     present: bool = True
 
-    def tell(self, kind: str, **content: Any) -> None:
+    def tell(self, kind: str, fd: int | None = None, **content: Any) -> None:
         """Send a message, if anybody is there to read it."""
         try:
-            self.channel.send(kind, **content)
+            self.channel.send(kind, fd, **content)
         except (BrokenPipeError, ConnectionResetError):
             self.present = False
+
+
+@dataclass
+class Running:
+    """A container that was started, and the flows of its output. `mode`: what the caller's terminal was like before."""
+
+    created: runtime.Created
+    flows: list[Flow]
+    mode: list[Any] | None
 
 
 def serve(channel: Channel) -> int:
@@ -57,19 +70,22 @@ def serve(channel: Channel) -> int:
     try:
         record = records.load(message["root"], message["id"])
         assert record is not None, "its creator holds its lock"
-        return _run(record, caller, message["cache"])
+        return _run(record, lock, caller, message["cache"])
     except BaseException as error:
         caller.tell("failed", message=_words(error), exit_code=getattr(error, "exit_code", EXIT_ENGINE))
         return EXIT_ENGINE
-    finally:
-        os.close(lock)
 
 
 def _leave_the_caller() -> tuple[int, int, int]:
-    """No directory held, descriptors 0 to 2 free of the caller; returns copies of those."""
+    """No directory held, no descriptor of the caller's but copies of 0, 1 and 2, which are returned."""
     os.chdir("/")
-    copies = [os.dup(fd) for fd in (0, 1, 2)]
-    null = os.open("/dev/null", os.O_RDWR)
+    for name in os.listdir("/proc/self/fd"):
+        fd = int(name)
+        # Those that Python opened are closed by execve. The others came through an execve, so from the caller.
+        if fd > 2 and _is_inheritable(fd):
+            os.close(fd)
+    copies = (os.dup(0), unshared(1), unshared(2))
+    null = os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)
     for fd in (0, 1, 2):
         os.dup2(null, fd)
     os.close(null)
@@ -77,15 +93,51 @@ def _leave_the_caller() -> tuple[int, int, int]:
     for number in _ENDING:
         signal.signal(number, signal.SIG_IGN)
     signal.pthread_sigmask(signal.SIG_SETMASK, [])
-    return copies[0], copies[1], copies[2]
+    return copies
 
 
-def _run(record: Record, caller: Caller, cache: str) -> int:
-    """Start the container, stay until it ends, undo it; returns its exit code."""
-    options = record.data["options"]
-    streams = Streams(interactive=options["interactive"], tty=options["tty"])
+def _is_inheritable(fd: int) -> bool:
     try:
-        created, cgroup, warnings = _start(record, streams, caller, cache)
+        return os.get_inheritable(fd)
+    except OSError:
+        return False  # the descriptor that listed the directory
+
+
+def _run(record: Record, lock: int, caller: Caller, cache: str) -> int:
+    """Start the container, stay until it ends, undo it; returns its exit code."""
+    try:
+        running, cgroup, warnings = _start(record, caller, cache)
+    except BaseException:
+        with suppress(OSError, MinidockError):  # the first error is the one to tell, and sweeping finds the rest
+            recovery.discard(record)
+        raise
+    caller.tell("started", warnings=warnings)
+    _attend(running, caller, ended=False)
+    exit_code = os.waitstatus_to_exitcode(os.waitpid(running.created.pid, 0)[1])
+    exit_code = EXIT_SIGNAL - exit_code if exit_code < 0 else exit_code
+    oom_killed = bool(cgroup and cgroup.read_table("memory.events").get("oom_kill"))
+    undone = True
+    try:
+        with step("everything undone", book="2.2.4"):
+            recovery.finish(record, exit_code, oom_killed=oom_killed)
+    except (OSError, MinidockError):
+        undone = False  # which the caller, or any next command, does again
+    os.close(lock)  # whoever wants to remove the container need not wait for the reader of its last output
+    _attend(running, caller, ended=True)
+    caller.tell("exit", code=exit_code, undone=undone)
+    return exit_code
+
+
+def _start(record: Record, caller: Caller, cache: str) -> tuple[Running, cgroups.Cgroup | None, list[str]]:
+    """Create the container, connect it, let it go. On failure its process is gone when this raises."""
+    options = record.data["options"]
+    pipes = None if options["tty"] else Pipes(interactive=options["interactive"])
+    created, cgroup = runtime.create(oci.load(record.path("bundle")), pipes.inside if pipes else None, cache)
+    try:
+        warnings = _connect(record.data["network"], created.pid) if record.data.get("network") else []
+        runtime.wait_ready(created)
+        running = _meet(caller, created, pipes, interactive=options["interactive"])
+        runtime.start(created)
         record.data["state"] |= {
             "status": records.RUNNING,
             "pid": created.pid,
@@ -95,38 +147,10 @@ def _run(record: Record, caller: Caller, cache: str) -> int:
         }
         record.save()
     except BaseException:
-        recovery.remove_files(recovery.undo(record))
-        raise
-    _hook_up(streams, caller, created, interactive=options["interactive"])
-    caller.tell("started", warnings=warnings)
-    status = _watch(created, streams, caller)
-    oom_killed = bool(cgroup and cgroup.read_table("memory.events").get("oom_kill"))
-    exit_code = os.waitstatus_to_exitcode(status)
-    exit_code = EXIT_SIGNAL - exit_code if exit_code < 0 else exit_code
-    with step("everything undone", book="2.2.4"):
-        recovery.finish(record, exit_code, oom_killed=oom_killed)
-    _see_off(streams, caller, exit_code)
-    return exit_code
-
-
-def _start(
-    record: Record, streams: Streams, caller: Caller, cache: str
-) -> tuple[runtime.Created, cgroups.Cgroup | None, list[str]]:
-    """Create the container, connect it, let it go. On failure its process is gone when this raises."""
-    created, cgroup = runtime.create(oci.load(record.path("bundle")), streams.inside, cache)
-    try:
-        streams.close_inside()
-        warnings = _connect(record.data["network"], created.pid) if record.data.get("network") else []
-        runtime.wait_ready(created)
-        _abort_if_asked(caller)
-        if created.console is not None:
-            _copy_window_size(caller, created.console)
-        runtime.start(created)
-    except BaseException:
         created.signal(signal.SIGKILL)
         os.waitpid(created.pid, 0)
         raise
-    return created, cgroup, warnings
+    return running, cgroup, warnings
 
 
 def _connect(network: dict[str, Any], pid: int) -> list[str]:
@@ -141,40 +165,84 @@ def _connect(network: dict[str, Any], pid: int) -> list[str]:
         os.close(netns)
 
 
-def _abort_if_asked(caller: Caller) -> None:
+def _meet(caller: Caller, created: runtime.Created, pipes: Pipes | None, *, interactive: bool) -> Running:
+    """Tell the caller where the container's input goes, wait for its go, and connect its output."""
+    stdin, stdout, stderr = caller.stdio
+    mode = None
+    if pipes:
+        pipes.close_inside()
+        caller.tell("ready", pipes.input, console=False)
+        if pipes.input is not None:
+            os.close(pipes.input)  # the caller's alone now: with it, the container's input ends
+        flows = [Flow(pipes.output, stdout), Flow(pipes.errors, stderr)]
+    else:
+        assert created.console is not None
+        os.set_blocking(created.console, False)
+        mode = terminal.mode(stdin) if interactive else None
+        _copy_window_size(caller, created.console)
+        caller.tell("ready", created.console, console=True)
+        flows = [Flow(created.console, stdout)]
+    try:
+        _wait_for_start(caller)
+    except BaseException:
+        if mode:  # the caller may have been killed when it had just changed it
+            terminal.restore(stdin, mode)
+        raise
+    if mode is None:
+        os.close(stdin)
+    return Running(created, flows, mode)
+
+
+def _wait_for_start(caller: Caller) -> None:
     """Ctrl-C while the container was being made, or a caller that is gone: do not start it."""
-    while select.select([caller.channel.end], [], [], 0)[0]:
+    while True:
         message, _ = caller.channel.receive()
         if message is None:
             raise SetupError("the caller is gone")
+        if message["type"] == "start":
+            return
         if message["number"] in _ENDING:
             raise SetupError("interrupted before the start", exit_code=EXIT_SIGNAL + message["number"])
 
 
-def _hook_up(streams: Streams, caller: Caller, created: runtime.Created, *, interactive: bool) -> None:
-    """Put the caller's terminal into raw mode, if it types into the container's, and let the bytes flow."""
-    if created.console is not None and interactive and os.isatty(caller.stdio[0]):
-        caller.mode = terminal.make_raw(caller.stdio[0])
-    streams.start(caller.stdio, created.console)
+def _attend(running: Running, caller: Caller, *, ended: bool) -> None:
+    """Move output and pass signals on, until the container ends; or, if it has, until the last byte is delivered."""
+    channel, pidfd = caller.channel.end.fileno(), running.created.pidfd
+    while running.flows if ended else True:
+        wanted: Events = {} if ended else {pidfd: select.POLLIN}
+        if caller.present:
+            wanted[channel] = select.POLLIN
+        elif ended:
+            return
+        for flow in running.flows:
+            wanted |= flow.wants()
+        ready = wait(wanted)
+        for flow in list(running.flows):
+            flow.serve(ready)
+            if flow.over:
+                _close(running, flow, caller)
+        if channel in ready:
+            message, _ = caller.channel.receive()
+            if message is None:
+                _caller_left(running, caller)
+            elif ended and message["number"] in _ENDING:
+                return  # somebody does not want to wait for a reader that does not read
+            elif not ended:
+                _pass_on(running.created, message["number"])
+        if pidfd in ready:
+            return
 
 
-def _watch(created: runtime.Created, streams: Streams, caller: Caller) -> int:
-    """Pass signals on until the container's PID 1 ends; returns its wait status."""
-    poll = select.poll()
-    poll.register(created.pidfd, select.POLLIN)
-    poll.register(caller.channel.end, select.POLLIN)
-    while True:
-        ready = dict(poll.poll())
-        if created.pidfd in ready:
-            return os.waitpid(created.pid, 0)[1]
-        message, _ = caller.channel.receive()
-        if message is None:
-            poll.unregister(caller.channel.end)
-            _caller_left(streams, caller)
-        elif message["number"] == signal.SIGWINCH and created.console is not None:
-            _copy_window_size(caller, created.console)
-        else:
-            _pass_on(created, message["number"])
+def _close(running: Running, flow: Flow, caller: Caller) -> None:
+    """A flow is over. If the caller's end broke, the container learns it as it would from any pipe or terminal."""
+    running.flows.remove(flow)
+    os.close(flow.source)  # SIGPIPE for who writes to a pipe; the end of file for who reads a terminal
+    if not flow.broken:
+        return
+    if flow.broken.errno not in (errno.EPIPE, errno.EIO):
+        caller.tell("warning", line=f"the container's output cannot be written: {flow.broken.strerror}")
+    if flow.source == running.created.console:
+        caller.tell("hangup")
 
 
 def _pass_on(created: runtime.Created, number: int) -> None:
@@ -184,28 +252,19 @@ def _pass_on(created: runtime.Created, number: int) -> None:
         return  # it ended just now, which the next look at the pidfd will tell
 
 
-def _caller_left(streams: Streams, caller: Caller) -> None:
-    """The command was killed: leave its terminal as it was and stop using it. The container goes on, as in docker."""
+def _caller_left(running: Running, caller: Caller) -> None:
+    """The command was killed: restore its terminal and hold nothing of it. The container goes on, as in docker."""
     caller.present = False
-    streams.caller_left()
-    if caller.mode:
-        terminal.restore(caller.stdio[0], caller.mode)
-        caller.mode = None
-
-
-def _see_off(streams: Streams, caller: Caller, exit_code: int) -> None:
-    """Deliver the last output, give the terminal back, and only then say that it is over."""
-    while caller.present and not streams.outputs_done(0.05):
-        if select.select([caller.channel.end], [], [], 0)[0] and caller.channel.receive()[0] is None:
-            _caller_left(streams, caller)
-    streams.finish()
-    if caller.mode:
-        terminal.restore(caller.stdio[0], caller.mode)
-    caller.tell("exit", code=exit_code)
+    caller.channel.close()
+    if running.mode:
+        terminal.restore(caller.stdio[0], running.mode)
+        os.close(caller.stdio[0])
+    for flow in running.flows:
+        flow.discard()
 
 
 def _copy_window_size(caller: Caller, console: int) -> None:
-    """The container's terminal is as large as the caller's, if that is one."""
+    """The container's terminal is as large as the caller's, if that is one. Later changes are the caller's to tell."""
     for fd in caller.stdio:
         if os.isatty(fd):
             terminal.set_window_size(console, *terminal.window_size(fd))

@@ -13,15 +13,21 @@ from __future__ import annotations
 
 import fcntl
 import os
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any
 
 from minidock import state
-from minidock.errors import NotFoundError, UsageError
+from minidock.errors import HostError, NotFoundError, UsageError
+from minidock.linux import syscalls
+
+_PATIENCE = 10.0  # seconds
 
 CREATED, RUNNING, EXITED = "created", "running", "exited"
+# Before the id, in the name of a directory that is being removed: no container any more, but not yet nothing.
+REMOVING = ".removing-"
 
 
 @dataclass
@@ -46,6 +52,11 @@ class Record:
     def status(self) -> str:
         """created, running or exited, as recorded."""
         return str(self.data["state"]["status"])
+
+    @property
+    def is_over(self) -> bool:
+        """Whether it has ended and nothing is left of it outside its directory."""
+        return self.status == EXITED and bool(self.data["state"].get("undone", True))
 
     def save(self) -> None:
         """Write container.json."""
@@ -74,6 +85,11 @@ def ids(root: str) -> Iterator[str]:
     except FileNotFoundError:
         return
     yield from (name for name in names if not name.startswith("."))
+
+
+def removed(root: str) -> list[str]:
+    """The directories of containers whose removal was begun and perhaps not ended."""
+    return [name for name in os.listdir(os.path.join(root, "containers")) if name.startswith(REMOVING)]
 
 
 def load(root: str, container_id: str) -> Record | None:
@@ -108,37 +124,38 @@ def find(root: str, name: str) -> Record:
     return matching[0]
 
 
-def take_lock(root: str, container_id: str, *, wait: bool = False) -> int | None:
+def take_lock(root: str, container_id: str) -> int | None:
     """Take a container's lock: its descriptor, to be kept open as long as the container lives; None if it is held.
 
     Raises `FileNotFoundError` if the container is gone.
     """
-    flags = os.O_RDWR | os.O_CLOEXEC
-    fd = os.open(os.path.join(directory(root, container_id), "lock"), flags)
+    fd = os.open(os.path.join(directory(root, container_id), "lock"), os.O_RDWR | os.O_CLOEXEC)
     try:
-        fcntl.flock(fd, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         os.close(fd)
         return None
     return fd
 
 
+def wait_for_lock(root: str, container_id: str, meanwhile: Callable[[], None] = lambda: None) -> int:
+    """Take a container's lock as soon as it is free, calling `meanwhile` again and again.
+
+    Raises `FileNotFoundError` if the container is gone, `HostError` if its holder does not let go.
+    """
+    deadline = time.monotonic() + _PATIENCE
+    while (lock := take_lock(root, container_id)) is None:
+        if time.monotonic() > deadline:
+            raise HostError(f"the monitor of container {container_id[:12]} does not answer: kill it, or try again")
+        meanwhile()
+        time.sleep(0.005)
+    return lock
+
+
 def make_directory(root: str, container_id: str) -> int:
     """Make a new container's directory and return its lock, held. The caller holds `all_locked`."""
     path = directory(root, container_id)
-    os.mkdir(path, 0o710)
+    syscalls.mkdir(path, 0o710)
     fd = os.open(os.path.join(path, "lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     fcntl.flock(fd, fcntl.LOCK_EX)
     return fd
-
-
-def is_alive(root: str, container_id: str) -> bool:
-    """Whether somebody holds the container's lock: its monitor, or its creator."""
-    try:
-        fd = take_lock(root, container_id)
-    except FileNotFoundError:
-        return False
-    if fd is None:
-        return True
-    os.close(fd)
-    return False

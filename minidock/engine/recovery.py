@@ -7,21 +7,21 @@ makes: a container that is not over and whose lock nobody holds.
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import time
 from contextlib import suppress
 
 from minidock.engine import records
-from minidock.engine.records import EXITED, RUNNING, Record
+from minidock.engine.records import CREATED, EXITED, REMOVING, RUNNING, Record
 from minidock.errors import MinidockError
-from minidock.linux import cgroups
+from minidock.linux import cgroups, syscalls
 
-_REMOVING = ".removing-"
 KILLED = 137
 
 
-def undo(record: Record) -> Record:
+def undo(record: Record) -> None:
     """Take away all that a container has outside its directory: processes, cgroup, cable, address. Idempotent.
 
     Every piece is tried; the first failure is raised at the end, when the others are gone.
@@ -34,7 +34,6 @@ def undo(record: Record) -> Record:
             failure = failure or error
     if failure:
         raise failure
-    return record
 
 
 def _undo_cgroup(record: Record) -> None:
@@ -42,9 +41,12 @@ def _undo_cgroup(record: Record) -> None:
     if top is None or not path:
         return
     cgroup = cgroups.Cgroup(os.path.join(top, path.lstrip("/")))
-    if cgroup.exists():
+    try:
         cgroup.kill()
-        cgroup.delete()
+    except OSError as error:
+        if error.errno not in (errno.ENOENT, errno.ENODEV):  # somebody else removes it at this moment
+            raise
+    cgroup.delete()
 
 
 def _undo_network(record: Record) -> None:
@@ -54,17 +56,28 @@ def _undo_network(record: Record) -> None:
         bridge.release(record.root, record.id)
 
 
-def remove_files(record: Record) -> None:
-    """Remove the container's directory. It is renamed first, so that no half of a container is ever seen."""
-    _remove_directory(record.root, record.id)
+def discard(record: Record) -> None:
+    """Undo a container and remove its directory: nothing of it is left.
+
+    From the rename on it is gone for everybody and its name is free. Whatever fails or is killed after that, the next
+    `sweep` finishes.
+    """
+    doomed = os.path.join(record.root, "containers", REMOVING + record.id)
+    with suppress(FileNotFoundError):
+        syscalls.rename(record.directory, doomed)
+    _finish_removal(record.root, record.id)
 
 
-def _remove_directory(root: str, container_id: str) -> None:
-    doomed = os.path.join(root, "containers", _REMOVING + container_id)
-    try:
-        os.rename(records.directory(root, container_id), doomed)
-    except FileNotFoundError:
-        return
+def _finish_removal(root: str, container_id: str) -> None:
+    """Idempotent. Files go first: on a full disk, giving an address back needs the room that they take."""
+    doomed = os.path.join(root, "containers", REMOVING + container_id)
+    record = records.load(root, REMOVING + container_id)
+    if record:
+        record.id = container_id
+        _undo_cgroup(record)
+        for name in ("upper", "work"):
+            remove_tree(os.path.join(doomed, name))
+        _undo_network(record)
     remove_tree(doomed)
 
 
@@ -74,34 +87,51 @@ def remove_tree(path: str) -> None:
         with suppress(FileNotFoundError):  # what the other one removed under our eyes; look again
             for directory, _, files, fd in os.fwalk(path, topdown=False):
                 for name in files:
-                    os.unlink(name, dir_fd=fd)
-                os.rmdir(directory)
+                    syscalls.unlink(name, dir_fd=fd)
+                syscalls.rmdir(directory)
 
 
 def sweep(root: str) -> None:
     """Find containers whose monitor or creator was killed, and undo them. The caller holds `records.all_locked`.
 
-    One that had not yet started goes without a trace; one that ran is kept as exited, or removed if it had --rm.
+    One that had not yet started goes without a trace; one that ran is kept as exited, or removed if it had --rm. What
+    cannot be undone now (a full disk, a process that the kernel does not let die) is left for the next sweep: it must
+    not keep anybody from using the other containers.
     """
-    for name in os.listdir(os.path.join(root, "containers")):
-        if name.startswith(_REMOVING):
+    for name in (*records.ids(root), *records.removed(root)):
+        with suppress(OSError, MinidockError):
+            _sweep_one(root, name)
+
+
+def _sweep_one(root: str, name: str) -> None:
+    """`name`: that of a directory, so an id, or one with the prefix of those that are being removed."""
+    record = records.load(root, name)
+    if record and record.is_over and not name.startswith(REMOVING):
+        return  # without a try at its lock, which would keep others from it
+    try:
+        lock = records.take_lock(root, name)
+    except FileNotFoundError:  # killed between mkdir and the lock file, or at the end of removing
+        remove_tree(os.path.join(root, "containers", name))
+        return
+    if lock is None:
+        return
+    try:
+        if name.startswith(REMOVING):
+            _finish_removal(root, name.removeprefix(REMOVING))
+        elif (record := records.load(root, name)) is None:
             remove_tree(os.path.join(root, "containers", name))
-    for container_id in records.ids(root):
-        try:
-            lock = records.take_lock(root, container_id)
-        except FileNotFoundError:  # killed between mkdir and the lock file: nothing else was made yet
-            _remove_directory(root, container_id)
-            continue
-        if lock is None:
-            continue
-        try:
-            record = records.load(root, container_id)
-            if record is None:
-                _remove_directory(root, container_id)
-            elif record.status != EXITED:
-                finish(record, KILLED, error="its monitor was killed")
-        finally:
-            os.close(lock)
+        elif not record.is_over:
+            _remove_temporary_files(record)
+            finish(record, KILLED, error="its monitor was killed")
+    finally:
+        os.close(lock)
+
+
+def _remove_temporary_files(record: Record) -> None:
+    """Those of a writer that was killed (`state.write_text`)."""
+    for name in os.listdir(record.directory):
+        if name.endswith(".tmp"):
+            syscalls.unlink(record.path(name))
 
 
 def sweep_all(root: str) -> None:
@@ -111,16 +141,30 @@ def sweep_all(root: str) -> None:
             sweep(root)
 
 
+def take_over(record: Record) -> None:
+    """Undo what a monitor left that failed or was killed; its lock is let go a moment later than we learn that."""
+    with suppress(FileNotFoundError, MinidockError):
+        os.close(records.wait_for_lock(record.root, record.id))
+    sweep_all(record.root)
+
+
 def finish(record: Record, exit_code: int, *, oom_killed: bool = False, error: str = "") -> None:
     """Undo a container that has ended, and remove it or record how it ended."""
-    started = record.status == RUNNING
-    undo(record)
-    if not started or record.data["options"]["remove"]:
-        remove_files(record)
+    if record.status == CREATED or record.data["options"]["remove"]:
+        discard(record)
         return
-    record.data["state"] |= {"status": EXITED, "pid": 0, "exitCode": exit_code, "oomKilled": oom_killed,
-                             "error": error, "finishedAt": now()}  # fmt: skip
+    failure: Exception | None = None
+    try:
+        undo(record)
+    except (OSError, MinidockError) as why:
+        failure = why
+    if record.status == RUNNING:
+        record.data["state"] |= {"status": EXITED, "pid": 0, "exitCode": exit_code, "oomKilled": oom_killed,
+                                 "error": error, "finishedAt": now()}  # fmt: skip
+    record.data["state"]["undone"] = failure is None
     record.save()
+    if failure:
+        raise failure
 
 
 def kill(record: Record, number: int) -> None:

@@ -1,8 +1,11 @@
 """Bytes between a container and its caller, unharmed and at full speed.
 
-Without a terminal, the container has three pipes. A thread for each moves bytes with splice(2), which hands pages of
-a pipe over without copying them; where one end is nothing that splice takes (a terminal, a file opened for appending),
-read and write do it. With a terminal, the container's side is the master end of its pseudo-terminal.
+Without a terminal, a container has three pipes; with one, both directions go through the master end of its
+pseudo-terminal. Either way a `Flow` moves what there is, never waits, and says what it waits for: so one loop around
+poll(2) serves several flows and whatever else its process has to listen to, without threads.
+
+splice(2) hands pages from one pipe to another without copying them. Where an end is nothing that splice takes (a
+terminal, a file opened for appending), read and write do it.
 """
 
 from __future__ import annotations
@@ -11,132 +14,151 @@ import errno
 import fcntl
 import os
 import select
-import threading
+import socket
+import stat
+from collections.abc import Callable
 
 _CHUNK = 1 << 20
 _F_SETPIPE_SZ = 1031
+_SPLICE_F_NONBLOCK = 2
+_PTMX = os.makedev(5, 2)
+_BROKEN = select.POLLERR | select.POLLHUP | select.POLLNVAL
+
+Events = dict[int, int]
 
 
-class Streams:
-    """The pipes of one container, or its terminal, and the threads that move bytes.
+def wait(wanted: Events, timeout: float | None = None) -> Events:
+    """poll(2): wait until some of `wanted` ({descriptor: events}) has come, at most `timeout` seconds."""
+    poll = select.poll()
+    for fd, events in wanted.items():
+        poll.register(fd, events)
+    return dict(poll.poll(None if timeout is None else timeout * 1000))
 
-    `inside`: the descriptors for the container's 0, 1 and 2, or None when it makes a terminal itself.
+
+class Flow:
+    """Bytes from `source` to `sink`, until the source ends or the sink takes no more.
+
+    Then `over` is set; `broken` says why, if it was not the source's end. Whoever made the flow closes its ends.
     """
 
-    def __init__(self, *, interactive: bool, tty: bool) -> None:
-        self.interactive = interactive
-        self.inside: tuple[int, int, int] | None = None
-        self._outside: list[int] = []
-        self._input: threading.Thread | None = None
-        self._outputs: list[threading.Thread] = []
-        self._wake, self._stop = os.pipe()
-        self._deaf = threading.Event()
-        if not tty:
-            self._make_pipes()
+    def __init__(self, source: int, sink: int) -> None:
+        self.source = source
+        self.sink = sink
+        self.over = False
+        self.broken: OSError | None = None
+        self._readable = False
+        self._rest = memoryview(b"")  # read and not yet written
+        kind = os.fstat(self.sink).st_mode
+        self._splices = not stat.S_ISSOCK(kind)
+        self._write: Callable[[memoryview], int] = lambda data: os.write(self.sink, data)
+        if stat.S_ISSOCK(kind):
+            end = socket.socket(fileno=self.sink)
+            self._write = lambda data: end.send(data, socket.MSG_DONTWAIT)
 
-    def _make_pipes(self) -> None:
-        if self.interactive:
-            in_read, in_write = os.pipe()
+    def wants(self) -> Events:
+        """What to wait for. A sink that breaks is of interest at any time."""
+        if self.over:
+            return {}
+        if self._rest or self._readable:
+            return {self.sink: select.POLLOUT}
+        return {self.source: select.POLLIN, self.sink: 0}
+
+    def serve(self, ready: Events) -> None:
+        """Move what can be moved now; `ready` is what `wait` returned."""
+        if self.over:
+            return
+        events = ready.get(self.sink, 0)
+        if events & _BROKEN:
+            self._end(OSError(errno.EPIPE, os.strerror(errno.EPIPE)))
+        elif events & select.POLLOUT:
+            self._move()
+        elif ready.get(self.source):
+            self._readable = True  # next, wait for the sink to be ready as well
+
+    def discard(self) -> None:
+        """Nobody listens any more: what comes from here on is read and thrown away."""
+        if not self.over:
+            null = os.open(os.devnull, os.O_WRONLY | os.O_CLOEXEC)
+            os.dup2(null, self.sink, inheritable=False)
+            os.close(null)
+            self._rest, self._splices, self._write = memoryview(b""), False, len
+
+    def _move(self) -> None:
+        self._readable = False
+        try:
+            if self._splices and not self._rest:
+                try:
+                    self.over = not os.splice(self.source, self.sink, _CHUNK, flags=_SPLICE_F_NONBLOCK)
+                    return
+                except OSError as error:
+                    if error.errno != errno.EINVAL:
+                        raise
+                    self._splices = False
+            self._copy()
+        except BlockingIOError:
+            return
+        except OSError as error:
+            self._end(error)
+
+    def _copy(self) -> None:
+        if not self._rest:
+            try:
+                self._rest = memoryview(os.read(self.source, _CHUNK))
+            except OSError as error:
+                if error.errno != errno.EIO:
+                    raise
+            self.over = not self._rest  # EIO: a terminal whose other end is closed has no end but this
+        if self._rest:
+            self._rest = self._rest[self._write(self._rest) :]
+
+    def _end(self, error: OSError) -> None:
+        self.over, self.broken = True, error
+
+
+class Pipes:
+    """What a container without a terminal has instead: `inside`, descriptors for its 0, 1 and 2; here their other ends.
+
+    `input` is None for a container that is given none: it reads /dev/null.
+    """
+
+    def __init__(self, *, interactive: bool) -> None:
+        self.input: int | None = None
+        if interactive:
+            in_read, self.input = _make_pipe()
         else:
-            in_read, in_write = os.open("/dev/null", os.O_RDWR | os.O_CLOEXEC), -1
-        out_read, out_write = os.pipe()
-        err_read, err_write = os.pipe()
-        for fd in (in_write, out_read):
-            if fd >= 0:
-                _enlarge(fd)
+            in_read = os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)
+        self.output, out_write = _make_pipe()
+        self.errors, err_write = os.pipe()
         self.inside = (in_read, out_write, err_write)
-        self._outside = [in_write, out_read, err_read]
 
     def close_inside(self) -> None:
         """Close the container's ends here: the end of file must come when the container closes its own."""
-        for fd in self.inside or ():
+        for fd in self.inside:
             os.close(fd)
 
-    def start(self, caller: tuple[int, int, int], console: int | None) -> None:
-        """Begin to move bytes between the container and the `caller`'s descriptors 0, 1 and 2."""
-        if console is not None:
-            self._outside = [console, console, -1]
-        for source, sink in zip(self._outside[1:], caller[1:], strict=True):
-            if source >= 0:
-                self._outputs.append(self._thread(self._copy_out, source, sink))
-        if self.interactive:
-            self._input = self._thread(self._copy_in, caller[0], self._outside[0], console is None)
 
-    def caller_left(self) -> None:
-        """Nobody reads any more: what the container writes from here on is read and thrown away."""
-        self._deaf.set()
-        self._end_input()
-
-    def outputs_done(self, timeout: float) -> bool:
-        """Wait up to `timeout` seconds for the last byte of output to be delivered."""
-        for thread in self._outputs:
-            thread.join(timeout)
-        return not any(thread.is_alive() for thread in self._outputs)
-
-    def finish(self) -> None:
-        """Stop taking input, so that what is typed next goes to the caller's shell."""
-        self._end_input()
-        if self._input:
-            self._input.join(1.0)
-
-    def _end_input(self) -> None:
-        os.write(self._stop, b"x")
-
-    @staticmethod
-    def _thread(function: object, *arguments: object) -> threading.Thread:
-        thread = threading.Thread(target=function, args=arguments, daemon=True)  # type: ignore[arg-type]
-        thread.start()
-        return thread
-
-    def _copy_in(self, source: int, sink: int, close: bool) -> None:
-        """Input until its end, which is passed on to a pipe by closing it; a terminal has no end of input."""
-        poll = select.poll()
-        poll.register(source, select.POLLIN)
-        poll.register(self._wake, select.POLLIN)
-        try:
-            while True:
-                ready = dict(poll.poll())
-                if self._wake in ready or not _move(source, sink):
-                    break
-        except OSError as error:
-            if error.errno not in (errno.EPIPE, errno.EIO):
-                raise
-        finally:
-            if close:
-                os.close(sink)
-
-    def _copy_out(self, source: int, sink: int) -> None:
-        """Output until its end. If the caller's end is closed, so is ours: the container learns it by SIGPIPE."""
-        try:
-            while not self._deaf.is_set():
-                if not _move(source, sink):
-                    return
-            while os.read(source, _CHUNK):
-                continue
-        except OSError as error:
-            if error.errno not in (errno.EPIPE, errno.EIO, errno.ENOSPC):
-                raise
-            if source != self._outside[0]:
-                os.close(source)
-
-
-def _move(source: int, sink: int) -> bool:
-    """Move some bytes; False at the end. EIO from a terminal whose other end is closed is its end too."""
+def _make_pipe() -> tuple[int, int]:
+    """A pipe (read end, write end), big: fewer switches between the two sides."""
+    pipe = os.pipe()
     try:
-        return os.splice(source, sink, _CHUNK) > 0
-    except OSError as error:
-        if error.errno != errno.EINVAL:
-            raise
-    data = os.read(source, _CHUNK)
-    view = memoryview(data)
-    while view:
-        view = view[os.write(sink, view) :]
-    return bool(data)
+        fcntl.fcntl(pipe[1], _F_SETPIPE_SZ, _CHUNK)
+    except OSError:  # the user's quota of pipe pages (pipe(7)) is used up
+        return pipe
+    return pipe
 
 
-def _enlarge(pipe: int) -> None:
-    """A bigger pipe means fewer switches between the two sides; the user's quota of pipe pages may forbid it."""
-    try:
-        fcntl.fcntl(pipe, _F_SETPIPE_SZ, _CHUNK)
-    except OSError:
-        return
+def unshared(fd: int) -> int:
+    """A copy of `fd` to write to, which never waits, without changing how the caller's own descriptor behaves.
+
+    O_NONBLOCK belongs to what open(2) made, which all copies share. So a terminal or a pipe is opened anew; regular
+    files never make anybody wait, and sockets can be told with every byte.
+    """
+    status = os.fstat(fd)
+    is_ptmx = stat.S_ISCHR(status.st_mode) and status.st_rdev == _PTMX  # opening that would make a new terminal
+    if stat.S_ISFIFO(status.st_mode) or (os.isatty(fd) and not is_ptmx):
+        try:
+            # O_NOCTTY: to write to a terminal must not make it ours.
+            return os.open(f"/proc/self/fd/{fd}", os.O_WRONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
+        except OSError:  # hung up, or nobody reads: the first write will tell
+            return os.dup(fd)
+    return os.dup(fd)

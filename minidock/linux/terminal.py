@@ -15,6 +15,7 @@ import tty
 from collections.abc import Callable
 from typing import Any
 
+from minidock.errors import HostError
 from minidock.linux import syscalls
 from minidock.observe import observed
 
@@ -48,10 +49,25 @@ def set_window_size(fd: int, rows: int, columns: int) -> None:
     _ioctl(fd, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
 
 
+def mode(fd: int) -> list[Any] | None:
+    """How a terminal treats what is typed and shown (termios(3)), for `restore`; None if `fd` is no terminal."""
+    try:
+        return termios.tcgetattr(fd)
+    except termios.error:
+        return None
+
+
 def make_raw(fd: int) -> list[Any]:
-    """Put a terminal into raw mode (termios(3), cfmakeraw); returns what `restore` needs."""
+    """Put a terminal into raw mode (termios(3), cfmakeraw); returns what `restore` needs.
+
+    In the background, this stops the process until it is in the foreground (SIGTTOU), like any change of a terminal.
+    Raises `HostError` where nobody is left to bring it there.
+    """
     before = termios.tcgetattr(fd)
-    tty.setraw(fd, termios.TCSANOW)
+    try:
+        tty.setraw(fd, termios.TCSANOW)
+    except termios.error as error:
+        raise HostError(f"the terminal cannot be put into raw mode ({error.args[1]})", exit_code=125) from error
     return before
 
 
