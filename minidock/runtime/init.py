@@ -171,13 +171,18 @@ def set_sysctls(values: dict[str, str]) -> None:
             raise HostError(f"this kernel has no parameter {name}") from None
         try:
             syscalls.write(fd, value.encode())
+        except OSError as error:
+            raise HostError(f"the kernel refuses {value!r} for {name}: {os.strerror(error.errno or 0)}") from error
         finally:
             os.close(fd)
 
 
 def enter_working_directory(path: str) -> None:
     """chdir(2), and a look at where that led: not to a directory of the host's, left open by us (CVE-2024-21626)."""
-    syscalls.chdir(path)
+    try:
+        syscalls.chdir(path)
+    except OSError as error:
+        raise SetupError(f"the working directory {path}: {os.strerror(error.errno or 0)}") from error
     try:
         os.getcwd()
     except FileNotFoundError:  # getcwd(3), ENOENT: what the kernel says is "(unreachable)"
@@ -277,4 +282,6 @@ def _report(error: BaseException) -> dict[str, Any]:
         exit_code = error.exit_code if isinstance(error, SetupError) else EXIT_ENGINE
         return {"step": failed_step(error), "message": str(error), "exit_code": exit_code, "plain": True}
     message = error.strerror if isinstance(error, OSError) and error.strerror else f"{type(error).__name__}: {error}"
+    if isinstance(error, OSError) and error.filename:
+        message = f"{error.filename}: {message}"
     return {"step": failed_step(error), "message": message, "exit_code": EXIT_ENGINE, "plain": False}

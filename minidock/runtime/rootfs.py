@@ -8,6 +8,7 @@ that is put together from text. Sources: OCI config-linux.md; runc, libcontainer
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 from collections.abc import Iterator
@@ -115,7 +116,12 @@ def _make_device(directory: int, path: str, device: dict[str, Any], *, by_mknod:
 
 def make_working_directory(spec: Spec, root: int) -> None:
     """Make a working directory that the image lacks, as docker does, before the root may become read-only."""
-    os.close(mounts.make_in(root, spec.process["cwd"], directory=True))
+    cwd = spec.process["cwd"]
+    try:
+        os.close(mounts.make_in(root, cwd, directory=True))
+    except OSError as error:
+        why = "it leads outside of the container" if error.errno == errno.EXDEV else os.strerror(error.errno or 0)
+        raise SetupError(f"the working directory {cwd} cannot be made: {why}") from error
 
 
 def protect(spec: Spec) -> None:
