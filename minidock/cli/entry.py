@@ -8,6 +8,13 @@ import sys
 
 def main() -> None:
     """Start a monitor if one will be needed, then run the command line."""
+    try:
+        _begin()
+    except KeyboardInterrupt:
+        os._exit(130)
+
+
+def _begin() -> None:
     for fd in (0, 1, 2):  # of a caller who has closed them: or the next files opened here would take their places
         try:
             os.fstat(fd)

@@ -34,7 +34,6 @@ def create(paths: Paths, options: ContainerOptions, image: Image) -> tuple[Recor
     Returns its record and its lock, held: the container lives as long as somebody keeps that descriptor open. Raises
     with everything undone.
     """
-    os.umask(0o022)  # files of the container are for its users, whatever the caller's umask
     check_host()
     image.check_runnable(options.image)
     record, lock = _claim(paths.root, options, image)
