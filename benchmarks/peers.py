@@ -28,12 +28,12 @@ class Candidate:
     environment: dict[str, str] | None = None
 
 
-def run(command: list[str], **options: object) -> subprocess.CompletedProcess[str]:
-    """Run a command that has to succeed; its words are shown if it does not."""
-    done = subprocess.run(command, capture_output=True, text=True, stdin=subprocess.DEVNULL, **options)  # type: ignore[call-overload]
+def run(command: list[str]) -> str:
+    """Run a command that has to succeed, and return its output; its words are shown if it does not."""
+    done = subprocess.run(command, capture_output=True, text=True, stdin=subprocess.DEVNULL, check=False)
     if done.returncode:
         raise SystemExit(f"{' '.join(command)}: exit {done.returncode}: {done.stderr.strip()}")
-    return done  # type: ignore[no-any-return]
+    return done.stdout
 
 
 @contextmanager
@@ -47,7 +47,7 @@ def candidates(minidock: list[str]) -> Iterator[list[Candidate]]:
             Candidate("minidock", True, [*minidock, "run", "--rm", "alpine", "true"]),
         ]
         bundle = stack.enter_context(_bundle(minidock))
-        _root_file_system(minidock, tarball)
+        root_file_system(minidock, tarball)
         found += [Candidate(name, False, [name, "run", "-b", bundle, f"bench-{name}"])
                   for name in ("runc", "crun") if _works(name, bundle)]  # fmt: skip
         if shutil.which("podman"):
@@ -63,12 +63,12 @@ def _bundle(minidock: list[str]) -> Iterator[str]:
     name = f"bench-{os.getpid()}"
     run([*minidock, "run", "--name", name, "--network", "none", "alpine", "true"])
     try:
-        yield run([*minidock, "inspect", name]).stdout.split('"OCIConfigPath": "')[1].split("/config.json")[0]
+        yield run([*minidock, "inspect", name]).split('"OCIConfigPath": "')[1].split("/config.json")[0]
     finally:
         run([*minidock, "rm", "-f", name])
 
 
-def _root_file_system(minidock: list[str], tarball: str) -> None:
+def root_file_system(minidock: list[str], tarball: str) -> None:
     """The image's files as a tar archive, written by the image's own tar."""
     words = ["run", "--rm", "--network", "none", "alpine", "tar", "-c", "-f", "-", "-C", "/", "bin", "etc", "lib", "root",
              "sbin", "usr", "var"]  # fmt: skip
@@ -79,10 +79,11 @@ def _root_file_system(minidock: list[str], tarball: str) -> None:
 def _works(name: str, bundle: str) -> bool:
     if not shutil.which(name):
         return False
-    done = subprocess.run([name, "run", "-b", bundle, f"try-{name}"], capture_output=True, stdin=subprocess.DEVNULL)
+    done = subprocess.run([name, "run", "-b", bundle, f"try-{name}"], capture_output=True, stdin=subprocess.DEVNULL,
+                          check=False)  # fmt: skip
     if done.returncode:
         print(f"{name} left out: {done.stderr.decode().strip().splitlines()[-1:]}")
-        subprocess.run([name, "delete", "-f", f"try-{name}"], capture_output=True)
+        subprocess.run([name, "delete", "-f", f"try-{name}"], capture_output=True, check=False)
     return not done.returncode
 
 
@@ -96,17 +97,31 @@ def _podman(tarball: str, directory: str) -> Iterator[list[Candidate]]:
     found = []
     for network in (False, True):
         command = [*words, *([] if network else ["--network", "none"]), IMAGE, "true"]
-        if subprocess.run(command, capture_output=True, stdin=subprocess.DEVNULL).returncode == 0:
+        if subprocess.run(command, capture_output=True, stdin=subprocess.DEVNULL, check=False).returncode == 0:
             found.append(Candidate("podman", network, command))
         else:
             print(f"podman {'with' if network else 'without'} network left out: it does not run here")
     yield found
-    subprocess.run([*base, "system", "reset", "--force"], capture_output=True)
+    subprocess.run([*base, "system", "reset", "--force"], capture_output=True, check=False)
 
 
 @contextmanager
 def _docker(tarball: str, directory: str) -> Iterator[list[Candidate]]:
-    """A docker daemon of our own, in a network namespace of its own: its bridge and rules are gone with it."""
+    with docker_daemon(directory) as base:
+        if base:
+            run([*base, "import", tarball, IMAGE])
+        else:
+            print("docker left out: its daemon does not start here")
+        yield [Candidate("docker", network, [*base, "run", "--rm", *([] if network else ["--network", "none"]), IMAGE,
+                                             "true"]) for network in (False, True) if base]  # fmt: skip
+
+
+@contextmanager
+def docker_daemon(directory: str) -> Iterator[list[str]]:
+    """A docker daemon with its state in `directory`; gives the client command that talks to it, [] if it won't start.
+
+    It has a network namespace of its own, so its bridge and its packet filter rules are gone with it.
+    """
     socket = f"unix://{directory}/docker.sock"
     daemon = subprocess.Popen(
         ["unshare", "--net", "dockerd", "-H", socket, "--data-root", f"{directory}/docker", "--exec-root",
@@ -116,17 +131,14 @@ def _docker(tarball: str, directory: str) -> Iterator[list[Candidate]]:
     base = ["docker", "-H", socket]
     try:
         deadline = time.monotonic() + 30
-        while subprocess.run([*base, "version"], capture_output=True).returncode:
+        while subprocess.run([*base, "version"], capture_output=True, check=False).returncode:
             if time.monotonic() > deadline or daemon.poll() is not None:
-                print("docker left out: its daemon does not start here")
-                yield []
-                return
+                base = []
+                break
             time.sleep(0.2)
-        run([*base, "import", tarball, IMAGE])
-        yield [Candidate("docker", network, [*base, "run", "--rm", *([] if network else ["--network", "none"]), IMAGE,
-                                             "true"]) for network in (False, True)]  # fmt: skip
+        yield base
     finally:
         daemon.terminate()
         daemon.wait(20)
         subprocess.run(f"grep -o ' {directory}/[^ ]*' /proc/self/mountinfo | sort -r | xargs -r umount -l",
-                       shell=True, capture_output=True)  # fmt: skip
+                       shell=True, capture_output=True, check=False)  # fmt: skip

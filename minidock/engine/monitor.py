@@ -134,7 +134,7 @@ def _start(record: Record, caller: Caller, cache: str) -> tuple[Running, cgroups
     pipes = None if options["tty"] else Pipes(interactive=options["interactive"])
     created, cgroup = runtime.create(oci.load(record.path("bundle")), pipes.inside if pipes else None, cache)
     try:
-        warnings = _connect(record.data["network"], created.pid) if record.data.get("network") else []
+        warnings = _connect(record.data["network"], created) if record.data.get("network") else []
         runtime.wait_ready(created)
         running = _meet(caller, created, pipes, interactive=options["interactive"])
         runtime.start(created)
@@ -153,11 +153,15 @@ def _start(record: Record, caller: Caller, cache: str) -> tuple[Running, cgroups
     return running, cgroup, warnings
 
 
-def _connect(network: dict[str, Any], pid: int) -> list[str]:
+def _connect(network: dict[str, Any], created: runtime.Created) -> list[str]:
     from minidock.network import bridge
 
     endpoint = bridge.Endpoint(**network)
-    netns = namespaces.open_namespace(pid, "network")
+    try:
+        netns = namespaces.open_namespace(created.pid, "network")
+    except FileNotFoundError:
+        runtime.wait_ready(created)  # it died in its set-up already: raise what it said
+        raise
     try:
         with step("a cable to the bridge", book="4.1.1"):
             return bridge.connect(endpoint, netns)
