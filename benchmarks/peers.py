@@ -70,8 +70,8 @@ def _bundle(minidock: list[str]) -> Iterator[str]:
 
 def root_file_system(minidock: list[str], tarball: str) -> None:
     """The image's files as a tar archive, written by the image's own tar."""
-    words = ["run", "--rm", "--network", "none", "alpine", "tar", "-c", "-f", "-", "-C", "/", "bin", "etc", "lib", "root",
-             "sbin", "usr", "var"]  # fmt: skip
+    tar = ["tar", "-c", "-f", "-", "-C", "/", "bin", "etc", "lib", "root", "sbin", "usr", "var"]
+    words = ["run", "--rm", "--network", "none", "alpine", *tar]
     with open(tarball, "wb") as file:
         subprocess.run([*minidock, *words], stdout=file, stdin=subprocess.DEVNULL, check=True)
 

@@ -29,7 +29,10 @@ def docker(minidock: Minidock, tmp_path_factory: pytest.TempPathFactory) -> Iter
         yield base
 
 
-def both(docker: list[str], minidock: Minidock, *words: str, data: bytes = b"") -> tuple[tuple[int, bytes], tuple[int, bytes]]:
+Outcome = tuple[int, bytes]
+
+
+def both(docker: list[str], minidock: Minidock, *words: str, data: bytes = b"") -> tuple[Outcome, Outcome]:
     """(exit code, standard output) of `run --rm WORDS` in docker and in minidock."""
     theirs = subprocess.run([*docker, "run", "--rm", *words], input=data, capture_output=True, timeout=60, check=False)
     ours = minidock("run", "--rm", *words, input=data)
@@ -95,8 +98,8 @@ def test_mounts_are_docker_s(docker: list[str], minidock: Minidock) -> None:
 
     def table(output: bytes) -> set[tuple[str, str, str]]:
         rows = [line.split() for line in output.decode().splitlines()]
-        keep = [(r[1], r[2], ",".join(o for o in r[3].split(",") if "=" not in o or o.startswith("mode"))) for r in rows]
-        return {row for row in keep if not row[0].startswith("/sys/fs/cgroup") and row[0] != "/"}
+        rows = [row for row in rows if not row[1].startswith("/sys/fs/cgroup") and row[1] != "/"]
+        return {(r[1], r[2], ",".join(o for o in r[3].split(",") if "=" not in o or o.startswith("mode"))) for r in rows}
 
     theirs, ours = both(docker, minidock, "alpine", "cat", "/proc/mounts")
     newer = {"/proc/interrupts", "/sys/devices/virtual/powercap"}  # masked by docker since 2024, not by this one
