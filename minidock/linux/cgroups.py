@@ -12,8 +12,9 @@ import errno
 import os
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 
-from minidock.errors import HostError
+from minidock.errors import EXIT_ENGINE, HostError
 from minidock.linux import syscalls
 from minidock.observe import announced
 
@@ -43,28 +44,29 @@ class Cgroup:
     def __init__(self, path: str) -> None:
         self.path = path
 
-    def create(self, needed: set[str] | None = None) -> None:
-        """Make the directory, and have every ancestor hand the controllers down to it.
+    def create(self, needed: set[str] | None = None, owned: str | None = None) -> None:
+        """Make the directory and those above it, and have each of these hand the controllers down.
 
-        Raises `HostError` if a controller in `needed` cannot be had, naming the place where the way down ends.
+        `owned`: the uppermost cgroup that is ours to change; without it, the hierarchy's root. Raises `HostError`,
+        with nothing left behind, if a controller in `needed` cannot be had, naming the place where the way down ends.
         """
-        root = hierarchy()
-        if root is None:
-            raise HostError("no cgroup v2 hierarchy is mounted: mount -t cgroup2 none /sys/fs/cgroup")
-        inner = root
-        for name in ["", *os.path.relpath(self.path, root).split("/")]:
-            inner = os.path.join(inner, name) if name else inner
-            if inner != root:
-                self._make(inner)
-            if inner != self.path:
-                _delegate(inner, needed or set())
-
-    def _make(self, path: str) -> None:
+        top = owned or hierarchy()
+        if top is None:
+            raise _refused("no cgroup v2 hierarchy is mounted: mount -t cgroup2 none /sys/fs/cgroup")
+        made: list[str] = []
+        inner = top
         try:
-            syscalls.mkdir(path, 0o755)
-        except FileExistsError:
-            if path == self.path:
-                raise
+            for name in os.path.relpath(self.path, top).split("/"):
+                _hand_down(inner, needed or set())
+                inner = os.path.join(inner, name)
+                if inner == self.path or not os.path.isdir(inner):
+                    made += _make(inner, shared=inner != self.path)
+                _check_is_domain(inner)
+        except BaseException:
+            for directory in reversed(made):
+                with suppress(OSError):  # in use by another container meanwhile
+                    syscalls.rmdir(directory)
+            raise
 
     def exists(self) -> bool:
         """Whether the kernel has this cgroup."""
@@ -99,21 +101,20 @@ class Cgroup:
         """The pids of all processes in this cgroup and below it."""
         found = []
         for directory in self._tree():
-            with open(os.path.join(directory, "cgroup.procs"), encoding="ascii") as procs:
+            with suppress(FileNotFoundError), open(os.path.join(directory, "cgroup.procs"), encoding="ascii") as procs:
                 found += [int(line) for line in procs]
         return found
 
     def kill(self) -> None:
         """SIGKILL everything inside, forks in flight included (cgroup.kill, Linux 5.14; one by one before that)."""
         if os.path.exists(os.path.join(self.path, "cgroup.kill")):
-            self.write("cgroup.kill", "1")
+            with suppress(FileNotFoundError):  # whoever else cleans up here was quicker
+                self.write("cgroup.kill", "1")
             return
         while pids := self.processes():
             for pid in pids:
-                try:
+                with suppress(ProcessLookupError):
                     os.kill(pid, 9)
-                except ProcessLookupError:
-                    continue
             time.sleep(0.01)
 
     def delete(self, patience: float = 5.0) -> None:
@@ -147,26 +148,62 @@ def available(path: str) -> set[str]:
         return set(file.read().split())
 
 
-def _delegate(path: str, needed: set[str]) -> None:
-    """Have the cgroup at `path` hand its controllers down to its children."""
-    if missing := needed - available(path):
-        raise HostError(
+def _refused(message: str) -> HostError:
+    return HostError(message, exit_code=EXIT_ENGINE)
+
+
+def _make(path: str, *, shared: bool) -> list[str]:
+    """mkdir(2); returns what was made. A `shared` directory may have been made by another container's start."""
+    try:
+        syscalls.mkdir(path, 0o755)
+    except FileExistsError:
+        if not shared:
+            raise
+        return []
+    return [path]
+
+
+def _check_is_domain(path: str) -> None:
+    """Refuse a cgroup of threads: a whole process cannot be in it, nor memory or io be limited ("Threads")."""
+    with open(os.path.join(path, "cgroup.type"), encoding="ascii") as file:
+        kind = file.read().strip()
+    if kind != "domain":
+        raise _refused(f"cgroup {path} is of the type '{kind}', not 'domain': choose another --cgroup-parent")
+
+
+def _hand_down(path: str, needed: set[str]) -> None:
+    """Have the cgroup at `path` hand its controllers down to its children, those in `needed` without fail."""
+    offered = available(path)
+    if missing := needed - offered:
+        raise _refused(
             f"this host's cgroup v2 has no {', '.join(sorted(missing))} controller at {path}: the limit cannot be "
             "enforced (see `minidock info`)"
         )
     with open(os.path.join(path, "cgroup.subtree_control"), encoding="ascii") as file:
-        handed_down = set(file.read().split())
-    for controller in CONTROLLERS:
-        if controller in handed_down or controller not in available(path):
-            continue
+        wanted = (needed | offered & set(CONTROLLERS)) - set(file.read().split())
+    if wanted and _holds_processes(path):
+        # Asked all the same, the kernel would take cpu and pids, and turn the cgroup into one of threads.
+        if wanted & needed:
+            raise _refused(
+                f"cgroup {path} cannot hand down its {', '.join(sorted(wanted & needed))} controller, because it holds "
+                "processes: move them away or choose another --cgroup-parent"
+            )
+        return
+    for controller in sorted(wanted):
         try:
             _write(os.path.join(path, "cgroup.subtree_control"), f"+{controller}")
         except OSError as error:
             if controller in needed:
-                raise HostError(
-                    f"cgroup {path} cannot hand down its {controller} controller ({error.strerror}): it holds "
-                    "processes itself; choose another --cgroup-parent"
-                ) from error
+                why = os.strerror(error.errno or 0)
+                raise _refused(f"cgroup {path} cannot hand down its {controller} controller: {why}") from error
+
+
+def _holds_processes(path: str) -> bool:
+    """Whether `path` is bound by "no internal processes": the real root is not, and it alone has no cgroup.type."""
+    if not os.path.exists(os.path.join(path, "cgroup.type")):
+        return False
+    with open(os.path.join(path, "cgroup.procs"), encoding="ascii") as file:
+        return bool(file.read(1))
 
 
 def _write(path: str, text: str) -> None:

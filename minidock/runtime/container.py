@@ -46,7 +46,8 @@ def make_cgroup(spec: Spec) -> cgroups.Cgroup | None:
     top = cgroups.hierarchy()
     if top is None or not spec.linux.get("cgroupsPath"):
         if needed:
-            raise HostError(f"this host has no cgroup v2 hierarchy: {', '.join(sorted(needed))} cannot be limited")
+            what = ", ".join(sorted(needed))
+            raise HostError(f"this host has no cgroup v2 hierarchy: {what} cannot be limited", exit_code=EXIT_ENGINE)
         return None
     cgroup = cgroups.Cgroup(os.path.join(top, spec.linux["cgroupsPath"].lstrip("/")))
     cgroup.create(needed)
