@@ -7,32 +7,53 @@ conversions of CPU shares and block weight are those that runc and crun use, so 
 
 from __future__ import annotations
 
+import errno
 import os
 from typing import Any, NamedTuple
 
-from minidock.errors import HostError
+from minidock.errors import EXIT_ENGINE, HostError
 from minidock.linux.cgroups import Cgroup
 
 Resources = dict[str, Any]
 
+# What is put into force here; `devices` is devices.py's. Anything else that is asked for is refused.
+_FIELDS = {
+    "memory": {"limit", "reservation", "swap", "checkBeforeUpdate"},
+    "cpu": {"shares", "quota", "period", "burst", "idle", "cpus", "mems"},
+    "pids": {"limit"},
+    "blockIO": {"weight", "throttleReadBpsDevice", "throttleWriteBpsDevice", "throttleReadIOPSDevice",
+                "throttleWriteIOPSDevice"},
+}  # fmt: skip
+
 
 class Setting(NamedTuple):
-    """One write: `controller` must have been handed down for `file` to exist. `wish`: skip it if the file is absent."""
+    """One write: `controller` must have been handed down for `file` to exist.
+
+    `wish`: nothing is lost where the file is absent. `otherwise`: what to write in that case.
+    """
 
     controller: str
     file: str
     text: str
     wish: bool = False
+    otherwise: Setting | None = None
 
 
 def settings(resources: Resources) -> list[Setting]:
-    """The writes that put `resources` (OCI config-linux.md, "Control groups") into force, in order."""
+    """The writes that put `resources` (OCI config-linux.md, "Control groups") into force, in order.
+
+    Raises `HostError` for what minidock does not support.
+    """
+    for group, values in resources.items():
+        if group not in ("devices", "unified") and values:
+            for name in (name for name, value in values.items() if value and name not in _FIELDS.get(group, ())):
+                raise _refused(f"linux.resources.{group}.{name} is not supported by minidock")
     return [
         *_memory(resources.get("memory") or {}),
         *_cpu(resources.get("cpu") or {}),
         *_pids(resources.get("pids") or {}),
         *_block_io(resources.get("blockIO") or {}),
-        *(Setting(name.split(".")[0], name, text) for name, text in (resources.get("unified") or {}).items()),
+        *(_unified(name, text) for name, text in (resources.get("unified") or {}).items()),
     ]
 
 
@@ -44,32 +65,50 @@ def controllers(resources: Resources) -> set[str]:
 def apply(cgroup: Cgroup, resources: Resources) -> None:
     """Write the limits. Raises `HostError` naming the file that this kernel lacks or the value it refuses."""
     for setting in settings(resources):
-        name = setting.file
-        if name == "io.weight" and os.path.exists(os.path.join(cgroup.path, "io.bfq.weight")):
-            # The BFQ scheduler has a weight of its own, 1 to 1000, which takes the specification's 10 to 1000 as is.
-            name, setting = "io.bfq.weight", setting._replace(text=str(resources["blockIO"]["weight"]))
-        if not os.path.exists(os.path.join(cgroup.path, name)):
-            if setting.wish:
-                continue
-            raise HostError(f"this kernel has no {name} in {cgroup.path}: the limit cannot be enforced")
+        if setting.otherwise and not _has(cgroup, setting):
+            setting = setting.otherwise  # noqa: PLW2901
+        if setting.wish and not _has(cgroup, setting):
+            continue
         try:
-            cgroup.write(name, setting.text)
+            cgroup.write(setting.file, setting.text)
+        except FileNotFoundError as error:
+            raise _refused(f"this kernel has no {setting.file}: the limit cannot be enforced") from error
         except OSError as error:
-            raise HostError(f"the kernel refuses {setting.text!r} for {name}: {os.strerror(error.errno or 0)}") from error
+            why = os.strerror(error.errno or 0)
+            if error.errno == errno.ENODEV:
+                why += " (io.max is for whole disks, not for partitions)"
+            raise _refused(f"the kernel refuses '{setting.text}' for {setting.file}: {why}") from error
+
+
+def _has(cgroup: Cgroup, setting: Setting) -> bool:
+    return os.path.exists(os.path.join(cgroup.path, setting.file))
+
+
+def _refused(message: str) -> HostError:
+    return HostError(message, exit_code=EXIT_ENGINE)
+
+
+def _limit(controller: str, file: str, number: int) -> Setting:
+    """`number`, or "max" for a negative one: no limit, which is also so where there is no such file."""
+    return Setting(controller, file, "max" if number < 0 else str(number), wish=number < 0)
 
 
 def _memory(memory: dict[str, Any]) -> list[Setting]:
     """Bytes; -1 is no limit. The specification's `swap` is memory and swap together, version 2 counts swap alone."""
     result = []
-    limit, swap = memory.get("limit"), memory.get("swap")
+    limit, swap = memory.get("limit") or 0, memory.get("swap") or 0
     if limit:
-        result.append(Setting("memory", "memory.max", _or_max(limit)))
+        result.append(_limit("memory", "memory.max", limit))
     if memory.get("reservation"):
-        result.append(Setting("memory", "memory.low", _or_max(memory["reservation"])))
-    if swap is not None and swap < 0:
-        result.append(Setting("memory", "memory.swap.max", "max", wish=True))
-    elif swap and limit:
-        result.append(Setting("memory", "memory.swap.max", str(swap - limit), wish=True))
+        result.append(_limit("memory", "memory.low", memory["reservation"]))
+    if limit < 0 and not swap:
+        swap = -1
+    if swap > 0 and (not limit or swap < limit):
+        raise _refused(f"a limit of {swap} bytes for memory and swap together needs one for memory that is not larger")
+    if swap:
+        # A kernel without swap has no such file, and nothing that could exceed the limit.
+        alone = swap if swap < 0 or limit < 0 else swap - limit
+        result.append(_limit("memory", "memory.swap.max", alone)._replace(wish=True))
     return result
 
 
@@ -77,9 +116,12 @@ def _cpu(cpu: dict[str, Any]) -> list[Setting]:
     result = []
     if cpu.get("shares"):
         result.append(Setting("cpu", "cpu.weight", str(weight_from_shares(cpu["shares"]))))
-    if cpu.get("quota"):
-        period = cpu.get("period") or 100_000
-        result.append(Setting("cpu", "cpu.max", f"{_or_max(cpu['quota'])} {period}"))
+    if cpu.get("quota") or cpu.get("period"):
+        quota = _limit("cpu", "cpu.max", cpu.get("quota") or -1)
+        result.append(quota._replace(text=f"{quota.text} {cpu.get('period') or 100_000}"))
+    for name, file in (("burst", "cpu.max.burst"), ("idle", "cpu.idle")):
+        if cpu.get(name):
+            result.append(Setting("cpu", file, str(cpu[name])))
     for name in ("cpus", "mems"):
         if cpu.get(name):
             result.append(Setting("cpuset", f"cpuset.{name}", cpu[name]))
@@ -87,15 +129,16 @@ def _cpu(cpu: dict[str, Any]) -> list[Setting]:
 
 
 def _pids(pids: dict[str, Any]) -> list[Setting]:
-    limit = pids.get("limit", 0)
-    return [Setting("pids", "pids.max", _or_max(limit))] if limit else []
+    return [_limit("pids", "pids.max", pids["limit"])] if pids.get("limit") else []
 
 
 def _block_io(block: dict[str, Any]) -> list[Setting]:
     """Weight (10 to 1000) and, for each device, bytes or operations a second."""
     result = []
-    if block.get("weight"):
-        result.append(Setting("io", "io.weight", str(io_weight(block["weight"]))))
+    if weight := block.get("weight"):
+        # The BFQ scheduler has a file of its own, which takes the specification's 10 to 1000 as they are.
+        plain = Setting("io", "io.weight", str(io_weight(weight)))
+        result.append(Setting("io", "io.bfq.weight", str(weight), otherwise=plain))
     for key, word in (
         ("throttleReadBpsDevice", "rbps"),
         ("throttleWriteBpsDevice", "wbps"),
@@ -103,9 +146,17 @@ def _block_io(block: dict[str, Any]) -> list[Setting]:
         ("throttleWriteIOPSDevice", "wiops"),
     ):
         for device in block.get(key) or []:
+            # One key at a time: the kernel keeps what the device's line says of the other three.
             number = f"{device['major']}:{device['minor']}"
-            result.append(Setting("io", "io.max", f"{number} {word}={device['rate']}"))
+            result.append(Setting("io", "io.max", f"{number} {word}={device['rate'] or 'max'}"))
     return result
+
+
+def _unified(name: str, text: str) -> Setting:
+    """A version 2 file by its own name."""
+    if "/" in name:
+        raise _refused(f"linux.resources.unified: {name!r} is not the name of a file")
+    return Setting(name.partition(".")[0], name, text)
 
 
 def weight_from_shares(shares: int) -> int:
@@ -117,6 +168,3 @@ def io_weight(weight: int) -> int:
     """blkio.weight, 10 to 1000, on the scale of io.weight, 1 to 10000."""
     return 1 + (weight - 10) * 9999 // 990
 
-
-def _or_max(number: int) -> str:
-    return "max" if number < 0 else str(number)
