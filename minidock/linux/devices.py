@@ -20,6 +20,8 @@ from minidock.linux.cgroups import Cgroup
 _TYPES = {"b": 1, "c": 2}
 _ACCESS = {"m": 1, "r": 2, "w": 4}
 
+BPF_F_ALLOW_MULTI = 2  # <linux/bpf.h>
+
 # Opcodes of Documentation/bpf/standardization/instruction-set.rst; registers: 1 is the context, 0 the answer.
 _LOAD_WORD = 0x61
 _MOVE_REGISTER = 0xBC
@@ -67,7 +69,8 @@ def restrict(cgroup: Cgroup, rules: list[dict[str, Any]]) -> None:
     fd = syscalls.bpf(syscalls.BPF_PROG_LOAD, load)
     directory = cgroup.open()
     try:
-        attach = _AttachAttributes(directory, fd, syscalls.BPF_CGROUP_DEVICE, 0)
+        # "Multi": a manager of cgroups inside (nested containers, systemd) may add programs of its own; all must agree.
+        attach = _AttachAttributes(directory, fd, syscalls.BPF_CGROUP_DEVICE, BPF_F_ALLOW_MULTI)
         syscalls.bpf(syscalls.BPF_PROG_ATTACH, attach)
     finally:
         os.close(directory)
