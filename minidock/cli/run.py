@@ -198,14 +198,16 @@ def _limits(flags: dict[str, Any]) -> Limits:
     memory, swap, cpus = flags["memory"], flags["memory_swap"], flags["cpus"]
     if memory is not None and 0 < memory < MEMORY_MIN:
         raise values.fail(f"Minimum memory limit allowed is 6MB, not {memory} bytes")
-    if swap and not memory:
+    if swap and swap > 0 and not memory:
         raise values.fail("--memory-swap is memory and swap together: set the --memory limit as well")
     if swap and memory and 0 < swap < memory:
         raise values.fail("Minimum memoryswap limit should be larger than memory limit")
     reservation = flags["memory_reservation"]
+    if reservation and reservation < MEMORY_MIN:
+        raise values.fail(f"Minimum memory reservation allowed is 6MB, not {reservation} bytes")
     if memory and reservation and reservation > memory:
         raise values.fail("Minimum memory limit can not be less than memory reservation limit")
-    if cpus is not None and not 0 <= cpus <= (os.cpu_count() or 1):
+    if cpus and not 0.01 <= cpus <= (os.cpu_count() or 1):
         raise values.fail(f"Range of CPUs is from 0.01 to {os.cpu_count()}.00, as there are only {os.cpu_count()}")
     weight = flags["blkio_weight"]
     if weight and not 10 <= weight <= 1000:

@@ -6,6 +6,7 @@ The runtime reads only the result, `bundle/config.json`; with `cat` it shows eve
 from __future__ import annotations
 
 import os
+import stat
 from typing import TYPE_CHECKING, Any
 
 from minidock.engine import security
@@ -41,7 +42,7 @@ def specification(
         "mounts": [_overlay(image, directory), *_mounts(options, directory)],
         "linux": {
             "namespaces": [{"type": kind} for kind in _namespaces(options)],
-            "cgroupsPath": os.path.join("/", options.cgroup_parent or "minidock", container_id),
+            "cgroupsPath": os.path.join(_cgroup_parent(options), container_id),
             "resources": resources(options.limits),
             "sysctl": {**_default_sysctls(options), **options.sysctls},
             "rootfsPropagation": "private",
@@ -171,6 +172,11 @@ def find_init() -> str:
     raise HostError("--init needs a small static init program: install the package tini", exit_code=125)
 
 
+def _cgroup_parent(options: ContainerOptions) -> str:
+    """The parent from the hierarchy's root on; ".." does not lead out of that."""
+    return os.path.normpath(f"/{(options.cgroup_parent or 'minidock').lstrip('/')}")
+
+
 def resources(limits: Limits) -> dict[str, Any]:
     """The limits in the specification's terms (config-linux.md), without what was not asked for."""
     memory: dict[str, Any] = {"limit": limits.memory, "reservation": limits.memory_reservation}
@@ -201,19 +207,20 @@ def _rates(rows: list[tuple[str, int]]) -> list[dict[str, int]]:
     result = []
     for path, rate in rows:
         try:
-            number = os.stat(path).st_rdev
+            status = os.stat(path)
         except OSError as error:
             raise UsageError(f"device {path}: {os.strerror(error.errno or 0)}", exit_code=125) from error
-        if not number:
-            raise UsageError(f"{path} is not a device: limits are for block devices such as /dev/sda", exit_code=125)
-        result.append({"major": os.major(number), "minor": os.minor(number), "rate": rate})
+        if not stat.S_ISBLK(status.st_mode):
+            raise UsageError(f"{path} is not a block device such as /dev/sda", exit_code=125)
+        major, minor = os.major(status.st_rdev), os.minor(status.st_rdev)
+        if os.path.exists(f"/sys/dev/block/{major}:{minor}/partition"):
+            raise UsageError(f"{path} is a partition: the kernel limits whole disks only", exit_code=125)
+        result.append({"major": major, "minor": minor, "rate": rate})
     return result
 
 
 def host_devices() -> list[dict[str, Any]]:
     """All device nodes of the host's /dev, for --privileged; not its terminals, which the container has of its own."""
-    import stat
-
     devices = []
     for directory, below, names in os.walk("/dev"):
         below[:] = [name for name in below if name not in ("pts", "shm", "fd", "mqueue", ".lxc", ".lxd-mounts", ".udev")]
