@@ -1,0 +1,84 @@
+"""What is there of containers: looked up in files and in the kernel, not asked of minidock."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+from tests.support.command import Minidock
+from tests.support.machine import read
+
+T = TypeVar("T")
+QUIET = ("run", "--rm", "--network", "none")
+
+
+def eventually(look: Callable[[], T], timeout: float = 20.0) -> T:
+    """The first true result of `look`, called again and again; fails when there is none in `timeout` seconds."""
+    deadline = time.monotonic() + timeout
+    while not (result := look()):
+        assert time.monotonic() < deadline, f"not within {timeout} s: {look}"
+        time.sleep(0.01)
+    return result
+
+
+class Containers:
+    """The containers of one minidock root."""
+
+    def __init__(self, minidock: Minidock) -> None:
+        self.minidock = minidock
+        self.directory = minidock.root / "containers"
+
+    def records(self) -> list[dict[str, Any]]:
+        """The container.json of each."""
+        texts = [read(str(path)) for path in self.directory.glob("*/container.json")]
+        return [json.loads(text) for text in texts if text]
+
+    def running(self) -> list[dict[str, Any]]:
+        """Those whose record says that they run."""
+        return [record for record in self.records() if record["state"]["status"] == "running"]
+
+    def one_running(self) -> dict[str, Any]:
+        """Wait for a container to run: the only one's record."""
+        return eventually(self.running)[0]
+
+    def processes(self) -> list[int]:
+        """The processes in all of its containers' cgroups."""
+        found = []
+        for procs in cgroup2().glob("minidock*/*/cgroup.procs"):
+            if (self.directory / procs.parent.name).exists():
+                found += [int(line) for line in read(str(procs)).split()]
+        return found
+
+    def left(self) -> list[str]:
+        """What there is that should not be there when no container is: each thing in words."""
+        things = [f"directory {path.name}" for path in self.directory.iterdir() if path.name != ".lock"]
+        leases = json.loads(read(str(self.minidock.root / "networks/bridge.leases.json")) or b"{}")
+        things += [f"lease {holder} {address}" for holder, address in leases.get("leases", {}).items()]
+        things += [f"temporary file {path}" for path in self.minidock.root.glob("**/*.tmp") if "layers" not in path.parts]
+        things += [f"mount {line.split()[4]}" for line in lines("/proc/self/mountinfo") if str(self.directory) in line]
+        things += [f"monitor {pid}" for pid in self.monitors()]
+        return things
+
+    def monitors(self) -> list[int]:
+        """Processes of minidock that use this root: monitors, and commands on their way."""
+        tag = f"MINIDOCK_ROOT={self.minidock.root}\0".encode()
+        found = []
+        for name in os.listdir("/proc"):
+            if name.isdigit() and int(name) != os.getpid() and tag in read(f"/proc/{name}/environ") + b"\0":
+                found.append(int(name))
+        return found
+
+
+def cgroup2() -> Path:
+    """Where cgroup v2 is mounted."""
+    rows = [line.split(" - ") for line in lines("/proc/self/mountinfo")]
+    return Path(next(before.split()[4] for before, after in rows if after.startswith("cgroup2 ")))
+
+
+def lines(path: str) -> list[str]:
+    """A file's lines, none if it went away."""
+    return read(path).decode(errors="surrogateescape").splitlines()
