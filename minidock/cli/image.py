@@ -19,17 +19,13 @@ _NONE = "<none>"
 
 
 @click.command(context_settings=_HELP)
-@click.option(
-    "-a", "--all", "everything", is_flag=True, help="Show all images (there are no intermediate ones)."
-)
+@click.option("-a", "--all", "everything", is_flag=True, help="Show all images (there are no intermediate ones).")
 @click.option("-q", "--quiet", is_flag=True, help="Show ids only.")
 @click.option("--no-trunc", is_flag=True, help="Do not shorten ids.")
 @click.option("--digests", is_flag=True, help="Show the digests under which registries have the images.")
 @click.argument("repository", metavar="[REPOSITORY[:TAG]]", required=False)
 @click.pass_obj
-def images(
-    paths: Paths, everything: bool, quiet: bool, no_trunc: bool, digests: bool, repository: str | None
-) -> None:
+def images(paths: Paths, everything: bool, quiet: bool, no_trunc: bool, digests: bool, repository: str | None) -> None:
     """List images, newest first."""
     from minidock.cli import table
     from minidock.image.store import Store
@@ -117,9 +113,7 @@ def rmi(paths: Paths, force: bool, names: tuple[str, ...]) -> int:
 @click.argument("file", metavar="FILE|-")
 @click.argument("repository", metavar="[REPOSITORY[:TAG]]", required=False)
 @click.pass_obj
-def import_command(
-    paths: Paths, change: tuple[str, ...], message: str, file: str, repository: str | None
-) -> None:
+def import_command(paths: Paths, change: tuple[str, ...], message: str, file: str, repository: str | None) -> None:
     """Make an image from a tarball of a file system, bare or compressed (gzip, bzip2, xz, zstd); - reads
     standard input.
     """

@@ -79,8 +79,7 @@ def _pull(store: Store, name: Reference, say: Say) -> Image:
 
 
 def _fetch(store: Store, name: Reference, say: Say) -> Image:
-    """Ask the registry; if none can be reached, build the recipe of that name. The first of several does it
-    for all."""
+    """Ask the registry; if none can be reached, build the recipe of that name. The first of several does it for all."""
     from minidock.image.registry.failures import RegistryUnreachable
 
     with lock(store.root, "fetch-" + name.canonical.replace("/", "_")):
@@ -102,8 +101,7 @@ def _fetch(store: Store, name: Reference, say: Say) -> Image:
 
 
 def find_recipe(name: Reference) -> str | None:
-    """The directory of the recipe that makes `name`: an official image's name, with tag `latest` or one it
-    declares."""
+    """The directory of the recipe that makes `name`: an official image's name, with tag `latest` or one it declares."""
     directory = os.path.join(_recipes(), name.path.removeprefix(reference.OFFICIAL_PREFIX))
     is_official = name.domain == reference.DEFAULT_DOMAIN and name.path.startswith(reference.OFFICIAL_PREFIX)
     if not is_official or name.digest or not os.path.isfile(os.path.join(directory, "build.py")):
@@ -146,9 +144,7 @@ def _build(store: Store, name: Reference, recipe: str) -> Image:
             check=False,
         )
         if done.returncode:
-            raise HostError(
-                f"the recipe {recipe} for {name} failed: see its message above", exit_code=EXIT_ENGINE
-            )
+            raise HostError(f"the recipe {recipe} for {name} failed: see its message above", exit_code=EXIT_ENGINE)
         config = {key: value for key, value in _settings(recipe).items() if key[:1].isupper()}
         return import_tarball(store.root, tarball, name, message=f"Built from {recipe}", config=config)
 
@@ -193,17 +189,13 @@ def _all_names(image: Image, names: list[Reference], users: list[str], force: bo
     if users and not force:
         raise ConflictError(f"{conflict} (must be forced) - image is being used by container {users[0][:12]}")
     if users and not names:
-        raise ConflictError(
-            f"{conflict} (cannot be forced) - image is being used by container {users[0][:12]}"
-        )
+        raise ConflictError(f"{conflict} (cannot be forced) - image is being used by container {users[0][:12]}")
     if not force and not _one_repository(names):
         raise ConflictError(f"{conflict} (must be forced) - image is referenced in multiple repositories")
     return names
 
 
-def _one_name(
-    image: Image, text: str, names: list[Reference], users: list[str], force: bool
-) -> list[Reference]:
+def _one_name(image: Image, text: str, names: list[Reference], users: list[str], force: bool) -> list[Reference]:
     """What goes with a name: itself, and the digests of its repository when no tag of that is left."""
     if users and not force and _one_repository(names):
         raise ConflictError(

@@ -39,8 +39,7 @@ def detect(start: bytes) -> str:
 
 
 def decompressed(kind: str, source: Reader) -> Reader:
-    """A reader of what `source`, compressed as `kind`, unpacks to. All formats may be in several parts
-    (members)."""
+    """A reader of what `source`, compressed as `kind`, unpacks to. All formats may be in several parts (members)."""
     return {"": _plain, "gzip": _gzip, "bzip2": _bzip2, "xz": _xz, "zstd": _zstd}[kind](source)
 
 
@@ -105,8 +104,7 @@ class _Members:
         self._begun = False
 
     def read(self, size: int) -> bytes:
-        """The next piece, of whatever length is at hand; none at the end. `EOFError` if the stream is cut
-        off."""
+        """The next piece, of whatever length is at hand; none at the end. `EOFError` if the stream is cut off."""
         output = bytearray()
         while len(output) < size:
             if not self._input and not (data := self._source.read(_BUFFER)):

@@ -171,9 +171,7 @@ class Extractor:
                 syscalls.mknod(hidden, stat.S_IFCHR, os.makedev(0, 0), dir_fd=parent)
             except FileExistsError:
                 if stat.S_ISDIR(os.lstat(hidden, dir_fd=parent).st_mode):
-                    fd = os.open(
-                        hidden, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=parent
-                    )
+                    fd = os.open(hidden, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=parent)
                     try:
                         self._make_opaque(fd)
                     finally:
@@ -190,8 +188,7 @@ class Extractor:
         return stat.S_ISCHR(status.st_mode) and status.st_rdev == 0
 
     def _set_attributes(self, entry: tarfile.TarInfo, fd: int) -> None:
-        """Owner, extended attributes, mode, in this order: chown(2) takes set-uid bits and file capabilities
-        away."""
+        """Owner, extended attributes, mode, in this order: chown(2) takes set-uid bits and file capabilities away."""
         os.fchown(fd, entry.uid, entry.gid)
         if entry.pax_headers:
             for attribute, value in entries.xattrs(entry):
@@ -245,9 +242,7 @@ class Extractor:
             made = made + b"/" + part if made else part
         fd = open_in_root(self._root, path)
         if fd < 0:
-            raise CorruptArchive(
-                f"{os.fsdecode(path)!r} is a link that leads nowhere, and is used as a directory"
-            )
+            raise CorruptArchive(f"{os.fsdecode(path)!r} is a link that leads nowhere, and is used as a directory")
         return fd
 
     def _forget_directories(self) -> None:

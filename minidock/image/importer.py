@@ -47,9 +47,7 @@ def import_tarball(
         return _import(Store(root), file, reference, settings, message or f"Imported from {source}")
 
 
-def _import(
-    store: Store, stream: Reader, name: Reference | None, config: dict[str, Any], message: str
-) -> Image:
+def _import(store: Store, stream: Reader, name: Reference | None, config: dict[str, Any], message: str) -> Image:
     with Ingest(store) as ingest:
         diff_id, digest, size = ingest.put_layer(stream)
         if diff_id == EMPTY_FILE:

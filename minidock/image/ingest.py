@@ -78,8 +78,7 @@ class Ingest:
                     layers.unpack_in(self.workspace, LayerSource(file), self.store.root, diff_id)
 
     def put_layer(self, stream: Reader) -> tuple[str, str, int]:
-        """Store and unpack a layer (tar, bare or compressed) in one pass: its diff ID, blob digest and blob
-        size."""
+        """Store and unpack a layer (tar, bare or compressed) in one pass: its diff ID, blob digest and blob size."""
         writer = self.blob_writer()
         diff_id = layers.unpack_in(self.workspace, LayerSource(stream, writer), self.store.root)
         return diff_id, self.publish(writer), writer.size

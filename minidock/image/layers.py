@@ -42,8 +42,7 @@ def has_layer(root: str, diff_id: str) -> bool:
 
 
 def layer_size(root: str, diff_id: str) -> int:
-    """The size of the layer's files in bytes, as docker counts: what the tar headers say. 0 if it is not
-    unpacked."""
+    """The size of the layer's files in bytes, as docker counts: what the tar headers say. 0 if it is not unpacked."""
     try:
         with open(layer_path(root, diff_id) + ".json", encoding="utf-8") as file:
             return int(json.load(file)["size"])
@@ -132,11 +131,8 @@ class LayerSource:
             pass  # what follows the compressed stream belongs to the blob and its digest
 
 
-def unpack_in(
-    workspace: Workspace, source: LayerSource, root: str, diff_id_expected: str | None = None
-) -> str:
-    """Unpack `source` into `workspace`, then rename the result to its place below `root`; returns the diff
-    ID."""
+def unpack_in(workspace: Workspace, source: LayerSource, root: str, diff_id_expected: str | None = None) -> str:
+    """Unpack `source` into `workspace`, then rename the result to its place below `root`; returns the diff ID."""
     from minidock.image.extract import Extractor
     from minidock.image.tarstream import TarStream
 
@@ -156,9 +152,7 @@ def unpack_in(
         except (OSError, ValueError, OverflowError) as error:
             raise _explained(error, name) from error
     if diff_id_expected is not None and source.diff_id != diff_id_expected:
-        raise DigestMismatch(
-            f"the layer unpacks to {source.diff_id}, and not to {diff_id_expected} as promised"
-        )
+        raise DigestMismatch(f"the layer unpacks to {source.diff_id}, and not to {diff_id_expected} as promised")
     _publish(workspace, made, root, source.diff_id, size)
     return source.diff_id
 

@@ -66,8 +66,7 @@ class Reference(NamedTuple):
 
 
 def parse(text: str) -> Reference:
-    """The reference that `text` stands for, with what it leaves out filled in; `UsageError` says what is
-    wrong."""
+    """The reference that `text` stands for, with what it leaves out filled in; `UsageError` says what is wrong."""
     reference = parse_untagged(text)
     if reference.tag is None and reference.digest is None:
         return reference._replace(tag=DEFAULT_TAG)

@@ -98,8 +98,7 @@ Listing = list[tuple[Image, References]]
 
 
 class Store:
-    """The images below `root`. Each method that changes something is atomic and takes the store's lock
-    itself."""
+    """The images below `root`. Each method that changes something is atomic and takes the store's lock itself."""
 
     def __init__(self, root: str) -> None:
         self.root = root
@@ -108,8 +107,7 @@ class Store:
     # Looking up
 
     def resolve(self, text: str) -> Image:
-        """The image that a user means by a name, `name:tag`, `name@digest`, an id, or the unique start of an
-        id."""
+        """The image that a user means by a name, `name:tag`, `name@digest`, an id, or the unique start of an id."""
         with self._reading():
             descriptors = self._manifests()
             if found := self._by_name(descriptors, text) or self._by_id(descriptors, text):

@@ -52,15 +52,12 @@ class TarStream:
         self._drain()
 
     def _first(self) -> tuple[tarfile.TarInfo | None, tarfile.TarFile | None]:
-        """The first entry (None in an archive of zeros or of nothing), and the TarFile that the next ones are
-        from."""
+        """The first entry (None in an archive of zeros or of nothing), and the TarFile that the next ones are from."""
         self._header_left = self._limits.header_bytes
         if not self._fill():
             return None, None  # Go's archive/tar takes it for an archive too, so such layers exist
         try:
-            archive = tarfile.TarFile(
-                fileobj=cast("IO[bytes]", self), encoding="utf-8", errors="surrogateescape"
-            )
+            archive = tarfile.TarFile(fileobj=cast("IO[bytes]", self), encoding="utf-8", errors="surrogateescape")
         except _BAD_HEADER as error:
             raise CorruptArchive(f"not a tar archive ({error})") from error
         return archive.firstmember, archive  # type: ignore[attr-defined]

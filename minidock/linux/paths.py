@@ -18,8 +18,7 @@ DIRECTORY = os.O_RDONLY | os.O_DIRECTORY
 
 
 def open_in_root(root: int, path: bytes, flags: int = DIRECTORY) -> int:
-    """Open `path` below the directory `root`, links followed inside it; -1 if something on the way is
-    missing."""
+    """Open `path` below the directory `root`, links followed inside it; -1 if something on the way is missing."""
     while True:
         try:
             return syscalls.openat2(root, os.fsdecode(path) or ".", flags, 0, syscalls.RESOLVE_IN_ROOT)

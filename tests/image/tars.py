@@ -41,9 +41,7 @@ def hard_link(name: str, target: str) -> tuple[tarfile.TarInfo, bytes]:
 def archive(*entries: tuple[tarfile.TarInfo, bytes], format: int = tarfile.PAX_FORMAT) -> bytes:
     """The bytes of a tar archive with these entries, in this order."""
     buffer = io.BytesIO()
-    with tarfile.open(
-        fileobj=buffer, mode="w", format=format, encoding="utf-8", errors="surrogateescape"
-    ) as tar:
+    with tarfile.open(fileobj=buffer, mode="w", format=format, encoding="utf-8", errors="surrogateescape") as tar:
         for info, content in entries:
             tar.addfile(info, io.BytesIO(content))
     return buffer.getvalue()
@@ -79,8 +77,7 @@ def _describe(path: bytes, relative: bytes, inodes: dict[int, bytes], times: boo
     elif not stat.S_ISDIR(status.st_mode):
         content = status.st_rdev
     xattrs = {
-        name: os.getxattr(path, name, follow_symlinks=False)
-        for name in os.listxattr(path, follow_symlinks=False)
+        name: os.getxattr(path, name, follow_symlinks=False) for name in os.listxattr(path, follow_symlinks=False)
     }
     first_name = inodes.setdefault(status.st_ino, relative) if status.st_nlink > 1 and content else relative
     return (

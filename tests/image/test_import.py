@@ -210,23 +210,17 @@ def test_command_line(minidock: Minidock, tmp_path: Path) -> None:
         (["-c", "RUN x", "-"], CONTENT, "RUN is not a valid change command"),
     ],
 )
-def test_bad_input_is_one_line(
-    minidock: Minidock, arguments: list[str], content: bytes, message: str
-) -> None:
+def test_bad_input_is_one_line(minidock: Minidock, arguments: list[str], content: bytes, message: str) -> None:
     before = sorted(minidock.root.rglob("*"))
     done = minidock("import", *arguments, input=content)
     said = done.stderr.decode()
     assert (done.returncode, done.stdout, said.count("\n")) == (1, b"", 1)
     assert message in said
-    assert [
-        path for path in sorted(minidock.root.rglob("*")) if path not in before and "/tmp" not in str(path)
-    ] == []
+    assert [path for path in sorted(minidock.root.rglob("*")) if path not in before and "/tmp" not in str(path)] == []
 
 
 def test_silent_standard_input_can_be_interrupted(minidock: Minidock) -> None:
-    importer = minidock.start(
-        "import", "-", stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE
-    )
+    importer = minidock.start("import", "-", stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     time.sleep(1)
     importer.send_signal(signal.SIGINT)
     assert importer.wait(5) == 130
@@ -286,9 +280,7 @@ def test_many_at_once(root: Path, tmp_path: Path, store: Store) -> None:
 
 def test_full_disk(tmp_path: Path) -> None:
     """On a tmpfs of 2 MB, in a mount namespace of its own: one line, and all space is free again."""
-    (tmp_path / "x.tar").write_bytes(
-        archive(*[entry(f"f{n}", content=os.urandom(100_000)) for n in range(40)])
-    )
+    (tmp_path / "x.tar").write_bytes(archive(*[entry(f"f{n}", content=os.urandom(100_000)) for n in range(40)]))
     (tmp_path / "small").mkdir()
     script = f"""
         mount -t tmpfs -o size=2m tmpfs {tmp_path}/small
@@ -309,9 +301,7 @@ def test_device_nodes_are_made_but_out_of_reach(root: Path) -> None:
     """As docker does. A container's device rules make them inert, and no user of the host gets to them."""
     import tarfile
 
-    image = import_tarball(
-        str(root), io.BytesIO(archive(entry("disk", tarfile.BLKTYPE, devmajor=8, mode=0o666)))
-    )
+    image = import_tarball(str(root), io.BytesIO(archive(entry("disk", tarfile.BLKTYPE, devmajor=8, mode=0o666))))
     assert os.lstat(Path(image.layer_paths[0]) / "disk").st_rdev == os.makedev(8, 0)
     denied = subprocess.run(
         [

@@ -14,6 +14,7 @@ from minidock.image import garbage
 from minidock.image.digest import DigestMismatch, of_bytes
 from minidock.image.importer import import_tarball
 from minidock.image.ingest import Ingest
+from minidock.image.locks import content_lock
 from minidock.image.reference import parse
 from minidock.image.store import MANIFEST_TYPE, Image, Store
 from minidock.image.workspace import Workspace, kept, remove_tree
@@ -34,16 +35,14 @@ def use(root: Path, image: Image, container: str = "c" * 64) -> None:
 
 
 def files(root: Path) -> list[str]:
-    return sorted(
-        str(p.relative_to(root)) for p in root.rglob("*") if p.is_file() and p.parent.name != "locks"
-    )
+    return sorted(str(p.relative_to(root)) for p in root.rglob("*") if p.is_file() and p.parent.name != "locks")
 
 
 def test_names(root: Path, store: Store) -> None:
     image = add(root, "1", "a", "b:1", "localhost:5000/c/d:2")
-    assert {
-        store.resolve(name).id for name in ("a", "docker.io/library/a:latest", "b:1", "localhost:5000/c/d:2")
-    } == {image.id}
+    assert {store.resolve(name).id for name in ("a", "docker.io/library/a:latest", "b:1", "localhost:5000/c/d:2")} == {
+        image.id
+    }
     store.untag(parse("b:1"))
     assert [str(name) for name in store.references(image.id)] == ["a:latest", "localhost:5000/c/d:2"]
     for name in ("b:1", "a:1", "nope", "", "Bad", "sha256:", "a b"):
@@ -59,10 +58,7 @@ def test_digests_as_names(root: Path, store: Store) -> None:
     store.tag(image, parse(f"a@{digest}"))
     store.tag(image, parse(f"b:7@{digest}"))
     assert (
-        store.resolve(f"a@{digest}")
-        == store.resolve(f"a:whatever@{digest}")
-        == store.resolve(f"b@{digest}")
-        == image
+        store.resolve(f"a@{digest}") == store.resolve(f"a:whatever@{digest}") == store.resolve(f"b@{digest}") == image
     )
     with pytest.raises(NotFoundError):
         store.resolve("b:7")
@@ -71,9 +67,7 @@ def test_digests_as_names(root: Path, store: Store) -> None:
 def test_ids(root: Path, store: Store) -> None:
     images = [add(root, str(number)) for number in range(20)]
     for image in images:
-        assert (
-            store.resolve(image.id) == store.resolve(image.id[7:]) == store.resolve(image.id[7:30]) == image
-        )
+        assert store.resolve(image.id) == store.resolve(image.id[7:]) == store.resolve(image.id[7:30]) == image
     digits = [image.id[7] for image in images]
     with pytest.raises(ConflictError, match="ambiguous"):
         store.resolve(max(digits, key=digits.count))
@@ -186,9 +180,7 @@ def test_blobs_are_verified(root: Path, store: Store) -> None:
 
 def test_a_manifest_needs_its_layers(root: Path, store: Store) -> None:
     with Ingest(store) as ingest:
-        config = ingest.put_bytes(
-            json.dumps({"rootfs": {"type": "layers", "diff_ids": [of_bytes(b"?")]}}).encode()
-        )
+        config = ingest.put_bytes(json.dumps({"rootfs": {"type": "layers", "diff_ids": [of_bytes(b"?")]}}).encode())
         manifest = {"config": {"digest": config}, "layers": [{"digest": config}]}
         with pytest.raises(HostError, match="does not have"):
             ingest.add_manifest(parse("a"), json.dumps(manifest).encode(), MANIFEST_TYPE)
@@ -227,6 +219,25 @@ def test_workspaces_of_many_threads(root: Path) -> None:
     assert os.listdir(root / "tmp") == []
 
 
+def test_content_locks_exclude_and_vanish(root: Path) -> None:
+    inside, most = [0], [0]
+
+    def work() -> None:
+        for _ in range(100):
+            with content_lock(str(root), of_bytes(b"x")):
+                inside[0] += 1
+                most[0] = max(most[0], inside[0])
+                inside[0] -= 1
+
+    threads = [threading.Thread(target=work) for _ in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert most == [1]
+    assert os.listdir(root / "locks") == []
+
+
 # Finding, fetching, building
 
 RECIPE = """
@@ -252,8 +263,7 @@ def recipes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_a_missing_image_is_built_once(root: Path, recipes: Path, capfd: pytest.CaptureFixture[str]) -> None:
     said: list[str] = []
     threads = [
-        threading.Thread(target=find_or_fetch, args=(str(root), "tiny", "missing", said.append))
-        for _ in range(4)
+        threading.Thread(target=find_or_fetch, args=(str(root), "tiny", "missing", said.append)) for _ in range(4)
     ]
     for thread in threads:
         thread.start()

@@ -163,12 +163,8 @@ def test_overlayfs_agrees(root: Path, tmp_path: Path) -> None:
         ),
     )
     (tmp_path / "merged").mkdir()
-    script = (
-        f"cd {tmp_path}/merged && mount -t overlay -o lowerdir={upper}:{lower} overlay . && cd $PWD && find ."
-    )
-    shown = subprocess.run(
-        ["unshare", "-m", "sh", "-c", script], capture_output=True, text=True, check=True
-    ).stdout
+    script = f"cd {tmp_path}/merged && mount -t overlay -o lowerdir={upper}:{lower} overlay . && cd $PWD && find ."
+    shown = subprocess.run(["unshare", "-m", "sh", "-c", script], capture_output=True, text=True, check=True).stdout
     assert sorted(shown.split()) == [".", "./a", "./b", "./b/new", "./d", "./d/new"]
 
 
@@ -215,9 +211,7 @@ def test_later_entries_replace_earlier_ones(root: Path) -> None:
 
 def test_links_inside_the_layer_are_followed_inside_it(root: Path) -> None:
     """As in a chroot: lib -> /usr/lib means the layer's own."""
-    layer = unpacked(
-        root, archive(directory("usr/lib"), symlink("lib", "/usr/lib"), entry("lib/x", content=b"1"))
-    )
+    layer = unpacked(root, archive(directory("usr/lib"), symlink("lib", "/usr/lib"), entry("lib/x", content=b"1")))
     assert (layer / "usr/lib/x").read_bytes() == b"1"
 
 
@@ -264,9 +258,7 @@ def test_wrong_diff_id_leaves_nothing(root: Path) -> None:
 def test_the_umask_does_not_matter(root: Path) -> None:
     old = os.umask(0o077)
     try:
-        layer = unpacked(
-            root, archive(directory("d"), entry("d/f"), entry("implied/f"), entry("p", tarfile.FIFOTYPE))
-        )
+        layer = unpacked(root, archive(directory("d"), entry("d/f"), entry("implied/f"), entry("p", tarfile.FIFOTYPE)))
     finally:
         os.umask(old)
     assert [oct(stat.S_IMODE((layer / n).stat().st_mode)) for n in (".", "d", "d/f", "implied", "p")] == [
