@@ -7,7 +7,6 @@ to the cgroup, is run for every access and answers 1 (allowed) or 0 (EPERM). See
 
 from __future__ import annotations
 
-import ctypes
 import os
 import struct
 from typing import Any
@@ -33,45 +32,16 @@ _JUMP_IF_NOT_REGISTER = 0x5E
 _EXIT = 0x95
 
 
-class _LoadAttributes(ctypes.Structure):
-    """The part of union bpf_attr that BPF_PROG_LOAD needs."""
-
-    _fields_ = [
-        ("prog_type", ctypes.c_uint32),
-        ("insn_cnt", ctypes.c_uint32),
-        ("insns", ctypes.c_uint64),
-        ("license", ctypes.c_uint64),
-        ("log_level", ctypes.c_uint32),
-        ("log_size", ctypes.c_uint32),
-        ("log_buf", ctypes.c_uint64),
-    ]
-
-
-class _AttachAttributes(ctypes.Structure):
-    """The part of union bpf_attr that BPF_PROG_ATTACH needs."""
-
-    _fields_ = [(name, ctypes.c_uint32) for name in ("target_fd", "attach_bpf_fd", "attach_type", "attach_flags")]
-
-
 def restrict(cgroup: Cgroup, rules: list[dict[str, Any]]) -> None:
     """Attach the program for `rules` (OCI `linux.resources.devices`) to `cgroup`.
 
     Raises `OSError` where the kernel has no such programs (EINVAL) or bpf(2) is forbidden (EPERM).
     """
-    program = _program(rules)
-    instructions, licence = ctypes.create_string_buffer(program, len(program)), ctypes.create_string_buffer(b"GPL")
-    load = _LoadAttributes(
-        prog_type=syscalls.BPF_PROG_TYPE_CGROUP_DEVICE,
-        insn_cnt=len(program) // 8,
-        insns=ctypes.addressof(instructions),
-        license=ctypes.addressof(licence),
-    )
-    fd = syscalls.bpf(syscalls.BPF_PROG_LOAD, load)
+    fd = syscalls.bpf_load(syscalls.BPF_PROG_TYPE_CGROUP_DEVICE, _program(rules))
     directory = cgroup.open()
     try:
         # "Multi": a manager of cgroups inside (nested containers, systemd) may add programs of its own; all must agree.
-        attach = _AttachAttributes(directory, fd, syscalls.BPF_CGROUP_DEVICE, BPF_F_ALLOW_MULTI)
-        syscalls.bpf(syscalls.BPF_PROG_ATTACH, attach)
+        syscalls.bpf_attach(directory, fd, syscalls.BPF_CGROUP_DEVICE, BPF_F_ALLOW_MULTI)
     finally:
         os.close(directory)
         os.close(fd)

@@ -6,11 +6,11 @@ arguments, and announces itself to observers (`minidock/observe.py`). Manual pag
 
 from __future__ import annotations
 
-import ctypes
 import os
 import signal
 import socket
-from collections.abc import Callable
+import struct
+from functools import cache
 from typing import Any
 
 from minidock.observe import announced, observed
@@ -84,8 +84,14 @@ _SYS = {  # pivot_root, capset, keyctl, seccomp, bpf: <asm/unistd.h>
 }
 SYS_PIVOT_ROOT, SYS_CAPSET, SYS_KEYCTL, SYS_SECCOMP, SYS_BPF = _SYS[os.uname().machine]
 
-_libc = ctypes.CDLL(None, use_errno=True)
-_libc.syscall.restype = ctypes.c_long
+@cache
+def _library(*, keep_lock: bool = False) -> Any:
+    """The C library. Loaded at the first call: many commands only look at files and need none of this."""
+    import ctypes
+
+    library = (ctypes.PyDLL if keep_lock else ctypes.CDLL)(None, use_errno=True)
+    library.syscall.restype = ctypes.c_long
+    return library
 
 
 def _raise(name: str, arguments: tuple[Any, ...], errno: int) -> OSError:
@@ -94,17 +100,32 @@ def _raise(name: str, arguments: tuple[Any, ...], errno: int) -> OSError:
     return OSError(errno, f"{name}({shown}): {os.strerror(errno)}")
 
 
-def _call(name: str, function: Callable[..., int], *arguments: Any, shown: tuple[Any, ...] | None = None) -> int:
-    """Make one libc call, announced; `shown` stands for arguments that mean nothing to a reader (pointers)."""
+def _call(name: str, *arguments: int | bytes | None, number: int = 0, shown: tuple[Any, ...] | None = None) -> int:
+    """Call the C library's function `name`, or system call `number` if it has none; announced.
+
+    A structure is passed as the bytes of its fields. `shown` stands for arguments that mean nothing to a reader.
+    """
     shown = arguments if shown is None else shown
 
     def make() -> int:
-        result = function(*arguments)
+        import ctypes
+
+        library = _library()
+        words = [ctypes.c_long(a) if isinstance(a, int) else a for a in arguments]
+        result = library.syscall(ctypes.c_long(number), *words) if number else getattr(library, name)(*words)
         if result == -1:
             raise _raise(name, shown, ctypes.get_errno())
-        return result
+        return int(result)
 
     return announced(name, shown, make)
+
+
+def _address(content: bytes) -> tuple[int, Any]:
+    """(where the kernel finds `content`, the object to keep alive until it has looked)."""
+    import ctypes
+
+    buffer = ctypes.create_string_buffer(content, len(content))
+    return ctypes.addressof(buffer), buffer
 
 
 def _bytes(text: str | os.PathLike[str] | None) -> bytes | None:
@@ -113,86 +134,78 @@ def _bytes(text: str | os.PathLike[str] | None) -> bytes | None:
 
 def mount(source: str | None, target: str, fstype: str | None = None, flags: int = 0, data: str | None = None) -> None:
     """mount(2): attach a file system, bind a directory, or change what is mounted on `target`."""
-    _call("mount", _libc.mount, _bytes(source), _bytes(target), _bytes(fstype), ctypes.c_ulong(flags), _bytes(data),
-          shown=(source, target, fstype, hex(flags), data))  # fmt: skip
+    shown = (source, target, fstype, hex(flags), data)
+    _call("mount", _bytes(source), _bytes(target), _bytes(fstype), flags, _bytes(data), shown=shown)
 
 
 def umount2(target: str, flags: int = 0) -> None:
     """umount2(2)."""
-    _call("umount2", _libc.umount2, _bytes(target), flags)
+    _call("umount2", _bytes(target), flags)
 
 
 def pivot_root(new_root: str, put_old: str) -> None:
     """pivot_root(2): make `new_root` the root mount of this mount namespace, and hang the old one on `put_old`."""
-    number = ctypes.c_long(SYS_PIVOT_ROOT)
-    _call("pivot_root", _libc.syscall, number, _bytes(new_root), _bytes(put_old), shown=(new_root, put_old))
+    _call("pivot_root", _bytes(new_root), _bytes(put_old), number=SYS_PIVOT_ROOT)
 
 
 def unshare(flags: int) -> None:
     """unshare(2): give this process namespaces of its own. (`os.unshare` came with Python 3.12.)"""
-    _call("unshare", _libc.unshare, flags, shown=(hex(flags),))
+    _call("unshare", flags, shown=(hex(flags),))
 
 
 def setns(fd: int, nstype: int = 0) -> None:
     """setns(2): enter the namespace that `fd` refers to."""
-    _call("setns", _libc.setns, fd, nstype, shown=(fd, hex(nstype)))
+    _call("setns", fd, nstype, shown=(fd, hex(nstype)))
 
 
 def close_range(first: int, last: int = 0xFFFFFFFF, flags: int = 0) -> None:
     """close_range(2): with CLOSE_RANGE_CLOEXEC, mark every descriptor from `first` on to be closed by execve."""
-    number, top = ctypes.c_long(SYS_CLOSE_RANGE), ctypes.c_uint(last)
-    _call("close_range", _libc.syscall, number, first, top, flags, shown=(first, last, flags))
+    _call("close_range", first, last, flags, number=SYS_CLOSE_RANGE)
 
 
 def join_session_keyring(name: str | None) -> None:
-    """keyctl_join_session_keyring(3): with None, a new session keyring; the caller's keys stay outside."""
-    number, operation = ctypes.c_long(SYS_KEYCTL), ctypes.c_long(KEYCTL_JOIN_SESSION_KEYRING)
-    _call("keyctl", _libc.syscall, number, operation, _bytes(name), shown=("KEYCTL_JOIN_SESSION_KEYRING", name))
-
-
-class _OpenHow(ctypes.Structure):
-    """struct open_how of openat2(2)."""
-
-    _fields_ = [("flags", ctypes.c_uint64), ("mode", ctypes.c_uint64), ("resolve", ctypes.c_uint64)]
+    """keyctl_join_session_keyring(3): a new session keyring (None: without a name); the caller's keys stay outside."""
+    shown = ("KEYCTL_JOIN_SESSION_KEYRING", name)
+    _call("keyctl", KEYCTL_JOIN_SESSION_KEYRING, _bytes(name), number=SYS_KEYCTL, shown=shown)
 
 
 def openat2(dirfd: int, path: str, flags: int, mode: int = 0, resolve: int = 0) -> int:
     """openat2(2): open `path` below `dirfd`; with RESOLVE_IN_ROOT no symbolic link or ".." leads out of it."""
-    how = _OpenHow(flags | os.O_CLOEXEC, mode, resolve)
-    number, size = ctypes.c_long(SYS_OPENAT2), ctypes.c_size_t(ctypes.sizeof(how))
-    return _call("openat2", _libc.syscall, number, dirfd, _bytes(path), ctypes.byref(how), size,
-                 shown=(dirfd, path, oct(flags), oct(mode), hex(resolve)))  # fmt: skip
+    how = struct.pack("QQQ", flags | os.O_CLOEXEC, mode, resolve)  # struct open_how
+    shown = (dirfd, path, oct(flags), oct(mode), hex(resolve))
+    return _call("openat2", dirfd, _bytes(path), how, len(how), number=SYS_OPENAT2, shown=shown)
 
 
 def capset(effective: int, permitted: int, inheritable: int) -> None:
     """capset(2) for the calling thread; each set is a mask with bit n for capability number n."""
-    header = (ctypes.c_uint32 * 2)(0x20080522, 0)  # _LINUX_CAPABILITY_VERSION_3, this thread
+    header = struct.pack("Ii", 0x20080522, 0)  # _LINUX_CAPABILITY_VERSION_3, this thread
     sets = (effective, permitted, inheritable)
-    data = (ctypes.c_uint32 * 6)(*(s & 0xFFFFFFFF for s in sets), *(s >> 32 for s in sets))
-    _call("capset", _libc.syscall, ctypes.c_long(SYS_CAPSET), header, data, shown=tuple(map(hex, sets)))
+    halves = [half for shift in (0, 32) for half in (s >> shift & 0xFFFFFFFF for s in sets)]
+    _call("capset", header, struct.pack("6I", *halves), number=SYS_CAPSET, shown=tuple(map(hex, sets)))
 
 
 def prctl_ambient(capability: int | None) -> None:
     """prctl(2) PR_CAP_AMBIENT: raise one capability, or with None clear the ambient set."""
     what = PR_CAP_AMBIENT_CLEAR_ALL if capability is None else PR_CAP_AMBIENT_RAISE
-    _call("prctl", _libc.prctl, PR_CAP_AMBIENT, *map(ctypes.c_ulong, (what, capability or 0, 0, 0)),
-          shown=("PR_CAP_AMBIENT", what, capability))  # fmt: skip
+    _call("prctl", PR_CAP_AMBIENT, what, capability or 0, 0, 0, shown=("PR_CAP_AMBIENT", what, capability))
 
 
-def bpf(command: int, attributes: ctypes.Structure) -> int:
-    """bpf(2); returns the new descriptor for BPF_PROG_LOAD, 0 for BPF_PROG_ATTACH."""
-    number, size = ctypes.c_long(SYS_BPF), ctypes.c_uint(ctypes.sizeof(attributes))
-    return _call("bpf", _libc.syscall, number, command, ctypes.byref(attributes), size, shown=(command,))
+def bpf_load(kind: int, program: bytes) -> int:
+    """bpf(2) BPF_PROG_LOAD: hand the kernel a program of 8-byte instructions; returns its descriptor."""
+    (where, kept), (licence, kept_too) = _address(program), _address(b"GPL\0")
+    attributes = struct.pack("IIQQ24x", kind, len(program) // 8, where, licence)  # the first fields of union bpf_attr
+    try:
+        shown = ("BPF_PROG_LOAD", f"{len(program) // 8} instructions")
+        return _call("bpf", BPF_PROG_LOAD, attributes, len(attributes), number=SYS_BPF, shown=shown)
+    finally:
+        del kept, kept_too
 
 
-class _CloneArgs(ctypes.Structure):
-    """struct clone_args of clone(2), in its 88-byte version (Linux 5.7, with cgroup)."""
-
-    _fields_ = [
-        (name, ctypes.c_uint64)
-        for name in ("flags", "pidfd", "child_tid", "parent_tid", "exit_signal", "stack", "stack_size", "tls",
-                     "set_tid", "set_tid_size", "cgroup")
-    ]  # fmt: skip
+def bpf_attach(target: int, program: int, kind: int, flags: int = 0) -> None:
+    """bpf(2) BPF_PROG_ATTACH: from now on the kernel asks `program` about what happens in cgroup `target`."""
+    attributes = struct.pack("IIII", target, program, kind, flags)
+    shown = ("BPF_PROG_ATTACH", target, program, flags)
+    _call("bpf", BPF_PROG_ATTACH, attributes, len(attributes), number=SYS_BPF, shown=shown)
 
 
 def clone3(flags: int, cgroup_fd: int | None = None) -> tuple[int, int]:
@@ -202,45 +215,42 @@ def clone3(flags: int, cgroup_fd: int | None = None) -> tuple[int, int]:
     it was forked (locks, thread state), so the call stands between the hooks that `os.fork` uses too; PyDLL keeps the
     interpreter lock held across it.
     """
+    import ctypes
+
     pidfd = ctypes.c_int(-1)
-    arguments = _CloneArgs(flags=flags | CLONE_PIDFD, pidfd=ctypes.addressof(pidfd), exit_signal=int(signal.SIGCHLD))
-    if cgroup_fd is not None:
-        arguments.flags |= CLONE_INTO_CGROUP
-        arguments.cgroup = cgroup_fd
-    syscall = ctypes.PyDLL(None, use_errno=True).syscall
-    syscall.restype = ctypes.c_long
-    size = ctypes.c_size_t(ctypes.sizeof(arguments))
+    flags |= CLONE_PIDFD | (CLONE_INTO_CGROUP if cgroup_fd is not None else 0)
+    # struct clone_args in its 88-byte version (Linux 5.7): flags, pidfd, child_tid, parent_tid, exit_signal, stack,
+    # stack_size, tls, set_tid, set_tid_size, cgroup
+    arguments = struct.pack("11Q", flags, ctypes.addressof(pidfd), 0, 0, int(signal.SIGCHLD), *[0] * 5, cgroup_fd or 0)
+    syscall = _library(keep_lock=True).syscall
+    words = ctypes.c_long(SYS_CLONE3), arguments, ctypes.c_long(len(arguments))
     python = ctypes.pythonapi
 
     def make() -> int:
         python.PyOS_BeforeFork()
-        pid = int(syscall(ctypes.c_long(SYS_CLONE3), ctypes.byref(arguments), size))
+        pid = int(syscall(*words))
         errno = ctypes.get_errno()
         if pid == 0:
             python.PyOS_AfterFork_Child()
         else:
             python.PyOS_AfterFork_Parent()
         if pid == -1:
-            raise _raise("clone3", (hex(arguments.flags),), errno)
+            raise _raise("clone3", (hex(flags),), errno)
         return pid
 
-    pid = announced("clone3", (hex(arguments.flags),), make)
+    pid = announced("clone3", (hex(flags),), make)
     return (pid, pidfd.value) if pid else (0, -1)
-
-
-class _SockFprog(ctypes.Structure):
-    """struct sock_fprog of seccomp(2): a classic BPF program of `len` 8-byte instructions."""
-
-    _fields_ = [("len", ctypes.c_ushort), ("filter", ctypes.c_void_p)]
 
 
 def seccomp_set_filter(program: bytes, flags: int = 0) -> None:
     """seccomp(2) SECCOMP_SET_MODE_FILTER: every system call from here on is judged by the BPF `program`."""
-    buffer = ctypes.create_string_buffer(program, len(program))
-    prog = _SockFprog(len(program) // 8, ctypes.addressof(buffer))
-    _call("seccomp", _libc.syscall, ctypes.c_long(SYS_SECCOMP), ctypes.c_long(SECCOMP_SET_MODE_FILTER),
-          ctypes.c_long(flags), ctypes.byref(prog),
-          shown=("SECCOMP_SET_MODE_FILTER", flags, f"{len(program) // 8} instructions"))  # fmt: skip
+    where, kept = _address(program)
+    prog = struct.pack("HxxxxxxQ", len(program) // 8, where)  # struct sock_fprog
+    shown = ("SECCOMP_SET_MODE_FILTER", flags, f"{len(program) // 8} instructions")
+    try:
+        _call("seccomp", SECCOMP_SET_MODE_FILTER, flags, prog, number=SYS_SECCOMP, shown=shown)
+    finally:
+        del kept
 
 
 # What Python has already, under the kernel's names, so that observers see these calls as well.
