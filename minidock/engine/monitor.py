@@ -36,7 +36,7 @@ from minidock.runtime.channel import Channel
 _ENDING = {signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT}
 
 
-@dataclass
+@dataclass(eq=False, repr=False)
 class Caller:
     """Who asked for the container: a channel to it, and descriptors of our own for its 0, 1 and 2."""
 
@@ -52,7 +52,7 @@ class Caller:
             self.present = False
 
 
-@dataclass
+@dataclass(eq=False, repr=False)
 class Running:
     """A container that was started, and the flows of its output. `mode`: what the caller's terminal was like before."""
 

@@ -1,7 +1,8 @@
 """What a user asks of a new container: the one object that the command line hands to the engine.
 
 The fields are docker's flags by their long names. The command line has parsed the texts (`minidock/cli/values.py`);
-whatever needs the image or the host to be judged is judged when the specification is built.
+whatever needs the image or the host to be judged is judged when the specification is built. Every start of a container
+imports this, so methods that nobody calls are not generated.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 
-@dataclass
+@dataclass(eq=False, repr=False)
 class Limits:
     """Sizes are bytes, rates are bytes or operations a second, `cpus` is a number of processors; None is no limit.
 
@@ -32,7 +33,7 @@ class Limits:
     device_write_iops: list[tuple[str, int]] = field(default_factory=list)
 
 
-@dataclass
+@dataclass(eq=False, repr=False)
 class Bind:
     """One -v: a file or directory of the host, seen at `destination` inside. `options` are those of mount(8)."""
 
@@ -41,7 +42,7 @@ class Bind:
     options: list[str] = field(default_factory=list)
 
 
-@dataclass
+@dataclass(eq=False, repr=False)
 class ContainerOptions:
     """Everything about one container that a user can choose. None means: as the image or docker's default has it."""
 

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from typing import NamedTuple
 
 DEFAULT_ROOT = "/var/lib/minidock"
 
 
-@dataclass(frozen=True)
-class Paths:
+class Paths(NamedTuple):
     """`root`: images, layers and containers, plain files all of them. `--root` or MINIDOCK_ROOT moves it."""
 
     root: str

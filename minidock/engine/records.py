@@ -30,7 +30,7 @@ CREATED, RUNNING, EXITED = "created", "running", "exited"
 REMOVING = ".removing-"
 
 
-@dataclass
+@dataclass(eq=False, repr=False)
 class Record:
     """One container: `data` is the content of its container.json."""
 

@@ -6,14 +6,13 @@ The image's layers are not mounted yet when this is asked, so the files are foun
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from minidock.errors import UsageError
 from minidock.linux import overlay
 
 
-@dataclass(frozen=True)
-class User:
+class User(NamedTuple):
     """Who a process runs as: numbers, all groups beside the first, and the home directory."""
 
     uid: int

@@ -10,8 +10,7 @@ from __future__ import annotations
 import json
 import os
 import resource
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from minidock import state
 from minidock.errors import HostError, NotFoundError, UsageError
@@ -27,8 +26,7 @@ _UNSUPPORTED = {
 }
 
 
-@dataclass(frozen=True)
-class Spec:
+class Spec(NamedTuple):
     """A checked bundle. `config` is the parsed config.json; the rest are the parts that several steps need."""
 
     bundle: str
