@@ -7,6 +7,7 @@ is put into raw mode, where Ctrl-C is a byte like any other and goes inside.
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 import struct
@@ -64,11 +65,13 @@ def make_raw(fd: int) -> list[Any]:
     Raises `HostError` where nobody is left to bring it there.
     """
     before = termios.tcgetattr(fd)
-    try:
-        tty.setraw(fd, termios.TCSANOW)
-    except termios.error as error:
-        raise HostError(f"the terminal cannot be put into raw mode ({error.args[1]})", exit_code=125) from error
-    return before
+    while True:
+        try:
+            tty.setraw(fd, termios.TCSANOW)
+            return before
+        except termios.error as error:
+            if error.args[0] != errno.EINTR:  # in the foreground again, and told so by SIGCONT
+                raise HostError(f"the terminal cannot be put into raw mode ({error.args[1]})", exit_code=125) from error
 
 
 def restore(fd: int, before: list[Any]) -> None:

@@ -58,7 +58,8 @@ class Containers:
         things = [f"directory {path.name}" for path in self.directory.iterdir() if path.name != ".lock"]
         leases = json.loads(read(str(self.minidock.root / "networks/bridge.leases.json")) or b"{}")
         things += [f"lease {holder} {address}" for holder, address in leases.get("leases", {}).items()]
-        things += [f"temporary file {path}" for path in self.minidock.root.glob("**/*.tmp") if "layers" not in path.parts]
+        temporary = self.minidock.root.glob("[cn]*/**/*.tmp")  # of containers and networks
+        things += [f"temporary file {path}" for path in temporary]
         things += [f"mount {line.split()[4]}" for line in lines("/proc/self/mountinfo") if str(self.directory) in line]
         things += [f"monitor {pid}" for pid in self.monitors()]
         return things

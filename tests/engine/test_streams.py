@@ -151,7 +151,8 @@ def test_a_file_opened_for_appending(engine: Minidock, tmp_path: Path) -> None:
 def test_one_file_for_both_outputs_keeps_both(engine: Minidock, tmp_path: Path) -> None:
     log = tmp_path / "log"
     with log.open("wb") as file:
-        command = engine.start(*QUIET, "alpine", "sh", "-c", "seq 5; seq 6 9 >&2", stdout=file, stderr=subprocess.STDOUT)
+        both = {"stdout": file, "stderr": subprocess.STDOUT}
+        command = engine.start(*QUIET, "alpine", "sh", "-c", "seq 5; seq 6 9 >&2", **both)
         assert command.wait(30) == 0
     assert sorted(log.read_text().split()) == [str(n) for n in range(1, 10)]
 
