@@ -6,13 +6,17 @@ import json
 import os
 import sys
 from collections.abc import Callable
-from typing import Any
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from minidock.errors import EXIT_ENGINE, ConflictError, HostError, MinidockError, NotFoundError
 from minidock.image import reference
 from minidock.image.locks import lock
 from minidock.image.reference import Reference
 from minidock.image.store import Image, Store
+
+if TYPE_CHECKING:
+    from minidock.image.filters import Filters
 
 Say = Callable[[str], None]
 
@@ -146,7 +150,7 @@ def _build(store: Store, name: Reference, recipe: str) -> Image:
         if done.returncode:
             raise HostError(f"the recipe {recipe} for {name} failed: see its message above", exit_code=EXIT_ENGINE)
         config = {key: value for key, value in _settings(recipe).items() if key[:1].isupper()}
-        return import_tarball(store.root, tarball, name, message=f"Built from {recipe}", config=config)
+        return import_tarball(store.root, tarball, name, message=f"Built from the recipe {os.path.basename(recipe)}", config=config)
 
 
 # Removing
@@ -175,8 +179,33 @@ def remove(root: str, text: str, *, force: bool = False) -> list[str]:
     lines = [f"Untagged: {name}" for name in untagged]
     if len(untagged) < len(names) or (users and untagged):
         return lines
-    layers = store.remove(image.id, lambda: in_use(root).get(image.id, []))
-    return lines + [f"Deleted: {digest}" for digest in (image.id, *reversed(layers))]
+    collected = store.remove(image.id, lambda: in_use(root).get(image.id, []))
+    return lines + [f"Deleted: {digest}" for digest in (image.id, *collected.layers)]
+
+
+class Pruned(NamedTuple):
+    """What a prune did: docker's lines about it, and the bytes that it freed."""
+
+    lines: list[str]
+    size: int
+
+
+def prune(root: str, *, unused: bool, filters: Filters) -> Pruned:
+    """Remove the images that have no name, or with `unused` all that no container uses; and what no image needs."""
+    from minidock.image.filters import select
+    from minidock.image.garbage import collect
+
+    store = Store(root)
+    lines, size = [], 0
+    for image, names in select(store, filters):
+        if in_use(root).get(image.id) or (names and not unused):
+            continue
+        with suppress(ConflictError, NotFoundError):  # used, or removed, since it was listed
+            collected = store.remove(image.id, lambda image=image: in_use(root).get(image.id, []))  # type: ignore[misc]
+            lines += [f"untagged: {name}" for name in names]
+            lines += [f"deleted: {digest}" for digest in (image.id, *collected.layers)]
+            size += collected.size
+    return Pruned(lines, size + collect(root).size)
 
 
 def _is_id(image: Image, text: str) -> bool:

@@ -24,9 +24,9 @@ class BlobWriter:
         self.path = path
         self.size = 0
         self._hash = sha256()
-        self._file = open(path, "wb", buffering=0)  # noqa: SIM115 - closed by finish()
+        self._file = open(path, "wb", buffering=0)  # noqa: SIM115 - closed by close()
 
-    def write(self, data: bytes) -> None:
+    def write(self, data: bytes | memoryview) -> None:
         """Append `data`."""
         self._hash.update(data)
         view = memoryview(data)
@@ -34,13 +34,21 @@ class BlobWriter:
             view = view[self._file.write(view) :]
         self.size += len(data)
 
+    def close(self) -> str:
+        """End the writing; returns the digest of what was written."""
+        self._file.close()
+        return f"sha256:{self._hash.hexdigest()}"
+
     def finish(self, expected: str | None = None) -> str:
         """The digest of what was written, now on disk; `DigestMismatch` if it is not the `expected` one."""
-        digest = f"sha256:{self._hash.hexdigest()}"
+        digest = self.close()
         if expected is not None and digest != expected:
             raise DigestMismatch(f"the content has the digest {digest}, not the promised {expected}: refused")
-        os.fsync(self._file.fileno())
-        self._file.close()
+        fd = os.open(self.path, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            os.fsync(fd)
+        finally:
+            os.close(fd)
         return digest
 
 

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import json
 import os
-from typing import Any
+from typing import Any, NamedTuple
 
-from minidock.image import blobs
+from minidock.image import blobs, layers
 from minidock.image.digest import is_digest
 from minidock.image.limits import MANIFEST_BYTES
 from minidock.image.locks import store_lock
@@ -19,25 +19,35 @@ from minidock.image.workspace import Workspace, kept
 from minidock.observe import step
 
 
-def collect(root: str) -> list[str]:
-    """Delete what no image of the store at `root` needs, and return the diff IDs of the layers that went.
+class Collected(NamedTuple):
+    """What was deleted: layers by diff ID, and how many bytes of files and blobs in all."""
+
+    layers: list[str]
+    size: int
+
+
+def collect(root: str) -> Collected:
+    """Delete what no image of the store at `root` needs.
 
     Under the lock, the garbage is only renamed away; deleting many files takes its time outside.
     """
-    deleted = []
+    deleted, size = [], 0
     with step("collect garbage"), Workspace(root) as workspace, store_lock(root):
         needed = reachable(root) | kept(root)
         blob_directory = os.path.join(root, "images", "blobs", "sha256")
         for name in _names(blob_directory):
             if f"sha256:{name}" not in needed:
+                size += os.stat(os.path.join(blob_directory, name)).st_size
                 os.rename(os.path.join(blob_directory, name), os.path.join(workspace.path, f"blob-{name}"))
         layer_directory = os.path.join(root, "layers")
-        for name in _names(layer_directory):
+        for name in sorted(_names(layer_directory)):
             diff_id = f"sha256:{name.removesuffix('.json')}"
             if diff_id not in needed:
+                # The directory comes before its .json, which knows the size.
+                size += 0 if name.endswith(".json") else layers.layer_size(root, diff_id)
                 os.rename(os.path.join(layer_directory, name), os.path.join(workspace.path, f"layer-{name}"))
                 deleted += [] if name.endswith(".json") else [diff_id]
-    return deleted
+    return Collected(deleted, size)
 
 
 def reachable(root: str) -> set[str]:

@@ -42,7 +42,7 @@ def has_layer(root: str, diff_id: str) -> bool:
 
 
 def layer_size(root: str, diff_id: str) -> int:
-    """The size of the layer's files in bytes, as docker counts: what the tar headers say. 0 if it is not unpacked."""
+    """The size of the layer's files and symbolic links, as docker counts, in bytes. 0 if it is not unpacked."""
     try:
         with open(layer_path(root, diff_id) + ".json", encoding="utf-8") as file:
             return int(json.load(file)["size"])
@@ -147,7 +147,7 @@ def unpack_in(workspace: Workspace, source: LayerSource, root: str, diff_id_expe
                 for entry in archive:
                     name = entry.name
                     extractor.add(entry, archive)
-                    size += entry.size if entry.isreg() else 0
+                    size += entry.size if entry.isreg() else len(entry.linkname) if entry.issym() else 0
                 extractor.finish()
         except (OSError, ValueError, OverflowError) as error:
             raise _explained(error, name) from error

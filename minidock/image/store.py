@@ -21,7 +21,7 @@ import json
 import os
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from minidock.errors import ConflictError, HostError, MinidockError, NotFoundError, UsageError
 from minidock.image import blobs, layers, platform, reference
@@ -30,6 +30,9 @@ from minidock.image.limits import MANIFEST_BYTES
 from minidock.image.locks import store_lock
 from minidock.image.reference import Reference
 from minidock.state import write_text
+
+if TYPE_CHECKING:
+    from minidock.image.garbage import Collected
 
 Descriptor = dict[str, Any]
 Descriptors = list[Descriptor]
@@ -134,6 +137,13 @@ class Store:
         """All names of an image."""
         return next((references for image, references in self.list() if image.id == image_id), [])
 
+    def descriptor(self, image: Image) -> Descriptor:
+        """The descriptor of an image's manifest, as an index of another layout would have it."""
+        found = next((d for d in self._manifests() if d["digest"] == image.manifest_digest), None)
+        if found is None:
+            raise NotFoundError(f"no such image: {image.id}")
+        return _named(found, None)
+
     # Changing names
 
     def tag(self, image: Image, name: Reference) -> None:
@@ -155,9 +165,8 @@ class Store:
                 raise NotFoundError(f"no such image: {name}")
             self._write_index(kept, known)
 
-    def remove(self, image_id: str, users: Callable[[], Strings]) -> Strings:
-        """Forget an image and all its names, and delete what no other image needs; returns the layers
-        deleted.
+    def remove(self, image_id: str, users: Callable[[], Strings]) -> Collected:
+        """Forget an image and all its names, and delete what no other image needs.
 
         `users`, asked under the lock, says which containers use the image: if any, `ConflictError`.
         """

@@ -84,16 +84,28 @@ class TarStream:
             self._copy(fd, size)
         os.ftruncate(fd, entry.size)
 
+    def content(self, entry: tarfile.TarInfo) -> Iterator[memoryview]:
+        """The content of `entry` as it is in the archive, piece by piece; each is of use until the next one."""
+        if cast("list[tuple[int, int]] | None", entry.sparse) is not None:
+            raise CorruptArchive(f"{entry.name!r} is a sparse file, which has no place in this archive")
+        return self._pieces(entry.size)
+
     def _copy(self, fd: int, size: int) -> None:
+        for piece in self._pieces(size):
+            done = 0
+            while done < len(piece):
+                done += os.write(fd, piece[done:])
+
+    def _pieces(self, size: int) -> Iterator[memoryview]:
         if not 0 <= size <= self._stored_until - self._position:
             raise CorruptArchive(f"an entry at byte {self._position} has less content than its header says")
         while size:
             self._need_data()
             piece = self._view[self._at : self._at + size]
-            written = os.write(fd, piece)
-            self._at += written
-            self._position += written
-            size -= written
+            self._at += len(piece)
+            self._position += len(piece)
+            size -= len(piece)
+            yield piece
 
     # What tarfile asks of a file object: read, tell, and seeking forward.
 

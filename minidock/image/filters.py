@@ -1,0 +1,91 @@
+"""Filters: which images `images --filter` shows and `image prune --filter` removes (docker's reference: docker images).
+
+Filters of different kinds must all hold. Of several of one kind each label must hold, and one of the others.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Iterable
+
+from minidock.errors import UsageError
+from minidock.image.reference import Reference
+from minidock.image.store import Image, Store
+
+Filters = dict[str, list[str]]
+
+FOR_LISTS = ("before", "dangling", "label", "reference", "since", "until")
+FOR_PRUNE = ("label", "label!", "until")
+_UNITS = {"h": 3600.0, "m": 60.0, "s": 1.0, "ms": 0.001}
+
+
+def parse(texts: Iterable[str], known: tuple[str, ...]) -> Filters:
+    """`NAME=VALUE` filters by name; `UsageError` for one that is not `known`."""
+    filters: Filters = {}
+    for text in texts:
+        name, equals, value = text.partition("=")
+        if not equals:
+            raise UsageError(f"bad format of filter {text!r} (expected name=value)")
+        if name not in known:
+            raise UsageError(f"invalid filter {name!r}: there are {', '.join(known)}")
+        filters.setdefault(name, []).append(value)
+    return filters
+
+
+def select(store: Store, filters: Filters) -> list[tuple[Image, list[Reference]]]:
+    """The images of the store that pass, newest first, with those of their names that pass."""
+    chosen = []
+    oldest = max((store.resolve(text).created for text in filters.get("since", ())), default="")
+    newest = min((store.resolve(text).created for text in filters.get("before", ())), default="9")
+    newest = min([newest, *map(_moment, filters.get("until", ()))])
+    for image, names in store.list():
+        patterns = filters.get("reference")
+        fitting = names if patterns is None else [n for n in names if any(matches(p, n) for p in patterns)]
+        if patterns is not None and not fitting:
+            continue
+        if oldest < image.created < newest and _labels_fit(image, filters) and _dangling_fits(names, filters):
+            chosen.append((image, fitting))
+    return chosen
+
+
+def matches(pattern: str, name: Reference) -> bool:
+    """Whether the name, with or without its tag, has the form of `pattern`, in which `*` stands for all but `/`."""
+    parts = {"*": "[^/]*", "?": "[^/]"}
+    expression = "".join(
+        parts.get(part, part if len(part) > 1 else re.escape(part)) for part in re.findall(r"\[[^]]+\]|.", pattern)
+    )
+    return any(re.fullmatch(expression, text) for text in (name.familiar_name, name.familiar))
+
+
+def _labels_fit(image: Image, filters: Filters) -> bool:
+    labels = (image.config.get("config") or {}).get("Labels") or {}
+
+    def has(wanted: str) -> bool:
+        name, equals, value = wanted.partition("=")
+        return name in labels and (not equals or labels[name] == value)
+
+    return all(map(has, filters.get("label", ()))) and not any(map(has, filters.get("label!", ())))
+
+
+def _dangling_fits(names: list[Reference], filters: Filters) -> bool:
+    for value in filters.get("dangling", ()):
+        if value not in ("true", "1", "false", "0"):
+            raise UsageError(f"invalid filter 'dangling={value}': it is true or false")
+        if (value in ("true", "1")) != (not names):
+            return False
+    return True
+
+
+def _moment(text: str) -> str:
+    """The time that `until` means, in the form of an image's `created`: seconds, RFC 3339, or how long ago (1h30m)."""
+    if re.fullmatch(r"\d{4}-\d\d-\d\d(T.*)?", text):
+        return text
+    if re.fullmatch(r"\d+(\.\d+)?", text):
+        seconds = float(text)
+    elif re.fullmatch(r"(\d+(\.\d+)?(ms|[hms]))+", text):
+        parts = re.findall(r"(\d+(?:\.\d+)?)(ms|[hms])", text)
+        seconds = time.time() - sum(float(count) * _UNITS[unit] for count, unit in parts)
+    else:
+        raise UsageError(f"invalid filter 'until={text}': it is a time (2025-01-31T12:00:00) or a duration (24h)")
+    return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(seconds))
