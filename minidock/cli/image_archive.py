@@ -1,0 +1,71 @@
+"""`minidock save` and `minidock load`: images as files."""
+
+from __future__ import annotations
+
+import os
+import stat
+import sys
+
+import click
+
+from minidock.engine.paths import Paths
+from minidock.errors import NotFoundError, UsageError
+
+_HELP = {"help_option_names": ["-h", "--help"]}
+
+
+@click.command(context_settings=_HELP)
+@click.option("-o", "--output", metavar="FILE", help="Write to a file instead of standard output.")
+@click.argument("names", metavar="IMAGE...", nargs=-1, required=True)
+@click.pass_obj
+def save(paths: Paths, output: str | None, names: tuple[str, ...]) -> None:
+    """Save images to an archive that docker, podman and skopeo load too."""
+    from minidock.image.save import save as pieces
+    from minidock.image.store import Store
+
+    if output is None and sys.stdout.isatty():
+        raise UsageError("cowardly refusing to save to a terminal: use -o FILE, or redirect")
+    archive = pieces(Store(paths.root), names)
+    if output is None:
+        for piece in archive:
+            sys.stdout.buffer.write(piece)
+        return
+    # A file gets its name when it is complete; a pipe or a device is written to as it is.
+    is_special = os.path.exists(output) and not stat.S_ISREG(os.stat(output).st_mode)
+    target = output if is_special else f"{output}.{os.getpid()}.tmp"
+    try:
+        with open(target, "wb") as file:
+            file.writelines(archive)
+        if not is_special:
+            os.rename(target, output)
+    except FileNotFoundError:
+        raise NotFoundError(f"no such directory: {os.path.dirname(output) or '.'}") from None
+    finally:
+        if not is_special and os.path.exists(target):
+            os.unlink(target)
+
+
+@click.command(context_settings=_HELP)
+@click.option("-i", "--input", "file", metavar="FILE", help="Read from a file instead of standard input.")
+@click.option("-q", "--quiet", is_flag=True, help="Say only what was loaded.")
+@click.pass_obj
+def load(paths: Paths, file: str | None, quiet: bool) -> None:
+    """Load images from an archive of docker, podman, skopeo, ... or minidock, bare or compressed."""
+    from minidock.cli.image import standard_input
+    from minidock.image.load import load as images
+    from minidock.image.store import Store
+
+    if file is None and sys.stdin.isatty():
+        raise UsageError("requested load from stdin, but stdin is empty: use -i FILE, or redirect")
+    try:
+        stream = standard_input() if file is None else open(file, "rb", buffering=0)  # noqa: SIM115 - closed below
+    except FileNotFoundError:
+        raise NotFoundError(f"no such file: {file}") from None
+    with stream:
+        for loaded in images(Store(paths.root), stream):
+            for name, old in loaded.replaced.items() if not quiet else ():
+                click.echo(f"The image {name} already exists, renaming the old one with ID {old} to empty string")
+            for name in loaded.names:
+                click.echo(f"Loaded image: {name}")
+            if not loaded.names:
+                click.echo(f"Loaded image ID: {loaded.image.id}")
