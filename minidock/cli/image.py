@@ -1,13 +1,14 @@
-"""Commands about images."""
+"""Commands about images: what there is, and what it is called."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import importlib
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from minidock.engine.paths import Paths
-from minidock.errors import MinidockError
+from minidock.errors import MinidockError, UsageError
 
 if TYPE_CHECKING:
     from minidock.image.compression import Reader
@@ -16,6 +17,65 @@ if TYPE_CHECKING:
 
 _HELP = {"help_option_names": ["-h", "--help"]}
 _NONE = "<none>"
+_HEADERS = {
+    "Containers": "CONTAINERS",
+    "CreatedAt": "CREATED AT",
+    "CreatedSince": "CREATED",
+    "Digest": "DIGEST",
+    "ID": "IMAGE ID",
+    "Repository": "REPOSITORY",
+    "Size": "SIZE",
+    "Tag": "TAG",
+}
+_COLUMNS = "{{.Repository}}\t{{.Tag}}\t{{.ID}}\t{{.CreatedSince}}\t{{.Size}}"
+_HISTORY_HEADERS = {
+    "ID": "IMAGE",
+    "CreatedSince": "CREATED",
+    "CreatedAt": "CREATED AT",
+    "CreatedBy": "CREATED BY",
+    "Size": "SIZE",
+    "Comment": "COMMENT",
+}
+_HISTORY_COLUMNS = "{{.ID}}\t{{.CreatedSince}}\t{{.CreatedBy}}\t{{.Size}}\t{{.Comment}}"
+_CREATED_BY_WIDTH = 45
+
+# name: (module, attribute, the one line that --help shows)
+_SUBCOMMANDS = {
+    "history": ("minidock.cli.image", "history", "Show how an image was made"),
+    "import": ("minidock.cli.image", "import_command", "Make an image from a tarball of a file system"),
+    "inspect": ("minidock.cli.image_care", "inspect", "Show everything about images, as JSON"),
+    "load": ("minidock.cli.image_archive", "load", "Load images from an archive"),
+    "ls": ("minidock.cli.image", "images", "List images"),
+    "prune": ("minidock.cli.image_care", "prune", "Remove images that nobody needs"),
+    "pull": ("minidock.cli.registry", "pull", "Fetch an image from a registry"),
+    "push": ("minidock.cli.registry", "push", "Publish an image to a registry"),
+    "rm": ("minidock.cli.image", "rmi", "Remove one or more images"),
+    "save": ("minidock.cli.image_archive", "save", "Save images to an archive"),
+    "tag": ("minidock.cli.image", "tag", "Give an image another name"),
+}
+
+
+class _Group(click.Group):
+    """A group that imports a command's module when the command is used."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(_SUBCOMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in _SUBCOMMANDS:
+            return None
+        module, attribute, _ = _SUBCOMMANDS[cmd_name]
+        command: click.Command = getattr(importlib.import_module(module), attribute)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, row[2]) for name, row in _SUBCOMMANDS.items()])
+
+
+@click.group(cls=_Group, context_settings=_HELP)
+def image() -> None:
+    """Manage images."""
 
 
 @click.command(context_settings=_HELP)
@@ -23,45 +83,73 @@ _NONE = "<none>"
 @click.option("-q", "--quiet", is_flag=True, help="Show ids only.")
 @click.option("--no-trunc", is_flag=True, help="Do not shorten ids.")
 @click.option("--digests", is_flag=True, help="Show the digests under which registries have the images.")
+@click.option("-f", "--filter", "filters", multiple=True, metavar="NAME=VALUE", help="dangling, label, reference, ...")
+@click.option("--format", "template", metavar="TEMPLATE", help="A Go template, 'table TEMPLATE', 'table' or 'json'.")
 @click.argument("repository", metavar="[REPOSITORY[:TAG]]", required=False)
 @click.pass_obj
-def images(paths: Paths, everything: bool, quiet: bool, no_trunc: bool, digests: bool, repository: str | None) -> None:
+def images(
+    paths: Paths,
+    everything: bool,
+    quiet: bool,
+    no_trunc: bool,
+    digests: bool,
+    filters: tuple[str, ...],
+    template: str | None,
+    repository: str | None,
+) -> None:
     """List images, newest first."""
-    from minidock.cli import table
+    from minidock.cli import format
+    from minidock.image import filters as image_filters
     from minidock.image.store import Store
 
-    rows: list[tuple[str, ...]] = []
-    for image, names in Store(paths.root).list():
-        shown_id = image.id if no_trunc else image.id.removeprefix("sha256:")[:12]
-        for name, tag, digest in _names(names, repository, digests):
-            if quiet:
-                rows.append((shown_id,))
-                continue
-            created = f"{table.since(image.created)} ago" if image.created[:4] > "0001" else "N/A"
-            row = (name, tag, *([digest] if digests else []), shown_id, created, size(image.size))
-            rows.append(row)
+    wanted = image_filters.parse(filters, image_filters.FOR_LISTS)
+    if repository is not None:
+        wanted.setdefault("reference", []).append(repository)
+    rows = [
+        row
+        for found, names in image_filters.select(Store(paths.root), wanted)
+        for row in _rows(found, names, no_trunc=no_trunc)
+    ]
     if quiet:
-        click.echo("".join(f"{row[0]}\n" for row in rows), nl=False)
+        click.echo("".join(f"{row['ID']}\n" for row in rows), nl=False)
         return
-    header = ("REPOSITORY", "TAG", *(["DIGEST"] if digests else []), "IMAGE ID", "CREATED", "SIZE")
-    click.echo(_table([header, *rows]), nl=False)
+    columns = _COLUMNS.replace("{{.ID}}", "{{.Digest}}\t{{.ID}}") if digests else _COLUMNS
+    click.echo(format.listing(template, rows, _HEADERS, columns), nl=False)
 
 
-def _names(names: list[Reference], wanted: str | None, digests: bool) -> list[tuple[str, str, str]]:
-    """The rows that an image gets: repository, tag and digest, each `<none>` where there is none."""
-    tagged = [name for name in names if name.tag]
+def _rows(found: Image, names: list[Reference], *, no_trunc: bool) -> list[dict[str, str]]:
+    """The lines that an image gets, one per tag; `<none>` where there is none."""
     by_digest = {name.name: name.digest for name in names if name.digest}
-    rows = [(name, name.tag or _NONE, by_digest.get(name.name)) for name in tagged]
+    tagged = [name for name in names if name.tag]
     repositories = {name.name for name in tagged}
-    rows += [(name, _NONE, name.digest) for name in names if name.digest and name.name not in repositories]
-    if wanted is not None:
-        from minidock.image import reference
+    lines = [(name.familiar_name, name.tag or _NONE, by_digest.get(name.name) or _NONE) for name in tagged]
+    lines += [(n.familiar_name, _NONE, n.digest or _NONE) for n in names if n.digest and n.name not in repositories]
+    common = {
+        "Containers": "N/A",
+        "CreatedAt": _moment(found.created),
+        "CreatedSince": _since(found.created),
+        "ID": found.id if no_trunc else _short(found.id),
+        "Size": size(found.size),
+    }
+    return [
+        dict(sorted({**common, "Repository": repository, "Tag": tag, "Digest": digest}.items()))
+        for repository, tag, digest in lines or [(_NONE, _NONE, _NONE)]
+    ]
 
-        pattern = reference.parse_untagged(wanted)
-        rows = [row for row in rows if row[0].name == pattern.name and pattern.tag in (None, row[0].tag)]
-    elif not rows:
-        return [(_NONE, _NONE, _NONE)]
-    return [(name.familiar_name, tag, digest or _NONE) for name, tag, digest in rows]
+
+def _short(image_id: str) -> str:
+    return image_id.removeprefix("sha256:")[:12]
+
+
+def _since(created: str) -> str:
+    from minidock.cli import table
+
+    return f"{table.since(created)} ago" if created[:4] > "0001" else "N/A"
+
+
+def _moment(created: str) -> str:
+    """A time as Go prints it."""
+    return f"{created[:10]} {created[11:19]} +0000 UTC" if created else ""
 
 
 def size(count: int) -> str:
@@ -74,11 +162,65 @@ def size(count: int) -> str:
     return f"{value:.3g}{unit}"
 
 
-def _table(rows: list[tuple[str, ...]]) -> str:
-    """Columns as docker's: as wide as the widest cell and three spaces, and at least ten."""
-    widths = [max(10, *(len(cell) + 3 for cell in column)) for column in zip(*rows, strict=True)]
-    widths[-1] = 0
-    return "".join("".join(map(str.ljust, row, widths)) + "\n" for row in rows)
+@click.command(context_settings=_HELP)
+@click.option("-q", "--quiet", is_flag=True, help="Show ids only.")
+@click.option("-H/-P", "--human/--plain", "human", default=True, help="Sizes and times for people [yes].")
+@click.option("--no-trunc", is_flag=True, help="Do not shorten.")
+@click.option("--format", "template", metavar="TEMPLATE", help="A Go template, 'table TEMPLATE', 'table' or 'json'.")
+@click.argument("name", metavar="IMAGE")
+@click.pass_obj
+def history(paths: Paths, quiet: bool, human: bool, no_trunc: bool, template: str | None, name: str) -> None:
+    """Show how an image was made, the latest step first."""
+    from minidock.cli import format
+    from minidock.image.store import Store
+
+    rows = _steps(Store(paths.root).resolve(name), human=human, no_trunc=no_trunc)
+    if quiet:
+        click.echo("".join(f"{row['ID']}\n" for row in rows), nl=False)
+        return
+    click.echo(format.listing(template, rows, _HISTORY_HEADERS, _HISTORY_COLUMNS), nl=False)
+
+
+def _steps(found: Image, *, human: bool, no_trunc: bool) -> list[dict[str, str]]:
+    """The rows of an image's history (OCI image spec, config.md, "history"): steps with and without a layer."""
+    from minidock.image.layers import layer_size
+
+    sizes = [layer_size(found.root, diff_id) for diff_id in found.layers]
+    rows = []
+    for step in found.config.get("history") or []:
+        own = 0 if step.get("empty_layer") or not sizes else sizes.pop(0)
+        by = str(step.get("created_by") or "").replace("\t", " ")
+        created = str(step.get("created") or "")
+        rows.append(
+            {
+                "Comment": str(step.get("comment") or ""),
+                "CreatedAt": created[:19] + "Z" if created else "",
+                "CreatedBy": by if no_trunc or len(by) <= _CREATED_BY_WIDTH else by[: _CREATED_BY_WIDTH - 1] + "…",
+                "CreatedSince": _since(created) if human else created[:19] + "Z",
+                "ID": "<missing>",
+                "Size": size(own) if human else str(own),
+            }
+        )
+    rows.reverse()
+    if rows:
+        rows[0]["ID"] = found.id if no_trunc else _short(found.id)
+    return rows
+
+
+@click.command(context_settings=_HELP)
+@click.argument("source", metavar="IMAGE")
+@click.argument("target", metavar="NAME[:TAG]")
+@click.pass_obj
+def tag(paths: Paths, source: str, target: str) -> None:
+    """Give an image another name."""
+    from minidock.image import reference
+    from minidock.image.store import Store
+
+    name = reference.parse(target)
+    if name.digest:
+        raise UsageError("refusing to create a tag with a digest reference")
+    store = Store(paths.root)
+    store.tag(store.resolve(source), name)
 
 
 @click.command(context_settings=_HELP)
@@ -102,36 +244,26 @@ def rmi(paths: Paths, force: bool, names: tuple[str, ...]) -> int:
 
 
 @click.command("import", context_settings=_HELP)
-@click.option(
-    "-c",
-    "--change",
-    multiple=True,
-    metavar="INSTRUCTION",
-    help="Apply a Dockerfile instruction (CMD, ENV, ...).",
-)
+@click.option("-c", "--change", multiple=True, metavar="INSTRUCTION", help="Apply an instruction (CMD, ENV, ...).")
 @click.option("-m", "--message", default="", help="A comment for the image's history.")
 @click.argument("file", metavar="FILE|-")
 @click.argument("repository", metavar="[REPOSITORY[:TAG]]", required=False)
 @click.pass_obj
 def import_command(paths: Paths, change: tuple[str, ...], message: str, file: str, repository: str | None) -> None:
-    """Make an image from a tarball of a file system, bare or compressed (gzip, bzip2, xz, zstd); - reads
-    standard input.
+    """Make an image from a tarball of a file system.
+
+    It may be compressed with gzip, bzip2, xz or zstd; - reads standard input.
     """
     from minidock.image import reference
+    from minidock.image.importer import import_tarball
 
     name = reference.parse(repository) if repository else None
     if name and name.digest:
-        from minidock.errors import UsageError
-
         raise UsageError(f"cannot import digest reference: {repository}")
-    click.echo(_import(paths, file, name, change, message).id)
+    source: str | Reader = standard_input() if file == "-" else file
+    click.echo(import_tarball(paths.root, source, name, change, message).id)
 
 
-def _import(paths: Paths, file: str, name: Reference | None, change: tuple[str, ...], message: str) -> Image:
-    from minidock.image.importer import import_tarball
-
-    source: str | Reader = file
-    if file == "-":
-        # Bare: a thread that waits in a buffered read would keep the interpreter from ending.
-        source = open(0, "rb", buffering=0, closefd=False)  # noqa: SIM115
-    return import_tarball(paths.root, source, name, change, message)
+def standard_input() -> Any:
+    """Standard input, bare: a thread that waits in a buffered read would keep the interpreter from ending."""
+    return open(0, "rb", buffering=0, closefd=False)
