@@ -13,7 +13,7 @@ from minidock.engine import security
 from minidock.engine.options import ContainerOptions, Limits
 from minidock.engine.users import User, look_up
 from minidock.errors import HostError, UsageError
-from minidock.linux import cgroups, overlay
+from minidock.linux import cgroups, overlay, systemd
 from minidock.runtime import spec as oci
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ def specification(
         "mounts": [_overlay(image, directory), *_mounts(options, directory)],
         "linux": {
             "namespaces": [{"type": kind} for kind in _namespaces(options)],
-            "cgroupsPath": os.path.join(_cgroup_parent(options), container_id),
+            "cgroupsPath": _cgroup_path(options, container_id),
             "resources": resources(options.limits),
             "sysctl": {**_default_sysctls(options), **options.sysctls},
             "rootfsPropagation": "private",
@@ -172,9 +172,11 @@ def find_init() -> str:
     raise HostError("--init needs a small static init program: install the package tini", exit_code=125)
 
 
-def _cgroup_parent(options: ContainerOptions) -> str:
-    """The parent from the hierarchy's root on; ".." does not lead out of that."""
-    return os.path.normpath(f"/{(options.cgroup_parent or 'minidock').lstrip('/')}")
+def _cgroup_path(options: ContainerOptions, container_id: str) -> str:
+    """Where the container's cgroup is, from the root of the hierarchy on, out of which no ".." leads."""
+    if cgroups.hierarchy() and systemd.owns_the_tree():
+        return systemd.container_path(options.cgroup_parent or "minidock.slice", container_id)
+    return os.path.join(os.path.normpath(f"/{(options.cgroup_parent or 'minidock').lstrip('/')}"), container_id)
 
 
 def resources(limits: Limits) -> dict[str, Any]:

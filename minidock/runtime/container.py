@@ -13,7 +13,7 @@ import signal
 from dataclasses import dataclass, field
 
 from minidock.errors import EXIT_ENGINE, HostError, SetupError
-from minidock.linux import cgroups, devices, limits, namespaces, seccomp, syscalls
+from minidock.linux import cgroups, devices, limits, namespaces, seccomp, syscalls, systemd
 from minidock.observe import step
 from minidock.runtime import channel as channels
 from minidock.runtime import init
@@ -49,8 +49,11 @@ def make_cgroup(spec: Spec) -> cgroups.Cgroup | None:
             what = ", ".join(sorted(needed))
             raise HostError(f"this host has no cgroup v2 hierarchy: {what} cannot be limited", exit_code=EXIT_ENGINE)
         return None
-    cgroup = cgroups.Cgroup(os.path.join(top, spec.linux["cgroupsPath"].lstrip("/")))
-    cgroup.create(needed)
+    path = os.path.normpath(f"/{spec.linux['cgroupsPath'].lstrip('/')}")
+    cgroup = cgroups.Cgroup(top + path)
+    if scope := systemd.scope_of(path):
+        systemd.start_scope(scope, top)
+    cgroup.create(needed, owned=scope and top + scope)
     try:
         limits.apply(cgroup, resources)
         if resources.get("devices"):
