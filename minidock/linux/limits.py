@@ -160,7 +160,10 @@ def _unified(name: str, text: str) -> Setting:
 
 
 def weight_from_shares(shares: int) -> int:
-    """cpu.shares, 2 to 262144 with 1024 as normal, on the scale of cpu.weight, 1 to 10000."""
+    """cpu.shares, 2 to 262144 with 1024 as normal, on the scale of cpu.weight, 1 to 10000.
+
+    A straight line, as in docker's runc for years. The newest runc bends it, so that 1024 becomes the normal 100, not 39.
+    """
     return 1 + (min(max(shares, 2), 262144) - 2) * 9999 // 262142
 
 

@@ -1,4 +1,4 @@
-"""What the specification's numbers become on the scales of version 2: the same as with runc and crun."""
+"""What the specification's numbers become on the scales of version 2."""
 
 from __future__ import annotations
 
