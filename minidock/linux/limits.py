@@ -2,7 +2,7 @@
 
 The specification's names are those of version 1; each function here turns one group of them into (controller, file,
 text to write). Sources: Documentation/admin-guide/cgroup-v2.rst; OCI runtime specification, config-linux.md; the
-conversions of CPU shares and block weight are those that runc and crun use, so that the same numbers mean the same.
+conversions of CPU shares and block weight are runc's, so that the same numbers mean the same.
 """
 
 from __future__ import annotations
@@ -162,7 +162,7 @@ def _unified(name: str, text: str) -> Setting:
 def weight_from_shares(shares: int) -> int:
     """cpu.shares, 2 to 262144 with 1024 as normal, on the scale of cpu.weight, 1 to 10000.
 
-    A straight line, as in docker's runc for years. The newest runc bends it, so that 1024 becomes the normal 100, not 39.
+    A straight line, as in runc for years. The newest runc bends it, so that 1024 becomes the normal 100 and not 39.
     """
     return 1 + (min(max(shares, 2), 262144) - 2) * 9999 // 262142
 
