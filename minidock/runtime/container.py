@@ -21,7 +21,7 @@ from minidock.runtime.channel import Channel, Message
 from minidock.runtime.spec import Spec
 
 
-@dataclass
+@dataclass(eq=False, repr=False)
 class Created:
     """A process in its container, before or after `start`. `console`: the master end of its terminal, if it has one."""
 
