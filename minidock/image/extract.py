@@ -17,7 +17,7 @@ from minidock.image import entries
 from minidock.image.compression import CorruptArchive
 from minidock.image.tarstream import TarStream
 from minidock.image.workspace import remove_tree
-from minidock.linux import syscalls
+from minidock.linux import overlay, syscalls
 from minidock.linux.paths import open_in_root
 
 _CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -60,7 +60,7 @@ class Extractor:
             self._forget_directories()
         parent = self._directory(path)
         if name.startswith(entries.WHITEOUT_PREFIX):
-            self._add_whiteout(parent, name)
+            self._add_whiteout(entry, parent, name)
         elif entry.isdir():
             self._add_directory(entry, parent, name)
             self._directory_times[path + b"/" + name] = entries.times(entry)
@@ -158,7 +158,7 @@ class Extractor:
             os.chmod(name, entry.mode & 0o7777, dir_fd=parent)
         os.utime(name, ns=entries.times(entry), dir_fd=parent, follow_symlinks=False)
 
-    def _add_whiteout(self, parent: int, name: bytes) -> None:
+    def _add_whiteout(self, entry: tarfile.TarInfo, parent: int, name: bytes) -> None:
         """A whiteout file of the archive becomes overlayfs's: a character device 0/0, or an attribute.
 
         It hides what lower layers have, not what this one has, in whichever order they come.
@@ -169,6 +169,7 @@ class Extractor:
             hidden = entries.hidden_name(name)
             try:
                 syscalls.mknod(hidden, stat.S_IFCHR, os.makedev(0, 0), dir_fd=parent)
+                os.utime(hidden, ns=entries.times(entry), dir_fd=parent, follow_symlinks=False)
             except FileExistsError:
                 if stat.S_ISDIR(os.lstat(hidden, dir_fd=parent).st_mode):
                     fd = os.open(hidden, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=parent)
@@ -178,14 +179,13 @@ class Extractor:
                         os.close(fd)
 
     def _make_opaque(self, directory: int) -> None:
-        syscalls.setxattr(directory, "trusted.overlay.opaque", b"y")
+        syscalls.setxattr(directory, overlay.OPAQUE, b"y")
 
     def _is_whiteout(self, parent: int, name: bytes) -> bool:
         try:
-            status = os.lstat(name, dir_fd=parent)
+            return overlay.is_whiteout(os.lstat(name, dir_fd=parent))
         except FileNotFoundError:
             return False
-        return stat.S_ISCHR(status.st_mode) and status.st_rdev == 0
 
     def _set_attributes(self, entry: tarfile.TarInfo, fd: int) -> None:
         """Owner, extended attributes, mode, in this order: chown(2) takes set-uid bits and file capabilities away."""
