@@ -1,11 +1,28 @@
 """A store of its own for every test, and a watch over what lies beside it."""
 
-from collections.abc import Iterator
+import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import NamedTuple
 
+import click
 import pytest
 
+from minidock.cli.image import image
+from minidock.engine.paths import Paths
+from minidock.errors import MinidockError
 from minidock.image.store import Store
+
+
+class Result(NamedTuple):
+    """How a command ended: its exit code and what it wrote."""
+
+    code: int
+    out: bytes
+    err: str
+
+
+Command = Callable[..., Result]
 
 
 @pytest.fixture
@@ -29,3 +46,22 @@ def root(tmp_path: Path) -> Iterator[Path]:
 def store(root: Path) -> Store:
     """A store with nothing in it."""
     return Store(str(root))
+
+
+@pytest.fixture
+def command(root: Path, capfdbinary: pytest.CaptureFixture[bytes]) -> Command:
+    """`command("tag", "a", "b")`: a command of the group `image` on the test's own store, in this process."""
+
+    def run(*words: str) -> Result:
+        code = 0
+        try:
+            result = image.main(list(words), obj=Paths(str(root)), standalone_mode=False, prog_name="minidock image")
+            code = result if isinstance(result, int) else 0
+        except (MinidockError, click.ClickException) as error:
+            print(f"minidock: {error}", file=sys.stderr)
+            code = 1
+        sys.stdout.flush()
+        out, err = capfdbinary.readouterr()
+        return Result(code, out, err.decode())
+
+    return run
