@@ -59,6 +59,7 @@ class Breaker(Observer):
             return
         if self.kill:
             os.kill(os.getpid(), signal.SIGKILL)
+            os._exit(128 + signal.SIGKILL)  # the first process of a pid namespace is immune to its own signals
         raise OSError(errno.EIO, f"{call}: injected failure")
 
     def _count(self) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -53,18 +54,20 @@ class Containers:
                 found += [int(line) for line in read(str(procs)).split()]
         return found
 
-    def left(self) -> list[str]:
-        """What there is that should not be there when no container is: each thing in words."""
+    def left(self, ids: set[str] | frozenset[str] = frozenset()) -> list[str]:
+        """What should not be there when no container is, each thing in words; also of the containers called `ids`."""
         things = [f"directory {path.name}" for path in self.directory.iterdir() if path.name != ".lock"]
         leases = json.loads(read(str(self.minidock.root / "networks/bridge.leases.json")) or b"{}")
         things += [f"lease {holder} {address}" for holder, address in leases.get("leases", {}).items()]
         temporary = self.minidock.root.glob("[cn]*/**/*.tmp")  # of containers and networks
         things += [f"temporary file {path}" for path in temporary]
         things += [f"mount {line.split()[4]}" for line in lines("/proc/self/mountinfo") if str(self.directory) in line]
-        things += [f"monitor {pid}" for pid in self.monitors()]
+        things += [f"process {pid}" for pid in self.commands()]
+        things += [f"cgroup {path}" for name in ids for path in cgroup2().glob(f"minidock*/{name}")]
+        things += [f"link md{name[:12]}" for name in ids if os.path.exists(f"/sys/class/net/md{name[:12]}")]
         return things
 
-    def monitors(self) -> list[int]:
+    def commands(self) -> list[int]:
         """Processes of minidock that use this root: monitors, and commands on their way."""
         tag = f"MINIDOCK_ROOT={self.minidock.root}\0".encode()
         found = []
@@ -72,6 +75,11 @@ class Containers:
             if name.isdigit() and int(name) != os.getpid() and tag in read(f"/proc/{name}/environ") + b"\0":
                 found.append(int(name))
         return found
+
+
+def ids_in(path: Path) -> set[str]:
+    """All container ids that a trace (MINIDOCK_OBSERVE_TRACE) mentions."""
+    return set(re.findall(r"containers/(?:\.removing-)?([0-9a-f]{64})", path.read_text())) if path.exists() else set()
 
 
 def cgroup2() -> Path:

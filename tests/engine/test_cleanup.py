@@ -1,0 +1,229 @@
+"""Whoever is killed, whatever fails: nothing stays behind, at the latest after the next command."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import signal
+import subprocess
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from tests.engine.containers import QUIET, Containers, cgroup2, eventually
+from tests.engine.injection import Injector
+from tests.support.command import Minidock
+
+ROUNDS = int(os.environ.get("MINIDOCK_TEST_ROUNDS", "4"))
+POINTS = 13  # of each kind; `python -m tests.engine.injection` tries every one
+
+
+@pytest.fixture(autouse=True)
+def no_containers_afterwards(engine: Minidock, containers: Containers) -> Iterator[None]:
+    """Remove what a failed test leaves, for the next one's sake."""
+    yield
+    if left := engine("ps", "-a", "-q").stdout.split():
+        engine("rm", "-f", *map(bytes.decode, left))
+
+
+@pytest.mark.parametrize("how", ["fail", "kill"])
+def test_broken_at_any_kernel_call_it_leaves_nothing(engine: Minidock, tmp_path: Path, how: str) -> None:
+    """A sample over all phases: the command, the set-up inside, the network, the end."""
+    injector = Injector(engine, tmp_path)
+    count = len(injector.calls())
+    offset = random.Random(how).randrange(count // POINTS)
+    wrong = {number: found for number in range(1 + offset, count, count // POINTS)
+             if (found := getattr(injector, how)(number))}  # fmt: skip
+    assert wrong == {}
+
+
+def test_rm_killed_at_any_kernel_call_can_be_repeated(engine: Minidock, containers: Containers) -> None:
+    number = 0
+    while True:
+        number += 2  # every second point is enough
+        engine("run", "--name", "doomed", "--network", "none", "alpine", "true")
+        done = engine("rm", "-f", "doomed", env={"MINIDOCK_OBSERVE_KILL": str(number)})
+        engine("rm", "-f", "doomed")
+        assert containers.left() == []
+        if done.returncode == 0:
+            break
+    assert number > 5
+
+
+@pytest.mark.parametrize("victim", ["client", "monitor", "container"])
+def test_a_kill_at_any_time(engine: Minidock, containers: Containers, victim: str) -> None:
+    moments = random.Random(victim)
+    for _ in range(ROUNDS):
+        command = engine.start("run", "--rm", "--name", "victim", "alpine", "sleep", "1000", stderr=subprocess.DEVNULL)
+        if victim == "container":
+            os.kill(containers.one_running()["state"]["pid"], signal.SIGKILL)
+            assert command.wait(30) == 137
+        elif victim == "monitor":
+            record = containers.one_running()
+            time.sleep(moments.uniform(0, 0.05))
+            os.kill(record["state"]["monitor"], signal.SIGKILL)
+            assert command.wait(30) == 125
+        else:
+            time.sleep(moments.uniform(0.05, 0.4))
+            command.kill()
+            command.wait(30)
+        # The client's container may have begun, and then goes on.
+        engine("ps", "-a")
+        if victim == "client":
+            engine("rm", "-f", "victim")
+        eventually(lambda: not containers.left())
+
+
+def test_without_its_client_a_container_goes_on_and_its_output_is_drained(
+    engine: Minidock, containers: Containers, tmp_path: Path
+) -> None:
+    wait = "until [ -e /shared/go ]; do sleep 0.05; done"
+    script = f"{wait}; head -c 5000000 /dev/zero; touch /shared/written; sleep 1000"
+    command = engine.start(*QUIET, "--name", "alone", "-v", f"{tmp_path}:/shared", "alpine", "sh", "-c", script,
+                           stdout=subprocess.PIPE)  # fmt: skip
+    containers.one_running()
+    command.kill()
+    command.communicate(timeout=30)  # the pipe ends: nobody of ours holds it any more
+    (tmp_path / "go").touch()
+    eventually((tmp_path / "written").exists)
+    assert b"Up " in engine("ps").stdout
+    assert engine("rm", "-f", "alone").stdout == b"alone\n"
+    eventually(lambda: not containers.left())
+
+
+def test_the_monitors_descriptors_stay_as_many(engine: Minidock, containers: Containers) -> None:
+    script = "echo ready; trap : USR1; while :; do sleep 0.01; done"
+    command = engine.start(*QUIET, "alpine", "sh", "-c", script, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    assert command.stdout is not None
+    command.stdout.readline()
+    record = containers.one_running()
+    monitor = record["state"]["monitor"]
+    before = os.listdir(f"/proc/{monitor}/fd")
+    for _ in range(50):
+        command.send_signal(signal.SIGUSR1)
+    assert sorted(os.listdir(f"/proc/{monitor}/fd")) == sorted(before)
+    assert len(before) < 15
+    os.kill(record["state"]["pid"], signal.SIGKILL)
+    assert command.wait(30) == 137
+    command.communicate()
+
+
+def test_ten_at_once(engine: Minidock, containers: Containers) -> None:
+    with ThreadPoolExecutor(10) as pool:
+        done = list(pool.map(lambda _: engine("run", "--rm", "alpine", "hostname", "-i"), range(10)))
+    assert [one.returncode for one in done] == [0] * 10, [one.stderr for one in done]
+    eventually(lambda: not containers.left())
+
+
+def test_of_ten_with_one_name_exactly_one_wins(engine: Minidock, containers: Containers) -> None:
+    commands = [engine.start(*QUIET, "--name", "one", "alpine", "sleep", "1000", stderr=subprocess.PIPE)
+                for _ in range(10)]  # fmt: skip
+    eventually(lambda: sum(command.poll() is not None for command in commands) == 9)
+    containers.one_running()
+    assert engine("rm", "-f", "one").returncode == 0
+    codes = sorted(command.wait(30) for command in commands)
+    assert codes == [125] * 9 + [137]
+    assert sum(b'name "/one" is already in use' in command.communicate()[1] for command in commands) == 9
+
+
+def test_two_who_remove_the_same(engine: Minidock, containers: Containers) -> None:
+    command = engine.start(*QUIET, "--name", "both", "alpine", "sleep", "1000")
+    containers.one_running()
+    removers = [engine.start("rm", "-f", "both", stderr=subprocess.PIPE, stdout=subprocess.PIPE) for _ in range(2)]
+    assert [remover.wait(30) for remover in removers] == [0, 0], [remover.communicate() for remover in removers]
+    for remover in removers:
+        remover.communicate()
+    assert command.wait(30) == 137
+    assert containers.left() == []
+
+
+def test_a_container_that_is_just_being_made_can_be_removed(engine: Minidock, containers: Containers) -> None:
+    for _ in range(ROUNDS):
+        command = engine.start(*QUIET, "--name", "new", "alpine", "sleep", "1000", stderr=subprocess.DEVNULL)
+        eventually(containers.records)
+        assert engine("rm", "-f", "new").returncode == 0
+        assert command.wait(30) != 0
+        eventually(lambda: not containers.left())
+
+
+def test_a_container_that_is_just_ending_can_be_removed(engine: Minidock, containers: Containers) -> None:
+    for _ in range(ROUNDS):
+        command = engine.start("run", "--name", "ending", "alpine", "true", stderr=subprocess.DEVNULL)
+        eventually(containers.running)
+        assert engine("rm", "-f", "ending").returncode == 0
+        assert command.wait(30) in (0, 137)
+        eventually(lambda: not containers.left())
+
+
+def test_after_a_reboot_nothing_runs_and_no_innocent_is_killed(engine: Minidock, containers: Containers) -> None:
+    """Locks vanish and files stay; the recorded pid may by now be somebody else's."""
+    command = engine.start("run", "--network", "none", "--name", "old", "alpine", "sleep", "1000",
+                           stderr=subprocess.DEVNULL)  # fmt: skip
+    record = containers.one_running()
+    innocent = subprocess.Popen(["sleep", "1000"])
+    for pid in (command.pid, record["state"]["monitor"]):
+        os.kill(pid, signal.SIGSTOP)
+    for pid in (command.pid, record["state"]["monitor"], record["state"]["pid"]):
+        os.kill(pid, signal.SIGKILL)
+    command.wait(30)
+    path = containers.directory / record["id"] / "container.json"
+    record["state"]["pid"] = record["state"]["monitor"] = innocent.pid
+    path.write_text(json.dumps(record))
+    eventually(lambda: b"Exited (137)" in engine("ps", "-a").stdout)
+    assert not engine("ps", "-q").stdout
+    assert not (cgroup2() / "minidock" / record["id"]).exists()
+    assert engine("rm", "-f", "old").returncode == 0
+    assert innocent.poll() is None
+    innocent.kill()
+    innocent.wait()
+
+
+def _on_small_disk(engine: Minidock, directory: Path, script: str) -> subprocess.CompletedProcess[str]:
+    """Run `script` in a mount namespace where $MINIDOCK_ROOT is a small file system of its own, with the image."""
+    prepare = 'mount -t tmpfs -o size=40m small "$0"; cp -a "$1/images" "$1/layers" "$0/"; export MINIDOCK_ROOT="$0"'
+    program = " ".join(engine.program)
+    command = ["unshare", "-m", "bash", "-c", f"{prepare}; minidock() {{ {program} \"$@\"; }}; {script}"]
+    return subprocess.run([*command, directory, engine.root], env=engine.environment, capture_output=True, text=True,
+                          check=False, timeout=100, stdin=subprocess.DEVNULL)  # fmt: skip
+
+
+@pytest.mark.parametrize("network", ["none", "bridge"])
+def test_a_container_that_fills_the_disk_is_removed_all_the_same(
+    engine: Minidock, tmp_path: Path, network: str
+) -> None:
+    done = _on_small_disk(engine, tmp_path, f"""
+        minidock run --rm --network {network} alpine dd if=/dev/zero of=/big bs=1M; echo code=$?
+        ls "$MINIDOCK_ROOT/containers"; cat "$MINIDOCK_ROOT"/networks/bridge.leases.json 2>/dev/null | tr -d ' \\n'
+        """)  # fmt: skip
+    assert done.stdout.startswith("code=1\n"), done
+    assert "No space left on device" in done.stderr
+    assert done.stdout.removeprefix("code=1\n") == "" or '"leases":{}' in done.stdout
+
+
+def test_a_full_disk_is_one_line_and_leaves_nothing(engine: Minidock, tmp_path: Path) -> None:
+    done = _on_small_disk(engine, tmp_path, """
+        dd if=/dev/zero of="$MINIDOCK_ROOT/big" bs=1M 2>/dev/null; dd if=/dev/zero of="$MINIDOCK_ROOT/rest" 2>/dev/null
+        minidock run --rm --network none alpine true; echo code=$?; ls "$MINIDOCK_ROOT/containers"
+        rm "$MINIDOCK_ROOT/rest" "$MINIDOCK_ROOT/big"; minidock run --rm alpine echo again""")
+    assert done.stdout == "code=125\nagain\n", done
+    assert done.stderr.count("\n") == 1
+    assert "No space left on device" in done.stderr
+
+
+def test_a_full_disk_does_not_keep_a_container_from_being_removed(engine: Minidock, tmp_path: Path) -> None:
+    done = _on_small_disk(engine, tmp_path, """
+        minidock run --name filler alpine dd if=/dev/zero of=/big bs=1M 2>/dev/null; echo code=$?
+        minidock rm filler; echo code=$?; ls "$MINIDOCK_ROOT/containers"; minidock run --rm alpine echo again""")
+    assert done.stdout == "code=1\nfiller\ncode=0\nagain\n", done
+
+
+def test_a_read_only_root_is_one_line(engine: Minidock, tmp_path: Path) -> None:
+    done = _on_small_disk(engine, tmp_path, """
+        mount -o remount,ro "$MINIDOCK_ROOT"; minidock run --rm alpine true; echo code=$?; minidock ps -a""")
+    assert done.stdout.startswith("code=125\n"), done
+    assert "Read-only file system" in done.stderr
+    assert done.stderr.count("\n") == 1
