@@ -34,8 +34,8 @@ def run(paths: Paths, create: Callable[[], tuple[Record, int]], warn: Callable[[
     """
     signal.pthread_sigmask(signal.SIG_BLOCK, FORWARDED)
     try:
-        record, lock = create()
         client = Client(launch.monitor(), warn)
+        record, lock = create()
         client.send("assign", fd=lock, root=paths.root, id=record.id, cache=paths.cache)
         os.close(lock)
         for number in FORWARDED:

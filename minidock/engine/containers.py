@@ -128,8 +128,13 @@ def _write_cidfile(path: str, container_id: str) -> None:
         ) from None
     except OSError as error:
         raise HostError(f"failed to create the container ID file {path}: {error.strerror}", exit_code=125) from error
-    with os.fdopen(fd, "w") as file:
-        file.write(container_id)
+    try:
+        os.write(fd, container_id.encode())
+    except OSError as error:
+        os.unlink(path)
+        raise HostError(f"failed to write the container ID file {path}: {error.strerror}", exit_code=125) from error
+    finally:
+        os.close(fd)
 
 
 def remove(root: str, name: str, *, force: bool) -> None:

@@ -10,15 +10,18 @@ from __future__ import annotations
 
 import os
 import socket
+from contextlib import suppress
 
+from minidock import observe
 from minidock.runtime.channel import Channel
 
 _waiting: list[Channel] = []
 
 
 def early() -> None:
-    """Fork a monitor that `monitor` will return later."""
-    _waiting.append(_fork())
+    """Fork a monitor that `monitor` will return later. If that is impossible, `monitor` will say so."""
+    with suppress(OSError):
+        _waiting.append(_fork())
 
 
 def monitor() -> Channel:
@@ -28,7 +31,7 @@ def monitor() -> Channel:
 
 def _fork() -> Channel:
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-    if os.fork():
+    if observe.announced("fork", (), os.fork):
         theirs.close()
         return Channel(ours)
     exit_code = 125

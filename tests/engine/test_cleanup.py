@@ -153,7 +153,7 @@ def test_a_container_that_is_just_being_made_can_be_removed(engine: Minidock, co
 def test_a_container_that_is_just_ending_can_be_removed(engine: Minidock, containers: Containers) -> None:
     for _ in range(ROUNDS):
         command = engine.start("run", "--name", "ending", "alpine", "true", stderr=subprocess.DEVNULL)
-        eventually(containers.running)
+        eventually(lambda: any(record["state"]["status"] != "created" for record in containers.records()))
         assert engine("rm", "-f", "ending").returncode == 0
         assert command.wait(30) in (0, 137)
         eventually(lambda: not containers.left())
