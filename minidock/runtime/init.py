@@ -47,7 +47,8 @@ def run(spec: Spec, channel: Channel, stdio: Stdio, seccomp: Filter) -> NoReturn
         _become(spec, channel, stdio, seccomp)
     except BaseException as error:
         channel.send("error", **_report(error))
-    os._exit(EXIT_ENGINE)
+    finally:
+        os._exit(EXIT_ENGINE)  # also when nobody is left to be told: never back into what the creator was doing
 
 
 def _become(spec: Spec, channel: Channel, stdio: Stdio, seccomp: Filter) -> None:
