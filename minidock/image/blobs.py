@@ -7,10 +7,13 @@ there is whole and true; nobody has to check it again.
 from __future__ import annotations
 
 import os
+from typing import TYPE_CHECKING
 
 from minidock.errors import HostError, NotFoundError
-from minidock.image.compression import Reader
 from minidock.image.digest import DigestMismatch, hex_of
+
+if TYPE_CHECKING:
+    from minidock.image.compression import Reader
 
 _CHUNK = 256 << 10
 

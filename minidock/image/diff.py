@@ -107,12 +107,13 @@ def _entry(
     if kind is None:
         return
     info = _info(path, kind, status)
+    # Links repeat what their file has: docker sets attributes anew for each, and would lose those that are missing.
+    opaque = _add_xattrs(info, f"/proc/self/fd/{parent}/{os.fsdecode(name)}")
     inode = (status.st_dev, status.st_ino)
     if kind != tarfile.DIRTYPE and status.st_nlink > 1 and first_names.setdefault(inode, info.name) != info.name:
         info.type, info.linkname = tarfile.LNKTYPE, first_names[inode]
         yield _header(info)
         return
-    opaque = _add_xattrs(info, f"/proc/self/fd/{parent}/{os.fsdecode(name)}")
     if kind == tarfile.SYMTYPE:
         info.linkname = _text(os.readlink(name, dir_fd=parent))
     if kind in (tarfile.CHRTYPE, tarfile.BLKTYPE):

@@ -10,7 +10,7 @@ import json
 import os
 from typing import Any, NamedTuple
 
-from minidock.image import blobs, layers
+from minidock.image import blobs, directories
 from minidock.image.digest import is_digest
 from minidock.image.limits import MANIFEST_BYTES
 from minidock.image.locks import store_lock
@@ -44,7 +44,7 @@ def collect(root: str) -> Collected:
             diff_id = f"sha256:{name.removesuffix('.json')}"
             if diff_id not in needed:
                 # The directory comes before its .json, which knows the size.
-                size += 0 if name.endswith(".json") else layers.layer_size(root, diff_id)
+                size += 0 if name.endswith(".json") else directories.layer_size(root, diff_id)
                 os.rename(os.path.join(layer_directory, name), os.path.join(workspace.path, f"layer-{name}"))
                 deleted += [] if name.endswith(".json") else [diff_id]
     return Collected(deleted, size)

@@ -1,9 +1,6 @@
-"""Layers: tar archives, unpacked once into directories that all containers share (book 1.3.5, 3.5.3 to
-3.5.6).
+"""Layers: tar archives, unpacked once into directories that all containers share (book 1.3.5, 3.5.3 to 3.5.6).
 
-A layer's name is its diff ID: the digest of the tar before compression (OCI image spec, config.md, "Layer
-DiffID"). `layers/<hex>` is the layer as overlayfs wants it, never written after; `layers/<hex>.json` says how
-large it is.
+A layer's name is its diff ID: the digest of the tar before compression (OCI image spec, config.md, "Layer DiffID").
 """
 
 from __future__ import annotations
@@ -17,7 +14,8 @@ from typing import TYPE_CHECKING
 from minidock.errors import HostError, MinidockError
 from minidock.image import compression
 from minidock.image.compression import CorruptArchive, Reader
-from minidock.image.digest import DigestMismatch, hex_of
+from minidock.image.digest import DigestMismatch
+from minidock.image.directories import has_layer, layer_path, layer_size
 from minidock.image.limits import Limits, from_environment
 from minidock.image.locks import store_lock
 from minidock.image.pipeline import CHUNK, Pipeline
@@ -28,26 +26,9 @@ from minidock.state import write_text
 if TYPE_CHECKING:
     from minidock.image.blobs import BlobWriter
 
+__all__ = ["LayerSource", "has_layer", "layer_path", "layer_size", "unpack", "unpack_in"]
+
 _FULL = (errno.ENOSPC, errno.EDQUOT)
-
-
-def layer_path(root: str, diff_id: str) -> str:
-    """The directory of an unpacked layer."""
-    return os.path.join(root, "layers", hex_of(diff_id))
-
-
-def has_layer(root: str, diff_id: str) -> bool:
-    """Whether the layer is there, complete."""
-    return os.path.isdir(layer_path(root, diff_id))
-
-
-def layer_size(root: str, diff_id: str) -> int:
-    """The size of the layer's files and symbolic links, as docker counts, in bytes. 0 if it is not unpacked."""
-    try:
-        with open(layer_path(root, diff_id) + ".json", encoding="utf-8") as file:
-            return int(json.load(file)["size"])
-    except FileNotFoundError:
-        return 0
 
 
 def unpack(stream: Reader, root: str, diff_id_expected: str | None = None) -> str:

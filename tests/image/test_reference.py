@@ -18,7 +18,7 @@ thisisthesongthatneverendsitgoesonandonandonthisisthesongthatnev [fc00:1:2:3:4:5
 Docker/docker DOCKER/docker foo__bar foo--bar foo----bar foo.bar foo_bar a/b/c/d localhost/x
 localhost:5000/x xn--n3h.com/myimage test:5000/repo:tag sub-dom1.foo.com/bar/baz/quux:some-long-tag
 b.gcr.io/test.example.com/my-app:test.example.com docker.io/{HEX} alpine@{DIGEST} alpine:3@{DIGEST}
-a:{"x" * 128}
+a:{"x" * 128} a:B a:1 0 7:7
 """.split()
 
 INVALID = f"""

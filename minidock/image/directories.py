@@ -1,0 +1,30 @@
+"""Where unpacked layers are. Every `run` asks, so this is apart from the unpacking, which imports a lot.
+
+`layers/<hex>` is a layer as overlayfs wants it, never written after; `layers/<hex>.json` says how large it is.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+
+from minidock.image.digest import hex_of
+
+
+def layer_path(root: str, diff_id: str) -> str:
+    """The directory of an unpacked layer."""
+    return os.path.join(root, "layers", hex_of(diff_id))
+
+
+def has_layer(root: str, diff_id: str) -> bool:
+    """Whether the layer is there, complete."""
+    return os.path.isdir(layer_path(root, diff_id))
+
+
+def layer_size(root: str, diff_id: str) -> int:
+    """The size of the layer's files and symbolic links, as docker counts, in bytes. 0 if it is not unpacked."""
+    try:
+        with open(layer_path(root, diff_id) + ".json", encoding="utf-8") as file:
+            return int(json.load(file)["size"])
+    except FileNotFoundError:
+        return 0
