@@ -18,6 +18,7 @@ import zstandard
 from benchmarks import peers
 from minidock.errors import MinidockError, NotFoundError
 from minidock.image.compression import CorruptArchive
+from minidock.image.diff import TarReader
 from minidock.image.digest import DigestMismatch, of_bytes
 from minidock.image.entries import UnsafePath
 from minidock.image.importer import import_tarball
@@ -28,6 +29,7 @@ from minidock.image.save import save
 from minidock.image.store import CONFIG_TYPE, LAYER_TYPE, MANIFEST_TYPE, Image, Store
 from tests.image.conftest import Command
 from tests.image.tars import archive, directory, entry, hard_link, symlink, tree
+from tests.image.test_unpack import make_tree
 
 LAYERS = (
     archive(directory("./"), directory("etc"), entry("etc/a", content=b"one"), entry("etc/gone", content=b"x")),
@@ -349,6 +351,19 @@ def test_docker_loads_ours_and_we_load_dockers(store: Store, other: Path, docker
     # docker writes its archives anew from what it unpacked: what comes back is what it made of our layers.
     for ours, theirs in zip(image.layer_paths, result.image.layer_paths, strict=True):
         assert tree(Path(ours)) == tree(Path(theirs))
+
+
+@pytest.mark.interop
+def test_unpacked_as_docker_does(store: Store, tmp_path: Path, docker: list[str]) -> None:
+    """File by file: content, owners, modes, times to the nanosecond, attributes, links, devices."""
+    make_tree(tmp_path / "tree")
+    image = import_tarball(store.root, TarReader(str(tmp_path / "tree")), parse("all/kinds:1"))
+    assert b"Loaded image: all/kinds:1" in run([*docker, "load"], saved(store, "all/kinds:1"))
+    shown = json.loads(run([*docker, "image", "inspect", "all/kinds:1"]))[0]
+    ours, theirs = tree(Path(image.layer_paths[0])), tree(Path(shown["GraphDriver"]["Data"]["UpperDir"]))
+    ours.pop(b"."), theirs.pop(b".")  # not in the archive
+    assert ours == theirs
+    assert image.size == shown["Size"]
 
 
 @pytest.mark.interop

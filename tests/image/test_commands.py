@@ -55,7 +55,7 @@ def test_list_formats(root: Path, store: Store, command: Command) -> None:
     assert (row["ID"], row["Repository"], row["Size"]) == (image.id, "a", "1B")
     assert of_bytes(b"m") in command("ls", "--digests").out.decode()
     header = command("ls", "--format", "table").out.decode().splitlines()[0]
-    assert header == f"REPOSITORY   TAG       IMAGE ID       {'CREATED':23}  SIZE"
+    assert header.split() == ["REPOSITORY", "TAG", "IMAGE", "ID", "CREATED", "SIZE"]
 
 
 def test_list_filters(root: Path, store: Store, command: Command) -> None:
