@@ -139,5 +139,9 @@ def _check_values(bundle: str, config: dict[str, Any], process: dict[str, Any], 
 
 
 def dump(config: dict[str, Any]) -> str:
-    """A specification as the text of a config.json."""
-    return json.dumps(config, indent=2) + "\n"
+    """A specification as the text of a config.json, for people too: the filter's hundreds of names go on one line."""
+    linux = config.get("linux") or {}
+    if not linux.get("seccomp"):
+        return json.dumps(config, indent=2) + "\n"
+    text = json.dumps({**config, "linux": {**linux, "seccomp": None}}, indent=2)
+    return text.replace('"seccomp": null', f'"seccomp": {json.dumps(linux["seccomp"])}', 1) + "\n"
