@@ -135,7 +135,7 @@ def _start(record: Record, caller: Caller, cache: str) -> tuple[Running, cgroups
     created, cgroup = runtime.create(oci.load(record.path("bundle")), pipes.inside if pipes else None, cache)
     try:
         warnings = _connect(record.data["network"], created) if record.data.get("network") else []
-        runtime.wait_ready(created)
+        _wait_for_set_up(caller, created)
         running = _meet(caller, created, pipes, interactive=options["interactive"])
         runtime.start(created)
         record.data["state"] |= {
@@ -187,7 +187,8 @@ def _meet(caller: Caller, created: runtime.Created, pipes: Pipes | None, *, inte
         caller.tell("ready", created.console, console=True)
         flows = [Flow(created.console, stdout)]
     try:
-        _wait_for_start(caller)
+        while not _is_start(caller):
+            continue
     except BaseException:
         if mode:  # the caller may have been killed when it had just changed it
             terminal.restore(stdin, mode)
@@ -197,16 +198,22 @@ def _meet(caller: Caller, created: runtime.Created, pipes: Pipes | None, *, inte
     return Running(created, flows, mode)
 
 
-def _wait_for_start(caller: Caller) -> None:
-    """Ctrl-C while the container was being made, or a caller that is gone: do not start it."""
-    while True:
-        message, _ = caller.channel.receive()
-        if message is None:
-            raise SetupError("the caller is gone")
-        if message["type"] == "start":
-            return
-        if message["number"] in _ENDING:
-            raise SetupError("interrupted before the start", exit_code=EXIT_SIGNAL + message["number"])
+def _wait_for_set_up(caller: Caller, created: runtime.Created) -> None:
+    """Wait for the container's first process, and for the caller: Ctrl-C ends even a set-up that hangs."""
+    inside, outside = created.channel.end.fileno(), caller.channel.end.fileno()
+    while inside not in wait({inside: select.POLLIN, outside: select.POLLIN}):
+        _is_start(caller)
+    runtime.wait_ready(created)
+
+
+def _is_start(caller: Caller) -> bool:
+    """Whether the caller's next message is "start". Raises if it wants the container no more, or is gone itself."""
+    message, _ = caller.channel.receive()
+    if message is None:
+        raise SetupError("the caller is gone")
+    if message["type"] == "signal" and message["number"] in _ENDING:
+        raise SetupError("interrupted before the start", exit_code=EXIT_SIGNAL + message["number"])
+    return bool(message["type"] == "start")
 
 
 def _attend(running: Running, caller: Caller, *, ended: bool) -> None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import random
+import select
 import signal
 import subprocess
 import time
@@ -107,3 +109,29 @@ def test_a_signal_at_any_early_moment_ends_it(engine: Minidock, containers: Cont
         command.stderr.close()
         assert len(errors) <= 1, errors
         eventually(lambda: not containers.left())
+
+
+def test_a_set_up_that_hangs_can_be_interrupted(engine: Minidock, containers: Containers, tmp_path: Path) -> None:
+    """It hangs because it is traced into a pipe that nobody reads."""
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    reading = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+    fcntl.fcntl(reading, fcntl.F_SETPIPE_SZ, 8192)
+    environment = {**engine.environment, "MINIDOCK_OBSERVE_TRACE": str(pipe)}
+    command = subprocess.Popen([*engine.program, *QUIET, "alpine", "true"], env=environment, stderr=subprocess.PIPE)
+    # Only the first process inside makes so many calls; what comes before it has to pass.
+    output = b""
+    while b'"clone3"' not in output:
+        eventually(lambda: select.select([reading], [], [], 0)[0])
+        output += os.read(reading, 4096)
+    process = eventually(containers.processes)[0]
+    eventually(lambda: b"pipe_write" in read(f"/proc/{process}/wchan"))
+    command.send_signal(signal.SIGINT)
+    eventually(lambda: process not in containers.processes())
+    os.set_blocking(reading, True)
+    while os.read(reading, 1 << 16):
+        continue
+    os.close(reading)
+    _, errors = command.communicate(timeout=30)
+    assert (command.returncode, errors) == (130, b"minidock: interrupted before the start\n")
+    eventually(lambda: not containers.left())
