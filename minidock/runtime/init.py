@@ -227,11 +227,19 @@ def set_stdio(stdio: tuple[int, int, int], spec: Spec) -> None:
     """Descriptors 0, 1, 2; all others are closed by execve, whoever opened them (CVE-2024-21626 was a leaked one)."""
     for number, fd in enumerate(stdio):
         syscalls.dup2(fd, number)
-        status = os.fstat(number)
-        # A program that is not root must be able to open /dev/stdout again: it goes by the file's owner.
-        if status.st_uid != spec.process["user"]["uid"] and (spec.terminal or stat.S_ISFIFO(status.st_mode)):
-            os.fchown(number, spec.process["user"]["uid"], -1)
+        own_stdio(number, spec)
     syscalls.close_range(3, flags=syscalls.CLOSE_RANGE_CLOEXEC)
+
+
+def own_stdio(number: int, spec: Spec) -> None:
+    """A program that is not root must be able to open /dev/stdout again: that goes by the file's owner."""
+    status, uid = os.fstat(number), spec.process["user"]["uid"]
+    if status.st_uid != uid and (spec.terminal or stat.S_ISFIFO(status.st_mode)):
+        try:
+            os.fchown(number, uid, -1)
+        except PermissionError:
+            if not spec.is_new("user"):  # where a pipe of the host's root belongs to nobody, and stays so
+                raise
 
 
 def set_identity(process: dict[str, Any]) -> None:
