@@ -1,12 +1,18 @@
 """The file system in the container: layers, mounts, devices, volumes; and images that try to lead mounts astray."""
 
+import io
+import json
 import os
 import subprocess
+import tarfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from minidock.image import reference
+from minidock.image.ingest import Ingest
+from minidock.image.store import CONFIG_TYPE, LAYER_TYPE, MANIFEST_TYPE, Store
 from tests.cli.conftest import MakeImage, Run
 from tests.support.command import Minidock
 
@@ -111,6 +117,35 @@ def test_the_image_is_below_and_changes_are_above(run: Run, minidock: Minidock) 
         assert Path(lower, "etc/motd").read_text() != "changed\n"
     assert not Path(upper).exists()
     assert run.shell("test -e /etc/issue -a ! -e /etc/new; cat /etc/motd") == Path(lower, "etc/motd").read_text()
+
+
+def test_more_layers_than_one_option_line_holds(run: Run, minidock: Minidock) -> None:
+    """An image of 150 layers; mount(2) takes the paths of some forty."""
+
+    def layer(name: str, content: bytes) -> io.BytesIO:
+        buffer = io.BytesIO()
+        with tarfile.open(fileobj=buffer, mode="w") as tar:
+            info = tarfile.TarInfo(name)
+            info.size, info.mode = len(content), 0o755
+            tar.addfile(info, io.BytesIO(content))
+        return io.BytesIO(buffer.getvalue())
+
+    with Ingest(Store(str(minidock.root))) as ingest:
+        rows = [ingest.put_layer(layer("bin/busybox", Path("/bin/busybox").read_bytes()))]
+        rows += [ingest.put_layer(layer(f"file{number}", b"%d" % number)) for number in range(149)]
+        architecture = json.loads(minidock("inspect", "alpine").stdout)[0]["Architecture"]
+        diff_ids = [diff_id for diff_id, _, _ in rows]
+        rootfs = {"type": "layers", "diff_ids": diff_ids}
+        config = json.dumps({"architecture": architecture, "os": "linux", "config": {}, "rootfs": rootfs}).encode()
+        manifest = {
+            "schemaVersion": 2,
+            "mediaType": MANIFEST_TYPE,
+            "config": {"mediaType": CONFIG_TYPE, "digest": ingest.put_bytes(config), "size": len(config)},
+            "layers": [{"mediaType": LAYER_TYPE, "digest": digest, "size": size} for _, digest, size in rows],
+        }
+        ingest.add_manifest(reference.parse("many"), json.dumps(manifest).encode(), MANIFEST_TYPE)
+    result = run("many", "/bin/busybox", "cat", "/file0", "/file148")
+    assert (result.code, result.out, result.err) == (0, "0148", "")
 
 
 def test_read_only(run: Run) -> None:

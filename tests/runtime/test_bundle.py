@@ -1,0 +1,231 @@
+"""The runtime by itself: hand-made OCI bundles with what the engine never asks for."""
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+APPLETS = ["cat", "echo", "grep", "hostname", "id", "readlink", "sh", "stat", "touch", "true", "unshare"]
+ALL = ["mount", "pid", "network", "uts", "ipc", "cgroup"]
+
+Spec = dict[str, Any]
+OciRun = Callable[..., "subprocess.CompletedProcess[str]"]
+
+
+@pytest.fixture
+def bundle(tmp_path: Path) -> Path:
+    """A directory with a root file system of a static busybox. Every directory above it can be entered by all."""
+    tmp_path.chmod(0o755)
+    for parent in (tmp_path.parent, tmp_path.parent.parent):
+        parent.chmod(0o755)
+    binaries = tmp_path / "bundle/rootfs/bin"
+    binaries.mkdir(parents=True)
+    (binaries / "busybox").write_bytes(Path("/bin/busybox").read_bytes())
+    (binaries / "busybox").chmod(0o755)
+    for applet in APPLETS:
+        (binaries / applet).symlink_to("busybox")
+    return tmp_path / "bundle"
+
+
+@pytest.fixture
+def oci_run(bundle: Path) -> OciRun:
+    """Runs a shell script in the bundle; `change` is called with the specification before."""
+
+    def run(script: str, change: Callable[[Spec], object] = id, namespaces: list[str] | None = None) -> Any:
+        config: Spec = {
+            "ociVersion": "1.0.2",
+            "root": {"path": "rootfs"},
+            "hostname": "bundle",
+            "process": {"args": ["sh", "-c", script], "cwd": "/", "env": ["PATH=/bin"]},
+            "mounts": [
+                {"destination": "/proc", "type": "proc", "source": "proc"},
+                {"destination": "/dev", "type": "tmpfs", "source": "tmpfs", "options": ["nosuid", "mode=755"]},
+                {"destination": "/dev/pts", "type": "devpts", "source": "devpts", "options": ["newinstance"]},
+                {"destination": "/sys", "type": "sysfs", "source": "sysfs", "options": ["ro"]},
+            ],
+            "linux": {"namespaces": [{"type": kind} for kind in namespaces or ALL], "cgroupsPath": "/minidock/oci-run"},
+        }
+        change(config)
+        (bundle / "config.json").write_text(json.dumps(config))
+        program = [sys.executable, "-P", str(Path(__file__).with_name("oci_run.py")), str(bundle)]
+        environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+        return subprocess.run(program, capture_output=True, text=True, timeout=60, check=False, env=environment)
+
+    return run
+
+
+def test_a_plain_bundle(oci_run: OciRun, bundle: Path) -> None:
+    done = oci_run("id -u; hostname; echo made >/made; exit 5")
+    assert (done.returncode, done.stdout, done.stderr) == (5, "0\nbundle\n", "")
+    assert (bundle / "rootfs/made").read_text() == "made\n"
+
+
+@pytest.mark.parametrize("mapped", [100_000, 0])
+def test_a_user_namespace(oci_run: OciRun, bundle: Path, mapped: int) -> None:
+    """Root inside is an ordinary user outside, and everything that is made inside belongs to that one."""
+    for directory, _, files in os.walk(bundle / "rootfs"):
+        for path in (directory, *(os.path.join(directory, name) for name in files)):
+            os.chown(path, mapped, mapped, follow_symlinks=False)
+
+    def change(config: Spec) -> None:
+        rows = [{"containerID": 0, "hostID": mapped, "size": 65536}]
+        config["linux"] |= {"uidMappings": rows, "gidMappings": rows}
+
+    script = (
+        "id -u; cat /proc/self/uid_map; readlink /proc/1/ns/user; touch /made; stat -c %u:%g /made /dev/null; "
+        "echo x >/dev/null && hostname inside && hostname; cat /proc/self/setgroups"
+    )
+    done = oci_run(script, change, [*ALL, "user"])
+    assert (done.returncode, done.stderr) == (0, "")
+    uid, uid_map, namespace, *rest = done.stdout.splitlines()
+    assert uid == "0"
+    assert uid_map.split() == ["0", str(mapped), "65536"]
+    assert namespace != os.readlink("/proc/self/ns/user")
+    # /dev/null is the host's, bound: its owner is the host's root, who is nobody inside unless he is mapped.
+    assert rest == ["0:0", "0:0" if mapped == 0 else "65534:65534", "inside", "allow"]
+    assert (bundle / "rootfs/made").stat().st_uid == mapped
+
+
+def test_a_time_namespace(oci_run: OciRun) -> None:
+    """Its monotonic clock is a day ahead, its boot clock two. In the program itself, not only in its children."""
+
+    def change(config: Spec) -> None:
+        config["linux"]["timeOffsets"] = {"monotonic": {"secs": 86_400}, "boottime": {"secs": 2 * 86_400}}
+
+    done = oci_run("readlink /proc/1/ns/time; cat /proc/1/timens_offsets /proc/uptime", change, [*ALL, "time"])
+    namespace, monotonic, boottime, uptime = done.stdout.splitlines()
+    assert namespace != os.readlink("/proc/self/ns/time")
+    assert monotonic.split() == ["monotonic", "86400", "0"]
+    assert boottime.split() == ["boottime", "172800", "0"]
+    assert 0 <= float(uptime.split()[0]) - 2 * 86_400 <= time.clock_gettime(time.CLOCK_BOOTTIME)
+
+
+def test_a_new_time_namespace_without_offsets(oci_run: OciRun) -> None:
+    done = oci_run("readlink /proc/1/ns/time", namespaces=[*ALL, "time"])
+    assert done.stdout.strip() not in ("", os.readlink("/proc/self/ns/time"))
+
+
+@pytest.mark.parametrize("kind", ["network", "uts", "ipc", "pid"])
+def test_joining_a_namespace(oci_run: OciRun, kind: str) -> None:
+    name = {"network": "net"}.get(kind, kind)
+    fork = ["--fork", "--kill-child"] if kind == "pid" else []
+    holder = subprocess.Popen(["unshare", f"--{name}", *fork, "sleep", "60"])
+    path = f"/proc/{holder.pid}/ns/{'pid_for_children' if kind == 'pid' else name}"
+    try:
+        while not os.path.exists(path) or os.readlink(path) == os.readlink(f"/proc/self/ns/{name}"):
+            time.sleep(0.01)
+
+        def change(config: Spec) -> None:
+            next(row for row in config["linux"]["namespaces"] if row["type"] == kind)["path"] = path
+
+        done = oci_run(f"readlink /proc/self/ns/{name}", change)
+        assert (done.stderr, done.stdout.strip()) == ("", os.readlink(path))
+    finally:
+        holder.kill()  # its child goes with it; unshare itself ignores SIGTERM
+        holder.wait()
+
+
+def test_no_new_privileges_and_a_filter(oci_run: OciRun) -> None:
+    def change(config: Spec) -> None:
+        config["process"] |= {"noNewPrivileges": True, "user": {"uid": 1000, "gid": 1000, "umask": 0o077}}
+        config["linux"]["seccomp"] = {
+            "defaultAction": "SCMP_ACT_ALLOW",
+            "syscalls": [{"names": ["unshare"], "action": "SCMP_ACT_ERRNO", "errnoRet": 38}],
+        }
+
+    done = oci_run('grep -E "^(NoNewPrivs|Seccomp|Umask|Uid):" /proc/self/status; unshare -U true', change)
+    assert done.stdout.split() == ["Umask:", "0077", "Uid:", *["1000"] * 4, "NoNewPrivs:", "1", "Seccomp:", "2"]
+    assert "Function not implemented" in done.stderr
+
+
+def test_ambient_capabilities_of_another_user(oci_run: OciRun) -> None:
+    def change(config: Spec) -> None:
+        sets = {name: ["CAP_KILL"] for name in ("bounding", "effective", "permitted", "inheritable", "ambient")}
+        config["process"] |= {"user": {"uid": 1000, "gid": 1000}, "capabilities": sets}
+
+    done = oci_run("grep Cap /proc/self/status", change)
+    assert [int(word, 16) for word in done.stdout.split()[1::2]] == [1 << 5] * 5
+
+
+def test_many_layers(oci_run: OciRun, bundle: Path) -> None:
+    """More than mount's one page of options has room for: paths of 300 layers are some 30 kB."""
+    layers = []
+    for number in range(300):
+        layer = bundle / f"a-long-name-for-a-layer-as-those-of-sha256-are/{number:064}"
+        layer.mkdir(parents=True)
+        (layer / f"file{number}").write_text(f"{number}\n")
+        (layer / "top").write_text(f"{number}\n")
+        layers.append(str(layer))
+    for name in ("upper", "work", "merged"):
+        (bundle / name).mkdir()
+
+    def change(config: Spec) -> None:
+        lower = ":".join([*reversed(layers), f"{bundle}/rootfs"])
+        options = [f"lowerdir={lower}", f"upperdir={bundle}/upper", f"workdir={bundle}/work"]
+        config["root"]["path"] = "merged"
+        config["mounts"].insert(0, {"destination": "/", "type": "overlay", "source": "overlay", "options": options})
+
+    done = oci_run("cat /top /file0 /file150; echo new >/top", change)
+    assert (done.stdout, done.stderr) == ("299\n0\n150\n", "")
+    assert (bundle / "upper/top").read_text() == "new\n"
+
+
+def test_devices_of_the_bundle(oci_run: OciRun, bundle: Path) -> None:
+    def change(config: Spec) -> None:
+        config["linux"]["devices"] = [
+            {"path": "/dev/null", "type": "c", "major": 1, "minor": 3, "fileMode": 0o600, "uid": 7, "gid": 8},
+            {"path": "/dev/net/tun", "type": "c", "major": 10, "minor": 200},
+            {"path": "/dev/pipe", "type": "p"},
+        ]
+
+    done = oci_run("stat -c '%n %F %t:%T %a %u:%g' /dev/null /dev/net/tun /dev/pipe", change)
+    assert done.stdout.splitlines() == [
+        "/dev/null character special file 1:3 600 7:8",
+        "/dev/net/tun character special file a:c8 666 0:0",
+        "/dev/pipe fifo 0:0 666 0:0",
+    ]
+
+
+REFUSED: dict[str, tuple[Callable[[Spec], object], str]] = {
+    "hooks": (lambda c: c.update(hooks={"prestart": [{"path": "/x"}]}), "hooks is not supported"),
+    "apparmor": (lambda c: c["process"].update(apparmorProfile="x"), "process.apparmorProfile is not supported"),
+    "shared propagation": (lambda c: c["linux"].update(rootfsPropagation="shared"), "rootfsPropagation shared"),
+    "version": (lambda c: c.update(ociVersion="2.0"), "ociVersion '2.0' is not supported"),
+    "no program": (lambda c: c["process"].update(args=[]), "process.args is missing"),
+    "no root": (lambda c: c.update(root={}), "root.path is missing"),
+    "relative directory": (lambda c: c["process"].update(cwd="x"), "needs to be an absolute path"),
+    "a variable without a value": (lambda c: c["process"].update(env=["A"]), "not NAME=value"),
+    "unknown limit": (
+        lambda c: c["process"].update(rlimits=[{"type": "RLIMIT_X", "soft": 1, "hard": 1}]), "'RLIMIT_X'",
+    ),
+    "unknown capability": (lambda c: c["process"].update(capabilities={"bounding": ["CAP_X"]}), "'CAP_X'"),
+    "unknown namespace": (lambda c: c["linux"].update(namespaces=[{"type": "x"}]), "namespace type 'x'"),
+    "the host's mounts": (lambda c: c["linux"].update(namespaces=[{"type": "pid"}]), "would change the host's mounts"),
+    "a relative mount": (lambda c: c["mounts"].append({"destination": "x"}), "'x' and not an absolute path"),
+    "a mount of no type": (lambda c: c["mounts"].append({"destination": "/x", "type": "y"}), "No such device"),
+    "unknown seccomp action": (
+        lambda c: c["linux"].update(seccomp={"defaultAction": "SCMP_ACT_X"}), "unsupported seccomp action SCMP_ACT_X",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("change", "why"), REFUSED.values(), ids=REFUSED)
+def test_refused(oci_run: OciRun, change: Callable[[Spec], object], why: str) -> None:
+    done = oci_run("true", change)
+    assert done.returncode != 0
+    assert why in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
+def test_not_a_bundle(tmp_path: Path) -> None:
+    program = [sys.executable, "-P", str(Path(__file__).with_name("oci_run.py")), str(tmp_path)]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    done = subprocess.run(program, capture_output=True, text=True, check=False, env=environment)
+    assert (done.returncode, done.stderr) == (1, f"no OCI bundle in {tmp_path}: config.json is missing\n")
