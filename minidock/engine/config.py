@@ -47,9 +47,7 @@ def registry_settings() -> Settings:
         if key in table:
             changes[key] = _number(table[key], f"registries.{key}", path)
     mirrors = _table(table, "mirrors", path)
-    changes["mirrors"] = {
-        name: _mirrors(urls, f"registries.mirrors.{name}", path) for name, urls in mirrors.items()
-    }
+    changes["mirrors"] = {name: _mirrors(urls, f"registries.mirrors.{name}", path) for name, urls in mirrors.items()}
     return Settings()._replace(**changes)
 
 
@@ -91,7 +89,5 @@ def _mirrors(value: object, key: str, path: str) -> tuple[str, ...]:
     for url in urls:
         parts = urlsplit(url)
         if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.username:
-            raise UsageError(
-                f"{path}: {key} must hold addresses such as https://mirror.example.com, not {url}"
-            )
+            raise UsageError(f"{path}: {key} must hold addresses such as https://mirror.example.com, not {url}")
     return urls

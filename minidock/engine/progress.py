@@ -24,12 +24,14 @@ class Lines(Progress):
 
     def __init__(self, say: Callable[[str], None]) -> None:
         self._say = say
+        self._lock = threading.Lock()  # print writes a line and its end one after the other
 
     def say(self, line: str) -> None:
-        self._say(line)
+        with self._lock:
+            self._say(line)
 
     def status(self, layer: str, status: str) -> None:
-        self._say(f"{layer}: {status}")
+        self.say(f"{layer}: {status}")
 
 
 class Bars(Progress):

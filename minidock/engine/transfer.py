@@ -70,9 +70,7 @@ def registry_of(server: str | None) -> str:
     host = (server or HUB).removeprefix("https://").removeprefix("http://").partition("/")[0]
     if host in (HUB, "index.docker.io", "registry-1.docker.io"):
         return HUB
-    reference.parse(
-        f"{host}/image" if "." in host or ":" in host or host == "localhost" else f"{host}:443/image"
-    )
+    reference.parse(f"{host}/image" if "." in host or ":" in host or host == "localhost" else f"{host}:443/image")
     return host
 
 

@@ -148,9 +148,7 @@ class Client:
                 return answer
             self.transport.discard(answer)
             url = urljoin(url, where)
-        raise RegistryError(
-            f"{self.endpoint.name} redirects more than {_REDIRECTS_MAX} times: {printable(url)}"
-        )
+        raise RegistryError(f"{self.endpoint.name} redirects more than {_REDIRECTS_MAX} times: {printable(url)}")
 
     def _error_body(self, answer: Answer) -> bytes:
         try:

@@ -21,6 +21,7 @@ ACCEPT = (*MANIFEST_TYPES, *INDEX_TYPES)
 _SCHEMA1 = "application/vnd.docker.distribution.manifest.v1"
 _CONFIG_TYPES = ("application/vnd.oci.image.config.v1+json", "application/vnd.docker.container.image.v1+json")
 _LAYER_PREFIXES = ("application/vnd.oci.image.layer.", "application/vnd.docker.image.rootfs.")
+_SYSTEMS = ("linux", "windows", "darwin", "freebsd")
 _LAYERS_MAX = 1024  # overlayfs takes about 500; docker refuses more than 127
 
 
@@ -88,20 +89,14 @@ def parse_manifest(content: bytes, media_type: str, name: str) -> Manifest:
     document = _json_object(content, f"the manifest of {name}")
     config = _blob(document.get("config"), name)
     if config.media_type not in _CONFIG_TYPES:
-        raise RegistryError(
-            f"{name} is no container image: its config is of the type {printable(config.media_type)}"
-        )
+        raise RegistryError(f"{name} is no container image: its config is of the type {printable(config.media_type)}")
     listed = document.get("layers")
     if not isinstance(listed, list) or len(listed) > _LAYERS_MAX:
-        raise RegistryError(
-            f"the manifest of {name} is malformed: it has no list of at most {_LAYERS_MAX} layers"
-        )
+        raise RegistryError(f"the manifest of {name} is malformed: it has no list of at most {_LAYERS_MAX} layers")
     layers = tuple(_blob(layer, name) for layer in listed)
     for layer in layers:
         if not layer.media_type.startswith(_LAYER_PREFIXES) or layer.media_type.endswith("+encrypted"):
-            raise RegistryError(
-                f"{name} has a layer of the type {printable(layer.media_type)}, not supported"
-            )
+            raise RegistryError(f"{name} has a layer of the type {printable(layer.media_type)}, not supported")
     return Manifest(media_type, config, layers)
 
 
@@ -130,22 +125,21 @@ def choose(candidates: list[Candidate], wanted: Platform | None, name: str) -> C
     """The image for `wanted`, or for this machine: the first of the best kind, as docker chooses."""
     if wanted is None and len(candidates) == 1 and candidates[0].platform is None:
         return candidates[0]
-    for platform in [wanted] if wanted else _host_platforms():
-        suitable = [c for c in candidates if c.platform and suits(c.platform, platform)]
+    for platform in _acceptable(wanted):
+        suitable = [c for c in candidates if c.platform and _suits(c.platform, platform)]
         if suitable:
             # linux/amd64 rather than linux/amd64/v3, which not every amd64 can run.
             return next((c for c in suitable if c.platform == platform), suitable[0])
     offered = sorted({printable(c.platform, 40) for c in candidates if c.platform})
     raise RegistryError(
-        f"no matching manifest for {wanted or _host_platforms()[0]} in the manifest list entries of {name}"
+        f"no matching manifest for {_acceptable(wanted)[0]} in the manifest list entries of {name}"
         f" (there are: {', '.join(offered) or 'none'})"
     )
 
 
-def suits(platform: Platform, wanted: Platform) -> bool:
-    """Whether an image for `platform` is what `wanted` asks for."""
-    same = (platform.os, platform.architecture) == (wanted.os, wanted.architecture)
-    return same and (not wanted.variant or platform.variant == wanted.variant)
+def is_for(platform: Platform, wanted: Platform | None) -> bool:
+    """Whether an image for `platform` is what `wanted`, or this machine, asks for."""
+    return any(_suits(platform, one) for one in _acceptable(wanted))
 
 
 def parse_platform(text: str) -> Platform:
@@ -153,8 +147,10 @@ def parse_platform(text: str) -> Platform:
     parts = text.lower().split("/")
     if len(parts) > 3 or not all(part.replace("_", "").replace("-", "").isalnum() for part in parts):
         raise RegistryError(f"{text!r} is not a platform: OS/ARCHITECTURE[/VARIANT], such as linux/arm64")
-    if len(parts) == 1:
-        parts = [parts[0], host_architecture()] if parts[0] in ("linux", "windows") else ["linux", parts[0]]
+    if parts[0] not in _SYSTEMS:
+        parts = ["linux", *parts]
+    elif len(parts) == 1:
+        parts.append(host_architecture())
     return normalized(*parts)
 
 
@@ -180,9 +176,7 @@ def parse_config(content: bytes, manifest: Manifest, name: str) -> tuple[list[st
     rootfs, settings = config.get("rootfs"), config.get("config")
     diff_ids = rootfs.get("diff_ids") if isinstance(rootfs, dict) else None
     if not isinstance(diff_ids, list) or not all(map(is_digest, diff_ids)):
-        raise RegistryError(
-            f"the config of {name} is malformed: rootfs.diff_ids is no list of sha256 digests"
-        )
+        raise RegistryError(f"the config of {name} is malformed: rootfs.diff_ids is no list of sha256 digests")
     if settings is not None and not isinstance(settings, dict):
         raise RegistryError(f"the config of {name} is malformed: config is not an object")
     if len(diff_ids) != len(manifest.layers):
@@ -193,8 +187,15 @@ def parse_config(content: bytes, manifest: Manifest, name: str) -> tuple[list[st
     return diff_ids, normalized(*words)
 
 
-def _host_platforms() -> list[Platform]:
-    """What runs here, best first."""
+def _suits(platform: Platform, wanted: Platform) -> bool:
+    same = (platform.os, platform.architecture) == (wanted.os, wanted.architecture)
+    return same and (not wanted.variant or platform.variant == wanted.variant)
+
+
+def _acceptable(wanted: Platform | None) -> list[Platform]:
+    """What was asked for, or what runs here, best first."""
+    if wanted:
+        return [wanted]
     own = host_architecture()
     variants = {"arm": ["v7", "v6", "v5"]}.get(own, [host_variant()])
     found = [normalized("linux", own, variant) for variant in variants]

@@ -96,12 +96,13 @@ class _Pull:
             return None
         try:
             image = self._store.resolve(self._by_digest(digest).familiar)
-            made_for = manifests.normalized(
-                image.os, image.architecture, str(image.config.get("variant") or "")
-            )
             blobs = [layer["digest"] for layer in image.manifest["layers"]]
-            wrong = self._platform and not manifests.suits(made_for, self._platform)
-            if wrong or image.missing_layers or not all(map(self._store.has_blob, blobs)):
+            if image.missing_layers or not all(map(self._store.has_blob, blobs)):
+                return None
+            # What an index means depends on the machine that it was asked for.
+            is_index = image.manifest_digest != digest
+            made_for = manifests.normalized(image.os, image.architecture, str(image.config.get("variant") or ""))
+            if (self._platform or is_index) and not manifests.is_for(made_for, self._platform):
                 return None
             if self._name.tag and not self._name.digest:
                 self._store.tag(image, self._name)
@@ -121,9 +122,7 @@ class _Pull:
         with Ingest(self._store) as ingest:
             is_new = not ingest.has_blob(manifest.config.digest)
             diff_ids = self._config(ingest, manifest)
-            _Layers(ingest, self._repository, self._progress).run(
-                list(zip(manifest.layers, diff_ids, strict=True))
-            )
+            _Layers(ingest, self._repository, self._progress).run(list(zip(manifest.layers, diff_ids, strict=True)))
             image = ingest.add_manifest(self._by_digest(digest), document.content, manifest.media_type)
             if not self._name.digest:
                 image = ingest.add_manifest(self._name, document.content, manifest.media_type)
@@ -136,15 +135,13 @@ class _Pull:
         """Fetch the config and return its diff IDs."""
         blob = manifest.config
         if blob.size > MANIFEST_BYTES:
-            raise RegistryError(
-                f"the config of {self._name} has {blob.size} bytes, more than {MANIFEST_BYTES}"
-            )
+            raise RegistryError(f"the config of {self._name} has {blob.size} bytes, more than {MANIFEST_BYTES}")
         if not ingest.has_blob(blob.digest):
             fetch(self._repository, blob, ingest, lambda _: None)
         with open(self._store.blob_path(blob.digest), "rb") as file:
             content = file.read()
         diff_ids, made_for = manifests.parse_config(content, manifest, str(self._name))
-        if self._platform and not manifests.suits(made_for, self._platform):
+        if self._platform and not manifests.is_for(made_for, self._platform):
             raise NotFoundError(
                 f"image with reference {self._name} was found but does not match the specified platform:"
                 f" wanted {self._platform}, actual: {made_for}"

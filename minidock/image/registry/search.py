@@ -69,8 +69,6 @@ def _catalogue(client: Client, domain: str, term: str) -> list[Found]:
     except Denied as error:
         raise Denied(f"{domain} does not let you list its repositories: {error}") from error
     except NotFoundError as error:
-        raise NotFoundError(
-            f"{domain} cannot be searched: it has no catalogue of its repositories"
-        ) from error
+        raise NotFoundError(f"{domain} cannot be searched: it has no catalogue of its repositories") from error
     names = [str(name) for page in pages for name in page.get("repositories") or ()]
     return [Found(printable(f"{domain}/{name}")) for name in names if term in name]

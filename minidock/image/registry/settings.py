@@ -38,9 +38,7 @@ class Settings(NamedTuple):
         if parts.scheme == "https":
             return True
         named = any(urlsplit(m).netloc == parts.netloc and m.startswith("http:") for m in self._all_mirrors())
-        return parts.scheme == "http" and (
-            named or is_loopback(parts.netloc) or self.is_insecure(parts.netloc)
-        )
+        return parts.scheme == "http" and (named or is_loopback(parts.netloc) or self.is_insecure(parts.netloc))
 
     def _all_mirrors(self) -> list[str]:
         return [mirror for mirrors in self.mirrors.values() for mirror in mirrors]

@@ -111,9 +111,7 @@ class Authorizer:
             pair = f"{credentials.username}:{credentials.password}".encode()
             headers["Authorization"] = f"Basic {base64.b64encode(pair).decode()}"
         separator = "&" if "?" in realm else "?"
-        return self._transport.send(
-            "GET", f"{realm}{separator}{urlencode(query)}" if query else realm, headers
-        )
+        return self._transport.send("GET", f"{realm}{separator}{urlencode(query)}" if query else realm, headers)
 
     def _exchange(self, realm: str, service: str, scopes: Scopes, identity_token: str) -> Answer:
         form = {

@@ -100,9 +100,7 @@ class Transport:
             content += data
             if len(content) > limit:
                 answer.close()
-                raise RegistryError(
-                    f"{_origin(answer.url or '')} answers with more than {limit} bytes: refused"
-                )
+                raise RegistryError(f"{_origin(answer.url or '')} answers with more than {limit} bytes: refused")
         if answer.length_remaining:
             raise Interrupted("the answer ended too early")
         return bytes(content)
@@ -165,9 +163,7 @@ class Transport:
         try:
             return urllib3.ProxyManager(proxy, **options)
         except (exceptions.HTTPError, ValueError) as error:
-            raise RegistryUnreachable(
-                f"the proxy {printable(proxy)} cannot be used: {printable(error)}"
-            ) from error
+            raise RegistryUnreachable(f"the proxy {printable(proxy)} cannot be used: {printable(error)}") from error
 
 
 def _origin(url: str) -> str:
@@ -185,9 +181,7 @@ def _explained(error: exceptions.HTTPError, url: str) -> Exception:
         )
     if isinstance(error, exceptions.ProxyError):
         return RegistryUnreachable(f"{host} cannot be reached through the proxy: {_reason(error)}")
-    if isinstance(
-        error, (exceptions.NewConnectionError, exceptions.ConnectTimeoutError, exceptions.SSLError)
-    ):
+    if isinstance(error, (exceptions.NewConnectionError, exceptions.ConnectTimeoutError, exceptions.SSLError)):
         return RegistryUnreachable(f"{host} cannot be reached: {_reason(error)}")
     if isinstance(error, (exceptions.LocationValueError, exceptions.LocationParseError)):
         return RegistryError(f"{printable(url)} is no address of a server")
@@ -202,9 +196,10 @@ def _reason(error: BaseException) -> str:
         return f"TLS fails ({getattr(found, 'reason', None) or found})"
     if isinstance(error, exceptions.NameResolutionError):
         return "its name has no address"
-    if isinstance(error, (exceptions.ConnectTimeoutError, exceptions.ReadTimeoutError)):
+    found = _cause(error, OSError)
+    if isinstance(found, TimeoutError) or (not found and isinstance(error, exceptions.TimeoutError)):
         return "it does not answer"
-    if found := _cause(error, OSError):
+    if found:
         return (getattr(found, "strerror", None) or str(found)).lower()
     return printable(error)
 

@@ -69,9 +69,7 @@ class Upload:
                 self._client.transport.sleep(0.25 * 2**attempt)
 
     def _begin(self) -> None:
-        answer = self._call(
-            "POST", f"{self._repository.base}/blobs/uploads/", (202,), {"Content-Length": "0"}
-        )
+        answer = self._call("POST", f"{self._repository.base}/blobs/uploads/", (202,), {"Content-Length": "0"})
         self._moved(answer)
         smallest = answer.headers.get("OCI-Chunk-Min-Length") or "0"
         self._piece = max(PIECE, int(smallest) if smallest.isdecimal() else 0)
