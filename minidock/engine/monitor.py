@@ -45,11 +45,10 @@ class Caller:
     present: bool = True
 
     def tell(self, kind: str, fd: int | None = None, **content: Any) -> None:
-        """Send a message, if anybody is there to read it."""
-        try:
-            self.channel.send(kind, fd, **content)
-        except (BrokenPipeError, ConnectionResetError):
-            self.present = False
+        """Send a message. If nobody is there to read it, the next look at the channel will find its end."""
+        if self.present:
+            with suppress(BrokenPipeError, ConnectionResetError):
+                self.channel.send(kind, fd, **content)
 
 
 @dataclass(eq=False, repr=False)
@@ -224,7 +223,7 @@ def _attend(running: Running, caller: Caller, *, ended: bool) -> None:
         if caller.present:
             wanted[channel] = select.POLLIN
         elif ended:
-            return
+            return  # nobody reads the rest
         for flow in running.flows:
             wanted |= flow.wants()
         ready = wait(wanted)
