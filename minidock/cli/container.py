@@ -32,7 +32,8 @@ def ps(paths: Paths, everything: bool, quiet: bool, no_trunc: bool) -> None:
          table.status(r.data["state"]), "", r.name)
         for short, r in zip(ids, shown, strict=True)
     ]  # fmt: skip
-    click.echo(table.render(("CONTAINER ID", "IMAGE", "COMMAND", "CREATED", "STATUS", "PORTS", "NAMES"), rows), nl=False)
+    header = ("CONTAINER ID", "IMAGE", "COMMAND", "CREATED", "STATUS", "PORTS", "NAMES")
+    click.echo(table.render(header, rows), nl=False)
 
 
 def _command(words: list[str], no_trunc: bool) -> str:

@@ -225,7 +225,7 @@ def host_devices() -> list[dict[str, Any]]:
     """All device nodes of the host's /dev, for --privileged; not its terminals, which the container has of its own."""
     devices = []
     for directory, below, names in os.walk("/dev"):
-        below[:] = [name for name in below if name not in ("pts", "shm", "fd", "mqueue", ".lxc", ".lxd-mounts", ".udev")]
+        below[:] = [name for name in below if name not in ("pts", "shm", "mqueue", ".lxc", ".lxd-mounts", ".udev")]
         for name in names:
             path = os.path.join(directory, name)
             status = os.lstat(path)

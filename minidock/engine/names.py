@@ -9,6 +9,7 @@ from minidock.errors import UsageError
 
 _VALID = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.-]+")
 
+# ruff: noqa: SIM905 - the lists read better as text
 _MOODS = (
     "agile amused awake bold brave breezy bright calm candid cheerful clever cosy curious daring eager fair fearless "
     "festive fluent gentle gifted graceful happy honest hopeful keen kind lively lucid mellow merry modest nimble "
