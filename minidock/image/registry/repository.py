@@ -51,13 +51,11 @@ class Repository:
         HEAD before GET: it is short, and Docker Hub's limits do not count it.
         """
         try:
-            answer = self._manifest("HEAD", reference, accept=(200, 404, 405))
+            answer = self._manifest("HEAD", reference, accept=(200, 405))
         except Denied:
             return None  # GET will be refused too, and its answer has a body that says why
         digest = answer.headers.get("Docker-Content-Digest")
         self.client.transport.discard(answer)
-        if answer.status == 404:
-            raise NotFoundError(f"manifest for {self._called(reference)} not found: manifest unknown")
         return digest if answer.status == 200 and is_digest(digest) else None
 
     def manifest(self, reference: str) -> Document:
@@ -131,7 +129,7 @@ class Repository:
             return self.client.call(
                 method,
                 f"{self.base}/manifests/{reference}",
-                asked=f"manifest for {self._called(reference)} not found",
+                asked=f"pull of {self._called(reference)} from {self.client.endpoint.name}",
                 scopes=self.pull_scope,
                 headers={"Accept": ", ".join(ACCEPT)},
                 accept=accept,
@@ -140,8 +138,10 @@ class Repository:
             # A registry does not tell strangers whether a repository exists.
             raise Denied(
                 f"pull access denied for {self.name.familiar_name}, repository does not exist or may require"
-                f" 'minidock login': {str(error).rpartition('not found: ')[2]}"
+                f" 'minidock login': {error}"
             ) from error
+        except NotFoundError:
+            raise NotFoundError(f"manifest for {self._called(reference)} not found: manifest unknown") from None
 
     def _called(self, reference: str) -> str:
         tag, digest = (None, reference) if ":" in reference else (reference, None)

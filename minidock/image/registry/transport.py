@@ -12,7 +12,7 @@ import ssl
 import threading
 from collections.abc import Iterator, Mapping
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 import urllib3
 from urllib3 import exceptions
@@ -156,9 +156,8 @@ class Transport:
         proxy = proxy_for(url)
         if proxy is None:
             return urllib3.PoolManager(**options)
-        user = urlsplit(proxy).username
-        if user:
-            login = f"{user}:{urlsplit(proxy).password or ''}"
+        if user := urlsplit(proxy).username:
+            login = f"{unquote(user)}:{unquote(urlsplit(proxy).password or '')}"
             options["proxy_headers"] = urllib3.make_headers(proxy_basic_auth=login)
         try:
             return urllib3.ProxyManager(proxy, **options)
