@@ -16,7 +16,7 @@ PACKAGES = ca-certificates gcc libc6-dev python3-dev python3-venv libcap-dev lib
            busybox-static tini
 # A kernel with all cgroup v2 controllers, a systemd to boot in it, `ip`, and vagrant for `vagrant validate`.
 TEST_PACKAGES    = iproute2 user-mode-linux vagrant systemd dbus
-INTEROP_PACKAGES = docker.io podman skopeo umoci runc crun docker-registry
+INTEROP_PACKAGES = docker.io podman skopeo umoci runc crun docker-registry nginx-light openssl
 
 # GNU make adds nothing to $(error): one line, and no work begun.
 ROOTLESS = help clean lint types layers
