@@ -2,6 +2,10 @@
 
 The image is made of this machine's own /usr: real files in their real mix, at least 300 MB of gzip. Everything,
 docker's daemon included, runs in a network namespace of its own, whose loopback is the only way to the registry.
+
+All of it happens on a new ext4 in a sparse file, and nothing is deleted before the end: on a file system where files
+were deleted in the last minutes, the search for free inodes takes longer than all the rest (kernel: fs/ext4/ialloc.c,
+recently_deleted), and would be what is measured.
 """
 
 from __future__ import annotations
@@ -15,7 +19,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 
 from benchmarks import peers
@@ -34,9 +38,9 @@ class Puller:
     """One way to get the image: a row of the table."""
 
     name: str
-    pull: list[list[str]]  # commands, one after the other
-    forget: Callable[[], object]
-    daemon: int = 0  # whose memory counts too
+    # From a directory that does not exist yet: the commands to run there, one after the other, and the process, if
+    # any, whose memory counts. The directory is the puller's until the end of the block.
+    ready: Callable[[str], AbstractContextManager[tuple[list[list[str]], int]]]
 
 
 def measure(rounds: int) -> None:
@@ -45,20 +49,18 @@ def measure(rounds: int) -> None:
         words = ["unshare", "--net", "--mount", sys.executable, "-m", "benchmarks", "pull", "-n", str(rounds)]
         raise SystemExit(subprocess.run(words, env={**os.environ, _INSIDE: "1"}, check=False).returncode)
     peers.run(["ip", "link", "set", "lo", "up"])
-    with ExitStack() as stack:
-        directory = stack.enter_context(tempfile.TemporaryDirectory(prefix="minidock-bench-"))
-        stack.enter_context(_registry(directory))
-        minidock = [os.path.join(os.path.dirname(sys.executable), "minidock")]
+    minidock = [os.path.join(os.path.dirname(sys.executable), "minidock")]
+    with _new_file_system() as directory, _registry(directory):
         print(_publish(directory, minidock))
-        pullers = list(_pullers(directory, minidock, stack))
-        _table(pullers, rounds)
+        results: dict[str, list[tuple[float, float]]] = {}
+        for number in range(rounds):
+            for puller in _pullers(minidock):
+                place = f"{directory}/{puller.name}-{number}"
+                results.setdefault(puller.name, []).append(_once(puller, place))
+        _table(results)
 
 
-def _table(pullers: list[Puller], rounds: int) -> None:
-    results: dict[str, list[tuple[float, float]]] = {puller.name: [] for puller in pullers}
-    for _ in range(rounds):
-        for puller in pullers:
-            results[puller.name].append(_once(puller))
+def _table(results: dict[str, list[tuple[float, float]]]) -> None:
     base = statistics.median(seconds for seconds, _ in results.get("docker") or results["minidock"])
     print(f"{'':14}{'median s':>10}{'best':>8}{'worst':>8}{'ratio':>8}{'peak MB':>10}")
     for name, rows in results.items():
@@ -67,26 +69,39 @@ def _table(pullers: list[Puller], rounds: int) -> None:
         print(f"{name:14}{middle:10.2f}{min(times):8.2f}{max(times):8.2f}{middle / base:8.2f}{peak:10.0f}")
 
 
-def _once(puller: Puller) -> tuple[float, float]:
-    """Seconds and megabytes of one pull into an empty store. What was written before is on disk by then."""
-    puller.forget()
-    os.sync()
-    if puller.daemon:
-        with open(f"/proc/{puller.daemon}/clear_refs", "w") as file:
-            file.write("5")  # proc(5): sets the peak back
-    peak, started = 0.0, time.perf_counter()
-    for command in puller.pull:
-        child = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
-        _, status, usage = os.wait4(child.pid, 0)
-        child.returncode = os.waitstatus_to_exitcode(status)
-        if child.returncode:
-            raise SystemExit(f"{' '.join(command)}: exit {child.returncode}")
-        peak = max(peak, usage.ru_maxrss / 1000)
-    seconds = time.perf_counter() - started
-    if puller.daemon:
-        with open(f"/proc/{puller.daemon}/status") as file:
-            peak = next(int(line.split()[1]) / 1000 for line in file if line.startswith("VmHWM"))
+def _once(puller: Puller, place: str) -> tuple[float, float]:
+    """Seconds and megabytes of one pull. What was written before is on disk by then."""
+    with puller.ready(place) as (commands, daemon):
+        os.sync()
+        peak, started = 0.0, time.perf_counter()
+        for command in commands:
+            child = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+            _, status, usage = os.wait4(child.pid, 0)
+            child.returncode = os.waitstatus_to_exitcode(status)
+            if child.returncode:
+                raise SystemExit(f"{' '.join(command)}: exit {child.returncode}")
+            peak = max(peak, usage.ru_maxrss / 1000)
+        seconds = time.perf_counter() - started
+        if daemon:
+            with open(f"/proc/{daemon}/status") as file:
+                peak = next(int(line.split()[1]) / 1000 for line in file if line.startswith("VmHWM"))
     return seconds, peak
+
+
+@contextmanager
+def _new_file_system() -> Iterator[str]:
+    """An empty directory with nothing but holes below it; the mount namespace is ours alone."""
+    with tempfile.TemporaryDirectory(prefix="minidock-bench-") as above:
+        with open(f"{above}/disk", "wb") as file:
+            file.truncate(64 << 30)
+        peers.run(["mkfs.ext4", "-q", f"{above}/disk"])
+        directory = f"{above}/mounted"
+        os.mkdir(directory)
+        peers.run(["mount", "-o", "loop", f"{above}/disk", directory])
+        try:
+            yield directory
+        finally:
+            peers.run(["umount", "-l", directory])
 
 
 @contextmanager
@@ -100,7 +115,7 @@ def _registry(directory: str) -> Iterator[None]:
     path = f"{directory}/registry.yml"
     with open(path, "w") as file:
         json.dump(config, file)  # JSON is YAML
-    server = subprocess.Popen(["docker-registry", "serve", path], stderr=subprocess.DEVNULL)
+    server = subprocess.Popen(["docker-registry", "serve", path], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
         yield
     finally:
@@ -115,13 +130,11 @@ def _publish(directory: str, minidock: list[str]) -> str:
     with Ingest(store) as ingest:
         made = []
         for part in parts:
-            with subprocess.Popen(
-                ["tar", "-C", "/", "--null", "-T", "-", "-cz"], stdin=subprocess.PIPE, stdout=subprocess.PIPE
-            ) as tar:
-                assert tar.stdin
+            with open(f"{directory}/files", "wb") as names:
+                names.write(b"\0".join(os.fsencode(path.lstrip("/")) for path in _with_directories(part)))
+            command = ["tar", "-C", "/", "--no-recursion", "--null", "-T", names.name, "-cz"]
+            with subprocess.Popen(command, stdout=subprocess.PIPE) as tar:
                 assert tar.stdout
-                tar.stdin.write(b"\0".join(os.fsencode(path.lstrip("/")) for path in part))
-                tar.stdin.close()
                 made.append(ingest.put_layer(tar.stdout))
         config = {
             "architecture": "amd64",
@@ -143,7 +156,6 @@ def _publish(directory: str, minidock: list[str]) -> str:
     packed = sum(size for _, _, size in made)
     files = sum(len(part) for part in parts)
     unpacked = image.size
-    shutil.rmtree(store.root)
     return (
         f"{len(made)} layers, {files} files, {packed / 1e6:.0f} MB packed, {unpacked / 1e6:.0f} MB unpacked;"
         f" pushed by minidock in {seconds:.1f} s"
@@ -168,42 +180,59 @@ def _files() -> list[list[str]]:
     return [part for part in parts if part]
 
 
-def _pullers(directory: str, minidock: list[str], stack: ExitStack) -> Iterator[Puller]:
-    root = f"{directory}/minidock"
-    yield Puller("minidock", [[*minidock, "--root", root, "pull", "-q", NAME]], lambda: _remove(root))
-    if shutil.which("dockerd"):
-        daemon, docker = _docker(directory, stack)
-        yield Puller("docker", [[*docker, "pull", "-q", NAME]], lambda: _forget([*docker, "rmi", NAME]), daemon)
-    if shutil.which("podman"):
-        podman = ["podman", "--root", f"{directory}/podman", "--runroot", f"{directory}/podman-run"]
-        pull = [*podman, "pull", "-q", "--tls-verify=false", NAME]
-        yield Puller("podman", [pull], lambda: _forget([*podman, "rmi", "-a", "-f"]))
-    if shutil.which("skopeo") and shutil.which("umoci"):
-        layout, bundle = f"{directory}/layout", f"{directory}/bundle"
+def _with_directories(paths: list[str]) -> list[str]:
+    """The paths, each directory before what is in it, as in any layer."""
+    found: dict[str, None] = {}
+    for path in paths:
+        parts = path.split("/")
+        found.update(dict.fromkeys("/".join(parts[:end]) for end in range(2, len(parts) + 1)))
+    return list(found)
+
+
+def _pullers(minidock: list[str]) -> Iterator[Puller]:
+    """All that are installed."""
+
+    @contextmanager
+    def ours(place: str) -> Iterator[tuple[list[list[str]], int]]:
+        yield [[*minidock, "--root", place, "pull", "-q", NAME]], 0
+
+    @contextmanager
+    def podman(place: str) -> Iterator[tuple[list[list[str]], int]]:
+        words = ["podman", "--root", place, "--runroot", f"{place}.run", "pull", "-q", "--tls-verify=false", NAME]
+        yield [words], 0
+        subprocess.run(f"umount -l {place}/overlay", shell=True, capture_output=True, check=False)
+
+    @contextmanager
+    def skopeo(place: str) -> Iterator[tuple[list[list[str]], int]]:
+        layout = f"{place}.layout"
         copy = ["skopeo", "copy", "-q", "--src-tls-verify=false", f"docker://{NAME}", f"oci:{layout}:1"]
-        unpack = ["umoci", "--log", "error", "unpack", "--image", f"{layout}:1", bundle]
-        yield Puller("skopeo, umoci", [copy, unpack], lambda: (_remove(layout), _remove(bundle)))
+        yield [copy, ["umoci", "--log", "error", "unpack", "--image", f"{layout}:1", place]], 0
+
+    yield Puller("minidock", ours)
+    if shutil.which("dockerd"):
+        yield Puller("docker", _docker)
+    if shutil.which("podman"):
+        yield Puller("podman", podman)
+    if shutil.which("skopeo") and shutil.which("umoci"):
+        yield Puller("skopeo, umoci", skopeo)
 
 
-def _docker(directory: str, stack: ExitStack) -> tuple[int, list[str]]:
-    """A docker daemon in this network namespace: its process, and the client's command."""
-    socket = f"unix://{directory}/docker.sock"
-    words = ["dockerd", "-H", socket, "--data-root", f"{directory}/docker", "--exec-root", f"{directory}/docker-exec",
-             "--pidfile", f"{directory}/docker.pid", "--storage-driver", "overlay2"]  # fmt: skip
+@contextmanager
+def _docker(place: str) -> Iterator[tuple[list[list[str]], int]]:
+    """A docker daemon in this network namespace."""
+    socket = f"unix://{place}.sock"
+    words = ["dockerd", "-H", socket, "--data-root", place, "--exec-root", f"{place}.exec", "--pidfile",
+             f"{place}.pid", "--storage-driver", "overlay2"]  # fmt: skip
     daemon = subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    stack.callback(daemon.wait)
-    stack.callback(daemon.terminate)
     client = ["docker", "-H", socket]
-    for _ in range(150):
-        if subprocess.run([*client, "version"], capture_output=True, check=False).returncode == 0:
-            return daemon.pid, client
-        time.sleep(0.2)
-    raise SystemExit("docker's daemon does not start here")
-
-
-def _remove(path: str) -> None:
-    shutil.rmtree(path, ignore_errors=True)
-
-
-def _forget(command: list[str]) -> None:
-    subprocess.run(command, capture_output=True, stdin=subprocess.DEVNULL, check=False)
+    try:
+        for _ in range(150):
+            if subprocess.run([*client, "version"], capture_output=True, check=False).returncode == 0:
+                break
+            time.sleep(0.2)
+        else:
+            raise SystemExit("docker's daemon does not start here")
+        yield [[*client, "pull", "-q", NAME]], daemon.pid
+    finally:
+        daemon.terminate()
+        daemon.wait()
