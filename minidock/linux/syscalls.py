@@ -75,14 +75,14 @@ BPF_CGROUP_DEVICE = 6
 SYS_CLONE3 = 435
 SYS_CLOSE_RANGE = 436
 SYS_OPENAT2 = 437
-_SYS = {  # pivot_root, capset, keyctl, seccomp, bpf: <asm/unistd.h>
-    "x86_64": (155, 126, 250, 317, 321),
-    "aarch64": (41, 91, 219, 277, 280),
-    "riscv64": (41, 91, 219, 277, 280),
-    "ppc64le": (203, 184, 271, 358, 361),
-    "s390x": (217, 185, 280, 348, 351),
+_SYS = {  # pivot_root, capset, keyctl, seccomp, bpf, rt_sigaction: <asm/unistd.h>
+    "x86_64": (155, 126, 250, 317, 321, 13),
+    "aarch64": (41, 91, 219, 277, 280, 134),
+    "riscv64": (41, 91, 219, 277, 280, 134),
+    "ppc64le": (203, 184, 271, 358, 361, 173),
+    "s390x": (217, 185, 280, 348, 351, 174),
 }
-SYS_PIVOT_ROOT, SYS_CAPSET, SYS_KEYCTL, SYS_SECCOMP, SYS_BPF = _SYS[os.uname().machine]
+SYS_PIVOT_ROOT, SYS_CAPSET, SYS_KEYCTL, SYS_SECCOMP, SYS_BPF, SYS_RT_SIGACTION = _SYS[os.uname().machine]
 
 @cache
 def _library(*, keep_lock: bool = False) -> Any:
@@ -188,6 +188,12 @@ def prctl_ambient(capability: int | None) -> None:
     """prctl(2) PR_CAP_AMBIENT: raise one capability, or with None clear the ambient set."""
     what = PR_CAP_AMBIENT_CLEAR_ALL if capability is None else PR_CAP_AMBIENT_RAISE
     _call("prctl", PR_CAP_AMBIENT, what, capability or 0, 0, 0, shown=("PR_CAP_AMBIENT", what, capability))
+
+
+def reset_signal(number: int) -> None:
+    """rt_sigaction(2): a signal's default action. `signal.signal` goes through glibc, which keeps 32 and 33 to itself."""
+    default = bytes(32)  # struct sigaction as the kernel has it: SIG_DFL, no flags, no restorer, an empty mask
+    _call("rt_sigaction", number, default, None, 8, number=SYS_RT_SIGACTION, shown=(number, "SIG_DFL"))
 
 
 def bpf_load(kind: int, program: bytes) -> int:

@@ -275,6 +275,8 @@ def reset_signals() -> None:
     for number in signal.valid_signals():
         if number not in (signal.SIGKILL, signal.SIGSTOP) and signal.getsignal(number) is not signal.SIG_DFL:
             signal.signal(number, signal.SIG_DFL)
+    for reserved in range(32, signal.SIGRTMIN):  # glibc's own two, which its posix_spawn leaves ignored in children
+        syscalls.reset_signal(reserved)
     signal.pthread_sigmask(signal.SIG_SETMASK, [])
 
 

@@ -182,7 +182,7 @@ def test_kernel_parameters(run: Run) -> None:
 
 
 def test_any_port_and_ping_for_everybody_as_in_docker(run: Run) -> None:
-    script = "nc -l -p 80 -e true & ping -c1 -w5 127.0.0.1 | grep received; kill %1"
+    script = "nc -l -p 80 -e true 2>/dev/null & ping -c1 -w5 127.0.0.1 | grep received; kill %1"
     assert "1 packets received" in run.shell(script, "-u", "nobody", "--cap-drop", "ALL")
 
 

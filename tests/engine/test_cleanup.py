@@ -184,7 +184,9 @@ def test_after_a_reboot_nothing_runs_and_no_innocent_is_killed(engine: Minidock,
 
 def _on_small_disk(engine: Minidock, directory: Path, script: str) -> subprocess.CompletedProcess[str]:
     """Run `script` in a mount namespace where $MINIDOCK_ROOT is a small file system of its own, with the image."""
-    prepare = 'mount -t tmpfs -o size=40m small "$0"; cp -a "$1/images" "$1/layers" "$0/"; export MINIDOCK_ROOT="$0"'
+    # As large as the images that other tests have left there, and 20 MB for the container.
+    prepare = 'mount -t tmpfs small "$0"; cp -a "$1/images" "$1/layers" "$0/"; export MINIDOCK_ROOT="$0";' \
+        'mount -o remount,size=$(($(du -sk "$0" | cut -f1) + 20480))k "$0"'  # fmt: skip
     program = " ".join(engine.program)
     command = ["unshare", "-m", "bash", "-c", f"{prepare}; minidock() {{ {program} \"$@\"; }}; {script}"]
     return subprocess.run([*command, directory, engine.root], env=engine.environment, capture_output=True, text=True,
