@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from minidock.errors import EXIT_ENGINE, ConflictError, HostError, MinidockError, NotFoundError
@@ -49,11 +49,24 @@ def in_use(root: str) -> dict[str, list[str]]:
     for container in sorted(os.listdir(directory)) if os.path.isdir(directory) else ():
         try:
             with open(os.path.join(directory, container, "container.json"), encoding="utf-8") as file:
-                image = json.load(file).get("image")
-        except (FileNotFoundError, NotADirectoryError):
-            continue  # removed meanwhile, or not yet made
+                image = json.load(file)["image"]
+        except (FileNotFoundError, NotADirectoryError, ValueError, KeyError):
+            continue  # removed meanwhile, not yet made, or damaged
         users.setdefault(image, []).append(container)
     return users
+
+
+@contextmanager
+def held(root: str, image: Image) -> Iterator[None]:
+    """Keep `image` from being removed inside the `with` block: time to put on record that a container uses it.
+
+    Raises `NotFoundError` if it was removed since it was looked up.
+    """
+    store = Store(root)
+    with store.lock(shared=True):
+        if image.missing_layers or not store.has_blob(image.id):
+            raise NotFoundError(f"No such image: {image.id}: it was removed just now", exit_code=EXIT_ENGINE)
+        yield
 
 
 def _ready(store: Store, text: str, image: Image) -> Image:
@@ -150,7 +163,9 @@ def _build(store: Store, name: Reference, recipe: str) -> Image:
         if done.returncode:
             raise HostError(f"the recipe {recipe} for {name} failed: see its message above", exit_code=EXIT_ENGINE)
         config = {key: value for key, value in _settings(recipe).items() if key[:1].isupper()}
-        return import_tarball(store.root, tarball, name, message=f"Built from the recipe {os.path.basename(recipe)}", config=config)
+        return import_tarball(
+            store.root, tarball, name, message=f"Built from the recipe {os.path.basename(recipe)}", config=config
+        )
 
 
 # Removing

@@ -59,8 +59,9 @@ class Record:
         return self.status == EXITED and bool(self.data["state"].get("undone", True))
 
     def save(self) -> None:
-        """Write container.json."""
-        state.write_json(os.path.join(self.directory, "container.json"), self.data)
+        """Write container.json: so that it survives a power cut, if the container itself is to survive one."""
+        keep = self.status != CREATED and not self.data["options"]["remove"]
+        state.write_json(os.path.join(self.directory, "container.json"), self.data, durable=keep)
 
     def path(self, *names: str) -> str:
         """A path inside the container's directory."""
@@ -93,9 +94,15 @@ def removed(root: str) -> list[str]:
 
 
 def load(root: str, container_id: str) -> Record | None:
-    """The record of one container; None if its creator had not yet written it, or it is being removed."""
+    """The record of one container; None if its creator had not yet written it, or it is being removed.
+
+    After a power cut, a record that was not saved durably can be an empty file: it is as good as not written.
+    """
+    path = os.path.join(directory(root, container_id), "container.json")
     try:
-        data = state.read_json(os.path.join(directory(root, container_id), "container.json"))
+        if os.path.getsize(path) == 0:
+            return None
+        data = state.read_json(path)
     except FileNotFoundError:
         return None
     return Record(root, container_id, data)

@@ -56,6 +56,18 @@ def _undo_network(record: Record) -> None:
         bridge.release(record.root, record.id)
 
 
+def _undo_cidfile(record: Record) -> None:
+    """The file that was to hold the container's id (--cidfile), if the container never came to run."""
+    path = record.data["options"]["cidfile"]
+    if not path or record.status != CREATED:
+        return
+    with suppress(OSError, UnicodeDecodeError):  # it is the user's: gone, or replaced, is as good
+        with open(path, encoding="ascii") as file:
+            ours = file.read() == record.id
+        if ours:
+            os.unlink(path)
+
+
 def discard(record: Record) -> None:
     """Undo a container and remove its directory: nothing of it is left.
 
@@ -78,6 +90,7 @@ def _finish_removal(root: str, container_id: str) -> None:
         for name in ("upper", "work"):
             remove_tree(os.path.join(doomed, name))
         _undo_network(record)
+        _undo_cidfile(record)
     remove_tree(doomed)
 
 

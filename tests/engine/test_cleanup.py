@@ -229,3 +229,18 @@ def test_a_read_only_root_is_one_line(engine: Minidock, tmp_path: Path) -> None:
     assert done.stdout.startswith("code=125\n"), done
     assert "Read-only file system" in done.stderr
     assert done.stderr.count("\n") == 1
+
+
+def test_a_cidfile_of_a_container_that_never_ran_goes_with_it(engine: Minidock, tmp_path: Path) -> None:
+    file = tmp_path / "cid"
+    assert engine("run", "--cidfile", str(file), "alpine", "no-such-program").returncode == 127
+    assert not file.exists()
+
+
+def test_a_record_that_a_power_cut_left_empty_blocks_nobody(engine: Minidock) -> None:
+    directory = engine.root / "containers" / ("ab" * 32)
+    directory.mkdir()
+    for name in ("lock", "container.json"):
+        (directory / name).touch()
+    assert engine("ps", "-a", "-q").stdout == b""
+    assert not directory.exists()
