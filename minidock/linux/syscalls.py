@@ -191,7 +191,7 @@ def prctl_ambient(capability: int | None) -> None:
 
 
 def reset_signal(number: int) -> None:
-    """rt_sigaction(2): a signal's default action. `signal.signal` goes through glibc, which keeps 32 and 33 to itself."""
+    """rt_sigaction(2): a signal's default action, also for 32 and 33, which glibc keeps to itself."""
     default = bytes(32)  # struct sigaction as the kernel has it: SIG_DFL, no flags, no restorer, an empty mask
     _call("rt_sigaction", number, default, None, 8, number=SYS_RT_SIGACTION, shown=(number, "SIG_DFL"))
 
