@@ -42,7 +42,7 @@ def collect(root: str) -> Collected:
         layer_directory = os.path.join(root, "layers")
         for name in sorted(_names(layer_directory)):
             diff_id = f"sha256:{name.removesuffix('.json')}"
-            if diff_id not in needed:
+            if is_digest(diff_id) and diff_id not in needed:
                 # The directory comes before its .json, which knows the size.
                 size += 0 if name.endswith(".json") else directories.layer_size(root, diff_id)
                 os.rename(os.path.join(layer_directory, name), os.path.join(workspace.path, f"layer-{name}"))

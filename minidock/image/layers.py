@@ -21,7 +21,6 @@ from minidock.image.locks import store_lock
 from minidock.image.pipeline import CHUNK, Pipeline
 from minidock.image.workspace import Workspace
 from minidock.observe import step
-from minidock.state import write_text
 
 if TYPE_CHECKING:
     from minidock.image.blobs import BlobWriter
@@ -152,9 +151,11 @@ def _publish(workspace: Workspace, made: str, root: str, diff_id: str, size: int
     target = layer_path(root, diff_id)
     # 0700: the files of images keep their owners, modes and devices, and are no business of the host's users.
     os.makedirs(os.path.dirname(target), mode=0o700, exist_ok=True)
+    with open(made + ".json", "w", encoding="utf-8") as file:
+        json.dump({"size": size}, file)
     with store_lock(root, shared=True):
         workspace.keep(diff_id)
-        write_text(target + ".json", json.dumps({"size": size}) + "\n", durable=False)
+        os.rename(made + ".json", target + ".json")
         try:
             os.rename(made, target)
         except OSError as error:

@@ -245,6 +245,9 @@ class Store:
         marker = os.path.join(self.images, "oci-layout")
         if not os.path.exists(marker):
             write_text(marker, '{"imageLayoutVersion": "1.0.0"}\n')
+        for name in os.listdir(self.images):
+            if name.endswith(".tmp"):  # left by a writer that was killed: this one has the lock
+                os.unlink(os.path.join(self.images, name))
         index = {"schemaVersion": 2, "mediaType": INDEX_TYPE, "manifests": descriptors}
         write_text(os.path.join(self.images, "index.json"), json.dumps(index, indent=2) + "\n")
 
