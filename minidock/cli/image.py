@@ -229,9 +229,11 @@ def tag(paths: Paths, source: str, target: str) -> None:
 @click.pass_obj
 def rmi(paths: Paths, force: bool, names: tuple[str, ...]) -> int:
     """Remove names of images, and images with their last name."""
+    from minidock.engine import recovery
     from minidock.engine.images import remove
     from minidock.errors import NotFoundError
 
+    recovery.sweep_all(paths.root)  # a container that was killed with its monitor uses nothing any more
     code = 0
     for name in names:
         try:

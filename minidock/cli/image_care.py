@@ -22,7 +22,7 @@ _UNUSED = "WARNING! This will remove all images without at least one container a
 def prune(paths: Paths, unused: bool, force: bool, filters: tuple[str, ...]) -> None:
     """Remove images without a name, and what is left of images that are gone."""
     from minidock.cli.image import size
-    from minidock.engine import images
+    from minidock.engine import images, recovery
     from minidock.image import filters as image_filters
 
     wanted = image_filters.parse(filters, image_filters.FOR_PRUNE)
@@ -32,6 +32,7 @@ def prune(paths: Paths, unused: bool, force: bool, filters: tuple[str, ...]) -> 
             click.echo("".join(["", "  Items to be pruned will be filtered with:\n", *(f"  - {f}\n" for f in filters)]))
         if not click.confirm("Are you sure you want to continue?", prompt_suffix=" ", default=False):
             return
+    recovery.sweep_all(paths.root)
     pruned = images.prune(paths.root, unused=unused, filters=wanted)
     if pruned.lines:
         click.echo("Deleted Images:\n" + "".join(f"{line}\n" for line in pruned.lines))

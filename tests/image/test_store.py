@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from minidock.engine.images import find_or_fetch, in_use, remove
+from minidock.engine.images import find_or_fetch, held, in_use, remove
 from minidock.errors import EXIT_ENGINE, ConflictError, HostError, MinidockError, NotFoundError
 from minidock.image import garbage
 from minidock.image.digest import DigestMismatch, of_bytes
@@ -31,7 +31,8 @@ def add(root: Path, content: str, *names: str) -> Image:
 def use(root: Path, image: Image, container: str = "c" * 64) -> None:
     directory = root / "containers" / container
     directory.mkdir(parents=True)
-    (directory / "container.json").write_text(json.dumps({"image": image.id}))
+    record = {"id": container, "name": container[:3], "image": image.id, "state": {"status": "exited"}, "options": {}}
+    (directory / "container.json").write_text(json.dumps({"schemaVersion": 1, **record}))
 
 
 def files(root: Path) -> list[str]:
@@ -128,6 +129,31 @@ def test_rmi_takes_digests_with_the_last_tag(root: Path, store: Store) -> None:
     name = f"a@{of_bytes(b'x')}"
     store.tag(image, parse(name))
     assert remove(str(root), "a:1")[:2] == ["Untagged: a:1", f"Untagged: {name}"]
+
+
+def test_an_image_that_is_held_stays(root: Path) -> None:
+    image = add(root, "1", "a")
+    refused: list[ConflictError] = []
+
+    def try_to_remove() -> None:
+        try:
+            remove(str(root), "a")
+        except ConflictError as error:
+            refused.append(error)
+
+    remover = threading.Thread(target=try_to_remove)
+    with held(str(root), image):
+        remover.start()
+        remover.join(0.3)
+        assert remover.is_alive()
+        use(root, image)
+    remover.join()
+    assert len(refused) == 1
+    assert image.missing_layers == []
+    remove_tree(str(root / "containers"))
+    remove(str(root), image.id)
+    with pytest.raises(NotFoundError, match="removed just now"), held(str(root), image):
+        pass
 
 
 def test_rmi_of_an_image_in_use(root: Path, store: Store) -> None:
