@@ -121,7 +121,7 @@ def run(paths: Paths, /, **flags: Any) -> int:
         check_root()
         image = images.find_or_fetch(paths.root, options.image, options.pull, _say)
         return client.run(
-            paths, lambda: containers.create(paths, options, image), lambda line: _say(f"WARNING: {line}")
+            paths, lambda: containers.create(paths.root, options, image), lambda line: _say(f"WARNING: {line}")
         )
     except MinidockError as error:
         if error.exit_code == MinidockError.exit_code:

@@ -10,7 +10,6 @@ import click
 
 from minidock.engine.options import Bind
 from minidock.errors import UsageError
-from minidock.linux import mounts
 
 _SIZE = re.compile(r"(\d+(?:\.\d+)?) ?([bkmgtp]?)(?:i?b)?", re.IGNORECASE)
 # ruff: noqa: SIM905 - these lists read better as text
@@ -126,6 +125,8 @@ def hostname(text: str) -> str | None:
 
 def tmpfs(text: str) -> tuple[str, list[str]]:
     """--tmpfs path[:options]."""
+    from minidock.linux import mounts
+
     path, _, words = text.partition(":")
     if not path.startswith("/") or os.path.normpath(path) == "/":
         raise fail(f"invalid tmpfs path: '{path}': it needs to be an absolute path below /")

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import stat
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from minidock.engine import security
 from minidock.engine.options import ContainerOptions, Limits
@@ -16,30 +16,32 @@ from minidock.errors import HostError, UsageError
 from minidock.linux import cgroups, overlay, systemd
 from minidock.runtime import spec as oci
 
-if TYPE_CHECKING:
-    from minidock.image.store import Image
+Config = dict[str, Any]
 
 PATH = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 INITS = ("/usr/bin/tini-static", "/usr/libexec/docker/docker-init", "/usr/bin/docker-init", "/usr/bin/catatonit")
 
 
-def wish(image: Image, field: str) -> Any:
-    """What an image wants its containers to have: a field of its config's `config` (OCI image spec, config.md)."""
-    return (image.config.get("config") or {}).get(field)
-
-
 def specification(
-    options: ContainerOptions, image: Image, container_id: str, directory: str, hostname: str
+    options: ContainerOptions,
+    image_config: Config,
+    layers: list[str],
+    container_id: str,
+    directory: str,
+    hostname: str,
 ) -> dict[str, Any]:
-    """The config.json of a container whose files are in `directory`."""
-    user = look_up(image.layer_paths[::-1], options.user or wish(image, "User") or "")
+    """The config.json of a container whose files are in `directory`, over the image's `layers` (bottom to top).
+
+    `image_config`: what the image wants its containers to have (OCI image spec, config.md, "config").
+    """
+    user = look_up(layers[::-1], options.user or image_config.get("User") or "")
     caps = security.choose_capabilities(options.cap_add, options.cap_drop, privileged=options.privileged)
     spec: dict[str, Any] = {
         "ociVersion": oci.VERSION,
         "root": {"path": "rootfs", "readonly": options.read_only},
         "hostname": hostname,
-        "process": _process(options, image, user, caps, hostname),
-        "mounts": [_overlay(image, directory), *_mounts(options, directory)],
+        "process": _process(options, image_config, user, caps, hostname),
+        "mounts": [_overlay(layers, directory), *_mounts(options, directory)],
         "linux": {
             "namespaces": [{"type": kind} for kind in _namespaces(options)],
             "cgroupsPath": _cgroup_path(options, container_id),
@@ -60,15 +62,17 @@ def specification(
     return spec
 
 
-def _process(options: ContainerOptions, image: Image, user: User, caps: list[str], hostname: str) -> dict[str, Any]:
+def _process(
+    options: ContainerOptions, image_config: Config, user: User, caps: list[str], hostname: str
+) -> dict[str, Any]:
     # With -u and not root, a program gets no capabilities; the bounding set stays, for set-uid programs.
     held = caps if user.uid == 0 else []
     return {
         "terminal": options.tty,
         "user": {"uid": user.uid, "gid": user.gid, "additionalGids": user.groups},
-        "args": _arguments(options, image),
-        "env": _environment(options, image, user, hostname),
-        "cwd": _working_directory(options, image),
+        "args": _arguments(options, image_config),
+        "env": _environment(options, image_config, user, hostname),
+        "cwd": _working_directory(options, image_config),
         "capabilities": {"bounding": caps, "effective": held, "permitted": held, "inheritable": [], "ambient": []},
         "rlimits": [
             {"type": f"RLIMIT_{name.upper()}", "soft": soft % (1 << 64), "hard": hard % (1 << 64)}
@@ -77,30 +81,23 @@ def _process(options: ContainerOptions, image: Image, user: User, caps: list[str
     }
 
 
-def command(options: ContainerOptions, image: Image) -> list[str]:
-    """Entry point and command: the image's unless given; a new entry point also discards the image's command."""
-    entrypoint = options.entrypoint if options.entrypoint is not None else wish(image, "Entrypoint") or []
-    words = options.command or ([] if options.entrypoint is not None else wish(image, "Cmd") or [])
-    return [*entrypoint, *words]
-
-
-def _arguments(options: ContainerOptions, image: Image) -> list[str]:
-    arguments = command(options, image)
+def _arguments(options: ContainerOptions, image_config: Config) -> list[str]:
+    arguments = options.program(image_config)
     if not arguments:
         raise UsageError("No command specified: the image has none either, so name one after the image", exit_code=125)
     return ["/dev/init", "--", *arguments] if options.init else arguments
 
 
-def _working_directory(options: ContainerOptions, image: Image) -> str:
-    cwd: str = options.workdir or wish(image, "WorkingDir") or "/"
+def _working_directory(options: ContainerOptions, image_config: Config) -> str:
+    cwd: str = options.workdir or image_config.get("WorkingDir") or "/"
     if not cwd.startswith("/"):
         raise UsageError(f"the working directory '{cwd}' is invalid, it needs to be an absolute path", exit_code=125)
     return os.path.normpath(cwd)
 
 
-def _environment(options: ContainerOptions, image: Image, user: User, hostname: str) -> list[str]:
+def _environment(options: ContainerOptions, image_config: Config, user: User, hostname: str) -> list[str]:
     """Docker's order: PATH, HOSTNAME, TERM, then the image's, then the user's; HOME unless somebody set it."""
-    rows = [PATH, f"HOSTNAME={hostname}", *(["TERM=xterm"] if options.tty else []), *(wish(image, "Env") or [])]
+    rows = [PATH, f"HOSTNAME={hostname}", *(["TERM=xterm"] if options.tty else []), *(image_config.get("Env") or [])]
     variables = dict(row.partition("=")[::2] for row in rows)
     for row in options.env:
         name, equals, value = row.partition("=")
@@ -128,10 +125,10 @@ def _default_sysctls(options: ContainerOptions) -> dict[str, str]:
     return {"net.ipv4.ip_unprivileged_port_start": "0", "net.ipv4.ping_group_range": "0 2147483647"}
 
 
-def _overlay(image: Image, directory: str) -> dict[str, Any]:
-    layers = [overlay.escaped(path) for path in reversed(image.layer_paths)]
+def _overlay(layers: list[str], directory: str) -> dict[str, Any]:
+    lower = [overlay.escaped(path) for path in reversed(layers)]
     upper, work = (overlay.escaped(os.path.join(directory, name)) for name in ("upper", "work"))
-    options = [f"lowerdir={':'.join(layers)}", f"upperdir={upper}", f"workdir={work}"]
+    options = [f"lowerdir={':'.join(lower)}", f"upperdir={upper}", f"workdir={work}"]
     return {"destination": "/", "type": "overlay", "source": "overlay", "options": options}
 
 

@@ -1,7 +1,7 @@
 """Containers as a user knows them: made, run, listed, removed.
 
-`create` makes everything that is a file: the record, the bundle, the container's own directory. What is not a file (a
-cgroup, a network cable, processes) is made by the monitor (`monitor.py`). `recovery.py` undoes both.
+`create` makes a container's place and its record. Everything else is made by the monitor (`monitor.py`), beginning with
+the OCI bundle (`preparation.py`). `recovery.py` undoes both.
 """
 
 from __future__ import annotations
@@ -9,44 +9,28 @@ from __future__ import annotations
 import os
 import signal
 from contextlib import suppress
-from dataclasses import asdict
 from functools import partial
 from typing import TYPE_CHECKING
 
-from minidock import state
-from minidock.engine import bundle, etc, names, records, recovery
+from minidock.engine import names, records, recovery
 from minidock.engine.options import ContainerOptions
-from minidock.engine.paths import Paths
 from minidock.engine.records import CREATED, EXITED, Record
 from minidock.errors import EXIT_ENGINE, ConflictError, HostError, MinidockError
-from minidock.linux import syscalls
-from minidock.observe import step
-from minidock.runtime import spec as oci
 
 if TYPE_CHECKING:
     from minidock.image.store import Image
-    from minidock.network.bridge import Endpoint
 
 
-def create(paths: Paths, options: ContainerOptions, image: Image) -> tuple[Record, int]:
-    """Make a container that is ready to be started.
+def create(root: str, options: ContainerOptions, image: Image) -> tuple[Record, int]:
+    """Make a container on paper: a name, an id, a directory with a record in it, and the file that --cidfile asks for.
 
-    Returns its record and its lock, held: the container lives as long as somebody keeps that descriptor open. Raises
-    with everything undone.
+    Returns the record and the container's lock, held: it lives as long as somebody keeps that descriptor open. The
+    monitor that it is given to does the rest (`preparation.py`). Raises with everything undone.
     """
     check_host()
     image.check_runnable(options.image)
-    record, lock = _claim(paths.root, options, image)
+    record, lock = _claim(root, options, image)
     try:
-        endpoint = None
-        if options.network == "bridge":
-            from minidock.network import bridge
-
-            with step("an address on the bridge", book="4.1.1"):
-                endpoint = bridge.reserve(paths.root, record.id)
-            record.data["network"] = asdict(endpoint)
-        with step("what the container is, written down as an OCI bundle", book="3.4"):
-            _write_bundle(record, options, image, endpoint)
         if options.cidfile:
             _write_cidfile(options.cidfile, record.id)
     except BaseException:
@@ -83,17 +67,19 @@ def _claim(root: str, options: ContainerOptions, image: Image) -> tuple[Record, 
             )
         container_id = names.new_id()
         lock = records.make_directory(root, container_id)
-        words = bundle.command(options, image)
+        image_config = image.config.get("config") or {}
         data = {
             "id": container_id,
             "name": name,
             "created": recovery.now(),
             "image": image.id,
             "imageName": options.image,
-            "command": words,
+            "imageConfig": image_config,
+            "layers": image.layer_paths,
+            "command": options.program(image_config),
             "options": options.as_json(),
-            "config": {"labels": {**(bundle.wish(image, "Labels") or {}), **options.labels},
-                       "stopSignal": options.stop_signal or bundle.wish(image, "StopSignal") or "SIGTERM"},
+            "config": {"labels": {**(image_config.get("Labels") or {}), **options.labels},
+                       "stopSignal": options.stop_signal or image_config.get("StopSignal") or "SIGTERM"},
             "state": {"status": CREATED, "pid": 0, "exitCode": 0, "oomKilled": False, "error": "",
                       "startedAt": "", "finishedAt": ""},
         }  # fmt: skip
@@ -104,18 +90,6 @@ def _claim(root: str, options: ContainerOptions, image: Image) -> tuple[Record, 
             _give_up(record, lock)
             raise
     return record, lock
-
-
-def _write_bundle(record: Record, options: ContainerOptions, image: Image, endpoint: Endpoint | None) -> None:
-    hostname = options.hostname or (etc.host_name() if options.network == "host" else record.id[:12])
-    for name in ("upper", "work", "bundle", "bundle/rootfs"):
-        syscalls.mkdir(record.path(name), 0o755 if name == "upper" else 0o711)
-    etc.write(record.directory, hostname, options.network, endpoint.address if endpoint else None)
-    config = bundle.specification(options, image, record.id, record.directory, hostname)
-    state.write_text(record.path("bundle", "config.json"), oci.dump(config), durable=False, mode=0o600)
-    record.data["hostname"] = hostname
-    record.data["cgroup"] = config["linux"]["cgroupsPath"]
-    record.save()
 
 
 def _write_cidfile(path: str, container_id: str) -> None:

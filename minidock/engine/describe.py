@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from minidock import state
 from minidock.engine.records import RUNNING, Record
+from minidock.errors import NotFoundError
 
 if TYPE_CHECKING:
     from minidock.image.reference import Reference
@@ -16,7 +17,10 @@ if TYPE_CHECKING:
 def container(record: Record) -> dict[str, Any]:
     """Everything about a container; its OCI specification is the file named as OCIConfigPath."""
     data, options = record.data, record.data["options"]
-    spec = state.read_json(record.path("bundle", "config.json"))
+    try:
+        spec = state.read_json(record.path("bundle", "config.json"))
+    except FileNotFoundError:
+        raise NotFoundError(f"No such container: {record.id} is still being made, or being removed") from None
     arguments = data["command"]
     return {
         "Id": record.id,
@@ -112,10 +116,10 @@ def _config(data: dict[str, Any], options: dict[str, Any], spec: dict[str, Any])
         "Tty": options["tty"],
         "OpenStdin": options["interactive"],
         "Env": spec["process"]["env"],
-        "Cmd": options["command"] or data["command"],
+        "Cmd": options["command"] or (None if options["entrypoint"] is not None else data["imageConfig"].get("Cmd")),
         "Image": data["imageName"],
         "WorkingDir": spec["process"]["cwd"],
-        "Entrypoint": options["entrypoint"],
+        "Entrypoint": options["entrypoint"] or data["imageConfig"].get("Entrypoint"),
         "Labels": data["config"]["labels"],
         "StopSignal": data["config"]["stopSignal"],
     }

@@ -19,30 +19,28 @@ import os
 import select
 import signal
 from contextlib import suppress
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
-from minidock.engine import records, recovery
+from minidock.engine import preparation, records, recovery
 from minidock.engine.records import Record
 from minidock.engine.streams import Events, Flow, Pipes, unshared, wait
 from minidock.errors import EXIT_ENGINE, EXIT_SIGNAL, MinidockError, SetupError
 from minidock.linux import cgroups, namespaces, terminal
 from minidock.observe import step
 from minidock.runtime import container as runtime
-from minidock.runtime import spec as oci
 from minidock.runtime.channel import Channel
 
 # Asking a container to end before it has begun: it is not begun.
 _ENDING = {signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT}
 
 
-@dataclass(eq=False, repr=False)
 class Caller:
     """Who asked for the container: a channel to it, and descriptors of our own for its 0, 1 and 2."""
 
-    channel: Channel
-    stdio: tuple[int, int, int]
-    present: bool = True
+    def __init__(self, channel: Channel, stdio: tuple[int, int, int]) -> None:
+        self.channel = channel
+        self.stdio = stdio
+        self.present = True
 
     def tell(self, kind: str, fd: int | None = None, **content: Any) -> None:
         """Send a message. If nobody is there to read it, the next look at the channel will find its end."""
@@ -51,8 +49,7 @@ class Caller:
                 self.channel.send(kind, fd, **content)
 
 
-@dataclass(eq=False, repr=False)
-class Running:
+class Running(NamedTuple):
     """A container that was started, and the flows of its output. `mode`: what the caller's terminal was like before."""
 
     created: runtime.Created
@@ -71,7 +68,7 @@ def serve(channel: Channel) -> int:
         assert record is not None, "its creator holds its lock"
         return _run(record, lock, caller, message["cache"])
     except BaseException as error:
-        caller.tell("failed", message=_words(error), exit_code=getattr(error, "exit_code", EXIT_ENGINE))
+        caller.tell("failed", message=_words(error), exit_code=_exit_code(error))
         return EXIT_ENGINE
 
 
@@ -131,7 +128,7 @@ def _start(record: Record, caller: Caller, cache: str) -> tuple[Running, cgroups
     """Create the container, connect it, let it go. On failure its process is gone when this raises."""
     options = record.data["options"]
     pipes = None if options["tty"] else Pipes(interactive=options["interactive"])
-    created, cgroup = runtime.create(oci.load(record.path("bundle")), pipes.inside if pipes else None, cache)
+    created, cgroup = runtime.create(preparation.prepare(record), pipes.inside if pipes else None, cache)
     try:
         warnings = _connect(record.data["network"], created) if record.data.get("network") else []
         _wait_for_set_up(caller, created)
@@ -279,6 +276,12 @@ def _copy_window_size(caller: Caller, console: int) -> None:
         if os.isatty(fd):
             terminal.set_window_size(console, *terminal.window_size(fd))
             return
+
+
+def _exit_code(error: BaseException) -> int:
+    """A plain 1 would be taken for the program's own."""
+    code = error.exit_code if isinstance(error, MinidockError) else EXIT_ENGINE
+    return EXIT_ENGINE if code == MinidockError.exit_code else code
 
 
 def _words(error: BaseException) -> str:

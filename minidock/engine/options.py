@@ -1,79 +1,87 @@
 """What a user asks of a new container: the one object that the command line hands to the engine.
 
 The fields are docker's flags by their long names. The command line has parsed the texts (`minidock/cli/values.py`);
-whatever needs the image or the host to be judged is judged when the specification is built. Every start of a container
-imports this, so methods that nobody calls are not generated.
+whatever needs the image or the host to be judged is judged when the specification is built. No field has a
+default here: the command line knows them.
 """
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 
-@dataclass(eq=False, repr=False)
-class Limits:
+class Limits(NamedTuple):
     """Sizes are bytes, rates are bytes or operations a second, `cpus` is a number of processors; None is no limit.
 
     `device_*` rows are (path, rate). For `memory_swap` and `pids`, -1 is "without limit".
     """
 
-    memory: int | None = None
-    memory_reservation: int | None = None
-    memory_swap: int | None = None
-    cpus: float | None = None
-    cpu_shares: int | None = None
-    cpuset_cpus: str = ""
-    cpuset_mems: str = ""
-    pids: int | None = None
-    blkio_weight: int | None = None
-    device_read_bps: list[tuple[str, int]] = field(default_factory=list)
-    device_write_bps: list[tuple[str, int]] = field(default_factory=list)
-    device_read_iops: list[tuple[str, int]] = field(default_factory=list)
-    device_write_iops: list[tuple[str, int]] = field(default_factory=list)
+    memory: int | None
+    memory_reservation: int | None
+    memory_swap: int | None
+    cpus: float | None
+    cpu_shares: int | None
+    cpuset_cpus: str
+    cpuset_mems: str
+    pids: int | None
+    blkio_weight: int | None
+    device_read_bps: list[tuple[str, int]]
+    device_write_bps: list[tuple[str, int]]
+    device_read_iops: list[tuple[str, int]]
+    device_write_iops: list[tuple[str, int]]
 
 
-@dataclass(eq=False, repr=False)
-class Bind:
+class Bind(NamedTuple):
     """One -v: a file or directory of the host, seen at `destination` inside. `options` are those of mount(8)."""
 
     source: str
     destination: str
-    options: list[str] = field(default_factory=list)
+    options: list[str]
 
 
-@dataclass(eq=False, repr=False)
-class ContainerOptions:
+class ContainerOptions(NamedTuple):
     """Everything about one container that a user can choose. None means: as the image or docker's default has it."""
 
     image: str
-    command: list[str] = field(default_factory=list)
-    entrypoint: list[str] | None = None
-    name: str | None = None
-    hostname: str | None = None
-    env: list[str] = field(default_factory=list)
-    workdir: str | None = None
-    user: str | None = None
-    interactive: bool = False
-    tty: bool = False
-    remove: bool = False
-    init: bool = False
-    binds: list[Bind] = field(default_factory=list)
-    tmpfs: dict[str, list[str]] = field(default_factory=dict)
-    read_only: bool = False
-    network: str = "bridge"
-    privileged: bool = False
-    cap_add: list[str] = field(default_factory=list)
-    cap_drop: list[str] = field(default_factory=list)
-    ulimits: dict[str, tuple[int, int]] = field(default_factory=dict)
-    sysctls: dict[str, str] = field(default_factory=dict)
-    labels: dict[str, str] = field(default_factory=dict)
-    stop_signal: str | None = None
-    pull: str = "missing"
-    cidfile: str | None = None
-    cgroup_parent: str | None = None
-    limits: Limits = field(default_factory=Limits)
+    command: list[str]
+    entrypoint: list[str] | None
+    name: str | None
+    hostname: str | None
+    env: list[str]
+    workdir: str | None
+    user: str | None
+    interactive: bool
+    tty: bool
+    remove: bool
+    init: bool
+    binds: list[Bind]
+    tmpfs: dict[str, list[str]]
+    read_only: bool
+    network: str
+    privileged: bool
+    cap_add: list[str]
+    cap_drop: list[str]
+    ulimits: dict[str, tuple[int, int]]
+    sysctls: dict[str, str]
+    labels: dict[str, str]
+    stop_signal: str | None
+    pull: str
+    cidfile: str | None
+    cgroup_parent: str | None
+    limits: Limits
 
     def as_json(self) -> dict[str, Any]:
         """The options as JSON types, for container.json."""
-        return asdict(self)
+        return {**self._asdict(), "binds": [bind._asdict() for bind in self.binds], "limits": self.limits._asdict()}
+
+    def program(self, image_config: dict[str, Any]) -> list[str]:
+        """What to run: entry point and command, the image's unless given; a new entry point discards both of those."""
+        if self.entrypoint is not None:
+            return [*self.entrypoint, *self.command]
+        return [*(image_config.get("Entrypoint") or []), *(self.command or image_config.get("Cmd") or [])]
+
+
+def from_json(content: dict[str, Any]) -> ContainerOptions:
+    """What `as_json` made, as it was."""
+    binds, limits = [Bind(**bind) for bind in content["binds"]], Limits(**content["limits"])
+    return ContainerOptions(**{**content, "binds": binds, "limits": limits})

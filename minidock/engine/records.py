@@ -16,7 +16,6 @@ import os
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
 from typing import Any
 
 from minidock import state
@@ -30,13 +29,13 @@ CREATED, RUNNING, EXITED = "created", "running", "exited"
 REMOVING = ".removing-"
 
 
-@dataclass(eq=False, repr=False)
 class Record:
     """One container: `data` is the content of its container.json."""
 
-    root: str
-    id: str
-    data: dict[str, Any]
+    def __init__(self, root: str, container_id: str, data: dict[str, Any]) -> None:
+        self.root = root
+        self.id = container_id
+        self.data = data
 
     @property
     def directory(self) -> str:

@@ -16,7 +16,7 @@ from contextlib import suppress
 from minidock.engine import records
 from minidock.engine.records import CREATED, EXITED, REMOVING, RUNNING, Record
 from minidock.errors import MinidockError
-from minidock.linux import cgroups, syscalls
+from minidock.linux import syscalls
 
 KILLED = 137
 
@@ -37,6 +37,8 @@ def undo(record: Record) -> None:
 
 
 def _undo_cgroup(record: Record) -> None:
+    from minidock.linux import cgroups  # here, because every command imports this module and few come this far
+
     top, path = cgroups.hierarchy(), record.data.get("cgroup")
     if top is None or not path:
         return

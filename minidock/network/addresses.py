@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 import socket
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import NamedTuple
 
 from minidock import state
@@ -76,13 +75,13 @@ def first_free(taken: Iterable[Subnet], preferred: Subnet | None = None) -> Subn
     return None
 
 
-@dataclass(slots=True)
 class Leases:
     """Who holds which address. Leases of an earlier boot are no leases: their containers ended with it."""
 
-    path: str
-    held: dict[str, str]
-    last: str
+    def __init__(self, path: str, held: dict[str, str], last: str) -> None:
+        self.path = path
+        self.held = held
+        self.last = last
 
     @classmethod
     def read(cls, path: str) -> Leases:

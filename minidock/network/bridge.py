@@ -18,7 +18,7 @@ from __future__ import annotations
 import contextlib
 import os
 import socket
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from minidock import state
 from minidock.errors import ConflictError, HostError
@@ -32,8 +32,7 @@ BOOK = "4.1.1"  # Mode de fonctionnement standard (bridge)
 DEFAULT_MTU = 1500
 
 
-@dataclass(frozen=True, slots=True)
-class Endpoint:
+class Endpoint(NamedTuple):
     """Where a container's cable ends, inside and outside."""
 
     container_id: str

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import os
 import signal
-from dataclasses import dataclass, field
 
 from minidock.errors import EXIT_ENGINE, HostError, SetupError
 from minidock.linux import cgroups, devices, limits, namespaces, seccomp, syscalls, systemd
@@ -21,15 +20,15 @@ from minidock.runtime.channel import Channel, Message
 from minidock.runtime.spec import Spec
 
 
-@dataclass(eq=False, repr=False)
 class Created:
     """A process in its container, before or after `start`. `console`: the master end of its terminal, if it has one."""
 
-    pid: int
-    pidfd: int
-    channel: Channel
-    console: int | None = None
-    _ready: bool = field(default=False)
+    def __init__(self, pid: int, pidfd: int, channel: Channel) -> None:
+        self.pid = pid
+        self.pidfd = pidfd
+        self.channel = channel
+        self.console: int | None = None
+        self.is_ready = False
 
     def signal(self, number: int) -> None:
         """Send the container's PID 1 a signal; pidfd_send_signal(2) cannot hit another process of the same number."""
@@ -112,14 +111,14 @@ def _clone(spec: Spec, cgroup: cgroups.Cgroup | None) -> tuple[int, int]:
 
 def wait_ready(created: Created) -> None:
     """Wait until the child has done everything but become the program. Raises `SetupError` with what it reports."""
-    while not created._ready:
+    while not created.is_ready:
         message, fd = created.channel.receive()
         if message is None:
             raise SetupError("the container's first process died during set-up", exit_code=EXIT_ENGINE)
         if message["type"] == "console":
             created.console = fd
         elif message["type"] == "ready":
-            created._ready = True
+            created.is_ready = True
         else:
             _take(message)
 
