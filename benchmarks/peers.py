@@ -15,6 +15,8 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 
+from minidock.linux import syscalls
+
 IMAGE = "localhost/minidock-bench:latest"
 
 
@@ -116,6 +118,13 @@ def _docker(tarball: str, directory: str) -> Iterator[list[Candidate]]:
                                              "true"]) for network in (False, True) if base]  # fmt: skip
 
 
+def _reset_signals() -> None:
+    """Signals 32 and 33 at their default: glibc's posix_spawn, and so make, leaves them ignored, and docker passes
+    that on to its containers."""
+    for number in (32, 33):
+        syscalls.reset_signal(number)
+
+
 @contextmanager
 def docker_daemon(directory: str) -> Iterator[list[str]]:
     """A docker daemon with its state in `directory`; gives the client command that talks to it, [] if it won't start.
@@ -127,6 +136,7 @@ def docker_daemon(directory: str) -> Iterator[list[str]]:
         ["unshare", "--net", "dockerd", "-H", socket, "--data-root", f"{directory}/docker", "--exec-root",
          f"{directory}/docker-exec", "--pidfile", f"{directory}/docker.pid", "--storage-driver", "overlay2"],
         stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+        preexec_fn=_reset_signals,  # noqa: PLW1509 - no threads here
     )  # fmt: skip
     base = ["docker", "-H", socket]
     try:
