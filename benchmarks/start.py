@@ -13,8 +13,8 @@ import time
 from benchmarks.peers import Candidate, candidates
 from minidock.cli.table import render
 
-COMMAND = "minidock.cli.entry, minidock.engine.launch, minidock.cli.main, minidock.cli.run, minidock.engine.client, " \
-    "minidock.engine.containers, minidock.engine.images"  # fmt: skip
+COMMAND = "minidock.cli.entry, minidock.engine.launch, minidock.cli.main, minidock.cli.creation, minidock.cli.run, " \
+    "minidock.engine.client, minidock.engine.containers, minidock.engine.images"  # fmt: skip
 MONITOR = "minidock.cli.entry, minidock.engine.launch, minidock.engine.monitor"
 NETWORK = "from minidock.network import bridge; bridge.warm_up()"
 

@@ -25,7 +25,7 @@ def _begin() -> None:
         from minidock.engine import observers
 
         observers.from_environment(dict(os.environ))
-    if sys.argv[1:2] == ["run"]:
+    if sys.argv[1:2] == ["run"] or sys.argv[1:3] == ["container", "run"]:
         from minidock.engine import launch
 
         launch.early()

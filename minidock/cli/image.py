@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -38,44 +37,6 @@ _HISTORY_HEADERS = {
 }
 _HISTORY_COLUMNS = "{{.ID}}\t{{.CreatedSince}}\t{{.CreatedBy}}\t{{.Size}}\t{{.Comment}}"
 _CREATED_BY_WIDTH = 45
-
-# name: (module, attribute, the one line that --help shows)
-_SUBCOMMANDS = {
-    "history": ("minidock.cli.image", "history", "Show how an image was made"),
-    "import": ("minidock.cli.image", "import_command", "Make an image from a tarball of a file system"),
-    "inspect": ("minidock.cli.image_care", "inspect", "Show everything about images, as JSON"),
-    "load": ("minidock.cli.image_archive", "load", "Load images from an archive"),
-    "ls": ("minidock.cli.image", "images", "List images"),
-    "prune": ("minidock.cli.image_care", "prune", "Remove images that nobody needs"),
-    "pull": ("minidock.cli.registry", "pull", "Fetch an image from a registry"),
-    "push": ("minidock.cli.registry", "push", "Publish an image to a registry"),
-    "rm": ("minidock.cli.image", "rmi", "Remove one or more images"),
-    "save": ("minidock.cli.image_archive", "save", "Save images to an archive"),
-    "tag": ("minidock.cli.image", "tag", "Give an image another name"),
-}
-
-
-class _Group(click.Group):
-    """A group that imports a command's module when the command is used."""
-
-    def list_commands(self, ctx: click.Context) -> list[str]:
-        return list(_SUBCOMMANDS)
-
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        if cmd_name not in _SUBCOMMANDS:
-            return None
-        module, attribute, _ = _SUBCOMMANDS[cmd_name]
-        command: click.Command = getattr(importlib.import_module(module), attribute)
-        return command
-
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        with formatter.section("Commands"):
-            formatter.write_dl([(name, row[2]) for name, row in _SUBCOMMANDS.items()])
-
-
-@click.group(cls=_Group, context_settings=_HELP)
-def image() -> None:
-    """Manage images."""
 
 
 @click.command(context_settings=_HELP)

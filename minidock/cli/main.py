@@ -1,53 +1,17 @@
-"""The `minidock` command. Each subcommand's module is imported only when it is the one that was typed."""
+"""The `minidock` command: what comes before a subcommand, and how all of them end."""
 
 from __future__ import annotations
 
-import importlib
 import os
 import sys
 
 import click
 
+from minidock.cli.commands import TopLevel
 from minidock.errors import EXIT_ENGINE, MinidockError
 
-# name: (module, attribute, the one line that --help shows)
-COMMANDS = {
-    "run": ("minidock.cli.run", "run", "Create and run a new container from an image"),
-    "ps": ("minidock.cli.container", "ps", "List containers"),
-    "rm": ("minidock.cli.container", "rm", "Remove one or more containers"),
-    "inspect": ("minidock.cli.inspect", "inspect", "Show everything about containers and images, as JSON"),
-    "images": ("minidock.cli.image", "images", "List images"),
-    "rmi": ("minidock.cli.image", "rmi", "Remove one or more images"),
-    "import": ("minidock.cli.image", "import_command", "Make an image from a tarball of a file system"),
-    "pull": ("minidock.cli.registry", "pull", "Fetch an image from a registry"),
-    "push": ("minidock.cli.registry", "push", "Publish an image to a registry"),
-    "login": ("minidock.cli.registry", "login", "Log in to a registry"),
-    "logout": ("minidock.cli.registry", "logout", "Forget the credentials for a registry"),
-    "search": ("minidock.cli.registry", "search", "Search Docker Hub, or another registry, for images"),
-    "info": ("minidock.cli.system", "info", "Show what this host's kernel offers, and what is missing"),
-    "version": ("minidock.cli.system", "version", "Show the version"),
-}
 
-
-class Commands(click.Group):
-    """A group that imports a command's module when the command is used."""
-
-    def list_commands(self, ctx: click.Context) -> list[str]:
-        return list(COMMANDS)
-
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        if cmd_name not in COMMANDS:
-            return None
-        module, attribute, _ = COMMANDS[cmd_name]
-        command: click.Command = getattr(importlib.import_module(module), attribute)
-        return command
-
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        with formatter.section("Commands"):
-            formatter.write_dl([(name, row[2]) for name, row in COMMANDS.items()])
-
-
-@click.group(cls=Commands, invoke_without_command=False, context_settings={"help_option_names": ["--help"]})
+@click.group(cls=TopLevel, invoke_without_command=False, context_settings={"help_option_names": ["--help"]})
 @click.option("--root", metavar="DIRECTORY", help="Where images and containers are kept [/var/lib/minidock].")
 @click.option("--debug", is_flag=True, help="Show a traceback for an error.")
 @click.version_option(package_name="minidock", message="minidock version %(version)s")

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import click
 import pytest
 
-from minidock.cli.image import image
+from minidock.cli.commands import noun
 from minidock.engine.paths import Paths
 from minidock.errors import MinidockError
 from minidock.image.store import Store
@@ -55,7 +55,8 @@ def command(root: Path, capfdbinary: pytest.CaptureFixture[bytes]) -> Command:
     def run(*words: str) -> Result:
         code = 0
         try:
-            result = image.main(list(words), obj=Paths(str(root)), standalone_mode=False, prog_name="minidock image")
+            group, paths = noun("image"), Paths(str(root))
+            result = group.main(list(words), obj=paths, standalone_mode=False, prog_name="minidock image")
             code = result if isinstance(result, int) else 0
         except (MinidockError, click.ClickException) as error:
             print(f"minidock: {error}", file=sys.stderr)

@@ -1,0 +1,111 @@
+"""All commands, in one table; each one's module is imported only when it is the one that was typed.
+
+Docker has most commands twice: by noun (`image rm`) and, for what is typed most, without it (`rmi`). So do we.
+"""
+
+from __future__ import annotations
+
+import importlib
+
+import click
+
+HELP = {"help_option_names": ["-h", "--help"]}
+
+# name: (module in minidock/cli, attribute, the one line that --help shows)
+Table = dict[str, tuple[str, str, str]]
+
+CONTAINER: Table = {
+    "inspect": ("inspect", "inspect", "Show everything about containers, as JSON"),
+    "ls": ("container", "ps", "List containers"),
+    "rm": ("container", "rm", "Remove one or more containers"),
+    "run": ("run", "run", "Create and run a new container from an image"),
+}
+IMAGE: Table = {
+    "history": ("image", "history", "Show how an image was made"),
+    "import": ("image", "import_command", "Make an image from a tarball of a file system"),
+    "inspect": ("image_care", "inspect", "Show everything about images, as JSON"),
+    "load": ("image_archive", "load", "Load images from an archive"),
+    "ls": ("image", "images", "List images"),
+    "prune": ("image_care", "prune", "Remove images that nobody needs"),
+    "pull": ("registry", "pull", "Fetch an image from a registry"),
+    "push": ("registry", "push", "Publish an image to a registry"),
+    "rm": ("image", "rmi", "Remove one or more images"),
+    "save": ("image_archive", "save", "Save images to an archive"),
+    "tag": ("image", "tag", "Give an image another name"),
+}
+NETWORK: Table = {}
+VOLUME: Table = {}
+SYSTEM: Table = {
+    "info": ("system", "info", "Show what this host's kernel offers, and what is missing"),
+}
+NOUNS = {
+    "container": (CONTAINER, "Manage containers"),
+    "image": (IMAGE, "Manage images"),
+    "network": (NETWORK, "Manage networks"),
+    "volume": (VOLUME, "Manage volumes"),
+    "system": (SYSTEM, "Manage minidock itself"),
+}
+COMMANDS: Table = {
+    "run": CONTAINER["run"],
+    "ps": CONTAINER["ls"],
+    "rm": CONTAINER["rm"],
+    "inspect": ("inspect", "inspect", "Show everything about containers and images, as JSON"),
+    "images": IMAGE["ls"],
+    "pull": IMAGE["pull"],
+    "push": IMAGE["push"],
+    "tag": IMAGE["tag"],
+    "rmi": IMAGE["rm"],
+    "history": IMAGE["history"],
+    "save": IMAGE["save"],
+    "load": IMAGE["load"],
+    "import": IMAGE["import"],
+    "login": ("registry", "login", "Log in to a registry"),
+    "logout": ("registry", "logout", "Forget the credentials for a registry"),
+    "search": ("registry", "search", "Search Docker Hub, or another registry, for images"),
+    "info": SYSTEM["info"],
+    "version": ("system", "version", "Show the version"),
+}
+
+
+class Group(click.Group):
+    """A noun with the commands of a table."""
+
+    table: Table
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(self.table)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in self.table:
+            return None
+        module, attribute, _ = self.table[cmd_name]
+        command: click.Command = getattr(importlib.import_module(f"minidock.cli.{module}"), attribute)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, row[2]) for name, row in self.table.items()] or [("(none yet)", "")])
+
+
+class TopLevel(Group):
+    """`minidock`: the nouns, and the commands that need none."""
+
+    table = COMMANDS
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return [*self.table, *NOUNS]
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        return noun(cmd_name) if cmd_name in NOUNS else super().get_command(ctx, cmd_name)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        super().format_commands(ctx, formatter)
+        with formatter.section("Nouns, each with commands of its own"):
+            formatter.write_dl([(name, help_) for name, (table, help_) in NOUNS.items() if table])
+
+
+def noun(name: str) -> Group:
+    """The group of commands that begin with `name`."""
+    group = Group(name, help=f"{NOUNS[name][1]}.", context_settings=HELP)
+    group.table = NOUNS[name][0]
+    return group

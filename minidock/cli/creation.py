@@ -1,0 +1,224 @@
+"""The flags of `run` and `create`, and what they mean: from words on a command line to `ContainerOptions`."""
+
+from __future__ import annotations
+
+import itertools
+import os
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import click
+
+from minidock.cli import values
+from minidock.engine.options import ContainerOptions, Limits
+
+MEMORY_MIN = 6 << 20
+# What follows the image is the container's. -h is --hostname here.
+CONTEXT = {"allow_interspersed_args": False, "help_option_names": ["--help"]}
+_BOOLEANS = {"1": True, "t": True, "true": True, "0": False, "f": False, "false": False}
+
+
+class CreationCommand(click.Command):
+    """Lets a switch be turned off as in docker: `-t=false`, `-it=false`, `--interactive=false`."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        options = {name: param for param in self.params if isinstance(param, click.Option) for name in param.opts}
+        position = 0
+        # Only up to the image: what follows is the container's. An option's value is not looked into either.
+        while position < len(args) and len(args[position]) > 1 and args[position].startswith("-"):
+            if args[position] == "--":
+                break
+            word, equals, value = args[position].partition("=")
+            names = [word] if word.startswith("--") else [f"-{letter}" for letter in word[1:]]
+            switches = list(itertools.takewhile(lambda name: name in options and options[name].is_flag, names))
+            if switches != names:
+                takes_next = switches == names[:-1] and names[-1] in options and not equals
+                position += 1 + takes_next
+                continue
+            if equals:
+                if value.lower() not in _BOOLEANS:
+                    raise values.fail(f"invalid argument '{value}' for '{names[-1]}': it is true or false")
+                off = options[names[-1]].secondary_opts[0]
+                args[position : position + 1] = [*names[:-1], names[-1] if _BOOLEANS[value.lower()] else off]
+                position += len(names) - 1
+            position += 1
+        return super().parse_args(ctx, args)
+
+
+def _flag(short: str, help_: str, default: bool | None = False) -> Any:
+    """A switch --x that can also be turned off with --x=false."""
+    names, (name, *_) = short.split(), [word.lstrip("-") for word in short.split() if word.startswith("--")]
+    return click.option(*names[:-1], f"{names[-1]}/--no-{name}", default=default, help=help_)
+
+
+def _list(name: str, help_: str, metavar: str = "TEXT", short: str | None = None) -> Any:
+    names = [short, name] if short else [name]
+    return click.option(*names, multiple=True, metavar=metavar, help=help_)
+
+
+_LIMITS = [
+    click.option("-m", "--memory", type=values.Size(), help="Memory limit."),
+    click.option("--memory-reservation", type=values.Size(), help="Memory protected from being reclaimed first."),
+    click.option("--memory-swap", type=values.Size(unlimited=True), help="Memory and swap together; -1: unlimited."),
+    click.option("--cpus", type=float, help="Number of processors' worth of time."),
+    click.option("-c", "--cpu-shares", type=int, help="Relative share of processor time (1024 is normal)."),
+    click.option("--cpuset-cpus", default="", metavar="LIST", help="Processors that may be used (0-3, 0,1)."),
+    click.option("--cpuset-mems", default="", metavar="LIST", help="Memory nodes that may be used (0-3, 0,1)."),
+    click.option("--pids-limit", type=int, help="Number of processes and threads; -1: unlimited."),
+    click.option("--blkio-weight", type=int, help="Relative share of disk time, 10 to 1000; 0: normal."),
+    _list("--device-read-bps", "Bytes a second read from a device.", "DEVICE:RATE"),
+    _list("--device-write-bps", "Bytes a second written to a device.", "DEVICE:RATE"),
+    _list("--device-read-iops", "Reads a second from a device.", "DEVICE:RATE"),
+    _list("--device-write-iops", "Writes a second to a device.", "DEVICE:RATE"),
+    click.option("--cgroup-parent", help="Parent control group of the container's."),
+]
+
+_OPTIONS = [
+    _flag("-i --interactive", "Pass standard input to the container [on a terminal: yes].", None),
+    _flag("-t --tty", "Give the container a terminal [on a terminal: yes].", None),
+    _flag("--rm", "Remove the container when it ends."),
+    click.option("--name", help="Name of the container."),
+    click.option("-h", "--hostname", help="Host name inside the container."),
+    _list("--env", "Set a variable, or pass on the caller's.", "NAME[=VALUE]", "-e"),
+    _list("--env-file", "Read variables from a file.", "FILE"),
+    click.option("-w", "--workdir", help="Working directory inside the container."),
+    click.option("-u", "--user", metavar="USER[:GROUP]", help="Name or number, as the image knows it."),
+    click.option("--entrypoint", help="Replace the image's entry point."),
+    _list("--volume", "Show a file or directory of the host inside.", "SRC:DST[:ro]", "-v"),
+    _flag("--read-only", "Make the container's root read-only."),
+    _list("--tmpfs", "Mount a file system in memory.", "PATH[:OPTIONS]"),
+    click.option("--network", "--net", default="bridge", metavar="bridge|none|host", help="Network to connect to."),
+    _flag("--init", "Run a small init as PID 1 that reaps and passes on signals."),
+    _flag("--privileged", "Give the container all power over the host."),
+    _list("--cap-add", "Add a capability.", "CAP"),
+    _list("--cap-drop", "Drop a capability.", "CAP"),
+    _list("--ulimit", "Set a resource limit.", "NAME=SOFT[:HARD]"),
+    _list("--sysctl", "Set a kernel parameter of the container's namespaces.", "NAME=VALUE"),
+    _list("--label", "Set a label.", "KEY[=VALUE]", "-l"),
+    click.option("--stop-signal", help="Signal that stops the container."),
+    click.option("--pull", type=click.Choice(["missing", "always", "never"]), default="missing",
+                 help="When to ask the registry for the image."),
+    click.option("--cidfile", metavar="FILE", help="Write the container's id to a file."),
+    *_LIMITS,
+]  # fmt: skip
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+
+def with_options(command: Command) -> Command:
+    """Decorate a click command with all flags of a new container."""
+    for option in reversed(_OPTIONS):
+        command = option(command)
+    return command
+
+
+def check_root() -> None:
+    """Namespaces and mounts need root. Say so before anything fails half-way."""
+    if os.geteuid() != 0:
+        raise values.fail("minidock needs root to make namespaces, mounts and networks: run it with sudo")
+
+
+def to_options(flags: dict[str, Any]) -> ContainerOptions:
+    """The parsed flags as the one object that goes to the engine. Raises `UsageError` for a bad value."""
+    interactive, tty = _terminal_defaults(flags["interactive"], flags["tty"])
+    if flags["network"] not in ("bridge", "none", "host"):
+        raise values.fail(f"network {flags['network']} not found: there are bridge, none and host")
+    entrypoint = flags["entrypoint"]
+    binds, tmpfs = [values.bind(text) for text in flags["volume"]], [values.tmpfs(text) for text in flags["tmpfs"]]
+    values.refuse_duplicates([*(bind.destination for bind in binds), *(path for path, _ in tmpfs)])
+    return ContainerOptions(
+        image=flags["image"],
+        command=list(flags["command"]),
+        entrypoint=None if entrypoint is None else [entrypoint] if entrypoint else [],
+        name=flags["name"] or None,
+        hostname=values.hostname(flags["hostname"] or ""),
+        env=values.environment(flags["env"], flags["env_file"]),
+        workdir=flags["workdir"],
+        user=flags["user"],
+        interactive=interactive,
+        tty=tty,
+        remove=flags["rm"],
+        init=flags["init"],
+        binds=binds,
+        tmpfs=dict(tmpfs),
+        read_only=flags["read_only"],
+        network=flags["network"],
+        privileged=flags["privileged"],
+        cap_add=list(flags["cap_add"]),
+        cap_drop=list(flags["cap_drop"]),
+        ulimits=dict(values.ulimit(text) for text in flags["ulimit"]),
+        sysctls=dict(values.sysctl(text, flags["network"]) for text in flags["sysctl"]),
+        labels=values.key_values(flags["label"]),
+        stop_signal=values.stop_signal(flags["stop_signal"]) if flags["stop_signal"] else None,
+        pull=flags["pull"],
+        cidfile=os.path.abspath(flags["cidfile"]) if flags["cidfile"] else None,
+        cgroup_parent=flags["cgroup_parent"],
+        limits=_limits(flags),
+    )
+
+
+def _terminal_defaults(interactive: bool | None, tty: bool | None) -> tuple[bool, bool]:
+    """On a terminal, both; what was said on the command line always counts."""
+    on_terminal = os.isatty(0) and os.isatty(1)
+    if interactive is None and tty is None:
+        return on_terminal, on_terminal
+    if tty and interactive and not os.isatty(0):
+        raise values.fail("the input device is not a TTY: leave -t away when standard input is a pipe or a file")
+    if interactive is None:
+        interactive = on_terminal and tty is False
+    return interactive, bool(tty)
+
+
+def _limits(flags: dict[str, Any]) -> Limits:
+    memory, swap, cpus = flags["memory"], flags["memory_swap"], flags["cpus"]
+    if memory is not None and 0 < memory < MEMORY_MIN:
+        raise values.fail(f"Minimum memory limit allowed is 6MB, not {memory} bytes")
+    if swap and swap > 0 and not memory:
+        raise values.fail("--memory-swap is memory and swap together: set the --memory limit as well")
+    if swap and memory and 0 < swap < memory:
+        raise values.fail("Minimum memoryswap limit should be larger than memory limit")
+    reservation = flags["memory_reservation"]
+    if reservation and reservation < MEMORY_MIN:
+        raise values.fail(f"Minimum memory reservation allowed is 6MB, not {reservation} bytes")
+    if memory and reservation and reservation > memory:
+        raise values.fail("Minimum memory limit can not be less than memory reservation limit")
+    if cpus and not 0.01 <= cpus <= (os.cpu_count() or 1):
+        raise values.fail(f"Range of CPUs is from 0.01 to {os.cpu_count()}.00, as there are only {os.cpu_count()}")
+    weight = flags["blkio_weight"]
+    if weight and not 10 <= weight <= 1000:
+        raise values.fail("Range of blkio weight is from 10 to 1000")
+    shares = flags["cpu_shares"]
+    if shares is not None and shares < 0:
+        raise values.fail(f"invalid CPU shares {shares}: it cannot be negative")
+    pids = flags["pids_limit"]
+    return Limits(
+        memory=memory or None,
+        memory_reservation=reservation,
+        memory_swap=swap,
+        cpus=cpus or None,
+        cpu_shares=shares,
+        cpuset_cpus=_processors(flags["cpuset_cpus"], "cpu"),
+        cpuset_mems=_processors(flags["cpuset_mems"], "node"),
+        pids=-1 if pids is not None and pids <= 0 else pids,
+        blkio_weight=weight,
+        device_read_bps=[values.rate(text, sized=True) for text in flags["device_read_bps"]],
+        device_write_bps=[values.rate(text, sized=True) for text in flags["device_write_bps"]],
+        device_read_iops=[values.rate(text, sized=False) for text in flags["device_read_iops"]],
+        device_write_iops=[values.rate(text, sized=False) for text in flags["device_write_iops"]],
+    )
+
+
+def _processors(text: str, kind: str) -> str:
+    """A list like 0-2,4, if all of these are there (/sys/devices/system/{cpu,node}/online)."""
+    if not text:
+        return ""
+    wanted = values.number_list(text)
+    try:
+        with open(f"/sys/devices/system/{kind}/online", encoding="ascii") as file:
+            there = values.number_list(file.read().strip())
+    except FileNotFoundError:
+        there = {0}
+    if not wanted <= there:
+        what = "CPUs" if kind == "cpu" else "memory nodes"
+        raise values.fail(f"Requested {what} are not available - requested {text}, available: {sorted(there)}")
+    return text
