@@ -31,7 +31,7 @@ class Workspace:
 
     def __enter__(self) -> Workspace:
         os.makedirs(self.parent, mode=0o700, exist_ok=True)
-        sweep(self.parent)
+        _sweep(self.parent)
         while True:
             path = os.path.join(self.parent, os.urandom(8).hex())
             os.mkdir(path, 0o700)
@@ -63,8 +63,12 @@ class Workspace:
             pass
 
 
-def sweep(parent: str) -> None:
-    """Remove the workspaces below `parent` whose makers are dead."""
+def sweep_root(root: str) -> None:
+    """Remove the workspaces below `root` whose makers are dead."""
+    _sweep(os.path.join(root, "tmp"))
+
+
+def _sweep(parent: str) -> None:
     for name in _names(parent):
         path = os.path.join(parent, name)
         with _abandoned(path) as is_garbage:

@@ -17,7 +17,7 @@ from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from typing import Any, NamedTuple
 
 from minidock.errors import NotFoundError
-from minidock.image import layers
+from minidock.image import layers, workspace
 from minidock.image.ingest import Ingest
 from minidock.image.layers import LayerSource
 from minidock.image.limits import MANIFEST_BYTES
@@ -58,6 +58,7 @@ def pull(
     `CorruptArchive`, or `HostError` for a full disk.
     """
     telling = progress or Progress()
+    workspace.sweep_root(store.root)  # of an image that is here already nothing is fetched, and nothing swept later
     return remote.first(name, lambda repository: _Pull(store, name, repository, platform, telling).run())
 
 
