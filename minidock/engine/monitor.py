@@ -288,5 +288,5 @@ def _words(error: BaseException) -> str:
     if isinstance(error, MinidockError):
         return str(error)
     if isinstance(error, OSError):
-        return error.strerror or str(error)
+        return f"{error.filename}: {error.strerror}" if error.filename else error.strerror or str(error)
     return f"{type(error).__name__}: {error}"
