@@ -1,0 +1,77 @@
+"""What happened, for `events`: one line of JSON each in <root>/events.log, appended by whoever did it.
+
+There is no daemon that hears of everything, so the file is the meeting place. A line goes in with one write(2) under
+the file's flock, so that lines of several processes never mix. At `_LIMIT` the file is renamed to events.log.1, in the
+place of an older one: the log is bounded, and a reader who has the old file open reads it to its end first.
+
+Types and actions are docker's (docs.docker.com/reference/cli/docker/system/events):
+
+    container   create start die stop kill pause unpause restart rename destroy attach detach resize update oom
+                exec_create: COMMAND  exec_start: COMMAND  exec_die  health_status: STATUS  top copy export commit
+    image       pull push tag untag delete import load save prune
+    network     create connect disconnect destroy remove prune
+    volume      create mount unmount destroy prune
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import time
+from contextlib import suppress
+
+from minidock.state import SCHEMA
+
+_LIMIT = 4 << 20  # bytes
+
+
+def path(root: str) -> str:
+    """The file that events are in; what was in it before the last rotation is in the one with ".1" behind."""
+    return os.path.join(root, "events.log")
+
+
+def emit(root: str, type: str, action: str, id: str, /, **attributes: str | int) -> None:
+    """Tell that `action` happened to the thing `id` of `type` ("container", "image", "network", "volume").
+
+    `attributes`: what docker tells with it, such as name, image, labels, exitCode, signal. Call it after the thing
+    happened, outside of locks that others wait for. An event that cannot be written, on a full disk, is lost: it must
+    not keep what it tells of from happening.
+    """
+    words = {name: str(value) for name, value in attributes.items()}
+    event = {"schemaVersion": SCHEMA, "type": type, "action": action, "id": id, "attributes": words}
+    with suppress(OSError):
+        fd = _open_locked(root)
+        try:
+            # The time is taken under the lock: the lines are in its order.
+            line = json.dumps({**event, "timeNano": time.time_ns()}, separators=(",", ":"), ensure_ascii=False)
+            data = line.encode("utf-8", "replace") + b"\n"
+            size = os.fstat(fd).st_size
+            if os.write(fd, data) < len(data):  # the disk is full: no half lines
+                os.ftruncate(fd, size)
+            elif size > _LIMIT:
+                os.rename(path(root), f"{path(root)}.1")
+        finally:
+            os.close(fd)
+
+
+def _open_locked(root: str) -> int:
+    """The file, with its flock held: opened anew if it was renamed while we waited for the lock."""
+    os.makedirs(root, mode=0o710, exist_ok=True)
+    while True:
+        fd = os.open(path(root), os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o640)
+        fcntl.flock(fd, fcntl.LOCK_EX)
+        with suppress(FileNotFoundError):
+            if os.path.samestat(os.fstat(fd), os.stat(path(root))):
+                return fd
+        os.close(fd)
+
+
+def emit_container(root: str, action: str, record_data: dict[str, object], /, **attributes: str | int) -> None:
+    """`emit` for a container, given the content of its record, with what docker tells with each of those: its labels,
+    its image, its name.
+    """
+    config = record_data["config"]
+    assert isinstance(config, dict)
+    known = {**config["labels"], "image": str(record_data["imageName"]), "name": str(record_data["name"])}
+    emit(root, "container", action, str(record_data["id"]), **{**known, **attributes})
