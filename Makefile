@@ -9,7 +9,8 @@ MAKEFLAGS += --no-builtin-rules
 .PHONY: help setup setup-test run test lint types layers test-native test-vm interop bench clean
 .DEFAULT_GOAL := help
 
-PYTHONS  = python3.13 python3.12 python3.11 python3
+# The distribution's own first: it is built with profile-guided optimisation and starts faster than most others.
+PYTHONS  = /usr/bin/python3 python3.13 python3.12 python3.11 python3
 # To build python-prctl: a compiler and libcap. To run: libseccomp, nft, modprobe, tini as a container's init.
 # busybox is an image's content.
 PACKAGES = ca-certificates gcc libc6-dev python3-dev python3-venv libcap-dev libseccomp2 nftables kmod \
@@ -42,7 +43,11 @@ endef
 help:
 	@sed -n '1,/^$$/s/^# \{0,1\}//p' Makefile
 
-setup: .venv/.packages .venv/.installed ; @:
+# Half of a container's start is reading modules. Where the environment forbids Python to keep compiled ones
+# (PYTHONDONTWRITEBYTECODE), it would compile all of them each time.
+setup: .venv/.packages .venv/.installed
+	@.venv/bin/python -m compileall -q minidock
+
 setup-test: setup .venv/.packages-test .venv/.installed-test ; @:
 
 # The lists of packages are in this file: when it changes, dpkg is asked again, but pip is not.
