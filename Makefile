@@ -75,9 +75,10 @@ setup-test: setup .venv/.packages-test .venv/.installed-test ; @:
 	@.venv/bin/pip install -qq -c constraints.txt -e '.[test]' </dev/null >&2
 	@touch $@
 
-# On a terminal -i -t is the default; fed from a pipe or a file, -i has to say that this is the shell's input.
+# On a terminal -i -t is the default; what a person's last command ended with is then no failure of make's. Fed from a
+# pipe or a file, -i has to say that this is the shell's input.
 run: setup
-	@if [ -t 0 ]; then .venv/bin/minidock run --rm alpine sh; else .venv/bin/minidock run --rm -i alpine sh; fi
+	@if [ -t 0 ]; then .venv/bin/minidock run --rm alpine sh || [ $$? -ne 125 ]; else .venv/bin/minidock run --rm -i alpine sh; fi
 
 # All checks run, whatever fails; make's last lines name those that did.
 test: setup-test
