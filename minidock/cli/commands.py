@@ -15,6 +15,7 @@ HELP = {"help_option_names": ["-h", "--help"]}
 Table = dict[str, tuple[str, str, str]]
 
 CONTAINER: Table = {
+    "exec": ("exec", "exec_command", "Run a command in a container that runs"),
     "inspect": ("inspect", "inspect", "Show everything about containers, as JSON"),
     "ls": ("container", "ps", "List containers"),
     "rm": ("container", "rm", "Remove one or more containers"),
@@ -47,6 +48,7 @@ NOUNS = {
 }
 COMMANDS: Table = {
     "run": CONTAINER["run"],
+    "exec": CONTAINER["exec"],
     "ps": CONTAINER["ls"],
     "rm": CONTAINER["rm"],
     "inspect": ("inspect", "inspect", "Show everything about containers and images, as JSON"),

@@ -45,13 +45,13 @@ class CreationCommand(click.Command):
         return super().parse_args(ctx, args)
 
 
-def _flag(short: str, help_: str, default: bool | None = False) -> Any:
+def flag(short: str, help_: str, default: bool | None = False) -> Callable[[Any], Any]:
     """A switch --x that can also be turned off with --x=false."""
     names, (name, *_) = short.split(), [word.lstrip("-") for word in short.split() if word.startswith("--")]
     return click.option(*names[:-1], f"{names[-1]}/--no-{name}", default=default, help=help_)
 
 
-def _list(name: str, help_: str, metavar: str = "TEXT", short: str | None = None) -> Any:
+def list_option(name: str, help_: str, metavar: str = "TEXT", short: str | None = None) -> Callable[[Any], Any]:
     names = [short, name] if short else [name]
     return click.option(*names, multiple=True, metavar=metavar, help=help_)
 
@@ -66,35 +66,35 @@ _LIMITS = [
     click.option("--cpuset-mems", default="", metavar="LIST", help="Memory nodes that may be used (0-3, 0,1)."),
     click.option("--pids-limit", type=int, help="Number of processes and threads; -1: unlimited."),
     click.option("--blkio-weight", type=int, help="Relative share of disk time, 10 to 1000; 0: normal."),
-    _list("--device-read-bps", "Bytes a second read from a device.", "DEVICE:RATE"),
-    _list("--device-write-bps", "Bytes a second written to a device.", "DEVICE:RATE"),
-    _list("--device-read-iops", "Reads a second from a device.", "DEVICE:RATE"),
-    _list("--device-write-iops", "Writes a second to a device.", "DEVICE:RATE"),
+    list_option("--device-read-bps", "Bytes a second read from a device.", "DEVICE:RATE"),
+    list_option("--device-write-bps", "Bytes a second written to a device.", "DEVICE:RATE"),
+    list_option("--device-read-iops", "Reads a second from a device.", "DEVICE:RATE"),
+    list_option("--device-write-iops", "Writes a second to a device.", "DEVICE:RATE"),
     click.option("--cgroup-parent", help="Parent control group of the container's."),
 ]
 
 _OPTIONS = [
-    _flag("-i --interactive", "Pass standard input to the container [on a terminal: yes].", None),
-    _flag("-t --tty", "Give the container a terminal [on a terminal: yes].", None),
-    _flag("--rm", "Remove the container when it ends."),
+    flag("-i --interactive", "Pass standard input to the container [on a terminal: yes].", None),
+    flag("-t --tty", "Give the container a terminal [on a terminal: yes].", None),
+    flag("--rm", "Remove the container when it ends."),
     click.option("--name", help="Name of the container."),
     click.option("-h", "--hostname", help="Host name inside the container."),
-    _list("--env", "Set a variable, or pass on the caller's.", "NAME[=VALUE]", "-e"),
-    _list("--env-file", "Read variables from a file.", "FILE"),
+    list_option("--env", "Set a variable, or pass on the caller's.", "NAME[=VALUE]", "-e"),
+    list_option("--env-file", "Read variables from a file.", "FILE"),
     click.option("-w", "--workdir", help="Working directory inside the container."),
     click.option("-u", "--user", metavar="USER[:GROUP]", help="Name or number, as the image knows it."),
     click.option("--entrypoint", help="Replace the image's entry point."),
-    _list("--volume", "Show a file or directory of the host inside.", "SRC:DST[:ro]", "-v"),
-    _flag("--read-only", "Make the container's root read-only."),
-    _list("--tmpfs", "Mount a file system in memory.", "PATH[:OPTIONS]"),
+    list_option("--volume", "Show a file or directory of the host inside.", "SRC:DST[:ro]", "-v"),
+    flag("--read-only", "Make the container's root read-only."),
+    list_option("--tmpfs", "Mount a file system in memory.", "PATH[:OPTIONS]"),
     click.option("--network", "--net", default="bridge", metavar="bridge|none|host", help="Network to connect to."),
-    _flag("--init", "Run a small init as PID 1 that reaps and passes on signals."),
-    _flag("--privileged", "Give the container all power over the host."),
-    _list("--cap-add", "Add a capability.", "CAP"),
-    _list("--cap-drop", "Drop a capability.", "CAP"),
-    _list("--ulimit", "Set a resource limit.", "NAME=SOFT[:HARD]"),
-    _list("--sysctl", "Set a kernel parameter of the container's namespaces.", "NAME=VALUE"),
-    _list("--label", "Set a label.", "KEY[=VALUE]", "-l"),
+    flag("--init", "Run a small init as PID 1 that reaps and passes on signals."),
+    flag("--privileged", "Give the container all power over the host."),
+    list_option("--cap-add", "Add a capability.", "CAP"),
+    list_option("--cap-drop", "Drop a capability.", "CAP"),
+    list_option("--ulimit", "Set a resource limit.", "NAME=SOFT[:HARD]"),
+    list_option("--sysctl", "Set a kernel parameter of the container's namespaces.", "NAME=VALUE"),
+    list_option("--label", "Set a label.", "KEY[=VALUE]", "-l"),
     click.option("--stop-signal", help="Signal that stops the container."),
     click.option("--pull", type=click.Choice(["missing", "always", "never"]), default="missing",
                  help="When to ask the registry for the image."),

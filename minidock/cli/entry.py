@@ -25,10 +25,11 @@ def _begin() -> None:
         from minidock.engine import observers
 
         observers.from_environment(dict(os.environ))
-    if sys.argv[1:2] == ["run"] or sys.argv[1:3] == ["container", "run"]:
+    command = sys.argv[2:3] if sys.argv[1:2] == ["container"] else sys.argv[1:2]
+    if kind := {"run": "monitor", "exec": "keeper"}.get("".join(command)):
         from minidock.engine import launch
 
-        launch.early()
+        launch.early(kind)
     from minidock.cli.main import run_command_line
 
     run_command_line()

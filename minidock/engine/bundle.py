@@ -71,7 +71,7 @@ def _process(
         "terminal": options.tty,
         "user": {"uid": user.uid, "gid": user.gid, "additionalGids": user.groups},
         "args": _arguments(options, image_config),
-        "env": _environment(options, image_config, user, hostname),
+        "env": environment(options, image_config, user, hostname),
         "cwd": _working_directory(options, image_config),
         "capabilities": {"bounding": caps, "effective": held, "permitted": held, "inheritable": [], "ambient": []},
         "rlimits": [
@@ -95,7 +95,7 @@ def _working_directory(options: ContainerOptions, image_config: Config) -> str:
     return os.path.normpath(cwd)
 
 
-def _environment(options: ContainerOptions, image_config: Config, user: User, hostname: str) -> list[str]:
+def environment(options: ContainerOptions, image_config: Config, user: User, hostname: str) -> list[str]:
     """Docker's order: PATH, HOSTNAME, TERM, then the image's, then the user's; HOME unless somebody set it."""
     rows = [PATH, f"HOSTNAME={hostname}", *(["TERM=xterm"] if options.tty else []), *(image_config.get("Env") or [])]
     variables = dict(row.partition("=")[::2] for row in rows)

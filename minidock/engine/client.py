@@ -54,10 +54,17 @@ def run(paths: Paths, create: Callable[[], tuple[Record, int]], warn: Callable[[
 class Client:
     """One end of the conversation that `monitor.py` describes. `trouble`: the monitor may have left something."""
 
-    def __init__(self, channel: Channel, warn: Callable[[str], None]) -> None:
+    def __init__(
+        self,
+        channel: Channel,
+        warn: Callable[[str], None],
+        lost: str = "the container's monitor was killed, and the container with it",
+    ) -> None:
         self.channel = channel
         self.warn = warn
+        self.lost = lost
         self.trouble = True
+        self.started = False
         self._entrance: int | None = None  # where the container's input goes
         self._input: Flow | None = None
         self._is_console = False
@@ -77,8 +84,8 @@ class Client:
         else:
             self.send("signal", number=number)
 
-    def follow(self, *, interactive: bool) -> int:
-        """Do what the monitor says and move input, until the container's exit code comes."""
+    def follow(self, *, interactive: bool, detach: bool = False) -> int:
+        """Do what the monitor says and move input, until the exit code comes; `detach`: until the program runs."""
         channel = self.channel.end.fileno()
         while True:
             wanted: Events = {channel: select.POLLIN}
@@ -93,6 +100,8 @@ class Client:
                 exit_code = self._hear(interactive=interactive)
                 if exit_code is not None:
                     return exit_code
+                if detach and self.started:
+                    return 0
 
     def give_terminal_back(self) -> None:
         """Into the mode in which it was found; what was typed and not read stays for whoever reads next."""
@@ -106,7 +115,7 @@ class Client:
         """One message of the monitor; the container's exit code, if it is that."""
         message, fd = self.channel.receive()
         if message is None:
-            raise MinidockError("the container's monitor was killed, and the container with it", exit_code=EXIT_ENGINE)
+            raise MinidockError(self.lost, exit_code=EXIT_ENGINE)
         kind = message["type"]
         if kind == "ready":
             self._entrance, self._is_console = fd, message["console"]
@@ -128,6 +137,7 @@ class Client:
 
     def _begin(self, *, interactive: bool, warnings: list[str]) -> None:
         """The program runs: what is typed is for it. Not earlier, or one that cannot be run would swallow input."""
+        self.started = True
         for line in warnings:
             self.warn(line)
         if self._is_console:

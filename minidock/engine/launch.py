@@ -8,6 +8,7 @@ command. It also stays smaller that way: it never loads the command line's modul
 
 from __future__ import annotations
 
+import importlib
 import os
 import socket
 from contextlib import suppress
@@ -18,18 +19,18 @@ from minidock.runtime.channel import Channel
 _waiting: list[Channel] = []
 
 
-def early() -> None:
+def early(kind: str = "monitor") -> None:
     """Fork a monitor that `monitor` will return later. If that is impossible, `monitor` will say so."""
     with suppress(OSError):
-        _waiting.append(_fork())
+        _waiting.append(_fork(kind))
 
 
-def monitor() -> Channel:
-    """The channel to a monitor that waits for a container."""
-    return _waiting.pop() if _waiting else _fork()
+def monitor(kind: str = "monitor") -> Channel:
+    """The channel to a monitor that waits for a container, or to a "keeper" that waits for a process of `exec`."""
+    return _waiting.pop() if _waiting else _fork(kind)
 
 
-def _fork() -> Channel:
+def _fork(kind: str) -> Channel:
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     if observe.announced("fork", (), os.fork):
         theirs.close()
@@ -38,8 +39,6 @@ def _fork() -> Channel:
     try:
         os.setsid()  # at once: Ctrl-C in the terminal is for the command, which tells the monitor
         ours.close()
-        from minidock.engine import monitor
-
-        exit_code = monitor.serve(Channel(theirs))
+        exit_code = importlib.import_module(f"minidock.engine.{kind}").serve(Channel(theirs))
     finally:
         os._exit(exit_code & 255)

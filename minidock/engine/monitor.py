@@ -59,7 +59,7 @@ class Running(NamedTuple):
 
 def serve(channel: Channel) -> int:
     """The life of a monitor: wait for a container to look after, look after it; returns what to exit with."""
-    caller = Caller(channel, _leave_the_caller())
+    caller = Caller(channel, leave_the_caller())
     message, lock = channel.receive()
     if message is None or lock is None:
         return 0  # the command ended without a container
@@ -72,7 +72,7 @@ def serve(channel: Channel) -> int:
         return EXIT_ENGINE
 
 
-def _leave_the_caller() -> tuple[int, int, int]:
+def leave_the_caller() -> tuple[int, int, int]:
     """No directory held, no descriptor of the caller's but copies of 0, 1 and 2, which are returned."""
     os.chdir("/")
     for name in os.listdir("/proc/self/fd"):

@@ -1,15 +1,16 @@
 """Users and groups as an image knows them: names in its own /etc/passwd and /etc/group (passwd(5), group(5)).
 
-The image's layers are not mounted yet when this is asked, so the files are found layer by layer, as overlayfs would.
+Before a container starts, the image's layers are not mounted: the files are found layer by layer, as overlayfs would.
 """
 
 from __future__ import annotations
 
 import os
+import stat
 from typing import NamedTuple
 
 from minidock.errors import UsageError
-from minidock.linux import overlay
+from minidock.linux import mounts, overlay
 
 
 class User(NamedTuple):
@@ -21,13 +22,24 @@ class User(NamedTuple):
     home: str
 
 
+Table = list[list[str]]
+
+
 def look_up(layers: list[str], wanted: str) -> User:
     """The user for docker's `-u user[:group]`, each a name or a number; '' is root.
 
     `layers`: the image's layer directories, topmost first. Raises `UsageError` for a name that the image does not
     know or a number out of range. A number needs no entry; without one, the group is 0 and the home "/".
     """
-    passwd, groups = _rows(layers, "/etc/passwd", 7), _rows(layers, "/etc/group", 4)
+    return _choose(_rows(_read_layers(layers, "/etc/passwd"), 7), _rows(_read_layers(layers, "/etc/group"), 4), wanted)
+
+
+def look_up_inside(root: int, wanted: str) -> User:
+    """`look_up` in the files as they are now below the directory `root`, a descriptor."""
+    return _choose(_rows(_read_inside(root, "/etc/passwd"), 7), _rows(_read_inside(root, "/etc/group"), 4), wanted)
+
+
+def _choose(passwd: Table, groups: Table, wanted: str) -> User:
     user, _, group = wanted.partition(":")
     user = user or "0"
     row = next((row for row in passwd if row[0] == user), None)
@@ -41,7 +53,7 @@ def look_up(layers: list[str], wanted: str) -> User:
     return User(_checked(int(row[2])), _checked(gid), sorted({gid, *more}), row[5] or "/")
 
 
-def _group(groups: list[list[str]], wanted: str) -> int:
+def _group(groups: Table, wanted: str) -> int:
     for row in groups:
         if row[0] == wanted:
             return int(row[2])
@@ -56,13 +68,32 @@ def _checked(number: int) -> int:
     return number
 
 
-def _rows(layers: list[str], path: str, columns: int) -> list[list[str]]:
-    """The usable lines of one of the files; a missing file has none."""
+def _read_layers(layers: list[str], path: str) -> str:
     found = overlay.find(layers, path)
     if found is None or not os.path.isfile(found):  # an image may have put anything there, such as a pipe
-        return []
+        return ""
     with open(found, encoding="utf-8", errors="surrogateescape") as file:
-        lines = [line.rstrip("\n").split(":") for line in file]
+        return file.read()
+
+
+def _read_inside(root: int, path: str) -> str:
+    """Only a regular file is opened: to open a device, or a pipe, does something."""
+    try:
+        fd = mounts.open_in(root, path)
+    except (FileNotFoundError, NotADirectoryError):
+        return ""
+    try:
+        if not stat.S_ISREG(os.fstat(fd).st_mode):
+            return ""
+        with open(mounts.through(fd), encoding="utf-8", errors="surrogateescape") as file:
+            return file.read()
+    finally:
+        os.close(fd)
+
+
+def _rows(text: str, columns: int) -> Table:
+    """The usable lines of one of the files; a missing file has none."""
+    lines = [line.split(":") for line in text.split("\n")]
     return [(line + [""] * columns)[:columns] for line in lines if len(line) > 2 and _is_number(line[2])]
 
 

@@ -38,6 +38,13 @@ def own_path() -> str:
         return next((line.rstrip("\n")[3:] for line in lines if line.startswith("0::")), "/")
 
 
+def of_process(pid: int) -> Cgroup:
+    """The cgroup that a process is in."""
+    with open(f"/proc/{pid}/cgroup", encoding="utf-8", errors="surrogateescape") as lines:
+        path = next(line.rstrip("\n")[3:] for line in lines if line.startswith("0::"))
+    return Cgroup(os.path.join(hierarchy() or "/", path.lstrip("/")))
+
+
 class Cgroup:
     """One cgroup: `path` is its directory."""
 

@@ -7,6 +7,7 @@ processes share a namespace when the inode numbers there are the same. See names
 
 from __future__ import annotations
 
+import errno
 import os
 
 from minidock.linux import syscalls
@@ -47,6 +48,60 @@ def enter(path: str, kind: str) -> None:
         syscalls.setns(fd, FLAGS[kind])
     finally:
         os.close(fd)
+
+
+def of_another(pid: int) -> list[str]:
+    """The kinds in which process `pid` is in another namespace than this process: those that there are to join."""
+    return [kind for kind in supported() if identity(pid, kind) != identity("self", kind)]
+
+
+def join(pid: int, pidfd: int, kinds: list[str]) -> None:
+    """Move this process into process `pid`'s namespaces of `kinds`; "/" is then the root of the mount namespace.
+
+    One call does it all or nothing (setns(2) with a pidfd, Linux 5.8). An older kernel takes them one by one: the user
+    namespace first, because it gives the right to the others, and the mounts last, because /proc goes with them.
+    """
+    try:
+        syscalls.setns(pidfd, sum(FLAGS[kind] for kind in kinds))
+    except OSError as error:
+        if error.errno != errno.EINVAL:
+            raise
+        ordered = sorted(kinds, key=lambda kind: (kind == "mount", kind != "user"))
+        descriptors = [(open_namespace(pid, kind), kind) for kind in ordered]
+        for fd, kind in descriptors:
+            syscalls.setns(fd, FLAGS[kind])
+            os.close(fd)
+
+
+def open_root(pid: int) -> int:
+    """An O_PATH descriptor of the root of process `pid`'s mount namespace, wherever its own root directory is.
+
+    A thread goes in for it: with a root and working directory of its own (unshare(2), CLONE_FS) it may change its mount
+    namespace, while its open files are those of the whole process. Raises `FileNotFoundError` if there is no process.
+    """
+    import threading
+
+    found: list[int] = []
+    failure: list[OSError] = []
+
+    def look(namespace: int) -> None:
+        try:
+            syscalls.unshare(syscalls.CLONE_FS)
+            syscalls.setns(namespace, syscalls.CLONE_NEWNS)
+            found.append(syscalls.open("/", syscalls.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC))
+        except OSError as error:
+            failure.append(error)
+
+    namespace = open_namespace(pid, "mount")
+    try:
+        thread = threading.Thread(target=look, args=(namespace,))
+        thread.start()
+        thread.join()
+    finally:
+        os.close(namespace)
+    if failure:
+        raise failure[0]
+    return found[0]
 
 
 def write_id_maps(pid: int, uid_map: list[tuple[int, int, int]], gid_map: list[tuple[int, int, int]]) -> None:

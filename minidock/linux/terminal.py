@@ -24,6 +24,8 @@ _ioctl: Callable[..., Any] = observed("ioctl", fcntl.ioctl)
 
 TIOCGPTN = 0x80045430
 TIOCSPTLCK = 0x40045431
+TIOCGPTPEER = 0x5441
+_PTMX = os.makedev(5, 2)
 
 
 def open_pair(ptmx: str = "/dev/ptmx") -> tuple[int, str]:
@@ -32,6 +34,23 @@ def open_pair(ptmx: str = "/dev/ptmx") -> tuple[int, str]:
     number = struct.unpack("I", _ioctl(master, TIOCGPTN, b"\0" * 4))[0]
     _ioctl(master, TIOCSPTLCK, struct.pack("i", 0))
     return master, str(number)
+
+
+def open_peer(ptmx: str) -> tuple[int, int]:
+    """A new (master, slave) of the devpts that `ptmx` is in, for where paths are in somebody else's hands.
+
+    The slave is asked of the master (TIOCGPTPEER of ioctl_tty(2)), so no path to it can be a trap. Raises `OSError`
+    (ENXIO) if `ptmx` is no multiplexor of pseudo-terminals.
+    """
+    master = syscalls.open(ptmx, os.O_RDWR | os.O_NOCTTY | os.O_CLOEXEC)
+    try:
+        if os.fstat(master).st_rdev != _PTMX:
+            raise OSError(errno.ENXIO, f"{ptmx} is not the multiplexor of pseudo-terminals")
+        _ioctl(master, TIOCSPTLCK, struct.pack("i", 0))
+        return master, _ioctl(master, TIOCGPTPEER, os.O_RDWR | os.O_NOCTTY | os.O_CLOEXEC)
+    except BaseException:
+        os.close(master)
+        raise
 
 
 def set_controlling(fd: int) -> None:

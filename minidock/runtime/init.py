@@ -15,6 +15,7 @@ import resource
 import signal
 import stat
 import sys
+from collections.abc import Callable
 from typing import Any, NoReturn
 
 import prctl
@@ -42,9 +43,14 @@ def run(spec: Spec, channel: Channel, stdio: Stdio, seccomp: Filter) -> NoReturn
     `stdio` are the descriptors that become 0, 1 and 2 (None: a pseudo-terminal is made inside); `seccomp` is the
     compiled filter with its flags.
     """
+    report_failure(channel, lambda: _become(spec, channel, stdio, seccomp))
+
+
+def report_failure(channel: Channel, become: Callable[[], None]) -> NoReturn:
+    """Call `become`, which does not return unless it fails; then tell the creator why, and end."""
     try:
         channels.in_child(channel)
-        _become(spec, channel, stdio, seccomp)
+        become()
     except BaseException as error:
         channel.send("error", **_report(error))
     finally:
@@ -102,8 +108,14 @@ def _become(spec: Spec, channel: Channel, stdio: Stdio, seccomp: Filter) -> None
         channel.send("ready")
         expect(channel, "start")
 
-    # Power goes last, piece by piece: each step still needs what the next one takes away.
     assert stdio is not None
+    with step("most of root's power out of reach for ever", book="9"):
+        limit_power(spec.process)
+    take_over(spec, stdio, seccomp, file)
+
+
+def take_over(spec: Spec, stdio: tuple[int, int, int], seccomp: Filter, file: str) -> None:
+    """Power goes last, piece by piece: each step still needs what the next one takes away. Ends in `file`'s execve."""
     with step("standard input, output and error; nothing else stays open", book="3.4"):
         set_stdio(stdio, spec)
     reset_signals()
@@ -242,15 +254,24 @@ def own_stdio(number: int, spec: Spec) -> None:
                 raise
 
 
-def set_identity(process: dict[str, Any]) -> None:
-    """Bounding set first (it needs CAP_SETPCAP), then the user, then the sets of the new user, ambient last."""
-    user, sets = process["user"], process.get("capabilities")
+def limit_power(process: dict[str, Any]) -> None:
+    """Say what can never be had again, not even through a set-uid program. What this process has, it keeps for now."""
+    sets = process.get("capabilities")
     if sets is not None:
         capabilities.limit_bounding(sets.get("bounding") or [])
+
+
+def set_identity(process: dict[str, Any]) -> None:
+    """The user, then the sets of the new user, ambient last."""
+    user, sets = process["user"], process.get("capabilities")
+    if sets is not None:
         _set_keepcaps(1)  # or a user other than 0 would lose all before the sets below could be chosen
     syscalls.umask(user.get("umask", 0o022))
-    if os.path.exists("/proc/self/setgroups") and _setgroups_allowed():
+    try:
         syscalls.setgroups(user.get("additionalGids") or [])
+    except PermissionError:
+        if not _setgroups_denied():
+            raise
     syscalls.setresgid(user["gid"], user["gid"], user["gid"])
     syscalls.setresuid(user["uid"], user["uid"], user["uid"])
     if sets is not None:
@@ -265,9 +286,10 @@ def set_identity(process: dict[str, Any]) -> None:
     _set_pdeathsig(signal.SIGKILL)
 
 
-def _setgroups_allowed() -> bool:
+def _setgroups_denied() -> bool:
+    """Whether this user namespace was made by somebody who may not choose groups (user_namespaces(7))."""
     with open("/proc/self/setgroups", "rb") as file:
-        return file.read().strip() == b"allow"
+        return file.read().strip() == b"deny"
 
 
 def reset_signals() -> None:

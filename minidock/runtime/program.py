@@ -18,6 +18,9 @@ from minidock.linux import syscalls
 _FIRST_LINE = 256
 _MOST_SCRIPTS = 5
 
+# The host's own Python, by what it is: inside, /proc/self/exe is what the container makes of it, or missing.
+_OURSELVES = os.stat("/proc/self/exe")
+
 
 def find(process: dict[str, Any]) -> str:
     """The file that `args[0]` means: itself if it has a slash, otherwise the first in the container's PATH."""
@@ -50,7 +53,7 @@ def not_ourselves(program: str) -> str:
     """
     file = program
     for _ in range(_MOST_SCRIPTS):
-        if os.path.exists(file) and os.path.samefile(file, "/proc/self/exe") and _through_magic_link(file):
+        if os.path.exists(file) and os.path.samestat(os.stat(file), _OURSELVES) and _through_magic_link(file):
             raise SetupError(f'exec: "{program}": is the runtime itself', exit_code=EXIT_CANNOT_EXECUTE)
         file = _interpreter(file)
     return program

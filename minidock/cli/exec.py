@@ -1,0 +1,46 @@
+"""`minidock exec`: one more process in a container that runs."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+import click
+
+from minidock.cli import values
+from minidock.cli.creation import CONTEXT, CreationCommand, check_root, flag, list_option
+from minidock.engine.paths import Paths
+from minidock.errors import UsageError
+
+
+@click.command("exec", cls=CreationCommand, context_settings=CONTEXT)
+@click.argument("container")
+@click.argument("command", nargs=-1, required=True, type=click.UNPROCESSED)
+@flag("-d --detach", "Leave the command to itself once it runs.")
+@list_option("--env", "Set a variable, or pass on the caller's.", "NAME[=VALUE]", "-e")
+@list_option("--env-file", "Read variables from a file.", "FILE")
+@flag("-i --interactive", "Pass standard input to the command.")
+@flag("--privileged", "Give the command all power over the host.")
+@flag("-t --tty", "Give the command a terminal.")
+@click.option("-u", "--user", metavar="USER[:GROUP]", help="Name or number, as the container knows it.")
+@click.option("-w", "--workdir", metavar="DIRECTORY", help="Working directory inside the container.")
+@click.pass_obj
+def exec_command(paths: Paths, /, container: str, command: tuple[str, ...], **flags: Any) -> int:
+    """Run COMMAND in the running CONTAINER, beside what it runs already, and end as that ends."""
+    from minidock.engine import exec as entering
+    from minidock.engine.execution import ExecOptions
+
+    check_root()
+    if flags["interactive"] and flags["tty"] and not flags["detach"] and not os.isatty(0):
+        raise UsageError("the input device is not a TTY")
+    asked = ExecOptions(
+        command=list(command),
+        env=values.environment(flags["env"], flags["env_file"]),
+        user=flags["user"] or None,
+        workdir=flags["workdir"] or None,
+        privileged=flags["privileged"],
+        interactive=flags["interactive"] and not flags["detach"],
+        tty=flags["tty"],
+        detach=flags["detach"],
+    )
+    return entering.execute(paths, container, asked)

@@ -1,0 +1,25 @@
+"""The caller's side of `exec`: hands what is asked to a keeper (`keeper.py`) and stays until the process ends."""
+
+from __future__ import annotations
+
+import signal
+
+from minidock.engine import launch
+from minidock.engine.client import Client
+from minidock.engine.execution import ExecOptions
+from minidock.engine.paths import Paths
+
+
+def execute(paths: Paths, name: str, asked: ExecOptions) -> int:
+    """Run a process in the container called `name`; returns its exit code, or 0 at once if it is to be detached.
+
+    Signals are not for the process, as in docker: Ctrl-C ends this command, and with a terminal goes inside as a byte.
+    Raises `MinidockError` with what could not be done.
+    """
+    client = Client(launch.monitor("keeper"), lambda line: None, lost="the process's keeper was killed")
+    client.send("execute", root=paths.root, cache=paths.cache, name=name, options=asked._asdict())
+    signal.signal(signal.SIGWINCH, client.on_signal)
+    try:
+        return client.follow(interactive=asked.interactive, detach=asked.detach)
+    finally:
+        client.give_terminal_back()

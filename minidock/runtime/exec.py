@@ -1,0 +1,151 @@
+"""One more process in a container that runs (book 3.1; setns(2)): the way in for whoever comes later.
+
+`init.py` makes a container around a process. Here there is a container already, and a process goes in: it is born in
+the container's cgroup and process namespace, joins all other namespaces that PID 1 is in, and gives up the same powers
+by the same steps. What PID 1 has done to itself meanwhile (another user, another root directory) is its own affair:
+nothing is taken from it but its namespaces.
+
+Until execve, the program that does this is the host's, with the host's powers, and in sight of what runs inside. So it
+makes itself unreadable before it goes in (CVE-2016-9962), believes nothing that the container's /proc says, and takes
+no open file along that is not meant to be there (CVE-2024-21626).
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import signal
+from typing import NamedTuple
+
+import prctl
+
+from minidock.linux import cgroups, namespaces, seccomp, syscalls, terminal
+from minidock.observe import observed, step
+from minidock.runtime import channel as channels
+from minidock.runtime import init, program
+from minidock.runtime.channel import Channel
+from minidock.runtime.container import Created
+from minidock.runtime.spec import Spec
+
+_set_pdeathsig = observed("prctl(PR_SET_PDEATHSIG)", prctl.set_pdeathsig)
+_set_dumpable = observed("prctl(PR_SET_DUMPABLE)", prctl.set_dumpable)
+
+
+class Target(NamedTuple):
+    """The container to go into: its PID 1, and its cgroup if it has one."""
+
+    pid: int
+    pidfd: int
+    cgroup: cgroups.Cgroup | None
+
+
+def create(spec: Spec, target: Target, stdio: init.Stdio, cache: str | None = None) -> Created:
+    """Clone a process into the container of `target` and let it run up to where it waits for `container.start`.
+
+    `spec` is the container's own, with `process` replaced by what is to be run. `stdio` and `cache` are as for
+    `container.create`. Raises `FileNotFoundError` or `ProcessLookupError` if the container has ended.
+    """
+    filter_ = None
+    if section := spec.linux.get("seccomp"):
+        with step("the container's system call filter, from the cache", book="9"):
+            filter_ = (seccomp.compile_filter(section, cache), seccomp.flags(section))
+    kinds = namespaces.of_another(target.pid)
+    ours, theirs = channels.pair()
+    with step("a process born in the container's cgroup and process namespace", book="3.1"):
+        pid, pidfd = _clone(target, kinds)
+    if pid == 0:
+        ours.close()
+        init.report_failure(theirs, lambda: _become(spec, target, kinds, theirs, stdio, filter_))  # never returns
+    theirs.close()
+    return Created(pid, pidfd, ours)
+
+
+def _clone(target: Target, kinds: list[str]) -> tuple[int, int]:
+    """clone3 into the cgroup and, through this process's own setting for its children, the process namespace.
+
+    Afterwards this process is as it was; the child is not dumpable (prctl(2), PR_SET_DUMPABLE): its memory and its
+    open files are readable for nobody inside, until execve makes another program of it.
+    """
+    own = namespaces.open_namespace("self", "pid")
+    _set_dumpable(0)
+    pid = -1
+    try:
+        if "pid" in kinds:
+            namespaces.join(target.pid, target.pidfd, ["pid"])
+        pid, pidfd = _clone_into(target)
+    except OSError as error:
+        # What clone(2) says where PID 1 of the namespace has ended: nothing can be born there any more.
+        if error.errno == errno.ENOMEM:
+            raise ProcessLookupError(errno.ESRCH, "the container has ended") from error
+        raise
+    finally:
+        if pid:
+            syscalls.setns(own, syscalls.CLONE_NEWPID)
+            _set_dumpable(1)
+        os.close(own)
+    return pid, pidfd
+
+
+def _clone_into(target: Target) -> tuple[int, int]:
+    """Where the container makes cgroups of its own (systemd does), processes belong in those: then PID 1's is it."""
+    if target.cgroup is None:
+        return syscalls.clone3(0)
+    directory = target.cgroup.open()
+    try:
+        return syscalls.clone3(0, directory)
+    except OSError as error:
+        if error.errno != errno.EBUSY:
+            raise
+    finally:
+        os.close(directory)
+    directory = cgroups.of_process(target.pid).open()
+    try:
+        return syscalls.clone3(0, directory)
+    finally:
+        os.close(directory)
+
+
+def _become(
+    spec: Spec, target: Target, kinds: list[str], channel: Channel, stdio: init.Stdio, filter_: init.Filter
+) -> None:
+    with step("tied to its creator: dies when that dies", book="3.4"):
+        _set_pdeathsig(signal.SIGKILL)
+        syscalls.setsid()
+        syscalls.umask(0o022)
+    with step("limits of the process itself", book="3.2"):
+        init.set_limits(spec.process)
+    with step("most of root's power out of reach for ever", book="9"):
+        init.limit_power(spec.process)
+
+    # Up to here, /proc is the host's. An import would run the container's files from here on, as us.
+    init.forget_modules()
+    with step("the container's namespaces, all at once", book="3.1"):
+        namespaces.join(target.pid, target.pidfd, [kind for kind in kinds if kind != "pid"])
+        os.close(target.pidfd)
+        if "user" in kinds:
+            syscalls.setresgid(0, 0, 0)
+            syscalls.setresuid(0, 0, 0)
+            init.limit_power(spec.process)  # in another user namespace, root begins with all of it again
+    # From here on every path means the container's own, from its namespace's root on, whatever PID 1's root is.
+    if spec.terminal:
+        with step("a terminal of its own", book="4.4"):
+            stdio = _open_terminal(channel)
+    with step("keys left outside", book="9"):
+        init.join_keyring()
+    with step("the program is looked up, in the container's own PATH", book="3.4"):
+        init.enter_working_directory(spec.process["cwd"])
+        file = program.find(spec.process)
+    with step("everything is ready: wait for the start", book="3.4"):
+        channel.send("ready")
+        init.expect(channel, "start")
+    assert stdio is not None
+    init.take_over(spec, stdio, filter_, file)
+
+
+def _open_terminal(channel: Channel) -> tuple[int, int, int]:
+    """Make a pseudo-terminal in the container's devpts, send its master outside, return the slave three times."""
+    master, slave = terminal.open_peer("/dev/pts/ptmx")
+    terminal.set_controlling(slave)
+    channel.send("console", fd=master)
+    os.close(master)
+    return slave, slave, slave
