@@ -16,7 +16,7 @@ from minidock.cli.table import render
 COMMAND = "minidock.cli.entry, minidock.engine.launch, minidock.cli.main, minidock.cli.creation, minidock.cli.run, " \
     "minidock.engine.client, minidock.engine.containers, minidock.engine.images"  # fmt: skip
 MONITOR = "minidock.cli.entry, minidock.engine.launch, minidock.engine.monitor"
-NETWORK = "from minidock.network import bridge; bridge.warm_up()"
+NETWORK = "from minidock.network import endpoints; endpoints.warm_up()"
 
 
 def measure(rounds: int) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -17,6 +18,7 @@ from minidock.errors import HostError
 from minidock.observe import announced
 
 SCHEMA = 1
+DEFAULT_ROOT = "/var/lib/minidock"
 
 
 def write_json(path: str, content: dict[str, Any], *, durable: bool = True, mode: int = 0o600) -> None:
@@ -77,6 +79,12 @@ def locked(path: str, *, shared: bool = False) -> Iterator[None]:
         yield
     finally:
         os.close(fd)
+
+
+def now() -> str:
+    """This moment as RFC 3339, in UTC, with nanoseconds, as docker writes it."""
+    seconds, nanoseconds = divmod(time.time_ns(), 1_000_000_000)
+    return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(seconds)) + f".{nanoseconds:09}Z"
 
 
 def _sync_directory(path: str) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from minidock.network import bridge, store
 from tests.support.command import Minidock
 from tests.support.machine import Session, Snapshot, detach_mounts, left_since
 
@@ -38,5 +39,15 @@ def minidock(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Minidock]:
     108 bytes (unix(7)): hence the short directory.
     """
     run = Path(tempfile.mkdtemp(prefix="mdt-", dir="/run"))
-    yield Minidock(root=tmp_path_factory.mktemp("root"), run=run)
+    root = tmp_path_factory.mktemp("root")
+    yield Minidock(root=root, run=run)
+    remove_default_network(str(root))
     shutil.rmtree(run)
+
+
+def remove_default_network(root: str) -> None:
+    """The bridge of a root stays as long as the root, and this root ends with the session."""
+    with store.locked(root):
+        for network in store.load_all(root):
+            if network.name == store.BRIDGE and network.pools:
+                bridge.remove(root, network)

@@ -11,6 +11,7 @@ import click
 
 from minidock.cli import values
 from minidock.engine.options import ContainerOptions, Limits
+from minidock.network.attachment import NOTHING_SPECIAL
 
 MEMORY_MIN = 6 << 20
 # What follows the image is the container's. -h is --hostname here.
@@ -143,6 +144,7 @@ def to_options(flags: dict[str, Any]) -> ContainerOptions:
         tmpfs=dict(tmpfs),
         read_only=flags["read_only"],
         network=flags["network"],
+        attachments={"bridge": NOTHING_SPECIAL} if flags["network"] == "bridge" else {},
         privileged=flags["privileged"],
         cap_add=list(flags["cap_add"]),
         cap_drop=list(flags["cap_drop"]),

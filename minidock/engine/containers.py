@@ -78,6 +78,8 @@ def _claim(root: str, options: ContainerOptions, image: Image) -> tuple[Record, 
             "layers": image.layer_paths,
             "command": options.program(image_config),
             "options": options.as_json(),
+            "attachments": {name: asked._asdict() for name, asked in options.attachments.items()},
+            "networks": {},  # what it has on each while it runs (network/endpoints.py, Endpoint)
             "config": {"labels": {**(image_config.get("Labels") or {}), **options.labels},
                        "stopSignal": options.stop_signal or image_config.get("StopSignal") or "SIGTERM"},
             "state": {"status": CREATED, "pid": 0, "exitCode": 0, "oomKilled": False, "error": "",

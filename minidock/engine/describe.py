@@ -127,15 +127,25 @@ def _config(data: dict[str, Any], options: dict[str, Any], spec: dict[str, Any])
 
 def _network(data: dict[str, Any]) -> dict[str, Any]:
     """The addresses while the container runs; docker shows none of one that has ended either."""
-    mode = data["options"]["network"]
-    has = data.get("network") if data["state"]["status"] == RUNNING else None
-    network = {
+    there = data["networks"] if data["state"]["status"] == RUNNING else {}
+    asked = data["attachments"] or ({data["options"]["network"]: {}} if data["options"]["network"] != "bridge" else {})
+    networks = {name: _endpoint(there.get(name)) for name in asked}
+    first = networks.get("bridge") or _endpoint(None)
+    return {
+        "Bridge": there["bridge"]["bridge"] if "bridge" in there else "",
+        **{key: first[key] for key in ("Gateway", "IPAddress", "IPPrefixLen", "MacAddress")},
+        "Networks": networks,
+    }
+
+
+def _endpoint(has: dict[str, Any] | None) -> dict[str, Any]:
+    return {
+        "NetworkID": has["network"] if has else "",
         "Gateway": has["gateway"] if has else "",
         "IPAddress": has["address"] if has else "",
         "IPPrefixLen": has["prefix"] if has else 0,
         "MacAddress": has["mac"] if has else "",
     }
-    return {"Bridge": has["bridge"] if has else "", **network, "Networks": {mode: network}}
 
 
 def image(found: Image, references: list[Reference]) -> dict[str, Any]:

@@ -130,7 +130,7 @@ def _start(record: Record, caller: Caller, cache: str) -> tuple[Running, cgroups
     pipes = None if options["tty"] else Pipes(interactive=options["interactive"])
     created, cgroup = runtime.create(preparation.prepare(record), pipes.inside if pipes else None, cache)
     try:
-        warnings = _connect(record.data["network"], created) if record.data.get("network") else []
+        warnings = _connect(record, created) if record.data["networks"] else []
         _wait_for_set_up(caller, created)
         running = _meet(caller, created, pipes, interactive=options["interactive"])
         runtime.start(created)
@@ -149,18 +149,18 @@ def _start(record: Record, caller: Caller, cache: str) -> tuple[Running, cgroups
     return running, cgroup, warnings
 
 
-def _connect(network: dict[str, Any], created: runtime.Created) -> list[str]:
-    from minidock.network import bridge
+def _connect(record: Record, created: runtime.Created) -> list[str]:
+    from minidock.network import endpoints
 
-    endpoint = bridge.Endpoint(**network)
+    wanted = {name: endpoints.Endpoint(**row) for name, row in record.data["networks"].items()}
     try:
         netns = namespaces.open_namespace(created.pid, "network")
     except FileNotFoundError:
         runtime.wait_ready(created)  # it died in its set-up already: raise what it said
         raise
     try:
-        with step("a cable to the bridge", book="4.1.1"):
-            return bridge.connect(endpoint, netns)
+        with step("cables to its networks", book="4.1.1"):
+            return endpoints.connect(record.root, wanted, netns)
     finally:
         os.close(netns)
 

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
+from minidock.network.attachment import Attachment
+
 
 class Limits(NamedTuple):
     """Sizes are bytes, rates are bytes or operations a second, `cpus` is a number of processors; None is no limit.
@@ -57,7 +59,8 @@ class ContainerOptions(NamedTuple):
     binds: list[Bind]
     tmpfs: dict[str, list[str]]
     read_only: bool
-    network: str
+    network: str  # what kind: "bridge", "host", "none", "container:ID", or a network's name
+    attachments: dict[str, Attachment]  # the networks that it is on, by name
     privileged: bool
     cap_add: list[str]
     cap_drop: list[str]
@@ -72,7 +75,12 @@ class ContainerOptions(NamedTuple):
 
     def as_json(self) -> dict[str, Any]:
         """The options as JSON types, for container.json."""
-        return {**self._asdict(), "binds": [bind._asdict() for bind in self.binds], "limits": self.limits._asdict()}
+        return {
+            **self._asdict(),
+            "binds": [bind._asdict() for bind in self.binds],
+            "attachments": {name: attachment._asdict() for name, attachment in self.attachments.items()},
+            "limits": self.limits._asdict(),
+        }
 
     def program(self, image_config: dict[str, Any]) -> list[str]:
         """What to run: entry point and command, the image's unless given; a new entry point discards both of those."""
@@ -84,4 +92,5 @@ class ContainerOptions(NamedTuple):
 def from_json(content: dict[str, Any]) -> ContainerOptions:
     """What `as_json` made, as it was."""
     binds, limits = [Bind(**bind) for bind in content["binds"]], Limits(**content["limits"])
-    return ContainerOptions(**{**content, "binds": binds, "limits": limits})
+    attachments = {name: Attachment(**row) for name, row in content["attachments"].items()}
+    return ContainerOptions(**{**content, "binds": binds, "limits": limits, "attachments": attachments})

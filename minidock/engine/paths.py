@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from typing import NamedTuple
 
-DEFAULT_ROOT = "/var/lib/minidock"
+from minidock.state import DEFAULT_ROOT
 
 
 class Paths(NamedTuple):

@@ -15,13 +15,14 @@ def prepare(record: Record) -> oci.Spec:
     """Make the container's bundle and return it. What was made before a failure, `recovery.discard` takes away."""
     options = from_json(record.data["options"])
     address = None
-    if options.network == "bridge":
-        from minidock.network import bridge
+    if record.data["attachments"]:
+        from minidock.network import endpoints
+        from minidock.network.attachment import Attachment
 
-        with step("an address on the bridge", book="4.1.1"):
-            endpoint = bridge.reserve(record.root, record.id)
-        record.data["network"] = endpoint._asdict()
-        address = endpoint.address
+        asked = {name: Attachment(**row) for name, row in record.data["attachments"].items()}
+        reserved = endpoints.reserve(record.root, record.id, record.name, asked)
+        record.data["networks"] = {name: endpoint._asdict() for name, endpoint in reserved.items()}
+        address = next(iter(reserved.values())).address
     with step("what the container is, written down as an OCI bundle", book="3.4"):
         return _write_bundle(record, options, address)
 

@@ -10,9 +10,9 @@ from __future__ import annotations
 import errno
 import os
 import signal
-import time
 from contextlib import suppress
 
+from minidock import state
 from minidock.engine import records
 from minidock.engine.records import CREATED, EXITED, REMOVING, RUNNING, Record
 from minidock.errors import MinidockError
@@ -52,10 +52,10 @@ def _undo_cgroup(record: Record) -> None:
 
 
 def _undo_network(record: Record) -> None:
-    if record.data["options"]["network"] == "bridge":
-        from minidock.network import bridge
+    if record.data["attachments"]:
+        from minidock.network import endpoints
 
-        bridge.release(record.root, record.id)
+        endpoints.release(record.root, record.id)
 
 
 def _undo_cidfile(record: Record) -> None:
@@ -206,7 +206,4 @@ def start_time(pid: int) -> int:
         return int(file.read().rpartition(")")[2].split()[19])
 
 
-def now() -> str:
-    """This moment as RFC 3339, in UTC, with nanoseconds, as docker writes it."""
-    seconds, nanoseconds = divmod(time.time_ns(), 1_000_000_000)
-    return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(seconds)) + f".{nanoseconds:09}Z"
+now = state.now

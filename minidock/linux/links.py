@@ -32,6 +32,7 @@ NLM_F_ACK = 0x4
 NLM_F_CAPPED = 0x100
 NLM_F_ACK_TLVS = 0x200
 NLM_F_DUMP = 0x300
+NLM_F_REPLACE = 0x100
 NLM_F_EXCL = 0x200
 NLM_F_CREATE = 0x400
 NLMSG_ERROR = 2
@@ -43,7 +44,6 @@ NETLINK_EXT_ACK = 11
 RTM_NEWLINK = 16
 RTM_DELLINK = 17
 RTM_NEWADDR = 20
-RTM_DELADDR = 21
 RTM_GETADDR = 22
 RTM_NEWROUTE = 24
 RTM_GETROUTE = 26
@@ -52,6 +52,8 @@ RTPROT_BOOT = 3
 RTN_UNICAST = 1
 IFF_UP = 1  # <linux/if.h>
 SIOCGIFMTU = 0x8921  # <linux/sockios.h>
+SIOCGIFINDEX = 0x8933
+IFA_F_NODAD = 0x2  # <linux/if_addr.h>
 
 
 class Network(NamedTuple):
@@ -113,6 +115,14 @@ class Rtnetlink:
     def __exit__(self, *_: object) -> None:
         self.socket.close()
 
+    def index(self, name: str) -> int:
+        """The number of an interface in this socket's namespace, asked by ioctl (netdevice(7)), which any socket takes.
+
+        Raises `OSError`.
+        """
+        answer = fcntl.ioctl(self.socket, SIOCGIFINDEX, struct.pack("16s24x", name.encode()))
+        return int(struct.unpack_from("i", answer, 16)[0])
+
     def add_bridge(self, name: str, mac: str, mtu: int) -> None:
         """RTM_NEWLINK: a bridge that forwards at once.
 
@@ -141,7 +151,7 @@ class Rtnetlink:
         kind = {"attrs": [("IFLA_INFO_KIND", "veth"), ("IFLA_INFO_DATA", pair)]}
         attributes = [
             ("IFLA_MTU", mtu),
-            ("IFLA_MASTER", socket.if_nametoindex(bridge)),
+            ("IFLA_MASTER", self.index(bridge)),
             ("IFLA_LINKINFO", kind),
         ]
         what = f"RTM_NEWLINK {name} master {bridge} type veth peer {peer} netns {netns_fd}"
@@ -149,7 +159,7 @@ class Rtnetlink:
 
     def set_master(self, name: str, bridge: str) -> None:
         """RTM_NEWLINK: plug `name` into `bridge`."""
-        attributes = [("IFLA_MASTER", socket.if_nametoindex(bridge))]
+        attributes = [("IFLA_MASTER", self.index(bridge))]
         self._link(f"RTM_NEWLINK {name} master {bridge}", name, attributes)
 
     def set_up(self, name: str) -> None:
@@ -162,39 +172,42 @@ class Rtnetlink:
         message["attrs"] = [("IFLA_IFNAME", name)]
         self._request(RTM_DELLINK, 0, message, f"RTM_DELLINK {name}")
 
-    def add_address(self, index: int, address: str, prefix: int, broadcast: str) -> None:
-        """RTM_NEWADDR: the interface has `address`, and its neighbours are the `prefix` around it."""
+    def add_address(self, index: int, address: str, prefix: int, broadcast: str | None = None) -> None:
+        """RTM_NEWADDR: the interface has `address`, and its neighbours are the `prefix` around it.
+
+        An IPv6 address is used at once. Otherwise the kernel would ask for a second whether a neighbour has it
+        already (duplicate address detection, RFC 4862), which who gives out the addresses knows.
+        """
         message = _address(index, address, prefix)
-        message["attrs"].append(("IFA_BROADCAST", broadcast))
+        if broadcast:
+            message["attrs"].append(("IFA_BROADCAST", broadcast))
+        if message["family"] == socket.AF_INET6:
+            message["flags"] = IFA_F_NODAD
         what = f"RTM_NEWADDR {address}/{prefix} dev {index}"
         self._request(RTM_NEWADDR, NLM_F_CREATE | NLM_F_EXCL, message, what)
 
-    def delete_address(self, index: int, address: str, prefix: int) -> None:
-        """RTM_DELADDR: the interface of this index no longer has `address`."""
-        what = f"RTM_DELADDR {address}/{prefix} dev {index}"
-        self._request(RTM_DELADDR, 0, _address(index, address, prefix), what)
-
-    def add_default_route(self, index: int, gateway: str) -> None:
-        """RTM_NEWROUTE: what is no neighbour is sent to `gateway`."""
+    def set_default_route(self, index: int, gateway: str) -> None:
+        """RTM_NEWROUTE: what is no neighbour is sent to `gateway`, and no longer where it was sent before."""
         message = encoders().rtmsg()
-        message["family"], message["table"] = socket.AF_INET, RT_TABLE_MAIN
+        message["family"], message["table"] = _family(gateway), RT_TABLE_MAIN
         message["proto"], message["type"] = RTPROT_BOOT, RTN_UNICAST
         message["attrs"] = [("RTA_GATEWAY", gateway), ("RTA_OIF", index)]
         what = f"RTM_NEWROUTE default via {gateway} dev {index}"
-        self._request(RTM_NEWROUTE, NLM_F_CREATE | NLM_F_EXCL, message, what)
+        self._request(RTM_NEWROUTE, NLM_F_CREATE | NLM_F_REPLACE, message, what)
 
     def networks(self) -> list[Network]:
-        """RTM_GETADDR, RTM_GETROUTE: what IPv4 addresses and routes (in every table) of this host cover."""
+        """RTM_GETADDR, RTM_GETROUTE: what the addresses and routes (in every table) of this host cover."""
         found = []
-        message = encoders().ifaddrmsg()
-        message["family"] = socket.AF_INET
-        for answer in self._dump(RTM_GETADDR, message, "RTM_GETADDR"):
-            found.append(Network(answer.get_attr("IFA_ADDRESS"), answer["prefixlen"], answer["index"]))
-        message = encoders().rtmsg()
-        message["family"] = socket.AF_INET
-        for answer in self._dump(RTM_GETROUTE, message, "RTM_GETROUTE"):
-            to, index = answer.get_attr("RTA_DST") or "0.0.0.0", answer.get_attr("RTA_OIF") or 0
-            found.append(Network(to, answer["dst_len"], index))
+        for family, everywhere in ((socket.AF_INET, "0.0.0.0"), (socket.AF_INET6, "::")):
+            message = encoders().ifaddrmsg()
+            message["family"] = family
+            for answer in self._dump(RTM_GETADDR, message, "RTM_GETADDR"):
+                found.append(Network(answer.get_attr("IFA_ADDRESS"), answer["prefixlen"], answer["index"]))
+            message = encoders().rtmsg()
+            message["family"] = family
+            for answer in self._dump(RTM_GETROUTE, message, "RTM_GETROUTE"):
+                to, index = answer.get_attr("RTA_DST") or everywhere, answer.get_attr("RTA_OIF") or 0
+                found.append(Network(to, answer["dst_len"], index))
         return found
 
     def _link(
@@ -231,7 +244,8 @@ class Rtnetlink:
                     break
                 decoded = type(message)(payload)
                 decoded.decode()
-                found.append(decoded)
+                if decoded["family"] == message["family"]:  # a kernel without IPv6 answers with all that it has
+                    found.append(decoded)
             return found
 
         return announced("netlink", (what,), exchange)
@@ -259,9 +273,13 @@ class Rtnetlink:
 def _address(index: int, address: str, prefix: int) -> Any:
     """struct ifaddrmsg. On anything but a point-to-point link, IFA_LOCAL and IFA_ADDRESS are the same."""
     message = encoders().ifaddrmsg()
-    message["family"], message["prefixlen"], message["index"] = socket.AF_INET, prefix, index
+    message["family"], message["prefixlen"], message["index"] = _family(address), prefix, index
     message["attrs"] = [("IFA_LOCAL", address), ("IFA_ADDRESS", address)]
     return message
+
+
+def _family(address: str) -> int:
+    return socket.AF_INET6 if ":" in address else socket.AF_INET
 
 
 def _raise_error(what: str, flags: int, message: bytes) -> None:

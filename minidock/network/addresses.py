@@ -1,7 +1,7 @@
-"""IPv4 addresses as numbers: subnets, which of them is free, and who holds which address.
+"""Addresses as numbers: subnets of IPv4 and IPv6, whether they overlap, and which are free.
 
-Nothing here touches the kernel. The leases are one JSON file, read and replaced under a lock that the caller
-holds.
+Nothing here touches the kernel. Python's `ipaddress` could do most of it, and takes 5 ms to import, which every
+start of a container would pay.
 """
 
 from __future__ import annotations
@@ -11,9 +11,6 @@ import socket
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from minidock import state
-from minidock.errors import HostError
-
 # Private blocks (RFC 1918), tried in this order. Docker takes 172.17.0.0/16 first and climbs, podman
 # 10.88.0.0/16: we start at the other end, so that a docker installed later finds its place free. 172.31 is
 # last of its kind, because a cloud's default network often lies there.
@@ -22,43 +19,58 @@ CANDIDATES = (
     *(f"192.168.{third}.0/20" for third in range(240, -1, -16)),
     *(f"10.{second}.0.0/16" for second in range(254, 200, -1)),
 )
+IPV4, IPV6 = 32, 128  # bits of an address
 
 
 class Subnet(NamedTuple):
-    """A network address, as a number, and the length of its prefix."""
+    """A network address, as a number, the length of its prefix, and the bits of its addresses (`IPV4` or `IPV6`)."""
 
     network: int
     prefix: int
+    width: int = IPV4
 
     @classmethod
     def parse(cls, text: str) -> Subnet:
-        """`172.30.0.0/16`; bits right of the prefix are ignored. Raises ValueError."""
-        address, _, prefix = text.partition("/")
-        length = int(prefix or 32)
-        if not 0 <= length <= 32:
-            raise ValueError(f"{text}: a prefix is 0 to 32 bits")
-        return cls(number(address) & _mask(length), length)
+        """`172.30.0.0/16` or `fd00:1::/64`; bits right of the prefix are ignored. Raises ValueError."""
+        address, slash, prefix = text.partition("/")
+        width = width_of(address)
+        if slash and not (prefix.isascii() and prefix.isdigit()):
+            raise ValueError(f"{text}: {prefix!r} is no length of a prefix")
+        length = int(prefix or width)
+        if length > width:
+            raise ValueError(f"{text}: a prefix is 0 to {width} bits")
+        return cls(number(address) & _mask(length, width), length, width)
 
     def __str__(self) -> str:
-        return f"{dotted(self.network)}/{self.prefix}"
+        return f"{shown(self.network, self.width)}/{self.prefix}"
 
     def __contains__(self, address: object) -> bool:
-        return isinstance(address, int) and address & _mask(self.prefix) == self.network
+        """Whether the address, a number (of the same width: that is the caller's to know), is one of this subnet."""
+        return isinstance(address, int) and address & _mask(self.prefix, self.width) == self.network
+
+    def holds(self, address: str) -> bool:
+        """Whether the address, a text, is one of this subnet."""
+        return width_of(address) == self.width and number(address) in self
+
+    @property
+    def last(self) -> int:
+        """The highest address."""
+        return self.network | ~_mask(self.prefix, self.width) & (1 << self.width) - 1
 
     @property
     def gateway(self) -> str:
-        """The first address: the bridge's."""
-        return dotted(self.network + 1)
+        """The first address: the bridge's, unless somebody wants another one."""
+        return shown(self.network + 1, self.width)
 
     @property
-    def broadcast(self) -> str:
-        """The last address."""
-        return dotted(self.network | ~_mask(self.prefix) & 0xFFFFFFFF)
+    def broadcast(self) -> str | None:
+        """The last address of an IPv4 subnet; IPv6 has no broadcast."""
+        return shown(self.last, IPV4) if self.width == IPV4 else None
 
     def overlaps(self, other: Subnet) -> bool:
         """Whether one lies within the other."""
-        shorter = _mask(min(self.prefix, other.prefix))
-        return self.network & shorter == other.network & shorter
+        shorter = _mask(min(self.prefix, other.prefix), self.width)
+        return self.width == other.width and self.network & shorter == other.network & shorter
 
 
 def first_free(taken: Iterable[Subnet], preferred: Subnet | None = None) -> Subnet | None:
@@ -75,71 +87,29 @@ def first_free(taken: Iterable[Subnet], preferred: Subnet | None = None) -> Subn
     return None
 
 
-class Leases:
-    """Who holds which address. Leases of an earlier boot are no leases: their containers ended with it."""
+def unique_local() -> Subnet:
+    """A /64 of IPv6 for one network: fd, 40 random bits and 16 bits of zeros (RFC 4193, "Unique Local IPv6")."""
+    return Subnet(0xFD << 120 | int.from_bytes(os.urandom(5), "big") << 80, 64, IPV6)
 
-    def __init__(self, path: str, held: dict[str, str], last: str) -> None:
-        self.path = path
-        self.held = held
-        self.last = last
 
-    @classmethod
-    def read(cls, path: str) -> Leases:
-        """The leases in the file at `path`; none if there is no file.
-
-        An empty file is what a power cut can leave of one that was not waited for (`durable=False`), and
-        after a power cut nobody holds anything.
-        """
-        try:
-            content = state.read_json(path) if os.path.getsize(path) else {}
-        except FileNotFoundError:
-            content = {}
-        if content.get("boot") != _boot_id():
-            return cls(path, {}, "")
-        return cls(path, content["leases"], content["last"])
-
-    def write(self) -> None:
-        """Replace the file. Not waiting for the disk, since a reboot makes it worthless anyway."""
-        content = {"boot": _boot_id(), "last": self.last, "leases": self.held}
-        state.write_json(self.path, content, durable=False)
-
-    def take(self, holder: str, subnet: Subnet) -> str:
-        """The address that `holder` has in `subnet`, or else the next free one after the last that was given.
-
-        Not the lowest free one: neighbours and connection tracking remember an address for a while after its
-        end.
-        """
-        held = self.held.get(holder)
-        if held and number(held) in subnet:
-            return held
-        first, size = (
-            subnet.network + 2,
-            (1 << (32 - subnet.prefix)) - 3,
-        )  # not the network, gateway, broadcast
-        taken = set(map(number, self.held.values()))
-        start = number(self.last) + 1 - first if self.last and number(self.last) in subnet else 0
-        for step in range(size):
-            address = first + (start + step) % size
-            if address not in taken:
-                self.held[holder] = self.last = dotted(address)
-                return self.last
-        raise HostError(
-            f"no free address in {subnet}: {len(taken)} containers hold all of them; "
-            "stop some (minidock ps, minidock stop) and try again"
-        )
+def width_of(address: str) -> int:
+    """`IPV6` for what is written with colons, `IPV4` for the rest."""
+    return IPV6 if ":" in address else IPV4
 
 
 def number(address: str) -> int:
-    """`172.30.0.2` as a number. Raises ValueError."""
+    """`172.30.0.2` or `fd00::2` as a number. Raises ValueError."""
+    family = socket.AF_INET6 if width_of(address) == IPV6 else socket.AF_INET
     try:
-        return int.from_bytes(socket.inet_pton(socket.AF_INET, address), "big")
-    except OSError as error:
-        raise ValueError(f"{address!r} is no IPv4 address") from error
+        return int.from_bytes(socket.inet_pton(family, address), "big")
+    except (OSError, UnicodeEncodeError) as error:
+        raise ValueError(f"{address!r} is no IP address") from error
 
 
-def dotted(address: int) -> str:
-    """The number as `172.30.0.2`."""
-    return socket.inet_ntop(socket.AF_INET, address.to_bytes(4, "big"))
+def shown(address: int, width: int) -> str:
+    """The number as people write it."""
+    family = socket.AF_INET6 if width == IPV6 else socket.AF_INET
+    return socket.inet_ntop(family, address.to_bytes(width // 8, "big"))
 
 
 def mac_of(address: str) -> str:
@@ -151,10 +121,5 @@ def mac_of(address: str) -> str:
     return "02:42:" + ":".join(f"{byte:02x}" for byte in number(address).to_bytes(4, "big"))
 
 
-def _mask(prefix: int) -> int:
-    return (0xFFFFFFFF << (32 - prefix)) & 0xFFFFFFFF
-
-
-def _boot_id() -> str:
-    with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as file:
-        return file.read().strip()
+def _mask(prefix: int, width: int) -> int:
+    return ((1 << prefix) - 1) << (width - prefix)

@@ -57,8 +57,9 @@ class Containers:
     def left(self, ids: set[str] | frozenset[str] = frozenset()) -> list[str]:
         """What should not be there when no container is, each thing in words; also of the containers called `ids`."""
         things = [f"directory {path.name}" for path in self.directory.iterdir() if path.name != ".lock"]
-        leases = json.loads(read(str(self.minidock.root / "networks/bridge.leases.json")) or b"{}")
-        things += [f"lease {holder} {address}" for holder, address in leases.get("leases", {}).items()]
+        for path in self.minidock.root.glob("networks/*.leases.json"):
+            leases = json.loads(read(str(path)) or b"{}").get("leases", {})
+            things += [f"lease {holder} {lease}" for holder, lease in leases.items()]
         temporary = self.minidock.root.glob("[cn]*/**/*.tmp")  # of containers and networks
         things += [f"temporary file {path}" for path in temporary]
         things += [f"mount {line.split()[4]}" for line in lines("/proc/self/mountinfo") if str(self.directory) in line]

@@ -42,7 +42,7 @@ assert links.encoders().ifinfmsg.__module__ in sys.modules
 def test_the_kernels_own_words_are_in_the_error(other: Namespace) -> None:
     def wrong() -> None:
         with links.Rtnetlink() as rtnl:
-            rtnl.add_default_route(1, "192.0.2.77")
+            rtnl.set_default_route(1, "192.0.2.77")
 
     with pytest.raises(OSError, match=r"RTM_NEWROUTE default via 192\.0\.2\.77 dev 1: .+ \(.*gateway.*\)"):
         other.call(wrong)

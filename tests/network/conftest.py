@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from minidock.network.attachment import Attachment
 from tests.network.internet import HOST_ADDRESS, OUTSIDE_ADDRESS, Container, Host, Namespace
 
 
@@ -47,8 +48,8 @@ def host(lone_host: Host, namespaces: list[Namespace]) -> Host:
 def container(namespaces: list[Namespace]) -> Callable[..., Container]:
     """Make containers on a host."""
 
-    def make(host: Host, container_id: str | None = None) -> Container:
-        made = Container(host, container_id)
+    def make(host: Host, container_id: str | None = None, **attachments: Attachment) -> Container:
+        made = Container(host, container_id, **attachments)
         namespaces.append(made)
         return made
 

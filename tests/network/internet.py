@@ -3,7 +3,7 @@
 Nothing touches the machine's own network: what is tested runs in a child process inside the namespace "host",
 whose bridge, packet filter and sysctls are its own.
 
-    container --veth-- minidock0 [host] 198.51.100.2 --veth-- 198.51.100.1 [outside] 203.0.113.1
+    container --veth-- bridge [host] 198.51.100.2 --veth-- 198.51.100.1 [outside] 203.0.113.1
 """
 
 from __future__ import annotations
@@ -19,8 +19,10 @@ from collections.abc import Callable
 from typing import Any
 
 from minidock.linux import syscalls
-from minidock.network import bridge
-from minidock.network.bridge import Endpoint
+from minidock.network import bridge, endpoints, store
+from minidock.network.attachment import NOTHING_SPECIAL, Attachment
+from minidock.network.endpoints import Endpoint
+from minidock.network.store import Network
 
 HOST_ADDRESS = "198.51.100.2"
 OUTSIDE_ADDRESS = "203.0.113.1"
@@ -119,26 +121,51 @@ def ask(address: str, port: int = PORT, timeout: float = 3) -> str:
 
 
 class Host(Namespace):
-    """The machine that runs minidock, with a root directory."""
+    """The machine that runs minidock, with a root directory. What names no network is about the default one."""
 
     def __init__(self, root: str) -> None:
         super().__init__("host")
         self.root = root
 
-    def reserve(self, container_id: str) -> Endpoint:
-        endpoint: Endpoint = self.call(bridge.reserve, self.root, container_id)
-        return endpoint
+    @property
+    def bridge(self) -> str:
+        """The default network's interface."""
+        return store.default_interface(self.root)
 
-    def connect(self, endpoint: Endpoint, container: Namespace) -> list[str]:
-        warnings: list[str] = self.call(bridge.connect, endpoint, container.fd)
+    def network(self, name: str = "bridge") -> Network:
+        """What is on record of a network."""
+        return store.pick(store.load_all(self.root), name)
+
+    def reserve(self, container_id: str, **attachments: Attachment) -> Endpoint:
+        """An address for the container, on the first of these networks or the default one."""
+        return next(iter(self.reserve_all(container_id, **attachments).values()))
+
+    def reserve_all(self, container_id: str, **attachments: Attachment) -> dict[str, Endpoint]:
+        wanted = attachments or {"bridge": NOTHING_SPECIAL}
+        reserved: dict[str, Endpoint] = self.call(endpoints.reserve, self.root, container_id, "name", wanted)
+        return reserved
+
+    def connect(self, wanted: dict[str, Endpoint], container: Namespace) -> list[str]:
+        warnings: list[str] = self.call(endpoints.connect, self.root, wanted, container.fd)
         return warnings
 
     def release(self, container_id: str) -> None:
-        self.call(bridge.release, self.root, container_id)
+        self.call(endpoints.release, self.root, container_id)
 
     def leases(self) -> dict[str, str]:
-        leases: dict[str, str] = self.call(bridge.leases, self.root)
-        return leases
+        """Who holds which address of the default network."""
+        known = [network for network in store.load_all(self.root) if network.name == "bridge"]
+        held = store.leases(self.root, known[0].id).held if known else {}
+        return {holder: lease.address for holder, lease in held.items()}
+
+    def remove_network(self, name: str = "bridge") -> None:
+        """Unmake a network as its last user's removal would."""
+
+        def remove() -> None:
+            with store.locked(self.root):
+                bridge.remove(self.root, self.network(name))
+
+        self.call(remove)
 
     def rules(self) -> list[dict[str, Any]]:
         listing = json.loads(self.sh("nft", "-j", "-s", "list", "ruleset"))["nftables"]
@@ -146,10 +173,14 @@ class Host(Namespace):
 
 
 class Container(Namespace):
-    """A container, as far as its network goes: connected when made."""
+    """A container, as far as its networks go: connected when made."""
 
-    def __init__(self, host: Host, container_id: str | None = None) -> None:
+    def __init__(self, host: Host, container_id: str | None = None, **attachments: Attachment) -> None:
         super().__init__("container")
         self.id = container_id or os.urandom(32).hex()
-        self.endpoint = host.reserve(self.id)
-        self.warnings = host.connect(self.endpoint, self)
+        self.endpoints = host.reserve_all(self.id, **attachments)
+        self.warnings = host.connect(self.endpoints, self)
+
+    @property
+    def endpoint(self) -> Endpoint:
+        return next(iter(self.endpoints.values()))

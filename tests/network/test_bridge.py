@@ -6,6 +6,7 @@ import contextlib
 import json
 import os
 import random
+import re
 import signal
 import time
 from collections.abc import Callable
@@ -14,22 +15,24 @@ from pathlib import Path
 import pytest
 
 from minidock.errors import ConflictError, HostError
-from minidock.network import bridge
+from minidock.network import endpoints, store
+from minidock.network.attachment import NOTHING_SPECIAL
 from tests.network.internet import HOST_ADDRESS, OUTSIDE_ADDRESS, Container, Host, Namespace, ask, result_of
 
 MakeContainer = Callable[..., Container]
 
 
 def set_subnet(host: Host, subnet: str) -> None:
-    """What a user does who wants another subnet."""
-    directory = Path(host.root, "networks")
-    directory.mkdir(exist_ok=True)
-    (directory / "bridge.json").write_text(json.dumps({"subnet": subnet}))
+    """What a user does who wants another subnet: write it into the network's file."""
+    with store.locked(host.root):
+        store.ensure(host.root)
+    path = Path(host.root, "networks", f"{host.network().id}.json")
+    path.write_text(json.dumps({**json.loads(path.read_text()), "pools": [{"subnet": subnet}]}))
 
 
 def ids(host: Host) -> list[str]:
-    """The network's interfaces on the host."""
-    return sorted(name for name in host.links() if name.startswith("md"))
+    """The containers' cables on the host."""
+    return sorted(name for name in host.links() if re.fullmatch("md[0-9a-f]{12}[a-z]?", name))
 
 
 class TestWhatAContainerGets:
@@ -49,7 +52,7 @@ class TestWhatAContainerGets:
         (route,) = json.loads(inside.sh("ip", "-j", "route", "show", "default"))
         assert (route["gateway"], route["dev"]) == (endpoint.gateway, "eth0")
         assert inside.warnings == []
-        assert host.links() >= {"minidock0", f"md{inside.id[:12]}"}
+        assert host.links() >= {host.bridge, f"md{inside.id[:12]}"}
 
     def test_the_first_packet_gets_through_at_once(self, host: Host, container: MakeContainer) -> None:
         for _ in range(3):
@@ -67,7 +70,7 @@ class TestWhatAContainerGets:
             *json.loads(host.sh("ip", "-j", "link")),
         ]
         mtus = {link["ifname"]: link["mtu"] for link in shown}
-        assert (mtus["eth0"], mtus[name], mtus["minidock0"]) == (1400, 1400, 1400)
+        assert (mtus["eth0"], mtus[name], mtus[host.bridge]) == (1400, 1400, 1400)
 
     def test_a_host_without_any_network_still_has_the_bridge(
         self, lone_host: Host, container: MakeContainer
@@ -109,19 +112,19 @@ class TestAddresses:
 
     def test_leases_of_an_earlier_boot_are_void(self, lone_host: Host) -> None:
         lone_host.reserve("a" * 64)
-        path = Path(lone_host.root, "networks/bridge.leases.json")
+        path = Path(lone_host.root, "networks", f"{lone_host.network().id}.leases.json")
         content = json.loads(path.read_text())
         path.write_text(json.dumps({**content, "boot": "another"}))
         assert lone_host.leases() == {}
 
     def test_a_lease_file_emptied_by_a_power_cut_is_no_obstacle(self, lone_host: Host) -> None:
         lone_host.reserve("a" * 64)
-        Path(lone_host.root, "networks/bridge.leases.json").write_text("")
+        Path(lone_host.root, "networks", f"{lone_host.network().id}.leases.json").write_text("")
         assert lone_host.reserve("b" * 64).address.endswith(".0.2")
 
     def test_a_damaged_record_is_named(self, lone_host: Host) -> None:
         set_subnet(lone_host, "300.1.2.0/24")
-        with pytest.raises(HostError, match=r"bridge\.json: the subnet cannot be read"):
+        with pytest.raises(HostError, match=r"networks/[0-9a-f]{64}\.json cannot be read \(.*'300\.1\.2\.0'"):
             lone_host.reserve("a" * 64)
 
 
@@ -149,7 +152,7 @@ class TestSubnet:
     def test_with_everything_taken_it_says_what_to_do(self, host: Host) -> None:
         for block in ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16"):
             host.sh("ip", "route", "add", block, "via", "198.51.100.1")
-        with pytest.raises(HostError, match=r"write a free one into .*/bridge\.json"):
+        with pytest.raises(HostError, match=r"write a free one into .*/networks/[0-9a-f]{64}\.json"):
             host.reserve("a" * 64)
         set_subnet(host, "100.64.3.0/24")
         assert host.reserve("a" * 64).address == "100.64.3.2"
@@ -159,23 +162,24 @@ class TestSubnet:
         host.reserve("a" * 64)
         host.release("a" * 64)
         host.sh("ip", "route", "del", "172.30.0.0/16")
-        host.sh("ip", "link", "del", "minidock0")
+        host.sh("ip", "link", "del", host.bridge)
         assert host.reserve("b" * 64).address == "172.29.0.3"
 
     def test_it_is_chosen_anew_when_it_collides_and_nobody_is_on_it(self, host: Host) -> None:
         host.reserve("a" * 64)
         host.release("a" * 64)
-        host.sh("ip", "link", "del", "minidock0")
+        host.sh("ip", "link", "del", host.bridge)
         host.sh("ip", "route", "add", "172.30.0.0/16", "via", "198.51.100.1")
         assert host.reserve("b" * 64).address == "172.29.0.2"
 
-    def test_two_roots_share_the_bridge_and_no_address(
+    def test_two_roots_share_neither_bridge_nor_address(
         self, host: Host, container: MakeContainer, tmp_path: Path
     ) -> None:
         first = container(host)
         host.root = str(tmp_path / "other")
         second = container(host)
         assert (first.endpoint.address, second.endpoint.address) == ("172.30.0.2", "172.29.0.2")
+        assert first.endpoint.bridge != second.endpoint.bridge
         for inside in (first, second):
             assert inside.call(ask, OUTSIDE_ADDRESS) == HOST_ADDRESS
 
@@ -185,7 +189,7 @@ class TestBridge:
         self, host: Host, container: MakeContainer
     ) -> None:
         first = container(host)
-        host.sh("ip", "link", "del", "minidock0")
+        host.sh("ip", "link", "del", host.bridge)
         second = container(host)
         assert second.endpoint.address == "172.30.0.3"
         first.serve(first.endpoint.address)
@@ -194,7 +198,7 @@ class TestBridge:
 
     def test_it_keeps_its_hardware_address(self, host: Host, container: MakeContainer) -> None:
         def mac() -> str:
-            return str(json.loads(host.sh("ip", "-j", "link", "show", "minidock0"))[0]["address"])
+            return str(json.loads(host.sh("ip", "-j", "link", "show", host.bridge))[0]["address"])
 
         host.reserve("a" * 64)
         before = mac()
@@ -204,20 +208,20 @@ class TestBridge:
     def test_remove_leaves_nothing(self, host: Host, container: MakeContainer) -> None:
         links, rules = host.links(), host.rules()
         inside = container(host)
-        with pytest.raises(ConflictError, match="stop them first"):
-            host.call(bridge.remove, host.root)
+        with pytest.raises(ConflictError, match="has active endpoints"):
+            host.remove_network()
         host.release(inside.id)
-        host.call(bridge.remove, host.root)
+        host.remove_network()
         assert (host.links(), host.rules()) == (links, rules)
         assert host.sh("nft", "list", "tables") == ""
-        assert os.listdir(f"{host.root}/networks") == ["bridge.lock"]
+        assert sorted(network.name for network in store.load_all(host.root)) == ["host", "none"]
 
     def test_remove_spares_another_root(self, host: Host, container: MakeContainer, tmp_path: Path) -> None:
         other = container(host)
         host.root = str(tmp_path / "other")
         host.reserve("a" * 64)
         host.release("a" * 64)
-        host.call(bridge.remove, host.root)
+        host.remove_network()
         assert other.call(ask, OUTSIDE_ADDRESS) == HOST_ADDRESS
 
 
@@ -256,8 +260,8 @@ class TestRelease:
 class TestManyAtOnce:
     def test_twenty_containers_come_and_go(self, host: Host, namespaces: list[Namespace]) -> None:
         def come(root: str, container_id: str, netns_fd: int) -> tuple[str, list[str]]:
-            endpoint = bridge.reserve(root, container_id)
-            return endpoint.address, bridge.connect(endpoint, netns_fd)
+            wanted = endpoints.reserve(root, container_id, "name", {"bridge": NOTHING_SPECIAL})
+            return wanted["bridge"].address, endpoints.connect(root, wanted, netns_fd)
 
         inside = {os.urandom(32).hex(): Namespace("container") for _ in range(20)}
         namespaces += inside.values()
@@ -268,15 +272,16 @@ class TestManyAtOnce:
         assert len(ids(host)) == 20
         for namespace in inside.values():
             assert namespace.call(ask, OUTSIDE_ADDRESS) == HOST_ADDRESS
-        for child in [host.start(bridge.release, host.root, name) for name in inside]:
+        for child in [host.start(endpoints.release, host.root, name) for name in inside]:
             result_of(*child)
         assert (ids(host), host.leases()) == ([], {})
 
     def test_killed_anywhere_release_leaves_nothing(self, host: Host, namespaces: list[Namespace]) -> None:
         def come(root: str, container_id: str, netns_fd: int) -> None:
-            bridge.connect(bridge.reserve(root, container_id), netns_fd)
+            wanted = endpoints.reserve(root, container_id, "name", {"bridge": NOTHING_SPECIAL})
+            endpoints.connect(root, wanted, netns_fd)
 
-        bridge.warm_up()
+        endpoints.warm_up()
         for _ in range(25):
             namespace, container_id = Namespace("container"), os.urandom(32).hex()
             try:

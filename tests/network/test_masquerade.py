@@ -10,7 +10,6 @@ import prctl
 import pytest
 
 from minidock.errors import HostError
-from minidock.network import bridge
 from minidock.network.addresses import Subnet
 from minidock.network.masquerade import open_way_out
 from tests.network.internet import HOST_ADDRESS, OUTSIDE_ADDRESS, Container, Host, Namespace, ask
@@ -177,4 +176,4 @@ class TestHostsThatDrop:
     def unmade(host: Host) -> None:
         for container_id in host.leases():
             host.release(container_id)
-        host.call(bridge.remove, host.root)
+        host.remove_network()

@@ -6,6 +6,7 @@ than most tests do.
 """
 
 import os
+import re
 import socket
 import subprocess
 import time
@@ -14,8 +15,8 @@ from pathlib import Path
 
 from pyroute2.nftables.main import NFTables
 
-# Made by the first container that uses a network and kept for the next one, as docker0 is.
-KEPT_LINK = "minidock0"
+# Made by the first container that uses the default network of a root and kept for the next one, as docker0 is.
+KEPT_LINK = re.compile("minidock(0|-[0-9a-f]{6})")
 KEPT_TABLE = "minidock"
 # Made by the first `ip netns add` after a boot, and kept by iproute2.
 KEPT_MOUNT = "/run/netns"
@@ -96,13 +97,13 @@ def mounts() -> Found:
 
 
 def links() -> Found:
-    return Counter(("link", name) for name in os.listdir("/sys/class/net") if name != KEPT_LINK)
+    return Counter(("link", name) for name in os.listdir("/sys/class/net") if not KEPT_LINK.fullmatch(name))
 
 
 def routes() -> Found:
     """IPv4 routes of the main table: interface, destination and gateway in the kernel's hexadecimal."""
     rows = [line.split()[:3] for line in read("/proc/net/route").decode().splitlines()[1:]]
-    return Counter(("route", *row) for row in rows if row[0] != KEPT_LINK)
+    return Counter(("route", *row) for row in rows if not KEPT_LINK.fullmatch(row[0]))
 
 
 def network_namespaces() -> Found:

@@ -1,0 +1,24 @@
+"""What a container asks of a network that it is to be on.
+
+Apart from `endpoints.py`, because the command line needs this and nothing else from there.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+
+class Attachment(NamedTuple):
+    """Names, addresses and a hardware address on one network; empty ones leave the choice to us.
+
+    `links` are rows of (container, alias): other containers, by names that only this one knows them by.
+    """
+
+    aliases: list[str]
+    address: str
+    address6: str
+    mac: str
+    links: list[tuple[str, str]]
+
+
+NOTHING_SPECIAL = Attachment([], "", "", "", [])

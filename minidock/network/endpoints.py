@@ -1,0 +1,243 @@
+"""Where a container's cables end: one endpoint for each network that it is on.
+
+`reserve` decides (addresses, on paper), `connect` does (in the kernel), `release` undoes both. Each can be
+repeated, and killed at any instruction: what a killed one leaves behind, the next `release` of that container
+takes away.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import socket
+from collections.abc import Collection
+from typing import NamedTuple
+
+from minidock import state
+from minidock.errors import ConflictError, UsageError
+from minidock.linux import links
+from minidock.network import bridge, store
+from minidock.network.addresses import IPV4, IPV6, Subnet, mac_of, number
+from minidock.network.attachment import Attachment
+from minidock.network.bridge import BOOK
+from minidock.network.leases import Lease, Leases
+from minidock.network.store import Network
+from minidock.observe import step
+
+
+class Endpoint(NamedTuple):
+    """What a container has on one network. Empty: no IPv6 there, or (gateways) no way out of it."""
+
+    network: str  # its id
+    bridge: str
+    interface: str  # inside
+    host_interface: str
+    mac: str
+    address: str
+    prefix: int
+    gateway: str
+    address6: str
+    prefix6: int
+    gateway6: str
+    names: list[str]  # by which others on this network find it
+
+
+Endpoints = dict[str, Endpoint]  # by the network's name
+
+
+def reserve(root: str, container_id: str, name: str, attachments: dict[str, Attachment]) -> Endpoints:
+    """Addresses for the container on the networks of `attachments` (by name): those it holds already, or free ones.
+
+    Raises `NotFoundError` for an unknown network, `HostError` if all addresses are taken, `ConflictError` for one that
+    was asked for and is in use.
+    """
+    made: Endpoints = {}
+    with step("an address for the container", book=BOOK), store.locked(root):
+        networks = store.ensure(root)
+        cables = {leases.held[container_id].interface for leases in _held(root, container_id)}
+        for network_name, asked in attachments.items():
+            network = store.pick(networks, network_name, "network {} not found")
+            leases = store.leases(root, network.id)
+            network = bridge.settled(root, network, in_use=bool(leases.held))
+            lease = leases.held.get(container_id) or _lease(network, leases, asked, _next_cable(container_id, cables))
+            names = [name, *asked.aliases, container_id[:12]] if network.has_names else []
+            lease = lease._replace(names=list(dict.fromkeys(word.lower() for word in names)))
+            leases.held[container_id] = lease
+            leases.write()
+            cables.add(lease.interface)
+            made[network_name] = _endpoint(network, lease, asked.mac)
+    return made
+
+
+def _lease(network: Network, leases: Leases, asked: Attachment, cable: str) -> Lease:
+    """A new one: the addresses that were asked for, if they can be had, or the next free ones."""
+    given = {}
+    for width, wanted in ((IPV4, asked.address), (IPV6, asked.address6)):
+        pool = network.pool(width)
+        if wanted:
+            check_wanted(network, wanted, width)
+            leases.check_free(wanted, pool.kept if pool else ())
+            given[width] = wanted
+        elif pool:
+            range_ = Subnet.parse(pool.range) if pool.range else pool.net
+            given[width] = leases.next(pool.net, range_, pool.kept)
+    return Lease(given[IPV4], given.get(IPV6, ""), cable, [])
+
+
+def check_wanted(network: Network, wanted: str, width: int) -> None:
+    """Refuse an address that is none of the network's, in docker's words."""
+    if not network.has_names:
+        raise UsageError("user specified IP address is supported on user defined networks only")
+    if not network.chosen:
+        raise UsageError(
+            "user specified IP address is supported only when connecting to networks with user configured subnets"
+        )
+    pool = network.pool(width)
+    if pool is None or number(wanted) not in pool.net:
+        raise UsageError(f"Invalid address {wanted}: It does not belong to any of this network's subnets")
+    if number(wanted) in (pool.net.network, pool.net.last):
+        raise ConflictError(f"Address already in use: {wanted}")
+
+
+def _endpoint(network: Network, lease: Lease, mac: str) -> Endpoint:
+    v4, v6 = network.pool(IPV4), network.pool(IPV6)
+    assert v4 is not None, "a network has an IPv4 subnet when it is settled"
+    return Endpoint(
+        network=network.id,
+        bridge=network.interface,
+        interface=f"{network.prefix_of_interfaces}{_LETTERS.index(lease.interface[14:])}",
+        host_interface=lease.interface,
+        mac=mac or mac_of(lease.address),
+        address=lease.address,
+        prefix=v4.net.prefix,
+        gateway="" if network.internal else v4.gateway,
+        address6=lease.address6,
+        prefix6=v6.net.prefix if v6 else 0,
+        gateway6=v6.gateway if v6 and not network.internal else "",
+        names=lease.names,
+    )
+
+
+def connect(root: str, endpoints: Endpoints, netns_fd: int) -> list[str]:
+    """Plug a container, whose network namespace `netns_fd` is, into its networks, and let it out.
+
+    `endpoints` are all that it is to have, by the networks' names: those that are there already stay. Returns
+    warnings: one line each, to be shown to the user. After an exception `release` takes back what was made.
+    """
+    networks = {network.id: network for network in store.load_all(root)}
+    with links.entered(netns_fd):
+        inside = links.Rtnetlink()
+    with inside, links.Rtnetlink() as host:
+        for endpoint in endpoints.values():
+            if not links.exists(endpoint.host_interface):
+                _plug(host, inside, root, networks[endpoint.network], endpoint, netns_fd)
+        set_default_routes(inside, endpoints)
+    with step("the host's address towards the world", book=BOOK):
+        return [line for endpoint in endpoints.values() for line in _open_way_out(networks[endpoint.network])]
+
+
+def _plug(
+    host: links.Rtnetlink, inside: links.Rtnetlink, root: str, network: Network, endpoint: Endpoint, netns_fd: int
+) -> None:
+    if not bridge.is_routed(network):  # deleted by someone, or gone with a reboot
+        bridge.make(host, root, network)
+    with step("a cable between the container and the bridge", book=BOOK):
+        host.add_veth(endpoint.host_interface, endpoint.bridge, bridge.mtu(network),
+                      peer=endpoint.interface, mac=endpoint.mac, netns_fd=netns_fd)  # fmt: skip
+    with step("its address inside", book=BOOK):
+        index = inside.index(endpoint.interface)
+        for address, prefix in ((endpoint.address, endpoint.prefix), (endpoint.address6, endpoint.prefix6)):
+            if address:
+                inside.add_address(index, address, prefix, Subnet.parse(f"{address}/{prefix}").broadcast)
+        inside.set_up(endpoint.interface)
+
+
+def gateway(endpoints: Endpoints) -> Endpoint | None:
+    """The endpoint whose gateway is the container's way to everyone else: of those that have one, the first by name.
+
+    That is docker's rule, and the reason why connecting a container to one more network can move its default route.
+    """
+    return next((endpoint for _, endpoint in sorted(endpoints.items()) if endpoint.gateway), None)
+
+
+def set_default_routes(inside: links.Rtnetlink, endpoints: Endpoints) -> None:
+    """Have the container send what is for no neighbour to the gateway of one of its networks."""
+    with step("the bridge as its way to everyone else", book=BOOK):
+        first = gateway(endpoints)
+        first6 = gateway({name: e for name, e in endpoints.items() if e.gateway6})
+        if first:
+            inside.set_default_route(inside.index(first.interface), first.gateway)
+        if first6:
+            inside.set_default_route(inside.index(first6.interface), first6.gateway6)
+
+
+def _open_way_out(network: Network) -> list[str]:
+    from minidock.network import masquerade  # here, because `reserve` is on every start's path and needs it rarely
+
+    v4 = network.pool(IPV4)
+    return masquerade.open_way_out(network.interface, v4.net) if v4 and not network.internal else []
+
+
+def release(root: str, container_id: str, network_id: str | None = None) -> None:
+    """Pull the cables and give the addresses back, whatever there is of either; of one network, or of all.
+
+    A network namespace that ends takes its end of a cable with it and so the other, but the kernel does
+    that when it finds the time. After this call it is done.
+    """
+    with (
+        step("the container's cables and addresses go back", book=BOOK),
+        contextlib.suppress(FileNotFoundError),
+        state.locked(f"{store.directory(root)}/lock"),
+    ):
+        held = _held(root, container_id, network_id)
+        _pull([leases.held[container_id].interface for leases in held] if network_id else _cables(container_id))
+        for leases in held:
+            del leases.held[container_id]
+            leases.write()
+        store.remove_temporary_files(root)
+
+
+def _held(root: str, container_id: str, network_id: str | None = None) -> list[Leases]:
+    """The networks' leases among which is one of the container's."""
+    directory = store.directory(root)
+    files = [f"{network_id}.leases.json"] if network_id else os.listdir(directory)
+    read = [Leases.read(f"{directory}/{name}") for name in files if name.endswith(".leases.json")]
+    return [leases for leases in read if container_id in leases.held]
+
+
+def _pull(names: list[str]) -> None:
+    there = [name for name in names if links.exists(name)]
+    if not there:
+        return
+    with links.Rtnetlink() as host:
+        for name in there:
+            try:
+                host.delete_link(name)
+            except OSError as error:
+                if not links.is_missing(error):  # the kernel was quicker
+                    raise
+
+
+# What the n-th cable's name ends in: nothing for eth0's. A name has at most 15 characters (IFNAMSIZ).
+_LETTERS = ("", *"abcdefghijklmnopqrstuvwxyz")
+
+
+def _next_cable(container_id: str, taken: Collection[str]) -> str:
+    """A name for the host's end of one more cable: md and the beginning of the container's id, so that it can be found
+    by that. Raises `ConflictError` if there are 27 already."""
+    for letter in _LETTERS:
+        if (name := f"md{container_id[:12]}{letter}") not in taken:
+            return name
+    raise ConflictError(f"container {container_id[:12]} is on {len(taken)} networks already, which is the limit")
+
+
+def _cables(container_id: str) -> list[str]:
+    """The host's ends of all cables of the container."""
+    return [name for _, name in socket.if_nameindex() if name.startswith(f"md{container_id[:12]}")]
+
+
+def warm_up() -> None:
+    """Import what `connect` will need: 25 ms that fit beside somebody else's work."""
+    import minidock.network.masquerade  # noqa: F401
+
+    links.encoders()

@@ -1,0 +1,100 @@
+"""Who holds which address of a network, and by which names the others find it: one file, a lease a line.
+
+The file is read and replaced under a lock that the caller holds (`store.locked`). It is replaced atomically, so who
+only reads, as the resolver does, needs no lock.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Collection
+from typing import NamedTuple
+
+from minidock import state
+from minidock.errors import ConflictError, HostError
+from minidock.network.addresses import IPV4, Subnet, number, shown
+
+
+class Lease(NamedTuple):
+    """What one container holds.
+
+    `address6` is empty where the network has no IPv6. `interface` is the host's end of the container's cable. `names`
+    are what the others on the network find it by, in lower case.
+    """
+
+    address: str
+    address6: str
+    interface: str
+    names: list[str]
+
+
+class Leases:
+    """Of one network. Leases of an earlier boot are no leases: their containers ended with it."""
+
+    def __init__(self, path: str, held: dict[str, Lease], last: dict[str, str]) -> None:
+        self.path = path
+        self.held = held  # by container id
+        self.last = last  # by width of address: the one that was given last
+
+    @classmethod
+    def read(cls, path: str) -> Leases:
+        """The leases in the file at `path`; none if there is no file.
+
+        An empty file is what a power cut can leave of one that was not waited for (`durable=False`), and
+        after a power cut nobody holds anything.
+        """
+        try:
+            content = state.read_json(path) if os.path.getsize(path) else {}
+        except FileNotFoundError:
+            content = {}
+        if content.get("boot") != _boot_id():
+            return cls(path, {}, {})
+        return cls(path, {holder: Lease(*row) for holder, row in content["leases"].items()}, content["last"])
+
+    def write(self) -> None:
+        """Replace the file. Not waiting for the disk, since a reboot makes it worthless anyway.
+
+        A line each, by hand: for hundreds of leases, json's own indentation takes ten times as long.
+        """
+        rows = ",\n".join(f"    {json.dumps(holder)}: {json.dumps(lease)}" for holder, lease in self.held.items())
+        head = json.dumps({"schemaVersion": state.SCHEMA, "boot": _boot_id(), "last": self.last})[:-1]
+        state.write_text(self.path, f'{head}, "leases": {{\n{rows}\n}}}}\n', durable=False, mode=0o600)
+
+    def taken(self, width: int) -> set[int]:
+        """The addresses of that width that somebody holds."""
+        held = [lease.address if width == IPV4 else lease.address6 for lease in self.held.values()]
+        return {number(address) for address in held if address}
+
+    def next(self, subnet: Subnet, range_: Subnet, reserved: Collection[str]) -> str:
+        """The next free address of `range_` (of `subnet`, or all of it) after the last that was given.
+
+        Not the lowest free one: neighbours and connection tracking remember an address for a while after its
+        end. `reserved` are never given: the gateway. Raises `HostError` if all are taken.
+        """
+        # Not the network's own address, nor its last, which in IPv4 is for broadcast.
+        first, last = max(range_.network, subnet.network + 1), min(range_.last, subnet.last - 1)
+        size = last - first + 1
+        taken = self.taken(subnet.width) | set(map(number, reserved))
+        before = self.last.get(str(subnet.width))
+        start = number(before) + 1 - first if before and number(before) in range_ else 0
+        for step in range(min(size, len(taken) + 1)) if size > 0 else ():
+            address = first + (start + step) % size
+            if address not in taken:
+                given = self.last[str(subnet.width)] = shown(address, subnet.width)
+                return given
+        raise HostError(
+            f"no free address in {range_}: {len(self.held)} containers hold all of them; "
+            "stop some (minidock ps, minidock stop) and try again"
+        )
+
+    def check_free(self, address: str, reserved: Collection[str]) -> None:
+        """Refuse an address that somebody holds, in docker's words."""
+        width = IPV4 if ":" not in address else 128
+        if number(address) in self.taken(width) | {number(other) for other in reserved}:
+            raise ConflictError(f"Address already in use: {address}")
+
+
+def _boot_id() -> str:
+    with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as file:
+        return file.read().strip()

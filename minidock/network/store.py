@@ -1,0 +1,225 @@
+"""Networks on disk: what each is, and who is on it. Nothing here touches the kernel.
+
+    ROOT/networks/<id>.json           the network: a plain file, kept until `network rm`
+    ROOT/networks/<id>.leases.json    who holds which address now (`leases.py`)
+    ROOT/networks/lock                held to change any of them
+
+Three networks are there from the beginning, as in docker: `bridge`, which containers are on unless they ask for
+another, `host` (the host's own network: nothing of theirs) and `none` (nobody else).
+"""
+
+from __future__ import annotations
+
+import os
+from binascii import crc32
+from collections.abc import Iterable
+from contextlib import AbstractContextManager, suppress
+from typing import Any, NamedTuple
+
+from minidock import state
+from minidock.errors import HostError, NotFoundError, UsageError
+from minidock.network.addresses import Subnet
+from minidock.network.leases import Leases
+
+BRIDGE, HOST, NONE = "bridge", "host", "none"
+PREDEFINED = {BRIDGE: "bridge", HOST: "host", NONE: "null"}  # name: driver
+DEFAULT_INTERFACE = "minidock0"
+_OPTION = "com.docker.network.bridge."
+
+
+class Pool(NamedTuple):
+    """A subnet of a network. The bridge has `gateway`; containers get the addresses of `range`, or of the whole."""
+
+    subnet: str
+    gateway: str
+    range: str  # '' for the whole
+    reserved: dict[str, str]  # addresses that no container gets, by a name that says why (--aux-address)
+
+    @property
+    def net(self) -> Subnet:
+        """The subnet as numbers. Raises ValueError if somebody wrote nonsense into the file."""
+        return Subnet.parse(self.subnet)
+
+    @property
+    def kept(self) -> list[str]:
+        """The addresses that no container gets."""
+        return [address for address in (self.gateway, *self.reserved.values()) if address]
+
+
+class Network(NamedTuple):
+    """One network. `interface` is its bridge on the host, '' for a driver that has none.
+
+    `pools` is empty until the network is used for the first time, unless its user chose them (`chosen`).
+    """
+
+    id: str
+    name: str
+    driver: str
+    created: str
+    interface: str
+    pools: list[Pool]
+    chosen: bool
+    internal: bool
+    ipv6: bool
+    attachable: bool
+    labels: dict[str, str]
+    options: dict[str, str]
+
+    def pool(self, width: int) -> Pool | None:
+        """Where containers get their addresses of that width (`addresses.IPV4` or `IPV6`) from."""
+        return next((pool for pool in self.pools if pool.net.width == width), None)
+
+    @property
+    def subnets(self) -> list[Subnet]:
+        """All subnets, IPv4 first."""
+        return sorted((pool.net for pool in self.pools), key=lambda subnet: subnet.width)
+
+    @property
+    def is_predefined(self) -> bool:
+        """Whether it is one of the three that are always there."""
+        return self.name in PREDEFINED
+
+    @property
+    def has_names(self) -> bool:
+        """Whether the containers on it find each other by name: on every network that a user made."""
+        return self.driver == "bridge" and not self.is_predefined
+
+    @property
+    def masquerades(self) -> bool:
+        """Whether its containers take the host's address on their way out."""
+        return not self.internal and _truth(self.options.get(f"{_OPTION}enable_ip_masquerade", "true"))
+
+    @property
+    def lets_containers_talk(self) -> bool:
+        """Whether its containers reach each other (docker calls this ICC, inter-container communication)."""
+        return _truth(self.options.get(f"{_OPTION}enable_icc", "true"))
+
+    @property
+    def publishing_address(self) -> str:
+        """The host's address that ports are published on when none is named."""
+        return self.options.get(f"{_OPTION}host_binding_ipv4", "0.0.0.0")
+
+    @property
+    def mtu(self) -> int:
+        """The largest packet in bytes, if its user chose one; else 0."""
+        return int(self.options.get("com.docker.network.driver.mtu", 0))
+
+    @property
+    def prefix_of_interfaces(self) -> str:
+        """What interfaces are called inside, before their number."""
+        return self.options.get("com.docker.network.container_iface_prefix", "eth")
+
+
+def directory(root: str) -> str:
+    """Where the networks of `root` are."""
+    return f"{root}/networks"
+
+
+def locked(root: str) -> AbstractContextManager[None]:
+    """Hold the lock under which networks appear and go, and addresses are taken and given back."""
+    os.makedirs(directory(root), mode=0o700, exist_ok=True)
+    return state.locked(f"{directory(root)}/lock")
+
+
+def leases(root: str, network_id: str) -> Leases:
+    """The leases of a network, those of containers that were killed included."""
+    return Leases.read(f"{directory(root)}/{network_id}.leases.json")
+
+
+def load_all(root: str) -> list[Network]:
+    """All networks, by name. Where none has been used yet, there are none."""
+    try:
+        names = os.listdir(directory(root))
+    except FileNotFoundError:
+        return []
+    found = []
+    for name in names:
+        if len(name) == 69 and name.endswith(".json"):  # 64 hex digits
+            with suppress(FileNotFoundError):  # removed just now
+                found.append(_from_json(f"{directory(root)}/{name}"))
+    return sorted(found, key=lambda network: network.name)
+
+
+def ensure(root: str) -> list[Network]:
+    """All networks; those that are always there are made if they are not. The caller holds the lock."""
+    found = load_all(root)
+    missing = PREDEFINED.keys() - {network.name for network in found}
+    for name in sorted(missing):
+        interface = default_interface(root) if name == BRIDGE else ""
+        network = Network(
+            id=os.urandom(32).hex(), name=name, driver=PREDEFINED[name], created=state.now(), interface=interface,
+            pools=[], chosen=False, internal=False, ipv6=False, attachable=False, labels={}, options={},
+        )  # fmt: skip
+        save(root, network)
+        found.append(network)
+    return found
+
+
+def save(root: str, network: Network) -> None:
+    """Write a network's file. The caller holds the lock."""
+    content = {**network._asdict(), "pools": [pool._asdict() for pool in network.pools]}
+    state.write_json(f"{directory(root)}/{network.id}.json", content)
+
+
+def forget(root: str, network: Network) -> None:
+    """Remove a network's files, the network itself last. The caller holds the lock."""
+    for ending in (".leases.json", ".json"):
+        with suppress(FileNotFoundError):
+            os.unlink(f"{directory(root)}/{network.id}{ending}")
+
+
+def remove_temporary_files(root: str) -> None:
+    """Those of a writer that was killed (`state.write_text`). The caller holds the lock."""
+    for name in os.listdir(directory(root)):
+        if name.endswith(".tmp"):
+            with suppress(FileNotFoundError):
+                os.unlink(f"{directory(root)}/{name}")
+
+
+def pick(networks: Iterable[Network], name: str, missing: str = "No such network: {}") -> Network:
+    """The network that a user means: by name, by id or by a prefix that only one id has.
+
+    Raises `NotFoundError` (in the words of `missing`), or `UsageError` for a prefix that several have.
+    """
+    known = list(networks)
+    for network in known:
+        if name in (network.name, network.id):
+            return network
+    matching = [network for network in known if name and network.id.startswith(name)]
+    if len(matching) > 1:
+        raise UsageError(f"network {name} is ambiguous ({len(matching)} matches found based on ID prefix)")
+    if not matching:
+        raise NotFoundError(missing.format(name))
+    return matching[0]
+
+
+def default_interface(root: str) -> str:
+    """The bridge of the network `bridge`. Each root has one of its own: networks of two roots are two networks."""
+    return DEFAULT_INTERFACE if root == state.DEFAULT_ROOT else f"minidock-{crc32(root.encode()) & 0xFFFFFF:06x}"
+
+
+def interface_of(network_id: str) -> str:
+    """The bridge of a network that a user made; 15 characters are what the kernel allows (IFNAMSIZ)."""
+    return f"mdbr-{network_id[:10]}"
+
+
+def _from_json(path: str) -> Network:
+    content: dict[str, Any] = state.read_json(path)
+    content.pop("schemaVersion", None)
+    try:
+        return Network(**{**content, "pools": [_pool(row) for row in content["pools"]]})
+    except (KeyError, TypeError, ValueError) as error:
+        raise HostError(f"{path} cannot be read ({error}): correct or remove it") from None
+
+
+def _pool(row: dict[str, Any]) -> Pool:
+    """One entry of `pools`, of which a user who edits the file need write only `subnet`. Raises ValueError."""
+    subnet = Subnet.parse(row["subnet"])
+    if subnet.prefix > subnet.width - 2:
+        raise ValueError(f"{subnet} has no room for a gateway and a container")
+    return Pool(str(subnet), row.get("gateway") or subnet.gateway, row.get("range", ""), row.get("reserved", {}))
+
+
+def _truth(text: str) -> bool:
+    """As Go's strconv.ParseBool, which docker reads such options with; they are checked when the network is made."""
+    return text in ("1", "t", "T", "TRUE", "true", "True")
