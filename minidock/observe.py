@@ -13,6 +13,7 @@ them can drift from the code, because there is no second description of what the
 from __future__ import annotations
 
 import time
+from _thread import _local
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import TracebackType
@@ -25,7 +26,9 @@ R = TypeVar("R")
 class Call(NamedTuple):
     """One call into the kernel, seen from where it was made.
 
-    `result` is what the call returned, or the `OSError` it raised; None before the call.
+    The arguments are the kernel's own values: `minidock/linux/spelling.py` knows how to write them. `result` is what
+    the call returned, or the `OSError` it raised; None before the call. `pid` is that of the process that made it, if
+    that is another one than the process that tells of it (a child on its way to become a program).
     """
 
     name: str
@@ -33,9 +36,11 @@ class Call(NamedTuple):
     step: str
     result: Any = None
     microseconds: int = 0
+    keywords: tuple[tuple[str, Any], ...] = ()
+    pid: int = 0
 
     def __str__(self) -> str:
-        return f"{self.name}({', '.join(map(_shown, self.arguments))})"
+        return f"{self.name}({', '.join(map(_shown, (*self.arguments, *(value for _, value in self.keywords))))})"
 
 
 class Step(NamedTuple):
@@ -49,12 +54,10 @@ class Step(NamedTuple):
 class Observer:
     """Told about everything in the order in which it happens. Override what is of interest.
 
-    An `OSError` raised in `before` takes the place of the call: that is how faults are injected. The first process of
-    a container is a clone of its creator: what happens there is told to the observer in the creator, or, if
-    `in_every_process` is set, to the clone of the observer on the spot.
+    What is raised in `before` takes the place of the call: that is how faults are injected. The processes that minidock
+    is made of (the command, a monitor, a container's first process) are forks of each other: each has its own copy of
+    the observer, which may of course be connected to the others, by a file, a socket or shared memory.
     """
-
-    in_every_process = False
 
     def begins(self, step: Step) -> None:
         """A step starts."""
@@ -68,9 +71,22 @@ class Observer:
     def after(self, call: Call) -> None:
         """A call was made; `call.result` and `call.microseconds` are set."""
 
+    def released(self) -> None:
+        """Whoever asked is gone, and this process goes on: let go of what is theirs (a terminal, a socket)."""
+
 
 observers: list[Observer] = []
-_steps: list[str] = []
+who = "command"  # what this process is; one that was forked for something says for what: "monitor", "container", "exec"
+
+
+class _Steps(_local):
+    """The titles of the steps that this thread is in, the innermost last."""
+
+    def __init__(self) -> None:
+        self.titles: list[str] = []
+
+
+_steps = _Steps()
 
 
 class step:
@@ -87,14 +103,14 @@ class step:
         self.book = book
 
     def __enter__(self) -> None:
-        _steps.append(self.title)
+        _steps.titles.append(self.title)
         if observers:
             self.started = time.perf_counter_ns()
             for observer in observers:
                 observer.begins(Step(self.title, self.book))
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
-        _steps.pop()
+        _steps.titles.pop()
         if error is not None and not hasattr(error, "__notes__"):
             error.add_note(self.title)
         if observers:
@@ -109,13 +125,15 @@ def failed_step(error: BaseException) -> str:
     return notes[0] if notes else ""
 
 
-def announced(name: str, arguments: tuple[Any, ...], function: Callable[[], R]) -> R:
+def announced(
+    name: str, arguments: tuple[Any, ...], function: Callable[[], R], keywords: tuple[tuple[str, Any], ...] = ()
+) -> R:
     """Call `function`, telling the observers that kernel call `name` is made with `arguments`."""
     if not observers:
         return function()
-    where = _steps[-1] if _steps else ""
+    call = Call(name, arguments, _step(), keywords=keywords)
     for observer in observers:
-        observer.before(Call(name, arguments, where))
+        observer.before(call)
     started = time.perf_counter_ns()
     result: Any
     try:
@@ -126,20 +144,35 @@ def announced(name: str, arguments: tuple[Any, ...], function: Callable[[], R]) 
     finally:
         took = (time.perf_counter_ns() - started) // 1000
         for observer in observers:
-            observer.after(Call(name, arguments, where, result, took))
+            observer.after(call._replace(result=result, microseconds=took))
 
 
-def observed(name: str, function: Callable[P, R]) -> Callable[P, R]:
-    """`function` (from `os`, `socket`, ...) under its kernel name, announced like our own wrappers."""
+def happened(name: str, arguments: tuple[Any, ...], result: Any, pid: int = 0) -> None:
+    """Tell the observers of a call that was made where nobody could announce it: by process `pid`."""
+    for observer in observers:
+        observer.after(Call(name, arguments, _step(), result, pid=pid))
+
+
+def observed(name: str, function: Callable[P, R], *first: Any) -> Callable[P, R]:
+    """`function` (from `os`, `socket`, ...) under its kernel name, announced like our own wrappers.
+
+    `first`: arguments of the kernel's that the function itself supplies, such as the operation of prctl(2).
+    """
 
     def call(*args: P.args, **kwargs: P.kwargs) -> R:
         if not observers:
             return function(*args, **kwargs)
-        return announced(name, (*args, *kwargs.values()), lambda: function(*args, **kwargs))
+        return announced(name, (*first, *args), lambda: function(*args, **kwargs), tuple(kwargs.items()))
 
     call.__name__ = name
     call.__doc__ = f"{name}(2), through `{function.__module__}.{function.__name__}`."
     return call
+
+
+def release() -> None:
+    """Whoever asked for this process's work has what it wanted, and the process goes on without it."""
+    for observer in list(observers):
+        observer.released()
 
 
 @contextmanager
@@ -150,6 +183,10 @@ def observing(observer: Observer) -> Iterator[None]:
         yield
     finally:
         observers.remove(observer)
+
+
+def _step() -> str:
+    return _steps.titles[-1] if _steps.titles else ""
 
 
 def _shown(argument: Any) -> str:

@@ -16,6 +16,7 @@ from minidock.engine import names, records, recovery
 from minidock.engine.options import ContainerOptions
 from minidock.engine.records import CREATED, EXITED, Record
 from minidock.errors import EXIT_ENGINE, ConflictError, HostError, MinidockError
+from minidock.observe import step
 
 if TYPE_CHECKING:
     from minidock.image.store import Image
@@ -49,8 +50,19 @@ def _give_up(record: Record, lock: int) -> None:
 def check_host() -> None:
     """Refuse a kernel that cannot run any container, before anything is made."""
     with open("/proc/filesystems", encoding="ascii") as file:
-        if "overlay" not in file.read().split() and os.system("modprobe -q overlay") != 0:
-            raise HostError("this kernel has no overlay file system: load or build the module 'overlay'", exit_code=125)
+        there = "overlay" in file.read().split()
+    if not there and not _load_module("overlay"):
+        raise HostError("this kernel has no overlay file system: load or build the module 'overlay'", exit_code=125)
+
+
+def _load_module(name: str) -> bool:
+    from minidock.linux import programs
+
+    with step("a kernel module", book="3.5.6"):
+        try:
+            return programs.run(["modprobe", "-q", name]).returncode == 0
+        except OSError:
+            return False
 
 
 def _claim(root: str, options: ContainerOptions, image: Image) -> tuple[Record, int]:

@@ -136,11 +136,11 @@ def _from_helper(helper: str, registry: str) -> Credentials | None:
 
 def _run(helper: str, action: str, text: str) -> str | None:
     """What a helper says; None if it knows nothing of the registry."""
-    import subprocess
+    from minidock.linux import programs
 
     program = f"docker-credential-{helper}"
     try:
-        done = subprocess.run([program, action], input=text, capture_output=True, text=True, check=False)
+        done = programs.run([program, action], text, secret=True)
     except OSError as error:
         raise HostError(f"the credential helper {program} cannot be run: {error.strerror}") from error
     if done.returncode == 0:

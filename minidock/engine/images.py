@@ -14,6 +14,7 @@ from minidock.image import reference
 from minidock.image.locks import lock
 from minidock.image.reference import Reference
 from minidock.image.store import Image, Store
+from minidock.observe import step
 
 if TYPE_CHECKING:
     from minidock.image.filters import Filters
@@ -146,20 +147,16 @@ def _settings(recipe: str) -> dict[str, Any]:
 
 def _build(store: Store, name: Reference, recipe: str) -> Image:
     """Run the recipe's program and import the tarball that it makes."""
-    import subprocess
-
     from minidock.image.importer import import_tarball
     from minidock.image.workspace import Workspace
+    from minidock.linux import programs
 
     with Workspace(store.root) as workspace:
         tarball = os.path.join(workspace.path, "rootfs.tar.gz")
         # Its standard output is not ours: whoever runs a container may be reading that.
-        done = subprocess.run(
-            [sys.executable, os.path.join(recipe, "build.py"), "--output", tarball],
-            stdin=subprocess.DEVNULL,
-            stdout=sys.stderr.fileno(),
-            check=False,
-        )
+        command = [sys.executable, os.path.join(recipe, "build.py"), "--output", tarball]
+        with step("the image built by its recipe, a program of its own", book="4.2.2"):
+            done = programs.run(command, to=sys.stderr.fileno())
         if done.returncode:
             raise HostError(f"the recipe {recipe} for {name} failed: see its message above", exit_code=EXIT_ENGINE)
         config = {key: value for key, value in _settings(recipe).items() if key[:1].isupper()}

@@ -36,6 +36,7 @@ def _fork(kind: str) -> Channel:
         theirs.close()
         return Channel(ours)
     exit_code = 125
+    observe.who = "monitor"
     try:
         os.setsid()  # at once: Ctrl-C in the terminal is for the command, which tells the monitor
         ours.close()

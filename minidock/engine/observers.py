@@ -22,8 +22,6 @@ from minidock.observe import Call, Observer, Step
 class Trace(Observer):
     """Writes what happens to a file, in every process of the container's making."""
 
-    in_every_process = True
-
     def __init__(self, path: str) -> None:
         self.fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
 
@@ -45,8 +43,6 @@ class Trace(Observer):
 
 class Breaker(Observer):
     """Lets the Nth call of all processes together fail, or kills the process that is about to make it."""
-
-    in_every_process = True
 
     def __init__(self, number: int, *, kill: bool) -> None:
         self.number = number

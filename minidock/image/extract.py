@@ -145,10 +145,10 @@ class Extractor:
         if entry.issym():
             os.symlink(entries.as_bytes(entry.linkname), name, dir_fd=parent)
         elif entry.isfifo():
-            os.mkfifo(name, 0o600, dir_fd=parent)
+            syscalls.mknod(name, stat.S_IFIFO | 0o600, dir_fd=parent)
         elif entry.isdev():
             kind = stat.S_IFCHR if entry.ischr() else stat.S_IFBLK
-            os.mknod(name, kind | 0o600, os.makedev(entry.devmajor, entry.devminor), dir_fd=parent)
+            syscalls.mknod(name, kind | 0o600, os.makedev(entry.devmajor, entry.devminor), dir_fd=parent)
         else:
             raise CorruptArchive(f"{entry.name!r} is of the type {entry.type!r}, which no layer may have")
         os.chown(name, entry.uid, entry.gid, dir_fd=parent, follow_symlinks=False)

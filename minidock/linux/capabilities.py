@@ -24,7 +24,7 @@ NAMES = (  # noqa: SIM905 - forty names read better as text
 ).split()
 NUMBERS = {name: number for number, name in enumerate(NAMES)}
 
-_capbset_drop = observed("prctl(PR_CAPBSET_DROP)", prctl.capbset_drop)
+_capbset_drop = observed("prctl", prctl.capbset_drop, "PR_CAPBSET_DROP")
 
 
 def bounding() -> list[str]:

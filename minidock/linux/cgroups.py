@@ -16,7 +16,6 @@ from contextlib import suppress
 
 from minidock.errors import EXIT_ENGINE, HostError
 from minidock.linux import syscalls
-from minidock.observe import announced
 
 # Handed down whenever the host has them: limits need them, and so do the counters that `stats` shows.
 CONTROLLERS = ("cpu", "cpuset", "io", "memory", "pids")
@@ -216,13 +215,10 @@ def _holds_processes(path: str) -> bool:
 def _write(path: str, text: str) -> None:
     """One write(2): the kernel takes or refuses the value as a whole."""
 
-    def write() -> None:
-        fd = os.open(path, os.O_WRONLY | os.O_CLOEXEC)
-        try:
-            os.write(fd, text.encode())
-        except OSError as error:
-            raise OSError(error.errno, f"write {text!r} to {path}: {error.strerror}") from None
-        finally:
-            os.close(fd)
-
-    announced("write", (path, text), write)
+    fd = syscalls.open(path, os.O_WRONLY | os.O_CLOEXEC)
+    try:
+        syscalls.write(fd, text.encode())
+    except OSError as error:
+        raise OSError(error.errno, f"write {text!r} to {path}: {error.strerror}") from None
+    finally:
+        os.close(fd)

@@ -13,11 +13,10 @@ from __future__ import annotations
 
 import itertools
 import json
-import subprocess
 from typing import Any, NamedTuple
 
 from minidock.errors import HostError
-from minidock.observe import announced
+from minidock.linux import programs
 
 COMMENT = "minidock"  # on every rule that we put into somebody else's chain: to find it again
 COMMAND_NOT_FOUND = 127
@@ -177,16 +176,12 @@ def _nft(arguments: list[str], text: str | None = None) -> str:
     return done.stdout
 
 
-def _run(command: list[str], text: str | None = None) -> subprocess.CompletedProcess[str]:
+def _run(command: list[str], text: str | None = None) -> programs.Done:
     """Run a command. One that is not installed returns what a shell would say, 127."""
-
-    def run() -> subprocess.CompletedProcess[str]:
-        return subprocess.run(command, input=text, capture_output=True, text=True, check=False)
-
     try:
-        return announced("execve", (" ".join(command), *([text] if text else [])), run)
+        return programs.run(command, text)
     except FileNotFoundError:
-        return subprocess.CompletedProcess(command, COMMAND_NOT_FOUND, "", f"{command[0]}: not found")
+        return programs.Done(COMMAND_NOT_FOUND, "", f"{command[0]}: not found")
 
 
 def _first_line(text: str) -> str:

@@ -222,20 +222,24 @@ class Rtnetlink:
     def _request(self, kind: int, flags: int, message: Any, what: str) -> None:
         """Send one message and wait for its acknowledgement. Raises `OSError` that names `what` was asked."""
 
+        data = self._encode(kind, flags | NLM_F_ACK, message)
+
         def exchange() -> None:
-            self._send(kind, flags | NLM_F_ACK, message)
+            self.socket.send(data)
             for answer, answer_flags, payload in self._answers():
                 if answer == NLMSG_ERROR:  # an acknowledgement is an error whose number is 0
                     _raise_error(what, answer_flags, payload)
                     return
 
-        announced("netlink", (what,), exchange)
+        announced("netlink", (what, self.socket.fileno(), data), exchange)
 
     def _dump(self, kind: int, message: Any, what: str) -> list[Any]:
         """Send one question and collect the list that is the answer."""
 
+        data = self._encode(kind, NLM_F_DUMP, message)
+
         def exchange() -> list[Any]:
-            self._send(kind, NLM_F_DUMP, message)
+            self.socket.send(data)
             found = []
             for answer, answer_flags, payload in self._answers():
                 if answer == NLMSG_ERROR:
@@ -248,15 +252,15 @@ class Rtnetlink:
                     found.append(decoded)
             return found
 
-        return announced("netlink", (what,), exchange)
+        return announced("netlink", (what, self.socket.fileno(), data), exchange)
 
-    def _send(self, kind: int, flags: int, message: Any) -> None:
+    def _encode(self, kind: int, flags: int, message: Any) -> bytes:
         self.sequence += 1
         message["header"]["type"] = kind
         message["header"]["flags"] = NLM_F_REQUEST | flags
         message["header"]["sequence_number"] = self.sequence
         message.encode()
-        self.socket.send(message.data)
+        return bytes(message.data)
 
     def _answers(self) -> Iterator[tuple[int, int, bytes]]:
         """(type, flags, whole message) of each message (struct nlmsghdr) that answers the last request."""

@@ -97,7 +97,12 @@ def _library(*, keep_lock: bool = False) -> Any:
 
 def _raise(name: str, arguments: tuple[Any, ...], errno: int) -> OSError:
     """The `OSError` (of the right subclass) that says which call failed, with which arguments."""
-    shown = ", ".join(a.decode(errors="replace") if isinstance(a, bytes) else str(a) for a in arguments)
+    flags_from = 0x40  # smaller numbers are descriptors and the like
+    shown = ", ".join(
+        a.decode(errors="replace") if isinstance(a, bytes) else
+        hex(a) if isinstance(a, int) and a >= flags_from else str(a)
+        for a in arguments
+    )  # fmt: skip
     return OSError(errno, f"{name}({shown}): {os.strerror(errno)}")
 
 
@@ -135,7 +140,7 @@ def _bytes(text: str | os.PathLike[str] | None) -> bytes | None:
 
 def mount(source: str | None, target: str, fstype: str | None = None, flags: int = 0, data: str | None = None) -> None:
     """mount(2): attach a file system, bind a directory, or change what is mounted on `target`."""
-    shown = (source, target, fstype, hex(flags), data)
+    shown = (source, target, fstype, flags, data)
     _call("mount", _bytes(source), _bytes(target), _bytes(fstype), flags, _bytes(data), shown=shown)
 
 
@@ -151,12 +156,12 @@ def pivot_root(new_root: str, put_old: str) -> None:
 
 def unshare(flags: int) -> None:
     """unshare(2): give this process namespaces of its own. (`os.unshare` came with Python 3.12.)"""
-    _call("unshare", flags, shown=(hex(flags),))
+    _call("unshare", flags)
 
 
 def setns(fd: int, nstype: int = 0) -> None:
     """setns(2): enter the namespace that `fd` refers to."""
-    _call("setns", fd, nstype, shown=(fd, hex(nstype)))
+    _call("setns", fd, nstype)
 
 
 def close_range(first: int, last: int = 0xFFFFFFFF, flags: int = 0) -> None:
@@ -173,7 +178,7 @@ def join_session_keyring(name: str | None) -> None:
 def openat2(dirfd: int, path: str, flags: int, mode: int = 0, resolve: int = 0) -> int:
     """openat2(2): open `path` below `dirfd`; with RESOLVE_IN_ROOT no symbolic link or ".." leads out of it."""
     how = struct.pack("QQQ", flags | os.O_CLOEXEC, mode, resolve)  # struct open_how
-    shown = (dirfd, path, oct(flags), oct(mode), hex(resolve))
+    shown = (dirfd, path, flags | os.O_CLOEXEC, mode, resolve)
     return _call("openat2", dirfd, _bytes(path), how, len(how), number=SYS_OPENAT2, shown=shown)
 
 
@@ -182,13 +187,14 @@ def capset(effective: int, permitted: int, inheritable: int) -> None:
     header = struct.pack("Ii", 0x20080522, 0)  # _LINUX_CAPABILITY_VERSION_3, this thread
     sets = (effective, permitted, inheritable)
     halves = [half for shift in (0, 32) for half in (s >> shift & 0xFFFFFFFF for s in sets)]
-    _call("capset", header, struct.pack("6I", *halves), number=SYS_CAPSET, shown=tuple(map(hex, sets)))
+    _call("capset", header, struct.pack("6I", *halves), number=SYS_CAPSET, shown=sets)
 
 
 def prctl_ambient(capability: int | None) -> None:
     """prctl(2) PR_CAP_AMBIENT: raise one capability, or with None clear the ambient set."""
     what = PR_CAP_AMBIENT_CLEAR_ALL if capability is None else PR_CAP_AMBIENT_RAISE
-    _call("prctl", PR_CAP_AMBIENT, what, capability or 0, 0, 0, shown=("PR_CAP_AMBIENT", what, capability))
+    shown = ("PR_CAP_AMBIENT", what, capability or 0)
+    _call("prctl", PR_CAP_AMBIENT, what, capability or 0, 0, 0, shown=shown)
 
 
 def reset_signal(number: int) -> None:
@@ -242,10 +248,10 @@ def clone3(flags: int, cgroup_fd: int | None = None) -> tuple[int, int]:
         else:
             python.PyOS_AfterFork_Parent()
         if pid == -1:
-            raise _raise("clone3", (hex(flags),), errno)
+            raise _raise("clone3", (flags,), errno)
         return pid
 
-    pid = announced("clone3", (hex(flags),), make)
+    pid = announced("clone3", (flags, cgroup_fd), make)
     return (pid, pidfd.value) if pid else (0, -1)
 
 
@@ -253,7 +259,7 @@ def seccomp_set_filter(program: bytes, flags: int = 0) -> None:
     """seccomp(2) SECCOMP_SET_MODE_FILTER: every system call from here on is judged by the BPF `program`."""
     where, kept = _address(program)
     prog = struct.pack("HxxxxxxQ", len(program) // 8, where)  # struct sock_fprog
-    shown = ("SECCOMP_SET_MODE_FILTER", flags, f"{len(program) // 8} instructions")
+    shown = (SECCOMP_SET_MODE_FILTER, flags, len(program) // 8)
     try:
         _call("seccomp", SECCOMP_SET_MODE_FILTER, flags, prog, number=SYS_SECCOMP, shown=shown)
     finally:

@@ -19,9 +19,8 @@ import os
 import time
 
 from minidock.errors import EXIT_ENGINE, HostError, UsageError
-from minidock.linux import syscalls
+from minidock.linux import programs, syscalls
 from minidock.linux.cgroups import Cgroup, own_path
-from minidock.observe import announced
 
 _MANAGER = ("org.freedesktop.systemd1", "/org/freedesktop/systemd1", "org.freedesktop.systemd1.Manager")
 _PATIENCE = 10.0  # seconds
@@ -81,13 +80,6 @@ def start_scope(scope: str, top: str) -> None:
 
 def _busctl(method: str, *arguments: str) -> None:
     """Call a method of systemd over D-Bus; the arguments are a signature and words as busctl(1) takes them."""
-    import subprocess
-
-    command = ["busctl", "--quiet", "call", *_MANAGER, method, *arguments]
-
-    def call() -> None:
-        done = subprocess.run(command, capture_output=True, text=True, stdin=subprocess.DEVNULL, check=False)
-        if done.returncode:
-            raise HostError(f"systemd refuses a scope for the container: {done.stderr.strip()}", exit_code=EXIT_ENGINE)
-
-    announced(method, arguments, call)
+    done = programs.run(["busctl", "--quiet", "call", *_MANAGER, method, *arguments])
+    if done.returncode:
+        raise HostError(f"systemd refuses a scope for the container: {done.stderr.strip()}", exit_code=EXIT_ENGINE)

@@ -133,8 +133,6 @@ def start(created: Created) -> None:
 
 
 def _take(message: Message) -> None:
-    if message["type"] == "event":
-        channels.replay(message)
-    elif message["type"] == "error":
+    if message["type"] == "error":
         place = f"{message['step']}: " if message["step"] and not message["plain"] else ""
         raise SetupError(f"{place}{message['message']}", exit_code=message["exit_code"])

@@ -19,6 +19,7 @@ from typing import NamedTuple
 
 import prctl
 
+from minidock import observe
 from minidock.linux import cgroups, namespaces, seccomp, syscalls, terminal
 from minidock.observe import observed, step
 from minidock.runtime import channel as channels
@@ -27,8 +28,8 @@ from minidock.runtime.channel import Channel
 from minidock.runtime.container import Created
 from minidock.runtime.spec import Spec
 
-_set_pdeathsig = observed("prctl(PR_SET_PDEATHSIG)", prctl.set_pdeathsig)
-_set_dumpable = observed("prctl(PR_SET_DUMPABLE)", prctl.set_dumpable)
+_set_pdeathsig = observed("prctl", prctl.set_pdeathsig, "PR_SET_PDEATHSIG")
+_set_dumpable = observed("prctl", prctl.set_dumpable, "PR_SET_DUMPABLE")
 
 
 class Target(NamedTuple):
@@ -54,6 +55,7 @@ def create(spec: Spec, target: Target, stdio: init.Stdio, cache: str | None = No
     with step("a process born in the container's cgroup and process namespace", book="3.1"):
         pid, pidfd = _clone(target, kinds)
     if pid == 0:
+        observe.who = "exec"
         ours.close()
         init.report_failure(theirs, lambda: _become(spec, target, kinds, theirs, stdio, filter_))  # never returns
     theirs.close()

@@ -20,17 +20,17 @@ from typing import Any, NoReturn
 
 import prctl
 
+from minidock import observe
 from minidock.errors import EXIT_ENGINE, HostError, MinidockError, SetupError
 from minidock.linux import capabilities, loopback, mounts, namespaces, syscalls, terminal
 from minidock.observe import failed_step, observed, step
-from minidock.runtime import channel as channels
 from minidock.runtime import program, rootfs
 from minidock.runtime.channel import Channel
 from minidock.runtime.spec import Spec
 
-_set_pdeathsig = observed("prctl(PR_SET_PDEATHSIG)", prctl.set_pdeathsig)
-_set_no_new_privs = observed("prctl(PR_SET_NO_NEW_PRIVS)", prctl.set_no_new_privs)
-_set_keepcaps = observed("prctl(PR_SET_KEEPCAPS)", prctl.set_keepcaps)
+_set_pdeathsig = observed("prctl", prctl.set_pdeathsig, "PR_SET_PDEATHSIG")
+_set_no_new_privs = observed("prctl", prctl.set_no_new_privs, "PR_SET_NO_NEW_PRIVS")
+_set_keepcaps = observed("prctl", prctl.set_keepcaps, "PR_SET_KEEPCAPS")
 _setrlimit = observed("setrlimit", resource.setrlimit)
 
 Stdio = tuple[int, int, int] | None
@@ -43,13 +43,13 @@ def run(spec: Spec, channel: Channel, stdio: Stdio, seccomp: Filter) -> NoReturn
     `stdio` are the descriptors that become 0, 1 and 2 (None: a pseudo-terminal is made inside); `seccomp` is the
     compiled filter with its flags.
     """
+    observe.who = "container"
     report_failure(channel, lambda: _become(spec, channel, stdio, seccomp))
 
 
 def report_failure(channel: Channel, become: Callable[[], None]) -> NoReturn:
     """Call `become`, which does not return unless it fails; then tell the creator why, and end."""
     try:
-        channels.in_child(channel)
         become()
     except BaseException as error:
         channel.send("error", **_report(error))

@@ -1,0 +1,72 @@
+"""Other programs that minidock runs: nft, iptables, busctl, credential helpers, recipes.
+
+A program is run by two calls of two processes: we make a child (vfork(2): it borrows our memory and we wait), and the
+child becomes the program (execve(2)). From then on it is not minidock, and what it does in the kernel is its own: what
+can be told of it is what it was called with and what it was given to read. The child cannot tell anything, as it runs
+on borrowed memory; so its execve is told here, in its name.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+from minidock.linux import syscalls
+from minidock.observe import announced, happened, observers
+
+
+class Done(NamedTuple):
+    """How a program ended (negative: by which signal), and what it wrote."""
+
+    returncode: int
+    stdout: str
+    stderr: str
+
+
+def find(name: str) -> str | None:
+    """The file that `name` means in this process's PATH, or None: looked up here, so that execve is called once."""
+    candidates = [name] if "/" in name else [os.path.join(place, name) for place in os.get_exec_path()]
+    return next((path for path in candidates if os.access(path, os.X_OK) and not os.path.isdir(path)), None)
+
+
+def run(command: Sequence[str], text: str | None = None, *, to: int | None = None, secret: bool = False) -> Done:
+    """Run a program to its end, with `text` as its input (none: nothing to read).
+
+    `to`: a descriptor that gets all that it writes. `secret`: nobody else is told what the text says. Raises
+    `FileNotFoundError` if the program is not installed, and `OSError` if it cannot be executed.
+    """
+    import subprocess
+
+    file = find(command[0])
+    if file is None:
+        raise FileNotFoundError(2, os.strerror(2), command[0])
+    processes = []
+
+    def start() -> int:
+        processes.append(subprocess.Popen(
+            command, executable=file, text=True,
+            stdin=subprocess.DEVNULL if text is None else subprocess.PIPE,
+            stdout=subprocess.PIPE if to is None else to,
+            stderr=subprocess.PIPE if to is None else to,
+        ))  # fmt: skip
+        return processes[0].pid
+
+    pid = announced("vfork", (), start)
+    if observers:
+        happened("execve", (file, list(command), dict(os.environ)), 0, pid=pid)
+    with processes[0] as process:
+        if process.stdin:
+            _feed(process.stdin.fileno(), text or "", os.write if secret else syscalls.write)
+        output, errors = process.communicate()
+    return Done(process.returncode, output or "", errors or "")
+
+
+def _feed(fd: int, text: str, write: Callable[[int, bytes], int]) -> None:
+    """Write all of `text`; a program that does not want to read the rest says by its exit code what that means."""
+    data = text.encode(errors="surrogateescape")
+    try:
+        while data:
+            data = data[write(fd, data) :]
+    except BrokenPipeError:
+        return

@@ -1,0 +1,271 @@
+"""System calls as strace(1) writes them: numbers as the names that the kernel's headers give them.
+
+    mount("overlay", "/run/rootfs", "overlay", MS_NOSUID|MS_NODEV, "lowerdir=...") = 0
+    setns(7<net:[4026532828]>, CLONE_NEWNET) = -1 EPERM (Operation not permitted)
+
+Wrappers announce the kernel's own values (`minidock/observe.py`), because with nobody observing they should cost
+nothing; here they become words. A descriptor is followed by what it is open on, as with `strace -y`. Pointers, whose
+numbers mean nothing, are left away, and so are the sizes of structures.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import signal
+import stat
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from minidock.linux import capabilities, syscalls
+from minidock.observe import Call
+
+_AT_FDCWD = -100
+_LONGEST = 4096  # characters of one text: more is cut, as strace does
+
+# What is looked up by its value: the names begin like this in syscalls.py, as in the kernel's headers.
+_MOUNT, _UMOUNT, _CLONE, _RESOLVE = (
+    [(name, value) for name, value in vars(syscalls).items() if name.startswith(prefix)]
+    for prefix in ("MS_", "MNT_", "CLONE_", "RESOLVE_")
+)
+_OPEN = [(name, getattr(os, name)) for name in (
+    "O_WRONLY", "O_RDWR", "O_CREAT", "O_EXCL", "O_NOCTTY", "O_TRUNC", "O_APPEND", "O_NONBLOCK", "O_DIRECTORY",
+    "O_NOFOLLOW", "O_CLOEXEC", "O_PATH")]  # fmt: skip
+_SECCOMP_FLAGS = [("SECCOMP_FILTER_FLAG_TSYNC", 1), ("SECCOMP_FILTER_FLAG_LOG", 2),
+                  ("SECCOMP_FILTER_FLAG_SPEC_ALLOW", 4)]  # fmt: skip
+_AMBIENT = {syscalls.PR_CAP_AMBIENT_RAISE: "PR_CAP_AMBIENT_RAISE",
+            syscalls.PR_CAP_AMBIENT_CLEAR_ALL: "PR_CAP_AMBIENT_CLEAR_ALL"}  # fmt: skip
+_DUMPABLE = {0: "SUID_DUMP_DISABLE", 1: "SUID_DUMP_USER"}
+_FILE_TYPES = {stat.S_IFREG: "S_IFREG", stat.S_IFCHR: "S_IFCHR", stat.S_IFBLK: "S_IFBLK", stat.S_IFIFO: "S_IFIFO"}
+_IOCTLS = {0x80045430: "TIOCGPTN", 0x40045431: "TIOCSPTLCK", 0x540E: "TIOCSCTTY", 0x5413: "TIOCGWINSZ",
+           0x5414: "TIOCSWINSZ", 0x8913: "SIOCGIFFLAGS", 0x8914: "SIOCSIFFLAGS", 0x8921: "SIOCGIFMTU"}  # fmt: skip
+
+
+def spelled(call: Call) -> str:
+    """The call and its result on one line."""
+    return f"{question(call)} = {answer(call.result)}"
+
+
+def question(call: Call) -> str:
+    """The call with its arguments. To be asked while the descriptors among them are open."""
+    name, arguments = parts(call)
+    return f"{name}({', '.join(arguments)})"
+
+
+def answer(result: Any) -> str:
+    """What the kernel returned."""
+    if isinstance(result, OSError):
+        number = result.errno or 0
+        return f"-1 {errno.errorcode.get(number, number)} ({os.strerror(number)})"
+    return str(int(result)) if isinstance(result, int) else str(len(result)) if isinstance(result, bytes) else "0"
+
+
+def parts(call: Call) -> tuple[str, list[str]]:
+    """The kernel's name of the call, and its arguments, each in words."""
+    spell = _SPELLINGS.get(call.name)
+    if spell is None:
+        return call.name, [_plain(argument) for argument in (*call.arguments, *(v for _, v in call.keywords))]
+    name, arguments = spell(call, *call.arguments, **dict(call.keywords))
+    return name, list(arguments)
+
+
+def flags(value: int, names: Iterable[tuple[str, int]], none: str = "0") -> str:
+    """A mask as names joined by "|", the lowest bit first, what has no name as a number."""
+    words = []
+    for name, bit in sorted(names, key=lambda row: row[1]):
+        if bit and value & bit == bit:
+            words.append(name)
+            value &= ~bit
+    if value:
+        words.append(hex(value))
+    return "|".join(words) or none
+
+
+def clone_flags(value: int) -> str:
+    """CLONE_* of clone(2), unshare(2) and setns(2)."""
+    return flags(value, _CLONE)
+
+
+def mount_flags(value: int) -> str:
+    """MS_* of mount(2)."""
+    return flags(value, _MOUNT)
+
+
+def capability_set(mask: int) -> str:
+    """A set of capabilities, as capset(2) takes it."""
+    return flags(mask, [(f"1<<{name}", 1 << number) for name, number in capabilities.NUMBERS.items()])
+
+
+def text(value: str | bytes | None) -> str:
+    """A C string."""
+    if value is None:
+        return "NULL"
+    shown = (value.decode(errors="surrogateescape") if isinstance(value, bytes) else value)[:_LONGEST]
+    shown = shown.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n").replace("\t", "\\t")
+    shown = "".join(letter if letter.isprintable() else f"\\{ord(letter) & 0xFF:o}" for letter in shown)
+    return f'"{shown}"' + ("..." if len(value) > _LONGEST else "")
+
+
+def fd(number: int | None) -> str:
+    """A descriptor and what it is open on."""
+    if number is None or number == _AT_FDCWD:
+        return "AT_FDCWD"
+    try:
+        return f"{number}<{os.readlink(f'/proc/self/fd/{number}')}>"
+    except OSError:
+        return str(number)
+
+
+def path(value: str | bytes | None) -> str:
+    """A path; one of an open descriptor with where that leads."""
+    shown = text(value)
+    if value and os.fspath(value if isinstance(value, str) else value.decode()).startswith("/proc/self/fd/"):
+        try:
+            return f"{shown} /* {os.readlink(value if isinstance(value, str) else value.decode())} */"
+        except OSError:
+            return shown
+    return shown
+
+
+def _plain(value: Any) -> str:
+    if isinstance(value, (str, bytes)):
+        return text(value)
+    return "NULL" if value is None else str(int(value)) if isinstance(value, int) else repr(value)
+
+
+def _mode(value: int) -> str:
+    kind = _FILE_TYPES.get(stat.S_IFMT(value))
+    return f"{kind}|0{stat.S_IMODE(value):03o}" if kind else f"0{stat.S_IMODE(value):03o}"
+
+
+def _device(value: int) -> str:
+    major, minor = os.major(value), os.minor(value)
+    return f"makedev({hex(major) if major else 0}, {hex(minor) if minor else 0})"
+
+
+Spelled = tuple[str, Iterable[str]]
+
+
+def _openat(_: Call, name: str, how: int = 0, mode: int = 0o777, dir_fd: int | None = None) -> Spelled:
+    return "openat", [fd(dir_fd), text(name), _access(how), *([_mode(mode)] if how & os.O_CREAT else [])]
+
+
+def _access(how: int) -> str:
+    only_reads = not how & (os.O_WRONLY | os.O_RDWR | os.O_PATH)
+    return "|".join(filter(None, ["O_RDONLY" if only_reads else "", flags(how, _OPEN, none="")]))
+
+
+def _openat2(_: Call, dirfd: int, name: str, how: int, mode: int, resolve: int) -> Spelled:
+    fields = [f"flags={_access(how)}", *([f"mode={_mode(mode)}"] if mode else [])]
+    fields.append(f"resolve={flags(resolve, _RESOLVE)}")
+    return "openat2", [fd(dirfd), text(name), f"{{{', '.join(fields)}}}"]
+
+
+def _mknod(_: Call, name: str, mode: int = 0o600, device: int = 0, *, dir_fd: int | None = None) -> Spelled:
+    has_number = stat.S_ISCHR(mode) or stat.S_ISBLK(mode)
+    return "mknodat", [fd(dir_fd), text(name), _mode(mode), *([_device(device)] if has_number else [])]
+
+
+def _clone3(_: Call, mask: int, cgroup: int | None) -> Spelled:
+    fields = [f"flags={clone_flags(mask)}", "exit_signal=SIGCHLD", *([f"cgroup={fd(cgroup)}"] if cgroup else [])]
+    return "clone3", [f"{{{', '.join(fields)}}}"]
+
+
+def _capset(_: Call, effective: int, permitted: int, inheritable: int) -> Spelled:
+    sets = {"effective": effective, "permitted": permitted, "inheritable": inheritable}
+    shown = ", ".join(f"{name}={capability_set(mask)}" for name, mask in sets.items())
+    return "capset", ["{version=_LINUX_CAPABILITY_VERSION_3, pid=0}", f"{{{shown}}}"]
+
+
+def _prctl(_: Call, operation: str | int, *values: Any) -> Spelled:
+    if operation == "PR_SET_PDEATHSIG":
+        return "prctl", [operation, signal.Signals(values[0]).name]
+    if operation == "PR_SET_DUMPABLE":
+        return "prctl", [operation, _DUMPABLE[values[0]]]
+    if operation == "PR_CAPBSET_DROP":
+        return "prctl", [operation, _capability(values[0])]
+    if operation == "PR_SET_NO_NEW_PRIVS":
+        return "prctl", [operation, "1", "0", "0", "0"]
+    if operation == "PR_CAP_AMBIENT":
+        what, capability = values
+        last = _capability(capability) if what == syscalls.PR_CAP_AMBIENT_RAISE else "0"
+        return "prctl", [operation, _AMBIENT[what], last, "0", "0"]
+    return "prctl", [str(operation), *(str(int(value)) for value in values)]
+
+
+def _capability(number: int) -> str:
+    return capabilities.NAMES[number] if number < len(capabilities.NAMES) else f"{number:#x}"
+
+
+def _execve(_: Call, file: str | bytes, arguments: Any, environment: Any) -> Spelled:
+    words = ", ".join(text(word) for word in arguments)
+    return "execve", [text(file), f"[{words}]", f"/* {len(environment)} vars */"]
+
+
+def _seccomp(_: Call, operation: int, how: int, length: int) -> Spelled:
+    assert operation == syscalls.SECCOMP_SET_MODE_FILTER
+    return "seccomp", ["SECCOMP_SET_MODE_FILTER", flags(how, _SECCOMP_FLAGS), f"{{len={length}}}"]
+
+
+def _write(_: Call, number: int, data: bytes) -> Spelled:
+    return "write", [fd(number), text(data), str(len(data))]
+
+
+def _at(name: str) -> Callable[..., Spelled]:
+    """Those of the calls on names that have a twin for names in an open directory."""
+
+    def spell(_: Call, first: Any, *rest: Any, dir_fd: int | None = None, **more: Any) -> Spelled:
+        ats = {"mkdir": "mkdirat", "rmdir": "unlinkat", "unlink": "unlinkat", "chown": "fchownat", "chmod": "fchmodat"}
+        words = [text(first) if isinstance(first, (str, bytes)) else fd(first)]
+        words += [_mode(value) if name in ("mkdir", "chmod") else _plain(value) for value in (*rest, *more.values())]
+        if dir_fd is None:
+            return name, words
+        return ats[name], [fd(dir_fd), *words, *(["AT_REMOVEDIR"] if name == "rmdir" else [])]
+
+    return spell
+
+
+def _symlink(_: Call, target: str, name: str, *, dir_fd: int | None = None, **more: Any) -> Spelled:
+    return ("symlink", [text(target), text(name)]) if dir_fd is None else (
+        "symlinkat", [text(target), fd(dir_fd), text(name)])  # fmt: skip
+
+
+def _ioctl(_: Call, number: int, request: int, *rest: Any) -> Spelled:
+    return "ioctl", [fd(number), _IOCTLS.get(request, hex(request))]
+
+
+_SPELLINGS: dict[str, Callable[..., Spelled]] = {
+    "capset": _capset,
+    "chdir": lambda _, place: ("chdir", [text(place)]),
+    "chmod": _at("chmod"),
+    "chown": _at("chown"),
+    "clone3": _clone3,
+    "execve": _execve,
+    "fchdir": lambda _, place: ("fchdir", [fd(place)]),
+    # glibc's fork(3) is a clone(2) that shares nothing; the other two flags are for its own bookkeeping.
+    "fork": lambda _: ("clone", ["flags=CLONE_CHILD_CLEARTID|CLONE_CHILD_SETTID|SIGCHLD"]),
+    "ioctl": _ioctl,
+    "keyctl": lambda _, operation, name: ("keyctl", [operation, text(name)]),
+    "mkdir": _at("mkdir"),
+    "mknod": _mknod,
+    "mount": lambda _, source, target, fstype, mask, data: (
+        "mount", [path(source), path(target), text(fstype), mount_flags(mask), text(data)]),
+    # The size of the message is the result of sendto(2); what counts is the kernel's answer to it.
+    "netlink": lambda _, what, number, data: ("sendto", [fd(number), f"[{what}]"]),
+    "open": _openat,
+    "openat2": _openat2,
+    "pivot_root": lambda _, new, old: ("pivot_root", [text(new), text(old)]),
+    "prctl": _prctl,
+    "rmdir": _at("rmdir"),
+    "seccomp": _seccomp,
+    "setgroups": lambda _, groups: (
+        "setgroups", [str(len(groups)), f"[{', '.join(map(str, groups))}]" if groups else "[]"]),
+    "sethostname": lambda _, name: ("sethostname", [text(name), str(len(os.fsencode(name)))]),
+    "setns": lambda _, number, kind=0: ("setns", [fd(number), clone_flags(kind)]),
+    "symlink": _symlink,
+    "umount2": lambda _, target, mask: ("umount2", [text(target), flags(mask, _UMOUNT)]),
+    "unlink": _at("unlink"),
+    "unshare": lambda _, mask: ("unshare", [clone_flags(mask)]),
+    "vfork": lambda _: ("vfork", []),
+    "write": _write,
+}  # fmt: skip
