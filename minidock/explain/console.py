@@ -1,0 +1,63 @@
+"""The terminal that xray and layers draw on: colours where there are any, plain text in a pipe or a file."""
+
+from __future__ import annotations
+
+import io
+import os
+import sys
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from rich.console import Console, RenderableType
+    from rich.table import Table
+    from rich.text import Text
+
+from minidock.explain import shown
+
+PIPED_WIDTH = 120  # characters, unless COLUMNS says otherwise
+
+
+def console() -> Console:
+    """Standard output. What it cannot encode is shown as an escape, so no name of a file can end the program."""
+    from rich.console import Console
+
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")
+    width = None if sys.stdout.isatty() or os.environ.get("COLUMNS") else PIPED_WIDTH
+    return Console(highlight=False, markup=False, emoji=False, width=width, soft_wrap=False)
+
+
+def show(out: Console, parts: Iterable[RenderableType]) -> None:
+    """Print `parts`, each as soon as it is there. Where no one sees colours, lines end with their last word."""
+    for part in parts:
+        if out.is_terminal:
+            out.print(part)
+            continue
+        with out.capture() as captured:
+            out.print(part)
+        for line in captured.get().splitlines():
+            print(line.rstrip())
+
+
+def text(value: str, style: str = "") -> Text:
+    """A text of unknown origin, made harmless, in one style."""
+    from rich.text import Text
+
+    return Text(shown.text(value), style)
+
+
+def columns(*titles: str, right: tuple[int, ...] = (), fold: tuple[int, ...] = (-1,)) -> Table:
+    """A table without lines. Columns in `right` hold numbers; only those in `fold` (negative from the end) may wrap."""
+    from rich.table import Table
+
+    table = Table(box=None, pad_edge=False, padding=(0, 3, 0, 0), show_header=any(titles), header_style="dim")
+    wrapping = [place % len(titles) for place in fold]
+    for place, title in enumerate(titles):
+        table.add_column(
+            title,
+            justify="right" if place in right else "left",
+            no_wrap=place not in wrapping,
+            overflow="fold" if place in wrapping else "ellipsis",
+        )
+    return table

@@ -1,0 +1,61 @@
+"""Values as people read them: sizes, times, and texts that may hold anything."""
+
+from __future__ import annotations
+
+import unicodedata
+
+
+def text(value: str) -> str:
+    """`value` on one line and harmless: control characters, and bytes that are no UTF-8, as escapes (\\n, \\x1b).
+
+    File names, command lines and names of interfaces are bytes that somebody else chose: shown as they are, they could
+    move a terminal's cursor, or turn the text around them (Unicode category Cf: "trojan source").
+    """
+    if value.isascii() and value.isprintable():
+        return value
+    return "".join(map(_character, value))
+
+
+def _character(character: str) -> str:
+    code = ord(character)
+    if 0xDC80 <= code <= 0xDCFF:  # surrogateescape (PEP 383): a byte that is no UTF-8
+        return f"\\x{code - 0xDC00:02x}"
+    if unicodedata.category(character) in ("Cc", "Cf", "Cs", "Zl", "Zp"):
+        return character.encode("unicode_escape").decode("ascii")
+    return character
+
+
+def size(count: float) -> str:
+    """Bytes as docker writes sizes of images: three digits, powers of 1000."""
+    value, unit = float(count), "B"
+    for larger in ("kB", "MB", "GB", "TB", "PB"):
+        if value < 1000:
+            break
+        value, unit = value / 1000, larger
+    return f"{value:.3g}{unit}" if unit == "B" or value < 999.5 else f"{value:.0f}{unit}"
+
+
+def memory(count: float) -> str:
+    """Bytes as docker writes memory: powers of 1024."""
+    value, unit = float(count), "B"
+    for larger in ("KiB", "MiB", "GiB", "TiB", "PiB"):
+        if value < 1024:
+            break
+        value, unit = value / 1024, larger
+    return f"{value:.4g}{unit}"
+
+
+def number(count: int) -> str:
+    """A count with its thousands apart."""
+    return f"{count:,}".replace(",", "\N{NO-BREAK SPACE}") if count >= 10_000 else str(count)
+
+
+def seconds(count: float) -> str:
+    """A length of time: 0.04 s, 12 s, 3 min 20 s, 2 h 5 min, 3 d 4 h."""
+    whole = int(count)
+    if count < 10:
+        return f"{count:.2g} s" if count < 1 else f"{count:.1f} s"
+    for unit, name, below, below_name in ((86400, "d", 3600, "h"), (3600, "h", 60, "min"), (60, "min", 1, "s")):
+        if whole >= unit:
+            return f"{whole // unit} {name} {whole % unit // below} {below_name}"
+    return f"{whole} s"
