@@ -20,11 +20,13 @@ CONTAINER: Table = {
     "ls": ("container", "ps", "List containers"),
     "rm": ("container", "rm", "Remove one or more containers"),
     "run": ("run", "run", "Create and run a new container from an image"),
+    "xray": ("xray", "xray", "Show what a container is, as the kernel sees it"),
 }
 IMAGE: Table = {
     "history": ("image", "history", "Show how an image was made"),
     "import": ("image", "import_command", "Make an image from a tarball of a file system"),
     "inspect": ("image_care", "inspect", "Show everything about images, as JSON"),
+    "layers": ("layers", "layers", "Show what each layer of an image adds, changes and hides"),
     "load": ("image_archive", "load", "Load images from an archive"),
     "ls": ("image", "images", "List images"),
     "prune": ("image_care", "prune", "Remove images that nobody needs"),
@@ -58,6 +60,8 @@ COMMANDS: Table = {
     "tag": IMAGE["tag"],
     "rmi": IMAGE["rm"],
     "history": IMAGE["history"],
+    "layers": IMAGE["layers"],
+    "xray": CONTAINER["xray"],
     "save": IMAGE["save"],
     "load": IMAGE["load"],
     "import": IMAGE["import"],

@@ -65,6 +65,11 @@ def contents(family: str, table: str) -> list[dict[str, Any]]:
     return _listing(f"list table {family} {table}")
 
 
+def ruleset() -> list[dict[str, Any]]:
+    """What is in everybody's tables (libnftables-json(5)): for looking, as others may change theirs at any time."""
+    return _listing("list ruleset")
+
+
 def let_through(interface: str, chains: list[Chain], own: str) -> None:
     """Let what `interface` sends, and the answers to it, pass every chain of `chains` that would drop it.
 

@@ -201,11 +201,11 @@ class Rtnetlink:
         for family, everywhere in ((socket.AF_INET, "0.0.0.0"), (socket.AF_INET6, "::")):
             message = encoders().ifaddrmsg()
             message["family"] = family
-            for answer in self._dump(RTM_GETADDR, message, "RTM_GETADDR"):
+            for answer in self.dump(RTM_GETADDR, message, "RTM_GETADDR"):
                 found.append(Network(answer.get_attr("IFA_ADDRESS"), answer["prefixlen"], answer["index"]))
             message = encoders().rtmsg()
             message["family"] = family
-            for answer in self._dump(RTM_GETROUTE, message, "RTM_GETROUTE"):
+            for answer in self.dump(RTM_GETROUTE, message, "RTM_GETROUTE"):
                 to, index = answer.get_attr("RTA_DST") or everywhere, answer.get_attr("RTA_OIF") or 0
                 found.append(Network(to, answer["dst_len"], index))
         return found
@@ -233,7 +233,7 @@ class Rtnetlink:
 
         announced("netlink", (what, self.socket.fileno(), data), exchange)
 
-    def _dump(self, kind: int, message: Any, what: str) -> list[Any]:
+    def dump(self, kind: int, message: Any, what: str) -> list[Any]:
         """Send one question and collect the list that is the answer."""
 
         data = self._encode(kind, NLM_F_DUMP, message)

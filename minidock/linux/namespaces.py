@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import errno
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from minidock.linux import syscalls
 
@@ -129,3 +131,21 @@ def set_time_offsets(offsets: dict[str, dict[str, int]]) -> None:
         syscalls.write(fd, "".join(rows).encode())
     finally:
         os.close(fd)
+
+
+@contextmanager
+def visiting(pid: int | str, kind: str) -> Iterator[None]:
+    """Have this thread in a process's namespace of `kind` (network, uts, ipc, cgroup) inside the `with` block."""
+    home = open_namespace("thread-self", kind)
+    try:
+        there = open_namespace(pid, kind)
+        try:
+            syscalls.setns(there, FLAGS[kind])
+        finally:
+            os.close(there)
+        try:
+            yield
+        finally:
+            syscalls.setns(home, FLAGS[kind])
+    finally:
+        os.close(home)

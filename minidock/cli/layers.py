@@ -1,0 +1,54 @@
+"""`minidock layers`: what an image is made of."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import click
+
+from minidock.engine.paths import Paths
+from minidock.errors import UsageError
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+
+@click.command(context_settings={"help_option_names": ["-h", "--help"]})
+@click.option("--path", "file", metavar="FILE", help="Show which layer a file comes from, or is hidden by.")
+@click.option("--tree", "as_tree", is_flag=True, help="Show the directories, each with the layers that it comes from.")
+@click.option("--depth", type=click.IntRange(min=1), default=2, help="How deep --tree goes at least [2].")
+@click.option("-a", "--all", "everything", is_flag=True, help="Show every path.")
+@click.option("--format", "form", type=click.Choice(["text", "json"]), default="text", help="text or json.")
+@click.argument("name", metavar="IMAGE")
+@click.pass_obj
+def layers(paths: Paths, file: str | None, as_tree: bool, depth: int, everything: bool, form: str, name: str) -> None:
+    """Show the layers of an image, and what each adds to, changes in and hides of those below it."""
+    from minidock.explain import origins, plain, stack
+    from minidock.image.store import Store
+
+    if file is not None and as_tree:
+        raise UsageError("--path and --tree exclude each other")
+    image = Store(paths.root).resolve(name)
+    stack.check_unpacked(image, name)
+    directories = image.layer_paths
+    if form == "json":
+        found = (
+            origins.trace(directories, file) if file is not None
+            else origins.tree(directories) if as_tree
+            else stack.of_image(image)
+        )  # fmt: skip
+        click.echo(plain.as_json(found))
+        return
+    from minidock.explain import layers_text
+    from minidock.explain.console import console, show
+
+    drawing: Iterator[RenderableType]
+    if file is not None:
+        rows = [(diff_id, step[1]) for diff_id, step in zip(image.layers, stack.steps(image), strict=True)]
+        drawing = layers_text.story(origins.trace(directories, file), file, rows)
+    elif as_tree:
+        drawing = layers_text.tree(origins.tree(directories), depth)
+    else:
+        drawing = layers_text.overview(stack.of_image(image), everything=everything)
+    show(console(), drawing)

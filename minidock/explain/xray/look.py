@@ -1,0 +1,154 @@
+"""Looking at one container: who it is comes from our records, what it is from the kernel."""
+
+from __future__ import annotations
+
+import os
+import time
+from contextlib import suppress
+
+from minidock.engine import records, recovery
+from minidock.engine.records import Record
+from minidock.errors import NotFoundError
+from minidock.explain import stack
+from minidock.explain.layers import Changes, compare, topmost
+from minidock.explain.xray import groups, mounts, network, processes, security
+from minidock.explain.xray.model import Root, Running, Xray
+from minidock.image.store import Store
+from minidock.linux.overlay import split_paths
+
+Stack = list[stack.Layer]
+
+
+class Look:
+    """Looks at one container, again and again. Layers never change, so they are compared once and remembered."""
+
+    def __init__(self, root: str, name: str) -> None:
+        """`name` is a user's. Raises `NotFoundError` if there is no such container."""
+        self.root = root
+        self.id = records.find(root, name).id
+        self._layers: dict[tuple[str, ...], Stack] = {}
+
+    def take(self) -> Xray:
+        """The container as it is now. Raises `NotFoundError` if it is gone."""
+        started = time.perf_counter()
+        record = records.load(self.root, self.id)
+        if record is None:
+            raise NotFoundError(f"No such container: {self.id}")
+        pid = first_process(record)
+        running = None
+        if pid:
+            with suppress(FileNotFoundError, ProcessLookupError):  # it ended while we looked
+                running = self._running(record, pid)
+        state = record.data["state"]
+        return Xray(
+            id=record.id,
+            name=record.name,
+            image=str(record.data["imageName"]),
+            status=record.status,
+            exit_code=None if running else state["exitCode"] if state["finishedAt"] else None,
+            taken=recovery.now(),
+            root=self._root(record, pid if running else 0),
+            running=running,
+            took=round(time.perf_counter() - started, 4),
+        )
+
+    def _running(self, record: Record, pid: int) -> Running:
+        others = {other.name: first_process(other) for other in records.load_all(self.root) if other.id != record.id}
+        rows = processes.namespaces_of(pid, {name: other for name, other in others.items() if other})
+        path = groups.path_of(pid)
+        group = groups.cgroup_of(path) if path else None
+        members = processes.members(pid, groups.processes_in(path) if path else [])
+        status = processes.status_of(pid)
+        net = next(row for row in rows if row.kind == "network")
+        return Running(
+            pid=pid,
+            age=next(process.age for process in members if process.pid == pid),
+            hostname=processes.hostname(pid),
+            root=processes.link(pid, "root"),
+            cwd=processes.link(pid, "cwd"),
+            executable=processes.link(pid, "exe"),
+            open_files=processes.open_files(pid),
+            namespaces=rows,
+            uid_map=processes.id_map(pid, "uid_map"),
+            gid_map=processes.id_map(pid, "gid_map"),
+            processes=members,
+            cgroup=group,
+            network=network.network_of(pid, net.shared_with, [process.pid for process in members]),
+            security=security.security_of(pid, status),
+            mounts=mounts.mounts_of(pid),
+            limits=processes.limits_of(pid),
+        )
+
+    def _root(self, record: Record, pid: int) -> Root:
+        """The root file system: of a running container from its mountinfo, of another from where it was put."""
+        line = next((line for line in reversed(mounts.lines_of(pid)) if line.point == "/"), None) if pid else None
+        lower, upper, work, source = list(record.data["layers"]), record.path("upper"), record.path("work"), "record"
+        if line and line.type == "overlay":
+            options = dict(option.partition("=")[::2] for option in _options(line.super_options))
+            upper, work = (_plain(options.get(name, "")) for name in ("upperdir", "workdir"))
+            named = split_paths(options.get("lowerdir", ""))[::-1]
+            # Of many layers, mount(2) was given short numbers, which mean nothing here (linux/overlay.py).
+            if named and all(path.startswith("/") for path in named):
+                lower, source = named, "mountinfo"
+        is_read_only = bool(line) and "ro" in line.options if line else bool(record.data["options"]["read_only"])
+        layers = self._stack(record, lower)
+        kind = line.type if line else "overlay"
+        return Root(kind, is_read_only, source, layers, upper, work, _top(upper, lower))
+
+    def _stack(self, record: Record, directories: list[str]) -> Stack:
+        key = tuple(directories)
+        if key not in self._layers:
+            self._layers[key] = _compared(self.root, record, directories)
+        return self._layers[key]
+
+
+def first_process(record: Record) -> int:
+    """The pid of the container's first process; 0 if it has none, or another process has that pid by now."""
+    pid = record.data["state"].get("pid") or 0
+    with suppress(FileNotFoundError, ProcessLookupError):
+        if pid and recovery.start_time(pid) == record.data["state"].get("pidStarted"):
+            return int(pid)
+    return 0
+
+
+def _compared(root: str, record: Record, directories: list[str]) -> Stack:
+    """The layers with what each does; with what made it, as long as the image is still there."""
+    made: dict[str, tuple[str, str]] = {}
+    with suppress(NotFoundError):
+        image = Store(root).resolve(record.data["image"])
+        made = dict(zip(image.layer_paths, stack.steps(image), strict=True))
+    return [
+        stack.Layer(number, f"sha256:{os.path.basename(path)}", path, *made.get(path, ("", "")),
+                    _summed_up(compare(path, directories[: number - 1][::-1])))
+        for number, path in enumerate(directories, 1)
+    ]  # fmt: skip
+
+
+def _top(upper: str, lower: list[str]) -> Changes | None:
+    try:
+        return _summed_up(compare(upper, lower[::-1])) if upper else None
+    except FileNotFoundError:
+        return None
+
+
+def _summed_up(changes: Changes) -> Changes:
+    """Without the paths inside directories that are new or gone as a whole: they are counted with those."""
+    return changes._replace(added=topmost(changes.added), hidden=topmost(changes.hidden))
+
+
+def _options(text: str) -> list[str]:
+    """Mount options: separated by commas that have no backslash before them."""
+    options = [""]
+    quoted = False
+    for letter in text:
+        if letter == "," and not quoted:
+            options.append("")
+        else:
+            options[-1] += letter
+        quoted = letter == "\\" and not quoted
+    return options
+
+
+def _plain(path: str) -> str:
+    """A path of a mount option without overlayfs's backslashes."""
+    return split_paths(path)[0] if ":" not in path.replace("\\:", "") else path
