@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 import click
 
-from minidock.cli import values
+from minidock.cli import ports, values
 from minidock.engine.options import ContainerOptions, Limits
 from minidock.network.attachment import NOTHING_SPECIAL
 
@@ -89,6 +89,9 @@ _OPTIONS = [
     flag("--read-only", "Make the container's root read-only."),
     list_option("--tmpfs", "Mount a file system in memory.", "PATH[:OPTIONS]"),
     click.option("--network", "--net", default="bridge", metavar="bridge|none|host", help="Network to connect to."),
+    list_option("--publish", "Have a port of the host lead to one inside.", "[[IP:]HOST:]PORT[/PROTO]", "-p"),
+    flag("-P --publish-all", "Publish all exposed ports on free ones of the host."),
+    list_option("--expose", "Name a port that the container listens on.", "PORT[/PROTO]"),
     flag("--init", "Run a small init as PID 1 that reaps and passes on signals."),
     flag("--privileged", "Give the container all power over the host."),
     list_option("--cap-add", "Add a capability.", "CAP"),
@@ -127,6 +130,8 @@ def to_options(flags: dict[str, Any]) -> ContainerOptions:
     entrypoint = flags["entrypoint"]
     binds, tmpfs = [values.bind(text) for text in flags["volume"]], [values.tmpfs(text) for text in flags["tmpfs"]]
     values.refuse_duplicates([*(bind.destination for bind in binds), *(path for path, _ in tmpfs)])
+    publish = ports.publish(flags["publish"])
+    ports.refuse_with(flags["network"], publish)
     return ContainerOptions(
         image=flags["image"],
         command=list(flags["command"]),
@@ -145,6 +150,9 @@ def to_options(flags: dict[str, Any]) -> ContainerOptions:
         read_only=flags["read_only"],
         network=flags["network"],
         attachments={"bridge": NOTHING_SPECIAL} if flags["network"] == "bridge" else {},
+        publish=publish,
+        publish_all=flags["publish_all"],
+        expose=ports.expose(flags["expose"]),
         privileged=flags["privileged"],
         cap_add=list(flags["cap_add"]),
         cap_drop=list(flags["cap_drop"]),

@@ -91,6 +91,7 @@ def _claim(root: str, options: ContainerOptions, image: Image) -> tuple[Record, 
             "command": options.program(image_config),
             "options": options.as_json(),
             "attachments": {name: asked._asdict() for name, asked in options.attachments.items()},
+            "ports": {},  # while it runs, as docker's NetworkSettings.Ports: exposed ones, and where they are published
             "networks": {},  # what it has on each while it runs (network/endpoints.py, Endpoint)
             "config": {"labels": {**(image_config.get("Labels") or {}), **options.labels},
                        "stopSignal": options.stop_signal or image_config.get("StopSignal") or "SIGTERM"},

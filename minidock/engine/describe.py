@@ -6,6 +6,7 @@ import os
 from typing import TYPE_CHECKING, Any
 
 from minidock import state
+from minidock.engine import publishing
 from minidock.engine.records import RUNNING, Record
 from minidock.errors import NotFoundError
 
@@ -84,6 +85,8 @@ def _host_config(record: Record, spec: dict[str, Any]) -> dict[str, Any]:
         "CpusetCpus": limits["cpuset_cpus"],
         "CpusetMems": limits["cpuset_mems"],
         "PidsLimit": limits["pids"],
+        "PortBindings": publishing.bindings(options),
+        "PublishAllPorts": options["publish_all"],
         "BlkioWeight": limits["blkio_weight"] or 0,
         **{
             f"BlkioDevice{name}": [{"Path": path, "Rate": rate} for path, rate in limits[key]] or None
@@ -113,6 +116,7 @@ def _config(data: dict[str, Any], options: dict[str, Any], spec: dict[str, Any])
     return {
         "Hostname": spec["hostname"],
         "User": options["user"] or "",
+        **({"ExposedPorts": ports} if (ports := publishing.exposed(data)) else {}),
         "Tty": options["tty"],
         "OpenStdin": options["interactive"],
         "Env": spec["process"]["env"],
@@ -133,6 +137,7 @@ def _network(data: dict[str, Any]) -> dict[str, Any]:
     first = networks.get("bridge") or _endpoint(None)
     return {
         "Bridge": there["bridge"]["bridge"] if "bridge" in there else "",
+        "Ports": data["ports"] if data["state"]["status"] == RUNNING else {},
         **{key: first[key] for key in ("Gateway", "IPAddress", "IPPrefixLen", "MacAddress")},
         "Networks": networks,
     }

@@ -19,9 +19,9 @@ import os
 import select
 import signal
 from contextlib import suppress
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from minidock.engine import preparation, records, recovery
+from minidock.engine import preparation, publishing, records, recovery
 from minidock.engine.records import Record
 from minidock.engine.streams import Events, Flow, Pipes, unshared, wait
 from minidock.errors import EXIT_ENGINE, EXIT_SIGNAL, MinidockError, SetupError
@@ -29,6 +29,9 @@ from minidock.linux import cgroups, namespaces, terminal
 from minidock.observe import step
 from minidock.runtime import container as runtime
 from minidock.runtime.channel import Channel
+
+if TYPE_CHECKING:
+    from minidock.network.ports import Held
 
 # Asking a container to end before it has begun: it is not begun.
 _ENDING = {signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT}
@@ -50,11 +53,15 @@ class Caller:
 
 
 class Running(NamedTuple):
-    """A container that was started, and the flows of its output. `mode`: what the caller's terminal was like before."""
+    """A container that was started, and the flows of its output. `mode`: what the caller's terminal was like before.
+
+    `ports` keeps the host's ports that lead to it.
+    """
 
     created: runtime.Created
     flows: list[Flow]
     mode: list[Any] | None
+    ports: Held | None = None
 
 
 def serve(channel: Channel) -> int:
@@ -128,11 +135,13 @@ def _start(record: Record, caller: Caller, cache: str) -> tuple[Running, cgroups
     """Create the container, connect it, let it go. On failure its process is gone when this raises."""
     options = record.data["options"]
     pipes = None if options["tty"] else Pipes(interactive=options["interactive"])
-    created, cgroup = runtime.create(preparation.prepare(record), pipes.inside if pipes else None, cache)
+    spec = preparation.prepare(record)
+    ports = publishing.publish(record)
+    created, cgroup = runtime.create(spec, pipes.inside if pipes else None, cache)
     try:
-        warnings = _connect(record, created) if record.data["networks"] else []
+        warnings = publishing.warnings(record) + (_connect(record, created) if record.data["networks"] else [])
         _wait_for_set_up(caller, created)
-        running = _meet(caller, created, pipes, interactive=options["interactive"])
+        running = _meet(caller, created, pipes, interactive=options["interactive"])._replace(ports=ports)
         runtime.start(created)
         record.data["state"] |= {
             "status": records.RUNNING,
@@ -160,7 +169,7 @@ def _connect(record: Record, created: runtime.Created) -> list[str]:
         raise
     try:
         with step("cables to its networks", book="4.1.1"):
-            return endpoints.connect(record.root, wanted, netns)
+            return endpoints.connect(record.root, wanted, netns, publishing.published(record))
     finally:
         os.close(netns)
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 from minidock.network.attachment import Attachment
+from minidock.network.published import Wish
 
 
 class Limits(NamedTuple):
@@ -61,6 +62,9 @@ class ContainerOptions(NamedTuple):
     read_only: bool
     network: str  # what kind: "bridge", "host", "none", "container:ID", or a network's name
     attachments: dict[str, Attachment]  # the networks that it is on, by name
+    publish: list[Wish]
+    publish_all: bool  # the ports that the image or `expose` names, each by whatever port of the host is free
+    expose: list[str]  # ports as in 80/tcp
     privileged: bool
     cap_add: list[str]
     cap_drop: list[str]
@@ -79,6 +83,7 @@ class ContainerOptions(NamedTuple):
             **self._asdict(),
             "binds": [bind._asdict() for bind in self.binds],
             "attachments": {name: attachment._asdict() for name, attachment in self.attachments.items()},
+            "publish": [wish._asdict() for wish in self.publish],
             "limits": self.limits._asdict(),
         }
 
@@ -93,4 +98,7 @@ def from_json(content: dict[str, Any]) -> ContainerOptions:
     """What `as_json` made, as it was."""
     binds, limits = [Bind(**bind) for bind in content["binds"]], Limits(**content["limits"])
     attachments = {name: Attachment(**row) for name, row in content["attachments"].items()}
-    return ContainerOptions(**{**content, "binds": binds, "limits": limits, "attachments": attachments})
+    publish = [Wish(**row) for row in content["publish"]]
+    return ContainerOptions(
+        **{**content, "binds": binds, "limits": limits, "attachments": attachments, "publish": publish}
+    )

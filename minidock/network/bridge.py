@@ -33,11 +33,11 @@ def settled(root: str, network: Network, *, in_use: bool) -> Network:
     """
     if network.pools and (in_use or not network.is_predefined or is_routed(network)):
         return network
-    from minidock.network import masquerade  # here, because few starts come this far, and every one imports this module
+    from minidock.network import filter  # here, because few starts come this far, and every one imports this module
 
     with (
         step("a subnet that nothing else on this host uses", book=BOOK),
-        state.locked(masquerade.lock_path()),  # for all roots: the next to choose must see this bridge among the routes
+        state.locked(filter.lock_path()),  # for all roots: the next to choose must see this bridge among the routes
         links.Rtnetlink() as host,
     ):
         preferred = network.pools[0] if network.pools else None
@@ -124,19 +124,16 @@ def remove(root: str, network: Network) -> None:
 
     Raises `ConflictError` while a container holds an address.
     """
-    from minidock.network import masquerade
+    from minidock.network import filter
 
     if store.leases(root, network.id).held:
         raise ConflictError(
             f"error while removing network: network {network.name} id {network.id} has active endpoints"
         )
-    with state.locked(masquerade.lock_path()):
-        for subnet in network.subnets:
-            if subnet.width == IPV4:
-                masquerade.close_way_out(network.interface, subnet)
-        if links.exists(network.interface):
-            with links.Rtnetlink() as host:
-                host.delete_link(network.interface)
+    if links.exists(network.interface):
+        with links.Rtnetlink() as host:
+            host.delete_link(network.interface)
+    filter.forget(network.id)
     store.forget(root, network)
 
 

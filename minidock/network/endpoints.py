@@ -10,7 +10,7 @@ from __future__ import annotations
 import contextlib
 import os
 import socket
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from typing import NamedTuple
 
 from minidock import state
@@ -21,6 +21,7 @@ from minidock.network.addresses import IPV4, IPV6, Subnet, mac_of, number
 from minidock.network.attachment import Attachment
 from minidock.network.bridge import BOOK
 from minidock.network.leases import Lease, Leases
+from minidock.network.published import Published
 from minidock.network.store import Network
 from minidock.observe import step
 
@@ -118,11 +119,14 @@ def _endpoint(network: Network, lease: Lease, mac: str) -> Endpoint:
     )
 
 
-def connect(root: str, endpoints: Endpoints, netns_fd: int) -> list[str]:
+def connect(
+    root: str, endpoints: Endpoints, netns_fd: int, published: Sequence[Published] = ()
+) -> list[str]:
     """Plug a container, whose network namespace `netns_fd` is, into its networks, and let it out.
 
-    `endpoints` are all that it is to have, by the networks' names: those that are there already stay. Returns
-    warnings: one line each, to be shown to the user. After an exception `release` takes back what was made.
+    `endpoints` are all that it is to have, by the networks' names: those that are there already stay. `published`:
+    the host's ports that lead to it. Returns warnings: one line each, to be shown to the user. After an exception
+    `release` takes back what was made.
     """
     networks = {network.id: network for network in store.load_all(root)}
     with links.entered(netns_fd):
@@ -132,8 +136,8 @@ def connect(root: str, endpoints: Endpoints, netns_fd: int) -> list[str]:
             if not links.exists(endpoint.host_interface):
                 _plug(host, inside, root, networks[endpoint.network], endpoint, netns_fd)
         set_default_routes(inside, endpoints)
-    with step("the host's address towards the world", book=BOOK):
-        return [line for endpoint in endpoints.values() for line in _open_way_out(networks[endpoint.network])]
+    with step("the packet filter: the host's address towards the world, its published ports", book=BOOK):
+        return _admit(networks, endpoints, published)
 
 
 def _plug(
@@ -171,11 +175,13 @@ def set_default_routes(inside: links.Rtnetlink, endpoints: Endpoints) -> None:
             inside.set_default_route(inside.index(first6.interface), first6.gateway6)
 
 
-def _open_way_out(network: Network) -> list[str]:
-    from minidock.network import masquerade  # here, because `reserve` is on every start's path and needs it rarely
+def _admit(networks: dict[str, Network], endpoints: Endpoints, published: Sequence[Published]) -> list[str]:
+    from minidock.network import filter  # here, because `reserve` is on every start's path and needs it rarely
 
-    v4 = network.pool(IPV4)
-    return masquerade.open_way_out(network.interface, v4.net) if v4 and not network.internal else []
+    entrance = gateway(endpoints)  # where the answers go out, the questions must come in
+    through = {entrance.host_interface: published} if entrance else {}
+    mine = endpoints.values()
+    return filter.admit([networks[endpoint.network] for endpoint in mine], mine, through)
 
 
 def release(root: str, container_id: str, network_id: str | None = None) -> None:
@@ -190,11 +196,19 @@ def release(root: str, container_id: str, network_id: str | None = None) -> None
         state.locked(f"{store.directory(root)}/lock"),
     ):
         held = _held(root, container_id, network_id)
-        _pull([leases.held[container_id].interface for leases in held] if network_id else _cables(container_id))
+        cables = [leases.held[container_id].interface for leases in held]
+        _pull(cables if network_id else _cables(container_id))
+        _dismiss(cables)
         for leases in held:
             del leases.held[container_id]
             leases.write()
         store.remove_temporary_files(root)
+
+
+def _dismiss(cables: list[str]) -> None:
+    from minidock.network import filter
+
+    filter.dismiss(cables)
 
 
 def _held(root: str, container_id: str, network_id: str | None = None) -> list[Leases]:
@@ -238,6 +252,6 @@ def _cables(container_id: str) -> list[str]:
 
 def warm_up() -> None:
     """Import what `connect` will need: 25 ms that fit beside somebody else's work."""
-    import minidock.network.masquerade  # noqa: F401
+    import minidock.network.filter  # noqa: F401
 
     links.encoders()

@@ -10,12 +10,10 @@ import prctl
 import pytest
 
 from minidock.errors import HostError
-from minidock.network.addresses import Subnet
-from minidock.network.masquerade import open_way_out
+from minidock.network import filter
 from tests.network.internet import HOST_ADDRESS, OUTSIDE_ADDRESS, Container, Host, Namespace, ask
 
 MakeContainer = Callable[..., Container]
-SUBNET = Subnet.parse("172.30.0.0/16")
 
 DROP = """
 add table {0}
@@ -91,7 +89,7 @@ class TestWayOut:
         assert host.rules() == rules
 
     @pytest.mark.parametrize(
-        "damage", ["flush ruleset", "flush chain ip minidock postrouting", "flush set ip minidock subnets"]
+        "damage", ["flush ruleset", "flush chain inet minidock postrouting", "flush set inet minidock hidden4"]
     )
     def test_rules_that_went_come_back(self, host: Host, container: MakeContainer, damage: str) -> None:
         container(host)
@@ -105,17 +103,21 @@ class TestWayOut:
         assert host.sh("nft", "list", "table", "ip", "other") == other
 
     def test_without_nft_it_names_the_package(self, host: Host) -> None:
+        host.reserve("a" * 64)
+
         def without_nft() -> None:
             os.environ["PATH"] = "/nowhere"
-            open_way_out("minidock0", SUBNET)
+            filter.admit([host.network()], [], {})
 
         with pytest.raises(HostError, match="install the package nftables"):
             host.call(without_nft)
 
     def test_a_kernel_that_refuses_is_one_line_of_warning(self, host: Host) -> None:
+        host.reserve("a" * 64)
+
         def without_rights() -> list[str]:
             prctl.capbset.net_admin = False  # what nft may not have, though root runs it
-            return open_way_out("minidock0", SUBNET)
+            return filter.admit([host.network()], [], {})
 
         (warning,) = host.call(without_rights)
         assert "no way out of this host: nft: " in warning

@@ -1,0 +1,29 @@
+"""`minidock port`: where on this host a container's ports are."""
+
+from __future__ import annotations
+
+import click
+
+from minidock.cli.commands import HELP
+from minidock.engine.paths import Paths
+
+
+@click.command(context_settings=HELP)
+@click.argument("container")
+@click.argument("private_port", metavar="[PRIVATE_PORT[/PROTO]]", required=False)
+@click.pass_obj
+def port(paths: Paths, container: str, private_port: str | None) -> None:
+    """Show which ports of the host lead to a container's, all of them or those to one."""
+    from minidock.engine import publishing, records, recovery
+    from minidock.errors import MinidockError
+
+    recovery.sweep_all(paths.root)
+    record = records.find(paths.root, container)
+    ports = publishing.current(record)
+    if private_port is None:
+        lines = [f"{key} -> {place}" for key, places in ports.items() for place in places]
+    else:
+        lines = ports.get(private_port if "/" in private_port else f"{private_port}/tcp", [])
+        if not lines:
+            raise MinidockError(f"No public port '{private_port}' published for {container}")
+    click.echo("".join(f"{line}\n" for line in lines), nl=False)

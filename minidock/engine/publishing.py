@@ -1,0 +1,108 @@
+"""The host's ports that lead into a container: chosen and taken before anything of it starts, let go at its end."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from minidock.engine import records
+from minidock.engine.records import RUNNING, Record
+from minidock.errors import ConflictError, MinidockError
+from minidock.network.published import Published, Wish, as_settings, from_settings
+from minidock.observe import step
+
+if TYPE_CHECKING:
+    from minidock.network.ports import Held
+
+BOOK = "4.1.1"  # Mode de fonctionnement standard (bridge)
+
+
+def publish(record: Record) -> Held | None:
+    """Take the host's ports that the container is to have, and put them on record; None if it wants none.
+
+    Whoever holds the result holds the ports. Raises `MinidockError` in docker's words if one cannot be had.
+    """
+    record.data["ports"] = as_settings([], list(exposed(record.data)))
+    wishes = _wishes(record.data)
+    if not wishes or not _is_reachable(record):
+        return None
+    from minidock.network import ports
+
+    with step("ports of the host, before anybody else takes them", book=BOOK):
+        try:
+            held = ports.hold(wishes, has_ipv6=any(row["address6"] for row in record.data["networks"].values()))
+        except MinidockError as error:
+            raise type(error)(
+                f"driver failed programming external connectivity on endpoint {record.name}: {error}"
+                + (_holder(record, wishes) if isinstance(error, ConflictError) else ""),
+                exit_code=125,
+            ) from error
+    record.data["ports"] = as_settings(held.published, list(exposed(record.data)))
+    return held
+
+
+def published(record: Record) -> list[Published]:
+    """The ports on record."""
+    return from_settings(record.data.get("ports") or {})
+
+
+def current(record: Record) -> dict[str, list[str]]:
+    """The places on the host (0.0.0.0:8080) that lead to each port (80/tcp) of a container that runs."""
+    found: dict[str, list[str]] = {}
+    for row in published(record) if record.status == RUNNING else []:
+        address = f"[{row.host_address}]" if ":" in row.host_address else row.host_address
+        found.setdefault(f"{row.port}/{row.protocol}", []).append(f"{address}:{row.host_port}")
+    return found
+
+
+def warnings(record: Record) -> list[str]:
+    """What a user is told whose -p does nothing."""
+    if record.data["options"]["network"] == "host" and record.data["options"]["publish"]:
+        return ["Published ports are discarded when using host network mode"]
+    return []
+
+
+def exposed(data: dict[str, Any]) -> dict[str, dict[str, str]]:
+    """All ports that the image or the user says something of, the lowest first, as docker's Config.ExposedPorts."""
+    image = data["imageConfig"].get("ExposedPorts") or {}
+    named = {port if "/" in port else f"{port}/tcp" for port in image}
+    named |= set(data["options"]["expose"]) | {f"{row['port']}/{row['protocol']}" for row in data["options"]["publish"]}
+    return {key: {} for key in sorted(named, key=lambda key: (int(key.partition("/")[0]), key))}
+
+
+def bindings(options: dict[str, Any]) -> dict[str, list[dict[str, str]]]:
+    """What was asked for with -p, as docker's HostConfig.PortBindings."""
+    found: dict[str, list[dict[str, str]]] = {}
+    for row in options["publish"]:
+        first, last = row["first"], row["last"]
+        port = "" if not first else f"{first}" if first == last else f"{first}-{last}"
+        asked = {"HostIp": row["host_address"], "HostPort": port}
+        found.setdefault(f"{row['port']}/{row['protocol']}", []).append(asked)
+    return found
+
+
+def _wishes(data: dict[str, Any]) -> list[Wish]:
+    """What -p says; for -P also a wish for every other port that is exposed."""
+    wishes = [Wish(**row) for row in data["options"]["publish"]]
+    if data["options"]["publish_all"]:
+        named = {wish.key for wish in wishes}
+        for key in exposed(data):
+            port, _, protocol = key.partition("/")
+            if key not in named:
+                wishes.append(Wish(protocol, int(port), "", 0, 0))
+    return wishes
+
+
+def _is_reachable(record: Record) -> bool:
+    """Whether it is on a network that has a way to it: not on the host's own, on none, or on internal ones only."""
+    return any(row["gateway"] for row in record.data["networks"].values())
+
+
+def _holder(record: Record, wishes: list[Wish]) -> str:
+    """Who among the other containers has a port that was asked for, in words; '' if it is a program of the host."""
+    wanted = {(wish.protocol, wish.first) for wish in wishes}
+    for other in records.load_all(record.root):
+        if other.id != record.id and other.status == RUNNING:
+            for row in published(other):
+                if (row.protocol, row.host_port) in wanted:
+                    return f" (to container {other.name})"
+    return ""
