@@ -17,6 +17,7 @@ Table = dict[str, tuple[str, str, str]]
 CONTAINER: Table = {
     "exec": ("exec", "exec_command", "Run a command in a container that runs"),
     "inspect": ("inspect", "inspect", "Show everything about containers, as JSON"),
+    "logs": ("logs", "logs", "Show what a container has printed"),
     "ls": ("container", "ps", "List containers"),
     "port": ("port", "port", "Show where on this host a container's ports are"),
     "rm": ("container", "rm", "Remove one or more containers"),
@@ -55,6 +56,7 @@ COMMANDS: Table = {
     "ps": CONTAINER["ls"],
     "port": CONTAINER["port"],
     "rm": CONTAINER["rm"],
+    "logs": CONTAINER["logs"],
     "inspect": ("inspect", "inspect", "Show everything about containers and images, as JSON"),
     "images": IMAGE["ls"],
     "pull": IMAGE["pull"],

@@ -21,7 +21,8 @@ from contextlib import suppress
 from minidock.engine import recovery
 
 _BACKLOG = 256 << 20  # bytes
-MISSED = "missed"  # a file beside the links: some are not there
+_LINKS = 4096
+MISSED = "missed"  # a file beside the links: there was no room for more
 
 
 def directory(log: str) -> str:
@@ -45,31 +46,44 @@ def announce(log: str) -> tuple[str, int]:
 
 
 def links(path: str) -> list[str]:
-    """The names of the links in a reader's directory, the oldest first."""
-    return sorted(name for name in os.listdir(path) if name != MISSED)
+    """The names of the links in a reader's directory, the oldest first, and `MISSED` behind them."""
+    return sorted(os.listdir(path))
 
 
-def keep(log: str, size: int) -> None:
-    """Keep the log file for all readers: it is complete and about to be renamed. `size`: of such a file, in bytes."""
-    try:
-        readers = os.listdir(directory(log))
-    except FileNotFoundError:
-        return
-    for reader in readers:
-        path = os.path.join(directory(log), reader)
-        # Whatever goes wrong here concerns a reader, and must not stop the writer.
-        with suppress(OSError):
-            if _is_dead(path):
-                recovery.remove_tree(path)
-            else:
-                _link(log, path, size)
+class Keeper:
+    """The writer's side: keeps what is rotated for the readers of one log."""
 
+    def __init__(self, log: str) -> None:
+        self._log = log
+        self._links: dict[str, int] = {}  # made in a reader's directory since they were last counted
 
-def _link(log: str, path: str, size: int) -> None:
-    if len(os.listdir(path)) * size > _BACKLOG:
-        os.close(os.open(os.path.join(path, MISSED), os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600))
-    else:
-        os.link(log, os.path.join(path, f"{time.monotonic_ns():020}"))
+    def keep(self, size: int) -> None:
+        """Keep the log file for all readers: it is complete and about to be renamed. `size`: its bytes."""
+        try:
+            readers = os.listdir(directory(self._log))
+        except FileNotFoundError:
+            return
+        for reader in readers:
+            path = os.path.join(directory(self._log), reader)
+            # Whatever goes wrong here concerns a reader, and must not stop the writer.
+            with suppress(OSError):
+                if _is_dead(path):
+                    recovery.remove_tree(path)
+                else:
+                    self._link(path, size)
+
+    def _link(self, path: str, size: int) -> None:
+        missed = os.path.join(path, MISSED)
+        if os.path.exists(missed):
+            return  # the reader has not come by since, to read what there is
+        count = self._links.get(path, 0) + 1
+        if count > _LINKS or count * size > _BACKLOG:
+            count = len(os.listdir(path)) + 1
+        self._links[path] = count
+        if count > _LINKS or count * size > _BACKLOG:
+            os.close(os.open(missed, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600))
+        else:
+            os.link(self._log, os.path.join(path, f"{time.monotonic_ns():020}"))
 
 
 def _is_dead(path: str) -> bool:

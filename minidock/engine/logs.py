@@ -20,7 +20,7 @@ import time
 from collections.abc import Mapping
 from contextlib import suppress
 
-from minidock.engine import followers
+from minidock.engine.followers import Keeper
 
 # Longer lines are cut into records of this many bytes, of which only the last ends in a newline (moby:
 # daemon/logger/copier.go).
@@ -49,6 +49,7 @@ class Log:
         self.failure: OSError | None = None  # why the last records could not be written, if so
         self._attributes = f'"attrs":{json.dumps(attributes, separators=(",", ":"))},' if attributes else ""
         self._rest = {"stdout": b"", "stderr": b""}  # printed, and not yet ended by a newline
+        self._keeper = Keeper(path)
         self._open()
 
     def write(self, stream: str, data: bytes) -> None:
@@ -118,7 +119,7 @@ class Log:
         self._size = size
 
     def _rotate(self) -> None:
-        followers.keep(self.path, self.max_size or 0)
+        self._keeper.keep(self._size)
         try:
             for number in range(self.max_file - 1, 0, -1):
                 with suppress(FileNotFoundError):

@@ -203,6 +203,16 @@ def reset_signal(number: int) -> None:
     _call("rt_sigaction", number, default, None, 8, number=SYS_RT_SIGACTION, shown=(number, "SIG_DFL"))
 
 
+def inotify_init1(flags: int = 0) -> int:
+    """inotify_init1(2): a descriptor from which the changes of watched files can be read."""
+    return _call("inotify_init1", flags, shown=(hex(flags),))
+
+
+def inotify_add_watch(fd: int, path: str, mask: int) -> int:
+    """inotify_add_watch(2): tell through `fd` of the changes of `path` that `mask` names."""
+    return _call("inotify_add_watch", fd, _bytes(path), mask, shown=(fd, path, hex(mask)))
+
+
 def bpf_load(kind: int, program: bytes) -> int:
     """bpf(2) BPF_PROG_LOAD: hand the kernel a program of 8-byte instructions; returns its descriptor."""
     (where, kept), (licence, kept_too) = _address(program), _address(b"GPL\0")

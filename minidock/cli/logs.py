@@ -1,0 +1,88 @@
+"""`minidock logs`: what a container has printed, each stream where it belongs."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import click
+
+from minidock.cli.commands import HELP
+from minidock.engine.paths import Paths
+from minidock.errors import MinidockError
+
+Blocks = Iterator[list[dict[str, Any]]]
+
+
+@click.command(context_settings=HELP)
+@click.option("-f", "--follow", is_flag=True, help="Go on with what the container prints, until it ends.")
+@click.option("-n", "--tail", metavar="N", default="all", help="Only the last N lines [all].")
+@click.option("--since", metavar="TIME", default="", help="Only from then on: 2026-01-31T12:00:00Z, or 10m ago.")
+@click.option("--until", metavar="TIME", default="", help="Only up to then.")
+@click.option("-t", "--timestamps", is_flag=True, help="Show when each line was printed.")
+@click.option("--details", is_flag=True, help="Show the labels and variables that --log-opt chose.")
+@click.argument("name", metavar="CONTAINER")
+@click.pass_obj
+def logs(
+    paths: Paths, follow: bool, tail: str, since: str, until: str, timestamps: bool, details: bool, name: str
+) -> None:
+    """Show what a container has printed."""
+    from minidock.cli import times
+    from minidock.engine import log_options, log_reader, records, recovery
+
+    limits = [times.utc(times.moment(text, flag)) if text else "" for flag, text in
+              (("since", since), ("until", until))]  # fmt: skip
+    wanted = log_reader.Wanted(_count(tail), *limits)
+    recovery.sweep_all(paths.root)
+    record = records.find(paths.root, name)
+    if log_options.driver(record) == log_options.NONE:
+        raise MinidockError("configured logging driver does not support reading")
+    path = log_options.log_path(record)
+    if follow:
+        is_running = log_reader.while_running(paths.root, record.id)
+        blocks = log_reader.follow(path, wanted, is_running, lambda line: click.echo(f"minidock: {line}", err=True))
+    else:
+        blocks = log_reader.read(path, wanted)
+    _print(blocks, _form(timestamps=timestamps, details=details))
+
+
+def _count(tail: str) -> int | None:
+    """--tail: anything but a number is "all", and so is a negative one, as in docker."""
+    return int(tail) if re.fullmatch(r"\+?\d+", tail, re.ASCII) else None
+
+
+def _form(*, timestamps: bool, details: bool) -> Callable[[dict[str, Any]], str]:
+    """How a record is shown."""
+    from urllib.parse import quote_plus
+
+    def details_of(record: dict[str, Any]) -> str:
+        pairs = sorted((record.get("attrs") or {}).items())
+        return ",".join(f"{quote_plus(key)}={quote_plus(value)}" for key, value in pairs)
+
+    def shown(record: dict[str, Any]) -> str:
+        text = str(record["log"])
+        if details:
+            text = f"{details_of(record)} {text}"
+        if timestamps:
+            second, _, fraction = record["time"][:-1].partition(".")
+            text = f"{second}.{fraction:0<9}Z {text}"
+        return text
+
+    return shown if timestamps or details else lambda record: record["log"]
+
+
+def _print(blocks: Blocks, form: Callable[[dict[str, Any]], str]) -> None:
+    """Each record to its stream; in one write what goes to one stream before the other's turn comes."""
+    from itertools import groupby
+
+    for block in blocks:
+        for stream, group in groupby(block, key=lambda record: record["stream"]):
+            text = "".join(map(form, group))
+            _write(2 if stream == "stderr" else 1, memoryview(text.encode("utf-8", "surrogateescape")))
+
+
+def _write(fd: int, data: memoryview) -> None:
+    while data:
+        data = data[os.write(fd, data) :]
