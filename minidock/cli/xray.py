@@ -2,27 +2,48 @@
 
 from __future__ import annotations
 
+import sys
+from typing import TYPE_CHECKING
+
 import click
 
 from minidock.engine.paths import Paths
+from minidock.errors import UsageError
+
+if TYPE_CHECKING:
+    from minidock.explain.xray.look import Look
 
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
 @click.option("--json", "as_json", is_flag=True, help="Print everything as JSON (the same as --format json).")
 @click.option("--format", "form", type=click.Choice(["text", "json"]), default="text", help="text or json.")
+@click.option("--html", metavar="FILE", help="Write a page for a browser to FILE; - is standard output.")
+@click.option("--serve", is_flag=True, help="Serve the page with live values, to this machine only, until Ctrl-C.")
+@click.option("--port", type=click.IntRange(0, 65535), help="The port for --serve [any free one].")
 @click.argument("name", metavar="CONTAINER")
 @click.pass_obj
-def xray(paths: Paths, as_json: bool, form: str, name: str) -> None:
+def xray(paths: Paths, as_json: bool, form: str, html: str | None, serve: bool, port: int | None, name: str) -> None:
     """Show what a container is, as the kernel sees it.
 
     Its namespaces beside the host's, processes, limits and use, layers, network, rights and mounts.
     """
+    as_json = as_json or form == "json"
+    if as_json + (html is not None) + serve > 1:
+        raise UsageError("--json, --html and --serve exclude each other")
+    if port is not None and not serve:
+        raise UsageError("--port is for --serve")
     from minidock.engine import recovery
     from minidock.explain.xray.look import Look
 
     recovery.sweep_all(paths.root)
     look = Look(paths.root, name)
-    if as_json or form == "json":
+    if serve:
+        from minidock.explain.xray.serve import serve as serve_page
+
+        serve_page(look, port or 0, click.echo)
+    elif html is not None:
+        _write(html, look)
+    elif as_json:
         from minidock.explain.plain import as_json as to_json
 
         click.echo(to_json(look.take()))
@@ -30,5 +51,16 @@ def xray(paths: Paths, as_json: bool, form: str, name: str) -> None:
         from minidock.explain.console import console, show
         from minidock.explain.xray.terminal import drawing
 
-        out = console()
-        show(out, drawing(look.take()))
+        show(console(), drawing(look.take()))
+
+
+def _write(path: str, look: Look) -> None:
+    from minidock.explain.xray.page import page
+
+    text = page(look.take()).encode()
+    if path == "-":
+        sys.stdout.flush()
+        sys.stdout.buffer.write(text)
+        return
+    with open(path, "wb") as file:
+        file.write(text)

@@ -161,7 +161,7 @@ TEXTS: dict[str, tuple[str, str]] = {
     ),
     "cable": ("cable (veth)", "câble (veth)"),
     "bridge": ("bridge", "pont"),
-    "switch": ("a switch made of software", "un commutateur logiciel"),
+    "switch": ("software switch", "commutateur logiciel"),
     "nat": ("address translation", "traduction d'adresse"),
     "masquerade": ("masquerade: goes out as {address}", "masquerade : sort comme {address}"),
     "no masquerade": (
@@ -232,6 +232,14 @@ TEXTS: dict[str, tuple[str, str]] = {
     "program": ("program", "programme"),
     "directory": ("directory", "répertoire"),
     "open files": ("open files", "fichiers ouverts"),
+    "limits": ("Resource limits", "Limites de ressources"),
+    "limits why": (
+        "Of each process by itself (getrlimit), whatever its group may use.",
+        "De chaque processus pris à part (getrlimit), quoi que puisse son groupe.",
+    ),
+    "limit": ("limit", "limite"),
+    "soft": ("now", "actuelle"),
+    "hard": ("at most", "au plus"),
     # the page
     "page title": ("{name}: a container x-rayed", "{name} : un conteneur radiographié"),
     "live": ("live", "en direct"),
@@ -239,7 +247,6 @@ TEXTS: dict[str, tuple[str, str]] = {
     "lost": ("no answer from minidock any more", "minidock ne répond plus"),
     "gone": ("the container was removed", "le conteneur a été supprimé"),
     "serving": ("X-ray of {name}: {url} (Ctrl-C ends it)", "Radiographie de {name} : {url} (Ctrl-C pour finir)"),
-    "changed paths": ("paths", "chemins"),
 }
 
 

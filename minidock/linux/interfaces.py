@@ -52,9 +52,12 @@ class Hop(NamedTuple):
 def interfaces(netlink: links.Rtnetlink) -> dict[int, Interface]:
     """All interfaces of the namespace that `netlink` speaks to, by index, with their addresses (RTM_GETADDR)."""
     addresses: dict[int, list[str]] = {}
-    for answer in netlink.dump(links.RTM_GETADDR, links.encoders().ifaddrmsg(), "RTM_GETADDR"):
-        address = answer.get_attr("IFA_LOCAL") or answer.get_attr("IFA_ADDRESS")
-        addresses.setdefault(answer["index"], []).append(f"{address}/{answer['prefixlen']}")
+    for family in (socket.AF_INET, socket.AF_INET6):
+        message = links.encoders().ifaddrmsg()
+        message["family"] = family
+        for answer in netlink.dump(links.RTM_GETADDR, message, "RTM_GETADDR"):
+            address = answer.get_attr("IFA_LOCAL") or answer.get_attr("IFA_ADDRESS")
+            addresses.setdefault(answer["index"], []).append(f"{address}/{answer['prefixlen']}")
     answers = netlink.dump(RTM_GETLINK, links.encoders().ifinfmsg(), "RTM_GETLINK")
     return {answer["index"]: _interface(answer, addresses.get(answer["index"], [])) for answer in answers}
 

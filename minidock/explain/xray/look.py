@@ -25,7 +25,8 @@ class Look:
     def __init__(self, root: str, name: str) -> None:
         """`name` is a user's. Raises `NotFoundError` if there is no such container."""
         self.root = root
-        self.id = records.find(root, name).id
+        record = records.find(root, name)
+        self.id, self.name = record.id, record.name
         self._layers: dict[tuple[str, ...], Stack] = {}
 
     def take(self) -> Xray:
@@ -68,6 +69,7 @@ class Look:
             cwd=processes.link(pid, "cwd"),
             executable=processes.link(pid, "exe"),
             open_files=processes.open_files(pid),
+            host_processors=os.cpu_count() or 1,
             namespaces=rows,
             uid_map=processes.id_map(pid, "uid_map"),
             gid_map=processes.id_map(pid, "gid_map"),

@@ -259,6 +259,7 @@ class Running(NamedTuple):
     cwd: str
     executable: str
     open_files: int
+    host_processors: int
     namespaces: list[Namespace]
     uid_map: list[IdRange]
     gid_map: list[IdRange]

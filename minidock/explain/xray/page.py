@@ -1,0 +1,224 @@
+"""An X-ray as one page for a browser: no file beside it, nothing from the network, pictures as SVG in it.
+
+Made twice: as a file, and piece by piece by `serve.py`, which sends the sections anew every second. Both are made
+here, so there is one idea of what the page shows; the script (`page.js`) only puts pieces in their places.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import os
+from collections.abc import Sequence
+
+from minidock.explain import shown, words
+from minidock.explain.layers import Change, Changes
+from minidock.explain.layers_text import facts as change_facts
+from minidock.explain.words import say
+from minidock.explain.xray import drawings, network_drawing, network_text, terminal
+from minidock.explain.xray.markup import Markup, join, safe, tag
+from minidock.explain.xray.model import Mount, Process, Root, Running, Security, Xray
+from minidock.explain.xray.trend import Trend
+from minidock.linux.capabilities import NAMES
+
+_PATHS = 60  # of one kind of change of one layer
+_PROCESSES = 60
+_MARKS = {"added": "+", "changed": "~", "hidden": "\N{MINUS SIGN}"}
+
+
+def sections(xray: Xray, trend: Trend | None = None) -> dict[str, Markup]:
+    """The page's parts by their ids. With a `trend` the page is live."""
+    parts = {"head": _head(xray, is_live=trend is not None)}
+    if running := xray.running:
+        parts["namespaces"] = _section("namespaces", drawings.namespaces(running.namespaces, xray.name), _ids(running))
+        parts["processes"] = _section(
+            "processes", _processes(running.processes), _facts(terminal.first_process(running))
+        )
+        parts["cgroup"] = _section("cgroup", *_cgroup(running, trend))
+    parts["stack"] = _section("stack", *_stack(xray.root))
+    if running:
+        parts["rights"] = _section("rights", _rights(running.security), why=say("rights why", count=14))
+        network = running.network
+        parts["network"] = _section(
+            "network", network_drawing.network(network, xray.name), _facts(network_text.facts(network)),
+            why=say(f"network {network.mode}", names=", ".join(network.shared_with)),
+        )  # fmt: skip
+        parts["mounts"] = _section("mounts", _mounts(running.mounts))
+        parts["limits"] = _section("limits", _limits(running))
+    return parts
+
+
+def page(xray: Xray, trend: Trend | None = None) -> str:
+    """The whole page. With a `trend` it asks its server for new sections every second."""
+    style, script = _file("page.css"), _file("page.js")
+    is_live = trend is not None
+    policy = (
+        f"default-src 'none'; style-src '{_hash(style)}'; script-src '{_hash(script)}'; "
+        f"connect-src {chr(39)}self{chr(39)}; base-uri 'none'; form-action 'none'"
+    )
+    parts = sections(xray, trend)
+    head = [
+        '<meta charset="utf-8">',
+        f'<meta http-equiv="Content-Security-Policy" content="{policy}">',
+        '<meta name="viewport" content="width=device-width, initial-scale=1">',
+        '<meta name="color-scheme" content="light dark">',
+        tag("title", say("page title", name=xray.name)),
+        f"<style>{style}</style>",
+    ]
+    told = {"data-live": "yes" if is_live else None, "data-lost": say("lost"), "data-gone": say("gone")}
+    attributes = "".join(f' {key}="{safe(value)}"' for key, value in told.items() if value)
+    body = "\n".join(tag("section", content, id=name) for name, content in parts.items())
+    return (
+        f'<!DOCTYPE html>\n<html lang="{words.language()}">\n<head>\n{"".join(map(_line, head))}</head>\n'
+        f"<body{attributes}>\n<main>\n{body}\n</main>\n<script>{script}</script>\n</body>\n</html>\n"
+    )
+
+
+def _line(text: str) -> str:
+    return f"{text}\n"
+
+
+def _file(name: str) -> str:
+    with open(os.path.join(os.path.dirname(__file__), name), encoding="utf-8") as file:
+        return file.read()
+
+
+def _hash(text: str) -> str:
+    """How a content security policy names a script or style that is in the page itself (CSP level 3)."""
+    return f"sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}"
+
+
+def _section(key: str, *content: Markup, why: str | None = None) -> Markup:
+    why = say(f"{key} why") if why is None else why
+    return join([tag("h2", say(key)), *([tag("p", why, class_="why")] if why else []), *content])
+
+
+def _head(xray: Xray, *, is_live: bool) -> Markup:
+    status = say("exited with", code=xray.exit_code) if xray.exit_code is not None else say(xray.status)
+    facts = [(say("image"), xray.image), (say("id"), xray.id[:12])]
+    if running := xray.running:
+        facts += [
+            (say("first process"), str(running.pid)), (say("host name"), running.hostname),
+            ("", say("up", time=shown.seconds(running.age))),
+        ]  # fmt: skip
+    moment = say("live") if is_live else say("still", time=xray.taken[:19].replace("T", " ") + " UTC")
+    return join([
+        tag("h1", tag("span", xray.name, class_="name"), tag("span", status, class_=f"status {xray.status}"),
+            tag("span", moment, class_="moment", id="moment")),
+        tag("p", *(tag("span", tag("i", f"{name} ") if name else "", value) for name, value in facts), class_="facts"),
+        *([] if xray.running else [tag("p", say("not begun" if xray.status == "created" else "stopped"))]),
+    ])  # fmt: skip
+
+
+def _ids(running: Running) -> Markup:
+    mapped = running.uid_map[0] if running.uid_map else None
+    if not mapped or not mapped.outside:
+        return Markup("")
+    return tag("p", say("ids", inside=mapped.inside, outside=mapped.outside), class_="note")
+
+
+def _table(titles: Sequence[str], rows: Sequence[Sequence[Markup]], class_: str) -> Markup:
+    head = tag("thead", tag("tr", *(tag("th", title) for title in titles)))
+    return tag("table", head, tag("tbody", *(tag("tr", *row) for row in rows)), class_=class_)
+
+
+def _processes(processes: list[Process]) -> Markup:
+    rows = []
+    for depth, process in zip(terminal.depths(processes), processes[:_PROCESSES], strict=False):
+        command = " ".join(process.command) or f"[{process.name}]"
+        visitor = [tag("em", say("visitor"))] if not process.is_member else []
+        rows.append([
+            tag("td", process.inside, class_="inside number"), tag("td", process.pid, class_="outside number"),
+            tag("td", process.uid, class_="number"), tag("td", shown.memory(process.resident), class_="number"),
+            tag("td", tag("span", command, class_=f"command depth{min(depth, 6)}", title=command), *visitor),
+        ])  # fmt: skip
+    titles = [say(key) for key in ("inside", "outside", "user", "memory", "command")]
+    more = [say("more processes", count=len(processes) - _PROCESSES)] if len(processes) > _PROCESSES else []
+    return join([_table(titles, rows, "processes"), *(tag("p", text, class_="note") for text in more)])
+
+
+def _cgroup(running: Running, trend: Trend | None) -> list[Markup]:
+    group = running.cgroup
+    if group is None:
+        return [tag("p", say("no cgroup"))]
+    frozen = [tag("p", say("frozen"), class_="warn")] if group.is_frozen else []
+    missing = [tag("p", say("missing controllers", names=", ".join(group.missing)), class_="warn")]
+    return [
+        tag("p", group.mount.rstrip("/") + group.path, class_="path"), *frozen,
+        drawings.gauge_rows(group, running, trend), *(missing if group.missing else []),
+    ]  # fmt: skip
+
+
+def _stack(root: Root) -> list[Markup]:
+    parts = [tag("p", say("read-only root"), class_="warn")] if root.is_read_only else []
+    parts.append(drawings.stack(root))
+    if root.top is not None:
+        parts.append(_changes(say("writable top"), root.top, is_open=True))
+    parts += [_changes(say("image layer", number=layer.number), layer.changes) for layer in reversed(root.layers)]
+    return parts
+
+
+def _changes(name: str, changes: Changes, *, is_open: bool = False) -> Markup:
+    """What a layer does, path by path, folded unless `is_open`."""
+    rows = []
+    for what in ("changed", "hidden", "added"):
+        listed: list[Change] = getattr(changes, what)
+        rows += [
+            tag("li", tag("b", _MARKS[what]), tag("span", change.path, class_="mono"),
+                tag("i", change_facts(what, change)), class_=what)
+            for change in listed[:_PATHS]
+        ]  # fmt: skip
+        if len(listed) > _PATHS:
+            rows.append(tag("li", say("and more paths", count=len(listed) - _PATHS), class_="note"))
+    if not rows:
+        return Markup("")
+    summary = tag("summary", name, " ", tag("i", terminal.counts(changes)))
+    return tag("details", summary, tag("ul", *rows, class_="changes"), open="open" if is_open else None)
+
+
+def _facts(rows: list[tuple[str, str]]) -> Markup:
+    """(key of the catalogue, words) as a list of terms."""
+    return tag("dl", *(part for key, value in rows for part in (tag("dt", say(key)), tag("dd", value))))
+
+
+def _rights(security: Security) -> Markup:
+    chips = []
+    for name in [*NAMES, *(name for name in security.bounding if name not in NAMES)]:
+        is_held, is_bounded = name in security.effective, name in security.bounding
+        words = "capability held" if is_held else "capability bounded" if is_bounded else "capability denied"
+        unusual = " unusual" if name in security.extra or name in security.lacking else ""
+        class_ = f"cap {words.partition(' ')[2]}{unusual}"
+        chips.append(tag("li", name.removeprefix("CAP_").lower(), class_=class_, title=f"{name}: {say(words)}"))
+    rows = terminal.rights(security)
+    for key, names in (("extra", security.extra), ("lacking", security.lacking), ("ambient", security.ambient)):
+        if names:
+            short = [name.removeprefix("CAP_").lower() for name in names]
+            full = len(security.bounding) == len(NAMES) and key == "extra"
+            rows.insert(0, (key, say("all of them", count=len(NAMES)) if full else " ".join(short)))
+    return join([tag("ul", *chips, class_="caps"), _facts(rows)])
+
+
+def _mounts(mounts: list[Mount]) -> Markup:
+    rows = []
+    for mount in mounts:
+        what = say("from host", path=mount.host_path) if mount.host_path else say(f"role {mount.role}")
+        rows.append([
+            tag("td", tag("span", mount.path, class_="mono"), class_=f"role-{mount.role}"), tag("td", mount.type),
+            tag("td", "ro" if mount.is_read_only else "rw"), tag("td", what, class_="wide"),
+        ])  # fmt: skip
+    return _table([say("path"), say("type"), "", ""], rows, "mounts")
+
+
+def _limits(running: Running) -> Markup:
+    """The resource limits that are limits at all."""
+    rows = [
+        [tag("td", limit.name), *(tag("td", _number(value), class_="number") for value in (limit.soft, limit.hard)),
+         tag("td", limit.unit)]
+        for limit in running.limits
+        if limit.soft is not None or limit.hard is not None
+    ]  # fmt: skip
+    return _table([say("limit"), say("soft"), say("hard"), ""], rows, "limits")
+
+
+def _number(value: int | None) -> str:
+    return "∞" if value is None else shown.number(value)

@@ -1,0 +1,125 @@
+"""The page of an X-ray with live values, served to this machine alone.
+
+Whoever can open the page sees what root sees of the container. So the socket is bound to the loopback interface, and a
+request counts only if it was made to this machine by its name: a page of somebody else's in the same browser, whose
+name was made to lead to 127.0.0.1 (DNS rebinding), asks under that name and gets nothing.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from collections.abc import Callable
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+from minidock.errors import HostError, MinidockError, NotFoundError
+from minidock.explain import plain
+from minidock.explain.words import say
+from minidock.explain.xray.look import Look
+from minidock.explain.xray.model import Xray
+from minidock.explain.xray.page import page, sections
+from minidock.explain.xray.trend import Trend
+
+ADDRESS = "127.0.0.1"
+NAMES = ("127.0.0.1", "localhost")
+_FRESH = 0.5  # seconds for which a look serves all who ask
+
+
+class Live:
+    """The newest look, and those of the last minute. Any number of threads may ask."""
+
+    def __init__(self, look: Look) -> None:
+        self.look = look
+        self.trend = Trend()
+        self._lock = threading.Lock()
+        self._newest: Xray | None = None
+        self._taken = 0.0
+
+    def answer(self, path: str) -> tuple[str, bytes] | None:
+        """(media type, content) for a path of the server; None for one that there is not.
+
+        Raises `NotFoundError` when the container is gone.
+        """
+        with self._lock:
+            if path == "/":
+                return "text/html; charset=utf-8", page(self._now(), self.trend).encode()
+            if path == "/data.json":
+                return "application/json", plain.as_json(self._now()).encode()
+            if path == "/sections.json":
+                return "application/json", json.dumps(sections(self._now(), self.trend)).encode()
+        return None
+
+    def _now(self) -> Xray:
+        if self._newest is None or time.monotonic() - self._taken > _FRESH:
+            self._newest = self.look.take()
+            self._taken = time.monotonic()
+            self.trend.add(self._newest)
+        return self._newest
+
+
+class Handler(BaseHTTPRequestHandler):
+    """One browser's requests."""
+
+    protocol_version = "HTTP/1.1"
+    timeout = 30
+    server_version, sys_version = "minidock", ""
+    live: Live
+
+    def do_GET(self) -> None:
+        """GET: the page, or its data."""
+        if not is_ours(self.headers.get("Host", "")):
+            self._send(403, "text/plain", b"this server answers to localhost only\n")
+            return
+        try:
+            found = self.live.answer(self.path.partition("?")[0])
+        except NotFoundError as error:
+            self._send(410, "text/plain", f"{error}\n".encode(errors="backslashreplace"))
+        except (MinidockError, OSError) as error:
+            self._send(500, "text/plain", f"{error}\n".encode(errors="backslashreplace"))
+        else:
+            self._send(200, *found) if found else self._send(404, "text/plain", b"there is no such page\n")
+
+    do_HEAD = do_GET
+
+    def _send(self, code: int, kind: str, content: bytes) -> None:
+        self.send_response(code)
+        self.send_header("Content-Type", kind)
+        self.send_header("Content-Length", str(len(content)))
+        self.send_header("Cache-Control", "no-store")
+        self.send_header("X-Content-Type-Options", "nosniff")
+        self.send_header("Referrer-Policy", "no-referrer")
+        self.send_header("Cross-Origin-Resource-Policy", "same-origin")
+        self.send_header("X-Frame-Options", "DENY")
+        self.end_headers()
+        if self.command != "HEAD":
+            self.wfile.write(content)
+
+    def log_message(self, *_: object) -> None:
+        """Nothing: the terminal is the teacher's."""
+
+
+def is_ours(host: str) -> bool:
+    """Whether a Host header names this machine, with whatever port: a tunnel may have given it another."""
+    name, colon, port = host.rpartition(":")
+    return (name if colon and port.isdigit() else host).lower() in NAMES
+
+
+def serve(look: Look, port: int, announce: Callable[[str], object]) -> None:
+    """Serve the page until Ctrl-C; port 0 is any free one. The address goes to `announce`.
+
+    Raises `HostError` if the port cannot be had.
+    """
+    live = Live(look)
+    handler = type("BoundHandler", (Handler,), {"live": live})
+    try:
+        server = ThreadingHTTPServer((ADDRESS, port), handler)
+    except OSError as error:
+        raise HostError(f"cannot serve on {ADDRESS}:{port}: {error.strerror}: choose another --port") from error
+    server.daemon_threads = True
+    with server:
+        announce(say("serving", name=look.name, url=f"http://{ADDRESS}:{server.server_address[1]}/"))
+        try:
+            server.serve_forever(poll_interval=0.2)
+        except KeyboardInterrupt:
+            return
