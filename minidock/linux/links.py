@@ -162,6 +162,16 @@ class Rtnetlink:
         attributes = [("IFLA_MASTER", self.index(bridge))]
         self._link(f"RTM_NEWLINK {name} master {bridge}", name, attributes)
 
+    def set_hairpin(self, name: str) -> None:
+        """RTM_NEWLINK: the bridge may send a frame back through `name`, the port that it came in by.
+
+        A switch never does. But with br_netfilter the packet filter may find, while the frame is being bridged, that a
+        container has asked for a published port of its own.
+        """
+        data = {"attrs": [("IFLA_BRPORT_MODE", 1)]}
+        kind = {"attrs": [("IFLA_INFO_SLAVE_KIND", "bridge"), ("IFLA_INFO_SLAVE_DATA", data)]}
+        self._link(f"RTM_NEWLINK {name} type bridge_slave hairpin on", name, [("IFLA_LINKINFO", kind)])
+
     def set_up(self, name: str) -> None:
         """RTM_NEWLINK: `name` takes part from now on."""
         self._link(f"RTM_NEWLINK {name} up", name, [], up=True)

@@ -135,6 +135,8 @@ def connect(
         for endpoint in endpoints.values():
             if not links.exists(endpoint.host_interface):
                 _plug(host, inside, root, networks[endpoint.network], endpoint, netns_fd)
+        if published and (entrance := gateway(endpoints)):
+            host.set_hairpin(entrance.host_interface)
         set_default_routes(inside, endpoints)
     with step("the packet filter: the host's address towards the world, its published ports", book=BOOK):
         return _admit(networks, endpoints, published)

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from minidock.network.attachment import Attachment
+from minidock.network.published import Published
 from tests.network.internet import HOST_ADDRESS, OUTSIDE_ADDRESS, Container, Host, Namespace
 
 
@@ -48,8 +49,10 @@ def host(lone_host: Host, namespaces: list[Namespace]) -> Host:
 def container(namespaces: list[Namespace]) -> Callable[..., Container]:
     """Make containers on a host."""
 
-    def make(host: Host, container_id: str | None = None, **attachments: Attachment) -> Container:
-        made = Container(host, container_id, **attachments)
+    def make(
+        host: Host, container_id: str | None = None, *published: Published, **attachments: Attachment
+    ) -> Container:
+        made = Container(host, container_id, *published, **attachments)
         namespaces.append(made)
         return made
 

@@ -16,13 +16,17 @@ import signal
 import socket
 import subprocess
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
+from minidock import state
 from minidock.linux import syscalls
-from minidock.network import bridge, endpoints, store
+from minidock.network import bridge, endpoints, filter, store
+from minidock.network.addresses import Subnet
 from minidock.network.attachment import NOTHING_SPECIAL, Attachment
 from minidock.network.endpoints import Endpoint
-from minidock.network.store import Network
+from minidock.network.published import Published
+from minidock.network.store import Network, Pool
 
 HOST_ADDRESS = "198.51.100.2"
 OUTSIDE_ADDRESS = "203.0.113.1"
@@ -126,6 +130,11 @@ class Host(Namespace):
     def __init__(self, root: str) -> None:
         super().__init__("host")
         self.root = root
+        self.registry = self.call(filter.path)
+
+    def close(self) -> None:
+        super().close()
+        Path(self.registry).unlink(missing_ok=True)
 
     @property
     def bridge(self) -> str:
@@ -145,8 +154,8 @@ class Host(Namespace):
         reserved: dict[str, Endpoint] = self.call(endpoints.reserve, self.root, container_id, "name", wanted)
         return reserved
 
-    def connect(self, wanted: dict[str, Endpoint], container: Namespace) -> list[str]:
-        warnings: list[str] = self.call(endpoints.connect, self.root, wanted, container.fd)
+    def connect(self, wanted: dict[str, Endpoint], container: Namespace, *published: Published) -> list[str]:
+        warnings: list[str] = self.call(endpoints.connect, self.root, wanted, container.fd, published)
         return warnings
 
     def release(self, container_id: str) -> None:
@@ -167,6 +176,33 @@ class Host(Namespace):
 
         self.call(remove)
 
+    def add_network(self, name: str, *subnets: str, internal: bool = False, **options: str) -> None:
+        """A user's network. `options` are docker's bridge options by their last words."""
+        pools = [Pool(subnet, Subnet.parse(subnet).gateway, "", {}) for subnet in subnets]
+        known = {f"com.docker.network.bridge.{key}": value for key, value in options.items()}
+        made = Network(
+            id=os.urandom(32).hex(), name=name, driver="bridge", created=state.now(), interface=f"mdbr-{name}",
+            pools=pools, chosen=True, internal=internal, ipv6=len(pools) > 1, attachable=False, labels={},
+            options=known,
+        )  # fmt: skip
+        with store.locked(self.root):
+            store.ensure(self.root)
+            store.save(self.root, made)
+
+    def elements(self, family: str, name: str) -> list[Any]:
+        """What is in a set or map of ours."""
+        listing = json.loads(self.sh("nft", "-j", "list", "table", family, "minidock"))["nftables"]
+        return next(
+            (entry[kind].get("elem", []) for entry in listing for kind in ("set", "map")
+             if entry.get(kind, {}).get("name") == name), []
+        )  # fmt: skip
+
+    def dropped(self, comment: str) -> int:
+        """How many packets the rules of this comment have dropped."""
+        listing = json.loads(self.sh("nft", "-j", "list", "ruleset"))["nftables"]
+        found = [entry["rule"] for entry in listing if entry.get("rule", {}).get("comment") == comment]
+        return sum(part["counter"]["packets"] for rule in found for part in rule["expr"] if "counter" in part)
+
     def rules(self) -> list[dict[str, Any]]:
         listing = json.loads(self.sh("nft", "-j", "-s", "list", "ruleset"))["nftables"]
         return [entry["rule"] for entry in listing if "rule" in entry]
@@ -175,11 +211,13 @@ class Host(Namespace):
 class Container(Namespace):
     """A container, as far as its networks go: connected when made."""
 
-    def __init__(self, host: Host, container_id: str | None = None, **attachments: Attachment) -> None:
+    def __init__(
+        self, host: Host, container_id: str | None = None, *published: Published, **attachments: Attachment
+    ) -> None:
         super().__init__("container")
         self.id = container_id or os.urandom(32).hex()
         self.endpoints = host.reserve_all(self.id, **attachments)
-        self.warnings = host.connect(self.endpoints, self)
+        self.warnings = host.connect(self.endpoints, self, *published)
 
     @property
     def endpoint(self) -> Endpoint:
