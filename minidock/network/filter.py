@@ -74,6 +74,7 @@ def admit(
             old = _read()
             new = old._replace(segments={**old.segments, **segments}, members={**old.members, **members})
             _apply(old, new, must_look=firewall.has_legacy_filter())
+        _forget_what_was_sent_to(members.values())
     except firewall.MissingCommandError:
         raise
     except HostError as error:
@@ -126,6 +127,25 @@ def _shrink(change: Callable[[Registry], Registry]) -> None:
             _apply(old, new, must_look=False)
         except HostError:
             _write(new)
+    _forget([member for name, member in old.members.items() if member.published and name not in new.members])
+
+
+def _forget_what_was_sent_to(members: Iterable[Member]) -> None:
+    """Let clients that have been sending to a UDP port which led nowhere reach the container from now on."""
+    from minidock.linux import conntrack  # here, because few containers publish anything
+
+    for row in (row for member in members for row in member.published if row.protocol == "udp"):
+        with suppress(OSError):  # a kernel without conntrack's netlink: the entry ends when the client is silent
+            conntrack.forget_udp_port(socket.AF_INET6 if ":" in row.host_address else socket.AF_INET, row.host_port)
+
+
+def _forget(members: list[Member]) -> None:
+    """Let nobody talk to addresses any more that may be another container's soon."""
+    from minidock.linux import conntrack  # here, because few containers publish anything
+
+    for address in (address for member in members for address in (member.address, member.address6) if address):
+        with suppress(OSError):
+            conntrack.forget_address(address)
 
 
 def _apply(old: Registry, new: Registry, *, must_look: bool) -> None:

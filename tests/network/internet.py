@@ -15,12 +15,14 @@ import pickle
 import signal
 import socket
 import subprocess
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from minidock import state
-from minidock.linux import syscalls
+from minidock.linux import links, syscalls
 from minidock.network import bridge, endpoints, filter, store
 from minidock.network.addresses import Subnet
 from minidock.network.attachment import NOTHING_SPECIAL, Attachment
@@ -86,13 +88,47 @@ class Namespace:
 
     def serve(self, address: str, port: int = PORT) -> None:
         """A TCP server that tells each client the address from which it seems to come."""
+        self._run_server(_serve, address, port)
+
+    def serve_udp(self, address: str, port: int = PORT) -> None:
+        """The same over UDP."""
+        self._run_server(_serve_udp, address, port)
+
+    def _run_server(self, server: Callable[[str, int, int], None], address: str, port: int) -> None:
         ready, child_ready = os.pipe()
-        pid, reader = self.start(_serve, address, port, child_ready)
+        pid, reader = self.start(server, address, port, child_ready)
         os.close(reader)
         os.close(child_ready)
         assert os.read(ready, 1) == b"."
         os.close(ready)
         self.children.append(pid)
+
+    @contextmanager
+    def conversation(self, address: str, port: int) -> Iterator[Callable[[], str]]:
+        """UDP from one port: each call asks a server (`serve_udp`) again, '' if there is no answer."""
+
+        def ask_again() -> str:
+            try:
+                client.send(b"?")
+                return client.recv(100).decode()
+            except OSError:
+                return ""
+
+        client = self.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        with client:
+            client.settimeout(1)
+            client.connect((address, port))
+            yield ask_again
+
+    def socket(self, family: int, kind: int, protocol: int = 0) -> socket.socket:
+        """A socket of this namespace: it stays there wherever it is used."""
+        with links.entered(self.fd):
+            return socket.socket(family, kind, protocol)
+
+    def settle(self) -> None:
+        """Wait until no IPv6 address is tentative any more (duplicate address detection, RFC 4862, 5.4)."""
+        while any("tentative" in line for line in self.sh("ip", "-6", "address").splitlines()):
+            time.sleep(0.05)
 
     def links(self) -> set[str]:
         """The names of its interfaces, as the kernel sees them."""
@@ -109,8 +145,31 @@ def result_of(pid: int, reader: int) -> Any:
     return result
 
 
+def _family(address: str) -> socket.AddressFamily:
+    return socket.AF_INET6 if ":" in address else socket.AF_INET
+
+
+def _serve_udp(address: str, port: int, ready: int) -> None:
+    with socket.socket(_family(address), socket.SOCK_DGRAM) as server:
+        server.bind((address, port))
+        os.write(ready, b".")
+        while True:
+            _, peer = server.recvfrom(100)
+            server.sendto(peer[0].encode(), peer)
+
+
+def ask_udp(address: str, port: int = PORT, timeout: float = 3) -> str:
+    """What a server (`serve_udp`) at the address answers. Raises `OSError`."""
+    with socket.socket(_family(address), socket.SOCK_DGRAM) as client:
+        client.settimeout(timeout)
+        client.connect((address, port))
+        client.send(b"?")
+        return client.recv(100).decode()
+
+
 def _serve(address: str, port: int, ready: int) -> None:
-    with socket.create_server((address, port)) as server:
+    family = _family(address)
+    with socket.create_server((address, port), family=family, dualstack_ipv6=address == "::") as server:
         os.write(ready, b".")
         while True:
             connection, peer = server.accept()

@@ -9,7 +9,7 @@ import pytest
 
 from minidock.network.attachment import NOTHING_SPECIAL
 from minidock.network.published import Published
-from tests.network.internet import HOST_ADDRESS, PORT, Container, Host, Namespace, ask
+from tests.network.internet import HOST_ADDRESS, PORT, Container, Host, Namespace, ask, ask_udp
 
 MakeContainer = Callable[..., Container]
 OUTSIDE_NEIGHBOUR = "198.51.100.1"
@@ -102,3 +102,85 @@ class TestOnOneAddress:
             namespaces[1].call(ask, HOST_ADDRESS, 8080)
         with pytest.raises(ConnectionRefusedError):
             either.call(ask, "127.0.0.1", 8080)
+
+
+DNS = Published("udp", "0.0.0.0", 5353, PORT)
+
+
+class TestUdp:
+    """A client that keeps its port keeps its entry in connection tracking alive: the entry must not outlive its use."""
+
+    def test_it_arrives_and_the_answer_comes_back(
+        self, either: Host, container: MakeContainer, namespaces: list[Namespace]
+    ) -> None:
+        inside = container(either, None, DNS)
+        inside.serve_udp("0.0.0.0")
+        assert namespaces[1].call(ask_udp, HOST_ADDRESS, 5353) == OUTSIDE_NEIGHBOUR
+        assert either.call(ask_udp, "127.0.0.1", 5353) == inside.endpoint.gateway
+        assert container(either).call(ask_udp, HOST_ADDRESS, 5353)
+
+    def test_a_client_that_began_before_the_container(
+        self, host: Host, container: MakeContainer, namespaces: list[Namespace]
+    ) -> None:
+        host.sh("nft", "add table inet mine; add chain inet mine in { type filter hook input priority 0; }")
+        host.sh("nft", "add rule inet mine in udp dport 5353 ct state new drop")  # no answer: not even a refusal
+        with namespaces[1].conversation(HOST_ADDRESS, 5353) as ask_again:
+            assert ask_again() == ""
+            inside = container(host, None, DNS)
+            inside.serve_udp("0.0.0.0")
+            assert ask_again() == OUTSIDE_NEIGHBOUR
+
+    def test_a_client_goes_on_with_the_next_container(
+        self, host: Host, container: MakeContainer, namespaces: list[Namespace]
+    ) -> None:
+        first = container(host, None, DNS)
+        first.serve_udp("0.0.0.0")
+        with namespaces[1].conversation(HOST_ADDRESS, 5353) as ask_again:
+            assert ask_again() == OUTSIDE_NEIGHBOUR
+            host.release(first.id)
+            second = container(host, None, DNS)
+            second.serve_udp("0.0.0.0")
+            assert second.endpoint.address != first.endpoint.address
+            assert ask_again() == OUTSIDE_NEIGHBOUR
+
+
+class TestIpv6:
+    @pytest.fixture
+    def dual(self, either: Host, container: MakeContainer, namespaces: list[Namespace]) -> Container:
+        """A container on a network with IPv6, whose ports 8080 and 5353 are published on it."""
+        for namespace, address in ((either, "2001:db8::2"), (namespaces[1], "2001:db8::1")):
+            namespace.sh("ip", "address", "add", f"{address}/64", "dev", "up0", "nodad")
+        either.add_network("dual", "10.66.0.0/24", "fd00:66::/64")
+        published = (WEB, DNS, WEB._replace(host_address="::"), DNS._replace(host_address="::"))
+        inside = container(either, None, *published, dual=NOTHING_SPECIAL)
+        inside.settle()
+        inside.serve("::")
+        inside.serve_udp("::")
+        return inside
+
+    def test_from_outside(self, dual: Container, namespaces: list[Namespace]) -> None:
+        for question in (ask, ask_udp):
+            assert namespaces[1].call(question, "2001:db8::2", 8080 if question is ask else 5353) == "2001:db8::1"
+        assert namespaces[1].call(ask, HOST_ADDRESS, 8080) == f"::ffff:{OUTSIDE_NEIGHBOUR}"
+
+    def test_from_the_host_the_neighbour_and_itself(
+        self, either: Host, dual: Container, container: MakeContainer
+    ) -> None:
+        neighbour = container(either, dual=NOTHING_SPECIAL)
+        neighbour.settle()
+        assert either.call(ask, "2001:db8::2", 8080) == "2001:db8::2"
+        for client in (neighbour, dual):
+            assert client.call(ask, "2001:db8::2", 8080)
+
+    def test_on_the_hosts_loopback_it_is_refused_at_once(self, either: Host, dual: Container) -> None:
+        with pytest.raises(ConnectionRefusedError):
+            either.call(ask, "::1", 8080)
+
+    def test_the_world_sees_the_host(self, either: Host, dual: Container, namespaces: list[Namespace]) -> None:
+        namespaces[1].serve("2001:db8::1")
+        assert dual.call(ask, "2001:db8::1") == "2001:db8::2"
+
+    def test_not_reachable_by_its_own_address(self, dual: Container, namespaces: list[Namespace]) -> None:
+        namespaces[1].sh("ip", "route", "add", "fd00:66::/64", "via", "2001:db8::2")
+        with pytest.raises(TimeoutError):
+            namespaces[1].call(ask, dual.endpoint.address6, PORT, 0.5)
