@@ -15,6 +15,7 @@ HELP = {"help_option_names": ["-h", "--help"]}
 Table = dict[str, tuple[str, str, str]]
 
 CONTAINER: Table = {
+    "cp": ("cp", "cp", "Copy files between a container and the host"),
     "exec": ("exec", "exec_command", "Run a command in a container that runs"),
     "inspect": ("inspect", "inspect", "Show everything about containers, as JSON"),
     "logs": ("logs", "logs", "Show what a container has printed"),
@@ -53,6 +54,7 @@ NOUNS = {
 COMMANDS: Table = {
     "run": CONTAINER["run"],
     "exec": CONTAINER["exec"],
+    "cp": CONTAINER["cp"],
     "ps": CONTAINER["ls"],
     "port": CONTAINER["port"],
     "rm": CONTAINER["rm"],

@@ -16,7 +16,7 @@ from minidock.engine import bundle, options, recovery, users
 from minidock.engine.records import Record
 from minidock.engine.streams import wait
 from minidock.errors import EXIT_CANNOT_EXECUTE, EXIT_ENGINE, ConflictError, SetupError, UsageError
-from minidock.linux import capabilities, cgroups, namespaces
+from minidock.linux import capabilities, cgroups, trees
 from minidock.runtime import container as runtime
 from minidock.runtime import exec as entrance
 from minidock.runtime import spec as oci
@@ -116,7 +116,7 @@ def _spec(record: Record, target: Target, asked: ExecOptions) -> oci.Spec:
     if asked.workdir and not asked.workdir.startswith("/"):
         raise UsageError("Cwd must be an absolute path", exit_code=EXIT_CANNOT_EXECUTE)
     wanted = asked.user or chosen.user or image_config.get("User") or ""
-    root = namespaces.open_root(target.pid)
+    root = trees.of_process(target.pid)
     try:
         user = users.look_up_inside(root, wanted)
     except UsageError as error:

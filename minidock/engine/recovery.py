@@ -10,6 +10,7 @@ from __future__ import annotations
 import errno
 import os
 import signal
+import stat
 from contextlib import suppress
 
 from minidock import state
@@ -100,8 +101,9 @@ def remove_tree(path: str) -> None:
     """Remove a directory and all below it. Somebody else may be doing the same: then both are done when it is gone."""
     while os.path.isdir(path):
         with suppress(FileNotFoundError):  # what the other one removed under our eyes; look again
-            for directory, _, files, fd in os.fwalk(path, topdown=False):
-                for name in files:
+            for directory, below, files, fd in os.fwalk(path, topdown=False):
+                links = [name for name in below if stat.S_ISLNK(os.lstat(name, dir_fd=fd).st_mode)]  # to directories
+                for name in (*files, *links):
                     syscalls.unlink(name, dir_fd=fd)
                 syscalls.rmdir(directory)
 
@@ -198,6 +200,15 @@ def kill(record: Record, number: int) -> None:
         return
     finally:
         os.close(pidfd)
+
+
+def is_alive(record: Record) -> bool:
+    """Whether the container's PID 1 is there: the process of that number that started when the record says."""
+    pid = record.data["state"]["pid"]
+    try:
+        return bool(pid) and start_time(pid) == record.data["state"].get("pidStarted")
+    except FileNotFoundError:
+        return False
 
 
 def start_time(pid: int) -> int:

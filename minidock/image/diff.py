@@ -47,7 +47,7 @@ def layer_tar(upper: str) -> Iterator[bytes]:
         while pending:
             path = pending.pop()
             if not path:
-                pending += reversed(_names(root, b""))
+                pending += reversed(names(root, b""))
                 continue
             above, _, name = path.rpartition(b"/")
             parent = open_in_root(root, above)
@@ -55,13 +55,13 @@ def layer_tar(upper: str) -> Iterator[bytes]:
                 continue  # gone meanwhile
             try:
                 status = os.lstat(name, dir_fd=parent)
-                yield from _entry(parent, path, name, status, first_names)
+                yield from entry(parent, path, name, status, first_names)
             except FileNotFoundError:
                 continue
             finally:
                 os.close(parent)
             if stat.S_ISDIR(status.st_mode):
-                pending += reversed(_names(root, path))
+                pending += reversed(names(root, path))
         yield bytes(2 * tarfile.BLOCKSIZE)
     finally:
         os.close(root)
@@ -83,7 +83,7 @@ class TarReader:
         return data
 
 
-def _names(root: int, path: bytes) -> list[bytes]:
+def names(root: int, path: bytes) -> list[bytes]:
     """The paths of what is in the directory `path`, sorted."""
     fd = open_in_root(root, path)
     if fd < 0:
@@ -95,11 +95,20 @@ def _names(root: int, path: bytes) -> list[bytes]:
         os.close(fd)
 
 
-def _entry(
-    parent: int, path: bytes, name: bytes, status: os.stat_result, first_names: dict[tuple[int, int], str]
+def entry(
+    parent: int,
+    path: bytes,
+    name: bytes,
+    status: os.stat_result,
+    first_names: dict[tuple[int, int], str],
+    *,
+    is_layer: bool = True,
 ) -> Iterator[bytes]:
-    """The header, and content, of one file."""
-    if is_whiteout(status):
+    """The header, and content, of the file `name` in the directory `parent`, as `path` in the archive.
+
+    `is_layer`: whether overlayfs's marks mean something.
+    """
+    if is_layer and is_whiteout(status):
         above, slash, _ = path.rpartition(b"/")
         yield _header(tarfile.TarInfo(_text(above + slash + WHITEOUT_PREFIX + name)))
         return
@@ -108,7 +117,7 @@ def _entry(
         return
     info = _info(path, kind, status)
     # Links repeat what their file has: docker sets attributes anew for each, and would lose those that are missing.
-    opaque = _add_xattrs(info, f"/proc/self/fd/{parent}/{os.fsdecode(name)}")
+    opaque = _add_xattrs(info, f"/proc/self/fd/{parent}/{os.fsdecode(name)}", is_layer=is_layer)
     inode = (status.st_dev, status.st_ino)
     if kind != tarfile.DIRTYPE and status.st_nlink > 1 and first_names.setdefault(inode, info.name) != info.name:
         info.type, info.linkname = tarfile.LNKTYPE, first_names[inode]
@@ -157,16 +166,16 @@ def _file(parent: int, name: bytes, info: tarfile.TarInfo, size: int) -> Iterato
         os.close(fd)
 
 
-def _add_xattrs(info: tarfile.TarInfo, path: str) -> bool:
+def _add_xattrs(info: tarfile.TarInfo, path: str, *, is_layer: bool) -> bool:
     """Add the attributes to keep as pax records, sorted; whether the file is an opaque directory."""
     opaque, records = False, dict(info.pax_headers)
     for name in sorted(os.listxattr(path, follow_symlinks=False)):
-        if name in _BORROWED:
+        if is_layer and name in _BORROWED:
             raise HostError(f"{info.name!r} has the attribute {name}, and is not all in this directory")
         if name.startswith(_KEPT_XATTRS):
             value = os.getxattr(path, name, follow_symlinks=False)
             records[f"SCHILY.xattr.{name}"] = _text(value)
-        opaque = opaque or (name == OPAQUE and os.getxattr(path, name, follow_symlinks=False) == b"y")
+        opaque = opaque or (is_layer and name == OPAQUE and os.getxattr(path, name, follow_symlinks=False) == b"y")
     info.pax_headers = records
     return opaque
 

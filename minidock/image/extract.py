@@ -34,6 +34,8 @@ class Extractor:
     `trash` is a path on the same file system that does not exist: what a later entry replaces is moved there.
     """
 
+    whiteouts = True  # whether names that begin with .wh. mean something
+
     def __init__(self, path: str, trash: str) -> None:
         self._trash = trash
         self._root = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
@@ -59,7 +61,7 @@ class Extractor:
         if self._moved:
             self._forget_directories()
         parent = self._directory(path)
-        if name.startswith(entries.WHITEOUT_PREFIX):
+        if self.whiteouts and name.startswith(entries.WHITEOUT_PREFIX):
             self._add_whiteout(entry, parent, name)
         elif entry.isdir():
             self._add_directory(entry, parent, name)
@@ -151,7 +153,7 @@ class Extractor:
             syscalls.mknod(name, kind | 0o600, os.makedev(entry.devmajor, entry.devminor), dir_fd=parent)
         else:
             raise CorruptArchive(f"{entry.name!r} is of the type {entry.type!r}, which no layer may have")
-        os.chown(name, entry.uid, entry.gid, dir_fd=parent, follow_symlinks=False)
+        os.chown(name, *self._owner(entry), dir_fd=parent, follow_symlinks=False)
         for attribute, value in entries.xattrs(entry):
             self._set_xattr(f"/proc/self/fd/{parent}/{os.fsdecode(name)}", attribute, value)
         if not entry.issym():
@@ -187,9 +189,12 @@ class Extractor:
         except FileNotFoundError:
             return False
 
+    def _owner(self, entry: tarfile.TarInfo) -> tuple[int, int]:
+        return entry.uid, entry.gid
+
     def _set_attributes(self, entry: tarfile.TarInfo, fd: int) -> None:
         """Owner, extended attributes, mode, in this order: chown(2) takes set-uid bits and file capabilities away."""
-        os.fchown(fd, entry.uid, entry.gid)
+        os.fchown(fd, *self._owner(entry))
         if entry.pax_headers:
             for attribute, value in entries.xattrs(entry):
                 self._set_xattr(fd, attribute, value)

@@ -75,37 +75,6 @@ def join(pid: int, pidfd: int, kinds: list[str]) -> None:
             os.close(fd)
 
 
-def open_root(pid: int) -> int:
-    """An O_PATH descriptor of the root of process `pid`'s mount namespace, wherever its own root directory is.
-
-    A thread goes in for it: with a root and working directory of its own (unshare(2), CLONE_FS) it may change its mount
-    namespace, while its open files are those of the whole process. Raises `FileNotFoundError` if there is no process.
-    """
-    import threading
-
-    found: list[int] = []
-    failure: list[OSError] = []
-
-    def look(namespace: int) -> None:
-        try:
-            syscalls.unshare(syscalls.CLONE_FS)
-            syscalls.setns(namespace, syscalls.CLONE_NEWNS)
-            found.append(syscalls.open("/", syscalls.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC))
-        except OSError as error:
-            failure.append(error)
-
-    namespace = open_namespace(pid, "mount")
-    try:
-        thread = threading.Thread(target=look, args=(namespace,))
-        thread.start()
-        thread.join()
-    finally:
-        os.close(namespace)
-    if failure:
-        raise failure[0]
-    return found[0]
-
-
 def write_id_maps(pid: int, uid_map: list[tuple[int, int, int]], gid_map: list[tuple[int, int, int]]) -> None:
     """Say which ids of the host the ids inside a new user namespace are: rows of (inside, outside, how many).
 

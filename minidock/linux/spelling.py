@@ -20,14 +20,16 @@ from typing import Any
 from minidock.linux import capabilities, syscalls
 from minidock.observe import Call
 
-_AT_FDCWD = -100
 _LONGEST = 4096  # characters of one text: more is cut, as strace does
 
 # What is looked up by its value: the names begin like this in syscalls.py, as in the kernel's headers.
-_MOUNT, _UMOUNT, _CLONE, _RESOLVE = (
+_MOUNT, _UMOUNT, _CLONE, _RESOLVE, _MOUNT_ATTR = (
     [(name, value) for name, value in vars(syscalls).items() if name.startswith(prefix)]
-    for prefix in ("MS_", "MNT_", "CLONE_", "RESOLVE_")
+    for prefix in ("MS_", ("MNT_", "UMOUNT_"), "CLONE_", "RESOLVE_", "MOUNT_ATTR_")
 )
+_AT = [(name, getattr(syscalls, name)) for name in ("AT_EMPTY_PATH", "AT_RECURSIVE")]
+_OPEN_TREE = [(name, getattr(syscalls, name)) for name in (
+    "OPEN_TREE_CLONE", "OPEN_TREE_CLOEXEC", "AT_RECURSIVE")]  # fmt: skip
 _OPEN = [(name, getattr(os, name)) for name in (
     "O_WRONLY", "O_RDWR", "O_CREAT", "O_EXCL", "O_NOCTTY", "O_TRUNC", "O_APPEND", "O_NONBLOCK", "O_DIRECTORY",
     "O_NOFOLLOW", "O_CLOEXEC", "O_PATH")]  # fmt: skip
@@ -38,7 +40,8 @@ _AMBIENT = {syscalls.PR_CAP_AMBIENT_RAISE: "PR_CAP_AMBIENT_RAISE",
 _DUMPABLE = {0: "SUID_DUMP_DISABLE", 1: "SUID_DUMP_USER"}
 _FILE_TYPES = {stat.S_IFREG: "S_IFREG", stat.S_IFCHR: "S_IFCHR", stat.S_IFBLK: "S_IFBLK", stat.S_IFIFO: "S_IFIFO"}
 _IOCTLS = {0x80045430: "TIOCGPTN", 0x40045431: "TIOCSPTLCK", 0x540E: "TIOCSCTTY", 0x5413: "TIOCGWINSZ",
-           0x5414: "TIOCSWINSZ", 0x8913: "SIOCGIFFLAGS", 0x8914: "SIOCSIFFLAGS", 0x8921: "SIOCGIFMTU"}  # fmt: skip
+           0x5414: "TIOCSWINSZ", 0x5441: "TIOCGPTPEER", 0x8913: "SIOCGIFFLAGS", 0x8914: "SIOCSIFFLAGS",
+           0x8921: "SIOCGIFMTU"}  # fmt: skip
 
 
 def spelled(call: Call) -> str:
@@ -108,7 +111,7 @@ def text(value: str | bytes | None) -> str:
 
 def fd(number: int | None) -> str:
     """A descriptor and what it is open on."""
-    if number is None or number == _AT_FDCWD:
+    if number is None or number == syscalls.AT_FDCWD:
         return "AT_FDCWD"
     try:
         return f"{number}<{os.readlink(f'/proc/self/fd/{number}')}>"
@@ -254,6 +257,9 @@ _SPELLINGS: dict[str, Callable[..., Spelled]] = {
     "netlink": lambda _, what, number, data: ("sendto", [fd(number), f"[{what}]"]),
     "open": _openat,
     "openat2": _openat2,
+    "mount_setattr": lambda _, tree, name, how, mask: (
+        "mount_setattr", [fd(tree), text(name), flags(how, _AT), f"{{attr_set={flags(mask, _MOUNT_ATTR)}}}"]),
+    "open_tree": lambda _, dirfd, name, mask: ("open_tree", [fd(dirfd), text(name), flags(mask, _OPEN_TREE)]),
     "pivot_root": lambda _, new, old: ("pivot_root", [text(new), text(old)]),
     "prctl": _prctl,
     "rmdir": _at("rmdir"),

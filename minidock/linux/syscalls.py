@@ -37,6 +37,12 @@ MS_RELATIME = 1 << 21
 MS_I_VERSION = 1 << 23
 MS_STRICTATIME = 1 << 24
 MNT_DETACH = 2
+UMOUNT_NOFOLLOW = 8
+
+# open_tree(2): <linux/mount.h>, <linux/fcntl.h>
+OPEN_TREE_CLONE = 1
+OPEN_TREE_CLOEXEC = os.O_CLOEXEC
+AT_RECURSIVE = 0x8000
 
 # clone(2), unshare(2), setns(2): <linux/sched.h>
 CLONE_NEWTIME = 0x00000080
@@ -59,7 +65,13 @@ SECCOMP_SET_MODE_FILTER = 1
 CLOSE_RANGE_CLOEXEC = 4
 KEYCTL_JOIN_SESSION_KEYRING = 1
 
-# openat2(2): <linux/openat2.h>
+# mount_setattr(2): <linux/mount.h>
+MOUNT_ATTR_NODEV = 0x4
+MOUNT_ATTR_NOEXEC = 0x8
+AT_EMPTY_PATH = 0x1000
+
+# openat2(2): <linux/openat2.h>; AT_FDCWD: <fcntl.h>
+AT_FDCWD = -100
 RESOLVE_NO_MAGICLINKS = 0x02
 RESOLVE_NO_SYMLINKS = 0x04
 RESOLVE_BENEATH = 0x08
@@ -72,10 +84,12 @@ BPF_PROG_ATTACH = 8
 BPF_PROG_TYPE_CGROUP_DEVICE = 15
 BPF_CGROUP_DEVICE = 6
 
-# Calls that glibc has no wrapper for, by number. Those from clone3 on have one number on every architecture.
+# Calls that glibc has no wrapper for, by number. Those from open_tree on have one number on every architecture.
+SYS_OPEN_TREE = 428
 SYS_CLONE3 = 435
 SYS_CLOSE_RANGE = 436
 SYS_OPENAT2 = 437
+SYS_MOUNT_SETATTR = 442
 _SYS = {  # pivot_root, capset, keyctl, seccomp, bpf, rt_sigaction: <asm/unistd.h>
     "x86_64": (155, 126, 250, 317, 321, 13),
     "aarch64": (41, 91, 219, 277, 280, 134),
@@ -180,6 +194,19 @@ def openat2(dirfd: int, path: str, flags: int, mode: int = 0, resolve: int = 0) 
     how = struct.pack("QQQ", flags | os.O_CLOEXEC, mode, resolve)  # struct open_how
     shown = (dirfd, path, flags | os.O_CLOEXEC, mode, resolve)
     return _call("openat2", dirfd, _bytes(path), how, len(how), number=SYS_OPENAT2, shown=shown)
+
+
+def open_tree(path: str, flags: int, dirfd: int = AT_FDCWD) -> int:
+    """open_tree(2): a descriptor of a mount; with OPEN_TREE_CLONE, of a copy that is mounted nowhere."""
+    return _call("open_tree", dirfd, _bytes(path), flags, number=SYS_OPEN_TREE, shown=(dirfd, path, flags))
+
+
+def mount_setattr(tree: int, attr_set: int) -> None:
+    """mount_setattr(2): set flags on every mount of the tree that `tree` is a descriptor of."""
+    attr = struct.pack("QQQQ", attr_set, 0, 0, 0)  # struct mount_attr
+    shown = (tree, "", AT_EMPTY_PATH | AT_RECURSIVE, attr_set)
+    _call("mount_setattr", tree, b"", AT_EMPTY_PATH | AT_RECURSIVE, attr, len(attr), number=SYS_MOUNT_SETATTR,
+          shown=shown)  # fmt: skip
 
 
 def capset(effective: int, permitted: int, inheritable: int) -> None:

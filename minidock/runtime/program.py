@@ -64,9 +64,8 @@ def _through_magic_link(path: str) -> bool:
 
     If it does not, a user has shown the container the host's Python on purpose.
     """
-    here = -100  # AT_FDCWD
     try:
-        os.close(syscalls.openat2(here, path, syscalls.O_PATH, resolve=syscalls.RESOLVE_NO_MAGICLINKS))
+        os.close(syscalls.openat2(syscalls.AT_FDCWD, path, syscalls.O_PATH, resolve=syscalls.RESOLVE_NO_MAGICLINKS))
     except OSError as error:
         return error.errno == errno.ELOOP
     return False

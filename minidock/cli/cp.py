@@ -1,0 +1,67 @@
+"""`minidock cp`: files between a container and the host."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+
+import click
+
+from minidock.cli.creation import check_root
+from minidock.engine.paths import Paths
+from minidock.errors import MinidockError, UsageError
+
+
+@click.command(context_settings={"help_option_names": ["-h", "--help"]})
+@click.option("-a", "--archive", is_flag=True, help="Give what is copied in to the container's own user.")
+@click.option("-L", "--follow-link", is_flag=True, help="Copy what a symbolic link leads to, not the link.")
+@click.option("-q", "--quiet", is_flag=True, help="Do not say what was copied.")
+@click.argument("source", metavar="CONTAINER:SRC|SRC|-")
+@click.argument("destination", metavar="DST|CONTAINER:DST|-")
+@click.pass_obj
+def cp(paths: Paths, archive: bool, follow_link: bool, quiet: bool, source: str, destination: str) -> None:
+    """Copy files and directories out of a container or into it; - is a tar stream on standard output or input."""
+    from minidock.engine import cp as copies
+    from minidock.engine import recovery
+
+    check_root()
+    recovery.sweep_all(paths.root)
+    (from_name, from_path), (to_name, to_path) = split(source), split(destination)
+    if from_name and to_name:
+        raise UsageError("copying between containers is not supported")
+    if not from_name and not to_name:
+        raise UsageError("must specify at least one container source")
+    if not (from_path and to_path):
+        raise UsageError("source can not be empty" if not from_path else "destination can not be empty")
+    try:
+        if from_name and to_path == "-":
+            _write_out(copies.out_as_tar(paths.root, from_name, from_path, follow_link=follow_link))
+            return
+        if from_name:
+            copies.out(paths.root, from_name, from_path, to_path, follow_link=follow_link)
+        elif from_path == "-":
+            from minidock.cli.image import standard_input
+
+            with standard_input() as stream:
+                copies.tar_into(paths.root, to_name, stream, to_path, archive=archive)
+        else:
+            copies.into(paths.root, to_name, from_path, to_path, follow_link=follow_link, archive=archive)
+    except MinidockError as error:
+        error.exit_code = 1
+        raise
+    if not quiet and sys.stderr.isatty():
+        click.echo(f"Successfully copied to {destination}", err=True)
+
+
+def split(text: str) -> tuple[str, str]:
+    """("container", "path") of "container:path"; ("", path) of a path, which is what begins with "/" or "."."""
+    name, colon, path = text.partition(":")
+    if not colon or text.startswith(("/", ".")):
+        return "", text
+    return name, path
+
+
+def _write_out(pieces: Iterator[bytes]) -> None:
+    if sys.stdout.isatty():
+        raise UsageError("cowardly refusing to copy to a terminal: redirect standard output")
+    sys.stdout.buffer.writelines(pieces)

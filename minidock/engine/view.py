@@ -1,0 +1,79 @@
+"""A container's files, seen from outside: for `cp`, `export` and whoever else reads or writes them.
+
+What is seen is a copy of the container's mounts that hangs on a descriptor (`linux/trees.py`): of one that runs, those
+in its mount namespace, with all that is bound into it; of any other, the same made anew from its layers. What belongs
+to the kernel, not to the container (/proc, /sys, /dev), is left away, as in docker. No device can be opened and no
+program run through the copy, so that a file that a container puts in another's place at the wrong moment is harmless.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from minidock.engine import records, recovery
+from minidock.engine.records import Record
+from minidock.linux import mounts, syscalls, trees
+from minidock.observe import step
+from minidock.runtime import rootfs
+from minidock.runtime import spec as oci
+
+_KERNELS_OWN = ("/proc", "/sys", "/dev")
+
+
+@contextmanager
+def opened(record: Record, *, bare: bool = False) -> Iterator[int]:
+    """A descriptor of the container's root, to be used with openat2(2) and RESOLVE_IN_ROOT (`linux/paths.py`).
+
+    `bare`: without anything mounted on it. While one that does not run is looked at, its lock is held, so that nobody
+    starts or removes it meanwhile. Raises `NotFoundError` if the container has been removed.
+    """
+    while not recovery.is_alive(record):
+        lock = records.take_lock(record.root, record.id)
+        if lock is not None:
+            try:
+                with _closing(_of_stopped(record, bare=bare)) as root:
+                    yield root
+            finally:
+                os.close(lock)
+            return
+        record = records.find(record.root, record.id)  # it starts or ends at this moment
+    with _closing(_of_running(record, bare=bare)) as root:
+        yield root
+
+
+@contextmanager
+def _closing(root: int) -> Iterator[int]:
+    try:
+        syscalls.mount_setattr(root, syscalls.MOUNT_ATTR_NODEV | syscalls.MOUNT_ATTR_NOEXEC)
+        yield root
+    finally:
+        os.close(root)
+
+
+def _of_running(record: Record, *, bare: bool) -> int:
+    pid = record.data["state"]["pid"]
+    with step("a copy of the container's mounts", book="3.5.1"):
+        if bare:
+            return trees.root_of_process(pid)
+        spec = oci.load(record.path("bundle"))
+        return trees.of_process(pid, [path for path in _KERNELS_OWN if not spec.binds(path)])
+
+
+def _of_stopped(record: Record, *, bare: bool) -> int:
+    spec = oci.load(record.path("bundle"))
+
+    def make() -> str:
+        rootfs.mount_root(spec)
+        with rootfs.opened(spec) as root:
+            for mount in spec.mounts if not bare else ():
+                if mount.get("type", "bind") == "bind" and not mount["destination"].startswith(_KERNELS_OWN):
+                    mounts.mount_in(root, mount["destination"], mount["source"], "bind", mount.get("options") or [],
+                                    check=lambda place: None)  # fmt: skip
+        if spec.config["root"].get("readonly") and not bare:
+            mounts.remount_bind(spec.rootfs, syscalls.MS_RDONLY)
+        return spec.rootfs
+
+    with step("the container's layers mounted, where nobody sees it", book="3.5.5"):
+        return trees.of_mounts(make)

@@ -1,0 +1,95 @@
+"""Mount trees that hang on nothing but a descriptor: a container's files, seen from outside (open_tree(2)).
+
+A copy of a tree of mounts needs no place in any mount namespace: whoever has its descriptor looks up paths below it,
+and when that is closed, or its holder killed, the kernel lets go of all of it. So a look at a container leaves nothing
+to clean up, and a container cannot take away what is being looked at.
+
+The copying is done by a thread that goes into the mount namespace: with a root and a working directory of its own
+(unshare(2), CLONE_FS) it may do that, while its open files are those of the whole process.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+
+from minidock.linux import mounts, namespaces, syscalls
+from minidock.linux.syscalls import AT_RECURSIVE, OPEN_TREE_CLOEXEC, OPEN_TREE_CLONE
+
+
+def of_process(pid: int, without: Sequence[str] = ()) -> int:
+    """All that process `pid`'s mount namespace shows, but for the mounts on the paths `without` and below them.
+
+    A descriptor. The namespace's own root counts, wherever the process's root directory is. Raises `FileNotFoundError`
+    if there is no such process.
+    """
+
+    def copy() -> int:
+        if without:
+            _make_own_namespace()
+        for path in without:
+            with suppress(OSError):  # not mounted, or nothing there
+                syscalls.umount2(path, syscalls.MNT_DETACH | syscalls.UMOUNT_NOFOLLOW)
+        return _clone("/", recursive=True)
+
+    return _inside(pid, copy)
+
+
+def root_of_process(pid: int) -> int:
+    """The file system at the root of process `pid`'s mount namespace, and nothing that is mounted on it."""
+    return _inside(pid, lambda: _clone("/", recursive=False))
+
+
+def of_mounts(make: Callable[[], str]) -> int:
+    """The tree that `make` mounts and whose path it returns. No other process sees the mounts, at any time."""
+
+    def copy() -> int:
+        _make_own_namespace()
+        return _clone(make(), recursive=True)
+
+    return _in_thread(copy)
+
+
+def _inside(pid: int, look: Callable[[], int]) -> int:
+    namespace = namespaces.open_namespace(pid, "mount")
+
+    def go_in() -> int:
+        syscalls.setns(namespace, syscalls.CLONE_NEWNS)
+        return look()
+
+    try:
+        return _in_thread(go_in)
+    finally:
+        os.close(namespace)
+
+
+def _make_own_namespace() -> None:
+    syscalls.unshare(syscalls.CLONE_NEWNS)
+    mounts.set_propagation("/", syscalls.MS_REC | syscalls.MS_PRIVATE)
+
+
+def _clone(path: str, *, recursive: bool) -> int:
+    return syscalls.open_tree(path, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | (AT_RECURSIVE if recursive else 0))
+
+
+def _in_thread(look: Callable[[], int]) -> int:
+    """Call `look` in a thread whose root directory and mount namespace may be others than this process's."""
+    import threading
+
+    found: list[int] = []
+    failure: list[BaseException] = []
+
+    def run() -> None:
+        try:
+            syscalls.unshare(syscalls.CLONE_FS)
+            found.append(look())
+        except BaseException as error:
+            failure.append(error)
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    thread.join()
+    if failure:
+        raise failure[0]
+    return found[0]
