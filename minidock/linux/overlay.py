@@ -84,8 +84,14 @@ def find(layers: list[str], path: str) -> str | None:
     """Where the merged tree's file `path` really is, by the kernel's own rules, without mounting anything.
 
     `layers`: directories, topmost first. Symbolic links are followed inside the tree; None if there is no such file.
-    The answer is for one look at a file of an image (its /etc/passwd), not for walking a tree.
+    The answer is for one look at a file of an image (its /etc/passwd).
     """
+    names = resolve(layers, path)
+    return None if names is None else _entry(layers, names)
+
+
+def resolve(layers: list[str], path: str) -> list[str] | None:
+    """The names that lead to `path` in the merged tree, all symbolic links followed; None if it is not there."""
     todo = [name for name in reversed(path.split("/")) if name and name != "."]
     done: list[str] = []
     links = 0
@@ -106,7 +112,36 @@ def find(layers: list[str], path: str) -> str | None:
             todo += [name for name in reversed(target.split("/")) if name and name != "."]
         else:
             done.append(name)
-    return _entry(layers, done)
+    return done
+
+
+def merged(layers: list[str], names: list[str]) -> list[str]:
+    """The directories that are seen as one at the place `names`, topmost first; none if it is no directory."""
+    found = list(layers)
+    for name in names:
+        found = listing(found).get(name, [])
+    return [place for place in found if os.path.isdir(place)]
+
+
+def listing(places: list[str]) -> dict[str, list[str]]:
+    """What is in a directory that `places`, topmost first, make together: where each name is, topmost first.
+
+    Only a directory can be at several places, which are seen as one in turn.
+    """
+    found: dict[str, list[str]] = {}
+    ends: set[str] = set()  # names of which nothing further below shows through
+    for place in places:
+        with os.scandir(place) as entries:
+            for entry in entries:
+                if entry.name in ends:
+                    continue
+                status = entry.stat(follow_symlinks=False)
+                is_directory = stat.S_ISDIR(status.st_mode)
+                if not is_directory or is_opaque(entry.path):
+                    ends.add(entry.name)
+                if is_directory or (entry.name not in found and not is_whiteout(status)):
+                    found.setdefault(entry.name, []).append(entry.path)
+    return found
 
 
 def _entry(layers: list[str], names: list[str]) -> str | None:
