@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import stat
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 from minidock.linux import syscalls
 from minidock.linux.syscalls import (
@@ -81,6 +82,37 @@ def set_propagation(target: str, flags: int) -> None:
     syscalls.mount(None, target, None, flags)
 
 
+def propagation_of(path: str) -> tuple[str, set[str]]:
+    """Where the mount that `path` lies on is mounted; which of "shared", "slave" it is (proc_pid_mountinfo(5))."""
+    path = os.path.realpath(path)
+    place, kinds = "/", set()
+    for where, fields in _mountinfo():
+        # A later mount on the same place hides an earlier one.
+        if len(where) >= len(place) and _is_below(path, where):
+            names = {"shared": "shared", "master": "slave"}
+            place, kinds = where, {names[word] for field in fields if (word := field.partition(":")[0]) in names}
+    return place, kinds
+
+
+def mounted_at_or_below(path: str) -> list[str]:
+    """The mount points at `path` and below, in the order in which they were mounted. A bind on the same file system
+    is one too, which stat(2), and so `os.path.ismount`, cannot tell."""
+    path = os.path.realpath(path)
+    return [where for where, _ in _mountinfo() if _is_below(where, path)]
+
+
+def _mountinfo() -> Iterator[tuple[str, list[str]]]:
+    """(mount point, optional fields) of every mount of this namespace (proc_pid_mountinfo(5))."""
+    with open("/proc/self/mountinfo", encoding="utf-8", errors="surrogateescape") as lines:
+        for line in lines:
+            fields = line.partition(" - ")[0].split(" ")
+            yield re.sub(r"\\([0-7]{3})", lambda match: chr(int(match[1], 8)), fields[4]), fields[6:]
+
+
+def _is_below(path: str, above: str) -> bool:
+    return path == above or path.startswith(above.rstrip("/") + "/")
+
+
 def open_in(root: int, path: str) -> int:
     """An O_PATH descriptor of `path` inside the directory `root`, wherever symbolic links would like to lead."""
     return syscalls.openat2(root, path.lstrip("/") or ".", syscalls.O_PATH, resolve=syscalls.RESOLVE_IN_ROOT)
@@ -120,20 +152,42 @@ def through(fd: int) -> str:
     return f"/proc/self/fd/{fd}"
 
 
+def take_tree(source: str, options: list[str]) -> int | None:
+    """For a bind whose mounts are to be seen outside (`shared`): hold of its source as it is now; None for others.
+
+    Once the whole namespace is made a slave, a new bind of the source would be one too. This copy stays a peer of the
+    host's mount (mount_namespaces(7), "Shared subtrees").
+    """
+    flags, propagation, _ = parse_options(options)
+    if not any(change & MS_SHARED for change in propagation):
+        return None
+    depth = syscalls.AT_RECURSIVE if flags & MS_REC else 0
+    return syscalls.open_tree(source, syscalls.OPEN_TREE_CLONE | syscalls.OPEN_TREE_CLOEXEC | depth)
+
+
 def mount_in(
-    root: int, destination: str, source: str, fstype: str, options: list[str], *, check: Callable[[str], None]
+    root: int,
+    destination: str,
+    source: str,
+    fstype: str,
+    options: list[str],
+    *,
+    check: Callable[[str], None],
+    tree: int | None = None,
 ) -> None:
     """Mount a file system, or bind `source`, on `destination` inside `root`, with options as in mount(8).
 
     `check` is told, before anything is mounted, at which place inside `root` that is when all symbolic links have
-    been followed, and may raise.
+    been followed, and may raise. `tree` is what `take_tree` has of the source.
     """
     flags, propagation, data = parse_options(options)
     is_bind = bool(flags & MS_BIND) or fstype == "bind"
     target = make_in(root, destination, directory=not is_bind or os.path.isdir(source))
     try:
         check(place_in(root, target))
-        if is_bind:
+        if tree is not None:
+            syscalls.move_mount(tree, target)
+        elif is_bind:
             syscalls.mount(source, through(target), None, MS_BIND | flags & MS_REC)
         else:
             syscalls.mount(source, through(target), fstype, flags, data or None)

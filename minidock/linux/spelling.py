@@ -23,9 +23,9 @@ from minidock.observe import Call
 _LONGEST = 4096  # characters of one text: more is cut, as strace does
 
 # What is looked up by its value: the names begin like this in syscalls.py, as in the kernel's headers.
-_MOUNT, _UMOUNT, _CLONE, _RESOLVE, _MOUNT_ATTR = (
+_MOUNT, _UMOUNT, _CLONE, _RESOLVE, _MOUNT_ATTR, _MOVE_MOUNT = (
     [(name, value) for name, value in vars(syscalls).items() if name.startswith(prefix)]
-    for prefix in ("MS_", ("MNT_", "UMOUNT_"), "CLONE_", "RESOLVE_", "MOUNT_ATTR_")
+    for prefix in ("MS_", ("MNT_", "UMOUNT_"), "CLONE_", "RESOLVE_", "MOUNT_ATTR_", "MOVE_MOUNT_")
 )
 _AT = [(name, getattr(syscalls, name)) for name in ("AT_EMPTY_PATH", "AT_RECURSIVE")]
 _OPEN_TREE = [(name, getattr(syscalls, name)) for name in (
@@ -259,6 +259,8 @@ _SPELLINGS: dict[str, Callable[..., Spelled]] = {
     "openat2": _openat2,
     "mount_setattr": lambda _, tree, name, how, mask: (
         "mount_setattr", [fd(tree), text(name), flags(how, _AT), f"{{attr_set={flags(mask, _MOUNT_ATTR)}}}"]),
+    "move_mount": lambda _, tree, name, place, where, mask: (
+        "move_mount", [fd(tree), text(name), fd(place), text(where), flags(mask, _MOVE_MOUNT)]),
     "open_tree": lambda _, dirfd, name, mask: ("open_tree", [fd(dirfd), text(name), flags(mask, _OPEN_TREE)]),
     "pivot_root": lambda _, new, old: ("pivot_root", [text(new), text(old)]),
     "prctl": _prctl,

@@ -39,7 +39,9 @@ MS_STRICTATIME = 1 << 24
 MNT_DETACH = 2
 UMOUNT_NOFOLLOW = 8
 
-# open_tree(2): <linux/mount.h>, <linux/fcntl.h>
+# open_tree(2), move_mount(2): <linux/mount.h>, <linux/fcntl.h>
+MOVE_MOUNT_F_EMPTY_PATH = 4
+MOVE_MOUNT_T_EMPTY_PATH = 64
 OPEN_TREE_CLONE = 1
 OPEN_TREE_CLOEXEC = os.O_CLOEXEC
 AT_RECURSIVE = 0x8000
@@ -84,8 +86,9 @@ BPF_PROG_ATTACH = 8
 BPF_PROG_TYPE_CGROUP_DEVICE = 15
 BPF_CGROUP_DEVICE = 6
 
-# Calls that glibc has no wrapper for, by number. Those from open_tree on have one number on every architecture.
+# Calls that glibc has no wrapper for, by number. Those newer than Linux 5.1 have one number on every architecture.
 SYS_OPEN_TREE = 428
+SYS_MOVE_MOUNT = 429
 SYS_CLONE3 = 435
 SYS_CLOSE_RANGE = 436
 SYS_OPENAT2 = 437
@@ -199,6 +202,13 @@ def openat2(dirfd: int, path: str, flags: int, mode: int = 0, resolve: int = 0) 
 def open_tree(path: str, flags: int, dirfd: int = AT_FDCWD) -> int:
     """open_tree(2): a descriptor of a mount; with OPEN_TREE_CLONE, of a copy that is mounted nowhere."""
     return _call("open_tree", dirfd, _bytes(path), flags, number=SYS_OPEN_TREE, shown=(dirfd, path, flags))
+
+
+def move_mount(tree: int, target: int) -> None:
+    """move_mount(2): attach the mounts that `tree` is a descriptor of to the place that `target` is one of."""
+    flags = MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH
+    shown = (tree, "", target, "", flags)
+    _call("move_mount", tree, b"", target, b"", flags, number=SYS_MOVE_MOUNT, shown=shown)
 
 
 def mount_setattr(tree: int, attr_set: int) -> None:

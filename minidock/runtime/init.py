@@ -66,6 +66,8 @@ def _become(spec: Spec, channel: Channel, stdio: Stdio, seccomp: Filter) -> None
         enter_namespaces(spec, channel)
 
     # Until pivot_root below, the host's whole tree is in sight; what is mounted now is mounted in our copy of it.
+    with step("hold of what is to stay shared with the host, if anything", book="3.5.1"):
+        trees = rootfs.take_shared(spec)
     with step("mounts of its own: what happens here stays here", book="3.5.1"):
         # Slaves and not private: what the host unmounts meanwhile is not kept busy by our copy.
         mounts.set_propagation("/", syscalls.MS_REC | syscalls.MS_SLAVE)
@@ -73,13 +75,14 @@ def _become(spec: Spec, channel: Channel, stdio: Stdio, seccomp: Filter) -> None
         rootfs.mount_root(spec)
     with rootfs.opened(spec) as root:
         with step("proc, sys, dev and the caller's directories", book="3.5.1"):
-            rootfs.mount_all(spec, root)
+            rootfs.mount_all(spec, root, trees)
         with step("devices: a handful of harmless ones", book="9"):
             rootfs.make_devices(spec, root)
         with step("the working directory, if the image lacks it", book="3.5.1"):
             rootfs.make_working_directory(spec, root)
     with step("the new root: the host's files are gone from sight", book="3.5.1"):
         mounts.pivot_root(spec.rootfs)
+        rootfs.set_propagation(spec)
 
     # From here on every path means the container's own. An import would run the image's files, as us.
     forget_modules()

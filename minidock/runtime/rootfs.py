@@ -56,14 +56,25 @@ def mount_root(spec: Spec) -> None:
         syscalls.mount(spec.rootfs, spec.rootfs, None, syscalls.MS_BIND | syscalls.MS_REC)
 
 
-def mount_all(spec: Spec, root: int) -> None:
-    """The bundle's mounts, in its order: a later one may lie inside an earlier one."""
-    for mount in spec.mounts:
+def take_shared(spec: Spec) -> dict[int, int]:
+    """Hold of the sources whose mounts are to propagate to the host and back, by their mount's place in the bundle."""
+    found = {}
+    for number, mount in enumerate(spec.mounts):
+        tree = mounts.take_tree(mount.get("source") or "", mount.get("options") or [])
+        if tree is not None:
+            found[number] = tree
+    return found
+
+
+def mount_all(spec: Spec, root: int, trees: dict[int, int]) -> None:
+    """The bundle's mounts, in its order: a later one may lie inside an earlier one. `trees`: from `take_shared`."""
+    for number, mount in enumerate(spec.mounts):
         destination, kind = mount["destination"], mount.get("type") or "bind"
         if destination != "/":
             kind = "cgroup2" if kind == "cgroup" else kind
             mounts.mount_in(
                 root, destination, mount.get("source") or "none", kind, mount.get("options") or [],
+                tree=trees.get(number),
                 check=lambda place, kind=kind, wanted=destination: _check_place(place, kind, wanted),  # type: ignore[misc]
             )  # fmt: skip
 
@@ -122,6 +133,13 @@ def make_working_directory(spec: Spec, root: int) -> None:
     except OSError as error:
         why = "it leads outside of the container" if error.errno == errno.EXDEV else os.strerror(error.errno or 0)
         raise SetupError(f"the working directory {cwd} cannot be made: {why}") from error
+
+
+def set_propagation(spec: Spec) -> None:
+    """The root's own propagation, if it is to have any; only now, as pivot_root refuses a root that is shared."""
+    wanted = spec.linux.get("rootfsPropagation") or "private"
+    if wanted not in ("private", "rprivate"):
+        mounts.set_propagation("/", mounts.PROPAGATION_OPTIONS[wanted])
 
 
 def protect(spec: Spec) -> None:

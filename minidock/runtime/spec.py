@@ -134,8 +134,9 @@ def _check_values(bundle: str, config: dict[str, Any], process: dict[str, Any], 
     for place in [mount.get("destination", "") for mount in config.get("mounts") or []]:
         if not place.startswith("/"):
             raise UsageError(f"{bundle}: a mount's destination is {place!r} and not an absolute path")
-    if (linux.get("rootfsPropagation") or "private").removeprefix("r") not in ("private", "slave"):
-        raise HostError(f"{bundle}: linux.rootfsPropagation {linux['rootfsPropagation']} is not supported by minidock")
+    propagation = linux.get("rootfsPropagation") or "private"
+    if propagation not in ("private", "rprivate", "slave", "rslave", "shared", "rshared", "unbindable", "runbindable"):
+        raise UsageError(f"{bundle}: linux.rootfsPropagation {propagation!r} is no propagation type")
 
 
 def dump(config: dict[str, Any]) -> str:

@@ -196,7 +196,7 @@ def test_devices_of_the_bundle(oci_run: OciRun, bundle: Path) -> None:
 REFUSED: dict[str, tuple[Callable[[Spec], object], str]] = {
     "hooks": (lambda c: c.update(hooks={"prestart": [{"path": "/x"}]}), "hooks is not supported"),
     "apparmor": (lambda c: c["process"].update(apparmorProfile="x"), "process.apparmorProfile is not supported"),
-    "shared propagation": (lambda c: c["linux"].update(rootfsPropagation="shared"), "rootfsPropagation shared"),
+    "bad propagation": (lambda c: c["linux"].update(rootfsPropagation="sideways"), "no propagation type"),
     "version": (lambda c: c.update(ociVersion="2.0"), "ociVersion '2.0' is not supported"),
     "no program": (lambda c: c["process"].update(args=[]), "process.args is missing"),
     "no root": (lambda c: c.update(root={}), "root.path is missing"),
