@@ -40,7 +40,13 @@ IMAGE: Table = {
     "tag": ("image", "tag", "Give an image another name"),
 }
 NETWORK: Table = {}
-VOLUME: Table = {}
+VOLUME: Table = {
+    "create": ("volume", "create", "Create a volume"),
+    "inspect": ("volume", "inspect", "Show everything about volumes, as JSON"),
+    "ls": ("volume", "ls", "List volumes"),
+    "prune": ("volume", "prune", "Remove volumes that no container has"),
+    "rm": ("volume", "rm", "Remove one or more volumes"),
+}
 SYSTEM: Table = {
     "info": ("system", "info", "Show what this host's kernel offers, and what is missing"),
 }

@@ -44,14 +44,19 @@ def _command(words: list[str], no_trunc: bool) -> str:
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
 @click.option("-f", "--force", is_flag=True, help="Kill and remove a running container too.")
+@click.option("-v", "--volumes", is_flag=True, help="Remove the volumes as well that were given no name.")
 @click.argument("names", metavar="CONTAINER...", nargs=-1, required=True)
 @click.pass_obj
-def rm(paths: Paths, force: bool, names: tuple[str, ...]) -> int:
+def rm(paths: Paths, force: bool, volumes: bool, names: tuple[str, ...]) -> int:
     """Remove containers, each on its own: one that cannot be removed does not keep the others."""
     from minidock.engine import containers, recovery
 
     recovery.sweep_all(paths.root)
-    return for_each(names, lambda name: containers.remove(paths.root, name, force=force), forgiving=force)
+
+    def remove(name: str) -> None:
+        containers.remove(paths.root, name, force=force, volumes=volumes)
+
+    return for_each(names, remove, forgiving=force)
 
 
 def for_each(names: tuple[str, ...], work: Any, *, forgiving: bool = False) -> int:

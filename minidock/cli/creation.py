@@ -9,8 +9,8 @@ from typing import Any, TypeVar
 
 import click
 
-from minidock.cli import ports, values
-from minidock.engine.options import ContainerOptions, Limits
+from minidock.cli import mounts, ports, values
+from minidock.engine.options import ContainerOptions, Limits, Mount
 from minidock.network.attachment import NOTHING_SPECIAL
 
 MEMORY_MIN = 6 << 20
@@ -85,7 +85,10 @@ _OPTIONS = [
     click.option("-w", "--workdir", help="Working directory inside the container."),
     click.option("-u", "--user", metavar="USER[:GROUP]", help="Name or number, as the image knows it."),
     click.option("--entrypoint", help="Replace the image's entry point."),
-    list_option("--volume", "Show a file or directory of the host inside.", "SRC:DST[:ro]", "-v"),
+    list_option("--volume", "Show a directory of the host, or a volume, inside.", "[SRC:]DST[:ro]", "-v"),
+    list_option("--mount", "The same in so many words: type=bind|volume|tmpfs,source=...,target=...", "KEY=VALUE,..."),
+    list_option("--volumes-from", "Use another container's volumes and binds.", "CONTAINER[:ro]"),
+    click.option("--volume-driver", default="", metavar="local", help="Driver of the volumes that -v names."),
     flag("--read-only", "Make the container's root read-only."),
     list_option("--tmpfs", "Mount a file system in memory.", "PATH[:OPTIONS]"),
     click.option("--network", "--net", default="bridge", metavar="bridge|none|host", help="Network to connect to."),
@@ -128,10 +131,9 @@ def to_options(flags: dict[str, Any]) -> ContainerOptions:
     if flags["network"] not in ("bridge", "none", "host"):
         raise values.fail(f"network {flags['network']} not found: there are bridge, none and host")
     entrypoint = flags["entrypoint"]
-    binds, tmpfs = [values.bind(text) for text in flags["volume"]], [values.tmpfs(text) for text in flags["tmpfs"]]
-    values.refuse_duplicates([*(bind.destination for bind in binds), *(path for path, _ in tmpfs)])
     publish = ports.publish(flags["publish"])
     ports.refuse_with(flags["network"], publish)
+    volumes = [mounts.volume(text, flags["volume_driver"]) for text in flags["volume"]]
     return ContainerOptions(
         image=flags["image"],
         command=list(flags["command"]),
@@ -145,8 +147,10 @@ def to_options(flags: dict[str, Any]) -> ContainerOptions:
         tty=tty,
         remove=flags["rm"],
         init=flags["init"],
-        binds=binds,
-        tmpfs=dict(tmpfs),
+        mounts=[*(v for v in volumes if isinstance(v, Mount)), *map(mounts.mount, flags["mount"])],
+        volumes=[v for v in volumes if isinstance(v, str)],
+        volumes_from=[mounts.volumes_from(text) for text in flags["volumes_from"]],
+        tmpfs=dict(map(mounts.tmpfs, flags["tmpfs"])),
         read_only=flags["read_only"],
         network=flags["network"],
         attachments={"bridge": NOTHING_SPECIAL} if flags["network"] == "bridge" else {},

@@ -8,7 +8,6 @@ import signal
 
 import click
 
-from minidock.engine.options import Bind
 from minidock.errors import UsageError
 
 _SIZE = re.compile(r"(\d+(?:\.\d+)?) ?([bkmgtp]?)(?:i?b)?", re.IGNORECASE)
@@ -77,65 +76,11 @@ def _from_caller(row: str) -> str:
     return f"{row}={os.environ[row]}" if "=" not in row and row in os.environ else row
 
 
-def bind(text: str) -> Bind:
-    """-v source:destination[:options]; the source must be there."""
-    parts = text.split(":")
-    if len(parts) not in (2, 3) or not all(parts[:2]):
-        raise fail(f"invalid volume specification: '{text}' (it is source:destination[:ro])")
-    source, destination = parts[0], parts[1]
-    if not source.startswith((".", "/")):
-        raise fail(f"named volumes are not supported yet: give the path of a file or directory instead of '{source}'")
-    if not destination.startswith("/"):
-        raise fail(f"invalid volume specification: '{text}': mount path must be absolute")
-    destination = os.path.normpath(destination)
-    if destination == "/":
-        raise fail(f"invalid volume specification: '{text}': destination can't be '/'")
-    source = os.path.abspath(source)
-    if not os.path.exists(source):
-        raise fail(f"bind source path does not exist: {source} (create it first)")
-    return Bind(source, destination, _bind_options(text, parts[2] if len(parts) == 3 else ""))
-
-
-def _bind_options(text: str, words: str) -> list[str]:
-    options = ["rbind"]
-    propagation = "rprivate"
-    for word in filter(None, words.split(",")):
-        if word in ("private", "rprivate", "slave", "rslave"):  # shared would let mounts out to the host
-            propagation = word
-        elif word in ("ro", "rw"):
-            options.append(word)
-        elif word not in ("z", "Z", "cached", "delegated", "consistent", "nocopy"):  # for SELinux, macOS, volumes
-            raise fail(f"invalid volume specification: '{text}': unknown option '{word}'")
-    return [*options, propagation]
-
-
-def refuse_duplicates(places: list[str]) -> None:
-    """Two mounts on one place would hide one of them."""
-    for place in places:
-        if places.count(place) > 1:
-            raise fail(f"Duplicate mount point: {place}")
-
-
 def hostname(text: str) -> str | None:
     """--hostname: what sethostname(2) takes; '' is none."""
     if len(os.fsencode(text)) > HOST_NAME_MAX or re.search(r"\s", text):
         raise fail(f"invalid hostname '{text}': it has at most {HOST_NAME_MAX} characters and no spaces")
     return text or None
-
-
-def tmpfs(text: str) -> tuple[str, list[str]]:
-    """--tmpfs path[:options]."""
-    from minidock.linux import mounts
-
-    path, _, words = text.partition(":")
-    if not path.startswith("/") or os.path.normpath(path) == "/":
-        raise fail(f"invalid tmpfs path: '{path}': it needs to be an absolute path below /")
-    asked = [word for word in words.split(",") if word]
-    for word in asked:
-        key = word.partition("=")[0]
-        if word not in mounts.FLAG_OPTIONS and key not in ("size", "mode", "uid", "gid", "nr_inodes", "nr_blocks"):
-            raise fail(f"invalid tmpfs option '{word}'")
-    return os.path.normpath(path), ["noexec", "nosuid", "nodev", *asked]
 
 
 def ulimit(text: str) -> tuple[str, tuple[int, int]]:

@@ -29,10 +29,12 @@ def specification(
     container_id: str,
     directory: str,
     hostname: str,
+    points: list[dict[str, Any]],
 ) -> dict[str, Any]:
     """The config.json of a container whose files are in `directory`, over the image's `layers` (bottom to top).
 
-    `image_config`: what the image wants its containers to have (OCI image spec, config.md, "config").
+    `image_config`: what the image wants its containers to have (OCI image spec, config.md, "config"). `points`: the
+    container's mount points, as its record has them.
     """
     user = look_up(layers[::-1], options.user or image_config.get("User") or "")
     caps = security.choose_capabilities(options.cap_add, options.cap_drop, privileged=options.privileged)
@@ -41,13 +43,13 @@ def specification(
         "root": {"path": "rootfs", "readonly": options.read_only},
         "hostname": hostname,
         "process": _process(options, image_config, user, caps, hostname),
-        "mounts": [_overlay(layers, directory), *_mounts(options, directory)],
+        "mounts": [_overlay(layers, directory), *_mounts(options, directory, points)],
         "linux": {
             "namespaces": [{"type": kind} for kind in _namespaces(options)],
             "cgroupsPath": _cgroup_path(options, container_id),
             "resources": resources(options.limits),
             "sysctl": {**_default_sysctls(options), **options.sysctls},
-            "rootfsPropagation": "private",
+            "rootfsPropagation": _root_propagation(points),
         },
     }
     if options.privileged:
@@ -132,7 +134,15 @@ def _overlay(layers: list[str], directory: str) -> dict[str, Any]:
     return {"destination": "/", "type": "overlay", "source": "overlay", "options": options}
 
 
-def _mounts(options: ContainerOptions, directory: str) -> list[dict[str, Any]]:
+def _root_propagation(points: list[dict[str, Any]]) -> str:
+    if not points:
+        return "private"
+    from minidock.engine import mountpoints
+
+    return mountpoints.root_propagation(points)
+
+
+def _mounts(options: ContainerOptions, directory: str, points: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """Docker's mounts in docker's order, then the user's, those nearer to the root first."""
     safe = ["nosuid", "noexec", "nodev"]
     writable = "rw" if options.privileged else "ro"
@@ -153,7 +163,8 @@ def _mounts(options: ContainerOptions, directory: str) -> list[dict[str, Any]]:
     ]
     if options.init:
         rows.append(("/dev/init", "bind", find_init(), ["bind", "ro", "rprivate"]))
-    asked = [(bind.destination, "bind", bind.source, bind.options) for bind in options.binds]
+    asked = [(p["destination"], "tmpfs" if p["type"] == "tmpfs" else "bind", p["source"] or "tmpfs", p["options"])
+             for p in points]  # fmt: skip
     asked += [(path, "tmpfs", "tmpfs", words) for path, words in options.tmpfs.items()]
     taken = {row[0] for row in asked}  # what a user wants in a default mount's place takes it
     rows = [row for row in rows if row[0] not in taken and not ("/dev" in taken and row[0].startswith("/dev/"))]

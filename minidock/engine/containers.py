@@ -10,7 +10,7 @@ import os
 import signal
 from contextlib import suppress
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from minidock.engine import names, records, recovery
 from minidock.engine.options import ContainerOptions
@@ -32,6 +32,10 @@ def create(root: str, options: ContainerOptions, image: Image) -> tuple[Record, 
     image.check_runnable(options.image)
     record, lock = _claim(root, options, image)
     try:
+        if record.data["mounts"]:
+            from minidock.engine import mountpoints
+
+            mountpoints.provide(record)
         if options.cidfile:
             _write_cidfile(options.cidfile, record.id)
     except BaseException:
@@ -88,6 +92,7 @@ def _claim(root: str, options: ContainerOptions, image: Image) -> tuple[Record, 
             "imageName": options.image,
             "imageConfig": image_config,
             "layers": image.layer_paths,
+            "mounts": _mount_points(root, options, image_config),
             "command": options.program(image_config),
             "options": options.as_json(),
             "attachments": {name: asked._asdict() for name, asked in options.attachments.items()},
@@ -105,6 +110,14 @@ def _claim(root: str, options: ContainerOptions, image: Image) -> tuple[Record, 
             _give_up(record, lock)
             raise
     return record, lock
+
+
+def _mount_points(root: str, options: ContainerOptions, image_config: dict[str, Any]) -> list[dict[str, Any]]:
+    if not (options.mounts or options.volumes or options.volumes_from or image_config.get("Volumes")):
+        return []
+    from minidock.engine import mountpoints  # here, as most containers have none
+
+    return mountpoints.resolve(root, options, image_config)
 
 
 def _write_cidfile(path: str, container_id: str) -> None:
@@ -126,8 +139,11 @@ def _write_cidfile(path: str, container_id: str) -> None:
         os.close(fd)
 
 
-def remove(root: str, name: str, *, force: bool) -> None:
-    """Remove one container; with `force` also a running one, which is killed. The name is a user's."""
+def remove(root: str, name: str, *, force: bool, volumes: bool = False) -> None:
+    """Remove one container; with `force` also a running one, which is killed. The name is a user's.
+
+    Its volumes stay, unless `volumes` takes away those that were given no name.
+    """
     record = records.find(root, name)
     try:
         if record.status == EXITED or force:
@@ -143,7 +159,7 @@ def remove(root: str, name: str, *, force: bool) -> None:
             "force remove"
         )
     try:
-        recovery.discard(record)
+        recovery.discard(record, keep_volumes=not volumes and not record.data["options"]["remove"])
     finally:
         os.close(lock)
 

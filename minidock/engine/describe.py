@@ -39,7 +39,7 @@ def container(record: Record) -> dict[str, Any]:
         "Platform": "linux",
         "HostConfig": _host_config(record, spec),
         "GraphDriver": {"Name": "overlay2", "Data": _layers(spec)},
-        "Mounts": [_bind(bind) for bind in options["binds"]],
+        "Mounts": [_mount_point(point) for point in data.get("mounts", ())],
         "Config": _config(data, options, spec),
         "NetworkSettings": _network(data),
     }
@@ -65,7 +65,9 @@ def _state(state_: dict[str, Any]) -> dict[str, Any]:
 def _host_config(record: Record, spec: dict[str, Any]) -> dict[str, Any]:
     options, limits = record.data["options"], record.data["options"]["limits"]
     return {
-        "Binds": [":".join([b["source"], b["destination"], ",".join(b["options"])]) for b in options["binds"]] or None,
+        "Binds": [mount["text"] for mount in options["mounts"] if mount["text"]] or None,
+        "Mounts": [_mount(mount) for mount in options["mounts"] if not mount["text"]] or None,
+        "VolumesFrom": options["volumes_from"] or None,
         "ContainerIDFile": options["cidfile"] or "",
         "NetworkMode": options["network"],
         "AutoRemove": options["remove"],
@@ -105,11 +107,29 @@ def _layers(spec: dict[str, Any]) -> dict[str, str]:
     return {"LowerDir": options["lowerdir"], "UpperDir": options["upperdir"], "WorkDir": options["workdir"]}
 
 
-def _bind(bind: dict[str, Any]) -> dict[str, Any]:
-    words = bind["options"]
-    propagation = next((word for word in words if word.removeprefix("r") in ("private", "shared", "slave")), "rprivate")
-    return {"Type": "bind", "Source": bind["source"], "Destination": bind["destination"],
-            "Mode": "ro" if "ro" in words else "", "RW": "ro" not in words, "Propagation": propagation}  # fmt: skip
+def _mount_point(point: dict[str, Any]) -> dict[str, Any]:
+    volume = {"Driver": point["driver"]} if point["type"] == "volume" else {}
+    return {"Type": point["type"], **({"Name": point["name"]} if volume else {}), "Source": point["source"],
+            "Destination": point["destination"], **volume, "Mode": point["mode"], "RW": point["rw"],
+            "Propagation": point["propagation"]}  # fmt: skip
+
+
+def _mount(mount: dict[str, Any]) -> dict[str, Any]:
+    """One --mount: docker leaves out what was not asked for."""
+    bind = {"Propagation": mount["propagation"], "NonRecursive": mount["recursion"] == "disabled",
+            "CreateMountpoint": mount["create"], "ReadOnlyNonRecursive": mount["recursion"] == "writable",
+            "ReadOnlyForceRecursive": mount["recursion"] == "readonly"}  # fmt: skip
+    driver = _present({"Name": mount["driver"], "Options": mount["driver_options"]})
+    volume = {"NoCopy": not mount["copy"], "Labels": mount["labels"], "DriverConfig": driver}
+    return _present({
+        "Type": mount["kind"], "Source": mount["source"], "Target": mount["target"], "ReadOnly": mount["read_only"],
+        "BindOptions": _present(bind), "VolumeOptions": _present(volume),
+        "TmpfsOptions": _present({"SizeBytes": mount["size"], "Mode": mount["permissions"]}),
+    })  # fmt: skip
+
+
+def _present(row: dict[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in row.items() if value}
 
 
 def _config(data: dict[str, Any], options: dict[str, Any], spec: dict[str, Any]) -> dict[str, Any]:
@@ -122,6 +142,7 @@ def _config(data: dict[str, Any], options: dict[str, Any], spec: dict[str, Any])
         "Env": spec["process"]["env"],
         "Cmd": options["command"] or (None if options["entrypoint"] is not None else data["imageConfig"].get("Cmd")),
         "Image": data["imageName"],
+        "Volumes": {path: {} for path in (*options["volumes"], *(data["imageConfig"].get("Volumes") or {}))} or None,
         "WorkingDir": spec["process"]["cwd"],
         "Entrypoint": options["entrypoint"] or data["imageConfig"].get("Entrypoint"),
         "Labels": data["config"]["labels"],

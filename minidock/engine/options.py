@@ -34,12 +34,31 @@ class Limits(NamedTuple):
     device_write_iops: list[tuple[str, int]]
 
 
-class Bind(NamedTuple):
-    """One -v: a file or directory of the host, seen at `destination` inside. `options` are those of mount(8)."""
+class Mount(NamedTuple):
+    """One -v with a source, or one --mount: what is to be seen at `target` inside.
 
+    `kind` is bind (`source`: a path of the host), volume (`source`: its name, "" if it is to have none) or tmpfs.
+    `text` is the whole -v as docker's inspect shows it, "" for a --mount; `mode` what it has after its second colon.
+    `recursion` says what a bind does with mounts below its source: enabled, disabled (leave them out), writable or
+    readonly. `driver`, `labels` and `driver_options` are for a volume that is made new; `size` (bytes) and
+    `permissions` (a mode) for a tmpfs, where 0 is the kernel's choice.
+    """
+
+    kind: str
     source: str
-    destination: str
-    options: list[str]
+    target: str
+    text: str
+    mode: str
+    read_only: bool
+    propagation: str
+    recursion: str
+    create: bool
+    copy: bool
+    driver: str
+    labels: dict[str, str]
+    driver_options: dict[str, str]
+    size: int
+    permissions: int
 
 
 class ContainerOptions(NamedTuple):
@@ -57,7 +76,9 @@ class ContainerOptions(NamedTuple):
     tty: bool
     remove: bool
     init: bool
-    binds: list[Bind]
+    mounts: list[Mount]
+    volumes: list[str]
+    volumes_from: list[str]
     tmpfs: dict[str, list[str]]
     read_only: bool
     network: str  # what kind: "bridge", "host", "none", "container:ID", or a network's name
@@ -81,7 +102,7 @@ class ContainerOptions(NamedTuple):
         """The options as JSON types, for container.json."""
         return {
             **self._asdict(),
-            "binds": [bind._asdict() for bind in self.binds],
+            "mounts": [mount._asdict() for mount in self.mounts],
             "attachments": {name: attachment._asdict() for name, attachment in self.attachments.items()},
             "publish": [wish._asdict() for wish in self.publish],
             "limits": self.limits._asdict(),
@@ -96,9 +117,9 @@ class ContainerOptions(NamedTuple):
 
 def from_json(content: dict[str, Any]) -> ContainerOptions:
     """What `as_json` made, as it was."""
-    binds, limits = [Bind(**bind) for bind in content["binds"]], Limits(**content["limits"])
+    mounts, limits = [Mount(**mount) for mount in content["mounts"]], Limits(**content["limits"])
     attachments = {name: Attachment(**row) for name, row in content["attachments"].items()}
     publish = [Wish(**row) for row in content["publish"]]
     return ContainerOptions(
-        **{**content, "binds": binds, "limits": limits, "attachments": attachments, "publish": publish}
+        **{**content, "mounts": mounts, "limits": limits, "attachments": attachments, "publish": publish}
     )

@@ -23,6 +23,10 @@ def prepare(record: Record) -> oci.Spec:
         reserved = endpoints.reserve(record.root, record.id, record.name, asked)
         record.data["networks"] = {name: endpoint._asdict() for name, endpoint in reserved.items()}
         address = next(iter(reserved.values())).address
+    if record.data["mounts"]:
+        from minidock.engine import mountpoints
+
+        mountpoints.prepare(record)
     with step("what the container is, written down as an OCI bundle", book="3.4"):
         return _write_bundle(record, options, address)
 
@@ -33,8 +37,9 @@ def _write_bundle(record: Record, options: ContainerOptions, address: str | None
         syscalls.mkdir(record.path(name), 0o755 if name == "upper" else 0o711)
     etc.write(record.directory, hostname, options.network, address)
     config = bundle.specification(
-        options, record.data["imageConfig"], record.data["layers"], record.id, record.directory, hostname
-    )
+        options, record.data["imageConfig"], record.data["layers"], record.id, record.directory, hostname,
+        record.data["mounts"],
+    )  # fmt: skip
     state.write_text(record.path("bundle", "config.json"), oci.dump(config), durable=False, mode=0o600)
     record.data["hostname"] = hostname
     record.data["cgroup"] = config["linux"]["cgroupsPath"]

@@ -28,7 +28,7 @@ def undo(record: Record) -> None:
     Every piece is tried; the first failure is raised at the end, when the others are gone.
     """
     failure: Exception | None = None
-    for piece in (_undo_cgroup, _undo_network):
+    for piece in (_undo_cgroup, _undo_network, _undo_mounts):
         try:
             piece(record)
         except (OSError, MinidockError) as error:
@@ -59,6 +59,14 @@ def _undo_network(record: Record) -> None:
         endpoints.release(record.root, record.id)
 
 
+def _undo_mounts(record: Record) -> None:
+    """Its volumes are not used by this container any more."""
+    if any(point["type"] == "volume" for point in record.data.get("mounts", ())):
+        from minidock.engine import mountpoints
+
+        mountpoints.release(record)
+
+
 def _undo_cidfile(record: Record) -> None:
     """The file that was to hold the container's id (--cidfile), if the container never came to run."""
     path = record.data["options"]["cidfile"]
@@ -71,16 +79,25 @@ def _undo_cidfile(record: Record) -> None:
             os.unlink(path)
 
 
-def discard(record: Record) -> None:
-    """Undo a container and remove its directory: nothing of it is left.
+def discard(record: Record, *, keep_volumes: bool = False) -> None:
+    """Undo a container and remove its directory: nothing of it is left, but volumes that have names.
 
     From the rename on it is gone for everybody and its name is free. Whatever fails or is killed after that, the next
-    `sweep` finishes.
+    `sweep` finishes. With `keep_volumes`, those that have none stay as well.
     """
+    if _has_anonymous(record):
+        record.data["keepVolumes"] = keep_volumes
+        with suppress(FileNotFoundError):
+            record.save()
     doomed = os.path.join(record.root, "containers", REMOVING + record.id)
     with suppress(FileNotFoundError):
         syscalls.rename(record.directory, doomed)
     _finish_removal(record.root, record.id)
+
+
+def _has_anonymous(record: Record) -> bool:
+    """Whether it has volumes that were given no name."""
+    return any(point["anonymous"] for point in record.data.get("mounts", ()))
 
 
 def _finish_removal(root: str, container_id: str) -> None:
@@ -93,6 +110,11 @@ def _finish_removal(root: str, container_id: str) -> None:
         for name in ("upper", "work"):
             remove_tree(os.path.join(doomed, name))
         _undo_network(record)
+        _undo_mounts(record)
+        if _has_anonymous(record) and not record.data.get("keepVolumes"):
+            from minidock.engine import volumes
+
+            volumes.remove_anonymous(root, record.data["mounts"])
         _undo_cidfile(record)
     remove_tree(doomed)
 

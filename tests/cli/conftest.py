@@ -105,3 +105,14 @@ def make_image(minidock: Minidock, tmp_path: Path) -> MakeImage:
         return name
 
     return make
+
+
+@pytest.fixture
+def private(tmp_path: Path) -> Iterator[Path]:
+    """A directory that is a mount, none of whose mounts are seen elsewhere."""
+    place = tmp_path / "private"
+    place.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "tests", place], check=True)
+    subprocess.run(["mount", "--make-private", place], check=True)
+    yield place
+    subprocess.run(["umount", "--recursive", place], check=True)

@@ -27,6 +27,7 @@ class Injector:
     directory: Path
     options: Sequence[str] = ("--rm",)
     command: Sequence[str] = ("true",)
+    image: str = "alpine"
 
     def calls(self) -> list[tuple[str, str]]:
         """(kernel call, step) of one whole run, in order, of all its processes."""
@@ -62,7 +63,7 @@ class Injector:
         return wrong + self._left(trace)
 
     def _run(self, environment: dict[str, str]) -> subprocess.CompletedProcess[bytes]:
-        return self.minidock("run", *self.options, "alpine", *self.command, env=environment)
+        return self.minidock("run", *self.options, self.image, *self.command, env=environment)
 
     def _left(self, trace: Path) -> list[str]:
         ids = ids_in(trace)

@@ -1,0 +1,133 @@
+"""Commands about volumes."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from minidock.engine.paths import Paths
+from minidock.errors import MinidockError, UsageError
+
+if TYPE_CHECKING:
+    from minidock.engine.volumes import Volume
+
+_HELP = {"help_option_names": ["-h", "--help"]}
+_HEADERS = {"Availability": "AVAILABILITY", "Driver": "DRIVER", "Group": "GROUP", "Labels": "LABELS", "Links": "LINKS",
+            "Mountpoint": "MOUNTPOINT", "Name": "VOLUME NAME", "Scope": "SCOPE", "Size": "SIZE",
+            "Status": "STATUS"}  # fmt: skip
+_UNNAMED = "WARNING! This will remove anonymous local volumes not used by at least one container."
+_UNUSED = "WARNING! This will remove all local volumes not used by at least one container."
+
+
+@click.command(context_settings=_HELP)
+@click.option("-d", "--driver", default="", metavar="local", help="Driver; there is one.")
+@click.option("--label", "labels", multiple=True, metavar="KEY[=VALUE]", help="Set a label.")
+@click.option("--name", "other", hidden=True, help="Name, as docker once took it.")
+@click.option("-o", "--opt", "options", multiple=True, metavar="KEY=VALUE",
+              help="Mount a file system while it is used: type, device and o, as mount(8) has them.")  # fmt: skip
+@click.argument("name", metavar="[VOLUME]", required=False)
+@click.pass_obj
+def create(
+    paths: Paths, driver: str, labels: tuple[str, ...], other: str | None, options: tuple[str, ...], name: str | None
+) -> None:
+    """Make a volume. Without a name it gets one that nobody else has."""
+    from minidock.cli import values
+    from minidock.engine import volumes
+
+    if other and name:
+        raise UsageError(
+            "conflicting options: cannot specify a volume-name through both --name and as a positional arg"
+        )
+    made = volumes.create(paths.root, name or other or "", driver=driver, labels=values.key_values(labels),
+                          options=values.key_values(options))  # fmt: skip
+    click.echo(made.name)
+
+
+@click.command(context_settings=_HELP)
+@click.option("-q", "--quiet", is_flag=True, help="Show names only.")
+@click.option("-f", "--filter", "filters", multiple=True, metavar="NAME=VALUE", help="dangling, driver, label, name.")
+@click.option("--format", "template", metavar="TEMPLATE", help="A Go template, 'table TEMPLATE', 'table' or 'json'.")
+@click.pass_obj
+def ls(paths: Paths, quiet: bool, filters: tuple[str, ...], template: str | None) -> None:
+    """List volumes."""
+    from minidock.cli import format
+    from minidock.engine import recovery, volume_care
+
+    recovery.sweep_all(paths.root)
+    found = volume_care.select(paths.root, volume_care.parse(filters, volume_care.FOR_LISTS))
+    if quiet and not template:
+        click.echo("".join(f"{volume.name}\n" for volume in found), nl=False)
+        return
+    columns = "{{.Name}}" if quiet else "{{.Driver}}\t{{.Name}}"
+    click.echo(format.listing(template, [_row(volume) for volume in found], _HEADERS, columns), nl=False)
+
+
+def _row(volume: Volume) -> dict[str, str]:
+    labels = ",".join(f"{key}={value}" for key, value in volume.labels.items())
+    return {"Availability": "N/A", "Driver": "local", "Group": "N/A", "Labels": labels, "Links": "N/A",
+            "Mountpoint": volume.mountpoint, "Name": volume.name, "Scope": "local", "Size": "N/A",
+            "Status": "N/A"}  # fmt: skip
+
+
+@click.command(context_settings=_HELP)
+@click.option("-f", "--format", "template", metavar="TEMPLATE", help="A Go template, or 'json'.")
+@click.argument("names", metavar="VOLUME...", nargs=-1, required=True)
+@click.pass_obj
+def inspect(paths: Paths, template: str | None, names: tuple[str, ...]) -> int:
+    """Show everything about volumes."""
+    from minidock.cli.format import Template
+    from minidock.engine import volumes
+
+    parsed = Template("{{json .}}" if template == "json" else template) if template else None
+    found: list[dict[str, Any]] = []
+    code = 0
+    for name in names:
+        try:
+            found.append(volumes.find(paths.root, name).describe())
+        except MinidockError as error:
+            click.echo(f"minidock: {error}", err=True)
+            code = 1
+    if parsed:
+        click.echo("".join(f"{parsed.render(one)}\n" for one in found), nl=False)
+    else:
+        click.echo(json.dumps(found, indent=4, ensure_ascii=False))
+    return code
+
+
+@click.command(context_settings=_HELP)
+@click.option("-f", "--force", is_flag=True, help="Do not mind one that is not there.")
+@click.argument("names", metavar="VOLUME...", nargs=-1, required=True)
+@click.pass_obj
+def rm(paths: Paths, force: bool, names: tuple[str, ...]) -> int:
+    """Remove volumes that no container has, and what is in them."""
+    from minidock.cli.container import for_each
+    from minidock.engine import recovery, volumes
+
+    recovery.sweep_all(paths.root)
+    return for_each(names, lambda name: volumes.remove(paths.root, name, force=force))
+
+
+@click.command(context_settings=_HELP)
+@click.option("-a", "--all", "everything", is_flag=True, help="Also remove those that were given a name.")
+@click.option("-f", "--force", is_flag=True, help="Do not ask first.")
+@click.option("--filter", "filters", multiple=True, metavar="NAME=VALUE", help="label, label! or all.")
+@click.pass_obj
+def prune(paths: Paths, everything: bool, force: bool, filters: tuple[str, ...]) -> None:
+    """Remove volumes that no container has."""
+    from minidock.cli.image import size
+    from minidock.cli.prompt import confirmed
+    from minidock.engine import recovery, volume_care
+
+    wanted = volume_care.parse(filters, volume_care.FOR_PRUNE)
+    if everything and "all" in wanted:
+        raise UsageError("conflicting options: cannot specify both --all and --filter all=1")
+    everything = everything or volume_care.says_all(wanted)
+    if not force and not confirmed(_UNUSED if everything else _UNNAMED, filters):
+        return
+    recovery.sweep_all(paths.root)
+    pruned = volume_care.prune(paths.root, wanted, named=everything)
+    if pruned.names:
+        click.echo("Deleted Volumes:\n" + "".join(f"{name}\n" for name in pruned.names))
+    click.echo(f"Total reclaimed space: {size(pruned.size)}")

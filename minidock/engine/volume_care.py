@@ -1,0 +1,82 @@
+"""Which volumes `volume ls --filter` shows and `volume prune` removes (docker's reference: docker volume ls)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from contextlib import suppress
+from typing import NamedTuple
+
+from minidock.engine import events, volumes
+from minidock.engine.volumes import Volume
+from minidock.errors import ConflictError, NotFoundError, UsageError
+
+Filters = dict[str, list[str]]
+
+FOR_LISTS = ("dangling", "driver", "label", "name")
+FOR_PRUNE = ("all", "label", "label!")
+_TRUE, _FALSE = ("1", "true"), ("0", "false")
+
+
+def parse(texts: Iterable[str], known: tuple[str, ...]) -> Filters:
+    """`NAME=VALUE` filters by name; `UsageError` for one that is not `known`, or that is neither true nor false."""
+    filters: Filters = {}
+    for text in texts:
+        name, equals, value = text.partition("=")
+        if not equals:
+            raise UsageError("bad format of filter (expected name=value)")
+        if name not in known:
+            raise UsageError(f"Invalid filter '{name}'")
+        if name in ("all", "dangling") and value.lower() not in _TRUE + _FALSE:
+            raise UsageError(f"Invalid filter '{name}=[{value}]'")
+        filters.setdefault(name, []).append(value)
+    return filters
+
+
+def says_all(filters: Filters) -> bool:
+    """Whether the filter `all` is set."""
+    return any(value.lower() in _TRUE for value in filters.get("all", ()))
+
+
+def select(root: str, filters: Filters) -> list[Volume]:
+    """The volumes that pass, by name: all labels must fit, and one of each other kind."""
+    used = volumes.users(root) if "dangling" in filters else {}
+
+    def fits(volume: Volume) -> bool:
+        names, drivers, dangling = (filters.get(kind) for kind in ("name", "driver", "dangling"))
+        return (
+            (names is None or any(name in volume.name for name in names))
+            and (drivers is None or volumes.DRIVER in drivers)
+            and (dangling is None or (dangling[-1].lower() in _TRUE) == (volume.name not in used))
+            and all(_has(volume, label) for label in filters.get("label", ()))
+            and not any(_has(volume, label) for label in filters.get("label!", ()))
+        )
+
+    return [volume for volume in volumes.load_all(root) if fits(volume)]
+
+
+def _has(volume: Volume, wanted: str) -> bool:
+    name, equals, value = wanted.partition("=")
+    return name in volume.labels and (not equals or volume.labels[name] == value)
+
+
+class Pruned(NamedTuple):
+    """The names of what was removed, and the bytes that were in it."""
+
+    names: list[str]
+    size: int
+
+
+def prune(root: str, filters: Filters, *, named: bool) -> Pruned:
+    """Remove the volumes that pass and that no container has; of those that were given a name only if `named`."""
+    names, size = [], 0
+    used = volumes.users(root)
+    for volume in select(root, filters):
+        if volume.name in used or not (named or volume.is_anonymous):
+            continue
+        volume_size = volumes.size(volume)
+        with suppress(ConflictError, NotFoundError):  # taken by a container, or removed, since
+            volumes.remove(root, volume.name)
+            names.append(volume.name)
+            size += volume_size
+    events.emit(root, "volume", "prune", "", reclaimed=size)
+    return Pruned(names, size)

@@ -1,0 +1,299 @@
+"""Volumes: directories that outlive the containers that use them (book 2, volumes).
+
+    <root>/volumes/.lock                held to make, remove or mount one, and to look who uses them
+    <root>/volumes/<name>/volume.json   what `volume inspect` shows
+    <root>/volumes/<name>/_data         what containers see
+    <root>/volumes/<name>/users/<id>    for a volume with --opt, which is mounted while it is used: by whom
+
+A volume appears and disappears by one rename(2) each, so there is a whole one or none. Who uses a volume is not written
+there: the containers' records say it, and a container is on record before its volumes are made.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from typing import Any
+
+from minidock import state
+from minidock.engine import events, names, records, recovery
+from minidock.errors import ConflictError, HostError, NotFoundError, UsageError
+from minidock.linux import mounts, syscalls
+from minidock.observe import step
+
+# Docker's label for a volume that was given no name: what `volume prune` removes without --all.
+ANONYMOUS = "com.docker.volume.anonymous"
+DRIVER = "local"
+_NAME = re.compile("[a-zA-Z0-9][a-zA-Z0-9_.-]+")
+_OPTIONS = ("type", "o", "device")
+
+
+class Volume:
+    """One volume: `data` is the content of its volume.json."""
+
+    def __init__(self, root: str, name: str, data: dict[str, Any]) -> None:
+        self.root = root
+        self.name = name
+        self.data = data
+
+    @property
+    def directory(self) -> str:
+        """Where everything about the volume is."""
+        return os.path.join(_directory(self.root), self.name)
+
+    @property
+    def mountpoint(self) -> str:
+        """The directory that containers see."""
+        return os.path.join(self.directory, "_data")
+
+    @property
+    def labels(self) -> dict[str, str]:
+        """What --label said."""
+        return self.data["labels"] or {}
+
+    @property
+    def options(self) -> dict[str, str]:
+        """What --opt said: with any, a file system is mounted on `mountpoint` while a container uses the volume."""
+        return self.data["options"] or {}
+
+    @property
+    def is_anonymous(self) -> bool:
+        """Whether it was given no name."""
+        return ANONYMOUS in self.labels
+
+    def path(self, *parts: str) -> str:
+        """A path inside the volume's own directory."""
+        return os.path.join(self.directory, *parts)
+
+    def describe(self) -> dict[str, Any]:
+        """In docker's form (Docker Engine API, Volume)."""
+        return {
+            "CreatedAt": self.data["createdAt"],
+            "Driver": self.data["driver"],
+            "Labels": self.data["labels"],
+            "Mountpoint": self.mountpoint,
+            "Name": self.name,
+            "Options": self.data["options"],
+            "Scope": "local",
+        }
+
+
+def _directory(root: str) -> str:
+    return os.path.join(root, "volumes")
+
+
+@contextmanager
+def locked(root: str) -> Iterator[None]:
+    """Hold the lock of all volumes. What a maker or remover left that was killed is gone then.
+
+    Never ask for the lock of all containers inside: a sweep that holds that one asks for this one.
+    """
+    os.makedirs(_directory(root), mode=0o711, exist_ok=True)
+    with state.locked(os.path.join(_directory(root), ".lock")):
+        for name in os.listdir(_directory(root)):
+            if name.startswith((".making-", ".removing-")):
+                recovery.remove_tree(os.path.join(_directory(root), name))
+        yield
+
+
+def check_name(name: str) -> None:
+    """Docker's grammar for names of volumes."""
+    if len(name) == 1 and name.isalnum():
+        raise UsageError(
+            f"create {name}: volume name is too short, names should be at least two alphanumeric characters"
+        )
+    if not _NAME.fullmatch(name):
+        raise UsageError(
+            f'create {name}: "{name}" includes invalid characters for a local volume name, only '
+            '"[a-zA-Z0-9][a-zA-Z0-9_.-]" are allowed. If you intended to pass a host directory, use absolute path'
+        )
+
+
+def create(root: str, name: str, *, driver: str = "", labels: dict[str, str] | None = None,
+           options: dict[str, str] | None = None) -> Volume:  # fmt: skip
+    """The volume `name`, made if there is none; "" is a new one, with a name that nobody else has.
+
+    Raises `UsageError` for a name, a driver or options that there cannot be. One that is there stays as it is.
+    """
+    labels = dict(labels or {}) or None
+    if not name:
+        name, labels = names.new_id(), {**(labels or {}), ANONYMOUS: ""}
+    check_name(name)
+    if driver not in ("", DRIVER):
+        raise NotFoundError(f'create {name}: error looking up volume plugin {driver}: plugin "{driver}" not found')
+    _check_options(name, options or {})
+    with locked(root):
+        if volume := load(root, name):
+            return volume
+        volume = Volume(root, name, {"createdAt": recovery.now()[:19] + "Z", "driver": DRIVER, "labels": labels,
+                                     "options": dict(options or {}) or None})  # fmt: skip
+        with step("a volume: a directory that outlives its containers"):
+            _make(volume)
+    events.emit(root, "volume", "create", name, driver=DRIVER)
+    return volume
+
+
+def _check_options(name: str, options: dict[str, str]) -> None:
+    """Those of docker's local driver, which are mount(8)'s: a file system's type, its device, and -o."""
+    for key in options:
+        if key not in _OPTIONS:
+            raise UsageError(f'create {name}: invalid option: "{key}"')
+    for key in ("device", "type"):
+        if options and key not in options:
+            raise UsageError(f'create {name}: missing required option: "{key}"')
+
+
+def _make(volume: Volume) -> None:
+    making = os.path.join(_directory(volume.root), f".making-{volume.name}")
+    syscalls.mkdir(making, 0o701)
+    try:
+        syscalls.mkdir(os.path.join(making, "_data"), 0o755)
+        state.write_json(os.path.join(making, "volume.json"), {"name": volume.name, **volume.data})
+        syscalls.rename(making, volume.directory)
+    except BaseException:
+        with suppress(OSError):  # the first error is the one to tell; the next who takes the lock does this again
+            recovery.remove_tree(making)
+        raise
+
+
+# Looking
+
+
+def load(root: str, name: str) -> Volume | None:
+    """The volume called `name`, if there is one."""
+    try:
+        return Volume(root, name, state.read_json(os.path.join(_directory(root), name, "volume.json")))
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+
+
+def find(root: str, name: str) -> Volume:
+    """The volume that a user means. Raises `NotFoundError`."""
+    volume = load(root, name) if _NAME.fullmatch(name) else None
+    if volume is None:
+        raise NotFoundError(f"get {name}: no such volume")
+    return volume
+
+
+def load_all(root: str) -> list[Volume]:
+    """All volumes, by name."""
+    try:
+        found = sorted(os.listdir(_directory(root)))
+    except FileNotFoundError:
+        return []
+    return [volume for name in found if not name.startswith(".") and (volume := load(root, name))]
+
+
+def users(root: str) -> dict[str, list[str]]:
+    """The names of volumes that containers have, each with those containers' ids."""
+    found: dict[str, list[str]] = {}
+    for record in records.load_all(root):
+        for name in {point["name"] for point in record.data.get("mounts", ()) if point["type"] == "volume"}:
+            found.setdefault(name, []).append(record.id)
+    return found
+
+
+def size(volume: Volume) -> int:
+    """The bytes in its files; one with several names counts once."""
+    total, seen = 0, set()
+    for _, _, files, fd in os.fwalk(volume.mountpoint):
+        for name in files:
+            with suppress(FileNotFoundError):  # a container may be at work
+                status = os.lstat(name, dir_fd=fd)
+                if status.st_nlink == 1 or (status.st_dev, status.st_ino) not in seen:
+                    total += status.st_size
+                    seen.add((status.st_dev, status.st_ino))
+    return total
+
+
+# Removing
+
+
+def remove(root: str, name: str, *, force: bool = False) -> None:
+    """Remove a volume that no container has. `force`: what is not there is no failure.
+
+    Raises `NotFoundError`, or `ConflictError` with docker's words for one that is in use.
+    """
+    with locked(root):
+        volume = load(root, name) if _NAME.fullmatch(name) else None
+        if volume is None:
+            if force:
+                return
+            raise NotFoundError(f"get {name}: no such volume")
+        if containers := users(root).get(name):
+            raise ConflictError(f"remove {name}: volume is in use - [{', '.join(containers)}]")
+        doomed = _take_away(volume)
+    recovery.remove_tree(doomed)
+    events.emit(root, "volume", "destroy", name, driver=DRIVER)
+
+
+def _take_away(volume: Volume) -> str:
+    """From here on there is no such volume; the caller holds the lock. Returns the directory that is left to remove."""
+    _detach(volume.directory)  # what is mounted there is not the volume's own, and must not be emptied with it
+    doomed = os.path.join(_directory(volume.root), f".removing-{volume.name}")
+    recovery.remove_tree(doomed)
+    syscalls.rename(volume.directory, doomed)
+    return doomed
+
+
+def remove_anonymous(root: str, points: list[dict[str, Any]]) -> None:
+    """Remove those volumes of a container that is gone which were given no name; not those that another one has too."""
+    for point in points:
+        if point["type"] == "volume" and point["anonymous"]:
+            with suppress(ConflictError):
+                remove(root, point["name"], force=True)
+
+
+# Volumes with --opt
+
+
+def mount(volume: Volume, holder: str) -> None:
+    """Mount what --opt says on the volume's directory, for the container `holder`, unless it is mounted already.
+
+    Several containers see one file system that way. `unmount` is to be called whatever happens: who uses it is
+    written down first.
+    """
+    with locked(volume.root):
+        os.makedirs(volume.path("users"), mode=0o700, exist_ok=True)
+        os.close(os.open(volume.path("users", holder), os.O_CREAT | os.O_CLOEXEC, 0o600))
+        if not mounts.mounted_at_or_below(volume.mountpoint):
+            with step("a volume's own file system"):
+                _mount(volume)
+
+
+def _mount(volume: Volume) -> None:
+    device, kind, words = (volume.options.get(key, "") for key in ("device", "type", "o"))
+    root = os.open("/", syscalls.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        mounts.mount_in(root, volume.mountpoint, device, kind, words.split(",") if words else [], check=lambda _: None)
+    except OSError as error:
+        raise HostError(
+            f"error while mounting volume '{volume.mountpoint}': failed to mount local volume: mount "
+            f"{device}:{volume.mountpoint}, data: {words}: {os.strerror(error.errno or 0).lower()}"
+        ) from error
+    finally:
+        os.close(root)
+
+
+def unmount(volume: Volume, holder: str) -> None:
+    """The container `holder` does not use the volume any more; the last one unmounts it. Idempotent."""
+    with locked(volume.root):
+        with suppress(FileNotFoundError):
+            os.unlink(volume.path("users", holder))
+        if not _names(volume.path("users")):
+            _detach(volume.mountpoint)
+
+
+def _detach(path: str) -> None:
+    """Unmount everything at `path` and below, the last first."""
+    for place in reversed(mounts.mounted_at_or_below(path)):
+        syscalls.umount2(place, syscalls.MNT_DETACH)
+
+
+def _names(directory: str) -> list[str]:
+    try:
+        return os.listdir(directory)
+    except FileNotFoundError:
+        return []
