@@ -16,6 +16,7 @@ Table = dict[str, tuple[str, str, str]]
 
 CONTAINER: Table = {
     "cp": ("cp", "cp", "Copy files between a container and the host"),
+    "create": ("run", "create", "Create a container without starting it"),
     "exec": ("exec", "exec_command", "Run a command in a container that runs"),
     "inspect": ("inspect", "inspect", "Show everything about containers, as JSON"),
     "logs": ("logs", "logs", "Show what a container has printed"),
@@ -23,6 +24,7 @@ CONTAINER: Table = {
     "port": ("port", "port", "Show where on this host a container's ports are"),
     "rm": ("container", "rm", "Remove one or more containers"),
     "run": ("run", "run", "Create and run a new container from an image"),
+    "start": ("life", "start", "Start containers that are created or have ended"),
     "xray": ("xray", "xray", "Show what a container is, as the kernel sees it"),
 }
 IMAGE: Table = {
@@ -60,6 +62,8 @@ NOUNS = {
 COMMANDS: Table = {
     "run": CONTAINER["run"],
     "exec": CONTAINER["exec"],
+    "create": CONTAINER["create"],
+    "start": CONTAINER["start"],
     "cp": CONTAINER["cp"],
     "ps": CONTAINER["ls"],
     "port": CONTAINER["port"],

@@ -106,6 +106,12 @@ _OPTIONS = [
     click.option("--pull", type=click.Choice(["missing", "always", "never"]), default="missing",
                  help="When to ask the registry for the image."),
     click.option("--cidfile", metavar="FILE", help="Write the container's id to a file."),
+    list_option("--attach", "Attach to this stream only [to stdout and stderr, and with -i stdin].", "STREAM", "-a"),
+    click.option("--restart", default="no", metavar="POLICY",
+                 help="When to start it again: no, on-failure[:MAX], always, unless-stopped."),
+    click.option("--stop-timeout", type=int, metavar="SECONDS", help="How long `stop` waits before it kills [10]."),
+    click.option("--log-driver", default="json-file", metavar="json-file|none", help="Where output is logged."),
+    list_option("--log-opt", "Option of the log driver: max-size, max-file.", "NAME=VALUE"),
     *_LIMITS,
 ]  # fmt: skip
 
@@ -125,9 +131,20 @@ def check_root() -> None:
         raise values.fail("minidock needs root to make namespaces, mounts and networks: run it with sudo")
 
 
-def to_options(flags: dict[str, Any]) -> ContainerOptions:
-    """The parsed flags as the one object that goes to the engine. Raises `UsageError` for a bad value."""
-    interactive, tty = _terminal_defaults(flags["interactive"], flags["tty"])
+def to_options(flags: dict[str, Any], *, detached: bool = False) -> ContainerOptions:
+    """The parsed flags as the one object that goes to the engine. Raises `UsageError` for a bad value.
+
+    `detached`: no command will wait for the container that is started now.
+    """
+    interactive, tty = bool(flags["interactive"]), bool(flags["tty"])
+    if not detached:
+        interactive, tty = _terminal_defaults(flags["interactive"], flags["tty"])
+    attach = values.streams(flags["attach"], interactive=interactive)
+    restart, retries = values.restart_policy(flags["restart"])
+    if flags["rm"] and restart != "no":
+        raise values.fail("Conflicting options: --restart and --rm")
+    log_options = values.key_values(flags["log_opt"])
+    log_driver = values.log_driver(flags["log_driver"], log_options)
     if flags["network"] not in ("bridge", "none", "host"):
         raise values.fail(f"network {flags['network']} not found: there are bridge, none and host")
     entrypoint = flags["entrypoint"]
@@ -167,6 +184,13 @@ def to_options(flags: dict[str, Any]) -> ContainerOptions:
         pull=flags["pull"],
         cidfile=os.path.abspath(flags["cidfile"]) if flags["cidfile"] else None,
         cgroup_parent=flags["cgroup_parent"],
+        attach=[] if detached else attach,
+        stdin_once=interactive and not detached and "stdin" in attach,
+        log_driver=log_driver,
+        log_options=log_options,
+        restart=restart,
+        restart_retries=retries,
+        stop_timeout=flags["stop_timeout"],
         limits=_limits(flags),
     )
 

@@ -5,6 +5,9 @@ from __future__ import annotations
 import os
 import sys
 
+# The processes that some commands need: imported and forked first of all (`launch.py`).
+_HELPERS = {"run": "monitor", "start": "monitor", "restart": "monitor", "exec": "keeper"}
+
 
 def main() -> None:
     """Start a monitor if one will be needed, then run the command line."""
@@ -26,7 +29,7 @@ def _begin() -> None:
 
         observers.from_environment(dict(os.environ))
     command = sys.argv[2:3] if sys.argv[1:2] == ["container"] else sys.argv[1:2]
-    if kind := {"run": "monitor", "exec": "keeper"}.get("".join(command)):
+    if kind := _HELPERS.get("".join(command)):
         from minidock.engine import launch
 
         launch.early(kind)

@@ -1,15 +1,50 @@
-"""`minidock run`: the main job."""
+"""`minidock run`: the main job. And `create`, its first half."""
 
 from __future__ import annotations
 
-import sys
-from typing import Any
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
 
 import click
 
+from minidock.cli import values
+from minidock.cli.attachment import attachment_of, say, warn, with_attachment
 from minidock.cli.creation import CONTEXT, CreationCommand, check_root, to_options, with_options
+from minidock.engine.options import ContainerOptions
 from minidock.engine.paths import Paths
 from minidock.errors import EXIT_ENGINE, MinidockError
+
+if TYPE_CHECKING:
+    from minidock.image.store import Image
+
+
+@click.command(cls=CreationCommand, context_settings=CONTEXT)
+@click.argument("image")
+@click.argument("command", nargs=-1, type=click.UNPROCESSED)
+@click.option("-d", "--detach/--no-detach", default=False, help="Run it in the background, and print its id.")
+@with_options
+@with_attachment
+@click.pass_obj
+def run(paths: Paths, /, **flags: Any) -> int:
+    """Create a container from IMAGE, run COMMAND in it, and end as that ends.
+
+    When standard input and output are both terminals, -i -t is the default.
+    """
+    from minidock.engine import client, containers
+
+    with engine_errors():
+        detached = flags["detach"]
+        if detached and flags["attach"]:
+            raise values.fail("Conflicting options: -a and -d")
+        options = to_options(flags, detached=detached)
+        streams = () if detached else options.attach
+        attachment = attachment_of(streams, flags)
+        image = _find_image(paths, options)
+        record, code = client.run(paths, lambda: containers.create(paths.root, options, image), attachment, warn)
+        if not {"stdout", "stderr"} & set(streams):
+            click.echo(record.id)
+        return code
 
 
 @click.command(cls=CreationCommand, context_settings=CONTEXT)
@@ -17,25 +52,30 @@ from minidock.errors import EXIT_ENGINE, MinidockError
 @click.argument("command", nargs=-1, type=click.UNPROCESSED)
 @with_options
 @click.pass_obj
-def run(paths: Paths, /, **flags: Any) -> int:
-    """Create a container from IMAGE, run COMMAND in it, and end as that ends.
+def create(paths: Paths, /, **flags: Any) -> None:
+    """Create a container from IMAGE that is to run COMMAND, without starting it, and print its id."""
+    from minidock.engine import containers
 
-    When standard input and output are both terminals, -i -t is the default.
-    """
-    from minidock.engine import client, containers, images
-
-    try:
+    with engine_errors():
         options = to_options(flags)
-        check_root()
-        image = images.find_or_fetch(paths.root, options.image, options.pull, _say)
-        return client.run(
-            paths, lambda: containers.create(paths.root, options, image), lambda line: _say(f"WARNING: {line}")
-        )
+        record, lock = containers.create(paths.root, options, _find_image(paths, options))
+        containers.put_away(record, lock)
+    click.echo(record.id)
+
+
+@contextmanager
+def engine_errors() -> Iterator[None]:
+    """An error's plain exit code 1 would be taken for the program's own."""
+    try:
+        yield
     except MinidockError as error:
         if error.exit_code == MinidockError.exit_code:
-            error.exit_code = EXIT_ENGINE  # a plain 1 would be taken for the program's own
+            error.exit_code = EXIT_ENGINE
         raise
 
 
-def _say(line: str) -> None:
-    print(line, file=sys.stderr, flush=True)
+def _find_image(paths: Paths, options: ContainerOptions) -> Image:
+    from minidock.engine import images
+
+    check_root()
+    return images.find_or_fetch(paths.root, options.image, options.pull, say)

@@ -133,6 +133,48 @@ def stop_signal(text: str) -> str:
     return name
 
 
+def streams(names: tuple[str, ...], *, interactive: bool) -> list[str]:
+    """--attach: which of stdin, stdout and stderr; without any, the two outputs, and the input if it is passed on."""
+    for name in names:
+        if name.lower() not in ("stdin", "stdout", "stderr"):
+            raise fail(f"invalid argument '{name}' for -a: valid streams are STDIN, STDOUT and STDERR")
+    chosen = {name.lower() for name in names} or {"stdout", "stderr"}
+    if interactive:
+        chosen.add("stdin")
+    return [name for name in ("stdin", "stdout", "stderr") if name in chosen]
+
+
+def restart_policy(text: str) -> tuple[str, int]:
+    """--restart policy[:retries]: (policy, how often at most; 0 is without limit)."""
+    if text == "no":  # without an import, for a start that is as quick as it can be
+        return text, 0
+    from minidock.engine import restart
+
+    policy, colon, number = text.partition(":")
+    policy = policy or restart.NO
+    if policy not in restart.POLICIES:
+        names = "'no', 'always', 'on-failure', or 'unless-stopped'"
+        raise fail(f"invalid restart policy: unknown policy '{policy}'; use one of {names}")
+    if not colon:
+        return policy, 0
+    if not re.fullmatch(r"-?\d+", number):
+        raise fail("invalid restart policy format: maximum retry count must be an integer")
+    if policy != restart.ON_FAILURE:
+        raise fail("invalid restart policy: maximum retry count can only be used with 'on-failure'")
+    if int(number) < 0:
+        raise fail("invalid restart policy: maximum retry count cannot be negative")
+    return policy, int(number)
+
+
+def log_driver(name: str, options: dict[str, str]) -> str:
+    """--log-driver with its --log-opt."""
+    if options or name != "json-file":
+        from minidock.engine import log_options
+
+        log_options.check(name, options)
+    return name
+
+
 def number_list(text: str) -> set[int]:
     """A list of numbers and ranges as in cpuset(7): 0-2,4."""
     numbers: set[int] = set()

@@ -36,7 +36,7 @@ def specification(
     `image_config`: what the image wants its containers to have (OCI image spec, config.md, "config"). `points`: the
     container's mount points, as its record has them.
     """
-    user = look_up(layers[::-1], options.user or image_config.get("User") or "")
+    user = look_up([os.path.join(directory, "upper"), *layers[::-1]], options.user or image_config.get("User") or "")
     caps = security.choose_capabilities(options.cap_add, options.cap_drop, privileged=options.privileged)
     spec: dict[str, Any] = {
         "ociVersion": oci.VERSION,

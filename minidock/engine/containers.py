@@ -13,13 +13,21 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from minidock.engine import names, records, recovery
-from minidock.engine.options import ContainerOptions
-from minidock.engine.records import CREATED, EXITED, Record
-from minidock.errors import EXIT_ENGINE, ConflictError, HostError, MinidockError
+from minidock.engine.options import ContainerOptions, from_json
+from minidock.engine.records import CREATED, PAUSED, RESTARTING, RUNNING, Record
+from minidock.errors import EXIT_ENGINE, ConflictError, HostError, MinidockError, NotFoundError
 from minidock.observe import step
 
 if TYPE_CHECKING:
     from minidock.image.store import Image
+
+
+class AlreadyUp(Exception):
+    """The container that was to be started runs already: nothing is to be done."""
+
+    def __init__(self, record: Record) -> None:
+        super().__init__(record.id)
+        self.record = record
 
 
 def create(root: str, options: ContainerOptions, image: Image) -> tuple[Record, int]:
@@ -40,6 +48,49 @@ def create(root: str, options: ContainerOptions, image: Image) -> tuple[Record, 
             _write_cidfile(options.cidfile, record.id)
     except BaseException:
         _give_up(record, lock)
+        raise
+    return record, lock
+
+
+def put_away(record: Record, lock: int) -> None:
+    """Keep a container that was just created for a later `claim`: with its files, and nothing outside its directory."""
+    from minidock.engine import preparation
+
+    try:
+        preparation.write_bundle(record, from_json(record.data["options"]), {})
+        with records.changing(record):
+            record.data["state"] |= {"kept": True, "undone": True}
+    except BaseException:
+        _give_up(record, lock)
+        raise
+    os.close(lock)
+
+
+def claim(root: str, name: str) -> tuple[Record, int]:
+    """An existing container that is to be started, with its lock. The name is a user's.
+
+    Raises `AlreadyUp` if it runs, `ConflictError` if it is paused.
+    """
+    record = records.find(root, name)
+
+    def refuse_if_up() -> None:
+        record.reload()
+        if record.status == PAUSED:
+            raise ConflictError("cannot start a paused container, try unpause instead")
+        if record.status in (RUNNING, RESTARTING):
+            raise AlreadyUp(record)
+
+    try:
+        lock = records.wait_for_lock(root, record.id, meanwhile=refuse_if_up)
+    except FileNotFoundError:
+        raise NotFoundError(f"No such container: {name}") from None
+    try:
+        recovery.settle(record)
+        with records.changing(record):
+            record.data["state"] |= {"undone": False, "stopped": False, "boot": recovery.boot_id()}
+            record.data["restartCount"] = 0
+    except BaseException:
+        os.close(lock)
         raise
     return record, lock
 
@@ -98,10 +149,12 @@ def _claim(root: str, options: ContainerOptions, image: Image) -> tuple[Record, 
             "attachments": {name: asked._asdict() for name, asked in options.attachments.items()},
             "ports": {},  # while it runs, as docker's NetworkSettings.Ports: exposed ones, and where they are published
             "networks": {},  # what it has on each while it runs (network/endpoints.py, Endpoint)
+            "restartCount": 0,
             "config": {"labels": {**(image_config.get("Labels") or {}), **options.labels},
                        "stopSignal": options.stop_signal or image_config.get("StopSignal") or "SIGTERM"},
             "state": {"status": CREATED, "pid": 0, "exitCode": 0, "oomKilled": False, "error": "",
-                      "startedAt": "", "finishedAt": ""},
+                      "startedAt": "", "finishedAt": "", "boot": recovery.boot_id(),
+                      "kept": False, "undone": False, "stopped": False},
         }  # fmt: skip
         record = Record(root, container_id, data)
         try:
@@ -146,7 +199,7 @@ def remove(root: str, name: str, *, force: bool, volumes: bool = False) -> None:
     """
     record = records.find(root, name)
     try:
-        if record.status == EXITED or force:
+        if record.is_over or force:
             # Being made, running, or looked at by another command for a moment: whoever holds the lock lets it go.
             lock: int | None = records.wait_for_lock(root, record.id, meanwhile=partial(_kill, record))
         else:

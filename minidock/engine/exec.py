@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import signal
 
-from minidock.engine import launch
-from minidock.engine.client import Client
+from minidock.engine import client, launch
 from minidock.engine.execution import ExecOptions
 from minidock.engine.paths import Paths
 
@@ -16,10 +15,13 @@ def execute(paths: Paths, name: str, asked: ExecOptions) -> int:
     Signals are not for the process, as in docker: Ctrl-C ends this command, and with a terminal goes inside as a byte.
     Raises `MinidockError` with what could not be done.
     """
-    client = Client(launch.monitor("keeper"), lambda line: None, lost="the process's keeper was killed")
-    client.send("execute", root=paths.root, cache=paths.cache, name=name, options=asked._asdict())
-    signal.signal(signal.SIGWINCH, client.on_signal)
+    attachment = client.DETACHED if asked.detach else client.Attachment(asked.interactive, stdout=True, stderr=True)
+    keeper = client.Client(
+        launch.monitor("keeper"), attachment, lambda line: None, lost="the process's keeper was killed"
+    )
+    keeper.send("execute", root=paths.root, cache=paths.cache, name=name, options=asked._asdict())
+    signal.signal(signal.SIGWINCH, keeper.on_signal)
     try:
-        return client.follow(interactive=asked.interactive, detach=asked.detach)
+        return keeper.follow()
     finally:
-        client.give_terminal_back()
+        keeper.close()

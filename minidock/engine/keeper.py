@@ -15,11 +15,12 @@ from __future__ import annotations
 import os
 import select
 import signal
+from contextlib import suppress
 from typing import Any, NamedTuple
 
 from minidock.engine import execution, records
+from minidock.engine.departure import leave_the_caller
 from minidock.engine.execution import ExecOptions
-from minidock.engine.monitor import Caller, leave_the_caller
 from minidock.engine.streams import Events, Flow, Pipes, wait
 from minidock.errors import EXIT_ENGINE, EXIT_SIGNAL, MinidockError
 from minidock.linux import terminal
@@ -28,6 +29,21 @@ from minidock.runtime.channel import Channel
 
 # How long, in seconds, docker waits for the end of the output of a process that has ended: its children may have it.
 _LAST_OUTPUT = 2.0
+
+
+class Caller:
+    """Who asked for the process: a channel to it, and descriptors of our own for its 0, 1 and 2."""
+
+    def __init__(self, channel: Channel, stdio: tuple[int, int, int]) -> None:
+        self.channel = channel
+        self.stdio = stdio
+        self.present = True
+
+    def tell(self, kind: str, fd: int | None = None, **content: Any) -> None:
+        """Send a message. If nobody is there to read it, the next look at the channel will find its end."""
+        if self.present:
+            with suppress(BrokenPipeError, ConnectionResetError):
+                self.channel.send(kind, fd, **content)
 
 
 class _Kept(NamedTuple):

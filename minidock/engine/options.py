@@ -62,7 +62,12 @@ class Mount(NamedTuple):
 
 
 class ContainerOptions(NamedTuple):
-    """Everything about one container that a user can choose. None means: as the image or docker's default has it."""
+    """Everything about one container that a user can choose. None means: as the image or docker's default has it.
+
+    `attach`: the streams that the command which starts the container has in common with it. `stdin_once`: its input
+    ends with that of the first command that is attached to it. `stop_timeout`: seconds between the stop signal and
+    SIGKILL, -1 for ever.
+    """
 
     image: str
     command: list[str]
@@ -96,6 +101,13 @@ class ContainerOptions(NamedTuple):
     pull: str
     cidfile: str | None
     cgroup_parent: str | None
+    attach: list[str]
+    stdin_once: bool
+    log_driver: str
+    log_options: dict[str, str]
+    restart: str
+    restart_retries: int
+    stop_timeout: int | None
     limits: Limits
 
     def as_json(self) -> dict[str, Any]:

@@ -7,6 +7,8 @@ from typing import NamedTuple
 
 from minidock.state import DEFAULT_ROOT
 
+DEFAULT_RUN = "/run/minidock"
+
 
 class Paths(NamedTuple):
     """`root`: images, layers and containers, plain files all of them. `--root` or MINIDOCK_ROOT moves it."""
@@ -22,3 +24,13 @@ class Paths(NamedTuple):
 def choose(root: str | None) -> Paths:
     """The option's value, else the environment's, else the default; always absolute."""
     return Paths(os.path.abspath(root or os.environ.get("MINIDOCK_ROOT") or DEFAULT_ROOT))
+
+
+def run_directory() -> str:
+    """Where sockets are, and whatever else a reboot may take. MINIDOCK_RUN moves it."""
+    return os.path.abspath(os.environ.get("MINIDOCK_RUN") or DEFAULT_RUN)
+
+
+def socket_path(container_id: str) -> str:
+    """The socket of a container's monitor. Short: a socket's path has 108 bytes at most (unix(7))."""
+    return os.path.join(run_directory(), "containers", container_id[:32])

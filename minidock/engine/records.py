@@ -6,7 +6,10 @@
 
 Whether a container is running is not asked of a file but of the kernel: a flock ends with its holder, however that
 ended. A record that says "running" while nobody holds its lock belongs to a monitor that was killed, or to a time
-before the last reboot; `abandoned` finds those.
+before the last reboot; `recovery.sweep` finds those.
+
+The record of a live container has several writers: its monitor, and commands that rename, pause or update it. Each
+changes only what is its own, inside `changing`.
 """
 
 from __future__ import annotations
@@ -15,7 +18,7 @@ import fcntl
 import os
 import time
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
 from minidock import state
@@ -24,7 +27,7 @@ from minidock.linux import syscalls
 
 _PATIENCE = 10.0  # seconds
 
-CREATED, RUNNING, EXITED = "created", "running", "exited"
+CREATED, RUNNING, PAUSED, RESTARTING, EXITED = "created", "running", "paused", "restarting", "exited"
 # Before the id, in the name of a directory that is being removed: no container any more, but not yet nothing.
 REMOVING = ".removing-"
 
@@ -49,18 +52,34 @@ class Record:
 
     @property
     def status(self) -> str:
-        """created, running or exited, as recorded."""
+        """created, running, paused, restarting or exited, as recorded: see `monitor.py`."""
         return str(self.data["state"]["status"])
 
     @property
+    def is_up(self) -> bool:
+        """Whether it has a process, paused or not."""
+        return self.status in (RUNNING, PAUSED)
+
+    @property
+    def is_kept(self) -> bool:
+        """Whether it stays when its program cannot be started or has ended: not while `run` makes it, nor with --rm."""
+        return bool(self.data["state"].get("kept")) and not self.data["options"]["remove"]
+
+    @property
     def is_over(self) -> bool:
-        """Whether it has ended and nothing is left of it outside its directory."""
-        return self.status == EXITED and bool(self.data["state"].get("undone", True))
+        """Whether nobody needs to look after it: it does not run, and nothing is left of it outside its directory."""
+        return self.status in (CREATED, EXITED) and bool(self.data["state"].get("undone", self.status == EXITED))
 
     def save(self) -> None:
         """Write container.json: so that it survives a power cut, if the container itself is to survive one."""
-        keep = self.status != CREATED and not self.data["options"]["remove"]
-        state.write_json(os.path.join(self.directory, "container.json"), self.data, durable=keep)
+        state.write_json(os.path.join(self.directory, "container.json"), self.data, durable=self.is_kept)
+
+    def reload(self) -> None:
+        """Take in what others have changed. Raises `FileNotFoundError` if the container is gone."""
+        fresh = load(self.root, self.id)
+        if fresh is None:
+            raise FileNotFoundError(self.directory)
+        self.data = fresh.data
 
     def path(self, *names: str) -> str:
         """A path inside the container's directory."""
@@ -105,6 +124,22 @@ def load(root: str, container_id: str) -> Record | None:
     except FileNotFoundError:
         return None
     return Record(root, container_id, data)
+
+
+@contextmanager
+def changing(record: Record) -> Iterator[None]:
+    """Change a container's record inside the `with` block: read anew before it, saved after it.
+
+    The lock is on the container's directory, so it goes with the container. Raises `FileNotFoundError` if that is gone.
+    """
+    fd = os.open(record.directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX)
+        record.reload()
+        yield
+        record.save()
+    finally:
+        os.close(fd)
 
 
 def load_all(root: str) -> list[Record]:

@@ -14,21 +14,22 @@ import stat
 from contextlib import suppress
 
 from minidock import state
-from minidock.engine import records
-from minidock.engine.records import CREATED, EXITED, REMOVING, RUNNING, Record
+from minidock.engine import paths, records
+from minidock.engine.records import CREATED, EXITED, REMOVING, RESTARTING, Record
 from minidock.errors import MinidockError
 from minidock.linux import syscalls
 
 KILLED = 137
+SWITCHED_OFF = 255  # docker's exit code for what ran when the machine went down
 
 
 def undo(record: Record) -> None:
-    """Take away all that a container has outside its directory: processes, cgroup, cable, address. Idempotent.
+    """Take away all that a container has outside its directory: processes, cgroup, cable, address, socket. Idempotent.
 
     Every piece is tried; the first failure is raised at the end, when the others are gone.
     """
     failure: Exception | None = None
-    for piece in (_undo_cgroup, _undo_network, _undo_mounts):
+    for piece in (_undo_cgroup, _undo_network, _undo_mounts, _undo_socket):
         try:
             piece(record)
         except (OSError, MinidockError) as error:
@@ -65,6 +66,11 @@ def _undo_mounts(record: Record) -> None:
         from minidock.engine import mountpoints
 
         mountpoints.release(record)
+
+
+def _undo_socket(record: Record) -> None:
+    with suppress(FileNotFoundError):
+        os.unlink(paths.socket_path(record.id))
 
 
 def _undo_cidfile(record: Record) -> None:
@@ -115,6 +121,7 @@ def _finish_removal(root: str, container_id: str) -> None:
             from minidock.engine import volumes
 
             volumes.remove_anonymous(root, record.data["mounts"])
+        _undo_socket(record)
         _undo_cidfile(record)
     remove_tree(doomed)
 
@@ -133,9 +140,9 @@ def remove_tree(path: str) -> None:
 def sweep(root: str) -> None:
     """Find containers whose monitor or creator was killed, and undo them. The caller holds `records.all_locked`.
 
-    One that had not yet started goes without a trace; one that ran is kept as exited, or removed if it had --rm. What
-    cannot be undone now (a full disk, a process that the kernel does not let die) is left for the next sweep: it must
-    not keep anybody from using the other containers.
+    One that `run` had not yet started goes without a trace; one that ran is kept as exited, or removed if it had --rm.
+    What cannot be undone now (a full disk, a process that the kernel does not let die) is left for the next sweep: it
+    must not keep anybody from using the other containers.
     """
     for name in (*records.ids(root), *records.removed(root)):
         with suppress(OSError, MinidockError):
@@ -159,11 +166,24 @@ def _sweep_one(root: str, name: str) -> None:
             _finish_removal(root, name.removeprefix(REMOVING))
         elif (record := records.load(root, name)) is None:
             remove_tree(os.path.join(root, "containers", name))
-        elif not record.is_over:
-            _remove_temporary_files(record)
-            finish(record, KILLED, error="its monitor was killed")
+        else:
+            settle(record)
     finally:
         os.close(lock)
+
+
+def settle(record: Record) -> None:
+    """Write down how a container ended that was left behind. The caller holds its lock, so its monitor is dead:
+
+    it was killed, and the container with it (PR_SET_PDEATHSIG), or the whole machine was off.
+    """
+    if record.is_over:
+        return
+    _remove_temporary_files(record)
+    if record.data["state"]["boot"] == boot_id():
+        finish(record, KILLED, error="its monitor was killed")
+    else:
+        finish(record, SWITCHED_OFF)
 
 
 def _remove_temporary_files(record: Record) -> None:
@@ -187,9 +207,14 @@ def take_over(record: Record) -> None:
     sweep_all(record.root)
 
 
-def finish(record: Record, exit_code: int, *, oom_killed: bool = False, error: str = "") -> None:
-    """Undo a container that has ended, and remove it or record how it ended."""
-    if record.status == CREATED or record.data["options"]["remove"]:
+def finish(
+    record: Record, exit_code: int, *, oom_killed: bool = False, error: str = "", restarting: bool = False
+) -> None:
+    """Undo a container that has ended, or could not be started, and remove it or record how that came.
+
+    `restarting`: its monitor will start it again.
+    """
+    if not record.is_kept:
         discard(record)
         return
     failure: Exception | None = None
@@ -197,11 +222,17 @@ def finish(record: Record, exit_code: int, *, oom_killed: bool = False, error: s
         undo(record)
     except (OSError, MinidockError) as why:
         failure = why
-    if record.status == RUNNING:
-        record.data["state"] |= {"status": EXITED, "pid": 0, "exitCode": exit_code, "oomKilled": oom_killed,
-                                 "error": error, "finishedAt": now()}  # fmt: skip
-    record.data["state"]["undone"] = failure is None
-    record.save()
+    with records.changing(record):
+        state = record.data["state"]
+        if record.is_up:
+            state |= {"status": RESTARTING if restarting else EXITED, "pid": 0, "exitCode": exit_code,
+                      "oomKilled": oom_killed, "error": error, "finishedAt": now()}  # fmt: skip
+            record.data["restartCount"] += restarting
+        elif record.status == RESTARTING:
+            state |= {"status": EXITED, "error": error}
+        else:
+            state |= {"exitCode": exit_code, "error": error}
+        state["undone"] = failure is None
     if failure:
         raise failure
 
@@ -209,7 +240,7 @@ def finish(record: Record, exit_code: int, *, oom_killed: bool = False, error: s
 def kill(record: Record, number: int) -> None:
     """Send a signal to the container's PID 1, if the record's pid is still the process that was recorded."""
     pid, started = record.data["state"]["pid"], record.data["state"].get("pidStarted")
-    if not pid:
+    if not pid or record.data["state"].get("boot", boot_id()) != boot_id():
         return
     try:
         pidfd = os.pidfd_open(pid)
@@ -240,3 +271,9 @@ def start_time(pid: int) -> int:
 
 
 now = state.now
+
+
+def boot_id() -> str:
+    """The kernel's name for the time since it was started (random(4), /proc/sys/kernel/random)."""
+    with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as file:
+        return file.read().strip()

@@ -1,4 +1,4 @@
-"""Bytes between a container and its caller, unharmed and at full speed.
+"""Bytes from a caller into a container, unharmed and at full speed; `output.py` is the other direction.
 
 Without a terminal, a container has three pipes; with one, both directions go through the master end of its
 pseudo-terminal. Either way a `Flow` moves what there is, never waits, and says what it waits for: so one loop around
@@ -17,12 +17,16 @@ import select
 import socket
 import stat
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
-_CHUNK = 1 << 20
+if TYPE_CHECKING:
+    from minidock.engine.keys import DetachKeys
+
+CHUNK = 1 << 20
 _F_SETPIPE_SZ = 1031
-_SPLICE_F_NONBLOCK = 2
+SPLICE_F_NONBLOCK = 2
 _PTMX = os.makedev(5, 2)
-_BROKEN = select.POLLERR | select.POLLHUP | select.POLLNVAL
+BROKEN = select.POLLERR | select.POLLHUP | select.POLLNVAL
 
 Events = dict[int, int]
 
@@ -38,18 +42,21 @@ def wait(wanted: Events, timeout: float | None = None) -> Events:
 class Flow:
     """Bytes from `source` to `sink`, until the source ends or the sink takes no more.
 
-    Then `over` is set; `broken` says why, if it was not the source's end. Whoever made the flow closes its ends.
+    Then `over` is set; `broken` says why, if it was not the source's end; `detached` that `keys` were typed. Whoever
+    made the flow closes its ends.
     """
 
-    def __init__(self, source: int, sink: int) -> None:
+    def __init__(self, source: int, sink: int, keys: DetachKeys | None = None) -> None:
         self.source = source
         self.sink = sink
+        self.keys = keys
         self.over = False
+        self.detached = False
         self.broken: OSError | None = None
         self._readable = False
         self._rest = memoryview(b"")  # read and not yet written
         kind = os.fstat(self.sink).st_mode
-        self._splices = not stat.S_ISSOCK(kind)
+        self._splices = not stat.S_ISSOCK(kind) and keys is None
         self._write: Callable[[memoryview], int] = lambda data: os.write(self.sink, data)
         if stat.S_ISSOCK(kind):
             end = socket.socket(fileno=self.sink)
@@ -68,7 +75,7 @@ class Flow:
         if self.over:
             return
         events = ready.get(self.sink, 0)
-        if events & _BROKEN:
+        if events & BROKEN:
             self._end(OSError(errno.EPIPE, os.strerror(errno.EPIPE)))
         elif events & select.POLLOUT:
             self._move()
@@ -88,7 +95,7 @@ class Flow:
         try:
             if self._splices and not self._rest:
                 try:
-                    self.over = not os.splice(self.source, self.sink, _CHUNK, flags=_SPLICE_F_NONBLOCK)
+                    self.over = not os.splice(self.source, self.sink, CHUNK, flags=SPLICE_F_NONBLOCK)
                     return
                 except OSError as error:
                     if error.errno != errno.EINVAL:
@@ -102,14 +109,24 @@ class Flow:
 
     def _copy(self) -> None:
         if not self._rest:
-            try:
-                self._rest = memoryview(os.read(self.source, _CHUNK))
-            except OSError as error:
-                if error.errno != errno.EIO:
-                    raise
-            self.over = not self._rest  # EIO: a terminal whose other end is closed has no end but this
+            self._rest = memoryview(self._read())
+            self.over = self.over or (not self._rest and not self.keys)
         if self._rest:
             self._rest = self._rest[self._write(self._rest) :]
+        self.over = self.over or (self.detached and not self._rest)
+
+    def _read(self) -> bytes:
+        data = b""
+        try:
+            data = os.read(self.source, CHUNK)
+        except OSError as error:
+            if error.errno != errno.EIO:  # a terminal whose other end is closed has no end but this
+                raise
+        if self.keys and data:
+            data, self.detached = self.keys.pass_on(data)
+        elif self.keys:
+            self.over = True
+        return data
 
     def _end(self, error: OSError) -> None:
         self.over, self.broken = True, error
@@ -118,18 +135,21 @@ class Flow:
 class Pipes:
     """What a container without a terminal has instead: `inside`, descriptors for its 0, 1 and 2; here their other ends.
 
-    `input` is None for a container that is given none: it reads /dev/null.
+    `input` is None for a container that is given none: it reads /dev/null. `big`: somebody waits at the other end.
     """
 
-    def __init__(self, *, interactive: bool) -> None:
+    def __init__(self, *, interactive: bool, big: bool = True) -> None:
+        make_pipe = _make_big_pipe if big else os.pipe
         self.input: int | None = None
         if interactive:
-            in_read, self.input = _make_pipe()
+            in_read, self.input = make_pipe()
         else:
             in_read = os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)
-        self.output, out_write = _make_pipe()
+        self.output, out_write = make_pipe()
         self.errors, err_write = os.pipe()
         self.inside = (in_read, out_write, err_write)
+        for end in (self.output, self.errors):
+            os.set_blocking(end, False)  # ours alone: the container's ends are other open files
 
     def close_inside(self) -> None:
         """Close the container's ends here: the end of file must come when the container closes its own."""
@@ -137,11 +157,11 @@ class Pipes:
             os.close(fd)
 
 
-def _make_pipe() -> tuple[int, int]:
-    """A pipe (read end, write end), big: fewer switches between the two sides."""
+def _make_big_pipe() -> tuple[int, int]:
+    """A pipe (read end, write end) with room for fewer switches between the two sides."""
     pipe = os.pipe()
     try:
-        fcntl.fcntl(pipe[1], _F_SETPIPE_SZ, _CHUNK)
+        fcntl.fcntl(pipe[1], _F_SETPIPE_SZ, CHUNK)
     except OSError:  # the user's quota of pipe pages (pipe(7)) is used up
         return pipe
     return pipe

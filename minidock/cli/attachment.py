@@ -1,0 +1,44 @@
+"""What `run`, `start -a` and `attach` have in common: a command whose own streams are a container's for a while."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+if TYPE_CHECKING:
+    from minidock.engine.client import Attachment
+
+_OPTIONS = [
+    click.option("--detach-keys", default="", metavar="KEYS", help="What is typed to detach [ctrl-p,ctrl-q]."),
+    click.option("--sig-proxy/--no-sig-proxy", default=True, help="Pass signals on to the container."),
+]
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+
+def with_attachment(command: Command) -> Command:
+    """Decorate a click command with the flags of being attached."""
+    for option in reversed(_OPTIONS):
+        command = option(command)
+    return command
+
+
+def attachment_of(streams: Iterable[str], flags: dict[str, Any]) -> Attachment:
+    """The flags, and the streams by name, as what the engine takes. Raises `UsageError` for bad keys."""
+    from minidock.engine import client, keys
+
+    which = {name: True for name in streams}
+    return client.Attachment(**which, keys=keys.parse(flags["detach_keys"]), proxy=flags["sig_proxy"])
+
+
+def say(line: str) -> None:
+    """A line for the user that is no result."""
+    print(line, file=sys.stderr, flush=True)
+
+
+def warn(line: str) -> None:
+    """Something that the user should know of."""
+    say(f"WARNING: {line}")
