@@ -80,11 +80,13 @@ def _live(record: Record, lock: int, visitors: Visitors, cache: str) -> int:
         except BaseException as error:
             _give_up(record, error)
             raise
+        if wait({running.created.pidfd: select.POLLIN}, 0):  # it has ended: what is typed is for the caller's shell
+            visitors.end_input(running)
         if caller:
             caller.tell("started", warnings=warnings)
             caller = None
         _attend(running, visitors)
-        visitors.end_input(running)  # first of all: what is typed from here on is for the caller's shell
+        visitors.end_input(running)
         exit_code = _reap(running)
         record.reload()
         delay = backoff.delay(record, exit_code, time.monotonic() - began)
