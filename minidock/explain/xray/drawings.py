@@ -73,11 +73,11 @@ def gauge_rows(group: Cgroup, running: Running, trend: Trend | None) -> Markup:
             now = curves[1][-1]
             shares[1] = now / (group.cpu.limit or running.host_processors)
             words[1] = f"{now * 100:.0f} %, {words[1]}"
-    parts = [
-        _gauge(8 + place * 98, name, share, text, curve)
-        for place, ((name, _, _), share, text, curve) in enumerate(zip(rows, shares, words, curves, strict=True))
-    ]
-    return drawing(_NARROW, len(rows) * 98, say("cgroup"), *parts)
+    parts, top = [], 8.0
+    for (name, _, _), share, text, curve in zip(rows, shares, words, curves, strict=True):
+        parts.append(_gauge(top, name, share, text, curve))
+        top += 70 if share is None and not curve else 98
+    return drawing(_NARROW, top, say("cgroup"), *parts)
 
 
 def _gauge(top: float, name: str, share: float | None, words: str, curve: list[float]) -> Markup:
@@ -85,11 +85,11 @@ def _gauge(top: float, name: str, share: float | None, words: str, curve: list[f
     parts = [
         label(2, top + 14, name, "gauge-name"),
         paragraph(2, top + 35, words, "gauge-words", room=46 if curve else 64, lines=2, height=18),
-        box(2, top + 62, width, 14, "trough", 7),
     ]
     if share is not None:
         level = "full" if share > 0.9 else "high" if share > 0.7 else "calm"
         filled = max(7.0 if share > 0 else 0.0, min(1.0, share) * width)
+        parts.append(box(2, top + 62, width, 14, "trough", 7))
         parts.append(box(2, top + 62, filled, 14, f"fill {level}", 7))
     if curve:
         parts.append(sparkline(curve, 364, top + 4, 112, 72))

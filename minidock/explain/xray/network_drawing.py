@@ -5,12 +5,13 @@ from __future__ import annotations
 from minidock.explain import shown
 from minidock.explain.words import say
 from minidock.explain.xray.markup import Markup, box, drawing, join, label, line, paragraph, path, tag
-from minidock.explain.xray.model import Cable, Network
+from minidock.explain.xray.model import Cable, Network, Published
 from minidock.explain.xray.network_text import place, way_out, worth_showing
 from minidock.linux.interfaces import Interface
 
 _WIDE = 1200
 _ROW = 150
+DRAWN_PORTS = 6
 # Left edge and width of each station on the way out.
 _INSIDE, _CABLE, _BRIDGE, _NAT, _UPLINK = (24, 232), (360, 186), (582, 186), (804, 170), (1010, 170)
 
@@ -21,10 +22,10 @@ def network(found: Network, container: str) -> Markup:
         return _host(found, container)
     rows = max(len(found.cables), 1)
     height = 64 + (rows - 1) * _ROW + 130
-    ports = found.published[:6]
-    bottom = height + (48 + 30 * len(ports) if ports else 0)
+    ports = found.published[:DRAWN_PORTS]
+    bottom = height + (14 + 52 * len(ports) if ports else 0)
     parts = [
-        box(2, 2, 276, height - 4, "inside-area", 18),
+        box(2, 2, 276, bottom - 4, "inside-area", 18),
         label(24, 38, f"{say('container')} {container}", "area-name inside-ink", room=22),
         box(300, 2, _WIDE - 302, bottom - 4, "host-area", 18),
         label(324, 38, say("host"), "area-name host-ink"),
@@ -34,13 +35,12 @@ def network(found: Network, container: str) -> Markup:
     if not found.cables:
         names = [found.loopback] if found.loopback else []
         parts += [_station(_INSIDE, 64, interface, "inside-line") for interface in names]
-    if found.uplink and found.cables:
+        parts.append(label(640, 122, say("no cable"), "note", anchor="middle"))
+    if found.uplink:
         middle = 64 + (rows - 1) * _ROW / 2
         parts.append(_station(_UPLINK, middle, found.uplink, "host-line", say("world")))
     for number, row in enumerate(ports):
-        y = height + 34 + 30 * number
-        words = f"{place(row)} → {row.address}:{row.port}/{row.protocol}"
-        parts += [label(360, y, say("published"), "note"), label(480, y, words, "mono strong", room=70)]
+        parts.append(_way_in(height + 22 + 52 * number, row))
     return drawing(_WIDE, bottom, say("network"), *parts)
 
 
@@ -70,6 +70,20 @@ def _row(top: float, cable: Cable, found: Network) -> Markup:
             path(f"M996 {to - 9} L1010 {to} L996 {to + 9} Z", "arrow-head"),
         ]
     return tag("g", *parts)
+
+
+def _way_in(top: float, row: Published) -> Markup:
+    """A published port: from the host's end, through the wall, to the port inside."""
+    middle = top + 18
+    return tag(
+        "g",
+        path(f"M800 {middle} H256", "wire in"),
+        path(f"M258 {middle - 9} L242 {middle} L258 {middle + 9} Z", "arrow-head in"),
+        box(800, top, 380, 36, "chip host-line", 18),
+        label(990, top + 24, f"{place(row)}/{row.protocol}", "chip-number strong", room=40, anchor="middle"),
+        label(232, top + 24, f"{row.port}/{row.protocol}", "chip-number strong", room=18, anchor="end"),
+        label(330, top + 10, say("published"), "chip-note"),
+    )  # fmt: skip
 
 
 def _traffic(interface: Interface) -> str:

@@ -77,6 +77,11 @@ def worth_showing(interface: Interface) -> list[str]:
     return [address for address in interface.addresses if not address.startswith("fe80:")]
 
 
+def addresses(network: Network) -> list[str]:
+    """All addresses inside, those of every link left out."""
+    return [address for cable in network.cables for address in worth_showing(cable.inside)]
+
+
 def facts(network: Network) -> list[tuple[str, str]]:
     """(key of the catalogue, words) for ports and name servers, those that there are."""
     ports = ", ".join(f"{place(row)} → {row.port}/{row.protocol}" for row in network.published)

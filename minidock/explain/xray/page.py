@@ -17,7 +17,7 @@ from minidock.explain.layers_text import facts as change_facts
 from minidock.explain.words import say
 from minidock.explain.xray import drawings, network_drawing, network_text, terminal
 from minidock.explain.xray.markup import Markup, join, safe, tag
-from minidock.explain.xray.model import Mount, Process, Root, Running, Security, Xray
+from minidock.explain.xray.model import Mount, Network, Process, Root, Running, Security, Xray
 from minidock.explain.xray.trend import Trend
 from minidock.linux.capabilities import NAMES
 
@@ -40,7 +40,7 @@ def sections(xray: Xray, trend: Trend | None = None) -> dict[str, Markup]:
         parts["rights"] = _section("rights", _rights(running.security), why=say("rights why", count=14))
         network = running.network
         parts["network"] = _section(
-            "network", network_drawing.network(network, xray.name), _facts(network_text.facts(network)),
+            "network", network_drawing.network(network, xray.name), _facts(_network_facts(network)),
             why=say(f"network {network.mode}", names=", ".join(network.shared_with)),
         )  # fmt: skip
         parts["mounts"] = _section("mounts", _mounts(running.mounts))
@@ -207,6 +207,14 @@ def _mounts(mounts: list[Mount]) -> Markup:
             tag("td", "ro" if mount.is_read_only else "rw"), tag("td", what, class_="wide"),
         ])  # fmt: skip
     return _table([say("path"), say("type"), "", ""], rows, "mounts")
+
+
+def _network_facts(network: Network) -> list[tuple[str, str]]:
+    """What the drawing does not show."""
+    rows = network_text.facts(network)
+    if len(network.published) <= network_drawing.DRAWN_PORTS:
+        rows = [row for row in rows if row[0] != "published ports"]
+    return [("address", " ".join(network_text.addresses(network))), *rows] if network.cables else rows
 
 
 def _limits(running: Running) -> Markup:
