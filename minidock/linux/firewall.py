@@ -1,17 +1,11 @@
-"""The packet filter: nftables through the `nft` command, and the way past other people's rules.
+"""The packet filter: nftables through the `nft` command.
 
 A whole ruleset is fed to nft(8) in one go. The kernel takes all of it or nothing, so there is no moment at
 which half of the rules hold, and a reader can type the same text.
-
-In netfilter every base chain on a hook is asked, and one `drop` is the end of the packet: an `accept` in a
-table of our own cannot help it past somebody else's chain that drops. Docker sets the policy of the chain
-FORWARD to DROP, so do ufw and many administrators. The accept has to stand in that chain. `let_through` puts
-it there, and nowhere else.
 """
 
 from __future__ import annotations
 
-import itertools
 import json
 import socket
 import struct
@@ -28,10 +22,6 @@ NFNL_SUBSYS_NFTABLES = 10
 NFT_MSG_NEWGEN = 15
 NFT_MSG_GETGEN = 16
 NFTA_GEN_ID = 1
-
-COMMENT = "minidock"  # on every rule that we put into somebody else's chain: to find it again
-COMMAND_NOT_FOUND = 127
-REPLIES = "RELATED,ESTABLISHED,DNAT"  # what may come in: answers, and what was let in by a published port
 
 
 class MissingCommandError(HostError):
@@ -54,7 +44,7 @@ class Chain(NamedTuple):
     @property
     def is_iptables(self) -> bool:
         """Whether this is where iptables keeps its FORWARD chain (the iptables that is built on nftables)."""
-        return self.place == "ip filter FORWARD"
+        return self.place in ("ip filter FORWARD", "ip6 filter FORWARD")
 
 
 def nft(ruleset: str) -> None:
@@ -101,93 +91,9 @@ def ruleset() -> list[dict[str, Any]]:
     return _listing("list ruleset")
 
 
-def let_through(interface: str, chains: list[Chain], own: str) -> None:
-    """Let what `interface` sends, and the answers to it, pass every chain of `chains` that would drop it.
-
-    Idempotent. The table `own` is left out. iptables' chain is changed through iptables, which would not
-    recognise rules that nft writes; which of the two iptables rules a host can hold rules of both, unknown to
-    each other.
-    """
-    for chain in chains:
-        if chain.table == own or chain.family not in ("ip", "inet"):
-            continue
-        if not (chain.is_iptables and _let_through_iptables("iptables-nft", interface)):
-            _let_through_nft(chain, interface)
-    if has_legacy_filter():
-        _let_through_iptables("iptables-legacy", interface)
-
-
-def withdraw(interface: str, chains: list[Chain]) -> None:
-    """Take back whatever `let_through` has put anywhere."""
-    for chain in chains:
-        for entry in _listing(f"list chain {chain.place}"):
-            rule = entry.get("rule", {})
-            if rule.get("comment") == COMMENT and f'"{interface}"' in json.dumps(rule["expr"]):
-                nft(f"delete rule {chain.place} handle {rule['handle']}")
-    commands = ["iptables-nft"] if any(chain.is_iptables for chain in chains) else []
-    commands += ["iptables-legacy"] if has_legacy_filter() else []
-    for command, name in itertools.product(commands, ("DOCKER-USER", "FORWARD")):
-        for rule in _accepting(interface):
-            while not _run([command, "-w", "-D", name, *rule]).returncode:
-                pass
-
-
-def _let_through_iptables(command: str, interface: str) -> bool:
-    """Do it with iptables(8); False if `command` is missing or cannot read the table."""
-    listed = _run([command, "-w", "-S", "FORWARD"])
-    if listed.returncode:
-        return False
-    rules = listed.stdout.splitlines()
-    closing = ("-A FORWARD -j DROP", "-A FORWARD -j REJECT")
-    if "-P FORWARD DROP" not in rules and not any(rule.startswith(closing) for rule in rules):
-        return True
-    # Docker fills its own chains anew whenever it starts, and promises to leave this one alone.
-    chain = "DOCKER-USER" if "-A FORWARD -j DOCKER-USER" in rules else "FORWARD"
-    for rule in _accepting(interface):
-        if _run([command, "-w", "-C", chain, *rule]).returncode:
-            done = _run([command, "-w", "-I", chain, *rule])
-            if done.returncode:
-                raise HostError(f"{command}: {_first_line(done.stderr)}")
-    return True
-
-
-def _accepting(interface: str) -> list[list[str]]:
-    """The rules, in iptables' words."""
-    mark = ["-m", "comment", "--comment", COMMENT, "-j", "ACCEPT"]
-    return [["-i", interface, *mark], ["-o", interface, "-m", "conntrack", "--ctstate", REPLIES, *mark]]
-
-
-def _let_through_nft(chain: Chain, interface: str) -> None:
-    """Do it in a chain that iptables has no hand in."""
-    rules = [entry["rule"] for entry in _listing(f"list chain {chain.place}") if "rule" in entry]
-    if any(rule.get("comment") == COMMENT for rule in rules):
-        return  # they were written together
-    if chain.policy != "drop" and not any(map(_drops_all, rules)):
-        return
-    nft("".join(
-        f'insert rule {chain.place} {match} counter accept comment "{COMMENT}"\n'
-        for match in (f'iifname "{interface}"',
-                      f'oifname "{interface}" ct state established,related',
-                      f'oifname "{interface}" ct status dnat')
-    ))  # fmt: skip
-
-
-def _drops_all(rule: dict[str, Any]) -> bool:
-    """Whether the rule asks nothing and ends every packet: how chains with policy accept are closed."""
-    parts = [name for part in rule["expr"] for name in part if name not in ("counter", "log")]
-    return len(parts) == 1 and parts[0] in ("drop", "reject")
-
-
-def has_legacy_filter() -> bool:
-    """Whether the older iptables, which nft does not see, has a filter table in this network namespace.
-
-    Asked of /proc, because asking iptables-legacy would load the module and make the table.
-    """
-    try:
-        with open("/proc/thread-self/net/ip_tables_names", encoding="ascii") as file:
-            return "filter" in file.read().split()
-    except FileNotFoundError:
-        return False
+def chain_rules(chain: Chain) -> list[dict[str, Any]]:
+    """The rules of one chain (libnftables-json(5), RULE)."""
+    return [entry["rule"] for entry in _listing(f"list chain {chain.place}") if "rule" in entry]
 
 
 def _listing(command: str) -> list[dict[str, Any]]:
@@ -201,26 +107,19 @@ def _listing(command: str) -> list[dict[str, Any]]:
 
 
 def _nft(arguments: list[str], text: str | None = None) -> str:
-    done = _run(["nft", *arguments], text)
-    if done.returncode == COMMAND_NOT_FOUND:
+    try:
+        done = programs.run(["nft", *arguments], text)
+    except FileNotFoundError:
         raise MissingCommandError(
             "the command nft is missing, and containers' way out with it: "
             "install the package nftables, or run with --network none"
-        )
+        ) from None
     if done.returncode:
-        raise HostError(f"nft: {_first_line(done.stderr)}")
+        raise HostError(f"nft: {first_line(done.stderr)}")
     return done.stdout
 
 
-def _run(command: list[str], text: str | None = None) -> programs.Done:
-    """Run a command. One that is not installed returns what a shell would say, 127."""
-    try:
-        return programs.run(command, text)
-    except FileNotFoundError:
-        return programs.Done(COMMAND_NOT_FOUND, "", f"{command[0]}: not found")
-
-
-def _first_line(text: str) -> str:
+def first_line(text: str) -> str:
     """The line that says what went wrong: warnings come before it, the rule's text after it."""
     lines = [line for line in text.splitlines() if line and not line.startswith(("#", "Warning"))]
     return lines[0].rpartition("Error: ")[2].strip() if lines else "failed, and said nothing"

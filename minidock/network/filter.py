@@ -12,9 +12,9 @@ A cable that does not exist any more has no rules: each writer leaves out what i
 before taking it away.
 
 Everything of ours is the tables `inet minidock` and `bridge minidock` and, where a chain of others drops what
-containers send, a few rules commented "minidock" in that chain (`linux/firewall.py`). To remove all traces by hand:
+containers send, a few rules commented "minidock" in that chain (`passage.py`). To remove all traces by hand:
 `nft delete table inet minidock; nft delete table bridge minidock`, and `iptables -D` for each rule in
-`iptables-save | grep minidock`.
+`iptables-save | grep -i minidock`.
 """
 
 from __future__ import annotations
@@ -28,8 +28,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from minidock import state
 from minidock.errors import HostError
-from minidock.linux import firewall, links, syscalls
-from minidock.network import ruleset
+from minidock.linux import firewall, iptables, links, syscalls
+from minidock.network import passage, ruleset
 from minidock.network.addresses import IPV4, IPV6
 from minidock.network.published import Published
 from minidock.network.ruleset import Member, Segment
@@ -73,7 +73,7 @@ def admit(
         with state.locked(lock_path()):
             old = _read()
             new = old._replace(segments={**old.segments, **segments}, members={**old.members, **members})
-            _apply(old, new, must_look=firewall.has_legacy_filter())
+            _apply(old, new, must_look=iptables.legacy_in_use(ipv6=False))
         _forget_what_was_sent_to(members.values())
     except firewall.MissingCommandError:
         raise
@@ -167,11 +167,8 @@ def _apply(old: Registry, new: Registry, *, must_look: bool) -> None:
     after = firewall.generation()
     bridges = sorted({segment.bridge for segment in new.segments.values()})
     if not known or must_look or new.segments != old.segments:
-        chains = firewall.forward_chains()
-        for bridge in bridges:
-            firewall.let_through(bridge, chains, own=ruleset.TABLE)
-        for bridge in {segment.bridge for segment in old.segments.values()} - set(bridges):
-            firewall.withdraw(bridge, [chain for chain in chains if chain.table != ruleset.TABLE])
+        ipv6 = any(segment.subnet6 for segment in (*new.segments.values(), *old.segments.values()))
+        passage.keep_open(bridges, own=ruleset.TABLE, ipv6=ipv6)
     # Somebody else may have changed a table between two of our looks: then we do not know what is there.
     if after == before + bool(text):
         after = firewall.generation() if not known or must_look else after

@@ -1,0 +1,107 @@
+"""The way past other people's rules.
+
+In netfilter every base chain on a hook is asked, and one `drop` is the end of the packet: an `accept` in a table of our
+own cannot help it past somebody else's chain that drops. Docker sets the policy of the chain FORWARD to DROP, and so do
+ufw and many administrators; firewalld ends its chain with a reject. The accept has to stand in that chain. It is put
+there, commented "minidock", and nowhere else: a host that lets everything through is left as it is.
+"""
+
+from __future__ import annotations
+
+import re
+import socket
+from binascii import crc32
+from typing import Any
+
+from minidock.linux import firewall, iptables
+from minidock.linux.firewall import Chain
+
+MARK = "minidock"  # how our rules in chains of others are found again: what their comments begin with
+CHAIN = "MINIDOCK"  # ours, in the tables of iptables; one rule of somebody else's chain leads to it
+_DOCKERS_BRIDGE = re.compile(r"docker0|br-[0-9a-f]{12}")
+
+
+def keep_open(bridges: list[str], *, own: str, ipv6: bool) -> None:
+    """Let what `bridges` send, and the answers to it, and what was let in by a published port, pass every chain that
+    would drop it. Idempotent; without bridges, everything of ours is taken back. The table `own` is left out.
+    """
+    for chain in firewall.forward_chains():
+        if chain.table == own or chain.family not in ("ip", "inet", *(["ip6"] if ipv6 else [])):
+            continue
+        command = "ip6tables-nft" if chain.family == "ip6" else "iptables-nft"
+        if not (chain.is_iptables and _open_iptables(command, bridges)):
+            _open_nft(chain, bridges)
+    for six in (False, True) if ipv6 else (False,):
+        if iptables.legacy_in_use(ipv6=six):
+            _open_iptables("ip6tables-legacy" if six else "iptables-legacy", bridges)
+
+
+def _open_iptables(command: str, bridges: list[str]) -> bool:
+    """Do it with iptables; False if `command` is missing or cannot read its table."""
+    there = iptables.rules(command)
+    if there is None:
+        return False
+    # Docker fills its own chains anew whenever it starts, and promises to leave this one alone.
+    above = "DOCKER-USER" if "-A FORWARD -j DOCKER-USER" in there else "FORWARD"
+    wanted = _rules(bridges, beside_docker=above == "DOCKER-USER") if bridges and _is_closed(there) else []
+    comment = f"{MARK} {crc32(repr(wanted).encode()):08x}"
+    jumps = [line for line in there if line.endswith(f"-j {CHAIN}")]
+    jump = f'-m comment --comment "{comment}" -j {CHAIN}'
+    ours = [line for line in there if line.startswith(f"-A {CHAIN} ")]
+    if (jumps, len(ours)) == ([f"-A {above} {jump}"] if wanted else [], len(wanted)):
+        return True
+    if wanted or f"-N {CHAIN}" in there:
+        iptables.replace_chain(command, CHAIN, wanted)
+    if wanted:
+        iptables.change(command, "-I", above, "-m", "comment", "--comment", comment, "-j", CHAIN)
+    for line in jumps:
+        _, name, *_ = line.split()
+        old = re.findall(r'--comment "?([^"]*?)"? -j', line)
+        iptables.change(command, "-D", name, *(["-m", "comment", "--comment", old[0]] if old else []), "-j", CHAIN)
+    if not wanted and f"-N {CHAIN}" in there:
+        iptables.change(command, "-X", CHAIN)
+    return True
+
+
+def _is_closed(rules: list[str]) -> bool:
+    """Whether iptables' FORWARD ends packets that no rule has let through."""
+    closing = ("-A FORWARD -j DROP", "-A FORWARD -j REJECT")
+    return "-P FORWARD DROP" in rules or any(rule.startswith(closing) for rule in rules)
+
+
+def _rules(bridges: list[str], *, beside_docker: bool) -> list[str]:
+    """Our chain. What is on its way to docker's containers is for docker's own rules to judge."""
+    lines = []
+    for bridge in bridges:
+        if beside_docker:
+            others = [name for _, name in socket.if_nameindex() if _DOCKERS_BRIDGE.fullmatch(name)]
+            lines += [f"-i {bridge} -o {name} -j RETURN" for name in sorted(others)]
+        lines.append(f"-i {bridge} -j ACCEPT")
+        lines.append(f"-o {bridge} -m conntrack --ctstate RELATED,ESTABLISHED,DNAT -j ACCEPT")
+    return lines
+
+
+def _open_nft(chain: Chain, bridges: list[str]) -> None:
+    """Do it in a chain that iptables has no hand in."""
+    there = firewall.chain_rules(chain)
+    ours = [rule for rule in there if rule.get("comment", "").startswith(MARK)]
+    others = [rule for rule in there if rule not in ours]
+    closed = chain.policy == "drop" or any(map(_drops_all, others))
+    names = ", ".join(f'"{bridge}"' for bridge in bridges)
+    wanted = [
+        f"iifname {{ {names} }} counter accept",
+        f"oifname {{ {names} }} ct state established,related counter accept",
+        f"oifname {{ {names} }} ct status dnat counter accept",
+    ] if bridges and closed else []  # fmt: skip
+    comment = f"{MARK} {crc32(repr(wanted).encode()):08x}"
+    if [rule["comment"] for rule in ours] == [comment] * len(wanted):
+        return
+    text = "".join(f"delete rule {chain.place} handle {rule['handle']}\n" for rule in ours)
+    text += "".join(f'insert rule {chain.place} {rule} comment "{comment}"\n' for rule in wanted)
+    firewall.nft(text)
+
+
+def _drops_all(rule: dict[str, Any]) -> bool:
+    """Whether the rule asks nothing and ends every packet: how chains with policy accept are closed."""
+    parts = [name for part in rule["expr"] for name in part if name not in ("counter", "log")]
+    return len(parts) == 1 and parts[0] in ("drop", "reject")
