@@ -41,7 +41,13 @@ IMAGE: Table = {
     "save": ("image_archive", "save", "Save images to an archive"),
     "tag": ("image", "tag", "Give an image another name"),
 }
-NETWORK: Table = {}
+NETWORK: Table = {
+    "create": ("network", "create", "Create a network"),
+    "inspect": ("network", "inspect", "Show everything about networks, as JSON"),
+    "ls": ("network", "ls", "List networks"),
+    "prune": ("network", "prune", "Remove all unused networks"),
+    "rm": ("network", "rm", "Remove one or more networks"),
+}
 VOLUME: Table = {
     "create": ("volume", "create", "Create a volume"),
     "inspect": ("volume", "inspect", "Show everything about volumes, as JSON"),

@@ -9,9 +9,8 @@ from typing import Any, TypeVar
 
 import click
 
-from minidock.cli import mounts, ports, values
+from minidock.cli import mounts, networking, ports, values
 from minidock.engine.options import ContainerOptions, Limits, Mount
-from minidock.network.attachment import NOTHING_SPECIAL
 
 MEMORY_MIN = 6 << 20
 # What follows the image is the container's. -h is --hostname here.
@@ -74,6 +73,20 @@ _LIMITS = [
     click.option("--cgroup-parent", help="Parent control group of the container's."),
 ]
 
+_NETWORKING = [
+    click.option("--network", "--net", multiple=True, metavar="NETWORK",
+                 help="A network's name, bridge, none, host, or container:NAME for another container's."),
+    list_option("--network-alias", "Another name on the network.", "NAME"),
+    click.option("--ip", metavar="ADDRESS", help="IPv4 address on the network."),
+    click.option("--ip6", metavar="ADDRESS", help="IPv6 address on the network."),
+    click.option("--mac-address", metavar="ADDRESS", help="Hardware address on the network."),
+    list_option("--link", "Know another container by its name, or by an alias.", "CONTAINER[:ALIAS]"),
+    list_option("--dns", "Name server to ask instead of the host's.", "ADDRESS"),
+    list_option("--dns-search", "Domain in which short names are looked up; '.' for none.", "DOMAIN"),
+    list_option("--dns-option", "Option for resolv.conf.", "OPTION"),
+    list_option("--add-host", "A line for /etc/hosts; the address host-gateway is the host's.", "NAME:ADDRESS"),
+]  # fmt: skip
+
 _OPTIONS = [
     flag("-i --interactive", "Pass standard input to the container [on a terminal: yes].", None),
     flag("-t --tty", "Give the container a terminal [on a terminal: yes].", None),
@@ -91,7 +104,7 @@ _OPTIONS = [
     click.option("--volume-driver", default="", metavar="local", help="Driver of the volumes that -v names."),
     flag("--read-only", "Make the container's root read-only."),
     list_option("--tmpfs", "Mount a file system in memory.", "PATH[:OPTIONS]"),
-    click.option("--network", "--net", default="bridge", metavar="bridge|none|host", help="Network to connect to."),
+    *_NETWORKING,
     list_option("--publish", "Have a port of the host lead to one inside.", "[[IP:]HOST:]PORT[/PROTO]", "-p"),
     flag("-P --publish-all", "Publish all exposed ports on free ones of the host."),
     list_option("--expose", "Name a port that the container listens on.", "PORT[/PROTO]"),
@@ -145,11 +158,10 @@ def to_options(flags: dict[str, Any], *, detached: bool = False) -> ContainerOpt
         raise values.fail("Conflicting options: --restart and --rm")
     log_options = values.key_values(flags["log_opt"])
     log_driver = values.log_driver(flags["log_driver"], log_options)
-    if flags["network"] not in ("bridge", "none", "host"):
-        raise values.fail(f"network {flags['network']} not found: there are bridge, none and host")
+    networks = networking.from_flags(flags)
     entrypoint = flags["entrypoint"]
     publish = ports.publish(flags["publish"])
-    ports.refuse_with(flags["network"], publish)
+    ports.refuse_with(networks["network"], publish)
     volumes = [mounts.volume(text, flags["volume_driver"]) for text in flags["volume"]]
     return ContainerOptions(
         image=flags["image"],
@@ -169,8 +181,7 @@ def to_options(flags: dict[str, Any], *, detached: bool = False) -> ContainerOpt
         volumes_from=[mounts.volumes_from(text) for text in flags["volumes_from"]],
         tmpfs=dict(map(mounts.tmpfs, flags["tmpfs"])),
         read_only=flags["read_only"],
-        network=flags["network"],
-        attachments={"bridge": NOTHING_SPECIAL} if flags["network"] == "bridge" else {},
+        **networks,
         publish=publish,
         publish_all=flags["publish_all"],
         expose=ports.expose(flags["expose"]),
@@ -178,7 +189,7 @@ def to_options(flags: dict[str, Any], *, detached: bool = False) -> ContainerOpt
         cap_add=list(flags["cap_add"]),
         cap_drop=list(flags["cap_drop"]),
         ulimits=dict(values.ulimit(text) for text in flags["ulimit"]),
-        sysctls=dict(values.sysctl(text, flags["network"]) for text in flags["sysctl"]),
+        sysctls=dict(values.sysctl(text, networks["network"]) for text in flags["sysctl"]),
         labels=values.key_values(flags["label"]),
         stop_signal=values.stop_signal(flags["stop_signal"]) if flags["stop_signal"] else None,
         pull=flags["pull"],

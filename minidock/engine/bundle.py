@@ -10,6 +10,7 @@ import stat
 from typing import Any
 
 from minidock.engine import security
+from minidock.engine.connections import Surroundings
 from minidock.engine.options import ContainerOptions, Limits
 from minidock.engine.users import User, look_up
 from minidock.errors import HostError, UsageError
@@ -28,7 +29,7 @@ def specification(
     layers: list[str],
     container_id: str,
     directory: str,
-    hostname: str,
+    surroundings: Surroundings,
     points: list[dict[str, Any]],
 ) -> dict[str, Any]:
     """The config.json of a container whose files are in `directory`, over the image's `layers` (bottom to top).
@@ -41,11 +42,11 @@ def specification(
     spec: dict[str, Any] = {
         "ociVersion": oci.VERSION,
         "root": {"path": "rootfs", "readonly": options.read_only},
-        "hostname": hostname,
-        "process": _process(options, image_config, user, caps, hostname),
-        "mounts": [_overlay(layers, directory), *_mounts(options, directory, points)],
+        "hostname": surroundings.hostname,
+        "process": _process(options, image_config, user, caps, surroundings),
+        "mounts": [_overlay(layers, directory), *_mounts(options, surroundings.files, points)],
         "linux": {
-            "namespaces": [{"type": kind} for kind in _namespaces(options)],
+            "namespaces": _namespaces(surroundings.netns),
             "cgroupsPath": _cgroup_path(options, container_id),
             "resources": resources(options.limits),
             "sysctl": {**_default_sysctls(options), **options.sysctls},
@@ -65,7 +66,7 @@ def specification(
 
 
 def _process(
-    options: ContainerOptions, image_config: Config, user: User, caps: list[str], hostname: str
+    options: ContainerOptions, image_config: Config, user: User, caps: list[str], surroundings: Surroundings
 ) -> dict[str, Any]:
     # With -u and not root, a program gets no capabilities; the bounding set stays, for set-uid programs.
     held = caps if user.uid == 0 else []
@@ -73,7 +74,7 @@ def _process(
         "terminal": options.tty,
         "user": {"uid": user.uid, "gid": user.gid, "additionalGids": user.groups},
         "args": _arguments(options, image_config),
-        "env": environment(options, image_config, user, hostname),
+        "env": environment(options, image_config, user, surroundings.hostname, surroundings.variables),
         "cwd": _working_directory(options, image_config),
         "capabilities": {"bounding": caps, "effective": held, "permitted": held, "inheritable": [], "ambient": []},
         "rlimits": [
@@ -97,9 +98,12 @@ def _working_directory(options: ContainerOptions, image_config: Config) -> str:
     return os.path.normpath(cwd)
 
 
-def environment(options: ContainerOptions, image_config: Config, user: User, hostname: str) -> list[str]:
-    """Docker's order: PATH, HOSTNAME, TERM, then the image's, then the user's; HOME unless somebody set it."""
-    rows = [PATH, f"HOSTNAME={hostname}", *(["TERM=xterm"] if options.tty else []), *(image_config.get("Env") or [])]
+def environment(
+    options: ContainerOptions, image_config: Config, user: User, hostname: str, links: list[str]
+) -> list[str]:
+    """Docker's order: PATH, HOSTNAME, TERM, links, then the image's, then the user's; HOME unless somebody set it."""
+    rows = [PATH, f"HOSTNAME={hostname}", *(["TERM=xterm"] if options.tty else []), *links]
+    rows += image_config.get("Env") or []
     variables = dict(row.partition("=")[::2] for row in rows)
     for row in options.env:
         name, equals, value = row.partition("=")
@@ -111,18 +115,19 @@ def environment(options: ContainerOptions, image_config: Config, user: User, hos
     return [f"{name}={value}" for name, value in variables.items()]
 
 
-def _namespaces(options: ContainerOptions) -> list[str]:
-    kinds = ["mount", "pid", "uts", "ipc"]
-    if options.network != "host":
-        kinds.append("network")
+def _namespaces(netns: str | None) -> list[dict[str, str]]:
+    """All new, but for the network's (`Surroundings.netns`)."""
+    rows = [{"type": kind} for kind in ("mount", "pid", "uts", "ipc")]
+    if netns is not None:
+        rows.append({"type": "network", "path": netns} if netns else {"type": "network"})
     if cgroups.hierarchy():
-        kinds.append("cgroup")
-    return kinds
+        rows.append({"type": "cgroup"})
+    return rows
 
 
 def _default_sysctls(options: ContainerOptions) -> dict[str, str]:
-    """As docker: no port below 1024 is special inside, and everybody may ping. Not on the host's own network."""
-    if options.network == "host" or options.privileged:
+    """As docker: no port below 1024 is special inside, and everybody may ping. Not on a network of somebody else's."""
+    if options.network == "host" or options.network.startswith("container:") or options.privileged:
         return {}
     return {"net.ipv4.ip_unprivileged_port_start": "0", "net.ipv4.ping_group_range": "0 2147483647"}
 

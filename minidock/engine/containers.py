@@ -13,10 +13,13 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from minidock.engine import names, records, recovery
-from minidock.engine.options import ContainerOptions, from_json
+from minidock.engine.options import ContainerOptions
 from minidock.engine.records import CREATED, PAUSED, RESTARTING, RUNNING, Record
 from minidock.errors import EXIT_ENGINE, ConflictError, HostError, MinidockError, NotFoundError
+from minidock.network.attachment import NOTHING_SPECIAL
 from minidock.observe import step
+
+_USUAL = {"bridge": NOTHING_SPECIAL}
 
 if TYPE_CHECKING:
     from minidock.image.store import Image
@@ -38,6 +41,10 @@ def create(root: str, options: ContainerOptions, image: Image) -> tuple[Record, 
     """
     check_host()
     image.check_runnable(options.image)
+    if options.attachments != _USUAL:
+        from minidock.engine import network_modes  # most containers need none of it
+
+        options = network_modes.resolved(root, options)
     record, lock = _claim(root, options, image)
     try:
         if record.data["mounts"]:
@@ -57,7 +64,7 @@ def put_away(record: Record, lock: int) -> None:
     from minidock.engine import preparation
 
     try:
-        preparation.write_bundle(record, from_json(record.data["options"]), {})
+        preparation.put_down(record)
         with records.changing(record):
             record.data["state"] |= {"kept": True, "undone": True}
     except BaseException:

@@ -132,7 +132,7 @@ def _spec(record: Record, target: Target, asked: ExecOptions) -> oci.Spec:
         "terminal": asked.tty,
         "args": asked.command,
         "cwd": asked.workdir or spec.process["cwd"],
-        "env": bundle.environment(environment, image_config, user, record.data["hostname"]),
+        "env": bundle.environment(environment, image_config, user, record.data["hostname"], record.data["links"]),
         "user": {"uid": user.uid, "gid": user.gid, "additionalGids": user.groups},
         "capabilities": {**sets, "bounding": caps, "effective": held, "permitted": held},
     }

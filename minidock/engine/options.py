@@ -88,6 +88,10 @@ class ContainerOptions(NamedTuple):
     read_only: bool
     network: str  # what kind: "bridge", "host", "none", "container:ID", or a network's name
     attachments: dict[str, Attachment]  # the networks that it is on, by name
+    dns: list[str]
+    dns_search: list[str]
+    dns_options: list[str]
+    extra_hosts: list[tuple[str, str]]  # rows of (name, address or "host-gateway")
     publish: list[Wish]
     publish_all: bool  # the ports that the image or `expose` names, each by whatever port of the host is free
     expose: list[str]  # ports as in 80/tcp
@@ -130,7 +134,7 @@ class ContainerOptions(NamedTuple):
 def from_json(content: dict[str, Any]) -> ContainerOptions:
     """What `as_json` made, as it was."""
     mounts, limits = [Mount(**mount) for mount in content["mounts"]], Limits(**content["limits"])
-    attachments = {name: Attachment(**row) for name, row in content["attachments"].items()}
+    attachments = {name: Attachment.from_json(row) for name, row in content["attachments"].items()}
     publish = [Wish(**row) for row in content["publish"]]
     return ContainerOptions(
         **{**content, "mounts": mounts, "limits": limits, "attachments": attachments, "publish": publish}

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from typing import Any
 
 from minidock import state
-from minidock.engine import bundle, etc, records
+from minidock.engine import bundle, connections, records
+from minidock.engine.connections import Surroundings
 from minidock.engine.options import ContainerOptions, from_json
 from minidock.engine.records import Record
 from minidock.linux import syscalls
@@ -17,37 +17,33 @@ from minidock.runtime import spec as oci
 def prepare(record: Record) -> oci.Spec:
     """Make the container's bundle, at every start anew. What was made before a failure, `recovery` undoes."""
     options = from_json(record.data["options"])
-    networks: dict[str, Any] = {}
-    if record.data["attachments"]:
-        from minidock.network import endpoints
-        from minidock.network.attachment import Attachment
-
-        asked = {name: Attachment(**row) for name, row in record.data["attachments"].items()}
-        reserved = endpoints.reserve(record.root, record.id, record.name, asked)
-        networks = {name: endpoint._asdict() for name, endpoint in reserved.items()}
+    surroundings = connections.prepare(record, options)
     if record.data["mounts"]:
         from minidock.engine import mountpoints
 
         mountpoints.prepare(record)
     with step("what the container is, written down as an OCI bundle", book="3.4"):
-        return write_bundle(record, options, networks)
+        return _write_bundle(record, options, surroundings)
 
 
-def write_bundle(record: Record, options: ContainerOptions, networks: dict[str, Any]) -> oci.Spec:
-    """The directories, files and config.json of a container. `networks`: what it has on each."""
-    hostname = options.hostname or (etc.host_name() if options.network == "host" else record.id[:12])
+def put_down(record: Record) -> None:
+    """The bundle of a container that is not started now: for who looks at it."""
+    options = from_json(record.data["options"])
+    _write_bundle(record, options, connections.on_paper(record, options))
+
+
+def _write_bundle(record: Record, options: ContainerOptions, surroundings: Surroundings) -> oci.Spec:
     for name in ("upper", "work", "bundle", "bundle/rootfs"):
         with suppress(FileExistsError):
             syscalls.mkdir(record.path(name), 0o755 if name == "upper" else 0o711)
-    address = next((row["address"] for row in networks.values()), None)
-    etc.write(record.directory, hostname, options.network, address)
     config = bundle.specification(
-        options, record.data["imageConfig"], record.data["layers"], record.id, record.directory, hostname,
+        options, record.data["imageConfig"], record.data["layers"], record.id, record.directory, surroundings,
         record.data["mounts"],
     )  # fmt: skip
     state.write_text(record.path("bundle", "config.json"), oci.dump(config), durable=False, mode=0o600)
     with records.changing(record):
-        record.data["hostname"] = hostname
+        record.data["hostname"] = surroundings.hostname
+        record.data["links"] = surroundings.variables
         record.data["cgroup"] = config["linux"]["cgroupsPath"]
-        record.data["networks"] = networks
+        record.data["networks"] = surroundings.networks
     return oci.check(record.path("bundle"), config)

@@ -111,6 +111,11 @@ def removed(root: str) -> list[str]:
     return [name for name in os.listdir(os.path.join(root, "containers")) if name.startswith(REMOVING)]
 
 
+def is_there(root: str, container_id: str) -> bool:
+    """Whether there is a container of that id, complete or not, or what is left of one that is being removed."""
+    return any(os.path.isdir(directory(root, name)) for name in (container_id, REMOVING + container_id))
+
+
 def load(root: str, container_id: str) -> Record | None:
     """The record of one container; None if its creator had not yet written it, or it is being removed.
 

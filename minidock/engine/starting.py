@@ -6,7 +6,7 @@ import os
 import select
 import signal
 
-from minidock.engine import preparation, publishing, records, recovery
+from minidock.engine import connections, preparation, publishing, records, recovery
 from minidock.engine.attach import Visitor, Visitors
 from minidock.engine.departure import ENDING
 from minidock.engine.output import Output
@@ -14,7 +14,7 @@ from minidock.engine.records import Record
 from minidock.engine.running import Running
 from minidock.engine.streams import Pipes, wait
 from minidock.errors import EXIT_SIGNAL, SetupError
-from minidock.linux import namespaces, terminal
+from minidock.linux import terminal
 from minidock.observe import step
 from minidock.runtime import container as runtime
 
@@ -79,19 +79,12 @@ def _streams(record: Record, created: runtime.Created, pipes: Pipes | None) -> t
 
 
 def _connect(record: Record, created: runtime.Created) -> list[str]:
-    from minidock.network import endpoints
-
-    wanted = {name: endpoints.Endpoint(**row) for name, row in record.data["networks"].items()}
     try:
-        netns = namespaces.open_namespace(created.pid, "network")
+        with step("cables to its networks", book="4.1.1"):
+            return connections.plug(record, created.pid)
     except FileNotFoundError:
         runtime.wait_ready(created)  # it died in its set-up already: raise what it said
         raise
-    try:
-        with step("cables to its networks", book="4.1.1"):
-            return endpoints.connect(record.root, wanted, netns, publishing.published(record))
-    finally:
-        os.close(netns)
 
 
 def _meet(caller: Visitor, visitors: Visitors, running: Running) -> None:

@@ -38,13 +38,13 @@ def select(store: Store, filters: Filters) -> list[tuple[Image, list[Reference]]
     chosen = []
     oldest = max((store.resolve(text).created for text in filters.get("since", ())), default="")
     newest = min((store.resolve(text).created for text in filters.get("before", ())), default="9")
-    newest = min([newest, *map(_moment, filters.get("until", ()))])
+    newest = min([newest, *map(moment, filters.get("until", ()))])
     for image, names in store.list():
         patterns = filters.get("reference")
         fitting = names if patterns is None else [n for n in names if any(matches(p, n) for p in patterns)]
         if patterns is not None and not fitting:
             continue
-        if oldest < image.created < newest and _labels_fit(image, filters) and _dangling_fits(names, filters):
+        if oldest < image.created < newest and labels_fit(_labels(image), filters) and _dangling_fits(names, filters):
             chosen.append((image, fitting))
     return chosen
 
@@ -58,8 +58,12 @@ def matches(pattern: str, name: Reference) -> bool:
     return any(re.fullmatch(expression, text) for text in (name.familiar_name, name.familiar))
 
 
-def _labels_fit(image: Image, filters: Filters) -> bool:
-    labels = (image.config.get("config") or {}).get("Labels") or {}
+def _labels(image: Image) -> dict[str, str]:
+    return (image.config.get("config") or {}).get("Labels") or {}
+
+
+def labels_fit(labels: dict[str, str], filters: Filters) -> bool:
+    """Whether something with these labels passes the filters `label` and `label!`."""
 
     def has(wanted: str) -> bool:
         name, equals, value = wanted.partition("=")
@@ -77,8 +81,8 @@ def _dangling_fits(names: list[Reference], filters: Filters) -> bool:
     return True
 
 
-def _moment(text: str) -> str:
-    """The time that `until` means, in the form of an image's `created`: seconds, RFC 3339, or how long ago (1h30m)."""
+def moment(text: str) -> str:
+    """The time that `until` means, as `created` is on record. It is seconds, RFC 3339, or how long ago (1h30m)."""
     if re.fullmatch(r"\d{4}-\d\d-\d\d(T.*)?", text):
         return text
     if re.fullmatch(r"\d+(\.\d+)?", text):

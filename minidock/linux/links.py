@@ -258,7 +258,7 @@ class Rtnetlink:
                     break
                 decoded = type(message)(payload)
                 decoded.decode()
-                if decoded["family"] == message["family"]:  # a kernel without IPv6 answers with all that it has
+                if message["family"] in (0, decoded["family"]):  # a kernel without IPv6 answers with all that it has
                     found.append(decoded)
             return found
 

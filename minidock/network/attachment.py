@@ -5,7 +5,7 @@ Apart from `endpoints.py`, because the command line needs this and nothing else 
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 
 class Attachment(NamedTuple):
@@ -19,6 +19,11 @@ class Attachment(NamedTuple):
     address6: str
     mac: str
     links: list[tuple[str, str]]
+
+    @classmethod
+    def from_json(cls, row: dict[str, Any]) -> Attachment:
+        """What `_asdict` and a JSON file have made of one."""
+        return cls(**{**row, "links": [(container, alias) for container, alias in row["links"]]})
 
 
 NOTHING_SPECIAL = Attachment([], "", "", "", [])

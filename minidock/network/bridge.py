@@ -130,11 +130,16 @@ def remove(root: str, network: Network) -> None:
         raise ConflictError(
             f"error while removing network: network {network.name} id {network.id} has active endpoints"
         )
+    unmake(network)
+    filter.forget(network.id)
+    store.forget(root, network)
+
+
+def unmake(network: Network) -> None:
+    """Delete the bridge, if it is there."""
     if links.exists(network.interface):
         with links.Rtnetlink() as host:
             host.delete_link(network.interface)
-    filter.forget(network.id)
-    store.forget(root, network)
 
 
 def mtu(network: Network) -> int:

@@ -32,7 +32,8 @@ class Run:
     minidock: Minidock
 
     def __call__(self, *words: str, input: bytes = b"", env: Mapping[str, str] | None = None) -> Result:
-        done = self.minidock("run", "--rm", "--network", "none", *words, input=input, env=env)
+        network = () if "--network" in words else ("--network", "none")
+        done = self.minidock("run", "--rm", *network, *words, input=input, env=env)
         return Result(done.returncode, done.stdout.decode(errors="surrogateescape"), done.stderr.decode())
 
     def shell(self, script: str, *options: str) -> str:

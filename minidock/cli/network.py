@@ -1,0 +1,156 @@
+"""Commands about networks: made, listed, looked at, removed. Those about containers on them: `network_connect.py`."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import click
+
+from minidock.cli.commands import HELP
+from minidock.engine.paths import Paths
+from minidock.errors import MinidockError
+
+_HEADERS = {
+    "CreatedAt": "CREATED AT",
+    "Driver": "DRIVER",
+    "ID": "NETWORK ID",
+    "IPv4": "IPV4",
+    "IPv6": "IPV6",
+    "Internal": "INTERNAL",
+    "Labels": "LABELS",
+    "Name": "NAME",
+    "Scope": "SCOPE",
+}
+_COLUMNS = "{{.ID}}\t{{.Name}}\t{{.Driver}}\t{{.Scope}}"
+
+
+@click.command(context_settings=HELP)
+@click.option("-d", "--driver", default="bridge", help="What makes the network: there is bridge.")
+@click.option("--subnet", "subnets", multiple=True, metavar="NET/PREFIX", help="Addresses of the network.")
+@click.option("--gateway", "gateways", multiple=True, metavar="ADDRESS", help="The bridge's own address.")
+@click.option("--ip-range", "ranges", multiple=True, metavar="NET/PREFIX", help="Addresses for containers.")
+@click.option("--aux-address", "reserved", multiple=True, metavar="NAME=ADDRESS", help="An address for no container.")
+@click.option("--internal", is_flag=True, help="No way out of this network.")
+@click.option("--ipv6", is_flag=True, help="IPv6 addresses too.")
+@click.option("--attachable", is_flag=True, help="For swarms in docker; means nothing here.")
+@click.option("--label", "labels", multiple=True, metavar="KEY[=VALUE]", help="Set a label.")
+@click.option("-o", "--opt", "options", multiple=True, metavar="KEY=VALUE", help="Set an option of the driver.")
+@click.argument("name", metavar="NETWORK")
+@click.pass_obj
+def create(paths: Paths, /, name: str, **flags: Any) -> None:
+    """Make a network, a bridge of its own, and print its id."""
+    from minidock.cli import values
+    from minidock.cli.creation import check_root
+    from minidock.engine import networks
+    from minidock.engine.network_options import NetworkOptions
+
+    check_root()
+    asked = NetworkOptions(
+        name=name,
+        driver=flags["driver"],
+        subnets=list(flags["subnets"]),
+        gateways=list(flags["gateways"]),
+        ranges=list(flags["ranges"]),
+        reserved=values.key_values(flags["reserved"]),
+        internal=flags["internal"],
+        ipv6=flags["ipv6"],
+        attachable=flags["attachable"],
+        labels=values.key_values(flags["labels"]),
+        options=values.key_values(flags["options"]),
+    )
+    click.echo(networks.create(paths.root, asked).id)
+
+
+@click.command(context_settings=HELP)
+@click.option("-q", "--quiet", is_flag=True, help="Show ids only.")
+@click.option("--no-trunc", is_flag=True, help="Do not shorten ids.")
+@click.option("-f", "--filter", "filters", multiple=True, metavar="NAME=VALUE", help="driver, id, label, name, ...")
+@click.option("--format", "template", metavar="TEMPLATE", help="A Go template, 'table TEMPLATE', 'table' or 'json'.")
+@click.pass_obj
+def ls(paths: Paths, quiet: bool, no_trunc: bool, filters: tuple[str, ...], template: str | None) -> None:
+    """List networks."""
+    from minidock.cli import format
+    from minidock.engine import networks
+    from minidock.image import filters as image_filters
+
+    found = networks.select(paths.root, image_filters.parse(filters, networks.FOR_LISTS))
+    rows = [
+        {
+            "CreatedAt": f"{network.created[:10]} {network.created[11:-1]} +0000 UTC",
+            "Driver": network.driver,
+            "ID": network.id if no_trunc else network.id[:12],
+            "IPv4": "true",
+            "IPv6": str(network.ipv6).lower(),
+            "Internal": str(network.internal).lower(),
+            "Labels": ",".join(f"{key}={value}" for key, value in network.labels.items()),
+            "Name": network.name,
+            "Scope": "local",
+        }
+        for network in found
+    ]
+    if quiet:
+        click.echo("".join(f"{row['ID']}\n" for row in rows), nl=False)
+    else:
+        click.echo(format.listing(template, rows, _HEADERS, _COLUMNS), nl=False)
+
+
+@click.command(context_settings=HELP)
+@click.option("-f", "--format", "template", metavar="TEMPLATE", help="A Go template, or 'json'.")
+@click.option("-v", "--verbose", is_flag=True, help="Also what the bridge's interface counts.")
+@click.argument("names", metavar="NETWORK...", nargs=-1, required=True)
+@click.pass_obj
+def inspect(paths: Paths, template: str | None, verbose: bool, names: tuple[str, ...]) -> int:
+    """Show everything about networks: who is on them, with addresses, cables and what went through those."""
+    from minidock.cli.format import Template
+    from minidock.engine import describe_network, networks, recovery
+
+    recovery.sweep_all(paths.root)
+    parsed = Template("{{json .}}" if template == "json" else template) if template else None
+    found, code = [], 0
+    for name in names:
+        try:
+            found.append(describe_network.network(paths.root, networks.find(paths.root, name), verbose=verbose))
+        except MinidockError as error:
+            click.echo(f"minidock: {error}", err=True)
+            code = 1
+    if parsed:
+        click.echo("".join(f"{parsed.render(one)}\n" for one in found), nl=False)
+    else:
+        click.echo(json.dumps(found, indent=4, ensure_ascii=False))
+    return code
+
+
+@click.command(context_settings=HELP)
+@click.option("-f", "--force", is_flag=True, help="What is not there is no failure.")
+@click.argument("names", metavar="NETWORK...", nargs=-1, required=True)
+@click.pass_obj
+def rm(paths: Paths, force: bool, names: tuple[str, ...]) -> int:
+    """Remove networks that no running container is on."""
+    from minidock.cli.container import for_each
+    from minidock.engine import networks, recovery
+
+    recovery.sweep_all(paths.root)
+    return for_each(names, lambda name: networks.remove(paths.root, name), forgiving=force)
+
+
+@click.command(context_settings=HELP)
+@click.option("-f", "--force", is_flag=True, help="Do not ask first.")
+@click.option("--filter", "filters", multiple=True, metavar="NAME=VALUE", help="label, label! or until.")
+@click.pass_obj
+def prune(paths: Paths, force: bool, filters: tuple[str, ...]) -> None:
+    """Remove all networks that were made by users and that no running container is on."""
+    from minidock.engine import networks, recovery
+    from minidock.image import filters as image_filters
+
+    wanted = image_filters.parse(filters, networks.FOR_PRUNE)
+    if not force:
+        click.echo("WARNING! This will remove all custom networks not used by at least one container.")
+        if filters:
+            click.echo("".join(["", "  Items to be pruned will be filtered with:\n", *(f"  - {f}\n" for f in filters)]))
+        if not click.confirm("Are you sure you want to continue?", prompt_suffix=" ", default=False):
+            return
+    recovery.sweep_all(paths.root)
+    removed = networks.prune(paths.root, wanted)
+    if removed:
+        click.echo("Deleted Networks:\n" + "".join(f"{network.name}\n" for network in removed))

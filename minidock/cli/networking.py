@@ -1,0 +1,173 @@
+"""The flags of a new container that are about networks: which ones it is on, and what names mean to it."""
+
+from __future__ import annotations
+
+import re
+import socket
+from typing import Any
+
+from minidock.cli.values import fail
+from minidock.errors import UsageError
+from minidock.network.attachment import NOTHING_SPECIAL, Attachment
+
+# `default` is what docker's API calls the default network.
+_ALIASES = {"default": "bridge", "": "bridge"}
+_WITHOUT_NAMES = ("bridge", "host", "none")
+_DOMAIN = re.compile(r"([a-z0-9_]([a-z0-9_-]*[a-z0-9_])?\.)*[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?\.?", re.IGNORECASE)
+_HARDWARE_ADDRESS = re.compile(r"[0-9a-f]{2}([:-][0-9a-f]{2}){5}", re.IGNORECASE)
+
+
+def from_flags(flags: dict[str, Any]) -> dict[str, Any]:
+    """The fields of `ContainerOptions` that are about networks. Raises `UsageError` for a bad value."""
+    networks = dict(map(_network, flags["network"] or ["bridge"]))
+    if len(networks) < len(flags["network"]):
+        raise fail("conflicting options: the same network twice")
+    kind = next(iter(networks))
+    alone = kind in ("host", "none") or kind.startswith("container:")
+    if len(networks) > 1 and any(name in ("host", "none") or name.startswith("container:") for name in networks):
+        raise fail("conflicting options: cannot attach both user-defined and non-user-defined network-modes")
+    first = _with_flags(kind, networks[kind], flags)
+    if not alone:
+        networks[kind] = first
+    _check_conflicts(kind, first, flags)
+    return {
+        "network": kind,
+        "attachments": {} if alone else networks,
+        "dns": [check_address(text, f"IP address is not correctly formatted: {text}") for text in flags["dns"]],
+        "dns_search": [_domain(text) for text in flags["dns_search"]],
+        "dns_options": list(flags["dns_option"]),
+        "extra_hosts": [_extra_host(text) for text in flags["add_host"]],
+    }
+
+
+def _network(text: str) -> tuple[str, Attachment]:
+    """--network: a name, or `name=NAME,alias=...,ip=...,ip6=...,mac-address=...`."""
+    if "=" not in text:
+        return _ALIASES.get(text, text), NOTHING_SPECIAL
+    name, asked = "", NOTHING_SPECIAL
+    for part in text.split(","):
+        key, equals, value = part.partition("=")
+        key = key.strip().lower()
+        if not equals or not value:
+            raise fail(f"invalid field '{part}' in --network {text}: it is key=value")
+        if key == "name":
+            name = value
+        elif key == "alias":
+            asked = asked._replace(aliases=[*asked.aliases, value])
+        elif key in ("ip", "ip6"):
+            asked = with_address(asked, value, key)
+        elif key == "mac-address":
+            asked = asked._replace(mac=hardware_address(value))
+        else:
+            raise fail(f"invalid field key {key} in --network {text}: there are name, alias, ip, ip6 and mac-address")
+    if not name:
+        raise fail(f"invalid --network {text}: network name/id is not specified")
+    if asked.aliases and _ALIASES.get(name, name) in _WITHOUT_NAMES:
+        raise fail("network-scoped aliases are only supported for user-defined networks")
+    return _ALIASES.get(name, name), asked
+
+
+def _with_flags(kind: str, asked: Attachment, flags: dict[str, Any]) -> Attachment:
+    """The flags that speak of no network in particular are about the first one."""
+    if flags["network_alias"]:
+        if kind in _WITHOUT_NAMES or kind.startswith("container:"):
+            raise fail("network-scoped aliases are only supported for user-defined networks")
+        if asked.aliases:
+            raise fail("conflicting options: cannot specify both --network-alias and per-network alias")
+        asked = asked._replace(aliases=list(flags["network_alias"]))
+    for key in ("ip", "ip6"):
+        if flags[key]:
+            if asked.address if key == "ip" else asked.address6:
+                raise fail(f"conflicting options: cannot specify both --{key} and per-network {key} address")
+            asked = with_address(asked, flags[key], key)
+    if flags["mac_address"]:
+        if asked.mac:
+            raise fail("conflicting options: cannot specify both --mac-address and per-network mac-address")
+        asked = asked._replace(mac=hardware_address(flags["mac_address"]))
+    return asked._replace(links=[link(text) for text in flags["link"]])
+
+
+def _check_conflicts(kind: str, first: Attachment, flags: dict[str, Any]) -> None:
+    """What cannot be had without a network of one's own, in docker's words."""
+    shared, host = kind.startswith("container:"), kind == "host"
+    if shared and kind == "container:":
+        raise fail("invalid network mode: container: needs the name or id of a container")
+    if (first.address or first.address6) and (shared or kind in _WITHOUT_NAMES):
+        raise fail("user specified IP address is supported on user defined networks only")
+    if first.links and (shared or host):
+        what = "container type network" if shared else "host type networking"
+        raise fail(f"conflicting options: {what} can't be used with links. This would result in undefined behavior")
+    if first.mac and (shared or host):
+        raise fail("conflicting options: mac-address and the network mode")
+    if not shared:
+        return
+    if flags["hostname"]:
+        raise fail("conflicting options: hostname and the network mode")
+    if flags["dns"] or flags["dns_search"] or flags["dns_option"]:
+        raise fail("conflicting options: dns and the network mode")
+    if flags["add_host"]:
+        raise fail("conflicting options: custom host-to-IP mapping and the network mode")
+
+
+def with_address(asked: Attachment, text: str, key: str) -> Attachment:
+    """--ip and --ip6."""
+    name = "IPv4" if key == "ip" else "IPv6"
+    address = check_address(text, f"invalid {name} address: {text}")
+    if (":" in address) != (key == "ip6"):
+        raise fail(f"invalid {name} address: {text}")
+    return asked._replace(address=address) if key == "ip" else asked._replace(address6=address)
+
+
+def check_address(text: str, refusal: str) -> str:
+    """The IP address, as people write it. Raises `UsageError` with `refusal`."""
+    family = socket.AF_INET6 if ":" in text else socket.AF_INET
+    try:
+        return socket.inet_ntop(family, socket.inet_pton(family, text))
+    except (OSError, UnicodeEncodeError):
+        raise fail(refusal) from None
+
+
+def hardware_address(text: str) -> str:
+    """--mac-address: six bytes; the lowest bit of the first says that it is a group of interfaces, so not one."""
+    if not _HARDWARE_ADDRESS.fullmatch(text):
+        raise fail(f"{text} is not a valid mac address")
+    if int(text[:2], 16) & 1 or not int(re.sub("[:-]", "", text), 16):
+        raise fail(f"{text} is not a valid mac address: it is that of no single interface")
+    return text.replace("-", ":").lower()
+
+
+def link(text: str) -> tuple[str, str]:
+    """--link CONTAINER[:ALIAS]."""
+    parts = text.split(":")
+    if len(parts) > 2 or not all(parts):
+        raise fail(f"bad format for links: {text}")
+    return parts[0].removeprefix("/"), parts[-1].removeprefix("/")
+
+
+def _domain(text: str) -> str:
+    """--dns-search; "." is for no domain at all."""
+    if text != "." and (len(text) > 253 or not _DOMAIN.fullmatch(text)):
+        raise fail(f"{text} is not a valid domain")
+    return text
+
+
+def _extra_host(text: str) -> tuple[str, str]:
+    """--add-host NAME:ADDRESS or NAME=ADDRESS; the address may be `host-gateway`, which stands for the host itself."""
+    name, separator, address = text.partition("=") if "=" in text else text.partition(":")
+    if not separator or not name or not address or re.search(r"[\s#]", name):
+        raise fail(f'bad format for add-host: "{text}"')
+    if address != "host-gateway":
+        address = check_address(address.strip("[]"), f'invalid IP address in add-host: "{address}"')
+    return name, address
+
+
+def attachment(flags: dict[str, Any]) -> Attachment:
+    """The flags of `network connect`. Raises `UsageError`, with the exit code 1 that commands on containers have."""
+    try:
+        asked = NOTHING_SPECIAL._replace(aliases=list(flags["alias"]), links=[link(text) for text in flags["link"]])
+        for key in ("ip", "ip6"):
+            if flags[key]:
+                asked = with_address(asked, flags[key], key)
+    except UsageError as error:
+        raise UsageError(str(error)) from None
+    return asked

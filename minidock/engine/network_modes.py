@@ -1,0 +1,42 @@
+"""What a new container's network flags mean on this host: names of networks and containers become those that exist."""
+
+from __future__ import annotations
+
+from minidock.engine import links, networks, records
+from minidock.engine.connections import SHARED
+from minidock.engine.options import ContainerOptions
+from minidock.errors import EXIT_ENGINE, MinidockError, UsageError
+from minidock.network.addresses import IPV4, IPV6
+from minidock.network.attachment import Attachment
+from minidock.network.endpoints import check_wanted
+from minidock.network.store import Network
+
+
+def resolved(root: str, options: ContainerOptions) -> ContainerOptions:
+    """The options with full names. Raises what is wrong with them: nothing is made yet."""
+    try:
+        if options.network.startswith(SHARED):
+            other = records.find(root, options.network.removeprefix(SHARED))
+            return options._replace(network=f"{SHARED}{other.id}")
+        attachments = {}
+        for name, asked in options.attachments.items():
+            network = networks.find(root, name)
+            check(root, network, asked)
+            attachments[network.name] = asked
+        if len(attachments) < len(options.attachments):
+            raise UsageError("conflicting options: the same network twice")
+        return options._replace(network=next(iter(attachments), options.network), attachments=attachments)
+    except MinidockError as error:
+        error.exit_code = EXIT_ENGINE
+        raise
+
+
+def check(root: str, network: Network, asked: Attachment) -> None:
+    """Refuse what cannot be had on the network whoever else is on it, in docker's words."""
+    if not network.has_names and asked.aliases:
+        raise UsageError("network-scoped alias is supported only for containers in user defined networks")
+    for wanted, width in ((asked.address, IPV4), (asked.address6, IPV6)):
+        if wanted:
+            check_wanted(network, wanted, width)
+    for container, _ in asked.links:
+        links.target(root, container)
