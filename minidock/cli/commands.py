@@ -15,9 +15,12 @@ HELP = {"help_option_names": ["-h", "--help"]}
 Table = dict[str, tuple[str, str, str]]
 
 CONTAINER: Table = {
+    "commit": ("changes", "commit", "Make an image of what a container has changed"),
     "cp": ("cp", "cp", "Copy files between a container and the host"),
     "create": ("run", "create", "Create a container without starting it"),
+    "diff": ("changes", "diff", "Show what a container has changed"),
     "exec": ("exec", "exec_command", "Run a command in a container that runs"),
+    "export": ("changes", "export", "Write a container's files to a tar archive"),
     "inspect": ("inspect", "inspect", "Show everything about containers, as JSON"),
     "logs": ("logs", "logs", "Show what a container has printed"),
     "ls": ("container", "ps", "List containers"),
@@ -71,6 +74,9 @@ COMMANDS: Table = {
     "create": CONTAINER["create"],
     "start": CONTAINER["start"],
     "cp": CONTAINER["cp"],
+    "diff": CONTAINER["diff"],
+    "export": CONTAINER["export"],
+    "commit": CONTAINER["commit"],
     "ps": CONTAINER["ls"],
     "port": CONTAINER["port"],
     "rm": CONTAINER["rm"],

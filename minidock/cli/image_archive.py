@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import stat
 import sys
+from collections.abc import Iterator
 
 import click
 
@@ -23,14 +24,23 @@ def save(paths: Paths, output: str | None, names: tuple[str, ...]) -> None:
     from minidock.image.save import save as pieces
     from minidock.image.store import Store
 
+    refuse_terminal(output)
+    deliver(pieces(Store(paths.root), names), output)
+
+
+def refuse_terminal(output: str | None) -> None:
+    """An archive on a terminal helps nobody."""
     if output is None and sys.stdout.isatty():
         raise UsageError("cowardly refusing to save to a terminal: use -o FILE, or redirect")
-    archive = pieces(Store(paths.root), names)
+
+
+def deliver(archive: Iterator[bytes], output: str | None) -> None:
+    """Write an archive to the file `output`, which gets its name when it is complete, or to standard output."""
     if output is None:
         for piece in archive:
             sys.stdout.buffer.write(piece)
         return
-    # A file gets its name when it is complete; a pipe or a device is written to as it is.
+    # A pipe or a device is written to as it is.
     is_special = os.path.exists(output) and not stat.S_ISREG(os.stat(output).st_mode)
     target = output if is_special else f"{output}.{os.getpid()}.tmp"
     try:

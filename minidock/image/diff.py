@@ -12,7 +12,7 @@ from __future__ import annotations
 import os
 import stat
 import tarfile
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 
 from minidock.errors import HostError
 from minidock.image.entries import WHITEOUT_OPAQUE, WHITEOUT_PREFIX
@@ -34,20 +34,24 @@ _TYPES = {
 }
 
 
-def layer_tar(upper: str) -> Iterator[bytes]:
+def layer_tar(upper: str, ignored: Collection[str] = ()) -> Iterator[bytes]:
     """The tar archive, piece by piece, of what the overlayfs directory `upper` adds to the layers below it.
 
-    The directory itself is not in it. Its container may run, and rename things meanwhile: nothing outside `upper` is
-    read. Raises `HostError` for a file that changes while it is read, or that is not all here.
+    The directory itself is not in it, nor are the absolute paths `ignored`. Its container may run, and rename things
+    meanwhile: nothing outside `upper` is read. Raises `HostError` for a file that changes while it is read, or that is
+    not all here.
     """
     root = os.open(upper, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     first_names: dict[tuple[int, int], str] = {}
+    skipped = {os.fsencode(path.strip("/")) for path in ignored}
     try:
         pending = [b""]
         while pending:
             path = pending.pop()
             if not path:
                 pending += reversed(names(root, b""))
+                continue
+            if path in skipped:
                 continue
             above, _, name = path.rpartition(b"/")
             parent = open_in_root(root, above)
@@ -70,8 +74,8 @@ def layer_tar(upper: str) -> Iterator[bytes]:
 class TarReader:
     """The archive of `layer_tar` as a stream to read from."""
 
-    def __init__(self, upper: str) -> None:
-        self._pieces = layer_tar(upper)
+    def __init__(self, upper: str, ignored: Collection[str] = ()) -> None:
+        self._pieces = layer_tar(upper, ignored)
         self._buffer = bytearray()
 
     def read(self, size: int) -> bytes:

@@ -13,6 +13,8 @@ from minidock.errors import MinidockError
 _SHA256 = re.compile("sha256:([0-9a-f]{64})")
 EMPTY_FILE = "sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
 
+EMPTY_LAYER = "sha256:5f70bf18a086007016e948b04aed3b82103a36bea41755b6cddfaf10ace3c6ef"  # a tar of two empty blocks
+
 
 class DigestMismatch(MinidockError):
     """Content is not what its digest promised: damaged on the way, or forged."""

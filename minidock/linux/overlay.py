@@ -87,7 +87,7 @@ def find(layers: list[str], path: str) -> str | None:
     The answer is for one look at a file of an image (its /etc/passwd).
     """
     names = resolve(layers, path)
-    return None if names is None else _entry(layers, names)
+    return None if names is None else entry(layers, names)
 
 
 def resolve(layers: list[str], path: str) -> list[str] | None:
@@ -100,7 +100,7 @@ def resolve(layers: list[str], path: str) -> list[str] | None:
         if name == "..":
             done = done[:-1]
             continue
-        found = _entry(layers, [*done, name])
+        found = entry(layers, [*done, name])
         if found is None:
             return None
         if os.path.islink(found):
@@ -144,7 +144,7 @@ def listing(places: list[str]) -> dict[str, list[str]]:
     return found
 
 
-def _entry(layers: list[str], names: list[str]) -> str | None:
+def entry(layers: list[str], names: list[str]) -> str | None:
     """The topmost layer's entry for a path without symbolic links, or None where it is deleted or was never there."""
     for layer in layers:
         place, hides = layer, False

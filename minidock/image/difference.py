@@ -1,0 +1,94 @@
+"""Difference: what a container has changed, as `diff` tells it: added, changed, deleted (book 3.5.4, 3.5.6).
+
+Not all that is in the upper directory is a change: a file is copied up as soon as it is opened for writing, a directory
+when something in it is. What counts is what docker compares: kind, mode, owner and file capabilities of both, and of
+what is no directory also size and time (moby, pkg/archive, `statDifferent`).
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Collection
+
+from minidock.image.diff import names
+from minidock.linux import overlay
+from minidock.linux.paths import open_in_root
+
+ADDED, CHANGED, DELETED = "A", "C", "D"
+
+
+def differences(upper: str, lower: list[str], ignored: Collection[str] = ()) -> list[tuple[str, str]]:
+    """(kind, absolute path) of what the overlayfs directory `upper` changes in the layers `lower`, topmost first.
+
+    Sorted by path; directories with changes in them are among the changed. What was there and is gone is told once,
+    what is new is told file by file. `ignored`: paths that do not count.
+    """
+    found: dict[bytes, str] = {}
+    root = os.open(upper, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    skipped = {os.fsencode(path.strip("/")) for path in ignored}
+    try:
+        pending = names(root, b"")
+        while pending:
+            path = pending.pop()
+            if path in skipped:
+                continue
+            status = _lstat(root, path)
+            if status is None:
+                continue  # gone meanwhile
+            below = overlay.entry(lower, os.fsdecode(path).split("/"))
+            if kind := _kind(status, os.path.join(upper, os.fsdecode(path)), below):
+                found[path] = kind
+            if stat.S_ISDIR(status.st_mode):
+                children = names(root, path)
+                pending += children
+                if below and overlay.is_opaque(os.path.join(upper, os.fsdecode(path))):
+                    hidden = overlay.listing(overlay.merged(lower, os.fsdecode(path).split("/")))
+                    gone = {path + b"/" + os.fsencode(name) for name in hidden} - set(children)
+                    found |= dict.fromkeys(gone, DELETED)
+    finally:
+        os.close(root)
+    for path in list(found):
+        while path := path.rpartition(b"/")[0]:
+            found.setdefault(path, CHANGED)
+    return [(found[path], f"/{os.fsdecode(path)}") for path in sorted(found, key=lambda path: path.split(b"/"))]
+
+
+def _lstat(root: int, path: bytes) -> os.stat_result | None:
+    above, _, name = path.rpartition(b"/")
+    parent = open_in_root(root, above)
+    if parent < 0:
+        return None
+    try:
+        return os.lstat(name, dir_fd=parent)
+    except FileNotFoundError:
+        return None
+    finally:
+        os.close(parent)
+
+
+def _kind(status: os.stat_result, path: str, below: str | None) -> str | None:
+    """What an entry of the upper directory says of its path; None if nothing has changed there."""
+    if overlay.is_whiteout(status):
+        return DELETED if below else None
+    if below is None:
+        return ADDED
+    before = os.lstat(below)
+    same = (status.st_mode, status.st_uid, status.st_gid, status.st_rdev) == (
+        before.st_mode, before.st_uid, before.st_gid, before.st_rdev)  # fmt: skip
+    if same and not stat.S_ISDIR(status.st_mode):
+        same = status.st_size == before.st_size and _same_time(status.st_mtime_ns, before.st_mtime_ns)
+    return None if same and _capability(path) == _capability(below) else CHANGED
+
+
+def _same_time(one: int, other: int) -> bool:
+    """Archives may have kept no more than the second."""
+    second = 1_000_000_000
+    return one // second == other // second and (one == other or not (one % second and other % second))
+
+
+def _capability(path: str) -> bytes:
+    try:
+        return os.getxattr(path, "security.capability", follow_symlinks=False)
+    except OSError:
+        return b""
