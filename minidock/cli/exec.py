@@ -17,6 +17,7 @@ from minidock.errors import UsageError
 @click.argument("container")
 @click.argument("command", nargs=-1, required=True, type=click.UNPROCESSED)
 @flag("-d --detach", "Leave the command to itself once it runs.")
+@click.option("--detach-keys", default="", metavar="KEYS", help="What is typed to detach [ctrl-p,ctrl-q].")
 @list_option("--env", "Set a variable, or pass on the caller's.", "NAME[=VALUE]", "-e")
 @list_option("--env-file", "Read variables from a file.", "FILE")
 @flag("-i --interactive", "Pass standard input to the command.")
@@ -28,6 +29,7 @@ from minidock.errors import UsageError
 def exec_command(paths: Paths, /, container: str, command: tuple[str, ...], **flags: Any) -> int:
     """Run COMMAND in the running CONTAINER, beside what it runs already, and end as that ends."""
     from minidock.engine import exec as entering
+    from minidock.engine import keys
     from minidock.engine.execution import ExecOptions
 
     check_root()
@@ -43,4 +45,4 @@ def exec_command(paths: Paths, /, container: str, command: tuple[str, ...], **fl
         tty=flags["tty"],
         detach=flags["detach"],
     )
-    return entering.execute(paths, container, asked)
+    return entering.execute(paths, container, asked, keys.parse(flags["detach_keys"]))

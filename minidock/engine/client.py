@@ -121,6 +121,7 @@ class Client:
         self.warn = warn
         self.lost = lost
         self.trouble = True
+        self.detached = False  # whether the user left by keys
         self._has_begun = False
         self._entrance: int | None = None  # where the container's input goes
         self._input: Flow | None = None
@@ -198,6 +199,7 @@ class Client:
         elif kind == "failed":
             raise MinidockError(message["message"], exit_code=message["exit_code"])
         elif kind == "detached":
+            self.detached = True
             return self._leave()
         elif kind == "exit":
             self.trouble = not message["undone"]

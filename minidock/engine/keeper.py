@@ -126,8 +126,8 @@ def _attend(kept: _Kept, caller: Caller) -> None:
             wanted |= flow.wants()
         ready = wait(wanted)
         _move(kept, ready, caller)
-        if channel in ready and caller.channel.receive()[0] is None:
-            _caller_left(kept, caller)
+        if channel in ready:
+            _hear(kept, caller)
         if pidfd in ready:
             return
 
@@ -144,8 +144,18 @@ def _deliver_the_rest(kept: _Kept, caller: Caller) -> None:
         if not ready:
             return
         _move(kept, ready, caller)
-        if channel in ready and caller.channel.receive()[0] is None:
-            _caller_left(kept, caller)
+        if channel in ready:
+            _hear(kept, caller)
+
+
+def _hear(kept: _Kept, caller: Caller) -> None:
+    """A message of the caller: it detaches, by keys; or it is gone, as the end of file tells."""
+    message, _ = caller.channel.receive()
+    if message is None:
+        _caller_left(kept, caller)
+    elif message["type"] == "detach":
+        caller.tell("detached")
+        _caller_left(kept._replace(mode=None), caller)  # it restores its terminal itself
 
 
 def _move(kept: _Kept, ready: Events, caller: Caller) -> None:
