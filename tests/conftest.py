@@ -51,3 +51,11 @@ def remove_default_network(root: str) -> None:
         for network in store.load_all(root):
             if network.name == store.BRIDGE and network.pools:
                 bridge.remove(root, network)
+
+
+@pytest.fixture(scope="session")
+def engine(minidock: Minidock) -> Minidock:
+    """The program, with the alpine image there and the bridge network made."""
+    done = minidock("run", "--rm", "alpine", "true", timeout=250)
+    assert done.returncode == 0, done.stderr.decode()
+    return minidock

@@ -19,14 +19,6 @@ def signals_as_in_a_shell() -> None:
             signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)
 
 
-@pytest.fixture(scope="session")
-def engine(minidock: Minidock) -> Minidock:
-    """The program, with the alpine image there and the bridge network made."""
-    done = minidock("run", "--rm", "alpine", "true", timeout=250)
-    assert done.returncode == 0, done.stderr.decode()
-    return minidock
-
-
 @pytest.fixture
 def containers(engine: Minidock) -> Containers:
     """What there is of containers, as the file system and the kernel know it."""

@@ -1,0 +1,44 @@
+"""Every command in docs/tour is typed into a terminal, and shows what the page says."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from tests.docs import session
+from tests.support.command import Minidock
+
+TOUR = Path(__file__).parents[2] / "docs" / "tour"
+PAGES = [session.read(path) for path in sorted(TOUR.glob("*.md"))]
+
+
+def parameters() -> list[object]:
+    """The pages in which something is typed, with the marks that their blocks ask for."""
+    return [
+        pytest.param(page, id=page.path.stem, marks=[getattr(pytest.mark, mark) for mark in page.marks])
+        for page in PAGES
+        if page.lines
+    ]
+
+
+@pytest.mark.parametrize("page", parameters())
+def test_a_page_shows_what_happens(page: session.Page, engine: Minidock, tmp_path: Path) -> None:
+    shells = session.Shells(tmp_path, session.environment(engine.environment, Path(engine.program[0])))
+    try:
+        for line in page.lines:
+            seen = shells.type(line)
+            wanted = session.pattern(line.shown)
+            assert re.fullmatch(wanted, seen), (
+                f"{page.path.name}:{line.number}: {line.command}\nshown:\n{seen}\nthe page says:\n"
+                + "\n".join(line.shown)
+            )
+    finally:
+        shells.close()
+
+
+def test_links_lead_to_files_that_exist() -> None:
+    for page in [*TOUR.glob("*.md"), TOUR.parents[1] / "README.md"]:
+        for target in re.findall(r"\]\(([^)#:]+)\)", page.read_text()):
+            assert (page.parent / target).exists(), f"{page.name}: {target}"
