@@ -36,6 +36,9 @@ def test_a_page_shows_what_happens(page: session.Page, engine: Minidock, tmp_pat
             )
     finally:
         shells.close()
+        left = engine("ps", "-a", "-q").stdout.decode().split()  # of a page that failed half-way
+        if left:
+            engine("rm", "-f", *left)
 
 
 def test_links_lead_to_files_that_exist() -> None:
