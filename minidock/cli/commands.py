@@ -15,6 +15,7 @@ HELP = {"help_option_names": ["-h", "--help"]}
 Table = dict[str, tuple[str, str, str]]
 
 CONTAINER: Table = {
+    "attach": ("life", "attach", "Attach to a running container's input and output"),
     "commit": ("changes", "commit", "Make an image of what a container has changed"),
     "cp": ("cp", "cp", "Copy files between a container and the host"),
     "create": ("run", "create", "Create a container without starting it"),
@@ -22,12 +23,19 @@ CONTAINER: Table = {
     "exec": ("exec", "exec_command", "Run a command in a container that runs"),
     "export": ("changes", "export", "Write a container's files to a tar archive"),
     "inspect": ("inspect", "inspect", "Show everything about containers, as JSON"),
+    "kill": ("life", "kill", "Send containers a signal, SIGKILL unless told otherwise"),
     "logs": ("logs", "logs", "Show what a container has printed"),
     "ls": ("container", "ps", "List containers"),
+    "pause": ("life", "pause", "Freeze all processes of containers"),
     "port": ("port", "port", "Show where on this host a container's ports are"),
+    "rename": ("life", "rename", "Give a container another name"),
+    "restart": ("life", "restart", "Stop containers, and start them again"),
     "rm": ("container", "rm", "Remove one or more containers"),
     "run": ("run", "run", "Create and run a new container from an image"),
     "start": ("life", "start", "Start containers that are created or have ended"),
+    "stop": ("life", "stop", "Stop containers"),
+    "unpause": ("life", "unpause", "Let paused containers go on"),
+    "wait": ("life", "wait", "Wait until containers have ended, and print their exit codes"),
     "xray": ("xray", "xray", "Show what a container is, as the kernel sees it"),
 }
 IMAGE: Table = {
@@ -73,6 +81,14 @@ COMMANDS: Table = {
     "exec": CONTAINER["exec"],
     "create": CONTAINER["create"],
     "start": CONTAINER["start"],
+    "stop": CONTAINER["stop"],
+    "restart": CONTAINER["restart"],
+    "kill": CONTAINER["kill"],
+    "pause": CONTAINER["pause"],
+    "unpause": CONTAINER["unpause"],
+    "attach": CONTAINER["attach"],
+    "wait": CONTAINER["wait"],
+    "rename": CONTAINER["rename"],
     "cp": CONTAINER["cp"],
     "diff": CONTAINER["diff"],
     "export": CONTAINER["export"],

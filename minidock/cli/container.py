@@ -49,25 +49,29 @@ def _command(words: list[str], no_trunc: bool) -> str:
 @click.pass_obj
 def rm(paths: Paths, force: bool, volumes: bool, names: tuple[str, ...]) -> int:
     """Remove containers, each on its own: one that cannot be removed does not keep the others."""
-    from minidock.engine import containers, recovery
+    from minidock.engine import recovery, removal
 
     recovery.sweep_all(paths.root)
 
     def remove(name: str) -> None:
-        containers.remove(paths.root, name, force=force, volumes=volumes)
+        removal.remove(paths.root, name, force=force, volumes=volumes)
 
     return for_each(names, remove, forgiving=force)
 
 
-def for_each(names: tuple[str, ...], work: Any, *, forgiving: bool = False) -> int:
-    """Do `work` for every name and print the name; 1 if any failed. `forgiving`: what is not there is no failure."""
+def for_each(names: tuple[str, ...], work: Any, *, forgiving: bool = False, quiet: bool = False) -> int:
+    """Do `work` for every name and print the name, unless `quiet`; 1 if any failed.
+
+    `forgiving`: what is not there is no failure.
+    """
     from minidock.errors import NotFoundError
 
     code = 0
     for name in names:
         try:
             work(name)
-            click.echo(name)
+            if not quiet:
+                click.echo(name)
         except MinidockError as error:
             click.echo(f"minidock: {error}", err=True)
             code = code if forgiving and isinstance(error, NotFoundError) else 1

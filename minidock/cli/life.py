@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from functools import partial
 from typing import Any
 
@@ -11,7 +12,7 @@ from minidock.cli.attachment import attachment_of, warn, with_attachment
 from minidock.cli.commands import HELP
 from minidock.cli.container import for_each
 from minidock.engine.paths import Paths
-from minidock.errors import ConflictError
+from minidock.errors import ConflictError, UsageError
 
 NAMES = click.argument("names", metavar="CONTAINER...", nargs=-1, required=True)
 
@@ -27,7 +28,7 @@ def start(paths: Paths, /, names: tuple[str, ...], **flags: Any) -> int:
     from minidock.engine import client, containers
 
     if not flags["attach"] and not flags["interactive"]:
-        return for_each(names, lambda name: _start(paths, name, client.DETACHED))
+        return for_each(names, lambda name: _start(paths, name))
     if len(names) > 1:
         raise ConflictError("you cannot start and attach multiple containers at once")
     streams = [*(["stdin"] if flags["interactive"] else []), "stdout", "stderr"]
@@ -38,10 +39,121 @@ def start(paths: Paths, /, names: tuple[str, ...], **flags: Any) -> int:
         return client.attach(up.record, attachment, warn)
 
 
-def _start(paths: Paths, name: str, attachment: Any) -> None:
+def _start(paths: Paths, name: str) -> None:
     from minidock.engine import client, containers
 
     try:
-        client.run(paths, partial(containers.claim, paths.root, name), attachment, warn)
+        client.run(paths, partial(containers.claim, paths.root, name), client.DETACHED, warn)
     except containers.AlreadyUp:
         return
+
+
+@click.command(context_settings=HELP)
+@click.option("--no-stdin", is_flag=True, help="Do not attach standard input.")
+@with_attachment
+@click.argument("name", metavar="CONTAINER")
+@click.pass_obj
+def attach(paths: Paths, /, name: str, no_stdin: bool, **flags: Any) -> int:
+    """Attach standard input, output and error to a running container."""
+    from minidock.engine import client, records, recovery
+
+    recovery.sweep_all(paths.root)
+    record = records.find(paths.root, name)
+    if record.status == records.PAUSED:
+        raise ConflictError("You cannot attach to a paused container, unpause it first")
+    if record.status == records.RESTARTING:
+        raise ConflictError("You cannot attach to a restarting container, wait until it is running")
+    options = record.data["options"]
+    takes_input = options["interactive"] and not no_stdin
+    if takes_input and options["tty"] and not os.isatty(0):
+        raise UsageError("the input device is not a TTY")
+    return client.attach(record, attachment_of([*["stdin"] * takes_input, "stdout", "stderr"], flags), warn)
+
+
+@click.command(context_settings=HELP)
+@NAMES
+@click.pass_obj
+def wait(paths: Paths, names: tuple[str, ...]) -> int:
+    """Wait until containers have ended, and print their exit codes."""
+    from minidock.engine import control, recovery
+
+    recovery.sweep_all(paths.root)
+    return for_each(names, lambda name: click.echo(control.wait(paths.root, name)), quiet=True)
+
+
+_TIMEOUT = click.option("-t", "--time", "--timeout", "timeout", type=int, metavar="SECONDS",
+                        help="How long to wait before it is killed; -1: for ever [10].")  # fmt: skip
+
+
+@click.command(context_settings=HELP)
+@_TIMEOUT
+@NAMES
+@click.pass_obj
+def stop(paths: Paths, names: tuple[str, ...], timeout: int | None) -> int:
+    """Stop containers: with their stop signal, and SIGKILL some time later."""
+    from minidock.engine import control, recovery
+
+    recovery.sweep_all(paths.root)
+    return for_each(names, lambda name: control.stop(paths.root, name, timeout))
+
+
+@click.command(context_settings=HELP)
+@_TIMEOUT
+@NAMES
+@click.pass_obj
+def restart(paths: Paths, names: tuple[str, ...], timeout: int | None) -> int:
+    """Stop containers that run, and start them again."""
+    from minidock.engine import control, recovery
+
+    recovery.sweep_all(paths.root)
+
+    def work(name: str) -> None:
+        if record := control.restart(paths.root, name, timeout):
+            _start(paths, record.id)
+
+    return for_each(names, work)
+
+
+@click.command(context_settings=HELP)
+@click.option("-s", "--signal", "signal", default="KILL", metavar="SIGNAL", help="Which signal [KILL].")
+@NAMES
+@click.pass_obj
+def kill(paths: Paths, names: tuple[str, ...], signal: str) -> int:
+    """Send containers a signal."""
+    from minidock.engine import control, recovery
+
+    recovery.sweep_all(paths.root)
+    return for_each(names, lambda name: control.kill(paths.root, name, signal))
+
+
+@click.command(context_settings=HELP)
+@NAMES
+@click.pass_obj
+def pause(paths: Paths, names: tuple[str, ...]) -> int:
+    """Freeze all processes of containers."""
+    from minidock.engine import control, recovery
+
+    recovery.sweep_all(paths.root)
+    return for_each(names, lambda name: control.pause(paths.root, name))
+
+
+@click.command(context_settings=HELP)
+@NAMES
+@click.pass_obj
+def unpause(paths: Paths, names: tuple[str, ...]) -> int:
+    """Let paused containers go on."""
+    from minidock.engine import control, recovery
+
+    recovery.sweep_all(paths.root)
+    return for_each(names, lambda name: control.unpause(paths.root, name))
+
+
+@click.command(context_settings=HELP)
+@click.argument("name", metavar="CONTAINER")
+@click.argument("new", metavar="NEW_NAME")
+@click.pass_obj
+def rename(paths: Paths, name: str, new: str) -> None:
+    """Give a container another name."""
+    from minidock.engine import control
+
+    control.rename(paths.root, name, new)

@@ -93,8 +93,11 @@ class Visitors:
             self.listener = sockets.listen(path)
 
     def close(self) -> None:
-        """Let nobody in any more."""
+        """Let nobody in any more. Who has come so far is told how it ended, like all others."""
         if self.listener:
+            with suppress(BlockingIOError):
+                while True:
+                    self._let_in()
             with suppress(FileNotFoundError):
                 os.unlink(self.listener.getsockname())
             self.listener.close()
@@ -114,9 +117,13 @@ class Visitors:
                 self._listen(visitor, running)
         if self.listener and self.listener.fileno() in ready:
             with suppress(BlockingIOError):
-                end, _ = self.listener.accept()
-                end.setblocking(False)
-                self.all.append(Visitor(Channel(end)))
+                self._let_in()
+
+    def _let_in(self) -> None:
+        assert self.listener
+        end, _ = self.listener.accept()
+        end.setblocking(False)
+        self.all.append(Visitor(Channel(end)))
 
     def tell_all(self, kind: str, **content: Any) -> None:
         """Tell everybody the same."""

@@ -12,7 +12,7 @@ import signal
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from minidock.engine import launch, recovery
+from minidock.engine import events, launch, recovery
 from minidock.engine.keys import DetachKeys
 from minidock.engine.paths import Paths, socket_path
 from minidock.engine.records import Record
@@ -24,6 +24,7 @@ from minidock.runtime.channel import Channel
 # Not passed on: what cannot be caught, what means this process and not the container's, and faults of its own.
 _KEPT = {signal.SIGKILL, signal.SIGSTOP, signal.SIGCHLD, signal.SIGPIPE, signal.SIGURG, signal.SIGTTIN, signal.SIGTTOU,
          signal.SIGSEGV, signal.SIGBUS, signal.SIGFPE, signal.SIGILL}  # fmt: skip
+_A_MOMENT = 0.03  # seconds
 FORWARDED = signal.valid_signals() - _KEPT
 
 
@@ -73,6 +74,8 @@ def run(paths: Paths, take: Callable[[], tuple[Record, int]], attachment: Attach
         client.catch_signals()
     finally:
         signal.pthread_sigmask(signal.SIG_UNBLOCK, FORWARDED)
+    if attachment.streams:
+        events.emit_container(paths.root, "attach", record.data)
     try:
         return record, client.follow()
     finally:
@@ -97,6 +100,7 @@ def attach(record: Record, attachment: Attachment, warn: Warn) -> int:
     client.send("attach", input=attachment.stdin)
     client.catch_signals()
     client.begin()
+    events.emit_container(record.root, "attach", record.data)
     try:
         return client.follow()
     finally:
@@ -189,6 +193,8 @@ class Client:
         elif kind == "started":
             for line in message["warnings"]:
                 self.warn(line)
+            if self._is_console:  # what was typed ahead is for the shell, if the program ends in the next moment
+                wait({self.channel.end.fileno(): select.POLLIN}, _A_MOMENT)
             self.begin()
             if not self.attachment.streams:
                 return self._leave()

@@ -7,12 +7,10 @@ the OCI bundle (`preparation.py`). `recovery.py` undoes both.
 from __future__ import annotations
 
 import os
-import signal
 from contextlib import suppress
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from minidock.engine import names, records, recovery
+from minidock.engine import events, names, records, recovery
 from minidock.engine.options import ContainerOptions
 from minidock.engine.records import CREATED, PAUSED, RESTARTING, RUNNING, Record
 from minidock.errors import EXIT_ENGINE, ConflictError, HostError, MinidockError, NotFoundError
@@ -56,6 +54,7 @@ def create(root: str, options: ContainerOptions, image: Image) -> tuple[Record, 
     except BaseException:
         _give_up(record, lock)
         raise
+    events.emit_container(root, "create", record.data)
     return record, lock
 
 
@@ -94,7 +93,7 @@ def claim(root: str, name: str) -> tuple[Record, int]:
     try:
         recovery.settle(record)
         with records.changing(record):
-            record.data["state"] |= {"undone": False, "stopped": False, "boot": recovery.boot_id()}
+            record.data["state"] |= {"undone": False, "stopped": False, "again": False, "boot": recovery.boot_id()}
             record.data["restartCount"] = 0
     except BaseException:
         os.close(lock)
@@ -134,11 +133,7 @@ def _claim(root: str, options: ContainerOptions, image: Image) -> tuple[Record, 
         taken = {record.name: record.id for record in records.load_all(root)}
         name = names.check_name(options.name) if options.name is not None else names.random_name(set(taken))
         if name in taken:
-            raise ConflictError(
-                f'Conflict. The container name "/{name}" is already in use by container "{taken[name]}". '
-                "Remove or rename that container, or choose another name",
-                exit_code=EXIT_ENGINE,
-            )
+            raise names.taken(name, taken[name])
         container_id = names.new_id()
         lock = records.make_directory(root, container_id)
         image_config = image.config.get("config") or {}
@@ -161,7 +156,7 @@ def _claim(root: str, options: ContainerOptions, image: Image) -> tuple[Record, 
                        "stopSignal": options.stop_signal or image_config.get("StopSignal") or "SIGTERM"},
             "state": {"status": CREATED, "pid": 0, "exitCode": 0, "oomKilled": False, "error": "",
                       "startedAt": "", "finishedAt": "", "boot": recovery.boot_id(),
-                      "kept": False, "undone": False, "stopped": False},
+                      "kept": False, "undone": False, "stopped": False, "again": False},
         }  # fmt: skip
         record = Record(root, container_id, data)
         try:
@@ -197,33 +192,3 @@ def _write_cidfile(path: str, container_id: str) -> None:
         raise HostError(f"failed to write the container ID file {path}: {error.strerror}", exit_code=125) from error
     finally:
         os.close(fd)
-
-
-def remove(root: str, name: str, *, force: bool, volumes: bool = False) -> None:
-    """Remove one container; with `force` also a running one, which is killed. The name is a user's.
-
-    Its volumes stay, unless `volumes` takes away those that were given no name.
-    """
-    record = records.find(root, name)
-    try:
-        if record.is_over or force:
-            # Being made, running, or looked at by another command for a moment: whoever holds the lock lets it go.
-            lock: int | None = records.wait_for_lock(root, record.id, meanwhile=partial(_kill, record))
-        else:
-            lock = records.take_lock(root, record.id)
-    except FileNotFoundError:
-        return  # it had --rm, or somebody else removes it too
-    if lock is None:
-        raise ConflictError(
-            f"You cannot remove a running container {record.id}. Stop the container before attempting removal or "
-            "force remove"
-        )
-    try:
-        recovery.discard(record, keep_volumes=not volumes and not record.data["options"]["remove"])
-    finally:
-        os.close(lock)
-
-
-def _kill(record: Record) -> None:
-    """Kill the container, if it has come so far as to have a process: its creator may be writing that down just now."""
-    recovery.kill(records.load(record.root, record.id) or record, signal.SIGKILL)

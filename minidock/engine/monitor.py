@@ -33,7 +33,7 @@ import select
 import time
 from contextlib import suppress
 
-from minidock.engine import departure, records, recovery, restart, starting
+from minidock.engine import departure, events, records, recovery, restart, starting
 from minidock.engine.attach import Visitor, Visitors
 from minidock.engine.output import Sink
 from minidock.engine.records import Record
@@ -80,6 +80,7 @@ def _live(record: Record, lock: int, visitors: Visitors, cache: str) -> int:
         except BaseException as error:
             _give_up(record, error)
             raise
+        events.emit_container(record.root, "start", record.data)
         if wait({running.created.pidfd: select.POLLIN}, 0):  # it has ended: what is typed is for the caller's shell
             visitors.end_input(running)
         if caller:
@@ -127,11 +128,16 @@ def _reap(running: Running) -> int:
 def _finish(record: Record, running: Running, exit_code: int, *, restarting: bool) -> bool:
     """Undo everything and write down how it ended; False if that failed and is for any next command to do again."""
     oom_killed = bool(running.cgroup and running.cgroup.read_table("memory.events").get("oom_kill"))
+    if oom_killed:
+        events.emit_container(record.root, "oom", record.data)
+    events.emit_container(record.root, "die", record.data, exitCode=exit_code)
     try:
         with step("everything undone", book="2.2.4"):
             recovery.finish(record, exit_code, oom_killed=oom_killed, restarting=restarting)
     except (OSError, MinidockError):
         return False
+    if not restarting and not record.is_kept:
+        events.emit_container(record.root, "destroy", record.data)
     return True
 
 
@@ -160,7 +166,7 @@ def _rest(record: Record, visitors: Visitors, delay: float) -> bool:
         if visitors.is_asked_to_look:
             visitors.is_asked_to_look = False
             record.reload()
-            if record.data["state"].get("stopped"):
+            if record.data["state"]["stopped"]:
                 recovery.finish(record, record.data["state"]["exitCode"])
                 visitors.close()
                 return False

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 
-from minidock.errors import UsageError
+from minidock.errors import ConflictError, UsageError
 
 _VALID = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.-]+")
 
@@ -46,3 +46,11 @@ def check_name(name: str) -> str:
     if not _VALID.fullmatch(bare):
         raise UsageError(f"Invalid container name ({name}), only [a-zA-Z0-9][a-zA-Z0-9_.-] are allowed", exit_code=125)
     return bare
+
+
+def taken(name: str, container_id: str) -> ConflictError:
+    """The error for a name that another container has."""
+    return ConflictError(
+        f'Conflict. The container name "/{name}" is already in use by container "{container_id}". You have to remove '
+        "(or rename) that container to be able to reuse that name."
+    )

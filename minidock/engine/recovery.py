@@ -24,12 +24,12 @@ SWITCHED_OFF = 255  # docker's exit code for what ran when the machine went down
 
 
 def undo(record: Record) -> None:
-    """Take away all that a container has outside its directory: processes, cgroup, cable, address, socket. Idempotent.
+    """Take away all that one run of a container has outside its directory: processes, cgroup, cables. Idempotent.
 
     Every piece is tried; the first failure is raised at the end, when the others are gone.
     """
     failure: Exception | None = None
-    for piece in (_undo_cgroup, _undo_network, _undo_mounts, _undo_socket):
+    for piece in (_undo_cgroup, _undo_network, _undo_mounts):
         try:
             piece(record)
         except (OSError, MinidockError) as error:
@@ -214,11 +214,13 @@ def finish(
 
     `restarting`: its monitor will start it again.
     """
-    if not record.is_kept:
+    if not record.is_kept and not restarting:
         discard(record)
         return
     failure: Exception | None = None
     try:
+        if not restarting:
+            _undo_socket(record)
         undo(record)
     except (OSError, MinidockError) as why:
         failure = why
@@ -227,7 +229,8 @@ def finish(
         if record.is_up:
             state |= {"status": RESTARTING if restarting else EXITED, "pid": 0, "exitCode": exit_code,
                       "oomKilled": oom_killed, "error": error, "finishedAt": now()}  # fmt: skip
-            record.data["restartCount"] += restarting
+            record.data["restartCount"] = 0 if state["again"] else record.data["restartCount"] + restarting
+            state["again"] = False
         elif record.status == RESTARTING:
             state |= {"status": EXITED, "error": error}
         else:

@@ -23,9 +23,11 @@ class Backoff:
 
     def delay(self, record: Record, exit_code: int, lasted: float) -> float | None:
         """Seconds to wait before the container, which ran for `lasted` seconds, is started again; None: it is not."""
+        if record.data["state"]["again"]:  # somebody asked for just that
+            return 0.0
         if lasted >= _LONG_RUN:
             self._next = _SHORTEST
-        if record.data["state"].get("stopped") or not is_wanted(record, exit_code):
+        if record.data["state"]["stopped"] or not is_wanted(record, exit_code):
             return None
         delay, self._next = self._next, min(2 * self._next, _LONGEST)
         return delay

@@ -1,0 +1,230 @@
+"""What a user does to a container that lives: stop, kill, restart, pause, unpause, wait for, rename it.
+
+None of this asks the monitor for anything. A command writes into the record what is wanted (that it is stopped, that it
+is to be started again), sends the container's first process a signal, and the monitor finds both when that has ended.
+Only one that waits before it starts the container again has to be told to look (`attach.py`). Messages are docker's.
+"""
+
+from __future__ import annotations
+
+import os
+import select
+import signal
+import time
+
+from minidock.engine import events, names, records, recovery, signals
+from minidock.engine.client import visit
+from minidock.engine.records import PAUSED, RESTARTING, RUNNING, Record
+from minidock.engine.streams import wait as poll
+from minidock.errors import EXIT_ENGINE, ConflictError, HostError, MinidockError, NotFoundError, UsageError
+from minidock.linux import cgroups
+from minidock.runtime.channel import Channel
+
+DEFAULT_TIMEOUT = 10  # seconds between the stop signal and SIGKILL
+_PATIENCE = 10.0  # seconds for what the kernel and the monitor need after SIGKILL
+_POLL = 0.005
+
+
+def wait(root: str, name: str) -> int:
+    """Wait until a container does not run, and return its exit code; at once if it does not run now."""
+    record = records.find(root, name)
+    while record.is_up or record.status == RESTARTING:
+        code = _Watch(record).end(None)
+        if code is not None:
+            return code
+        record.reload()
+    return int(record.data["state"]["exitCode"])
+
+
+def stop(root: str, name: str, timeout: int | None) -> None:
+    """Send a container its stop signal, and SIGKILL `timeout` seconds later (negative: never). Idempotent.
+
+    `timeout` None: what the container was made with, or 10.
+    """
+    record = records.find(root, name)
+    if _end(record, timeout):
+        events.emit_container(root, "stop", record.data)
+
+
+def restart(root: str, name: str, timeout: int | None) -> Record | None:
+    """Have a container stopped, and started again by the same monitor, with what is attached to it let go.
+
+    Returns its record if it did not run: then it is the caller's to start. Raises `MinidockError` if it ran, and cannot
+    be started again.
+    """
+    record = records.find(root, name)
+    if not record.is_up:
+        _end(record, timeout)
+        return record
+    before = record.data["state"]["startedAt"]
+    _end(record, timeout, again=True)
+    while True:
+        try:
+            record.reload()
+        except FileNotFoundError:
+            raise NotFoundError(f"No such container: {name}") from None
+        state = record.data["state"]
+        if record.is_over:
+            raise MinidockError(f"Cannot restart container {name}: {state['error'] or 'it was stopped'}")
+        if record.is_up and state["startedAt"] != before:
+            events.emit_container(root, "restart", record.data)
+            return None
+        time.sleep(_POLL)
+
+
+def kill(root: str, name: str, text: str) -> None:
+    """Send a container's first process the signal `text`, a name or a number; after SIGKILL, wait for its end."""
+    number = signals.parse(text)
+    record = records.find(root, name)
+    stops = number in (signal.SIGKILL, signals.parse(record.data["config"]["stopSignal"]))
+    with records.changing(record):
+        if not record.is_up:
+            raise ConflictError(f"Cannot kill container: {name}: Container {record.id} is not running")
+        if stops:
+            record.data["state"]["stopped"] = True
+    watch = _Watch(record)
+    _send(record, number)
+    if stops and record.status == PAUSED:
+        _thaw(record)
+    if number == signal.SIGKILL and not _ended(watch, record.data["state"]["startedAt"], _PATIENCE):
+        raise HostError(f"Cannot kill container: {name}: it did not end within {_PATIENCE:.0f} seconds")
+
+
+def pause(root: str, name: str) -> None:
+    """Freeze all of a container's processes (the cgroup freezer)."""
+    record = records.find(root, name)
+    cgroup = _cgroup(record)
+    with records.changing(record):
+        if record.status == PAUSED:
+            raise ConflictError(f"Container {record.id} is already paused")
+        if record.status == RESTARTING:
+            raise ConflictError(f"Container {record.id} is restarting, wait until the container is running")
+        if record.status != RUNNING:
+            raise ConflictError(f"Container {record.id} is not running")
+        cgroup.freeze()
+        record.data["state"]["status"] = PAUSED
+    events.emit_container(root, "pause", record.data)
+
+
+def unpause(root: str, name: str) -> None:
+    """Let a frozen container go on."""
+    record = records.find(root, name)
+    if record.status != PAUSED:
+        raise ConflictError(f"Container {record.id} is not paused")
+    _thaw(record)
+
+
+def rename(root: str, name: str, new: str) -> None:
+    """Give a container another name, running or not."""
+    if not name or not new:
+        raise UsageError("Neither old nor new names may be empty")
+    new = names.check_name(new.removeprefix("/"))
+    with records.all_locked(root):
+        record = records.find(root, name)
+        old = record.name
+        if new == old:
+            raise UsageError("Renaming a container with the same name as its current name")
+        for other in records.load_all(root):
+            if other.name == new:
+                raise names.taken(new, other.id)
+        with records.changing(record):
+            record.data["name"] = new
+    events.emit_container(root, "rename", record.data, oldName=f"/{old}")
+
+
+class _Watch:
+    """A channel to a container's monitor, to hear of the container's end. Made before what brings that about."""
+
+    def __init__(self, record: Record) -> None:
+        self.record = record
+        self.channel: Channel | None = visit(record)
+
+    def look(self) -> None:
+        """Have the monitor look into the record."""
+        if self.channel:
+            try:
+                self.channel.send("look")
+            except (BrokenPipeError, ConnectionResetError):
+                return  # it is at its end anyway
+
+    def end(self, seconds: float | None) -> int | None:
+        """Wait at most `seconds` for the end: the exit code; None if time is up, or nobody tells."""
+        deadline = None if seconds is None else time.monotonic() + seconds
+        while self.channel:
+            left = None if deadline is None else max(0.0, deadline - time.monotonic())
+            if not poll({self.channel.end.fileno(): select.POLLIN}, left):
+                return None
+            message, _ = self.channel.receive()
+            if message is None:
+                self.channel.close()
+                self.channel = None
+            elif message["type"] == "exit":
+                return int(message["code"])
+        return self._recorded()
+
+    def _recorded(self) -> int | None:
+        """There is no monitor, or none that listens (any more): what the record says, once that is true."""
+        recovery.sweep_all(self.record.root)
+        fresh = records.load(self.record.root, self.record.id)
+        if fresh is None or fresh.is_over:
+            return int(fresh.data["state"]["exitCode"]) if fresh else 0
+        time.sleep(_POLL)  # it is just being started, or just ending
+        return None
+
+
+def _end(record: Record, timeout: int | None, *, again: bool = False) -> bool:
+    """Stop a container; False if it did not run. `again`: its monitor starts it once more."""
+    watch = _Watch(record)
+    with records.changing(record):
+        if not record.is_up and record.status != RESTARTING:
+            return False
+        record.data["state"] |= {"stopped": not again, "again": again}
+    watch.look()
+    if record.is_up:
+        _send(record, signals.parse(record.data["config"]["stopSignal"]))
+        if record.status == PAUSED:
+            _thaw(record)
+    if timeout is None:
+        timeout = record.data["options"]["stop_timeout"]
+    if timeout is None:
+        timeout = DEFAULT_TIMEOUT
+    started = record.data["state"]["startedAt"]
+    if not _ended(watch, started, None if timeout < 0 else timeout):
+        _send(record, signal.SIGKILL)
+        if not _ended(watch, started, _PATIENCE):
+            raise HostError(f"container {record.name} did not end within {_PATIENCE:.0f} seconds of SIGKILL")
+    return True
+
+
+def _ended(watch: _Watch, started: str, seconds: float | None) -> bool:
+    """Wait at most `seconds` for the end of the run that began at `started`, however it is learnt of."""
+    deadline = None if seconds is None else time.monotonic() + seconds
+    while watch.end(None if deadline is None else max(0.0, deadline - time.monotonic())) is None:
+        fresh = records.load(watch.record.root, watch.record.id)
+        alive = fresh is not None and (fresh.is_up or fresh.status == RESTARTING)
+        if fresh is None or not alive or fresh.data["state"]["startedAt"] != started:
+            return True
+        if deadline is not None and time.monotonic() >= deadline:
+            return False
+    return True
+
+
+def _send(record: Record, number: int) -> None:
+    recovery.kill(record, number)
+    events.emit_container(record.root, "kill", record.data, signal=number)
+
+
+def _thaw(record: Record) -> None:
+    cgroup = _cgroup(record)
+    with records.changing(record):
+        if record.status == PAUSED:
+            cgroup.thaw()
+            record.data["state"]["status"] = RUNNING
+    events.emit_container(record.root, "unpause", record.data)
+
+
+def _cgroup(record: Record) -> cgroups.Cgroup:
+    top, path = cgroups.hierarchy(), record.data.get("cgroup")
+    if top is None or not path:
+        raise HostError("this host has no cgroup v2 hierarchy: containers cannot be paused", exit_code=EXIT_ENGINE)
+    return cgroups.Cgroup(os.path.join(top, path.lstrip("/")))

@@ -1,0 +1,59 @@
+"""Removing containers, whatever state they are in."""
+
+from __future__ import annotations
+
+import os
+import signal
+from contextlib import suppress
+from functools import partial
+
+from minidock.engine import events, records, recovery
+from minidock.engine.client import visit
+from minidock.engine.records import PAUSED, RESTARTING, Record
+from minidock.errors import ConflictError
+
+
+def remove(root: str, name: str, *, force: bool, volumes: bool = False) -> None:
+    """Remove one container; with `force` also a running one, which is killed. The name is a user's.
+
+    Its volumes stay, unless `volumes` takes away those that were given no name.
+    """
+    record = records.find(root, name)
+    try:
+        if record.is_over or force:
+            # Being made, running, or looked at by another command for a moment: whoever holds the lock lets it go.
+            lock: int | None = records.wait_for_lock(root, record.id, meanwhile=partial(_kill, record))
+        else:
+            lock = records.take_lock(root, record.id)
+    except FileNotFoundError:
+        return  # it had --rm, or somebody else removes it too
+    if lock is None:
+        advice = "Stop the container before attempting removal or force remove"
+        if record.status == PAUSED:
+            advice = f"Unpause and then {advice.lower()}"
+        status = record.status if record.is_up or record.status == RESTARTING else "running"
+        raise ConflictError(f"You cannot remove a {status} container {record.id}. {advice}")
+    try:
+        recovery.discard(record, keep_volumes=not volumes and not record.data["options"]["remove"])
+    finally:
+        os.close(lock)
+    events.emit_container(root, "destroy", record.data)
+
+
+def _kill(record: Record) -> None:
+    """Kill the container, if it has come so far as to have a process: its creator may be writing that down just now.
+
+    Its monitor does not start it again, whatever its policy.
+    """
+    with suppress(FileNotFoundError):
+        record.reload()
+        if not (record.is_up or record.status == RESTARTING):
+            return
+        if not record.data["state"]["stopped"]:
+            with records.changing(record):
+                record.data["state"] |= {"stopped": True, "again": False}
+        if record.status == RESTARTING and (channel := visit(record)):
+            with suppress(BrokenPipeError, ConnectionResetError):
+                channel.send("look")
+            channel.close()
+        recovery.kill(record, signal.SIGKILL)

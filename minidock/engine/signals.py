@@ -1,0 +1,25 @@
+"""Signals by the names and numbers that users give them (signal(7))."""
+
+from __future__ import annotations
+
+import re
+import signal
+
+from minidock.errors import UsageError
+
+_REALTIME = re.compile(r"SIGRTM(IN|AX)(?:([+-])(\d+))?")
+
+
+def parse(text: str) -> int:
+    """The number of a signal: "15", "TERM", "SIGTERM", "rtmin+3". Raises `UsageError` for any other text."""
+    if text.isascii() and text.isdigit() and 0 < int(text) <= signal.SIGRTMAX:
+        return int(text)
+    name = text.upper() if text.upper().startswith("SIG") else f"SIG{text.upper()}"
+    if name in signal.Signals.__members__:
+        return int(signal.Signals[name])
+    if match := _REALTIME.fullmatch(name):
+        base = signal.SIGRTMIN if match[1] == "IN" else signal.SIGRTMAX
+        number = base + int(f"{match[2]}{match[3]}" if match[2] else 0)
+        if signal.SIGRTMIN <= number <= signal.SIGRTMAX:
+            return number
+    raise UsageError(f"Invalid signal: {text}")
