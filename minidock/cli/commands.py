@@ -22,7 +22,7 @@ CONTAINER: Table = {
     "diff": ("changes", "diff", "Show what a container has changed"),
     "exec": ("exec", "exec_command", "Run a command in a container that runs"),
     "export": ("changes", "export", "Write a container's files to a tar archive"),
-    "inspect": ("inspect", "inspect", "Show everything about containers, as JSON"),
+    "inspect": ("inspect", "container_inspect", "Show everything about containers, as JSON"),
     "kill": ("life", "kill", "Send containers a signal, SIGKILL unless told otherwise"),
     "logs": ("logs", "logs", "Show what a container has printed"),
     "ls": ("container", "ps", "List containers"),
@@ -41,7 +41,7 @@ CONTAINER: Table = {
 IMAGE: Table = {
     "history": ("image", "history", "Show how an image was made"),
     "import": ("image", "import_command", "Make an image from a tarball of a file system"),
-    "inspect": ("image_care", "inspect", "Show everything about images, as JSON"),
+    "inspect": ("inspect", "image_inspect", "Show everything about images, as JSON"),
     "layers": ("layers", "layers", "Show what each layer of an image adds, changes and hides"),
     "load": ("image_archive", "load", "Load images from an archive"),
     "ls": ("image", "images", "List images"),
@@ -61,7 +61,7 @@ NETWORK: Table = {
 }
 VOLUME: Table = {
     "create": ("volume", "create", "Create a volume"),
-    "inspect": ("volume", "inspect", "Show everything about volumes, as JSON"),
+    "inspect": ("inspect", "volume_inspect", "Show everything about volumes, as JSON"),
     "ls": ("volume", "ls", "List volumes"),
     "prune": ("volume", "prune", "Remove volumes that no container has"),
     "rm": ("volume", "rm", "Remove one or more volumes"),
@@ -97,7 +97,7 @@ COMMANDS: Table = {
     "port": CONTAINER["port"],
     "rm": CONTAINER["rm"],
     "logs": CONTAINER["logs"],
-    "inspect": ("inspect", "inspect", "Show everything about containers and images, as JSON"),
+    "inspect": ("inspect", "inspect", "Show everything about things, as JSON"),
     "images": IMAGE["ls"],
     "pull": IMAGE["pull"],
     "push": IMAGE["push"],

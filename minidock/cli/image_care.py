@@ -1,13 +1,10 @@
-"""`minidock image prune` and `minidock image inspect`."""
+"""`minidock image prune`."""
 
 from __future__ import annotations
-
-import json
 
 import click
 
 from minidock.engine.paths import Paths
-from minidock.errors import MinidockError
 
 _HELP = {"help_option_names": ["-h", "--help"]}
 _DANGLING = "WARNING! This will remove all dangling images."
@@ -37,29 +34,3 @@ def prune(paths: Paths, unused: bool, force: bool, filters: tuple[str, ...]) -> 
     if pruned.lines:
         click.echo("Deleted Images:\n" + "".join(f"{line}\n" for line in pruned.lines))
     click.echo(f"Total reclaimed space: {size(pruned.size)}")
-
-
-@click.command(context_settings=_HELP)
-@click.option("-f", "--format", "template", metavar="TEMPLATE", help="A Go template, or 'json'.")
-@click.argument("names", metavar="IMAGE...", nargs=-1, required=True)
-@click.pass_obj
-def inspect(paths: Paths, template: str | None, names: tuple[str, ...]) -> int:
-    """Show everything about images."""
-    from minidock.cli.format import Template
-    from minidock.engine import describe
-    from minidock.image.store import Store
-
-    parsed = Template("{{json .}}" if template == "json" else template) if template else None
-    store, found, code = Store(paths.root), [], 0
-    for name in names:
-        try:
-            image = store.resolve(name)
-            found.append(describe.image(image, store.references(image.id)))
-        except MinidockError as error:
-            click.echo(f"minidock: {error}", err=True)
-            code = 1
-    if parsed:
-        click.echo("".join(f"{parsed.render(one)}\n" for one in found), nl=False)
-    else:
-        click.echo(json.dumps(found, indent=4, ensure_ascii=False))
-    return code

@@ -1,48 +1,95 @@
-"""`minidock inspect`: containers and images as JSON, in docker's form."""
+"""`minidock inspect` and `container inspect`: everything about things, as JSON in docker's form."""
 
 from __future__ import annotations
 
-import json
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import click
 
+from minidock.cli.commands import HELP
+from minidock.cli.inspection import FORMAT, show
 from minidock.engine.paths import Paths
-from minidock.errors import MinidockError, NotFoundError
+from minidock.errors import NotFoundError, UsageError
+
+_SIZE = click.option("-s", "--size", is_flag=True, help="Show how much a container has written, too.")
+_NAMES = click.argument("names", metavar="NAME...", nargs=-1, required=True)
 
 
-@click.command(context_settings={"help_option_names": ["-h", "--help"]})
-@click.option("--type", "kind", type=click.Choice(["container", "image"]), help="Only look among these.")
-@click.argument("names", metavar="NAME...", nargs=-1, required=True)
+@click.command(context_settings=HELP)
+@FORMAT
+@_SIZE
+@click.option("--type", "kind", metavar="TYPE", help="Only look among these: container, image, network or volume.")
+@_NAMES
 @click.pass_obj
-def inspect(paths: Paths, kind: str | None, names: tuple[str, ...]) -> int:
-    """Show everything about containers and images."""
+def inspect(paths: Paths, template: str | None, size: bool, kind: str | None, names: tuple[str, ...]) -> int:
+    """Show everything about containers, images, networks and volumes."""
     from minidock.engine import recovery
 
+    kinds = _kinds(paths.root, size=size)
+    if kind is not None and kind not in kinds:
+        raise UsageError(f'unknown type: "{kind}": must be one of ' + ", ".join(f'"{name}"' for name in kinds))
     recovery.sweep_all(paths.root)
-    found, code = [], 0
-    for name in names:
+    return show(names, kinds[kind] if kind else partial(_any, kinds), template)
+
+
+def _of(kind: str, help_: str) -> click.Command:
+    """`minidock KIND inspect`."""
+
+    @click.command("inspect", context_settings=HELP, help=help_)
+    @FORMAT
+    @click.argument("names", metavar=f"{kind.upper()}...", nargs=-1, required=True)
+    @click.pass_obj
+    def command(paths: Paths, template: str | None, names: tuple[str, ...], size: bool = False) -> int:
+        from minidock.engine import recovery
+
+        recovery.sweep_all(paths.root)
+        return show(names, _kinds(paths.root, size=size)[kind], template)
+
+    return _SIZE(command) if kind == "container" else command
+
+
+container_inspect = _of("container", "Show everything about containers.")
+image_inspect = _of("image", "Show everything about images.")
+volume_inspect = _of("volume", "Show everything about volumes.")
+
+Finders = dict[str, Callable[[str], dict[str, Any]]]
+
+
+def _kinds(root: str, *, size: bool) -> Finders:
+    """How each kind of thing is looked up, in the order in which docker does."""
+
+    def container(name: str) -> dict[str, Any]:
+        from minidock.engine import describe, records
+
+        return describe.container(records.find(root, name), size=size)
+
+    def image(name: str) -> dict[str, Any]:
+        from minidock.engine import describe
+        from minidock.image.store import Store
+
+        store = Store(root)
+        found = store.resolve(name)
+        return describe.image(found, store.references(found.id))
+
+    def volume(name: str) -> dict[str, Any]:
+        from minidock.engine import volumes
+
+        return volumes.find(root, name).describe()
+
+    def network(name: str) -> dict[str, Any]:
+        from minidock.engine import describe_network, networks
+
+        return describe_network.network(root, networks.find(root, name))
+
+    return {"container": container, "image": image, "network": network, "volume": volume}
+
+
+def _any(kinds: Finders, name: str) -> dict[str, Any]:
+    for find in kinds.values():
         try:
-            found.append(_look_up(paths, name, kind))
-        except MinidockError as error:
-            click.echo(f"minidock: {error}", err=True)
-            code = 1
-    click.echo(json.dumps(found, indent=4, ensure_ascii=False))
-    return code
-
-
-def _look_up(paths: Paths, name: str, kind: str | None) -> dict[str, Any]:
-    from minidock.engine import describe, records
-    from minidock.image.store import Store
-
-    if kind != "image":
-        try:
-            return describe.container(records.find(paths.root, name))
+            return find(name)
         except NotFoundError:
-            if kind == "container":
-                raise
-    try:
-        image = Store(paths.root).resolve(name)
-        return describe.image(image, Store(paths.root).references(image.id))
-    except NotFoundError:
-        raise NotFoundError(f"No such {kind or 'object'}: {name}") from None
+            continue
+    raise NotFoundError(f"No such object: {name}")

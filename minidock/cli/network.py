@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 import click
 
 from minidock.cli.commands import HELP
+from minidock.cli.inspection import FORMAT, show
 from minidock.engine.paths import Paths
-from minidock.errors import MinidockError
 
 _HEADERS = {
     "CreatedAt": "CREATED AT",
@@ -96,29 +95,19 @@ def ls(paths: Paths, quiet: bool, no_trunc: bool, filters: tuple[str, ...], temp
 
 
 @click.command(context_settings=HELP)
-@click.option("-f", "--format", "template", metavar="TEMPLATE", help="A Go template, or 'json'.")
+@FORMAT
 @click.option("-v", "--verbose", is_flag=True, help="Also what the bridge's interface counts.")
 @click.argument("names", metavar="NETWORK...", nargs=-1, required=True)
 @click.pass_obj
 def inspect(paths: Paths, template: str | None, verbose: bool, names: tuple[str, ...]) -> int:
     """Show everything about networks: who is on them, with addresses, cables and what went through those."""
-    from minidock.cli.format import Template
     from minidock.engine import describe_network, networks, recovery
 
+    def find(name: str) -> dict[str, Any]:
+        return describe_network.network(paths.root, networks.find(paths.root, name), verbose=verbose)
+
     recovery.sweep_all(paths.root)
-    parsed = Template("{{json .}}" if template == "json" else template) if template else None
-    found, code = [], 0
-    for name in names:
-        try:
-            found.append(describe_network.network(paths.root, networks.find(paths.root, name), verbose=verbose))
-        except MinidockError as error:
-            click.echo(f"minidock: {error}", err=True)
-            code = 1
-    if parsed:
-        click.echo("".join(f"{parsed.render(one)}\n" for one in found), nl=False)
-    else:
-        click.echo(json.dumps(found, indent=4, ensure_ascii=False))
-    return code
+    return show(names, find, template)
 
 
 @click.command(context_settings=HELP)

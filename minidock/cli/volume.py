@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
 from minidock.engine.paths import Paths
-from minidock.errors import MinidockError, UsageError
+from minidock.errors import UsageError
 
 if TYPE_CHECKING:
     from minidock.engine.volumes import Volume
@@ -69,31 +68,6 @@ def _row(volume: Volume) -> dict[str, str]:
     return {"Availability": "N/A", "Driver": "local", "Group": "N/A", "Labels": labels, "Links": "N/A",
             "Mountpoint": volume.mountpoint, "Name": volume.name, "Scope": "local", "Size": "N/A",
             "Status": "N/A"}  # fmt: skip
-
-
-@click.command(context_settings=_HELP)
-@click.option("-f", "--format", "template", metavar="TEMPLATE", help="A Go template, or 'json'.")
-@click.argument("names", metavar="VOLUME...", nargs=-1, required=True)
-@click.pass_obj
-def inspect(paths: Paths, template: str | None, names: tuple[str, ...]) -> int:
-    """Show everything about volumes."""
-    from minidock.cli.format import Template
-    from minidock.engine import volumes
-
-    parsed = Template("{{json .}}" if template == "json" else template) if template else None
-    found: list[dict[str, Any]] = []
-    code = 0
-    for name in names:
-        try:
-            found.append(volumes.find(paths.root, name).describe())
-        except MinidockError as error:
-            click.echo(f"minidock: {error}", err=True)
-            code = 1
-    if parsed:
-        click.echo("".join(f"{parsed.render(one)}\n" for one in found), nl=False)
-    else:
-        click.echo(json.dumps(found, indent=4, ensure_ascii=False))
-    return code
 
 
 @click.command(context_settings=_HELP)

@@ -1,191 +1,156 @@
-"""Containers and images in the form that `docker inspect` has made everybody's (Docker Engine API, 1.41)."""
+"""Containers and images in the form that `docker inspect` has made everybody's (Docker Engine API, 1.41).
+
+Scripts are written for these keys, so all of docker's are here, with the value that docker has for what we do not do.
+"""
 
 from __future__ import annotations
 
 import os
 from typing import TYPE_CHECKING, Any
 
-from minidock import state
-from minidock.engine import publishing
-from minidock.engine.records import RUNNING, Record
-from minidock.errors import NotFoundError
+from minidock.engine import describe_endpoints, describe_host, log_options, publishing
+from minidock.engine.records import PAUSED, RESTARTING, Record
 
 if TYPE_CHECKING:
     from minidock.image.reference import Reference
     from minidock.image.store import Image
 
+NEVER = "0001-01-01T00:00:00Z"  # Go's zero time
 
-def container(record: Record) -> dict[str, Any]:
-    """Everything about a container; its OCI specification is the file named as OCIConfigPath."""
-    data, options = record.data, record.data["options"]
-    try:
-        spec = state.read_json(record.path("bundle", "config.json"))
-    except FileNotFoundError:
-        raise NotFoundError(f"No such container: {record.id} is still being made, or being removed") from None
-    arguments = data["command"]
+
+def container(record: Record, *, size: bool = False) -> dict[str, Any]:
+    """Everything about a container; its OCI specification is the file named as OCIConfigPath.
+
+    `size`: also how many bytes it has written, and how many it has together with its image.
+    """
+    data, arguments = record.data, record.data["command"]
+    has_log = log_options.driver(record) != log_options.NONE and record.data["state"]["startedAt"]
     return {
         "Id": record.id,
         "Created": data["created"],
-        "Path": arguments[0],
+        "Path": arguments[0] if arguments else "",
         "Args": arguments[1:],
-        "State": _state(data["state"]),
+        "State": _state(record),
         "Image": data["image"],
         "ResolvConfPath": record.path("resolv.conf"),
         "HostnamePath": record.path("hostname"),
         "HostsPath": record.path("hosts"),
+        "LogPath": log_options.log_path(record) if has_log else "",
         "OCIConfigPath": record.path("bundle", "config.json"),
         "Name": f"/{record.name}",
+        "RestartCount": data.get("restartCount", 0),
         "Driver": "overlay2",
         "Platform": "linux",
-        "HostConfig": _host_config(record, spec),
-        "GraphDriver": {"Name": "overlay2", "Data": _layers(spec)},
-        "Mounts": [_mount_point(point) for point in data.get("mounts", ())],
-        "Config": _config(data, options, spec),
-        "NetworkSettings": _network(data),
+        "MountLabel": "",
+        "ProcessLabel": "",
+        "AppArmorProfile": "",
+        "ExecIDs": data.get("execs") or None,
+        "HostConfig": describe_host.host_config(record),
+        "GraphDriver": {"Data": _directories(record), "Name": "overlay2"},
+        **(_sizes(record) if size else {}),
+        "Mounts": [describe_host.mount_point(point) for point in data.get("mounts", ())],
+        "Config": _config(record),
+        "NetworkSettings": describe_endpoints.settings(record),
     }
 
 
-def _state(state_: dict[str, Any]) -> dict[str, Any]:
-    running = state_["status"] == RUNNING
+def _state(record: Record) -> dict[str, Any]:
+    state = record.data["state"]
     return {
-        "Status": state_["status"],
-        "Running": running,
-        "Paused": False,
-        "Restarting": False,
-        "OOMKilled": state_["oomKilled"],
+        "Status": record.status,
+        "Running": record.is_up or record.status == RESTARTING,
+        "Paused": record.status == PAUSED,
+        "Restarting": record.status == RESTARTING,
+        "OOMKilled": state["oomKilled"],
         "Dead": False,
-        "Pid": state_["pid"],
-        "ExitCode": state_["exitCode"],
-        "Error": state_["error"],
-        "StartedAt": state_["startedAt"] or "0001-01-01T00:00:00Z",
-        "FinishedAt": state_["finishedAt"] or "0001-01-01T00:00:00Z",
+        "Pid": state["pid"] if record.is_up else 0,
+        "ExitCode": state["exitCode"],
+        "Error": state["error"],
+        "StartedAt": state["startedAt"] or NEVER,
+        "FinishedAt": state["finishedAt"] or NEVER,
+        **({"Health": state["health"]} if state.get("health") else {}),
     }
 
 
-def _host_config(record: Record, spec: dict[str, Any]) -> dict[str, Any]:
-    options, limits = record.data["options"], record.data["options"]["limits"]
+def _directories(record: Record) -> dict[str, str]:
     return {
-        "Binds": [mount["text"] for mount in options["mounts"] if mount["text"]] or None,
-        "Mounts": [_mount(mount) for mount in options["mounts"] if not mount["text"]] or None,
-        "VolumesFrom": options["volumes_from"] or None,
-        "ContainerIDFile": options["cidfile"] or "",
-        "NetworkMode": options["network"],
-        "AutoRemove": options["remove"],
-        "CapAdd": options["cap_add"] or None,
-        "CapDrop": options["cap_drop"] or None,
-        "CgroupnsMode": "private" if {"type": "cgroup"} in spec["linux"]["namespaces"] else "host",
-        "Privileged": options["privileged"],
-        "ReadonlyRootfs": options["read_only"],
-        "Tmpfs": {path: ",".join(words) for path, words in options["tmpfs"].items()} or None,
-        "Sysctls": options["sysctls"] or None,
-        "Init": options["init"],
-        "Memory": limits["memory"] or 0,
-        "MemoryReservation": limits["memory_reservation"] or 0,
-        "MemorySwap": limits["memory_swap"] or 2 * (limits["memory"] or 0),
-        "NanoCpus": round((limits["cpus"] or 0) * 1e9),
-        "CpuShares": limits["cpu_shares"] or 0,
-        "CpusetCpus": limits["cpuset_cpus"],
-        "CpusetMems": limits["cpuset_mems"],
-        "PidsLimit": limits["pids"],
-        "PortBindings": publishing.bindings(options),
-        "PublishAllPorts": options["publish_all"],
-        "BlkioWeight": limits["blkio_weight"] or 0,
-        **{
-            f"BlkioDevice{name}": [{"Path": path, "Rate": rate} for path, rate in limits[key]] or None
-            for name, key in (("ReadBps", "device_read_bps"), ("WriteBps", "device_write_bps"),
-                              ("ReadIOps", "device_read_iops"), ("WriteIOps", "device_write_iops"))
-        },
-        "CgroupParent": options["cgroup_parent"] or "",
-        "Ulimits": [{"Name": n, "Soft": soft, "Hard": hard} for n, (soft, hard) in options["ulimits"].items()] or None,
-        "MaskedPaths": spec["linux"].get("maskedPaths"),
-        "ReadonlyPaths": spec["linux"].get("readonlyPaths"),
-    }  # fmt: skip
+        "LowerDir": ":".join(reversed(record.data["layers"])),
+        "MergedDir": record.path("bundle", "rootfs"),
+        "UpperDir": record.path("upper"),
+        "WorkDir": record.path("work"),
+    }
 
 
-def _layers(spec: dict[str, Any]) -> dict[str, str]:
-    options = dict(option.partition("=")[::2] for option in spec["mounts"][0]["options"])
-    return {"LowerDir": options["lowerdir"], "UpperDir": options["upperdir"], "WorkDir": options["workdir"]}
+def _sizes(record: Record) -> dict[str, int]:
+    written, image_size = sizes(record)
+    return {"SizeRw": written, "SizeRootFs": written + image_size}
 
 
-def _mount_point(point: dict[str, Any]) -> dict[str, Any]:
-    volume = {"Driver": point["driver"]} if point["type"] == "volume" else {}
-    return {"Type": point["type"], **({"Name": point["name"]} if volume else {}), "Source": point["source"],
-            "Destination": point["destination"], **volume, "Mode": point["mode"], "RW": point["rw"],
-            "Propagation": point["propagation"]}  # fmt: skip
+def sizes(record: Record) -> tuple[int, int]:
+    """The bytes in the files that a container has written, and those in its image's."""
+    from minidock.engine.volumes import tree_size
+    from minidock.image.directories import layer_size
+
+    image_size = sum(layer_size(record.root, f"sha256:{os.path.basename(path)}") for path in record.data["layers"])
+    return tree_size(record.path("upper")), image_size
 
 
-def _mount(mount: dict[str, Any]) -> dict[str, Any]:
-    """One --mount: docker leaves out what was not asked for."""
-    bind = {"Propagation": mount["propagation"], "NonRecursive": mount["recursion"] == "disabled",
-            "CreateMountpoint": mount["create"], "ReadOnlyNonRecursive": mount["recursion"] == "writable",
-            "ReadOnlyForceRecursive": mount["recursion"] == "readonly"}  # fmt: skip
-    driver = _present({"Name": mount["driver"], "Options": mount["driver_options"]})
-    volume = {"NoCopy": not mount["copy"], "Labels": mount["labels"], "DriverConfig": driver}
-    return _present({
-        "Type": mount["kind"], "Source": mount["source"], "Target": mount["target"], "ReadOnly": mount["read_only"],
-        "BindOptions": _present(bind), "VolumeOptions": _present(volume),
-        "TmpfsOptions": _present({"SizeBytes": mount["size"], "Mode": mount["permissions"]}),
-    })  # fmt: skip
-
-
-def _present(row: dict[str, Any]) -> dict[str, Any]:
-    return {key: value for key, value in row.items() if value}
-
-
-def _config(data: dict[str, Any], options: dict[str, Any], spec: dict[str, Any]) -> dict[str, Any]:
+def _config(record: Record) -> dict[str, Any]:
+    data, options, image_config = record.data, record.data["options"], record.data["imageConfig"]
+    own_program = options["entrypoint"] is not None
+    ports, stop_timeout = publishing.exposed(data), options["stop_timeout"]
+    volumes = (*options["volumes"], *(image_config.get("Volumes") or {}))
     return {
-        "Hostname": spec["hostname"],
-        "User": options["user"] or "",
-        **({"ExposedPorts": ports} if (ports := publishing.exposed(data)) else {}),
+        "Hostname": data.get("hostname") or options["hostname"] or record.id[:12],
+        "Domainname": "",
+        "User": options["user"] or image_config.get("User") or "",
+        "AttachStdin": "stdin" in options["attach"],
+        "AttachStdout": "stdout" in options["attach"],
+        "AttachStderr": "stderr" in options["attach"],
+        **({"ExposedPorts": ports} if ports else {}),
         "Tty": options["tty"],
         "OpenStdin": options["interactive"],
-        "Env": spec["process"]["env"],
-        "Cmd": options["command"] or (None if options["entrypoint"] is not None else data["imageConfig"].get("Cmd")),
+        "StdinOnce": options["stdin_once"],
+        "Env": _environment(options["env"], image_config.get("Env") or []),
+        "Cmd": options["command"] or (None if own_program else image_config.get("Cmd")),
+        **({"Healthcheck": data["healthcheck"]} if data.get("healthcheck") else {}),
         "Image": data["imageName"],
-        "Volumes": {path: {} for path in (*options["volumes"], *(data["imageConfig"].get("Volumes") or {}))} or None,
-        "WorkingDir": spec["process"]["cwd"],
-        "Entrypoint": options["entrypoint"] or data["imageConfig"].get("Entrypoint"),
+        "Volumes": {path: {} for path in volumes} or None,
+        "WorkingDir": options["workdir"] or image_config.get("WorkingDir") or "",
+        "Entrypoint": (options["entrypoint"] or None) if own_program else image_config.get("Entrypoint"),
+        "OnBuild": None,
         "Labels": data["config"]["labels"],
         "StopSignal": data["config"]["stopSignal"],
+        **({"StopTimeout": stop_timeout} if stop_timeout is not None else {}),
     }
 
 
-def _network(data: dict[str, Any]) -> dict[str, Any]:
-    """The addresses while the container runs; docker shows none of one that has ended either."""
-    there = data["networks"] if data["state"]["status"] == RUNNING else {}
-    asked = data["attachments"] or ({data["options"]["network"]: {}} if data["options"]["network"] != "bridge" else {})
-    networks = {name: _endpoint(there.get(name)) for name in asked}
-    first = networks.get("bridge") or _endpoint(None)
-    return {
-        "Bridge": there["bridge"]["bridge"] if "bridge" in there else "",
-        "Ports": data["ports"] if data["state"]["status"] == RUNNING else {},
-        **{key: first[key] for key in ("Gateway", "IPAddress", "IPPrefixLen", "MacAddress")},
-        "Networks": networks,
-    }
-
-
-def _endpoint(has: dict[str, Any] | None) -> dict[str, Any]:
-    return {
-        "NetworkID": has["network"] if has else "",
-        "Gateway": has["gateway"] if has else "",
-        "IPAddress": has["address"] if has else "",
-        "IPPrefixLen": has["prefix"] if has else 0,
-        "MacAddress": has["mac"] if has else "",
-    }
+def _environment(own: list[str], images: list[str]) -> list[str]:
+    """What was asked for, then what the image has beside that; docker's order."""
+    names = {row.partition("=")[0] for row in own}
+    return [*(row for row in own if "=" in row), *(row for row in images if row.partition("=")[0] not in names)]
 
 
 def image(found: Image, references: list[Reference]) -> dict[str, Any]:
     """Everything about an image."""
+    history = found.config.get("history") or [{}]
+    variant = found.config.get("variant")
     return {
         "Id": found.id,
         "RepoTags": [str(reference) for reference in references if not reference.digest],
-        "RepoDigests": [],
+        "RepoDigests": [str(reference) for reference in references if reference.digest],
+        "Parent": "",
+        "Comment": history[-1].get("comment", ""),
         "Created": found.created,
+        "DockerVersion": found.config.get("docker_version", ""),
+        "Author": found.config.get("author", ""),
         "Config": found.config.get("config") or {},
         "Architecture": found.architecture,
+        **({"Variant": variant} if variant else {}),
         "Os": found.os,
         "Size": found.size,
-        "GraphDriver": {"Name": "overlay2", "Data": {"LowerDir": ":".join(reversed(found.layer_paths))}},
+        "GraphDriver": {"Data": {"LowerDir": ":".join(reversed(found.layer_paths))}, "Name": "overlay2"},
         "RootFS": {"Type": "layers", "Layers": found.layers},
+        "Metadata": {"LastTagTime": NEVER},
         "Manifest": os.path.join(found.root, "images", "blobs", found.manifest_digest.replace(":", "/")),
     }

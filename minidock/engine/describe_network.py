@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from minidock.engine import networks, records
+from minidock.engine.describe_endpoints import endpoint_id
 from minidock.linux import links
 from minidock.linux.interfaces import Interface, interfaces
 from minidock.network.addresses import IPV4, IPV6
@@ -102,10 +103,3 @@ def _counters(cable: Interface | None) -> dict[str, Any]:
         "TxPackets": cable.received_packets,
         "Dropped": cable.dropped,
     }
-
-
-def endpoint_id(network_id: str, container_id: str) -> str:
-    """A name of 64 hex digits for "this container on that network", the same every time it is asked for."""
-    from hashlib import sha256
-
-    return sha256(f"{network_id} {container_id}".encode()).hexdigest()

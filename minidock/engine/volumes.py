@@ -196,9 +196,14 @@ def users(root: str) -> dict[str, list[str]]:
 
 
 def size(volume: Volume) -> int:
-    """The bytes in its files; one with several names counts once."""
+    """The bytes in its files."""
+    return tree_size(volume.mountpoint)
+
+
+def tree_size(path: str) -> int:
+    """The bytes in the files below a directory; one with several names counts once."""
     total, seen = 0, set()
-    for _, _, files, fd in os.fwalk(volume.mountpoint):
+    for _, _, files, fd in os.fwalk(path):
         for name in files:
             with suppress(FileNotFoundError):  # a container may be at work
                 status = os.lstat(name, dir_fd=fd)

@@ -42,7 +42,7 @@ def test_inspect(store: Store, command: Command) -> None:
     assert result.err == "minidock: no such image: nope\n"
     assert json.loads(result.out)[0]["Id"] == image.id
     assert command("inspect", "-f", '{{.Os}} {{index .Config.Labels "made"}}', "a:1").out == b"linux here\n"
-    assert "no field 'Nope'" in command("inspect", "-f", "{{.Nope}}", "a:1").err
+    assert 'no entry for key "Nope"' in command("inspect", "-f", "{{.Nope}}", "a:1").err
 
 
 def test_list_formats(root: Path, store: Store, command: Command) -> None:

@@ -2,7 +2,9 @@
 
 import pytest
 
-from minidock.cli.format import Template, listing, table
+from minidock.cli.format import listing, table
+from minidock.cli.template import Template
+from minidock.cli.template_values import typed
 from minidock.errors import UsageError
 
 DATA = {
@@ -50,7 +52,7 @@ DATA = {
     ],
 )  # fmt: skip
 def test_templates(template: str, expected: str) -> None:
-    assert Template(template).render(DATA) == expected
+    assert Template(template).render(typed(DATA)) == expected
 
 
 @pytest.mark.parametrize(
@@ -60,8 +62,8 @@ def test_templates(template: str, expected: str) -> None:
      "{{.Name)}}", "{{else}}", "{{.A-B}}", "{{join .Pid 1}}"],
 )  # fmt: skip
 def test_what_cannot_be(template: str) -> None:
-    with pytest.raises(UsageError, match="template parsing error"):
-        Template(template).render(DATA)
+    with pytest.raises(UsageError, match=r"^template: :1:"):
+        Template(template).render(typed(DATA))
 
 
 ROWS = [{"ID": "1", "Name": "first"}, {"ID": "22", "Name": "the second"}]

@@ -1,0 +1,60 @@
+"""Where a container is on networks, as `docker inspect` has it under NetworkSettings."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from minidock.engine.records import Record
+
+
+def settings(record: Record) -> dict[str, Any]:
+    """NetworkSettings. Addresses and ports are shown while the container runs; docker shows none later either."""
+    data = record.data
+    there = data["networks"] if record.is_up else {}
+    asked = data["attachments"] or ({data["options"]["network"]: {}} if data["options"]["network"] != "bridge" else {})
+    networks = {name: _endpoint(record.id, asked[name], there.get(name)) for name in asked}
+    first = networks.get("bridge") or _endpoint(record.id, {}, None)
+    pid = data["state"]["pid"] if record.is_up else 0
+    return {
+        "Bridge": there["bridge"]["bridge"] if "bridge" in there else "",
+        "SandboxID": record.id if pid else "",
+        "SandboxKey": f"/proc/{pid}/ns/net" if pid else "",
+        "Ports": data.get("ports", {}) if record.is_up else {},
+        "HairpinMode": False,
+        "LinkLocalIPv6Address": "",
+        "LinkLocalIPv6PrefixLen": 0,
+        "SecondaryIPAddresses": None,
+        "SecondaryIPv6Addresses": None,
+        **{key: first[key] for key in ("EndpointID", "Gateway", "GlobalIPv6Address", "GlobalIPv6PrefixLen",
+                                       "IPAddress", "IPPrefixLen", "IPv6Gateway", "MacAddress")},
+        "Networks": networks,
+    }  # fmt: skip
+
+
+def _endpoint(container_id: str, asked: dict[str, Any], has: dict[str, Any] | None) -> dict[str, Any]:
+    """One network. `asked`: an Attachment; `has`: an Endpoint, if the container is on it now."""
+    has = has or {}
+    wanted = {"IPv4Address": asked.get("address"), "IPv6Address": asked.get("address6")}
+    return {
+        "IPAMConfig": {key: value for key, value in wanted.items() if value} or None,
+        "Links": [f"{other}:{alias}" for other, alias in asked.get("links", ())] or None,
+        "Aliases": asked.get("aliases") or None,
+        "MacAddress": has.get("mac", ""),
+        "DriverOpts": None,
+        "NetworkID": has.get("network", ""),
+        "EndpointID": endpoint_id(has["network"], container_id) if has else "",
+        "Gateway": has.get("gateway", ""),
+        "IPAddress": has.get("address", ""),
+        "IPPrefixLen": has.get("prefix", 0),
+        "IPv6Gateway": has.get("gateway6", ""),
+        "GlobalIPv6Address": has.get("address6", ""),
+        "GlobalIPv6PrefixLen": has.get("prefix6", 0),
+        "DNSNames": has.get("names") or None,
+    }
+
+
+def endpoint_id(network_id: str, container_id: str) -> str:
+    """A name of 64 hex digits for "this container on that network", the same every time it is asked for."""
+    from hashlib import sha256
+
+    return sha256(f"{network_id} {container_id}".encode()).hexdigest()

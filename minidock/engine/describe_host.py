@@ -1,0 +1,104 @@
+"""What a container was asked to be, as `docker inspect` has it under HostConfig and Mounts."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from minidock.engine import publishing
+from minidock.engine.records import Record
+
+_DEVICE_RATES = (("ReadBps", "device_read_bps"), ("WriteBps", "device_write_bps"),
+                 ("ReadIOps", "device_read_iops"), ("WriteIOps", "device_write_iops"))  # fmt: skip
+# What docker has and we do not, at the value that it has where nobody asks for it.
+_NOT_OURS: dict[str, Any] = {
+    "VolumeDriver": "", "ConsoleSize": [0, 0], "GroupAdd": None, "Cgroup": "", "Links": None,
+    "OomScoreAdj": 0, "PidMode": "", "SecurityOpt": None, "UTSMode": "", "UsernsMode": "", "Isolation": "",
+    "BlkioWeightDevice": [], "CpuPeriod": 0, "CpuQuota": 0, "CpuRealtimePeriod": 0, "CpuRealtimeRuntime": 0,
+    "Devices": [], "DeviceCgroupRules": None, "DeviceRequests": None, "KernelMemory": 0, "KernelMemoryTCP": 0,
+    "MemorySwappiness": None, "OomKillDisable": False, "CpuCount": 0, "CpuPercent": 0, "IOMaximumIOps": 0,
+    "IOMaximumBandwidth": 0,
+}  # fmt: skip
+
+
+def host_config(record: Record) -> dict[str, Any]:
+    """HostConfig: everything that was asked for and does not belong to the image."""
+    from minidock.engine import security
+    from minidock.linux import cgroups
+
+    options = record.data["options"]
+    return {
+        **_NOT_OURS,
+        "Binds": [mount["text"] for mount in options["mounts"] if mount["text"]] or None,
+        **({"Mounts": rows} if (rows := [_mount(mount) for mount in options["mounts"] if not mount["text"]]) else {}),
+        "ContainerIDFile": options["cidfile"] or "",
+        "LogConfig": {"Type": options["log_driver"], "Config": options["log_options"]},
+        "NetworkMode": options["network"],
+        "PortBindings": publishing.bindings(options),
+        "PublishAllPorts": options["publish_all"],
+        "RestartPolicy": {"Name": options["restart"], "MaximumRetryCount": options["restart_retries"]},
+        "AutoRemove": options["remove"],
+        "VolumesFrom": options["volumes_from"] or None,
+        "CapAdd": options["cap_add"] or None,
+        "CapDrop": options["cap_drop"] or None,
+        "CgroupnsMode": "private" if cgroups.hierarchy() else "host",
+        "Dns": options.get("dns") or [],
+        "DnsOptions": options.get("dns_options") or [],
+        "DnsSearch": options.get("dns_search") or [],
+        "ExtraHosts": options.get("extra_hosts") or None,
+        "IpcMode": "private",
+        "Privileged": options["privileged"],
+        "ReadonlyRootfs": options["read_only"],
+        **({"Tmpfs": {path: ",".join(words) for path, words in options["tmpfs"].items()}} if options["tmpfs"] else {}),
+        **({"Sysctls": options["sysctls"]} if options["sysctls"] else {}),
+        **({"Init": True} if options["init"] else {}),
+        "ShmSize": 64 << 20,
+        "Runtime": "minidock",
+        "CgroupParent": options["cgroup_parent"] or "",
+        "Ulimits": [{"Name": n, "Soft": soft, "Hard": hard} for n, (soft, hard) in options["ulimits"].items()],
+        "MaskedPaths": None if options["privileged"] else security.MASKED_PATHS,
+        "ReadonlyPaths": None if options["privileged"] else security.READONLY_PATHS,
+        **_limits(options["limits"]),
+    }  # fmt: skip
+
+
+def _limits(limits: dict[str, Any]) -> dict[str, Any]:
+    memory = limits["memory"] or 0
+    return {
+        "Memory": memory,
+        "MemoryReservation": limits["memory_reservation"] or 0,
+        "MemorySwap": limits["memory_swap"] or 2 * memory,
+        "NanoCpus": round((limits["cpus"] or 0) * 1e9),
+        "CpuShares": limits["cpu_shares"] or 0,
+        "CpusetCpus": limits["cpuset_cpus"],
+        "CpusetMems": limits["cpuset_mems"],
+        "PidsLimit": limits["pids"],
+        "BlkioWeight": limits["blkio_weight"] or 0,
+        **{f"BlkioDevice{name}": [{"Path": path, "Rate": rate} for path, rate in limits[key]]
+           for name, key in _DEVICE_RATES},
+    }  # fmt: skip
+
+
+def mount_point(point: dict[str, Any]) -> dict[str, Any]:
+    """One of Mounts: what is really there."""
+    volume = {"Driver": point["driver"]} if point["type"] == "volume" else {}
+    return {"Type": point["type"], **({"Name": point["name"]} if volume else {}), "Source": point["source"],
+            "Destination": point["destination"], **volume, "Mode": point["mode"], "RW": point["rw"],
+            "Propagation": point["propagation"]}  # fmt: skip
+
+
+def _mount(mount: dict[str, Any]) -> dict[str, Any]:
+    """One --mount: docker leaves out what was not asked for."""
+    bind = {"Propagation": mount["propagation"], "NonRecursive": mount["recursion"] == "disabled",
+            "CreateMountpoint": mount["create"], "ReadOnlyNonRecursive": mount["recursion"] == "writable",
+            "ReadOnlyForceRecursive": mount["recursion"] == "readonly"}  # fmt: skip
+    driver = _present({"Name": mount["driver"], "Options": mount["driver_options"]})
+    volume = {"NoCopy": not mount["copy"], "Labels": mount["labels"], "DriverConfig": driver}
+    return _present({
+        "Type": mount["kind"], "Source": mount["source"], "Target": mount["target"], "ReadOnly": mount["read_only"],
+        "BindOptions": _present(bind), "VolumeOptions": _present(volume),
+        "TmpfsOptions": _present({"SizeBytes": mount["size"], "Mode": mount["permissions"]}),
+    })  # fmt: skip
+
+
+def _present(row: dict[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in row.items() if value}
