@@ -12,6 +12,7 @@ from minidock.engine.streams import Events
 if TYPE_CHECKING:
     from minidock.linux.cgroups import Cgroup
     from minidock.network.ports import Held
+    from minidock.network.resolver import Resolver
     from minidock.runtime.container import Created
 
 
@@ -38,6 +39,7 @@ class Running:
         self.entrance = entrance
         self.once = once
         self.ports = ports
+        self.resolver: Resolver | None = None  # if its networks have names
         self.ended = False
 
     @property
@@ -99,6 +101,8 @@ class Running:
             log.close()
         if self.ports:
             self.ports.close()
+        if self.resolver:
+            self.resolver.close()
         self.close_entrance()
         os.close(self.created.pidfd)
         self.ended = True

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import select
 import signal
+from typing import TYPE_CHECKING
 
 from minidock.engine import connections, preparation, publishing, records, recovery
 from minidock.engine.attach import Visitor, Visitors
@@ -13,10 +14,13 @@ from minidock.engine.output import Output
 from minidock.engine.records import Record
 from minidock.engine.running import Running
 from minidock.engine.streams import Pipes, wait
-from minidock.errors import EXIT_SIGNAL, SetupError
+from minidock.errors import EXIT_SIGNAL, HostError, SetupError
 from minidock.linux import terminal
 from minidock.observe import step
 from minidock.runtime import container as runtime
+
+if TYPE_CHECKING:
+    from minidock.network.resolver import Resolver
 
 
 def start(record: Record, visitors: Visitors, cache: str, caller: Visitor | None) -> tuple[Running, list[str]]:
@@ -31,16 +35,21 @@ def start(record: Record, visitors: Visitors, cache: str, caller: Visitor | None
     spec = preparation.prepare(record)
     ports = publishing.publish(record)
     created, cgroup = runtime.create(spec, pipes.inside if pipes else None, cache)
+    resolver = None
     try:
         warnings = publishing.warnings(record) + (_connect(record, created) if record.data["networks"] else [])
+        resolver = _start_resolver(record, created, warnings)
         _wait_for_set_up(caller, created)
         running = Running(created, cgroup, *_streams(record, created, pipes), once=options["stdin_once"], ports=ports)
+        running.resolver = resolver
         if caller and caller.is_attached:
             _meet(caller, visitors, running)
         runtime.start(created)
         _write_down(record, created)
         visitors.open(record.id)
     except BaseException:
+        if resolver:
+            resolver.close()
         created.signal(signal.SIGKILL)
         os.waitpid(created.pid, 0)
         raise
@@ -85,6 +94,22 @@ def _connect(record: Record, created: runtime.Created) -> list[str]:
     except FileNotFoundError:
         runtime.wait_ready(created)  # it died in its set-up already: raise what it said
         raise
+
+
+def _start_resolver(record: Record, created: runtime.Created, warnings: list[str]) -> Resolver | None:
+    """For a container whose networks have names. What cannot be had is a warning: numbers work all the same."""
+    if not connections.has_names(record.data["networks"]):
+        return None
+    from minidock.engine import naming
+
+    try:
+        return naming.start(record, created.pid)
+    except FileNotFoundError:
+        runtime.wait_ready(created)  # it died in its set-up already: raise what it said
+        raise
+    except HostError as error:
+        warnings.append(f"names of other containers are not known inside: {error}")
+        return None
 
 
 def _meet(caller: Visitor, visitors: Visitors, running: Running) -> None:

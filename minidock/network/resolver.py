@@ -1,0 +1,223 @@
+"""A name server of the container's own, at 127.0.0.11: it knows the other containers, and asks the host's for the rest.
+
+Why a name server, and not lines in every container's hosts file, which need no process? Those would have to be written
+into all containers of a network whenever one joins or leaves: a hundred files for the hundredth. A file that is bound
+into a container can only be changed in place, so a reader can see half of it. And `nslookup web`, or a proxy that asks
+for names itself, looks into no hosts file. A resolver looks at the truth when it is asked, and only then.
+
+It is a thread of the container's monitor, which lives as long as the container. Its sockets are made inside the
+container's network namespace (a socket stays where it was made), so they are on the container's own loopback and
+nobody else can ask. Port 53 there may be wanted by the container's own program, so the sockets are on another one, and
+two rules in that namespace lead to it. Docker's resolver works in the same way.
+
+Most of the work is not done here: messages are read and made by dnslib, and loaded when the first question comes.
+What is asked of the host's servers, and their answers, pass through as they are. RFC 1035.
+"""
+
+from __future__ import annotations
+
+import os
+import select
+import socket
+import struct
+import threading
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any, NamedTuple
+
+from minidock.linux import firewall, links
+from minidock.network.names import Names, address_of
+
+ADDRESS = "127.0.0.11"
+DNS = 53
+_SAFE = 512  # bytes of an answer by UDP, unless the question says that more is welcome (RFC 1035, 4.2.1; RFC 6891)
+_LARGEST = 65535
+_PATIENCE = 3.0  # seconds for one server to answer
+_IDLE = 10.0  # seconds for a client that has connected to say something
+_AT_ONCE = 100  # questions that are asked elsewhere at one time: a thread each
+_TTL = 0  # seconds that an answer may be remembered: who is called so can change at any moment
+_RULES = """\
+table ip minidock
+delete table ip minidock
+table ip minidock {{
+    chain output {{
+        type nat hook output priority -100;
+        ip daddr {address} udp dport 53 dnat to {address}:{udp}
+        ip daddr {address} tcp dport 53 dnat to {address}:{tcp}
+    }}
+}}
+"""
+
+Exchange = Callable[["Server", bytes], bytes]
+
+
+class Server(NamedTuple):
+    """A name server to ask. One on the host's own loopback is asked from the host, any other from the container."""
+
+    address: str
+    from_host: bool
+
+
+class Resolver:
+    """Runs from `start` to `close`."""
+
+    def __init__(self, names: Names, servers: list[Server], netns_fd: int) -> None:
+        self.names = names
+        self.servers = servers
+        self._room = threading.BoundedSemaphore(_AT_ONCE)
+        self._thread = threading.Thread(target=self._run, name="resolver", daemon=True)
+        with links.entered(netns_fd):
+            self._udp = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+            self._tcp = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+        self._netns = os.dup(netns_fd)
+        self._end = os.eventfd(0, os.EFD_CLOEXEC)
+        try:
+            for listener in (self._udp, self._tcp):
+                listener.bind((ADDRESS, 0))
+            self._tcp.listen()
+            udp, tcp = self._udp.getsockname()[1], self._tcp.getsockname()[1]
+            with links.entered(netns_fd):
+                firewall.nft(_RULES.format(address=ADDRESS, udp=udp, tcp=tcp))
+        except BaseException:
+            self.close()
+            raise
+
+    def start(self) -> None:
+        """Begin to answer."""
+        self._thread.start()
+
+    def close(self) -> None:
+        """Answer nothing more, and let go of the container's namespace."""
+        os.eventfd_write(self._end, 1)
+        if self._thread.is_alive():
+            self._thread.join()
+        self._udp.close()
+        self._tcp.close()
+        os.close(self._end)
+        os.close(self._netns)
+
+    def _run(self) -> None:
+        poll = select.poll()
+        for fd in (self._end, self._udp.fileno(), self._tcp.fileno()):
+            poll.register(fd, select.POLLIN)
+        while True:
+            ready = [fd for fd, _ in poll.poll()]
+            if self._end in ready:
+                return
+            with suppress(OSError):  # a client that went away meanwhile
+                if self._udp.fileno() in ready:
+                    question, client = self._udp.recvfrom(_LARGEST)
+                    self._in_a_thread(self._serve_datagram, question, client)
+                if self._tcp.fileno() in ready:
+                    self._in_a_thread(self._serve_connection, self._tcp.accept()[0])
+
+    def _in_a_thread(self, serve: Callable[..., None], *arguments: Any) -> None:
+        """One that waits for a far server keeps nobody else waiting. Too many at once are dropped, as by a network."""
+        if not self._room.acquire(blocking=False):
+            return
+
+        def run() -> None:
+            try:
+                serve(*arguments)
+            except (OSError, ValueError):
+                return  # the client went away, or said what is no question
+            finally:
+                self._room.release()
+
+        threading.Thread(target=run, name="question", daemon=True).start()
+
+    def _serve_datagram(self, question: bytes, client: Any) -> None:
+        self._udp.sendto(self._answer(question, self._ask_by_datagram, limit=_SAFE), client)
+
+    def _serve_connection(self, connection: socket.socket) -> None:
+        """Questions and answers with their length in two bytes before them (RFC 1035, 4.2.2), until the client ends."""
+        with connection:
+            connection.settimeout(_IDLE)
+            while question := _read(connection):
+                answer = self._answer(question, self._ask_by_connection, limit=_LARGEST)
+                connection.sendall(struct.pack("!H", len(answer)) + answer)
+
+    def _answer(self, question: bytes, ask: Exchange, limit: int) -> bytes:
+        """The answer to a question, known here or elsewhere. Raises ValueError for what is no question."""
+        from dnslib import RCODE, DNSError, DNSRecord
+
+        try:
+            record = DNSRecord.parse(question)
+            assert record.questions
+        except (DNSError, AssertionError) as error:
+            raise ValueError("no question") from error
+        known = self._known(record)
+        if known is None and self.names.has_way_out():
+            for server in self.servers:
+                with suppress(OSError):
+                    return ask(server, question)
+        if known is None:
+            known = record.reply(aa=0)
+            known.header.rcode = RCODE.SERVFAIL
+        packed: bytes = known.pack()
+        room = max([limit, *(extra.rclass for extra in record.ar if extra.rtype == 41)])  # OPT, RFC 6891
+        return packed if len(packed) <= room else known.truncate().pack()
+
+    def _known(self, record: Any) -> Any:
+        """The answer if it is about a container; None if it is about anything else."""
+        from dnslib import AAAA, PTR, QTYPE, RR, A
+
+        question = record.questions[0]
+        name, kind = str(question.qname), QTYPE.get(question.qtype)
+        reply = record.reply(ra=1, aa=0)
+        if kind == "PTR":
+            address = address_of(name)
+            owner = self.names.name(address) if address else None
+            if owner:
+                reply.add_answer(RR(question.qname, QTYPE.PTR, rdata=PTR(f"{owner}."), ttl=_TTL))
+            return reply if owner else None
+        found = self.names.addresses(name)
+        if found is None:
+            return None
+        rows = {"A": [A(text) for text in found.ipv4], "AAAA": [AAAA(text) for text in found.ipv6]}.get(kind, [])
+        first = record.header.id % len(rows) if rows else 0  # everybody has a turn at being the first
+        for data in rows[first:] + rows[:first]:
+            reply.add_answer(RR(question.qname, question.qtype, rdata=data, ttl=_TTL))
+        return reply
+
+    def _ask_by_datagram(self, server: Server, question: bytes) -> bytes:
+        with self._socket(server, socket.SOCK_DGRAM) as outside:
+            outside.send(question)
+            while True:
+                answer = outside.recv(_LARGEST)
+                if answer[:2] == question[:2]:  # the number of the question
+                    return answer
+
+    def _ask_by_connection(self, server: Server, question: bytes) -> bytes:
+        with self._socket(server, socket.SOCK_STREAM) as outside:
+            outside.sendall(struct.pack("!H", len(question)) + question)
+            return _read(outside)
+
+    def _socket(self, server: Server, kind: socket.SocketKind) -> socket.socket:
+        """A socket that is connected to the server, made where that can be reached from."""
+        family = socket.AF_INET6 if ":" in server.address else socket.AF_INET
+        if server.from_host:
+            outside = socket.socket(family, kind)
+        else:
+            with links.entered(self._netns):  # this thread only
+                outside = socket.socket(family, kind)
+        outside.settimeout(_PATIENCE)
+        try:
+            outside.connect((server.address, DNS))
+        except BaseException:
+            outside.close()
+            raise
+        return outside
+
+
+def _read(connection: socket.socket) -> bytes:
+    """One message with its length before it; empty at the end. Raises `OSError`."""
+    head = _exactly(connection, 2)
+    return _exactly(connection, struct.unpack("!H", head)[0]) if head else b""
+
+
+def _exactly(connection: socket.socket, size: int) -> bytes:
+    data = b""
+    while len(data) < size and (part := connection.recv(size - len(data))):
+        data += part
+    return data if len(data) == size else b""
