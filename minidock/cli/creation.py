@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 import click
 
-from minidock.cli import mounts, networking, ports, values
+from minidock.cli import isolation, mounts, networking, ports, values
 from minidock.engine.options import ContainerOptions, Limits, Mount
 
 MEMORY_MIN = 6 << 20
@@ -61,6 +61,8 @@ _LIMITS = [
     click.option("--memory-reservation", type=values.Size(), help="Memory protected from being reclaimed first."),
     click.option("--memory-swap", type=values.Size(unlimited=True), help="Memory and swap together; -1: unlimited."),
     click.option("--cpus", type=float, help="Number of processors' worth of time."),
+    click.option("--cpu-period", type=int, help="Microseconds after which --cpu-quota begins anew [100000]."),
+    click.option("--cpu-quota", type=int, help="Microseconds of processor time in a period."),
     click.option("-c", "--cpu-shares", type=int, help="Relative share of processor time (1024 is normal)."),
     click.option("--cpuset-cpus", default="", metavar="LIST", help="Processors that may be used (0-3, 0,1)."),
     click.option("--cpuset-mems", default="", metavar="LIST", help="Memory nodes that may be used (0-3, 0,1)."),
@@ -115,6 +117,7 @@ _OPTIONS = [
     list_option("--ulimit", "Set a resource limit.", "NAME=SOFT[:HARD]"),
     list_option("--sysctl", "Set a kernel parameter of the container's namespaces.", "NAME=VALUE"),
     list_option("--label", "Set a label.", "KEY[=VALUE]", "-l"),
+    list_option("--label-file", "Read labels from a file.", "FILE"),
     click.option("--stop-signal", help="Signal that stops the container."),
     click.option("--pull", type=click.Choice(["missing", "always", "never"]), default="missing",
                  help="When to ask the registry for the image."),
@@ -126,6 +129,7 @@ _OPTIONS = [
     click.option("--log-driver", default="json-file", metavar="json-file|none", help="Where output is logged."),
     list_option("--log-opt", "Option of the log driver: max-size, max-file.", "NAME=VALUE"),
     *_LIMITS,
+    *isolation.OPTIONS,
 ]  # fmt: skip
 
 Command = TypeVar("Command", bound=Callable[..., Any])
@@ -190,7 +194,8 @@ def to_options(flags: dict[str, Any], *, detached: bool = False) -> ContainerOpt
         cap_drop=list(flags["cap_drop"]),
         ulimits=dict(values.ulimit(text) for text in flags["ulimit"]),
         sysctls=dict(values.sysctl(text, networks["network"]) for text in flags["sysctl"]),
-        labels=values.key_values(flags["label"]),
+        labels=values.labels(flags["label"], flags["label_file"]),
+        isolation=isolation.parse(flags),
         stop_signal=values.stop_signal(flags["stop_signal"]) if flags["stop_signal"] else None,
         pull=flags["pull"],
         cidfile=os.path.abspath(flags["cidfile"]) if flags["cidfile"] else None,
@@ -231,6 +236,7 @@ def _limits(flags: dict[str, Any]) -> Limits:
         raise values.fail(f"Minimum memory reservation allowed is 6MB, not {reservation} bytes")
     if memory and reservation and reservation > memory:
         raise values.fail("Minimum memory limit can not be less than memory reservation limit")
+    _check_quota(flags)
     if cpus and not 0.01 <= cpus <= (os.cpu_count() or 1):
         raise values.fail(f"Range of CPUs is from 0.01 to {os.cpu_count()}.00, as there are only {os.cpu_count()}")
     weight = flags["blkio_weight"]
@@ -245,6 +251,8 @@ def _limits(flags: dict[str, Any]) -> Limits:
         memory_reservation=reservation,
         memory_swap=swap,
         cpus=cpus or None,
+        cpu_period=flags["cpu_period"] or None,
+        cpu_quota=flags["cpu_quota"] or None,
         cpu_shares=shares,
         cpuset_cpus=_processors(flags["cpuset_cpus"], "cpu"),
         cpuset_mems=_processors(flags["cpuset_mems"], "node"),
@@ -255,6 +263,18 @@ def _limits(flags: dict[str, Any]) -> Limits:
         device_read_iops=[values.rate(text, sized=False) for text in flags["device_read_iops"]],
         device_write_iops=[values.rate(text, sized=False) for text in flags["device_write_iops"]],
     )
+
+
+def _check_quota(flags: dict[str, Any]) -> None:
+    """--cpu-period and --cpu-quota: what --cpus says in one number."""
+    period, quota = flags["cpu_period"], flags["cpu_quota"]
+    for number, name in ((quota, "Quota"), (period, "Period")):
+        if flags["cpus"] and number:
+            raise values.fail(f"Conflicting options: Nano CPUs and CPU {name} cannot both be set")
+    if period and not 1000 <= period <= 1_000_000:
+        raise values.fail("CPU cfs period can not be less than 1ms (i.e. 1000) or larger than 1s (i.e. 1000000)")
+    if quota and 0 < quota < 1000:
+        raise values.fail("CPU cfs quota can not be less than 1ms (i.e. 1000)")
 
 
 def _processors(text: str, kind: str) -> str:

@@ -49,6 +49,20 @@ def key_values(rows: tuple[str, ...]) -> dict[str, str]:
     return dict(row.partition("=")[::2] for row in rows)
 
 
+def labels(rows: tuple[str, ...], files: tuple[str, ...]) -> dict[str, str]:
+    """--label-file, then --label, which counts where both name one."""
+    found: dict[str, str] = {}
+    for path in files:
+        try:
+            with open(path, encoding="utf-8-sig") as file:
+                lines = [line.strip() for line in file]
+        except (OSError, UnicodeDecodeError) as error:
+            why = (error.strerror or "").lower() if isinstance(error, OSError) else "it is not UTF-8 text"
+            raise fail(f"open {path}: {why}") from error
+        found |= key_values(tuple(line for line in lines if line and not line.startswith("#")))
+    return found | key_values(rows)
+
+
 def environment(rows: tuple[str, ...], files: tuple[str, ...]) -> list[str]:
     """--env-file, then -e: "NAME=value", or "NAME" for the caller's own value, which unsets it if there is none."""
     result = []

@@ -9,8 +9,9 @@ import os
 import stat
 from typing import Any
 
-from minidock.engine import security
+from minidock.engine import devices, security
 from minidock.engine.connections import Surroundings
+from minidock.engine.isolation import Shared
 from minidock.engine.options import ContainerOptions, Limits
 from minidock.engine.users import User, look_up
 from minidock.errors import HostError, UsageError
@@ -31,38 +32,53 @@ def specification(
     directory: str,
     surroundings: Surroundings,
     points: list[dict[str, Any]],
+    shared: Shared,
 ) -> dict[str, Any]:
     """The config.json of a container whose files are in `directory`, over the image's `layers` (bottom to top).
 
     `image_config`: what the image wants its containers to have (OCI image spec, config.md, "config"). `points`: the
-    container's mount points, as its record has them.
+    container's mount points, as its record has them. `shared`: its namespaces, and the mounts that go with them.
     """
-    user = look_up([os.path.join(directory, "upper"), *layers[::-1]], options.user or image_config.get("User") or "")
+    topmost_first = [os.path.join(directory, "upper"), *layers[::-1]]
+    user = look_up(topmost_first, options.user or image_config.get("User") or "", options.isolation.groups)
     caps = security.choose_capabilities(options.cap_add, options.cap_drop, privileged=options.privileged)
     spec: dict[str, Any] = {
         "ociVersion": oci.VERSION,
         "root": {"path": "rootfs", "readonly": options.read_only},
         "hostname": surroundings.hostname,
         "process": _process(options, image_config, user, caps, surroundings),
-        "mounts": [_overlay(layers, directory), *_mounts(options, surroundings.files, points)],
+        "mounts": [_overlay(layers, directory), *_mounts(options, surroundings.files, points, shared)],
         "linux": {
-            "namespaces": _namespaces(surroundings.netns),
+            "namespaces": shared.namespaces,
             "cgroupsPath": _cgroup_path(options, container_id),
             "resources": resources(options.limits),
-            "sysctl": {**_default_sysctls(options), **options.sysctls},
+            "sysctl": {**_default_sysctls(options), **options.sysctls, **_domain_name(options)},
             "rootfsPropagation": _root_propagation(points),
         },
     }
-    if options.privileged:
-        spec["linux"]["devices"] = host_devices()
-    else:
-        spec["linux"] |= {
-            "maskedPaths": security.MASKED_PATHS,
-            "readonlyPaths": security.READONLY_PATHS,
-            "seccomp": security.seccomp_section(caps),
-        }
-        spec["linux"]["resources"]["devices"] = security.DEVICE_RULES
+    if options.isolation.uts == "host":
+        del spec["hostname"]
+    if options.isolation.annotations:
+        spec["annotations"] = options.isolation.annotations
+    _protect(spec["linux"], options, caps)
     return spec
+
+
+def _protect(linux: dict[str, Any], options: ContainerOptions, caps: list[str]) -> None:
+    """What keeps the container's root from the host's devices, kernel files and system calls (book 9)."""
+    isolation = options.isolation
+    nodes, rules = devices.asked(isolation.devices, isolation.device_rules)
+    if options.privileged:
+        linux["devices"] = devices.host_devices()
+    else:
+        linux["resources"]["devices"] = [*security.DEVICE_RULES, *rules]
+    if not (options.privileged or isolation.bare_system_paths):
+        linux |= {"maskedPaths": security.MASKED_PATHS, "readonlyPaths": security.READONLY_PATHS}
+    if nodes:
+        linux["devices"] = [*linux.get("devices", ()), *nodes]
+    profile = isolation.seccomp or ("unconfined" if options.privileged else "builtin")
+    if profile != "unconfined":
+        linux["seccomp"] = security.seccomp_section(caps, None if profile == "builtin" else profile)
 
 
 def _process(
@@ -70,7 +86,7 @@ def _process(
 ) -> dict[str, Any]:
     # With -u and not root, a program gets no capabilities; the bounding set stays, for set-uid programs.
     held = caps if user.uid == 0 else []
-    return {
+    process: dict[str, Any] = {
         "terminal": options.tty,
         "user": {"uid": user.uid, "gid": user.gid, "additionalGids": user.groups},
         "args": _arguments(options, image_config),
@@ -82,6 +98,11 @@ def _process(
             for name, (soft, hard) in options.ulimits.items()
         ],
     }
+    if options.isolation.no_new_privileges:
+        process["noNewPrivileges"] = True
+    if options.isolation.oom_score_adj is not None:
+        process["oomScoreAdj"] = options.isolation.oom_score_adj
+    return process
 
 
 def _arguments(options: ContainerOptions, image_config: Config) -> list[str]:
@@ -115,14 +136,9 @@ def environment(
     return [f"{name}={value}" for name, value in variables.items()]
 
 
-def _namespaces(netns: str | None) -> list[dict[str, str]]:
-    """All new, but for the network's (`Surroundings.netns`)."""
-    rows = [{"type": kind} for kind in ("mount", "pid", "uts", "ipc")]
-    if netns is not None:
-        rows.append({"type": "network", "path": netns} if netns else {"type": "network"})
-    if cgroups.hierarchy():
-        rows.append({"type": "cgroup"})
-    return rows
+def _domain_name(options: ContainerOptions) -> dict[str, str]:
+    """The UTS namespace's other name; the specification knows a field for it since 1.1, every runtime the sysctl."""
+    return {"kernel.domainname": options.isolation.domainname} if options.isolation.domainname else {}
 
 
 def _default_sysctls(options: ContainerOptions) -> dict[str, str]:
@@ -147,7 +163,9 @@ def _root_propagation(points: list[dict[str, Any]]) -> str:
     return mountpoints.root_propagation(points)
 
 
-def _mounts(options: ContainerOptions, directory: str, points: list[dict[str, Any]]) -> list[dict[str, Any]]:
+def _mounts(
+    options: ContainerOptions, directory: str, points: list[dict[str, Any]], shared: Shared
+) -> list[dict[str, Any]]:
     """Docker's mounts in docker's order, then the user's, those nearer to the root first."""
     safe = ["nosuid", "noexec", "nodev"]
     writable = "rw" if options.privileged else "ro"
@@ -157,8 +175,7 @@ def _mounts(options: ContainerOptions, directory: str, points: list[dict[str, An
         ("/dev/pts", "devpts", "devpts",
          ["nosuid", "noexec", "newinstance", "ptmxmode=0666", "mode=0620", "gid=5"]),
         ("/sys", "sysfs", "sysfs", [*safe, writable]),
-        ("/dev/mqueue", "mqueue", "mqueue", safe),
-        ("/dev/shm", "tmpfs", "shm", [*safe, "mode=1777", "size=67108864"]),
+        *shared.mounts,
     ]  # fmt: skip
     if cgroups.hierarchy():
         rows.insert(4, ("/sys/fs/cgroup", "cgroup", "cgroup", [*safe, writable]))
@@ -198,11 +215,12 @@ def resources(limits: Limits) -> dict[str, Any]:
     if limits.memory:
         # Docker's rule: as much swap again as memory, unless told otherwise.
         memory["swap"] = limits.memory_swap or 2 * limits.memory
-    period = 100_000
+    period = limits.cpu_period or 100_000
+    quota = round(limits.cpus * period) if limits.cpus else limits.cpu_quota
     cpu = {
         "shares": limits.cpu_shares,
-        "quota": round(limits.cpus * period) if limits.cpus else None,
-        "period": period if limits.cpus else None,
+        "quota": quota,
+        "period": period if quota or limits.cpu_period else None,
         "cpus": limits.cpuset_cpus,
         "mems": limits.cpuset_mems,
     }
@@ -232,21 +250,3 @@ def _rates(rows: list[tuple[str, int]]) -> list[dict[str, int]]:
             raise UsageError(f"{path} is a partition: the kernel limits whole disks only", exit_code=125)
         result.append({"major": major, "minor": minor, "rate": rate})
     return result
-
-
-def host_devices() -> list[dict[str, Any]]:
-    """All device nodes of the host's /dev, for --privileged; not its terminals, which the container has of its own."""
-    devices = []
-    for directory, below, names in os.walk("/dev"):
-        below[:] = [name for name in below if name not in ("pts", "shm", "mqueue", ".lxc", ".lxd-mounts", ".udev")]
-        for name in names:
-            path = os.path.join(directory, name)
-            status = os.lstat(path)
-            kind = "c" if stat.S_ISCHR(status.st_mode) else "b" if stat.S_ISBLK(status.st_mode) else ""
-            if kind and path not in ("/dev/console", "/dev/ptmx") and name not in ("null", "zero", "full", "random",
-                                                                                    "urandom", "tty"):
-                devices.append({
-                    "path": path, "type": kind, "major": os.major(status.st_rdev), "minor": os.minor(status.st_rdev),
-                    "fileMode": stat.S_IMODE(status.st_mode), "uid": status.st_uid, "gid": status.st_gid,
-                })  # fmt: skip
-    return devices

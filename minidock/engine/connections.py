@@ -71,7 +71,8 @@ def _with_files(
     record: Record, options: ContainerOptions, networks: dict[str, dict[str, Any]], links: list[Link]
 ) -> Surroundings:
     is_host = options.network == "host"
-    hostname = options.hostname or (etc.host_name() if is_host else record.id[:12])
+    has_own = not is_host and options.isolation.uts != "host"
+    hostname = options.hostname or (record.id[:12] if has_own else etc.host_name())
     rows = [(_host_gateway(record.root, networks) if address == "host-gateway" else address, name)
             for name, address in options.extra_hosts]  # fmt: skip
     rows += [link.row for link in links] + own_rows(networks, hostname)

@@ -102,7 +102,7 @@ def _config(record: Record) -> dict[str, Any]:
     volumes = (*options["volumes"], *(image_config.get("Volumes") or {}))
     return {
         "Hostname": data.get("hostname") or options["hostname"] or record.id[:12],
-        "Domainname": "",
+        "Domainname": options["isolation"]["domainname"],
         "User": options["user"] or image_config.get("User") or "",
         "AttachStdin": "stdin" in options["attach"],
         "AttachStdout": "stdout" in options["attach"],

@@ -11,10 +11,9 @@ _DEVICE_RATES = (("ReadBps", "device_read_bps"), ("WriteBps", "device_write_bps"
                  ("ReadIOps", "device_read_iops"), ("WriteIOps", "device_write_iops"))  # fmt: skip
 # What docker has and we do not, at the value that it has where nobody asks for it.
 _NOT_OURS: dict[str, Any] = {
-    "VolumeDriver": "", "ConsoleSize": [0, 0], "GroupAdd": None, "Cgroup": "", "Links": None,
-    "OomScoreAdj": 0, "PidMode": "", "SecurityOpt": None, "UTSMode": "", "UsernsMode": "", "Isolation": "",
-    "BlkioWeightDevice": [], "CpuPeriod": 0, "CpuQuota": 0, "CpuRealtimePeriod": 0, "CpuRealtimeRuntime": 0,
-    "Devices": [], "DeviceCgroupRules": None, "DeviceRequests": None, "KernelMemory": 0, "KernelMemoryTCP": 0,
+    "VolumeDriver": "", "ConsoleSize": [0, 0], "Cgroup": "", "Links": None, "Isolation": "",
+    "BlkioWeightDevice": [], "CpuRealtimePeriod": 0, "CpuRealtimeRuntime": 0,
+    "DeviceRequests": None, "KernelMemory": 0, "KernelMemoryTCP": 0,
     "MemorySwappiness": None, "OomKillDisable": False, "CpuCount": 0, "CpuPercent": 0, "IOMaximumIOps": 0,
     "IOMaximumBandwidth": 0,
 }  # fmt: skip
@@ -26,6 +25,7 @@ def host_config(record: Record) -> dict[str, Any]:
     from minidock.linux import cgroups
 
     options = record.data["options"]
+    bare = options["privileged"] or options["isolation"]["bare_system_paths"]
     return {
         **_NOT_OURS,
         "Binds": [mount["text"] for mount in options["mounts"] if mount["text"]] or None,
@@ -40,24 +40,42 @@ def host_config(record: Record) -> dict[str, Any]:
         "VolumesFrom": options["volumes_from"] or None,
         "CapAdd": options["cap_add"] or None,
         "CapDrop": options["cap_drop"] or None,
-        "CgroupnsMode": "private" if cgroups.hierarchy() else "host",
+        **_isolation(options["isolation"]),
+        "CgroupnsMode": options["isolation"]["cgroupns"] or ("private" if cgroups.hierarchy() else "host"),
         "Dns": options.get("dns") or [],
         "DnsOptions": options.get("dns_options") or [],
         "DnsSearch": options.get("dns_search") or [],
         "ExtraHosts": options.get("extra_hosts") or None,
-        "IpcMode": "private",
         "Privileged": options["privileged"],
         "ReadonlyRootfs": options["read_only"],
         **({"Tmpfs": {path: ",".join(words) for path, words in options["tmpfs"].items()}} if options["tmpfs"] else {}),
         **({"Sysctls": options["sysctls"]} if options["sysctls"] else {}),
         **({"Init": True} if options["init"] else {}),
-        "ShmSize": 64 << 20,
         "Runtime": "minidock",
         "CgroupParent": options["cgroup_parent"] or "",
         "Ulimits": [{"Name": n, "Soft": soft, "Hard": hard} for n, (soft, hard) in options["ulimits"].items()],
-        "MaskedPaths": None if options["privileged"] else security.MASKED_PATHS,
-        "ReadonlyPaths": None if options["privileged"] else security.READONLY_PATHS,
+        "MaskedPaths": None if bare else security.MASKED_PATHS,
+        "ReadonlyPaths": None if bare else security.READONLY_PATHS,
         **_limits(options["limits"]),
+    }  # fmt: skip
+
+
+def _isolation(asked: dict[str, Any]) -> dict[str, Any]:
+    security = ["no-new-privileges"] * asked["no_new_privileges"]
+    security += [f"seccomp={asked['seccomp']}"] * bool(asked["seccomp"])
+    return {
+        "PidMode": asked["pid"],
+        "IpcMode": asked["ipc"] or "private",
+        "UTSMode": asked["uts"],
+        "UsernsMode": asked["userns"],
+        "ShmSize": asked["shm_size"] or 64 << 20,
+        "GroupAdd": asked["groups"] or None,
+        "Devices": [{"PathOnHost": device["source"], "PathInContainer": device["destination"],
+                     "CgroupPermissions": device["access"]} for device in asked["devices"]],
+        "DeviceCgroupRules": asked["device_rules"] or None,
+        "SecurityOpt": security or None,
+        "OomScoreAdj": asked["oom_score_adj"] or 0,
+        **({"Annotations": asked["annotations"]} if asked["annotations"] else {}),
     }  # fmt: skip
 
 
@@ -68,6 +86,8 @@ def _limits(limits: dict[str, Any]) -> dict[str, Any]:
         "MemoryReservation": limits["memory_reservation"] or 0,
         "MemorySwap": limits["memory_swap"] or 2 * memory,
         "NanoCpus": round((limits["cpus"] or 0) * 1e9),
+        "CpuPeriod": limits["cpu_period"] or 0,
+        "CpuQuota": limits["cpu_quota"] or 0,
         "CpuShares": limits["cpu_shares"] or 0,
         "CpusetCpus": limits["cpuset_cpus"],
         "CpusetMems": limits["cpuset_mems"],

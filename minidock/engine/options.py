@@ -16,13 +16,16 @@ from minidock.network.published import Wish
 class Limits(NamedTuple):
     """Sizes are bytes, rates are bytes or operations a second, `cpus` is a number of processors; None is no limit.
 
-    `device_*` rows are (path, rate). For `memory_swap` and `pids`, -1 is "without limit".
+    `cpu_period` and `cpu_quota` are microseconds, in the place of `cpus`. `device_*` rows are (path, rate). For
+    `memory_swap` and `pids`, -1 is "without limit".
     """
 
     memory: int | None
     memory_reservation: int | None
     memory_swap: int | None
     cpus: float | None
+    cpu_period: int | None
+    cpu_quota: int | None
     cpu_shares: int | None
     cpuset_cpus: str
     cpuset_mems: str
@@ -59,6 +62,46 @@ class Mount(NamedTuple):
     driver_options: dict[str, str]
     size: int
     permissions: int
+
+
+class Device(NamedTuple):
+    """One --device: what is at `source` on the host, seen at `destination`; `access` is of r, w and m (mknod)."""
+
+    source: str
+    destination: str
+    access: str
+
+
+class Isolation(NamedTuple):
+    """How far a container is apart from the host. Namespaces are "" (its own), "host", or "container:NAME".
+
+    `shm_size` is bytes, None docker's 64 MB. `seccomp` is "" or "builtin" (docker's profile), "unconfined", or a
+    profile's JSON text. `bare_system_paths`: nothing in /proc and /sys is hidden or read-only.
+    """
+
+    pid: str
+    ipc: str
+    uts: str
+    userns: str
+    cgroupns: str
+    shm_size: int | None
+    domainname: str
+    groups: list[str]
+    devices: list[Device]
+    device_rules: list[str]
+    no_new_privileges: bool
+    seccomp: str
+    bare_system_paths: bool
+    oom_score_adj: int | None
+    annotations: dict[str, str]
+
+    def as_json(self) -> dict[str, Any]:
+        """As JSON types."""
+        return {**self._asdict(), "devices": [device._asdict() for device in self.devices]}
+
+
+def _isolation(content: dict[str, Any]) -> Isolation:
+    return Isolation(**{**content, "devices": [Device(**device) for device in content["devices"]]})
 
 
 class ContainerOptions(NamedTuple):
@@ -102,6 +145,7 @@ class ContainerOptions(NamedTuple):
     sysctls: dict[str, str]
     labels: dict[str, str]
     stop_signal: str | None
+    isolation: Isolation
     pull: str
     cidfile: str | None
     cgroup_parent: str | None
@@ -119,6 +163,7 @@ class ContainerOptions(NamedTuple):
         return {
             **self._asdict(),
             "mounts": [mount._asdict() for mount in self.mounts],
+            "isolation": self.isolation.as_json(),
             "attachments": {name: attachment._asdict() for name, attachment in self.attachments.items()},
             "publish": [wish._asdict() for wish in self.publish],
             "limits": self.limits._asdict(),
@@ -136,6 +181,6 @@ def from_json(content: dict[str, Any]) -> ContainerOptions:
     mounts, limits = [Mount(**mount) for mount in content["mounts"]], Limits(**content["limits"])
     attachments = {name: Attachment.from_json(row) for name, row in content["attachments"].items()}
     publish = [Wish(**row) for row in content["publish"]]
-    return ContainerOptions(
-        **{**content, "mounts": mounts, "limits": limits, "attachments": attachments, "publish": publish}
-    )
+    typed = {"mounts": mounts, "limits": limits, "attachments": attachments, "publish": publish,
+             "isolation": _isolation(content["isolation"])}  # fmt: skip
+    return ContainerOptions(**{**content, **typed})

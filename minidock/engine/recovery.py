@@ -61,7 +61,11 @@ def _undo_network(record: Record) -> None:
 
 
 def _undo_mounts(record: Record) -> None:
-    """Its volumes are not used by this container any more."""
+    """What it had mounted on the host is not used by this container any more."""
+    if record.data["options"]["isolation"]["ipc"] == "shareable":
+        from minidock.engine import isolation
+
+        isolation.release(record)
     if any(point["type"] == "volume" for point in record.data.get("mounts", ())):
         from minidock.engine import mountpoints
 
@@ -92,9 +96,8 @@ def discard(record: Record, *, keep_volumes: bool = False) -> None:
     `sweep` finishes. With `keep_volumes`, those that have none stay as well.
     """
     if _has_anonymous(record):
-        record.data["keepVolumes"] = keep_volumes
-        with suppress(FileNotFoundError):
-            record.save()
+        with suppress(FileNotFoundError), records.changing(record):
+            record.data["keepVolumes"] = keep_volumes
     doomed = os.path.join(record.root, "containers", REMOVING + record.id)
     with suppress(FileNotFoundError):
         syscalls.rename(record.directory, doomed)

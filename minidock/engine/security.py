@@ -62,17 +62,18 @@ def _name(text: str) -> str:
     return name
 
 
-def seccomp_section(granted: list[str]) -> dict[str, Any]:
-    """Docker's default profile as the OCI `linux.seccomp` section for a process with the capabilities `granted`.
+def seccomp_section(granted: list[str], text: str | None = None) -> dict[str, Any]:
+    """A profile (JSON `text`, or docker's default) as the OCI `linux.seccomp` section.
+
+    `granted` are the capabilities of the process that it is for.
 
     The profile says for each rule with which capabilities and on which architectures it counts (moby,
     profiles/seccomp); the OCI section is what is left for this container.
     """
-    with open(os.path.join(os.path.dirname(__file__), "seccomp.json"), encoding="utf-8") as file:
-        profile = json.load(file)
+    profile = json.loads(text) if text else _default_profile()
     machine = {"x86_64": ("amd64", "SCMP_ARCH_X86_64"), "aarch64": ("arm64", "SCMP_ARCH_AARCH64")}
     arch, name = machine.get(os.uname().machine, (os.uname().machine, ""))
-    kin = next((row["subArchitectures"] for row in profile["archMap"] if row["architecture"] == name), None) or []
+    kin = next((row["subArchitectures"] for row in profile.get("archMap") or [] if row["architecture"] == name), None)
 
     def counts(rule: dict[str, Any]) -> bool:
         only, never = rule.get("includes") or {}, rule.get("excludes") or {}
@@ -84,9 +85,23 @@ def seccomp_section(granted: list[str]) -> dict[str, Any]:
         )
 
     kept = ("names", "action", "args", "errnoRet")
-    return {
+    section = {
         "defaultAction": profile["defaultAction"],
-        "defaultErrnoRet": profile["defaultErrnoRet"],
-        "architectures": [name, *kin] if name else [],
-        "syscalls": [{key: rule[key] for key in kept if key in rule} for rule in profile["syscalls"] if counts(rule)],
-    }
+        "defaultErrnoRet": profile.get("defaultErrnoRet"),
+        "architectures": profile.get("architectures") or ([name, *(kin or [])] if name else []),
+        "flags": profile.get("flags"),
+        "syscalls": [{key: rule[key] for key in kept if key in rule}
+                     for rule in map(_named, profile.get("syscalls") or []) if counts(rule)],
+    }  # fmt: skip
+    return {key: value for key, value in section.items() if value is not None}
+
+
+def _default_profile() -> dict[str, Any]:
+    with open(os.path.join(os.path.dirname(__file__), "seccomp.json"), encoding="utf-8") as file:
+        profile: dict[str, Any] = json.load(file)
+    return profile
+
+
+def _named(rule: dict[str, Any]) -> dict[str, Any]:
+    """A rule whose calls are under "names", where an older profile has one under "name"."""
+    return rule if "names" in rule else {**rule, "names": [rule["name"]]}

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import stat
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from minidock.errors import UsageError
@@ -25,13 +26,15 @@ class User(NamedTuple):
 Table = list[list[str]]
 
 
-def look_up(layers: list[str], wanted: str) -> User:
-    """The user for docker's `-u user[:group]`, each a name or a number; '' is root.
+def look_up(layers: list[str], wanted: str, more: Sequence[str] = ()) -> User:
+    """The user for docker's `-u user[:group]`, each a name or a number; '' is root. `more`: what --group-add names.
 
     `layers`: the image's layer directories, topmost first. Raises `UsageError` for a name that the image does not
     know or a number out of range. A number needs no entry; without one, the group is 0 and the home "/".
     """
-    return _choose(_rows(_read_layers(layers, "/etc/passwd"), 7), _rows(_read_layers(layers, "/etc/group"), 4), wanted)
+    groups = _rows(_read_layers(layers, "/etc/group"), 4)
+    user = _choose(_rows(_read_layers(layers, "/etc/passwd"), 7), groups, wanted)
+    return user._replace(groups=sorted({*user.groups, *(_checked(_group(groups, name)) for name in more)}))
 
 
 def look_up_inside(root: int, wanted: str) -> User:

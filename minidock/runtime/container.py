@@ -100,13 +100,15 @@ def _clone(spec: Spec, cgroup: cgroups.Cgroup | None) -> tuple[int, int]:
     """clone3 into the new namespaces and, in the same instant, the cgroup: no instruction runs outside the limits."""
     if path := spec.namespaces.get("pid"):
         namespaces.enter(path, "pid")  # for pid namespaces this counts for children only: the one cloned next
-    if cgroup is None:
-        return syscalls.clone3(spec.clone_flags)
-    directory = cgroup.open()
+    directory = cgroup.open() if cgroup else None
     try:
-        return syscalls.clone3(spec.clone_flags, directory)
+        pid, pidfd = syscalls.clone3(spec.clone_flags, directory)
+        if pid and path:
+            namespaces.enter("/proc/self/ns/pid", "pid")  # where later children belong
+        return pid, pidfd
     finally:
-        os.close(directory)
+        if directory is not None:
+            os.close(directory)
 
 
 def wait_ready(created: Created) -> None:

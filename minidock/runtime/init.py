@@ -223,6 +223,10 @@ def set_limits(process: dict[str, Any]) -> None:
         fd = syscalls.open("/proc/self/oom_score_adj", os.O_WRONLY | os.O_CLOEXEC)
         try:
             syscalls.write(fd, str(adjustment).encode())
+        except PermissionError:
+            raise HostError(
+                f"oom_score_adj cannot be lowered to {adjustment}: this host does not allow it (no CAP_SYS_RESOURCE)"
+            ) from None
         finally:
             os.close(fd)
 
