@@ -106,8 +106,12 @@ class step:
         _steps.titles.append(self.title)
         if observers:
             self.started = time.perf_counter_ns()
-            for observer in observers:
-                observer.begins(Step(self.title, self.book))
+            try:
+                for observer in observers:
+                    observer.begins(Step(self.title, self.book))
+            except BaseException:
+                _steps.titles.pop()
+                raise
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
         _steps.titles.pop()

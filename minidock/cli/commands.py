@@ -9,6 +9,8 @@ import importlib
 
 import click
 
+from minidock.cli import explaining
+
 HELP = {"help_option_names": ["-h", "--help"]}
 
 # name: (module in minidock/cli, attribute, the one line that --help shows)
@@ -130,7 +132,17 @@ class Group(click.Group):
             return None
         module, attribute, _ = self.table[cmd_name]
         command: click.Command = getattr(importlib.import_module(f"minidock.cli.{module}"), attribute)
+        if explaining.has(self.name or "", cmd_name):
+            explaining.declare(command)
         return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        name, command, words = super().resolve_command(ctx, args)
+        if command and name and explaining.has(self.name or "", name):
+            words = explaining.take(command, words)
+        return name, command, words
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):

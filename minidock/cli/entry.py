@@ -31,6 +31,10 @@ def _begin() -> None:
         from minidock.engine import observers
 
         observers.from_environment(dict(os.environ))
+    if any(word.startswith("--explain") for word in sys.argv):
+        from minidock.cli import explaining
+
+        explaining.begin(sys.argv)
     command = sys.argv[2:3] if sys.argv[1:2] == ["container"] else sys.argv[1:2]
     if kind := _HELPERS.get("".join(command)):
         from minidock.engine import launch

@@ -7,6 +7,7 @@ import sys
 
 import click
 
+from minidock.cli import explaining
 from minidock.cli.commands import TopLevel
 from minidock.errors import EXIT_ENGINE, MinidockError
 
@@ -27,7 +28,10 @@ def run_command_line() -> None:
     """Run the command line of this process. Ends the process with docker's exit codes."""
     arguments = sys.argv[1:]
     try:
-        result = cli.main(args=arguments, prog_name="minidock", standalone_mode=False)
+        try:
+            result = cli.main(args=arguments, prog_name="minidock", standalone_mode=False)
+        finally:
+            explaining.end()
         code = result if isinstance(result, int) else 0
     except click.exceptions.Abort:
         code = 130

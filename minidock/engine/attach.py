@@ -20,6 +20,7 @@ import socket
 from contextlib import suppress
 from typing import Any
 
+from minidock import observe
 from minidock.engine import paths
 from minidock.engine.departure import ENDING
 from minidock.engine.output import Sink
@@ -139,6 +140,8 @@ class Visitors:
     def send_away(self, visitor: Visitor, running: Running | None, *, killed: bool = False) -> None:
         """It is gone, or has heard everything: hold nothing of it. The container goes on, as in docker."""
         self.all.remove(visitor)
+        if visitor.patient:
+            observe.release()
         visitor.leave(killed=killed)
         for sink in visitor.sinks.values():
             if running:

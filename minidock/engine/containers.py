@@ -43,7 +43,8 @@ def create(root: str, options: ContainerOptions, image: Image) -> tuple[Record, 
         from minidock.engine import network_modes  # most containers need none of it
 
         options = network_modes.resolved(root, options)
-    record, lock = _claim(root, options, image)
+    with step("a name, a directory and a record", book="2.2.3"):
+        record, lock = _claim(root, options, image)
     try:
         if record.data["mounts"]:
             from minidock.engine import mountpoints

@@ -18,6 +18,7 @@ import signal
 from contextlib import suppress
 from typing import Any, NamedTuple
 
+from minidock import observe
 from minidock.engine import execution, records
 from minidock.engine.departure import leave_the_caller
 from minidock.engine.execution import ExecOptions
@@ -65,6 +66,8 @@ def serve(channel: Channel) -> int:
     except BaseException as error:
         caller.tell("failed", message=str(error), exit_code=getattr(error, "exit_code", EXIT_ENGINE))
         return EXIT_ENGINE
+    if message["options"]["detach"]:
+        observe.release()
     caller.tell("started", warnings=[])
     _attend(kept, caller)
     code = os.waitstatus_to_exitcode(os.waitpid(kept.created.pid, 0)[1])

@@ -32,11 +32,13 @@ def monitor(kind: str = "monitor") -> Channel:
 
 def _fork(kind: str) -> Channel:
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-    if observe.announced("fork", (), os.fork):
+    with observe.step("a monitor for the container, instead of a daemon", book="3.4"):
+        forked = observe.announced("fork", (), os.fork)
+    if forked:
         theirs.close()
         return Channel(ours)
     exit_code = 125
-    observe.who = "monitor"
+    observe.who = kind
     try:
         os.setsid()  # at once: Ctrl-C in the terminal is for the command, which tells the monitor
         ours.close()

@@ -33,6 +33,7 @@ import select
 import time
 from contextlib import suppress
 
+from minidock import observe
 from minidock.engine import departure, events, records, recovery, restart, starting
 from minidock.engine.attach import Visitor, Visitors
 from minidock.engine.output import Sink
@@ -84,6 +85,8 @@ def _live(record: Record, lock: int, visitors: Visitors, cache: str) -> int:
         if wait({running.created.pidfd: select.POLLIN}, 0):  # it has ended: what is typed is for the caller's shell
             visitors.end_input(running)
         if caller:
+            if not caller.is_attached:
+                observe.release()
             caller.tell("started", warnings=warnings)
             caller = None
         _attend(running, visitors)

@@ -18,6 +18,7 @@ from minidock.engine import paths, records
 from minidock.engine.records import CREATED, EXITED, REMOVING, RESTARTING, Record
 from minidock.errors import MinidockError
 from minidock.linux import syscalls
+from minidock.observe import step
 
 KILLED = 137
 SWITCHED_OFF = 255  # docker's exit code for what ran when the machine went down
@@ -99,9 +100,10 @@ def discard(record: Record, *, keep_volumes: bool = False) -> None:
         with suppress(FileNotFoundError), records.changing(record):
             record.data["keepVolumes"] = keep_volumes
     doomed = os.path.join(record.root, "containers", REMOVING + record.id)
-    with suppress(FileNotFoundError):
-        syscalls.rename(record.directory, doomed)
-    _finish_removal(record.root, record.id)
+    with step("the container and its files removed", book="4.6.4"):
+        with suppress(FileNotFoundError):
+            syscalls.rename(record.directory, doomed)
+        _finish_removal(record.root, record.id)
 
 
 def _has_anonymous(record: Record) -> bool:
@@ -165,12 +167,13 @@ def _sweep_one(root: str, name: str) -> None:
     if lock is None:
         return
     try:
-        if name.startswith(REMOVING):
-            _finish_removal(root, name.removeprefix(REMOVING))
-        elif (record := records.load(root, name)) is None:
-            remove_tree(os.path.join(root, "containers", name))
-        else:
-            settle(record)
+        with step("what a monitor that was killed has left behind", book="4.7.3"):
+            if name.startswith(REMOVING):
+                _finish_removal(root, name.removeprefix(REMOVING))
+            elif (record := records.load(root, name)) is None:
+                remove_tree(os.path.join(root, "containers", name))
+            else:
+                settle(record)
     finally:
         os.close(lock)
 

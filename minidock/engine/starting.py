@@ -45,7 +45,8 @@ def start(record: Record, visitors: Visitors, cache: str, caller: Visitor | None
         if caller and caller.is_attached:
             _meet(caller, visitors, running)
         runtime.start(created)
-        _write_down(record, created)
+        with step("it runs: written down for every other command", book="4.7.3"):
+            _write_down(record, created)
         visitors.open(record.id)
     except BaseException:
         if resolver:

@@ -54,8 +54,8 @@ def _compile(section: dict[str, Any]) -> bytes:
     import tempfile
 
     try:
-        import pyseccomp
-    except (ImportError, RuntimeError) as error:
+        pyseccomp = _binding()
+    except (ImportError, OSError) as error:
         raise HostError(f"seccomp filters need libseccomp: install the package libseccomp2 ({error})") from error
     default = _action(pyseccomp, section["defaultAction"], section.get("defaultErrnoRet"))
     filter_ = pyseccomp.SyscallFilter(default)
@@ -79,6 +79,22 @@ def _compile(section: dict[str, Any]) -> bytes:
         filter_.export_bpf(file)
         file.seek(0)
         return file.read()
+
+
+def _binding() -> Any:
+    """pyseccomp, without the search for its libraries: find_library of ctypes runs ldconfig or even a compiler.
+
+    The dynamic linker finds them by their names, which have not changed since 2012.
+    """
+    import ctypes.util
+
+    search = ctypes.util.find_library
+    ctypes.util.find_library = {"seccomp": "libseccomp.so.2"}.get  # type: ignore[assignment]
+    try:
+        import pyseccomp
+    finally:
+        ctypes.util.find_library = search
+    return pyseccomp
 
 
 def _action(pyseccomp: Any, name: str, errno: int | None) -> int:

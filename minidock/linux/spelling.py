@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import errno
 import os
+import resource
 import signal
 import stat
 from collections.abc import Callable, Iterable
@@ -37,6 +38,7 @@ _SECCOMP_FLAGS = [("SECCOMP_FILTER_FLAG_TSYNC", 1), ("SECCOMP_FILTER_FLAG_LOG", 
                   ("SECCOMP_FILTER_FLAG_SPEC_ALLOW", 4)]  # fmt: skip
 _AMBIENT = {syscalls.PR_CAP_AMBIENT_RAISE: "PR_CAP_AMBIENT_RAISE",
             syscalls.PR_CAP_AMBIENT_CLEAR_ALL: "PR_CAP_AMBIENT_CLEAR_ALL"}  # fmt: skip
+_CLOSE_RANGE = [("CLOSE_RANGE_CLOEXEC", syscalls.CLOSE_RANGE_CLOEXEC)]
 _DUMPABLE = {0: "SUID_DUMP_DISABLE", 1: "SUID_DUMP_USER"}
 _FILE_TYPES = {stat.S_IFREG: "S_IFREG", stat.S_IFCHR: "S_IFCHR", stat.S_IFBLK: "S_IFBLK", stat.S_IFIFO: "S_IFIFO"}
 _IOCTLS = {0x80045430: "TIOCGPTN", 0x40045431: "TIOCSPTLCK", 0x540E: "TIOCSCTTY", 0x5413: "TIOCGWINSZ",
@@ -233,16 +235,32 @@ def _symlink(_: Call, target: str, name: str, *, dir_fd: int | None = None, **mo
         "symlinkat", [text(target), fd(dir_fd), text(name)])  # fmt: skip
 
 
+def _bpf(_: Call, operation: str, *words: Any) -> Spelled:
+    if operation == "BPF_PROG_LOAD":
+        return "bpf", [operation, f"{{prog_type=BPF_PROG_TYPE_CGROUP_DEVICE, {words[0]}}}"]
+    target, program, _how = words
+    return "bpf", [operation, f"{{target_fd={fd(target)}, attach_bpf_fd={program}, attach_type=BPF_CGROUP_DEVICE}}"]
+
+
+def _rlimit(_: Call, number: int, limits: tuple[int, int]) -> Spelled:
+    names = {value: name for name, value in vars(resource).items() if name.startswith("RLIMIT_")}
+    soft, hard = ("RLIM_INFINITY" if value < 0 else str(value) for value in limits)
+    return "prlimit64", ["0", names.get(number, str(number)), f"{{rlim_cur={soft}, rlim_max={hard}}}", "NULL"]
+
+
 def _ioctl(_: Call, number: int, request: int, *rest: Any) -> Spelled:
     return "ioctl", [fd(number), _IOCTLS.get(request, hex(request))]
 
 
 _SPELLINGS: dict[str, Callable[..., Spelled]] = {
+    "bpf": _bpf,
     "capset": _capset,
     "chdir": lambda _, place: ("chdir", [text(place)]),
     "chmod": _at("chmod"),
     "chown": _at("chown"),
     "clone3": _clone3,
+    "close_range": lambda _, first, last, how: (
+        "close_range", [str(first), "~0U" if last == 0xFFFFFFFF else str(last), flags(how, _CLOSE_RANGE)]),
     "execve": _execve,
     "fchdir": lambda _, place: ("fchdir", [fd(place)]),
     # glibc's fork(3) is a clone(2) that shares nothing; the other two flags are for its own bookkeeping.
@@ -254,7 +272,8 @@ _SPELLINGS: dict[str, Callable[..., Spelled]] = {
     "mount": lambda _, source, target, fstype, mask, data: (
         "mount", [path(source), path(target), text(fstype), mount_flags(mask), text(data)]),
     # The size of the message is the result of sendto(2); what counts is the kernel's answer to it.
-    "netlink": lambda _, what, number, data: ("sendto", [fd(number), f"[{what}]"]),
+    "netlink": lambda _, what, number=None, data=b"": (
+        "sendto", ["a netlink socket" if number is None else fd(number), f"[{what}]"]),
     "open": _openat,
     "openat2": _openat2,
     "mount_setattr": lambda _, tree, name, how, mask: (
@@ -265,12 +284,15 @@ _SPELLINGS: dict[str, Callable[..., Spelled]] = {
     "pivot_root": lambda _, new, old: ("pivot_root", [text(new), text(old)]),
     "prctl": _prctl,
     "rmdir": _at("rmdir"),
+    "rt_sigaction": lambda _, number, action: ("rt_sigaction", [f"SIGRT_{number - 32}", f"{{sa_handler={action}}}"]),
     "seccomp": _seccomp,
     "setgroups": lambda _, groups: (
         "setgroups", [str(len(groups)), f"[{', '.join(map(str, groups))}]" if groups else "[]"]),
     "sethostname": lambda _, name: ("sethostname", [text(name), str(len(os.fsencode(name)))]),
+    "setrlimit": _rlimit,
     "setns": lambda _, number, kind=0: ("setns", [fd(number), clone_flags(kind)]),
     "symlink": _symlink,
+    "umask": lambda _, mask: ("umask", [f"{mask:#04o}".replace("0o", "0")]),
     "umount2": lambda _, target, mask: ("umount2", [text(target), flags(mask, _UMOUNT)]),
     "unlink": _at("unlink"),
     "unshare": lambda _, mask: ("unshare", [clone_flags(mask)]),

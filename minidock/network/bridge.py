@@ -103,7 +103,7 @@ def is_routed(network: Network) -> bool:
 def make(host: links.Rtnetlink, root: str, network: Network) -> None:
     """Make the bridge, or what is missing of it. Several processes may do this at once."""
     name = network.interface
-    with step(f"a bridge on the host for the network {network.name}", book=BOOK):
+    with step("a bridge on the host for the network", book=BOOK):
         mac = mac_of(next(pool.gateway for pool in network.pools if pool.net.width == IPV4))
         with contextlib.suppress(FileExistsError):
             host.add_bridge(name, mac, mtu(network))

@@ -121,7 +121,8 @@ def take_over(spec: Spec, stdio: tuple[int, int, int], seccomp: Filter, file: st
     """Power goes last, piece by piece: each step still needs what the next one takes away. Ends in `file`'s execve."""
     with step("standard input, output and error; nothing else stays open", book="3.4"):
         set_stdio(stdio, spec)
-    reset_signals()
+    with step("signals as a program expects to find them", book="3.4"):
+        reset_signals()
     environment = dict(entry.split("=", 1) for entry in spec.process.get("env") or [])
     promised = bool(spec.process.get("noNewPrivileges"))
     # Only root's CAP_SYS_ADMIN or the promise never to gain privileges lets a process set a filter (seccomp(2)). With

@@ -1,0 +1,83 @@
+"""Calls as commands of a script (`script.py`): what differs from a command that is only shown (`shell.py`)."""
+
+from __future__ import annotations
+
+import re
+import shlex
+
+from minidock.explain.steps import shell
+from minidock.explain.steps.scene import Scene, named, open_on, real_path
+from minidock.explain.steps.story import Block, CallMade
+
+WITHOUT_COMMAND = {"bpf": "no_device_rules", "seccomp": "no_filter", "keyctl": "no_keyring"}  # with their labels
+OF_ONE_CABLE = re.compile(r'add element .*"md[0-9a-f]{12}"')
+_ULIMITS = {0: "t", 1: "f", 2: "d", 3: "s", 4: "c", 6: "u", 7: "n", 8: "l", 9: "v"}  # letters of sh's own ulimit
+# What unshare(1) and the shell do by themselves, or what another command includes.
+_INCLUDED = ("setsid", "dup2", "close_range", "rt_sigaction", "unshare", "open", "openat2", "fchdir")
+
+
+def is_start(block: Block) -> bool:
+    """Whether this block writes down that the container runs."""
+    return any(call.wrapper == "rename" and named(call, 1).endswith("/container.json") for call in block.calls)
+
+
+def own(line: str, directory: str, container_id: str) -> str:
+    """The script's own directory and id in the place of those of the run."""
+    if not container_id or line.startswith("id="):
+        return line
+    line = line.replace(directory, "$here").replace(container_id, "$id")
+    return re.sub(rf"\bmd{container_id[:12]}\b", "md$short", line).replace(container_id[:12], "$short")
+
+
+def text(data: bytes | str) -> str:
+    """What was written, as text."""
+    return data.decode(errors="replace") if isinstance(data, bytes) else data
+
+
+def here_document(content: str) -> list[str]:
+    """Lines for between `<<EOF` and `EOF`, where the shell expands what is written $so."""
+    return re.sub(r"([\\$`])", r"\\\1", content.rstrip("\n")).split("\n")
+
+
+def outside(call: CallMade, later: list[CallMade], scene: Scene) -> list[str]:
+    """Commands for a call of the command's or the monitor's; `later`: the calls after it in the same step."""
+    if call.wrapper == "execve":
+        return _program(call, later)
+    if call.wrapper == "mkdir":
+        return [f"mkdir -p -m {call.argument(1, 'mode', 0o777):o} {shlex.quote(named(call))}"]
+    to_kernel = call.wrapper == "write" and open_on(call).startswith(("/sys/fs/", "/proc/sys/"))
+    kept = call.wrapper == "netlink" or to_kernel
+    return list(filter(None, [shell.command(call, scene)])) if kept else []
+
+
+def _program(call: CallMade, later: list[CallMade]) -> list[str]:
+    """nft and iptables with what they were given; what only lists is left away."""
+    words = [str(word) for word in call.argument(1)]
+    if words[0] == "nft" and "-f" in words:
+        given = next((text(c.argument(1)) for c in later if c.wrapper == "write"), "")
+        return ["nft -f - <<EOF\n" + "\n".join([*here_document(given), "EOF"])]
+    changes = words[0].startswith("iptables") and {"-I", "-A", "-D"} & set(words)
+    return [shlex.join(words)] if changes else []
+
+
+def inside(call: CallMade) -> list[str]:
+    """Commands for a call of the container's first process."""
+    if call.wrapper in _INCLUDED or (call.wrapper == "write" and not open_on(call).startswith("/")):
+        return []
+    if call.wrapper == "mount":  # a remount names a source too: so util-linux and busybox both take it
+        return [re.sub(r"^(mount -o remount,\S+) ", r"\1 none ", shell.mount(call, real_path(call, 1)))]
+    if call.wrapper == "setrlimit":
+        letter, shown = _ULIMITS.get(call.argument(0)), ["unlimited" if n < 0 else n for n in call.argument(1)]
+        return [f"ulimit -S{letter} {shown[0]} && ulimit -H{letter} {shown[1]}"] if letter else []
+    return list(filter(None, [shell.command(call, Scene())]))
+
+
+def take_over(call: CallMade, identity: list[CallMade], note: str) -> list[str]:
+    """The execve, with what was done to the process's identity before."""
+    environment = [f"{key}={value}" for key, value in call.argument(2).items()]
+    words = shlex.join([*environment, *map(text, call.argument(1))])
+    power = shell.setpriv([c for c in identity if "PDEATHSIG" not in c.arguments[0]])
+    if not power:
+        return [f"exec env -i {words}"]
+    able = "if setpriv --help 2>&1 | grep -q bounding-set; then"
+    return [f"# {note}", able, f"    exec {power} env -i {words}", "fi", f"exec env -i {words}"]

@@ -1,0 +1,70 @@
+"""For programs: one JSON object a line, as soon as it is known.
+
+    {"event": "begins", "step": "a host name of its own", "book": "3.1", "source": "minidock/runtime/init.py:87", ...}
+    {"event": "call", "call": "sethostname", "arguments": ["\\"web\\"", "3"], "result": "0", "text": "...", ...}
+    {"event": "ends", "step": "a host name of its own", "microseconds": 31, ...}
+
+Every line has the `pid` (and `thread`) of who told it, as seen from where minidock was called, what that process
+is (`process`), and `nanoseconds` of the monotonic clock. `by` is who made the call: for the execve of a program that
+minidock runs, it is a child that cannot tell. Texts are strace's (minidock/linux/spelling.py). A netlink message is
+also given as it was sent (`message`, in hexadecimal). The line of an execve is written when the program runs, or when
+it has failed. "released" is the last line of a process that goes on by itself.
+"""
+
+from __future__ import annotations
+
+import json
+import socket
+from collections import Counter
+from typing import Any
+
+from minidock.explain.steps import recorder, see, shell
+from minidock.explain.steps.output import Output
+from minidock.explain.steps.scene import Scene
+from minidock.explain.steps.story import Event, call_of
+
+
+class Lines:
+    """The style `json`."""
+
+    def __init__(self, output: Output) -> None:
+        self.output = output
+        self.scene = Scene()
+        # How many steps each thread is in: a fork's child leaves those that its parent entered.
+        self.depth: Counter[tuple[int, int]] = Counter()
+
+    def take(self, event: Event, reply: socket.socket | None) -> None:
+        if row := self._row(event):
+            common = {"pid": event.pid, "thread": event.thread or event.pid, "process": event.who}
+            self.output.write(json.dumps({**row, **common, "nanoseconds": event.moment}) + "\n")
+        if reply:
+            recorder.answer(reply, recorder.GO)
+
+    def finish(self) -> None:
+        """Every line was written when its event came."""
+
+    def _row(self, event: Event) -> dict[str, Any] | None:
+        thread = (event.pid, event.thread)
+        if event.what == "begins":
+            self.depth[thread] += 1
+            title, book, place = event.content
+            return {"event": "begins", "step": title, "book": book, "source": place}
+        if event.what == "ends" and self.depth[thread]:
+            self.depth[thread] -= 1
+            return {"event": "ends", "step": event.content[0], "microseconds": event.content[1]}
+        if event.what == "released":
+            return {"event": "released"}
+        if event.what not in ("call", "became"):
+            return None
+        call = call_of(event)
+        self.scene.note(call)
+        row = {"event": "call", "call": call.name, "arguments": call.arguments, "result": call.answer,
+               "text": f"{call.question} = {call.answer}", "microseconds": call.microseconds, "step": call.step,
+               "source": call.place, "by": call.pid}  # fmt: skip
+        if call.wrapper == "netlink" and call.argument(2):
+            row["message"] = call.argument(2).hex()
+        if command := shell.command(call, self.scene):
+            row["shell"] = command
+        if look := see.look(call, self.scene):
+            row["see"] = look
+        return row

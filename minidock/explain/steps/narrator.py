@@ -1,0 +1,169 @@
+"""The narrator: a process beside the command that tells, while it happens, what all of minidock's processes do.
+
+It is forked before anything else, so all have its socket. It receives their events in the order in which the kernel
+queued them, gives them to the chosen style, and writes to the command's standard error. When the command has said that
+it is over, or when all who could tell something are gone, it ends.
+
+Until the command line is understood it only collects: `--explain` may turn out to be a word of the container's.
+"""
+
+from __future__ import annotations
+
+import array
+import marshal
+import os
+import select
+import signal
+import socket
+import struct
+import sys
+from typing import NoReturn, Protocol
+
+from minidock import observe
+from minidock.explain.steps import recorder
+from minidock.explain.steps.story import Event, call_of
+
+
+class Style(Protocol):
+    """A way of telling."""
+
+    def take(self, event: Event, reply: socket.socket | None) -> None:
+        """Tell what is to be told now. An answer on `reply` lets the sender go on (`recorder.GO`, `QUIT`)."""
+
+    def finish(self) -> None:
+        """Tell the rest."""
+
+
+def start(*, stepping: bool) -> recorder.Recorder:
+    """Fork the narrator; returns the observer, which is at work from here on."""
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    theirs.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 1)
+    sys.stderr.flush()
+    pid = os.fork()
+    if pid == 0:
+        ours.close()
+        _serve(theirs)
+    theirs.close()
+    observer = recorder.Recorder(ours, stepping=stepping)
+    observer.narrator = pid
+    observe.observers.append(observer)
+    with observe.step("a process that tells what the others do"):
+        observe.happened("fork", (), pid)
+    return observer
+
+
+def _serve(end: socket.socket) -> NoReturn:
+    """The narrator's life."""
+    code = 1
+    try:
+        null = os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)
+        for fd in (0, 1):  # whoever reads the command's output waits for its end, which is not ours
+            os.dup2(null, fd)
+        for number in (signal.SIGINT, signal.SIGQUIT, signal.SIGTERM, signal.SIGHUP):
+            signal.signal(number, signal.SIG_IGN)  # for the command; its end is ours
+        Narrator(end).listen()
+        code = 0
+    except OSError:  # nobody reads standard error any more
+        code = 0
+    except BaseException as error:
+        place = f"{error.__traceback__.tb_frame.f_code.co_filename}" if error.__traceback__ else ""
+        print(f"minidock: the explanation ends here: {error!r} in {place}, a defect of minidock's", file=sys.stderr)
+    finally:
+        os._exit(code)
+
+
+class Narrator:
+    """Receives; the style tells."""
+
+    def __init__(self, end: socket.socket) -> None:
+        self.end = end
+        self.style: Style | None = None
+        self.waiting: list[tuple[Event, socket.socket | None]] = []
+        self.becoming: dict[int, tuple[socket.socket, Event]] = {}  # by descriptor: processes in execve
+
+    def listen(self) -> None:
+        """Take events until there can be no more."""
+        while True:
+            ready = self._wait()
+            if self.end.fileno() not in ready:
+                for fd in ready:
+                    self._became(fd)
+                continue
+            received = self._receive()
+            if received is None:
+                break
+            event, reply = received
+            if event.what == "finish":
+                for fd in list(self.becoming):
+                    self._became(fd)
+                if self.style:
+                    self.style.finish()
+                if reply:
+                    recorder.answer(reply, recorder.GO)
+                return
+            self._take(event, reply)
+        if self.style:
+            self.style.finish()
+
+    def _wait(self) -> list[int]:
+        poll = select.poll()
+        for fd in (self.end.fileno(), *self.becoming):
+            poll.register(fd, select.POLLIN)
+        return [fd for fd, _ in poll.poll()]
+
+    def _receive(self) -> tuple[Event, socket.socket | None] | None:
+        room = socket.CMSG_SPACE(struct.calcsize("iII")) + socket.CMSG_SPACE(4)
+        data, ancillary, _, _ = self.end.recvmsg(recorder.LONGEST, room, socket.MSG_CMSG_CLOEXEC)
+        if not data:
+            return None
+        pid, reply = 0, None
+        for level, kind, content in ancillary:
+            if (level, kind) == (socket.SOL_SOCKET, socket.SCM_CREDENTIALS):
+                pid = struct.unpack("iII", content)[0]
+            elif (level, kind) == (socket.SOL_SOCKET, socket.SCM_RIGHTS):
+                fds = array.array("i", content[: len(content) - len(content) % 4])
+                reply = socket.socket(fileno=fds[0])
+        thread, who, moment, what, *content = marshal.loads(data)
+        return Event(pid, thread, who, moment, what, tuple(content)), reply
+
+    def _take(self, event: Event, reply: socket.socket | None) -> None:
+        if event.what == "choose":
+            self._choose(*event.content)
+        elif event.what == "drop":
+            os._exit(0)
+        elif self.style is None:
+            self.waiting.append((event, None))
+            if event.what == "execve" and reply:
+                self.becoming[reply.fileno()] = (reply, event)
+            if reply:
+                recorder.answer(reply, recorder.GO, close=event.what != "execve")
+        else:
+            self._tell(event, reply)
+
+    def _tell(self, event: Event, reply: socket.socket | None) -> None:
+        assert self.style
+        if event.what == "execve" and reply:
+            self.style.take(event, None)
+            self.becoming[reply.fileno()] = (reply, event)
+            recorder.answer(reply, recorder.GO, close=False)
+            return
+        if event.what == "call" and call_of(event).wrapper == "execve":
+            for fd, (_, begun) in list(self.becoming.items()):
+                if begun.pid == event.pid:  # it failed, and says so itself
+                    self.becoming.pop(fd)[0].close()
+        self.style.take(event, reply)
+
+    def _choose(self, style: str, file: str) -> None:
+        from minidock.explain.steps import styles
+
+        self.style = styles.make(style, file)
+        for event, reply in self.waiting:
+            self._tell(event, reply)
+        self.waiting.clear()
+
+    def _became(self, fd: int) -> None:
+        """A process has become its program: the kernel has closed its end."""
+        reply, event = self.becoming.pop(fd)
+        reply.close()
+        if self.style:
+            self.style.take(event._replace(what="became"), None)

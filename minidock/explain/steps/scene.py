@@ -1,0 +1,43 @@
+"""What the narrator knows of the processes that it was told of, so that commands to type can name them."""
+
+from __future__ import annotations
+
+from minidock.explain.steps.story import CallMade
+
+
+class Scene:
+    """`inside`: the pid of the newest process that was cloned into namespaces of its own, or 0; or a name for it."""
+
+    def __init__(self) -> None:
+        self.inside: int | str = 0
+
+    def note(self, call: CallMade) -> None:
+        """A call was made."""
+        if call.wrapper == "clone3" and not call.failed:
+            self.inside = call.result
+
+
+def real_path(call: CallMade, position: int) -> str:
+    """The path that an argument means: its own text, or what is behind /proc/self/fd/N."""
+    shown = call.arguments[position]
+    if shown.endswith(" */") and " /* " in shown:
+        return shown.rpartition(" /* ")[2][: -len(" */")]
+    raw = call.argument(position)
+    return raw.decode(errors="surrogateescape") if isinstance(raw, bytes) else str(raw)
+
+
+def open_on(call: CallMade, position: int = 0) -> str:
+    """What the descriptor among the arguments is open on; '' if that is not known."""
+    _, bracket, path = call.arguments[position].partition("<")
+    return path.rstrip(">") if bracket else ""
+
+
+def named(call: CallMade, position: int = 0) -> str:
+    """The path that a call on a name means, with the directory that the name is in."""
+    name = call.argument(position)
+    name = name.decode(errors="surrogateescape") if isinstance(name, bytes) else str(name)
+    above = call.raw[1].get("dir_fd")
+    if above is None or name.startswith("/"):
+        return name
+    place = next((words.partition("<")[2].rstrip(">") for words in call.arguments if words.startswith(f"{above}<")), "")
+    return f"{place}/{name}" if place else name

@@ -1,0 +1,163 @@
+"""`--explain=shell`: a container by hand. What this run did, as a script of the commands that have the same calls made.
+
+    outside, before     directories, control group, bridge, rules
+    inside              a shell, cloned by unshare(1): mounts, pivot_root, host name, ... and exec of the program
+    outside, meanwhile  the cable into the new network namespace; the shell inside waits for it
+    at the end          the packet filter's entries, the control group and the directories go
+
+The order is this run's, but for one thing: inside waits before its first command and not before its last, because after
+pivot_root the shell has only the image's own commands. Where no command does what a call did (system call filters,
+programs of BPF), there is a comment. For another command than one that makes a container, the script is its commands.
+"""
+
+from __future__ import annotations
+
+import re
+import shlex
+import socket
+from contextlib import suppress
+
+from minidock.explain.steps import by_hand, recorder, shell, texts
+from minidock.explain.steps.output import Output
+from minidock.explain.steps.scene import Scene, named, open_on
+from minidock.explain.steps.story import Block, CallMade, Event, Story, call_of
+from minidock.linux import syscalls
+
+_CONTAINER = re.compile(r"/containers/([0-9a-f]{64})\b")
+_OF_A_CONTAINER = re.compile(r"/[0-9a-f]{64}$|/minidock-[0-9a-f]{64}\.scope/container$")  # the end of its cgroup's path
+
+
+class Script:
+    """The style `shell`: listens to the end, then writes the script."""
+
+    def __init__(self, output: Output) -> None:
+        self.output = output
+        self.texts = texts.here()
+        self.story = Story()
+        self.blocks: list[Block] = []
+        self.files: dict[str, str] = {}  # what was written for the container before it was made
+
+    def take(self, event: Event, reply: socket.socket | None) -> None:
+        self.blocks += self.story.take(event)
+        if event.what == "call" and (call := call_of(event)).wrapper == "rename":
+            self._keep(named(call, 1))
+        if reply:
+            recorder.answer(reply, recorder.GO)
+
+    def finish(self) -> None:
+        """All is known: write it down."""
+        self.blocks += self.story.rest()
+        lines = self._plain()
+        for block in self.blocks:
+            for call in block.calls:
+                if call.wrapper == "clone3" and not call.failed and call.argument(0) & syscalls.CLONE_NEWNS:
+                    lines = self._container(call, block)
+        self.output.write("".join(f"{line}\n" for line in lines))
+
+    def _keep(self, path: str) -> None:
+        """A small text of the container's, such as its /etc/hosts, read while it is there."""
+        if _CONTAINER.search(path) and not path.endswith(".json"):
+            with suppress(OSError), open(path, encoding="utf-8") as file:
+                self.files[path] = file.read()
+
+    def _titled(self, block: Block, commands: list[str]) -> list[str]:
+        return ["", f"# {self.texts.step(block.title)[0]}", *commands] if commands else []
+
+    def _plain(self) -> list[str]:
+        """The commands of a command that makes no container."""
+        scene, lines = Scene(), ["#!/bin/sh"]
+        for block in self.blocks:
+            for call in block.calls:
+                scene.note(call)
+            lines += self._titled(block, shell.commands(block.calls, scene))
+        return lines
+
+    def _container(self, clone: CallMade, born: Block) -> list[str]:
+        """The script; `clone` made the container, in the block `born`."""
+        inside = [block for block in self.blocks if block.pid == clone.result]
+        outside = [block for block in self.blocks if block.pid != clone.result]
+        end = outside.index(born) + 1
+        started = next((i for i, block in enumerate(outside) if i > end and by_hand.is_start(block)), len(outside))
+        unshared = sum({c.argument(0) for block in inside for c in block.calls if c.wrapper == "unshare"})
+        flags = " ".join(shell.unshare_flags(clone.argument(0) | unshared))
+        directory, container_id = self._place()
+        label = self.texts.labels
+        lines = [
+            "#!/bin/sh", f"# {label['by_hand']}", "set -eu", f"id={container_id}  # {label['another_id']}",
+            "short=$(echo $id | cut -c1-12)", "here=$(mktemp -d)",
+            *self._outside(outside[:end]), *self._written(),
+            "", "cat > \"$here/inside\" <<'INSIDE'", *self._inside(inside), "INSIDE",
+            "", 'mkfifo "$here/pid" "$here/go"', f"(   # {label['from_outside']}", 'read -r inside < "$here/pid"',
+            *filter(None, self._outside(outside[end:started])), 'echo go > "$here/go"', ") || kill $$ &",
+            *self._titled(born, self._born(flags)),
+        ]  # fmt: skip
+        return [by_hand.own(line, directory, container_id) for line in lines]
+
+    def _place(self) -> tuple[str, str]:
+        """The container's directory and id, as its calls name them."""
+        for block in self.blocks:
+            for call in block.calls:
+                if call.wrapper == "mkdir" and (match := _CONTAINER.search(named(call))):
+                    return named(call)[: match.end()], match[1]
+        return "", ""
+
+    def _outside(self, blocks: list[Block]) -> list[str]:
+        """Commands for what the command and the monitor did."""
+        scene, lines = Scene(), []
+        scene.inside = '"$inside"'
+        for block in blocks:
+            commands: list[str] = []
+            for position, call in enumerate(block.calls):
+                if call.wrapper in by_hand.WITHOUT_COMMAND and not call.failed:
+                    commands.append(f"# {self.texts.labels[by_hand.WITHOUT_COMMAND[call.wrapper]]}")
+                elif not call.failed and not (call.wrapper == "mkdir" and _CONTAINER.search(named(call) + "\n")
+                                              and _OF_A_CONTAINER.search(named(call))):  # fmt: skip
+                    commands += by_hand.outside(call, block.calls[position + 1 :], scene)
+            lines += self._titled(block, list(dict.fromkeys(commands)))
+        return lines
+
+    def _written(self) -> list[str]:
+        lines = []
+        for path, text in self.files.items():
+            lines += ["", f"cat > {shlex.quote(path)} <<EOF", *by_hand.here_document(text), "EOF"]
+        return lines
+
+    def _inside(self, blocks: list[Block]) -> list[str]:
+        """Commands for what the container's first process did."""
+        lines = ["set -eu", f"read -r pid rest < /proc/self/stat   # {self.texts.labels['as_host_sees']}",
+                 'echo "$pid" > "$here/pid"', 'read -r go < "$here/go"']  # fmt: skip
+        identity: list[CallMade] = []
+        for block in blocks:
+            commands = []
+            for call in block.calls:
+                if call.failed:
+                    continue
+                if call.wrapper in by_hand.WITHOUT_COMMAND:
+                    commands.append(f"# {self.texts.labels[by_hand.WITHOUT_COMMAND[call.wrapper]]}")
+                elif call.wrapper in shell.IDENTITY:
+                    identity.append(call)
+                elif call.wrapper == "execve":
+                    commands += by_hand.take_over(call, identity, self.texts.labels["needs_setpriv"])
+                else:
+                    commands += by_hand.inside(call)
+            lines += self._titled(block, commands)
+        return lines
+
+    def _born(self, flags: str) -> list[str]:
+        """The clone: a shell in the control group becomes unshare, which forks the shell inside. And the end."""
+        made = [named(call) for block in self.blocks for call in block.calls if call.wrapper == "mkdir"]
+        groups = [path for path in made if _OF_A_CONTAINER.search(path) and not _CONTAINER.search(path)]
+        enter = f"echo 0 > {groups[-1]}/cgroup.procs; " if groups else ""
+        words = f'exec unshare {flags} --fork --kill-child sh "$here/inside"'
+        lines = ["status=0", f"(export here id short; {enter}{words}) || status=$?",
+                 "", f"# {self.texts.step('everything undone')[0]}", *self._forgotten()]  # fmt: skip
+        if groups:
+            lines += [f"sleep 0.1   # {self.texts.labels['until_buried']}", f"rmdir {groups[-1]}"]
+        return [*lines, 'rm -rf --one-file-system "$here"', "exit $status"]
+
+    def _forgotten(self) -> list[str]:
+        """What the packet filter was told of this container alone, taken back."""
+        told = [line for block in self.blocks for call in block.calls if call.wrapper == "write"
+                for line in by_hand.text(call.argument(1)).splitlines() if by_hand.OF_ONE_CABLE.match(line)
+                and not open_on(call).startswith("/")]  # fmt: skip
+        return ["nft -f - <<EOF", *(f"delete{line[3:]}" for line in dict.fromkeys(told)), "EOF"] if told else []

@@ -1,0 +1,163 @@
+"""A call as the command that has the same call made, where there is one (util-linux, iproute2, coreutils, nft)."""
+
+from __future__ import annotations
+
+import shlex
+import stat
+from collections.abc import Callable, Iterable
+
+from minidock.explain.steps import network
+from minidock.explain.steps.scene import Scene, named, open_on, real_path
+from minidock.explain.steps.story import CallMade
+from minidock.linux import syscalls
+from minidock.linux.mounts import FLAG_OPTIONS, PROPAGATION_OPTIONS
+
+_quote = shlex.quote
+# unshare(1) and nsenter(1) call the namespaces by these names.
+NAMESPACES = {
+    syscalls.CLONE_NEWUSER: "user", syscalls.CLONE_NEWNS: "mount", syscalls.CLONE_NEWUTS: "uts",
+    syscalls.CLONE_NEWIPC: "ipc", syscalls.CLONE_NEWPID: "pid", syscalls.CLONE_NEWNET: "net",
+    syscalls.CLONE_NEWCGROUP: "cgroup", syscalls.CLONE_NEWTIME: "time",
+}  # fmt: skip
+# What setpriv(1) does in one command.
+IDENTITY = ("prctl", "capset", "setgroups", "setresgid", "setresuid")
+# In the order of their numbers, <asm-generic/resource.h>.
+# ruff: noqa: SIM905 - this list reads better as text
+_LIMITS = "cpu fsize data stack core rss nproc nofile memlock as locks sigpending msgqueue nice rtprio rttime".split()
+
+
+def commands(calls: Iterable[CallMade], scene: Scene) -> list[str]:
+    """The commands for a block's calls; those about a process's identity as one."""
+    found: list[str] = []
+    identity = []
+    for call in calls:
+        if call.wrapper in IDENTITY and not call.failed:
+            identity.append(call)
+        elif (words := command(call, scene)) and words not in found[-1:]:
+            found.append(words)
+    words = setpriv(identity)
+    return [*found, f"{words} ..."] if words else found
+
+
+def command(call: CallMade, scene: Scene) -> str:
+    """The command for one call; '' if there is none, or the call failed."""
+    make = _COMMANDS.get(call.wrapper)
+    return make(call, scene) if make and not call.failed else ""
+
+
+def unshare_flags(mask: int) -> list[str]:
+    """The namespaces in `mask` as options of unshare(1) or nsenter(1)."""
+    return [f"--{name}" for bit, name in NAMESPACES.items() if mask & bit]
+
+
+def setpriv(calls: list[CallMade]) -> str:
+    """setpriv(1) for what these calls do to a process's identity; '' if they do nothing that it can."""
+    words: list[str] = []
+    dropped = [call.arguments[1] for call in calls if call.arguments[0] == "PR_CAPBSET_DROP"]
+    for call in calls:
+        if call.wrapper == "setgroups":
+            groups = ",".join(map(str, call.argument(0)))
+            words.append(f"--groups {groups}" if groups else "--clear-groups")
+        elif call.wrapper in ("setresuid", "setresgid"):
+            words.append(f"--{'reuid' if call.wrapper == 'setresuid' else 'regid'} {call.argument(0)}")
+        elif call.arguments[0] == "PR_SET_NO_NEW_PRIVS":
+            words.append("--no-new-privs")
+        elif call.arguments[0] == "PR_SET_PDEATHSIG":
+            words.append(f"--pdeathsig {call.arguments[1].removeprefix('SIG')}")
+    if dropped:
+        words.append("--bounding-set " + ",".join(f"-{name.removeprefix('CAP_').lower()}" for name in dropped))
+    return "setpriv " + " ".join(dict.fromkeys(words)) if words else ""
+
+
+def mount(call: CallMade, target: str) -> str:
+    """mount(8) for a call to mount(2), on `target`."""
+    mask, data, fstype = call.argument(3), call.argument(4), call.argument(2)
+    propagation = next((word for word, bits in PROPAGATION_OPTIONS.items() if bits == mask), "")
+    if propagation:
+        return f"mount --make-{propagation} {_quote(target)}"
+    options = [word for word, (bits, _) in FLAG_OPTIONS.items()
+               if bits and mask & bits == bits and word not in ("bind", "rbind", "sync")]  # fmt: skip
+    if mask & syscalls.MS_REMOUNT:
+        return f"mount -o remount,bind,{','.join(options)} {_quote(target)}"
+    source = real_path(call, 0) if call.argument(0) else "none"
+    if mask & syscalls.MS_BIND:
+        how = "--rbind" if mask & syscalls.MS_REC else "--bind"
+        return f"mount {how} {_quote(source)} {_quote(target)}"
+    words = ",".join([*options, *([data if isinstance(data, str) else data.decode()] if data else [])])
+    return f"mount -t {fstype} {f'-o {_quote(words)} ' if words else ''}{_quote(source)} {_quote(target)}"
+
+
+def mknod(call: CallMade, path: str) -> str:
+    """mknod(1) for a call to mknod(2), or what makes an ordinary file."""
+    mode, device = call.argument(1, "mode", 0o600), call.argument(2, "device", 0)
+    permissions = f"-m {stat.S_IMODE(mode):o}"
+    if stat.S_ISREG(mode):
+        return f"install {permissions} /dev/null {_quote(path)}"
+    if stat.S_ISFIFO(mode):
+        return f"mkfifo {permissions} {_quote(path)}"
+    kind = "c" if stat.S_ISCHR(mode) else "b"
+    return f"mknod {permissions} {_quote(path)} {kind} {device >> 8 & 0xFFF} {device & 0xFF | device >> 12 & 0xFFF00}"
+
+
+def _clone3(call: CallMade, _: Scene) -> str:
+    flags = unshare_flags(call.argument(0))
+    return f"unshare {' '.join(flags)} --fork ..." if flags else ""
+
+
+def _setns(call: CallMade, _: Scene) -> str:
+    pid = call.raw[1].get("target")
+    return f"nsenter --target {pid} {' '.join(unshare_flags(call.argument(1)))} ..." if pid else ""
+
+
+def _write(call: CallMade, _: Scene) -> str:
+    path, data = open_on(call), call.argument(1)
+    if not path.startswith("/"):
+        return ""
+    text = data.decode(errors="replace") if isinstance(data, bytes) else str(data)
+    return f"echo {_quote(text.rstrip())} > {_quote(path)}"
+
+
+def _execve(call: CallMade, _: Scene) -> str:
+    words = " ".join(_quote(word) for word in call.argument(1))
+    return words if call.pid and call.step and call.who in ("command", "monitor", "keeper") else f"exec {words}"
+
+
+def _setrlimit(call: CallMade, _: Scene) -> str:
+    number, (soft, hard) = call.argument(0), call.argument(1)
+    shown = [str(value) if value >= 0 else "unlimited" for value in (soft, hard)]
+    return f"prlimit --{_LIMITS[number]}={shown[0]}:{shown[1]} ..."
+
+
+def _rename(call: CallMade, _: Scene) -> str:
+    """Not for a file that was written beside its place (minidock/state.py): an editor does the same."""
+    return "" if named(call).endswith(".tmp") else f"mv {_quote(named(call))} {_quote(named(call, 1))}"
+
+
+def _mkdir(call: CallMade, _: Scene) -> str:
+    return f"mkdir -m {call.argument(1, 'mode', 0o777):o} {_quote(named(call))}"
+
+
+_COMMANDS: dict[str, Callable[[CallMade, Scene], str]] = {
+    "chdir": lambda call, _: f"cd {_quote(str(call.argument(0)))}",
+    "chown": lambda call, _: f"chown {call.argument(1)}:{call.argument(2)} {_quote(named(call))}",
+    "clone3": _clone3,
+    "execve": _execve,
+    "ioctl": lambda call, _: "ip link set lo up" if "SIOCSIFFLAGS" in call.arguments else "",
+    "keyctl": lambda call, _: "keyctl session - ...",
+    "mkdir": _mkdir,
+    "mknod": lambda call, _: mknod(call, named(call)),
+    "mount": lambda call, _: mount(call, real_path(call, 1)),
+    "netlink": network.command,
+    "pivot_root": lambda call, _: f"pivot_root {real_path(call, 0)} {real_path(call, 1)}",
+    "rename": _rename,
+    "rmdir": lambda call, _: f"rmdir {_quote(named(call))}" if "/cgroup/" in named(call) else "",
+    "sethostname": lambda call, _: f"hostname {_quote(call.argument(0))}",
+    "setns": _setns,
+    "setrlimit": _setrlimit,
+    "setsid": lambda call, _: "setsid ...",
+    "symlink": lambda call, _: f"ln -s {_quote(str(call.argument(0)))} {_quote(named(call, 1))}",
+    "umask": lambda call, _: f"umask {call.argument(0):03o}",
+    "umount2": lambda call, _: f"umount {'-l ' if call.argument(1) else ''}{real_path(call, 0)}",
+    "unshare": lambda call, _: f"unshare {' '.join(unshare_flags(call.argument(0)))} ...",
+    "write": _write,
+}

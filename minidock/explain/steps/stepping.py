@@ -1,0 +1,118 @@
+"""`--explain=step`: before each step somebody at the terminal says go, and a class can look at the half-made container.
+
+Only the process whose step it is waits. Once a container's program runs, the terminal is that program's, and the rest
+is told without a stop. Who quits (or types Ctrl-C) has the step fail before its first call; everything that was made
+is then unmade by the same code, and in the same order, as after any failure.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+from types import FrameType
+
+from minidock.explain.steps import recorder, texts
+from minidock.explain.steps.output import Output
+from minidock.explain.steps.story import Block, Event
+from minidock.explain.steps.styles import Narrative
+
+_TERMINAL = "/dev/tty"
+
+
+class _Interrupted(Exception):
+    """Ctrl-C while waiting."""
+
+
+class Stepping(Narrative):
+    """`free`: no step waits any more. `wanted`: go on without a stop to a step whose title has this in it."""
+
+    def __init__(self, output: Output, words: texts.Texts) -> None:
+        super().__init__(output, words, brief=False)
+        self.free, self.wanted, self.quitting = False, "", False
+        self.numbers: dict[tuple[int, str], int] = {}
+        self.latest = 0
+        signal.signal(signal.SIGINT, self._interrupted)
+        try:
+            self.terminal: int | None = os.open(_TERMINAL, os.O_RDONLY | os.O_CLOEXEC)
+        except OSError:
+            self.terminal, self.free = None, True
+            self.output.write(f"{words.labels['not_steppable']}\n")
+
+    def take(self, event: Event, reply: socket.socket | None) -> None:
+        if event.what == "execve" and event.who in ("container", "exec"):
+            self.free = True
+        for block in self.story.take(event):
+            self.tell(block)
+        if event.what == "begins" and not self.free:
+            self._announce(event)
+            if reply:
+                recorder.answer(reply, self._ask(event))
+        elif reply:
+            recorder.answer(reply, recorder.GO)
+
+    def tell(self, block: Block) -> None:
+        """One block; its heading was shown already, if its step was waited for."""
+        number = self.numbers.get((block.pid, block.title))
+        if number is None or block.again:
+            super().tell(block)
+            return
+        for call in block.calls:
+            self.scene.note(call)
+        self.calls += len(block.calls)
+        self.processes |= {call.pid for call in block.calls}
+        if number != self.latest:
+            self.output.write(self.renderer.heading(number, block.title, who=block.who, pid=block.pid))
+        self.show(self.renderer.body(block, self.scene) + "\n")
+        self.latest = 0
+
+    def finish(self) -> None:
+        """Also says if the step that was skipped to never came."""
+        super().finish()
+        if self.wanted:
+            self.output.write(f"{self.texts.labels['skipped_past'].format(name=self.wanted)}\n")
+
+    def _announce(self, event: Event) -> None:
+        title, key, _ = event.content
+        self.number += 1
+        self.numbers[event.pid, title] = self.latest = self.number
+        self.output.write(self.renderer.heading(self.number, title, who=event.who, pid=event.pid))
+        self.output.write(self.renderer.why(title, key))
+
+    def _ask(self, event: Event) -> bytes:
+        """Wait for what to do with the step that was just announced."""
+        title = event.content[0]
+        names = (title.lower(), self.texts.step(title)[0].lower())
+        if self.wanted and not any(self.wanted.lower() in name for name in names):
+            return recorder.GO
+        self.wanted = ""
+        try:
+            if self.quitting:
+                raise _Interrupted
+            self.output.write(f"     {self.texts.labels['prompt'].format(number=self.number)} ")
+            word, _, rest = self._line().strip().partition(" ")
+        except _Interrupted:
+            word, rest = "q", ""
+            self.output.write("\n")
+        if word == "q":
+            self.free = True
+            return recorder.QUIT
+        if word == "s":
+            self.wanted = rest.strip()
+        elif word == "c":
+            self.free = True
+        return recorder.GO
+
+    def _line(self) -> str:
+        """What is typed; the end of input means the same as quitting."""
+        assert self.terminal is not None
+        line = os.read(self.terminal, 1024)
+        return line.decode(errors="replace") if line else "q"
+
+    def _interrupted(self, _: int, frame: FrameType | None) -> None:
+        self.quitting = True
+        while frame:  # only a wait is broken off, not a line that is being written
+            if frame.f_code is Stepping._line.__code__:
+                raise _Interrupted
+            frame = frame.f_back
+

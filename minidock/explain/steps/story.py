@@ -1,0 +1,125 @@
+"""The stream of events as blocks that can be told one after the other.
+
+Several processes work at the same time, and steps lie inside steps. A block is what one process did in one step without
+another step in between: what a reader can take in at once. It is over when its step ends, when a step inside begins,
+or when the process becomes another program.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+
+class Event(NamedTuple):
+    """One packet of a recorder's, with the sender's pid as the kernel knows it. `content` depends on `what`."""
+
+    pid: int
+    thread: int
+    who: str
+    moment: int
+    what: str
+    content: tuple[Any, ...]
+
+
+class CallMade(NamedTuple):
+    """A call: by its kernel name, with its arguments and result in words, and as they were (`raw`)."""
+
+    wrapper: str
+    name: str
+    arguments: list[str]
+    answer: str
+    number: int | None
+    result: int
+    microseconds: int
+    step: str
+    place: str
+    raw: tuple[tuple[Any, ...], dict[str, Any]]
+    pid: int
+    who: str = ""
+
+    @property
+    def question(self) -> str:
+        """The call without its result."""
+        return f"{self.name}({', '.join(self.arguments)})"
+
+    @property
+    def failed(self) -> bool:
+        """Whether the kernel refused."""
+        return self.number is not None
+
+    def argument(self, position: int, keyword: str = "", default: Any = None) -> Any:
+        """One argument as the kernel got it."""
+        values, keywords = self.raw
+        return keywords.get(keyword, values[position] if position < len(values) else default)
+
+
+class Block(NamedTuple):
+    """What process `pid` did in one step. `microseconds` is the whole step's time, if the step ended here.
+
+    `again`: a part of this step was told already. `last`: the process becomes the program of its last call.
+    """
+
+    pid: int
+    who: str
+    title: str
+    book: str
+    place: str
+    calls: list[CallMade]
+    microseconds: int | None
+    again: bool
+    last: bool
+
+
+class _Open:
+    """A step that a process is in."""
+
+    def __init__(self, title: str, book: str, place: str) -> None:
+        self.title, self.book, self.place = title, book, place
+        self.calls: list[CallMade] = []
+        self.told = False
+
+
+class Story:
+    """Takes events in order, gives blocks."""
+
+    def __init__(self) -> None:
+        self._steps: dict[tuple[int, int], list[_Open]] = {}
+
+    def take(self, event: Event) -> Iterator[Block]:
+        """The blocks that are over with this event."""
+        steps = self._steps.setdefault((event.pid, event.thread), [_Open("", "", "")])
+        if event.what == "begins":
+            yield from self._tell(event, steps[-1])
+            steps.append(_Open(*event.content))
+        elif event.what == "ends":
+            if len(steps) > 1:
+                yield from self._tell(event, steps[-1], event.content[1])
+                steps.pop()
+        elif event.what in ("call", "execve"):
+            steps[-1].calls.append(call_of(event))
+            if event.what == "execve":
+                yield from self._tell(event, steps[-1], last=True)
+            elif len(steps) == 1:  # in no step: nothing will end it
+                yield from self._tell(event, steps[-1])
+        elif event.what == "released":
+            for step in steps:
+                yield from self._tell(event, step)
+
+    def rest(self) -> Iterator[Block]:
+        """What is not over at the end: steps of a process that was killed."""
+        for (pid, thread), steps in self._steps.items():
+            for step in steps:
+                who = step.calls[0].who if step.calls else ""
+                yield from self._tell(Event(pid, thread, who, 0, "", ()), step)
+
+    def _tell(self, event: Event, step: _Open, took: int | None = None, *, last: bool = False) -> Iterator[Block]:
+        if step.calls:
+            yield Block(event.pid, event.who, step.title, step.book, step.place, step.calls, took, step.told, last)
+            step.calls, step.told = [], bool(step.title)
+
+
+def call_of(event: Event) -> CallMade:
+    """The call that an event tells of."""
+    call = CallMade(*event.content)
+    return call._replace(raw=(tuple(call.raw[0]), call.raw[1]), pid=call.pid or event.pid, who=event.who)

@@ -1,0 +1,77 @@
+"""The ways of telling: `--explain=full`, `brief`, `json`, `step`, `shell`."""
+
+from __future__ import annotations
+
+import socket
+
+from minidock.explain.steps import recorder, texts
+from minidock.explain.steps.names import Names
+from minidock.explain.steps.narrator import Style
+from minidock.explain.steps.output import Output
+from minidock.explain.steps.scene import Scene
+from minidock.explain.steps.story import Block, Event, Story
+from minidock.explain.steps.text import Renderer
+
+
+def make(style: str, file: str) -> Style:
+    """The style of that name, writing to `file`, or to standard error if that is ''."""
+    output = Output(file)
+    if style == "json":
+        from minidock.explain.steps.jsonl import Lines
+
+        return Lines(output)
+    if style == "shell":
+        from minidock.explain.steps.script import Script
+
+        return Script(output)
+    if style == "step":
+        from minidock.explain.steps.stepping import Stepping
+
+        return Stepping(output, texts.here())
+    return Narrative(output, texts.here(), brief=style == "brief")
+
+
+class Narrative:
+    """The styles `full` and `brief`: each block as soon as it is over."""
+
+    def __init__(self, output: Output, words: texts.Texts, *, brief: bool) -> None:
+        self.output = output
+        self.texts = words
+        self.brief = brief
+        self.story, self.scene = Story(), Scene()
+        self.renderer = Renderer(words, coloured=output.coloured)
+        self.names = Names()
+        self.number, self.calls = 0, 0
+        self.processes: set[int] = set()
+
+    def take(self, event: Event, reply: socket.socket | None) -> None:
+        for block in self.story.take(event):
+            self.tell(block)
+        if event.what == "lost":
+            self.output.write(f"     {self.texts.labels['lost'].format(size=event.content[0])}\n")
+        if reply:
+            recorder.answer(reply, recorder.GO)
+
+    def tell(self, block: Block) -> None:
+        """One block."""
+        self.number += 1
+        self.calls += len(block.calls)
+        self.processes |= {call.pid for call in block.calls}
+        for call in block.calls:
+            self.scene.note(call)
+        if self.brief:
+            self.output.write(self.renderer.line(self.number, block))
+        else:
+            self.show(self.renderer.block(self.number, block, self.scene) + "\n")
+
+    def show(self, text: str) -> None:
+        """Write text, in which long paths have short names; of new ones it is said first what they stand for."""
+        new, shortened = self.names.shorten(text)
+        self.output.write(self.renderer.definitions(new) + shortened)
+
+    def finish(self) -> None:
+        """What is not over, and how much it was."""
+        for block in self.story.rest():
+            self.tell(block)
+        words = self.texts.labels["sum"].format(calls=self.calls, blocks=self.number, processes=len(self.processes))
+        self.output.write(f"     {words}\n")

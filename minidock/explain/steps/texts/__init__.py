@@ -1,0 +1,57 @@
+"""What the explanation says that is not in the code: one file per language, each with the same keys.
+
+A step's title in the code is English and is the key of its texts. A language has
+
+    STEPS    {title: (title in that language, one sentence that says why the step is there)}
+    LABELS   {key: words of the explanation itself}
+    PROCESSES  {what a process is: its name}
+
+A title that a catalog does not know is shown as it is, without a why; a test keeps that from happening.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from typing import NamedTuple
+
+LANGUAGES = ("en", "fr")
+
+
+class Texts(NamedTuple):
+    """One language."""
+
+    steps: dict[str, tuple[str, str]]
+    labels: dict[str, str]
+    processes: dict[str, str]
+
+    def step(self, title: str) -> tuple[str, str]:
+        """A step's title and why, in this language."""
+        return self.steps.get(title, (title or self.labels["no_step"], ""))
+
+    def process(self, who: str) -> str:
+        """What a process is called."""
+        return self.processes.get(who, who)
+
+
+def language(environ: Mapping[str, str]) -> str:
+    """The language of messages, as setlocale(3) finds it: the first of three variables that is not empty decides."""
+    name = next((environ[key] for key in ("LC_ALL", "LC_MESSAGES", "LANG") if environ.get(key)), "C")
+    code = name.partition(".")[0].partition("_")[0].lower()
+    return code if code in LANGUAGES else "en"
+
+
+def load(code: str) -> Texts:
+    """The texts of a language."""
+    if code == "fr":
+        from minidock.explain.steps.texts import fr
+
+        return Texts(fr.STEPS, fr.LABELS, fr.PROCESSES)
+    from minidock.explain.steps.texts import en
+
+    return Texts({title: (title, why) for title, why in en.STEPS.items()}, en.LABELS, en.PROCESSES)
+
+
+def here() -> Texts:
+    """The texts in the language of this process's environment."""
+    return load(language(os.environ))

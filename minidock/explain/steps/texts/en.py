@@ -1,0 +1,192 @@
+"""English: a step's title in the code, and one sentence that says why the step is there."""
+
+STEPS = {
+    # The command
+    "a process that tells what the others do":
+        "To tell a story in order, one process must hear all the others: it is forked before anything else.",
+    "a monitor for the container, instead of a daemon":
+        "Somebody must stay beside the container, hold its terminal and learn how it ends: here it is one small "
+        "process per container, where Docker has a daemon for all.",
+    "a name, a directory and a record":
+        "A container exists on disk before it runs: its directory holds everything that it will change, and a "
+        "lock on it says whether somebody looks after it.",
+    "a kernel module":
+        "Layers need the overlay file system, which many kernels load only when it is asked for.",
+    "the image built by its recipe, a program of its own":
+        "With no registry in reach, the image's own recipe makes it from its sources.",
+    # Before the clone
+    "what the container is, written down as an OCI bundle":
+        "All that the container will be is in one text, config.json, in the standard form that runc reads too: "
+        "from here on nobody looks at the command line.",
+    "a volume: a directory that outlives its containers":
+        "What a container writes into its own layer goes with it: a volume is a directory of the host's, and "
+        "stays.",
+    "a volume's own file system":
+        "A volume may be a file system of its own, from a disk, from memory or from another machine: it is "
+        "mounted when the first container uses it.",
+    "the image's files at that place, copied into the new volume":
+        "A volume hides what the image has in its place, so a new one begins with a copy of that.",
+    "ports of the host, before anybody else takes them":
+        "Two programs cannot listen on one port: it is taken first, so that a container whose port is in use does"
+        " not start at all.",
+    "the system call filter, compiled or from the cache":
+        "Which system calls the program may make is said by a small program for the kernel (BPF): it is made in "
+        "advance, because that takes longer than all the rest.",
+    "a control group with the limits":
+        "A control group says how much memory, processor time and how many processes a group may use: it is "
+        "there, with its limits, before the first process is born in it.",
+    "a process in namespaces of its own":
+        "One system call makes the container: a fork whose child sees other mounts, processes, networks and names"
+        " than its parent.",
+    # Inside, until pivot_root
+    "tied to its creator: dies when that dies":
+        "If the monitor is killed, the kernel kills the container too: nothing is ever left that nobody looks "
+        "after.",
+    "hold of what is to stay shared with the host, if anything":
+        "A volume may share its mounts with the host: such directories are held by descriptors before all other "
+        "mounts are cut off.",
+    "namespaces made from inside or joined":
+        "The root of a cgroup namespace is the group in which its maker is: so it is made from inside.",
+    "mounts of its own: what happens here stays here":
+        "The new mount namespace is a copy of the host's: made a slave, it still hears of the host's mounts, but "
+        "the host no longer of ours.",
+    "the image's layers with a writable one on top":
+        "All containers of an image share its read-only layers, and each writes only into a layer of its own: "
+        "this is why starting one copies nothing.",
+    "proc, sys, dev and the caller's directories":
+        "These are windows to the kernel, and to directories of the host: each is mounted anew, with the view of "
+        "this container's namespaces.",
+    "devices: a handful of harmless ones":
+        "Programs expect null, zero, random and the like: the host's disks are not among them.",
+    "the working directory, if the image lacks it":
+        "The program starts in this directory, so it has to be there before the root may become read-only.",
+    "the new root: the host's files are gone from sight":
+        "pivot_root exchanges the root of the mount namespace and lets the old one go: unlike after chroot, there"
+        " is no way back, because nothing is there any more.",
+    # Inside, after pivot_root
+    "a terminal of its own":
+        "A pseudo-terminal in the container's own devpts: line editing, Ctrl-C and job control work inside, and "
+        "the monitor holds the other end.",
+    "loopback up":
+        "A new network namespace has one interface, lo, and it is down: until it is up, localhost answers nobody.",
+    "a host name of its own":
+        "In a UTS namespace of its own, a new host name is one for this container only.",
+    "kernel parameters":
+        "Some parameters belong to a namespace, so a container may have values of its own.",
+    "parts of proc and sys masked or read-only":
+        "proc and sys know no containers: some of their files tell too much about the host, or would change it "
+        "for everybody.",
+    "limits of the process itself":
+        "Resource limits (ulimit) belong to the process, and its children inherit them.",
+    "keys left outside":
+        "The kernel keeps a ring of keys for each session: a new one leaves the caller's outside.",
+    "the program is looked up, in the container's own PATH":
+        "Now, in the new root, where the host's files of the same names are out of reach.",
+    "everything is ready: wait for the start":
+        "The house is built and nobody lives in it yet: the monitor connects the network and the caller's "
+        "terminal, then says go.",
+    # Power goes
+    "most of root's power out of reach for ever":
+        "Root's power is cut into some forty capabilities: what leaves the bounding set cannot come back, not "
+        "even through a set-uid program.",
+    "standard input, output and error; nothing else stays open":
+        "An open file of the host's would be a way out: only these three are kept across execve.",
+    "signals as a program expects to find them":
+        "execve keeps ignored signals ignored: the program shall not inherit what Python or the caller ignores.",
+    "system calls filtered":
+        "From here on the kernel asks the filter at every system call: of more than 300, those for administrators"
+        " are refused.",
+    "root's power cut down, another user if asked for":
+        "The program shall have the user and the capabilities that it was promised, and no more.",
+    "the program takes over":
+        "execve replaces minidock by the program, in the same process: all that was made above is now around it, "
+        "and minidock is gone.",
+    "it runs: written down for every other command":
+        "There is no daemon to ask: what others need to know, its pid above all, is in a file.",
+    # Networks
+    "a subnet that nothing else on this host uses":
+        "Addresses of containers must not be those of a network that the host can reach already.",
+    "a bridge on the host for the network":
+        "A bridge is a switch made of software: whatever is plugged into it can talk to each other.",
+    "an address for the container":
+        "The container is a machine in a network: it gets the next free address, and keeps it while it runs.",
+    "its network namespace, held from outside":
+        "A descriptor of the namespace keeps it there, and lets the host work in it without going in.",
+    "cables to its networks":
+        "The new network namespace is empty: it is connected from outside.",
+    "a cable between the container and the bridge":
+        "A veth pair is a virtual cable: one end lies inside the container and is called eth0, the other is "
+        "plugged into the bridge.",
+    "its address inside":
+        "The interface inside gets the address, as any machine's does.",
+    "the bridge as its way to everyone else":
+        "What is for no neighbour is sent to the bridge, that is, to the host.",
+    "the packet filter: the host's address towards the world, its published ports":
+        "Outside, nobody knows the container's address: the host writes its own in its place and remembers the "
+        "connection (masquerading), and sends on what comes for a published port.",
+    "the container's cables and addresses go back":
+        "The cable is pulled, and the address is free for the next container.",
+    # The end
+    "everything undone":
+        "What is left in its control group is killed, the group removed, the cable pulled: only its files stay, "
+        "or go too with --rm.",
+    "the container and its files removed":
+        "The directory is renamed first: from then on the container is gone for everybody, whatever interrupts "
+        "the rest.",
+    "what a monitor that was killed has left behind":
+        "A lock without a holder says that the monitor is dead: whoever finds that undoes what it could not.",
+    # exec, cp
+    "the container's system call filter, from the cache":
+        "What comes in later is bound by the same filter.",
+    "a process born in the container's cgroup and process namespace":
+        "A process cannot change its own process namespace, only that of its children: so one is cloned, and it "
+        "is in the container's control group from its first instruction on.",
+    "the container's namespaces, all at once":
+        "setns moves this process into the namespaces of the container's PID 1: from here on it is one of its "
+        "own.",
+    "a copy of the container's mounts":
+        "To reach its files, volumes included, its whole mount tree is copied and held by a descriptor: no "
+        "process goes in.",
+    "the container's layers mounted, where nobody sees it":
+        "A container that does not run has no mounts: its layers are mounted for a moment, in no namespace.",
+    # Images
+    "unpack a layer":
+        "A layer is a tar archive: it is unpacked once, and shared by every container from then on.",
+    "collect garbage":
+        "What no name and no container needs any more is removed.",
+}  # fmt: skip
+
+LABELS = {
+    "no_step": "outside of any step",
+    "again": "(continued)",
+    "book": "book",
+    "code": "code",
+    "shell": "shell",
+    "see": "see",
+    "does_not_return": "... does not return: the process is this program now",
+    "more": "... and {count} more",
+    "names": "shortened below; to use them in another terminal:",
+    "prompt":
+        "[Enter] do step {number}   [s NAME] skip to a step   [c] do not stop any more   [q] unmake everything:",
+    "skipped_past": "no step was called '{name}'",
+    "sum": "{calls} kernel calls, in {blocks} parts, of {processes} processes",
+    "lost": "a call too long to be told ({size} bytes)",
+    "not_steppable": "there is no terminal to wait at: going on without stopping",
+    "by_hand": "A container by hand: needs root, util-linux and iproute2, and nft where rules are written.",
+    "another_id": "another one lets this run beside the original",
+    "as_host_sees": "as the host sees it: proc is still the host's",
+    "from_outside": "what is done from outside, once the namespaces are there",
+    "until_buried": "until the kernel has buried the last process",
+    "no_device_rules": "device rules: a BPF program, which no shell command makes",
+    "no_filter": "the system call filter, which no shell command sets",
+    "no_keyring": "a new session keyring: keyctl session, if the image had that command",
+    "needs_setpriv": "busybox's setpriv cannot do this; where the image has util-linux, it is done",
+}  # fmt: skip
+
+PROCESSES = {
+    "command": "the command",
+    "monitor": "the monitor",
+    "keeper": "the keeper of the exec",
+    "container": "the container's first process",
+    "exec": "the process that goes in",
+}  # fmt: skip

@@ -1,0 +1,324 @@
+"""Le français : pour chaque étape, son titre et une phrase qui dit pourquoi elle est là."""
+
+STEPS = {
+    # The command
+    "a process that tells what the others do": (
+        "un processus qui raconte ce que font les autres",
+        "Pour raconter dans l'ordre, il faut qu'un seul processus entende tous les autres : il est créé avant "
+        "tout le reste.",
+    ),
+    "a monitor for the container, instead of a daemon": (
+        "un moniteur pour le conteneur, à la place d'un démon",
+        "Il faut quelqu'un auprès du conteneur pour tenir son terminal et apprendre comment il se termine : ici "
+        "un petit processus par conteneur, là où Docker a un démon pour tous.",
+    ),
+    "a name, a directory and a record": (
+        "un nom, un répertoire et une fiche",
+        "Un conteneur existe sur le disque avant de fonctionner : son répertoire contient tout ce qu'il "
+        "modifiera, et un verrou dit si quelqu'un s'en occupe.",
+    ),
+    "a kernel module": (
+        "un module du noyau",
+        "Les couches ont besoin du système de fichiers overlay, que beaucoup de noyaux ne chargent qu'à la "
+        "demande.",
+    ),
+    "the image built by its recipe, a program of its own": (
+        "l'image construite par sa recette, un programme à part",
+        "Sans registre à portée, la recette de l'image la fabrique à partir de ses sources.",
+    ),
+    # Before the clone
+    "what the container is, written down as an OCI bundle": (
+        "ce qu'est le conteneur, mis par écrit dans un bundle OCI",
+        "Tout ce que sera le conteneur tient dans un texte, config.json, sous la forme normalisée que lit aussi "
+        "runc : à partir d'ici, plus personne ne regarde la ligne de commande.",
+    ),
+    "a volume: a directory that outlives its containers": (
+        "un volume : un répertoire qui survit à ses conteneurs",
+        "Ce qu'un conteneur écrit dans sa propre couche disparaît avec lui : un volume est un répertoire de "
+        "l'hôte, et il reste.",
+    ),
+    "a volume's own file system": (
+        "le système de fichiers propre à un volume",
+        "Un volume peut être un système de fichiers à part, sur un disque, en mémoire ou sur une autre machine : "
+        "il est monté quand le premier conteneur s'en sert.",
+    ),
+    "the image's files at that place, copied into the new volume": (
+        "les fichiers que l'image a à cet endroit, copiés dans le nouveau volume",
+        "Un volume cache ce que l'image a au même endroit : un volume neuf commence donc par en recevoir une "
+        "copie.",
+    ),
+    "ports of the host, before anybody else takes them": (
+        "des ports de l'hôte, avant qu'un autre ne les prenne",
+        "Deux programmes ne peuvent pas écouter sur le même port : il est pris d'abord, pour qu'un conteneur dont"
+        " le port est occupé ne démarre pas du tout.",
+    ),
+    "the system call filter, compiled or from the cache": (
+        "le filtre d'appels système, compilé ou repris du cache",
+        "Les appels système permis sont décrits par un petit programme destiné au noyau (BPF) : il est préparé "
+        "d'avance, car cela prend plus de temps que tout le reste.",
+    ),
+    "a control group with the limits": (
+        "un groupe de contrôle avec les limites",
+        "Un groupe de contrôle dit combien de mémoire, de temps de calcul et de processus un groupe peut utiliser"
+        " : il est là, limites comprises, avant que le premier processus n'y naisse.",
+    ),
+    "a process in namespaces of its own": (
+        "un processus dans ses propres namespaces",
+        "Un seul appel système fait le conteneur : un fork dont l'enfant voit d'autres montages, d'autres "
+        "processus, un autre réseau et d'autres noms que son parent.",
+    ),
+    # Inside, until pivot_root
+    "tied to its creator: dies when that dies": (
+        "lié à son créateur : il meurt avec lui",
+        "Si le moniteur est tué, le noyau tue aussi le conteneur : rien ne reste jamais sans que quelqu'un s'en "
+        "occupe.",
+    ),
+    "hold of what is to stay shared with the host, if anything": (
+        "ce qui doit rester partagé avec l'hôte, s'il y en a, est retenu",
+        "Un volume peut partager ses montages avec l'hôte : ces répertoires sont retenus par des descripteurs "
+        "avant que tous les autres montages ne soient coupés.",
+    ),
+    "namespaces made from inside or joined": (
+        "les namespaces créés de l'intérieur ou rejoints",
+        "La racine d'un namespace de cgroups est le groupe où se trouve celui qui le crée : il est donc créé de "
+        "l'intérieur.",
+    ),
+    "mounts of its own: what happens here stays here": (
+        "ses propres montages : ce qui se passe ici reste ici",
+        "Le nouveau namespace de montages est une copie de celui de l'hôte : rendu esclave, il apprend encore les"
+        " montages de l'hôte, mais l'hôte n'apprend plus les nôtres.",
+    ),
+    "the image's layers with a writable one on top": (
+        "les couches de l'image, avec une couche en écriture par-dessus",
+        "Tous les conteneurs d'une image partagent ses couches en lecture seule, et chacun n'écrit que dans la "
+        "sienne : voilà pourquoi en démarrer un ne copie rien.",
+    ),
+    "proc, sys, dev and the caller's directories": (
+        "proc, sys, dev et les répertoires demandés",
+        "Ce sont des fenêtres sur le noyau et sur des répertoires de l'hôte : chacune est montée à neuf, avec la "
+        "vue qu'en donnent les namespaces de ce conteneur.",
+    ),
+    "devices: a handful of harmless ones": (
+        "des périphériques : une poignée, et sans danger",
+        "Les programmes s'attendent à trouver null, zero, random et leurs semblables : les disques de l'hôte n'en"
+        " font pas partie.",
+    ),
+    "the working directory, if the image lacks it": (
+        "le répertoire de travail, si l'image ne l'a pas",
+        "Le programme démarre dans ce répertoire : il doit exister avant que la racine ne passe, peut-être, en "
+        "lecture seule.",
+    ),
+    "the new root: the host's files are gone from sight": (
+        "la nouvelle racine : les fichiers de l'hôte ont disparu",
+        "pivot_root échange la racine du namespace de montages et lâche l'ancienne : contrairement à chroot, "
+        "aucun retour n'est possible, puisqu'il n'y a plus rien derrière.",
+    ),
+    # Inside, after pivot_root
+    "a terminal of its own": (
+        "un terminal à lui",
+        "Un pseudo-terminal dans le devpts du conteneur : l'édition de ligne, Ctrl-C et le contrôle des tâches "
+        "fonctionnent à l'intérieur, et le moniteur tient l'autre bout.",
+    ),
+    "loopback up": (
+        "l'interface de bouclage activée",
+        "Un namespace réseau neuf n'a qu'une interface, lo, et elle est inactive : sans elle, localhost ne répond"
+        " à personne.",
+    ),
+    "a host name of its own": (
+        "un nom d'hôte à lui",
+        "Dans son propre namespace UTS, changer le nom de la machine ne le change que pour ce conteneur.",
+    ),
+    "kernel parameters": (
+        "des paramètres du noyau",
+        "Certains paramètres appartiennent à un namespace : un conteneur peut donc avoir ses propres valeurs.",
+    ),
+    "parts of proc and sys masked or read-only": (
+        "des parties de proc et de sys masquées ou en lecture seule",
+        "proc et sys ne connaissent pas les conteneurs : certains de leurs fichiers en disent trop sur l'hôte, ou"
+        " le modifieraient pour tout le monde.",
+    ),
+    "limits of the process itself": (
+        "les limites du processus lui-même",
+        "Les limites de ressources (ulimit) appartiennent au processus, et ses enfants en héritent.",
+    ),
+    "keys left outside": (
+        "les clés restent dehors",
+        "Le noyau garde un trousseau de clés par session : un trousseau neuf laisse dehors celui de l'appelant.",
+    ),
+    "the program is looked up, in the container's own PATH": (
+        "le programme est cherché, dans le PATH du conteneur",
+        "Maintenant, dans la nouvelle racine, où les fichiers de même nom de l'hôte sont hors d'atteinte.",
+    ),
+    "everything is ready: wait for the start": (
+        "tout est prêt : attendre le départ",
+        "La maison est construite, mais personne ne l'habite encore : le moniteur raccorde le réseau et le "
+        "terminal de l'appelant, puis donne le départ.",
+    ),
+    # Power goes
+    "most of root's power out of reach for ever": (
+        "l'essentiel du pouvoir de root hors d'atteinte, pour toujours",
+        "Le pouvoir de root est découpé en une quarantaine de capabilities : ce qui quitte le « bounding set » ne"
+        " peut plus revenir, pas même par un programme set-uid.",
+    ),
+    "standard input, output and error; nothing else stays open": (
+        "entrée, sortie et erreur standard ; rien d'autre ne reste ouvert",
+        "Un fichier de l'hôte resté ouvert serait une issue : seuls ces trois-là passent à travers execve.",
+    ),
+    "signals as a program expects to find them": (
+        "les signaux tels qu'un programme s'attend à les trouver",
+        "execve laisse ignorés les signaux qui l'étaient : le programme ne doit pas hériter de ce qu'ignorent "
+        "Python ou l'appelant.",
+    ),
+    "system calls filtered": (
+        "les appels système filtrés",
+        "À partir d'ici, le noyau consulte le filtre à chaque appel système : sur plus de 300, ceux de "
+        "l'administrateur sont refusés.",
+    ),
+    "root's power cut down, another user if asked for": (
+        "le pouvoir de root réduit, un autre utilisateur si c'est demandé",
+        "Le programme doit avoir l'utilisateur et les capabilities qui lui ont été promis, et rien de plus.",
+    ),
+    "the program takes over": (
+        "le programme prend la place",
+        "execve remplace minidock par le programme, dans le même processus : tout ce qui précède l'entoure "
+        "désormais, et minidock n'y est plus.",
+    ),
+    "it runs: written down for every other command": (
+        "il fonctionne : c'est noté pour toutes les autres commandes",
+        "Il n'y a pas de démon à interroger : ce que les autres doivent savoir, son pid avant tout, est dans un "
+        "fichier.",
+    ),
+    # Networks
+    "a subnet that nothing else on this host uses": (
+        "un sous-réseau que rien d'autre n'utilise sur cet hôte",
+        "Les adresses des conteneurs ne doivent pas être celles d'un réseau que l'hôte atteint déjà.",
+    ),
+    "a bridge on the host for the network": (
+        "un pont sur l'hôte pour le réseau",
+        "Un pont est un commutateur logiciel : tout ce qui y est branché peut communiquer.",
+    ),
+    "an address for the container": (
+        "une adresse pour le conteneur",
+        "Le conteneur est une machine dans un réseau : il reçoit la prochaine adresse libre, et la garde tant "
+        "qu'il fonctionne.",
+    ),
+    "its network namespace, held from outside": (
+        "son namespace réseau, tenu de l'extérieur",
+        "Un descripteur de ce namespace le maintient en vie, et permet à l'hôte d'y travailler sans y entrer.",
+    ),
+    "cables to its networks": (
+        "des câbles vers ses réseaux",
+        "Le nouveau namespace réseau est vide : il est raccordé de l'extérieur.",
+    ),
+    "a cable between the container and the bridge": (
+        "un câble entre le conteneur et le pont",
+        "Une paire veth est un câble virtuel : un bout est dans le conteneur et s'appelle eth0, l'autre est "
+        "branché sur le pont.",
+    ),
+    "its address inside": (
+        "son adresse à l'intérieur",
+        "L'interface intérieure reçoit l'adresse, comme sur n'importe quelle machine.",
+    ),
+    "the bridge as its way to everyone else": (
+        "le pont comme chemin vers tous les autres",
+        "Ce qui n'est pour aucun voisin est envoyé au pont, c'est-à-dire à l'hôte.",
+    ),
+    "the packet filter: the host's address towards the world, its published ports": (
+        "le filtre de paquets : l'adresse de l'hôte vers l'extérieur, les ports publiés",
+        "À l'extérieur, personne ne connaît l'adresse du conteneur : l'hôte y met la sienne et se souvient de la "
+        "connexion (masquerading), et il transmet ce qui arrive sur un port publié.",
+    ),
+    "the container's cables and addresses go back": (
+        "les câbles et les adresses du conteneur sont rendus",
+        "Le câble est débranché, et l'adresse est libre pour le prochain conteneur.",
+    ),
+    # The end
+    "everything undone": (
+        "tout est défait",
+        "Ce qui reste dans son groupe de contrôle est tué, le groupe supprimé, le câble débranché : seuls ses "
+        "fichiers restent, ou partent aussi avec --rm.",
+    ),
+    "the container and its files removed": (
+        "le conteneur et ses fichiers supprimés",
+        "Le répertoire est d'abord renommé : dès cet instant le conteneur n'existe plus pour personne, quoi qui "
+        "interrompe la suite.",
+    ),
+    "what a monitor that was killed has left behind": (
+        "ce qu'a laissé un moniteur qui a été tué",
+        "Un verrou que personne ne tient dit que le moniteur est mort : celui qui le constate défait ce qu'il n'a"
+        " pas pu défaire.",
+    ),
+    # exec, cp
+    "the container's system call filter, from the cache": (
+        "le filtre d'appels système du conteneur, repris du cache",
+        "Ce qui entre plus tard est soumis au même filtre.",
+    ),
+    "a process born in the container's cgroup and process namespace": (
+        "un processus né dans le cgroup et le namespace de processus du conteneur",
+        "Un processus ne peut pas changer de namespace de processus, seulement choisir celui de ses enfants : on "
+        "en clone donc un, qui est dans le groupe de contrôle du conteneur dès sa première instruction.",
+    ),
+    "the container's namespaces, all at once": (
+        "les namespaces du conteneur, tous à la fois",
+        "setns fait entrer ce processus dans les namespaces du PID 1 du conteneur : à partir d'ici, il est des "
+        "siens.",
+    ),
+    "a copy of the container's mounts": (
+        "une copie des montages du conteneur",
+        "Pour atteindre ses fichiers, volumes compris, tout son arbre de montages est copié et tenu par un "
+        "descripteur : aucun processus n'y entre.",
+    ),
+    "the container's layers mounted, where nobody sees it": (
+        "les couches du conteneur montées, là où personne ne les voit",
+        "Un conteneur arrêté n'a pas de montages : ses couches sont montées pour un instant, dans aucun "
+        "namespace.",
+    ),
+    # Images
+    "unpack a layer": (
+        "dépaqueter une couche",
+        "Une couche est une archive tar : elle est dépaquetée une seule fois, puis partagée par tous les "
+        "conteneurs.",
+    ),
+    "collect garbage": (
+        "ramasser les miettes",
+        "Ce dont plus aucun nom ni aucun conteneur n'a besoin est supprimé.",
+    ),
+}  # fmt: skip
+
+LABELS = {
+    "no_step": "en dehors de toute étape",
+    "again": "(suite)",
+    "book": "livre",
+    "code": "code",
+    "shell": "shell",
+    "see": "voir",
+    "does_not_return": "... ne revient pas : le processus est désormais ce programme",
+    "more": "... et {count} de plus",
+    "names": "abrégé ci-dessous ; pour s'en servir dans un autre terminal :",
+    "prompt":
+        "[Entrée] faire l'étape {number}   [s NOM] aller à une étape   [c] ne plus s'arrêter   [q] tout défaire :",
+    "skipped_past": "aucune étape ne s'appelait « {name} »",
+    "sum": "{calls} appels au noyau, en {blocks} parties, par {processes} processus",
+    "lost": "un appel trop long pour être raconté ({size} octets)",
+    "not_steppable": "il n'y a pas de terminal où attendre : on continue sans s'arrêter",
+    "by_hand":
+        "Un conteneur à la main : il faut être root et avoir util-linux et iproute2, ainsi que nft s'il y a des "
+        "règles.",
+    "another_id": "un autre identifiant permet de l'exécuter à côté de l'original",
+    "as_host_sees": "tel que le voit l'hôte : proc est encore celui de l'hôte",
+    "from_outside": "ce qui se fait de l'extérieur, une fois les namespaces créés",
+    "until_buried": "le temps que le noyau enterre le dernier processus",
+    "no_device_rules":
+        "les règles d'accès aux périphériques : un programme BPF, qu'aucune commande du shell ne fabrique",
+    "no_filter": "le filtre d'appels système, qu'aucune commande du shell ne pose",
+    "no_keyring": "un nouveau trousseau de session : keyctl session, si l'image avait cette commande",
+    "needs_setpriv": "le setpriv de busybox ne sait pas le faire ; si l'image a util-linux, c'est fait",
+}  # fmt: skip
+
+PROCESSES = {
+    "command": "la commande",
+    "monitor": "le moniteur",
+    "keeper": "le gardien de l'exec",
+    "container": "le premier processus du conteneur",
+    "exec": "le processus qui entre",
+}  # fmt: skip

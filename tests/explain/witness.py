@@ -1,0 +1,194 @@
+"""What a command did in the kernel, told by minidock and told by strace(1), in one form that can be compared.
+
+Both are asked about the same families of calls (FAMILIES). What is left out is left out by these rules, and no other:
+
+*  A process is minidock's until it becomes another program: calls after its successful execve are that program's.
+   The first execve of all is the caller's, who started minidock. A program's children are not minidock's either.
+*  A question changes nothing: prctl's PR_CAPBSET_READ and PR_GET_*, netlink's RTM_GET*. libcap asks PR_CAPBSET_READ
+   when it is loaded.
+*  A thread is no process: clone3 with CLONE_THREAD (Python's threads, while images are fetched).
+*  libseccomp, when it compiles a filter, probes what the kernel knows by seccomp calls that cannot succeed or only ask:
+   SECCOMP_SET_MODE_STRICT with bad flags, SECCOMP_GET_ACTION_AVAIL, and filters at the address NULL.
+*  write counts where it writes to a file of a cgroup; sendto, where it sends a message of rtnetlink that changes
+   something. The result of such a message is not the number of bytes, but the number in the kernel's acknowledgement.
+*  Of a process that goes on after the command (a detached container's monitor), the explanation ends with the command.
+
+Pointers, sizes of structures and the names that strace shows for descriptors are no part of the comparison.
+"""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import re
+import subprocess
+from collections import Counter, defaultdict
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from tests.support.command import Minidock
+
+FAMILIES = (  # noqa: SIM905 - thirty names read better as text
+    "clone clone3 fork vfork unshare setns mount fsopen fsconfig fsmount fspick move_mount open_tree mount_setattr "
+    "pivot_root umount2 sethostname setdomainname prctl capset seccomp setuid setgid setgroups setresuid setresgid "
+    "setreuid setregid setfsuid setfsgid write sendto mknod mknodat execve execveat"
+).split()
+RTNETLINK_CHANGES = {16, 17, 19, 20, 21, 24, 25}  # RTM_NEWLINK to RTM_DELROUTE, <linux/rtnetlink.h>
+NLMSG_HEADER = 16
+FIRST = re.compile(r'execve\("[^"]*/minidock", ')  # by whoever called minidock
+CGROUP_FILE = re.compile(r"/cgroup/.*/[a-z]+\.[a-z.]+$")
+
+Told = dict[int, list[str]]  # what each process (or thread) did, call by call
+
+
+class Accounts(NamedTuple):
+    """The two accounts of one command, and how the command ended."""
+
+    explained: Told
+    witnessed: Told
+    done: subprocess.CompletedProcess[bytes]
+
+    def counts(self) -> tuple[int, int]:
+        """How many calls each of the two told of."""
+        return sum(map(len, self.explained.values())), sum(map(len, self.witnessed.values()))
+
+    def differences(self) -> list[str]:
+        """The first disagreement about each process; empty when there is none."""
+        found = []
+        for pid in sorted({*self.explained, *self.witnessed}):
+            ours, theirs = self.explained.get(pid, []), self.witnessed.get(pid, [])
+            for position in range(max(len(ours), len(theirs))):
+                said = ours[position] if position < len(ours) else "nothing"
+                seen = theirs[position] if position < len(theirs) else "nothing"
+                if said != seen:
+                    found.append(f"process {pid}, call {position}: explained {said}, witnessed {seen}")
+                    break
+        return found
+
+
+def observe(minidock: Minidock, directory: Path, *words: str, input: bytes = b"") -> Accounts:
+    """Run `minidock WORDS` under strace, with an explanation; the word "EXPLAIN" among them becomes the flag."""
+    told, trace = directory / "explained.json", directory / "trace"
+    for file in directory.glob("trace.*"):
+        file.unlink()
+    command = [f"--explain=json:{told}" if word == "EXPLAIN" else word for word in words]
+    calls = ",".join([*FAMILIES, "recvfrom"])
+    strace = ["strace", "-ff", "-y", "-s", "65536", "-e", f"trace={calls}", "-e", "write=all", "-e", "read=all",
+              "-o", str(trace)]  # fmt: skip
+    done = subprocess.run([*strace, *minidock.program, *command], input=input, capture_output=True, timeout=120,
+                          env=minidock.environment, check=False)  # fmt: skip
+    rows = [json.loads(line) for line in told.read_text().splitlines()]
+    explained, witnessed = _explained(rows), _witnessed(directory)
+    for pid in {row["pid"] for row in rows if row["event"] == "released"}:
+        witnessed[pid] = witnessed[pid][: len(explained[pid])]
+    return Accounts(explained, witnessed, done)
+
+
+def _explained(rows: list[dict[str, Any]]) -> Told:
+    told: Told = defaultdict(list)
+    for row in rows:
+        if row["event"] != "call" or row["call"] not in FAMILIES:
+            continue
+        text = row["text"]
+        if row["call"] == "sendto":
+            message = bytes.fromhex(row.get("message", ""))
+            if int.from_bytes(message[4:6], "little") not in RTNETLINK_CHANGES:
+                continue
+            text = f"rtnetlink {message.hex()} = {row['result']}"
+        if row["call"] != "write" or _is_cgroup_file(row["arguments"][0]):
+            told[row["by"] if row["by"] != row["pid"] else row["thread"]].append(_normal(text))
+    return dict(told)
+
+
+def _witnessed(directory: Path) -> Told:
+    files = {int(file.suffix[1:]): file for file in directory.glob("trace.*")}
+    told: Told = {}
+    first = next(pid for pid, file in files.items() if FIRST.match(file.read_text(errors="surrogateescape")))
+    ours = [first]
+    for pid in ours:
+        if pid in files:
+            lines = files[pid].read_text(errors="surrogateescape").splitlines()
+            calls, born = _calls(lines[1:] if pid == first else lines)
+            ours += born
+            if calls:
+                told[pid] = calls
+    return told
+
+
+def _calls(lines: list[str]) -> tuple[list[str], list[int]]:
+    """A process's calls up to its execve, and the children (and threads) that it has made until then."""
+    calls, born = [], []
+    for position, line in enumerate(lines):
+        if made := re.match(r"(?:clone3?|v?fork)\(.* = (\d+)$", line):
+            born.append(int(made[1]))
+        if call := _call(line, lines[position + 1 :]):
+            calls.append(call)
+        if re.match(r"execve\(.* = 0$", line):
+            break
+    return calls, born
+
+
+def _call(line: str, after: list[str]) -> str:
+    """One line of strace's in the common form; '' if it is none of those compared."""
+    match = re.match(r"(\w+)\((.*)\)\s+= (.*)$", line)
+    if not match or match[1] not in FAMILIES:
+        return ""
+    name, arguments, result = match.groups()
+    left_out = {"prctl": "^PR_GET|^PR_CAPBSET_READ", "clone": "CLONE_THREAD", "clone3": "CLONE_THREAD",
+                "seccomp": "SECCOMP_GET_|SECCOMP_SET_MODE_STRICT|NULL"}  # fmt: skip
+    if re.search(left_out.get(name, "(?!)"), arguments):
+        return ""
+    if name == "sendto":
+        return _message(_dumped(after), after)
+    if name == "write" and not _is_cgroup_file(arguments):
+        return ""
+    return _normal(f"{name}({arguments}) = {result}")
+
+
+def _is_cgroup_file(shown: str) -> bool:
+    """Whether a descriptor as strace -y shows it, "3</path>", is open on a file of a cgroup."""
+    return bool(CGROUP_FILE.search(shown.partition("<")[2].partition(">")[0]))
+
+
+def _message(data: bytes, after: list[str]) -> str:
+    """A message of rtnetlink's with the kernel's answer; '' for anything else that was sent."""
+    if len(data) < NLMSG_HEADER or int.from_bytes(data[:4], "little") != len(data):
+        return ""
+    if int.from_bytes(data[4:6], "little") not in RTNETLINK_CHANGES:
+        return ""
+    received = next(position for position, line in enumerate(after) if line.startswith("recvfrom("))
+    acknowledgement = _dumped(after[received + 1 :])
+    number = -int.from_bytes(acknowledgement[NLMSG_HEADER : NLMSG_HEADER + 4], "little", signed=True)
+    result = f"-1 {errno.errorcode[number]} ({os.strerror(number)})" if number else "0"
+    return f"rtnetlink {data.hex()} = {result}"
+
+
+def _dumped(lines: list[str]) -> bytes:
+    """The bytes that strace dumps below a call."""
+    data = b""
+    for line in lines:
+        if not line.startswith(" | "):
+            break
+        data += bytes.fromhex(line[10:59].replace(" ", ""))
+    return data
+
+
+def _normal(text: str) -> str:
+    """Without what is no part of the comparison: pointers, sizes, comments, what descriptors are open on."""
+    text = re.sub(r"0x[0-9a-f]+ (/\* \d+ vars \*/)", r"\1", text)
+    if not text.startswith("write("):
+        text = re.sub(r"\b(\d+|AT_FDCWD)<[^>]*>", r"\1", text)
+    text = re.sub(r" /\* (?!\d+ vars).*? \*/", "", text)
+    if text.startswith("clone3("):
+        fields = dict(re.findall(r"(\w+)=([^,}]+)", text.partition("=> ")[0]))
+        kept = ", ".join(f"{key}={fields[key]}" for key in ("flags", "exit_signal", "cgroup") if key in fields)
+        text = f"clone3({{{kept}}}) ={text.rpartition(' =')[2]}"
+    text = re.sub(r"^clone\(child_stack=NULL, (flags=[^,)]*)(?:, child_tidptr=\w+)?\)", r"clone(\1)", text)
+    text = re.sub(r", filter=0x[0-9a-f]+", "", text)
+    return re.sub(r"[\w<]+(?:\|[\w<]+)+", lambda match: "|".join(sorted(match[0].split("|"))), text)
+
+
+def kinds(told: Told) -> Counter[str]:
+    """How often each call was made."""
+    return Counter(re.split(r"[( ]", call)[0] for calls in told.values() for call in calls)
