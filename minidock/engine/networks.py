@@ -30,7 +30,7 @@ def create(root: str, asked: NetworkOptions) -> Network:
     """
     network = network_options.to_network(asked)
     with (
-        step(f"a network called {asked.name}", book=bridge.BOOK),
+        step("a new network", book=bridge.BOOK),
         store.locked(root),
         state.locked(filter.lock_path()),  # for all roots: the next to choose must see our bridge among the routes
         links.Rtnetlink() as host,
@@ -130,7 +130,7 @@ def remove(root: str, name: str) -> Network:
     if network.is_predefined:
         raise ConflictError(f"{network.name} is a pre-defined network and cannot be removed")
     members(root, network)
-    with step(f"the network {network.name} is unmade", book=bridge.BOOK), store.locked(root):
+    with step("a network is unmade", book=bridge.BOOK), store.locked(root):
         bridge.remove(root, network)
     events.emit(root, "network", "destroy", network.id, name=network.name, type=network.driver)
     return network

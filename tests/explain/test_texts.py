@@ -18,6 +18,8 @@ PACKAGE = Path(minidock.__file__).parent
 def steps() -> Iterator[tuple[str, ast.Call]]:
     """(file:line, the call) of every `step(...)` in the package."""
     for file in PACKAGE.rglob("*.py"):
+        if not re.search(r"from minidock.observe import .*\bstep\b|observe\.step\(", file.read_text()):
+            continue
         for node in ast.walk(ast.parse(file.read_text())):
             if isinstance(node, ast.Call) and ast.unparse(node.func) in ("step", "observe.step"):
                 yield f"{file.relative_to(PACKAGE.parent)}:{node.lineno}", node

@@ -32,6 +32,7 @@ SECTIONS = {
     "3.2": Section(_INTRODUCTION, "3.2", "Cgroups", 26),
     "3.3": Section(_INTRODUCTION, "3.3", "LXC", 26),
     "3.4": Section(_INTRODUCTION, "3.4", "Libcontainer", 27),
+    "3.5": Section(_INTRODUCTION, "3.5", "Système de fichiers en couches", 29),
     "3.5.1": Section(_INTRODUCTION, "3.5.1", "Principe d'isolation des fichiers", 29),
     "3.5.2": Section(_INTRODUCTION, "3.5.2", "Approche par virtualisation", 29),
     "3.5.3": Section(_INTRODUCTION, "3.5.3", "Utilité des systèmes de fichiers en couches", 30),

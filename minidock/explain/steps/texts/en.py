@@ -108,10 +108,12 @@ STEPS = {
         "Addresses of containers must not be those of a network that the host can reach already.",
     "a bridge on the host for the network":
         "A bridge is a switch made of software: whatever is plugged into it can talk to each other.",
+    "a new network":
+        "A network is a name, a subnet and a bridge: containers on it see each other, and those on others do not.",
+    "a network is unmade":
+        "Its bridge, its addresses and its rules go: it can be done while no container is on it.",
     "an address for the container":
         "The container is a machine in a network: it gets the next free address, and keeps it while it runs.",
-    "its network namespace, held from outside":
-        "A descriptor of the namespace keeps it there, and lets the host work in it without going in.",
     "cables to its networks":
         "The new network namespace is empty: it is connected from outside.",
     "a cable between the container and the bridge":
@@ -150,6 +152,12 @@ STEPS = {
     "the container's layers mounted, where nobody sees it":
         "A container that does not run has no mounts: its layers are mounted for a moment, in no namespace.",
     # Images
+    "the container paused":
+        "Files that are being written cannot be copied well: freezing the control group stops all its processes "
+        "at once.",
+    "what was changed becomes a layer":
+        "All that the container has changed is in its writable layer: packed as an archive, that is a new layer "
+        "of an image.",
     "unpack a layer":
         "A layer is a tar archive: it is unpacked once, and shared by every container from then on.",
     "collect garbage":

@@ -197,14 +197,18 @@ STEPS = {
         "un pont sur l'hôte pour le réseau",
         "Un pont est un commutateur logiciel : tout ce qui y est branché peut communiquer.",
     ),
+    "a new network": (
+        "un nouveau réseau",
+        "Un réseau est un nom, un sous-réseau et un pont : les conteneurs qui y sont se voient, les autres non.",
+    ),
+    "a network is unmade": (
+        "un réseau est défait",
+        "Son pont, ses adresses et ses règles disparaissent : c'est possible tant qu'aucun conteneur n'y est.",
+    ),
     "an address for the container": (
         "une adresse pour le conteneur",
         "Le conteneur est une machine dans un réseau : il reçoit la prochaine adresse libre, et la garde tant "
         "qu'il fonctionne.",
-    ),
-    "its network namespace, held from outside": (
-        "son namespace réseau, tenu de l'extérieur",
-        "Un descripteur de ce namespace le maintient en vie, et permet à l'hôte d'y travailler sans y entrer.",
     ),
     "cables to its networks": (
         "des câbles vers ses réseaux",
@@ -274,6 +278,16 @@ STEPS = {
         "namespace.",
     ),
     # Images
+    "the container paused": (
+        "le conteneur mis en pause",
+        "On copie mal des fichiers en cours d'écriture : geler le groupe de contrôle arrête tous ses processus "
+        "d'un coup.",
+    ),
+    "what was changed becomes a layer": (
+        "ce qui a changé devient une couche",
+        "Tout ce que le conteneur a modifié est dans sa couche en écriture : mis en archive, c'est une nouvelle "
+        "couche d'image.",
+    ),
     "unpack a layer": (
         "dépaqueter une couche",
         "Une couche est une archive tar : elle est dépaquetée une seule fois, puis partagée par tous les "
