@@ -11,7 +11,7 @@ import tempfile
 import time
 
 from benchmarks.peers import Candidate, candidates
-from minidock.cli.table import render
+from minidock.cli.format import table
 
 COMMAND = "minidock.cli.entry, minidock.engine.launch, minidock.cli.main, minidock.cli.creation, minidock.cli.run, " \
     "minidock.engine.client, minidock.engine.containers, minidock.engine.images"  # fmt: skip
@@ -23,11 +23,11 @@ def measure(rounds: int) -> None:
     """Print the three tables: everybody's times, our time by step, our imports' share."""
     minidock = [os.path.join(os.path.dirname(sys.executable), "minidock")]
     with candidates(minidock) as found:
-        print(render(("", "NETWORK", "MEDIAN ms", "MIN", "MAX", "RATIO TO"), _race(found, rounds)))
+        print(table([("", "NETWORK", "MEDIAN ms", "MIN", "MAX", "RATIO TO"), *_race(found, rounds)]))
     for network in ("none", "bridge"):
         print(f"minidock, time by step, --network {network} (medians of {rounds}; steps of two processes overlap)")
-        print(render(("MS", "STEP", "BOOK"), _steps(minidock, network, rounds)))
-    print(render(("MS", "START OF"), _imports(rounds)))
+        print(table([("MS", "STEP", "BOOK"), *_steps(minidock, network, rounds)]))
+    print(table([("MS", "START OF"), *_imports(rounds)]))
 
 
 def _race(found: list[Candidate], rounds: int) -> list[tuple[str, ...]]:

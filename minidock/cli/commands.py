@@ -27,7 +27,7 @@ CONTAINER: Table = {
     "inspect": ("inspect", "container_inspect", "Show everything about containers, as JSON"),
     "kill": ("life", "kill", "Send containers a signal, SIGKILL unless told otherwise"),
     "logs": ("logs", "logs", "Show what a container has printed"),
-    "ls": ("container", "ps", "List containers"),
+    "ls": ("ps", "ps", "List containers"),
     "pause": ("life", "pause", "Freeze all processes of containers"),
     "port": ("port", "port", "Show where on this host a container's ports are"),
     "rename": ("life", "rename", "Give a container another name"),

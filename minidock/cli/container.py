@@ -2,44 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 import click
 
 from minidock.engine.paths import Paths
 from minidock.errors import MinidockError
-
-
-@click.command(context_settings={"help_option_names": ["-h", "--help"]})
-@click.option("-a", "--all", "everything", is_flag=True, help="Also show containers that have ended.")
-@click.option("-q", "--quiet", is_flag=True, help="Show ids only.")
-@click.option("--no-trunc", is_flag=True, help="Do not shorten.")
-@click.pass_obj
-def ps(paths: Paths, everything: bool, quiet: bool, no_trunc: bool) -> None:
-    """List containers."""
-    from minidock.cli import table
-    from minidock.engine import records, recovery
-
-    recovery.sweep_all(paths.root)
-    shown = [r for r in records.load_all(paths.root) if everything or r.status == records.RUNNING]
-    ids = [record.id if no_trunc else record.id[:12] for record in shown]
-    if quiet:
-        click.echo("".join(f"{container_id}\n" for container_id in ids), nl=False)
-        return
-    rows = [
-        (short, r.data["imageName"], _command(r.data["command"], no_trunc), f"{table.since(r.data['created'])} ago",
-         table.status(r.data["state"]), "", r.name)
-        for short, r in zip(ids, shown, strict=True)
-    ]  # fmt: skip
-    header = ("CONTAINER ID", "IMAGE", "COMMAND", "CREATED", "STATUS", "PORTS", "NAMES")
-    click.echo(table.render(header, rows), nl=False)
-
-
-def _command(words: list[str], no_trunc: bool) -> str:
-    """The command in quotes on one line, whatever it holds, shortened to 20 characters as in docker."""
-    text = " ".join(words)
-    return json.dumps(text if no_trunc or len(text) <= 20 else f"{text[:19]}…", ensure_ascii=False)
 
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})

@@ -103,9 +103,9 @@ def _short(image_id: str) -> str:
 
 
 def _since(created: str) -> str:
-    from minidock.cli import table
+    from minidock.cli import status
 
-    return f"{table.since(created)} ago" if created[:4] > "0001" else "N/A"
+    return f"{status.since(created)} ago" if created[:4] > "0001" else "N/A"
 
 
 def _moment(created: str) -> str:

@@ -162,7 +162,7 @@ def logout(server: str | None) -> None:
 @click.argument("term")
 def search(filters: tuple[str, ...], limit: int, no_trunc: bool, term: str) -> None:
     """Search Docker Hub for images, or another registry: registry.lan:5000/TERM."""
-    from minidock.cli import table
+    from minidock.cli import format
     from minidock.engine import transfer
 
     wanted = _wanted(filters)
@@ -173,7 +173,7 @@ def search(filters: tuple[str, ...], limit: int, no_trunc: bool, term: str) -> N
             str(found.is_official).lower(),
         ):
             rows.append(_row(found, no_trunc))
-    click.echo(table.render(("NAME", "DESCRIPTION", "STARS", "OFFICIAL"), rows), nl=False)
+    click.echo(format.table([("NAME", "DESCRIPTION", "STARS", "OFFICIAL"), *rows]), nl=False)
 
 
 def _wanted(filters: tuple[str, ...]) -> dict[str, str]:

@@ -11,8 +11,8 @@ def settings(record: Record) -> dict[str, Any]:
     """NetworkSettings. Addresses and ports are shown while the container runs; docker shows none later either."""
     data = record.data
     there = data["networks"] if record.is_up else {}
-    asked = data["attachments"] or ({data["options"]["network"]: {}} if data["options"]["network"] != "bridge" else {})
-    networks = {name: _endpoint(record.id, asked[name], there.get(name)) for name in asked}
+    asked = data["attachments"]
+    networks = {name: _endpoint(record.id, asked.get(name, {}), there.get(name)) for name in names(record)}
     first = networks.get("bridge") or _endpoint(record.id, {}, None)
     pid = data["state"]["pid"] if record.is_up else 0
     return {
@@ -29,6 +29,12 @@ def settings(record: Record) -> dict[str, Any]:
                                        "IPAddress", "IPPrefixLen", "IPv6Gateway", "MacAddress")},
         "Networks": networks,
     }  # fmt: skip
+
+
+def names(record: Record) -> list[str]:
+    """The networks that a container is on, or will be when it runs; "none" and "host" are two of docker's."""
+    mode = record.data["options"]["network"]
+    return list(record.data["attachments"]) or ([mode] if mode != "bridge" else [])
 
 
 def _endpoint(container_id: str, asked: dict[str, Any], has: dict[str, Any] | None) -> dict[str, Any]:

@@ -1,0 +1,161 @@
+"""`minidock ps`: what containers there are, and how they are."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import click
+
+from minidock.cli.commands import HELP
+from minidock.cli.template_values import Fields, Nil
+from minidock.engine.paths import Paths
+from minidock.engine.records import Record
+
+_COMMAND_WIDTH = 20
+_MOUNT_WIDTH = 15
+_COLUMNS = "{{.ID}}\t{{.Image}}\t{{.Command}}\t{{.RunningFor}}\t{{.Status}}\t{{.Ports}}\t{{.Names}}"
+_RAW = "container_id: {{.ID}}\nimage: {{.Image}}\ncommand: {{.Command}}\ncreated_at: {{.CreatedAt}}\n" \
+    "state: {{.State}}\nstatus: {{.Status}}\nnames: {{.Names}}\nlabels:{{pad .Labels 1 0}}\n" \
+    "ports:{{pad .Ports 1 0}}\n"  # fmt: skip
+
+
+class _Row(Fields):
+    go_type = "*formatter.ContainerContext"
+
+
+_HEADERS = _Row({
+    "Command": "COMMAND", "CreatedAt": "CREATED AT", "ID": "CONTAINER ID", "Image": "IMAGE", "Labels": "LABELS",
+    "LocalVolumes": "LOCAL VOLUMES", "Mounts": "MOUNTS", "Names": "NAMES", "Networks": "NETWORKS",
+    "Platform": "PLATFORM", "Ports": "PORTS", "RunningFor": "CREATED", "Size": "SIZE", "State": "STATE",
+    "Status": "STATUS", "Label": lambda name: name,
+})  # fmt: skip
+
+
+@click.command(context_settings=HELP)
+@click.option("-a", "--all", "everything", is_flag=True, help="Also show containers that are not up.")
+@click.option("-f", "--filter", "filters", multiple=True, metavar="NAME=VALUE", help="status, name, label, ...")
+@click.option("--format", "template", metavar="TEMPLATE", help="A Go template, 'table TEMPLATE', 'table' or 'json'.")
+@click.option("-n", "--last", type=int, default=-1, help="Only the last so many that were created, up or not.")
+@click.option("-l", "--latest", is_flag=True, help="Only the last one that was created, up or not.")
+@click.option("--no-trunc", is_flag=True, help="Do not shorten.")
+@click.option("-q", "--quiet", is_flag=True, help="Show ids only.")
+@click.option("-s", "--size", is_flag=True, help="Show how much they have written.")
+@click.pass_obj
+def ps(
+    paths: Paths,
+    everything: bool,
+    filters: tuple[str, ...],
+    template: str | None,
+    last: int,
+    latest: bool,
+    no_trunc: bool,
+    quiet: bool,
+    size: bool,
+) -> None:
+    """List containers, the newest first."""
+    from minidock.cli import format
+    from minidock.engine import listing, recovery
+
+    wanted = listing.parse(filters)
+    recovery.sweep_all(paths.root)
+    found = listing.select(paths.root, wanted, everything=everything, last=1 if latest and last < 1 else last)
+    if quiet:
+        if template:
+            click.echo("WARNING: Ignoring custom format, because both --format and --quiet are set.", err=True)
+        click.echo("".join(f"{_id(record, no_trunc)}\n" for record in found), nl=False)
+        return
+    columns = _COLUMNS + ("\t{{.Size}}" if size else "")
+    with_size = size or ".Size" in (template or "")
+    rows = _rows(paths.root, found, no_trunc=no_trunc, size=with_size)
+    if template == "raw":
+        template = _RAW + ("size: {{.Size}}\n" if size else "")
+    click.echo(format.listing(template, rows, _HEADERS, columns), nl=False)
+
+
+def _id(record: Record, no_trunc: bool) -> str:
+    return record.id if no_trunc else record.id[:12]
+
+
+def _rows(root: str, found: list[Record], *, no_trunc: bool, size: bool) -> list[_Row]:
+    from minidock.cli import status
+    from minidock.engine import describe_endpoints
+
+    images = _Images(root)
+    return [
+        _Row({
+            "Command": _command(record.data["command"], no_trunc),
+            "CreatedAt": _moment(record.data["created"]),
+            "ID": _id(record, no_trunc),
+            "Image": images.name(record, no_trunc),
+            "Labels": ",".join(f"{key}={value}" for key, value in sorted(record.data["config"]["labels"].items())),
+            "LocalVolumes": str(sum(point["type"] == "volume" for point in record.data.get("mounts", ()))),
+            "Mounts": ",".join(_mount(point, no_trunc) for point in record.data.get("mounts", ())),
+            "Names": record.name,
+            "Networks": ",".join(describe_endpoints.names(record)),
+            "Platform": Nil("<nil>"),
+            "Ports": status.ports(record),
+            "RunningFor": f"{status.since(record.data['created'])} ago",
+            "Size": _size(record) if size else "0B",
+            "State": record.status,
+            "Status": status.status(record),
+            "Label": lambda name, labels=record.data["config"]["labels"]: labels.get(name, ""),
+        })
+        for record in found
+    ]  # fmt: skip
+
+
+class _Images:
+    """What the containers' images are called now."""
+
+    def __init__(self, root: str) -> None:
+        self.root = root
+        self._ids: dict[str, str | None] = {}
+
+    def name(self, record: Record, no_trunc: bool) -> str:
+        """The name that the container was made with, if the image still has it; or the image's id."""
+        name, image_id = str(record.data["imageName"]), str(record.data["image"])
+        if self._id_of(name) == image_id:
+            return name
+        return image_id if no_trunc else image_id.removeprefix("sha256:")[:12]
+
+    def _id_of(self, name: str) -> str | None:
+        from minidock.errors import MinidockError
+        from minidock.image.store import Store
+
+        if name not in self._ids:
+            try:
+                self._ids[name] = Store(self.root).resolve(name).id
+            except MinidockError:
+                self._ids[name] = None
+        return self._ids[name]
+
+
+def _command(words: list[str], no_trunc: bool) -> str:
+    """The command in quotes on one line, whatever it holds, shortened to 20 characters as in docker."""
+    import json
+
+    text = " ".join([*words[:1], *(f"'{word}'" if " " in word else word for word in words[1:])])
+    short = text if no_trunc or len(text) <= _COMMAND_WIDTH else f"{text[: _COMMAND_WIDTH - 1]}…"
+    return json.dumps(short, ensure_ascii=False)
+
+
+def _mount(point: dict[str, Any], no_trunc: bool) -> str:
+    name = str(point.get("name") or point["source"])
+    return name if no_trunc or len(name) <= _MOUNT_WIDTH else f"{name[: _MOUNT_WIDTH - 1]}…"
+
+
+def _moment(created: str) -> str:
+    """A time as Go prints it, in the local zone."""
+    import calendar
+
+    seconds = calendar.timegm(time.strptime(created[:19], "%Y-%m-%dT%H:%M:%S"))
+    return time.strftime("%Y-%m-%d %H:%M:%S %z %Z", time.localtime(seconds))
+
+
+def _size(record: Record) -> str:
+    from minidock.cli.image import size
+    from minidock.engine import describe
+
+    written, image_size = describe.sizes(record)
+    return f"{size(written)} (virtual {size(written + image_size)})"

@@ -1,0 +1,89 @@
+"""How a container is, in docker's words: the columns STATUS, CREATED and PORTS."""
+
+from __future__ import annotations
+
+import calendar
+import time
+
+from minidock.engine.records import CREATED, PAUSED, RESTARTING, Record
+
+
+def since(moment: str) -> str:
+    """How long ago an RFC 3339 UTC time was, in docker's words ("About a minute")."""
+    return duration(time.time() - calendar.timegm(time.strptime(moment[:19], "%Y-%m-%dT%H:%M:%S")))
+
+
+def duration(seconds: float) -> str:
+    """A length of time in docker's words (github.com/docker/go-units, HumanDuration)."""
+    whole = int(seconds)
+    if whole < 1:
+        return "Less than a second"
+    if whole < 60:
+        return f"{whole} second{'s' if whole != 1 else ''}"
+    minutes, hours = whole // 60, round(seconds / 3600)
+    if minutes == 1:
+        return "About a minute"
+    if minutes < 60:
+        return f"{minutes} minutes"
+    if hours == 1:
+        return "About an hour"
+    for limit, unit, name in ((48, 1, "hours"), (24 * 14, 24, "days"), (24 * 60, 24 * 7, "weeks"),
+                              (24 * 365 * 2, 24 * 30, "months")):  # fmt: skip
+        if hours < limit:
+            return f"{hours // unit} {name}"
+    return f"{hours // 24 // 365} years"
+
+
+def status(record: Record) -> str:
+    """Up, Exited, ... and since when (moby: daemon/container/state.go, String)."""
+    from minidock.engine import listing
+
+    state = record.data["state"]
+    if record.status == PAUSED:
+        return f"Up {since(state['startedAt'])} (Paused)"
+    if record.status == RESTARTING:
+        return f"Restarting ({state['exitCode']}) {since(state['finishedAt'])} ago"
+    if record.is_up:
+        health = listing.health(record)
+        words = {"none": "", "starting": " (health: starting)"}.get(health, f" ({health})")
+        return f"Up {since(state['startedAt'])}{words}"
+    if record.status == CREATED or not state["finishedAt"]:
+        return "Created"
+    return f"Exited ({state['exitCode']}) {since(state['finishedAt'])} ago"
+
+
+def ports(record: Record) -> str:
+    """PORTS: where the host's ports lead, and what is exposed beside them; several in a row as a range.
+
+    Docker's order (cli/command/formatter/container.go, DisplayablePorts).
+    """
+    if not record.is_up:
+        return ""
+    rows: list[tuple[int, str, int, str]] = []
+    for key, bindings in (record.data.get("ports") or {}).items():
+        port, _, protocol = key.partition("/")
+        rows += [(int(port), row["HostIp"], int(row["HostPort"]), protocol) for row in bindings or []]
+        rows += [] if bindings else [(int(port), "", 0, protocol)]
+    shown: list[str] = []
+    moved: list[str] = []
+    groups: dict[tuple[str, str], tuple[int, int]] = {}
+    for port, address, host_port, protocol in sorted(rows):
+        if address and host_port != port:
+            moved.append(f"{_bracketed(address)}:{host_port}->{port}/{protocol}")
+            continue
+        first, last = groups.get((address, protocol), (port, port - 1))
+        if port != last + 1:
+            shown.append(_group(address, protocol, first, last))
+            first = port
+        groups[address, protocol] = (first, port)
+    shown += [_group(*key, first, last) for key, (first, last) in groups.items()]
+    return ", ".join(shown + moved)
+
+
+def _group(address: str, protocol: str, first: int, last: int) -> str:
+    numbers = f"{first}" if first == last else f"{first}-{last}"
+    return f"{_bracketed(address)}:{numbers}->{numbers}/{protocol}" if address else f"{numbers}/{protocol}"
+
+
+def _bracketed(address: str) -> str:
+    return f"[{address}]" if ":" in address else address
