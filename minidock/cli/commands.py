@@ -69,6 +69,7 @@ VOLUME: Table = {
     "rm": ("volume", "rm", "Remove one or more volumes"),
 }
 SYSTEM: Table = {
+    "events": ("events", "events", "Show what happens, as it happens"),
     "info": ("system", "info", "Show what this host's kernel offers, and what is missing"),
 }
 NOUNS = {
@@ -114,6 +115,7 @@ COMMANDS: Table = {
     "login": ("registry", "login", "Log in to a registry"),
     "logout": ("registry", "logout", "Forget the credentials for a registry"),
     "search": ("registry", "search", "Search Docker Hub, or another registry, for images"),
+    "events": SYSTEM["events"],
     "info": SYSTEM["info"],
     "version": ("system", "version", "Show the version"),
 }

@@ -174,14 +174,9 @@ def _steps(found: Image, *, human: bool, no_trunc: bool) -> list[dict[str, str]]
 @click.pass_obj
 def tag(paths: Paths, source: str, target: str) -> None:
     """Give an image another name."""
-    from minidock.image import reference
-    from minidock.image.store import Store
+    from minidock.engine import images
 
-    name = reference.parse(target)
-    if name.digest:
-        raise UsageError("refusing to create a tag with a digest reference")
-    store = Store(paths.root)
-    store.tag(store.resolve(source), name)
+    images.tag(paths.root, source, target)
 
 
 @click.command(context_settings=_HELP)
@@ -217,6 +212,7 @@ def import_command(paths: Paths, change: tuple[str, ...], message: str, file: st
 
     It may be compressed with gzip, bzip2, xz or zstd; - reads standard input.
     """
+    from minidock.engine import events
     from minidock.image import reference
     from minidock.image.importer import import_tarball
 
@@ -224,7 +220,9 @@ def import_command(paths: Paths, change: tuple[str, ...], message: str, file: st
     if name and name.digest:
         raise UsageError(f"cannot import digest reference: {repository}")
     source: str | Reader = standard_input() if file == "-" else file
-    click.echo(import_tarball(paths.root, source, name, change, message).id)
+    imported = import_tarball(paths.root, source, name, change, message)
+    events.emit_image(paths.root, "import", imported.id, imported.labels)
+    click.echo(imported.id)
 
 
 def standard_input() -> Any:

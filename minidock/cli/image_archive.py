@@ -6,6 +6,7 @@ import os
 import stat
 import sys
 from collections.abc import Iterator
+from contextlib import suppress
 
 import click
 
@@ -21,11 +22,16 @@ _HELP = {"help_option_names": ["-h", "--help"]}
 @click.pass_obj
 def save(paths: Paths, output: str | None, names: tuple[str, ...]) -> None:
     """Save images to an archive that docker, podman and skopeo load too."""
+    from minidock.engine import events
     from minidock.image.save import save as pieces
     from minidock.image.store import Store
 
     refuse_terminal(output)
-    deliver(pieces(Store(paths.root), names), output)
+    store = Store(paths.root)
+    deliver(pieces(store, names), output)
+    for name in names:
+        with suppress(NotFoundError):  # a repository whose tags were all saved
+            events.emit_image(paths.root, "save", store.resolve(name).id)
 
 
 def refuse_terminal(output: str | None) -> None:
@@ -62,6 +68,7 @@ def deliver(archive: Iterator[bytes], output: str | None) -> None:
 def load(paths: Paths, file: str | None, quiet: bool) -> None:
     """Load images from an archive of docker, podman, skopeo, ... or minidock, bare or compressed."""
     from minidock.cli.image import standard_input
+    from minidock.engine import events
     from minidock.image.load import load as images
     from minidock.image.store import Store
 
@@ -73,6 +80,7 @@ def load(paths: Paths, file: str | None, quiet: bool) -> None:
         raise NotFoundError(f"no such file: {file}") from None
     with stream:
         for loaded in images(Store(paths.root), stream):
+            events.emit_image(paths.root, "load", loaded.image.id, loaded.image.labels)
             for name, old in loaded.replaced.items() if not quiet else ():
                 click.echo(f"The image {name} already exists, renaming the old one with ID {old} to empty string")
             for name in loaded.names:

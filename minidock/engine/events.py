@@ -19,6 +19,7 @@ import fcntl
 import json
 import os
 import time
+from collections.abc import Mapping
 from contextlib import suppress
 
 from minidock.state import SCHEMA
@@ -75,3 +76,8 @@ def emit_container(root: str, action: str, record_data: dict[str, object], /, **
     assert isinstance(config, dict)
     known = {**config["labels"], "image": str(record_data["imageName"]), "name": str(record_data["name"])}
     emit(root, "container", action, str(record_data["id"]), **{**known, **attributes})
+
+
+def emit_image(root: str, action: str, id: str, labels: Mapping[str, str] | None = None, name: str = "") -> None:
+    """`emit` for an image: `name` is the one that it is about, "" for the image itself."""
+    emit(root, "image", action, id, **{**(labels or {}), "name": name or id})

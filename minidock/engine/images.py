@@ -9,7 +9,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from minidock.errors import EXIT_ENGINE, ConflictError, HostError, MinidockError, NotFoundError
+from minidock.engine import events
+from minidock.errors import EXIT_ENGINE, ConflictError, HostError, MinidockError, NotFoundError, UsageError
 from minidock.image import reference
 from minidock.image.locks import lock
 from minidock.image.reference import Reference
@@ -165,6 +166,17 @@ def _build(store: Store, name: Reference, recipe: str) -> Image:
         )
 
 
+def tag(root: str, source: str, target: str) -> None:
+    """Give the image `source` another name. Raises `NotFoundError`, `UsageError` for a name with a digest."""
+    name = reference.parse(target)
+    if name.digest:
+        raise UsageError("refusing to create a tag with a digest reference")
+    store = Store(root)
+    image = store.resolve(source)
+    store.tag(image, name)
+    events.emit_image(root, "tag", image.id, image.labels, name.familiar)
+
+
 # Removing
 
 
@@ -188,10 +200,12 @@ def remove(root: str, text: str, *, force: bool = False) -> list[str]:
         untagged = _one_name(image, text, names, users, force)
     for name in untagged:
         store.untag(name)
+        events.emit_image(root, "untag", image.id, image.labels)
     lines = [f"Untagged: {name}" for name in untagged]
     if len(untagged) < len(names) or (users and untagged):
         return lines
     collected = store.remove(image.id, lambda: in_use(root).get(image.id, []))
+    events.emit_image(root, "delete", image.id)
     return lines + [f"Deleted: {digest}" for digest in (image.id, *collected.layers)]
 
 
@@ -214,10 +228,13 @@ def prune(root: str, *, unused: bool, filters: Filters) -> Pruned:
             continue
         with suppress(ConflictError, NotFoundError):  # used, or removed, since it was listed
             collected = store.remove(image.id, lambda image=image: in_use(root).get(image.id, []))  # type: ignore[misc]
+            events.emit_image(root, "delete", image.id)
             lines += [f"untagged: {name}" for name in names]
             lines += [f"deleted: {digest}" for digest in (image.id, *collected.layers)]
             size += collected.size
-    return Pruned(lines, size + collect(root).size)
+    size += collect(root).size
+    events.emit(root, "image", "prune", "", reclaimed=size)
+    return Pruned(lines, size)
 
 
 def _is_id(image: Image, text: str) -> bool:

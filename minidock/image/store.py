@@ -92,6 +92,11 @@ class Image(NamedTuple):
         """The operating system that the image is made for."""
         return str(self.config.get("os") or "")
 
+    @property
+    def labels(self) -> dict[str, str]:
+        """The labels that the image gives to its containers."""
+        return dict((self.config.get("config") or {}).get("Labels") or {})
+
     def check_runnable(self, name: str) -> None:
         """Raise `HostError` if this machine cannot run the image that the user calls `name`."""
         platform.check_runnable(name, self.os, self.architecture)

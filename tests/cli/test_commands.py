@@ -29,7 +29,7 @@ def test_ps_has_docker_s_columns(minidock: Minidock, kept: str) -> None:
     header, row = minidock("ps", "-a").stdout.decode().splitlines()
     cells = re.split(r" {3,}", row)
     assert re.split(r" {3,}", header) == ["CONTAINER ID", "IMAGE", "COMMAND", "CREATED", "STATUS", "PORTS", "NAMES"]
-    assert cells[:3] == [kept[:12], "alpine", r'''"sh -c echo 'a\nb' \"c…"''']
+    assert cells[:3] == [kept[:12], "alpine", r'''"sh -c 'echo 'a\nb' \"…"''']
     assert re.fullmatch(r"(Less than a|\d+) seconds? ago", cells[3])
     assert re.fullmatch(r"Exited \(3\) (Less than a|\d+) seconds? ago", cells[4])
     assert cells[-1] == "kept"

@@ -1,0 +1,87 @@
+"""`minidock events`: what happens to containers, images, networks and volumes, as it happens."""
+
+from __future__ import annotations
+
+import sys
+import time
+from typing import Any
+
+import click
+
+from minidock.cli.commands import HELP
+from minidock.cli.template_values import Fields, Map
+from minidock.engine.paths import Paths
+
+Event = dict[str, Any]
+
+
+@click.command(context_settings=HELP)
+@click.option("-f", "--filter", "filters", multiple=True, metavar="NAME=VALUE", help="type, event, container, ...")
+@click.option("--format", "template", metavar="TEMPLATE", help="A Go template, or 'json'.")
+@click.option("--since", metavar="TIME", help="From then on: 2026-01-31T12:00:00Z, or 10m ago.")
+@click.option("--until", metavar="TIME", help="Up to then.")
+@click.pass_obj
+def events(paths: Paths, filters: tuple[str, ...], template: str | None, since: str | None, until: str | None) -> None:
+    """Show events as they happen, and with --since those that have happened."""
+    import os
+
+    from minidock.cli import times
+    from minidock.cli.format import parse
+    from minidock.engine import event_reader
+
+    form = parse("{{json .}}" if template == "json" else template) if template else None
+    wanted = event_reader.parse(filters)
+    first = times.moment(since, "since") if since else None
+    last = times.moment(until, "until") if until else None
+    os.makedirs(paths.root, mode=0o710, exist_ok=True)
+    for event in event_reader.read(paths.root, first, last):
+        if event_reader.passes(event, wanted):
+            print(form.render(_message(event)) if form else _line(event))
+            sys.stdout.flush()
+
+
+def _line(event: Event) -> str:
+    """An event as docker prints it (cli/command/system/events.go)."""
+    attributes = ", ".join(f"{name}={value}" for name, value in sorted(event["attributes"].items()))
+    text = f"{_moment(event['timeNano'])} {event['type']} {event['action']} {event['id']}"
+    return f"{text} ({attributes})" if attributes else text
+
+
+def _moment(nanoseconds: int) -> str:
+    """RFC 3339 with nanoseconds, in the local zone."""
+    seconds, rest = divmod(nanoseconds, 1_000_000_000)
+    local = time.localtime(seconds)
+    zone = time.strftime("%z", local)
+    return time.strftime("%Y-%m-%dT%H:%M:%S", local) + f".{rest:09}" + (
+        "Z" if zone == "+0000" else f"{zone[:3]}:{zone[3:]}"
+    )
+
+
+class _Message(Fields):
+    """An event's fields as in Go, whose names in JSON are others (moby: api/types/events)."""
+
+    go_type = "events.Message"
+
+    def as_json(self) -> Any:
+        """The first three are for clients of long ago, and stand only where those knew them."""
+        old = {"status": self["Status"], "id": self["ID"], "from": self["From"]}
+        return {
+            **{name: value for name, value in old.items() if value},
+            **{name: self[name] for name in ("Type", "Action", "Actor")},
+            "scope": self["Scope"], "time": self["Time"], "timeNano": self["TimeNano"],
+        }  # fmt: skip
+
+
+def _message(event: Event) -> _Message:
+    has_old = event["type"] in ("container", "image")
+    return _Message({
+        "Status": event["action"] if has_old else "",
+        "ID": event["id"] if has_old else "",
+        "From": event["attributes"].get("image", "") if event["type"] == "container" else "",
+        "Type": event["type"],
+        "Action": event["action"],
+        "Actor": {"ID": event["id"], "Attributes": Map(sorted(event["attributes"].items()))},
+        "Scope": "local",
+        "Time": event["timeNano"] // 1_000_000_000,
+        "TimeNano": event["timeNano"],
+    })  # fmt: skip
