@@ -39,6 +39,7 @@ CONTAINER: Table = {
     "unpause": ("life", "unpause", "Let paused containers go on"),
     "wait": ("life", "wait", "Wait until containers have ended, and print their exit codes"),
     "xray": ("xray", "xray", "Show what a container is, as the kernel sees it"),
+    "update": ("update", "update", "Change the limits and the restart policy of containers"),
 }
 IMAGE: Table = {
     "history": ("image", "history", "Show how an image was made"),
@@ -96,6 +97,7 @@ COMMANDS: Table = {
     "diff": CONTAINER["diff"],
     "export": CONTAINER["export"],
     "commit": CONTAINER["commit"],
+    "update": CONTAINER["update"],
     "ps": CONTAINER["ls"],
     "port": CONTAINER["port"],
     "rm": CONTAINER["rm"],

@@ -56,7 +56,8 @@ def list_option(name: str, help_: str, metavar: str = "TEXT", short: str | None 
     return click.option(*names, multiple=True, metavar=metavar, help=help_)
 
 
-_LIMITS = [
+# Those that `update` changes, too.
+LIMITS = [
     click.option("-m", "--memory", type=values.Size(), help="Memory limit."),
     click.option("--memory-reservation", type=values.Size(), help="Memory protected from being reclaimed first."),
     click.option("--memory-swap", type=values.Size(unlimited=True), help="Memory and swap together; -1: unlimited."),
@@ -68,6 +69,8 @@ _LIMITS = [
     click.option("--cpuset-mems", default="", metavar="LIST", help="Memory nodes that may be used (0-3, 0,1)."),
     click.option("--pids-limit", type=int, help="Number of processes and threads; -1: unlimited."),
     click.option("--blkio-weight", type=int, help="Relative share of disk time, 10 to 1000; 0: normal."),
+]
+_DEVICE_LIMITS = [
     list_option("--device-read-bps", "Bytes a second read from a device.", "DEVICE:RATE"),
     list_option("--device-write-bps", "Bytes a second written to a device.", "DEVICE:RATE"),
     list_option("--device-read-iops", "Reads a second from a device.", "DEVICE:RATE"),
@@ -128,7 +131,8 @@ _OPTIONS = [
     click.option("--stop-timeout", type=int, metavar="SECONDS", help="How long `stop` waits before it kills [10]."),
     click.option("--log-driver", default="json-file", metavar="json-file|none", help="Where output is logged."),
     list_option("--log-opt", "Option of the log driver: max-size, max-file.", "NAME=VALUE"),
-    *_LIMITS,
+    *LIMITS,
+    *_DEVICE_LIMITS,
     *isolation.OPTIONS,
 ]  # fmt: skip
 
@@ -207,7 +211,7 @@ def to_options(flags: dict[str, Any], *, detached: bool = False) -> ContainerOpt
         restart=restart,
         restart_retries=retries,
         stop_timeout=flags["stop_timeout"],
-        limits=_limits(flags),
+        limits=to_limits(flags),
     )
 
 
@@ -223,7 +227,8 @@ def _terminal_defaults(interactive: bool | None, tty: bool | None) -> tuple[bool
     return interactive, bool(tty)
 
 
-def _limits(flags: dict[str, Any]) -> Limits:
+def to_limits(flags: dict[str, Any]) -> Limits:
+    """The flags that limit a container. Raises `UsageError` for what cannot be."""
     memory, swap, cpus = flags["memory"], flags["memory_swap"], flags["cpus"]
     if memory is not None and 0 < memory < MEMORY_MIN:
         raise values.fail(f"Minimum memory limit allowed is 6MB, not {memory} bytes")

@@ -1,0 +1,62 @@
+"""`update`: other limits for a container, in force at once if it runs, and another restart policy."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from contextlib import suppress
+
+from minidock.engine import bundle, events, records, recovery
+from minidock.engine.options import Limits
+from minidock.engine.records import Record
+from minidock.errors import ConflictError, HostError, MinidockError, NotFoundError
+from minidock.linux import cgroups
+from minidock.linux import limits as kernel
+from minidock.observe import step
+
+
+def update(root: str, name: str, change: Callable[[Limits], Limits], restart: tuple[str, int] | None) -> None:
+    """Give the container called `name` the limits that `change` makes of those it has, and the policy `restart`.
+
+    What the record says and what the kernel enforces change together or not at all. Raises `ConflictError` for what
+    does not fit the container, `HostError` for what this host's cgroups cannot do.
+    """
+    record = records.find(root, name)
+    try:
+        with records.changing(record):
+            options = record.data["options"]
+            if restart and restart[0] != "no" and options["remove"]:
+                why = "Restart policy cannot be updated because AutoRemove is enabled for the container"
+                raise ConflictError(why)
+            present = Limits(**options["limits"])
+            wanted = change(present)
+            if wanted != present and recovery.is_alive(record):
+                _enforce(record, wanted)
+            options["limits"] = wanted._asdict()
+            if restart:
+                options["restart"], options["restart_retries"] = restart
+    except FileNotFoundError:
+        raise NotFoundError(f"No such container: {name}") from None
+    except MinidockError as error:
+        raise type(error)(f"Cannot update container {record.id}: {error}", exit_code=1) from error
+    events.emit_container(root, "update", record.data)
+
+
+def _enforce(record: Record, wanted: Limits) -> None:
+    """Write the limits to the container's cgroup; what was there before again, if not all of them can be had."""
+    top, path = cgroups.hierarchy(), record.data.get("cgroup")
+    if top is None or not path:
+        raise HostError("this host has no cgroup v2 hierarchy: nothing can be limited")
+    cgroup = cgroups.Cgroup(os.path.join(top, path.lstrip("/")))
+    resources = bundle.resources(wanted)
+    before: dict[str, str] = {}
+    for setting in kernel.settings(resources):
+        with suppress(FileNotFoundError):
+            before[setting.file] = cgroup.read(setting.file)
+    with step("other limits for the container's cgroup", book="3.2"):
+        try:
+            kernel.apply(cgroup, resources)
+        except BaseException:
+            for file, text in before.items():
+                cgroup.write(file, f"{text}\n")
+            raise
