@@ -56,7 +56,9 @@ IMAGE: Table = {
     "tag": ("image", "tag", "Give an image another name"),
 }
 NETWORK: Table = {
+    "connect": ("network_connect", "connect", "Connect a container to a network"),
     "create": ("network", "create", "Create a network"),
+    "disconnect": ("network_connect", "disconnect", "Disconnect a container from a network"),
     "inspect": ("network", "inspect", "Show everything about networks, as JSON"),
     "ls": ("network", "ls", "List networks"),
     "prune": ("network", "prune", "Remove all unused networks"),

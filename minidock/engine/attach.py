@@ -7,9 +7,10 @@ input goes into.
 
     visitor -> monitor   "sink" (stream) + descriptor; "terminal" + descriptor: whose mode to restore if it is killed
                          "attach" (input): begin; "signal" (number); "input-end"; "detach"
-                         "look": something changed in the record
+                         "look": something changed in the record; "networks": it is on other networks now
     monitor -> visitor   "ready" (console) + where input goes, if anywhere; "hangup": that is gone; "warning" (line)
-                         "detached"; at last, and to everybody: "exit" (code, undone)
+                         "networks" (warnings): names are known inside; "detached"
+                         at last, and to everybody: "exit" (code, undone)
 """
 
 from __future__ import annotations
@@ -83,6 +84,7 @@ class Visitors:
         self.all = [first]
         self.listener: socket.socket | None = None
         self.is_asked_to_look = False
+        self.waiting_for_names: list[Visitor] = []
 
     def open(self, container_id: str) -> None:
         """Let others in."""
@@ -185,6 +187,8 @@ class Visitors:
         elif running and kind == "attach":
             visitor.gives_input = message["input"]
             self.admit(visitor, running)
+        elif running and kind == "networks":
+            self.waiting_for_names.append(visitor)
         elif running and kind == "input-end" and running.once:
             self.end_input(running)
         elif running and kind == "signal":

@@ -129,6 +129,9 @@ def rename(root: str, name: str, new: str) -> None:
                 raise names.taken(new, other.id)
         with records.changing(record):
             record.data["name"] = new
+    from minidock.engine import joining
+
+    joining.rename(record)
     events.emit_container(root, "rename", record.data, oldName=f"/{old}")
 
 

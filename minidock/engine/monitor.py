@@ -89,7 +89,7 @@ def _live(record: Record, lock: int, visitors: Visitors, cache: str) -> int:
                 observe.release()
             caller.tell("started", warnings=warnings)
             caller = None
-        _attend(running, visitors)
+        _attend(record, running, visitors)
         visitors.end_input(running)
         exit_code = _reap(running)
         record.reload()
@@ -103,7 +103,7 @@ def _live(record: Record, lock: int, visitors: Visitors, cache: str) -> int:
             return exit_code
 
 
-def _attend(running: Running, visitors: Visitors) -> None:
+def _attend(record: Record, running: Running, visitors: Visitors) -> None:
     """Move output and pass on what visitors say, until the container's first process has ended."""
     pidfd = running.created.pidfd
     while True:
@@ -111,6 +111,17 @@ def _attend(running: Running, visitors: Visitors) -> None:
         _serve(running, visitors, ready)
         if pidfd in ready:
             return
+        if visitors.waiting_for_names:
+            _follow_networks(record, running, visitors)
+
+
+def _follow_networks(record: Record, running: Running, visitors: Visitors) -> None:
+    """The container has been connected to a network: it may need a resolver now, or have other links."""
+    from minidock.engine import naming
+
+    warnings = naming.follow(record, running)
+    while visitors.waiting_for_names:
+        visitors.waiting_for_names.pop().tell("networks", warnings=warnings)
 
 
 def _serve(running: Running, visitors: Visitors, ready: Events) -> None:

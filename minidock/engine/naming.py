@@ -5,7 +5,10 @@ from __future__ import annotations
 import os
 
 from minidock.engine import connections, etc
+from minidock.engine.options import from_json
 from minidock.engine.records import Record
+from minidock.engine.running import Running
+from minidock.errors import MinidockError
 from minidock.linux import namespaces
 from minidock.network.names import Names
 from minidock.network.resolver import Resolver, Server
@@ -17,16 +20,37 @@ def start(record: Record, pid: int) -> Resolver:
 
     Raises `FileNotFoundError` if the process is gone, `HostError` if the container cannot be led to it.
     """
-    links = {alias.lower(): container.lower() for asked in connections.attachments(record).values()
-             for container, alias in asked.links}  # fmt: skip
     asked = record.data["options"]["dns"]
     servers = [Server(address, False) for address in asked]
     servers = servers or [Server(address, etc.is_loopback(address)) for address in etc.host_servers()]
     netns = namespaces.open_namespace(pid, "network")
     try:
         with step("a name server of its own, for the names of its neighbours", book="4.1.1"):
-            resolver = Resolver(Names(record.root, record.id, links), servers, netns)
+            resolver = Resolver(Names(record.root, record.id, _links(record)), servers, netns)
             resolver.start()
     finally:
         os.close(netns)
     return resolver
+
+
+def _links(record: Record) -> dict[str, str]:
+    """The container's aliases for others."""
+    asked = connections.attachments(record).values()
+    return {alias.lower(): container.lower() for one in asked for container, alias in one.links}
+
+
+def follow(record: Record, running: Running) -> list[str]:
+    """The networks of a running container have changed: give it a resolver if it needs one now. Returns warnings."""
+    try:
+        record.reload()
+        if running.resolver:
+            running.resolver.names.links = _links(record)
+        elif connections.has_names(record.data["networks"]):
+            running.resolver = start(record, running.created.pid)
+            resolv = etc.resolv_conf(from_json(record.data["options"]), has_names=True)
+            etc.rewrite(record.path("resolv.conf"), resolv)
+    except FileNotFoundError:  # it ends at this moment
+        return []
+    except (OSError, MinidockError) as error:
+        return [f"names of other containers are not known inside: {error}"]
+    return []

@@ -55,7 +55,7 @@ def _undo_cgroup(record: Record) -> None:
 
 
 def _undo_network(record: Record) -> None:
-    if record.data["attachments"]:
+    if record.data["attachments"] or record.data["networks"]:
         from minidock.network import endpoints
 
         endpoints.release(record.root, record.id)
@@ -242,6 +242,8 @@ def finish(
         else:
             state |= {"exitCode": exit_code, "error": error}
         state["undone"] = failure is None
+        if failure is None:
+            record.data["networks"] = {}
     if failure:
         raise failure
 

@@ -61,13 +61,17 @@ def reserve(root: str, container_id: str, name: str, attachments: dict[str, Atta
             leases = store.leases(root, network.id)
             network = bridge.settled(root, network, in_use=bool(leases.held))
             lease = leases.held.get(container_id) or _lease(network, leases, asked, _next_cable(container_id, cables))
-            names = [name, *asked.aliases, container_id[:12]] if network.has_names else []
-            lease = lease._replace(names=list(dict.fromkeys(word.lower() for word in names)))
+            lease = lease._replace(names=names_of(container_id, name, asked) if network.has_names else [])
             leases.held[container_id] = lease
             leases.write()
             cables.add(lease.interface)
             made[network_name] = _endpoint(network, lease, asked.mac)
     return made
+
+
+def names_of(container_id: str, name: str, asked: Attachment) -> list[str]:
+    """What the others on a network find the container by."""
+    return list(dict.fromkeys(word.lower() for word in (name, *asked.aliases, container_id[:12])))
 
 
 def _lease(network: Network, leases: Leases, asked: Attachment, cable: str) -> Lease:

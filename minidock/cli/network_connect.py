@@ -1,0 +1,41 @@
+"""Commands about containers on networks: connected and disconnected, running or not."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from minidock.cli.commands import HELP
+from minidock.engine.paths import Paths
+
+
+@click.command(context_settings=HELP)
+@click.option("--alias", multiple=True, metavar="NAME", help="Another name on the network.")
+@click.option("--ip", metavar="ADDRESS", help="IPv4 address on the network.")
+@click.option("--ip6", metavar="ADDRESS", help="IPv6 address on the network.")
+@click.option("--link", multiple=True, metavar="CONTAINER[:ALIAS]", help="Know another container by an alias.")
+@click.argument("network")
+@click.argument("container")
+@click.pass_obj
+def connect(paths: Paths, /, network: str, container: str, **flags: Any) -> None:
+    """Connect CONTAINER to NETWORK: one more interface, at once if it runs and at every start from now on."""
+    from minidock.cli import networking
+    from minidock.engine import joining, recovery
+
+    recovery.sweep_all(paths.root)
+    for line in joining.connect(paths.root, network, container, networking.attachment(flags)):
+        click.echo(f"WARNING: {line}", err=True)
+
+
+@click.command(context_settings=HELP)
+@click.option("-f", "--force", is_flag=True, help="Also one that is not there any more.")
+@click.argument("network")
+@click.argument("container")
+@click.pass_obj
+def disconnect(paths: Paths, force: bool, network: str, container: str) -> None:
+    """Take CONTAINER off NETWORK."""
+    from minidock.engine import joining, recovery
+
+    recovery.sweep_all(paths.root)
+    joining.disconnect(paths.root, network, container, force=force)
