@@ -76,7 +76,7 @@ def keep(root: str, name: str, wishes: Wishes) -> Image:
 
 def _mount_points(record: Record) -> list[str]:
     """Where the runtime mounts what every container has. An image may lack such a place, and gets it on top."""
-    asked = {bind["destination"] for bind in record.data["options"]["binds"]} | set(record.data["options"]["tmpfs"])
+    asked = {point["destination"] for point in record.data["mounts"]} | set(record.data["options"]["tmpfs"])
     spec = state.read_json(record.path("bundle", "config.json"))
     return [mount["destination"] for mount in spec["mounts"] if mount["destination"] not in asked | {"/"}]
 
