@@ -25,9 +25,12 @@ class CreationCommand(click.Command):
         options = {name: param for param in self.params if isinstance(param, click.Option) for name in param.opts}
         position = 0
         # Only up to the image: what follows is the container's. An option's value is not looked into either.
-        while position < len(args) and len(args[position]) > 1 and args[position].startswith("-"):
-            if args[position] == "--":
-                break
+        while position < len(args) and args[position] != "--":
+            if len(args[position]) < 2 or not args[position].startswith("-"):
+                if not ctx.allow_interspersed_args:
+                    break
+                position += 1
+                continue
             word, equals, value = args[position].partition("=")
             names = [word] if word.startswith("--") else [f"-{letter}" for letter in word[1:]]
             switches = list(itertools.takewhile(lambda name: name in options and options[name].is_flag, names))
@@ -163,7 +166,7 @@ def to_options(flags: dict[str, Any], *, detached: bool = False) -> ContainerOpt
     attach = values.streams(flags["attach"], interactive=interactive)
     restart, retries = values.restart_policy(flags["restart"])
     if flags["rm"] and restart != "no":
-        raise values.fail("Conflicting options: --restart and --rm")
+        raise values.fail("conflicting options: cannot specify both --restart and --rm")
     log_options = values.key_values(flags["log_opt"])
     log_driver = values.log_driver(flags["log_driver"], log_options)
     networks = networking.from_flags(flags)

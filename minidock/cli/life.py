@@ -11,15 +11,16 @@ import click
 from minidock.cli.attachment import attachment_of, warn, with_attachment
 from minidock.cli.commands import HELP
 from minidock.cli.container import for_each
+from minidock.cli.creation import CreationCommand, flag
 from minidock.engine.paths import Paths
-from minidock.errors import ConflictError, UsageError
+from minidock.errors import ConflictError, MinidockError, UsageError
 
 NAMES = click.argument("names", metavar="CONTAINER...", nargs=-1, required=True)
 
 
-@click.command(context_settings=HELP)
-@click.option("-a", "--attach", is_flag=True, help="Attach to its output, pass signals on, and end as it ends.")
-@click.option("-i", "--interactive", is_flag=True, help="Attach standard input too.")
+@click.command(cls=CreationCommand, context_settings=HELP)
+@flag("-a --attach", "Attach to its output, pass signals on, and end as it ends.")
+@flag("-i --interactive", "Attach standard input too.")
 @with_attachment
 @NAMES
 @click.pass_obj
@@ -37,6 +38,9 @@ def start(paths: Paths, /, names: tuple[str, ...], **flags: Any) -> int:
         return client.run(paths, partial(containers.claim, paths.root, names[0]), attachment, warn)[1]
     except containers.AlreadyUp as up:
         return client.attach(up.record, attachment, warn)
+    except MinidockError as error:
+        error.exit_code = 1  # as in docker: only `run` tells by its exit code what failed
+        raise
 
 
 def _start(paths: Paths, name: str) -> None:
@@ -48,8 +52,8 @@ def _start(paths: Paths, name: str) -> None:
         return
 
 
-@click.command(context_settings=HELP)
-@click.option("--no-stdin", is_flag=True, help="Do not attach standard input.")
+@click.command(cls=CreationCommand, context_settings=HELP)
+@flag("--no-stdin", "Do not attach standard input.")
 @with_attachment
 @click.argument("name", metavar="CONTAINER")
 @click.pass_obj

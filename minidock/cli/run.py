@@ -36,13 +36,13 @@ def run(paths: Paths, /, **flags: Any) -> int:
     with engine_errors():
         detached = flags["detach"]
         if detached and flags["attach"]:
-            raise values.fail("Conflicting options: -a and -d")
+            raise values.fail("conflicting options: cannot specify both --attach and --detach")
         options = to_options(flags, detached=detached)
         streams = () if detached else options.attach
         attachment = attachment_of(streams, flags)
         image = _find_image(paths, options)
         record, code = client.run(paths, lambda: containers.create(paths.root, options, image), attachment, warn)
-        if not {"stdout", "stderr"} & set(streams):
+        if detached:
             click.echo(record.id)
         return code
 
@@ -56,10 +56,9 @@ def create(paths: Paths, /, **flags: Any) -> None:
     """Create a container from IMAGE that is to run COMMAND, without starting it, and print its id."""
     from minidock.engine import containers
 
-    with engine_errors():
-        options = to_options(flags)
-        record, lock = containers.create(paths.root, options, _find_image(paths, options))
-        containers.put_away(record, lock)
+    options = to_options(flags)
+    record, lock = containers.create(paths.root, options, _find_image(paths, options))
+    containers.put_away(record, lock)
     click.echo(record.id)
 
 

@@ -78,14 +78,23 @@ def run(paths: Paths, take: Callable[[], tuple[Record, int]], attachment: Attach
         events.emit_container(paths.root, "attach", record.data)
     try:
         return record, client.follow()
+    except Detached:
+        return record, 0
     finally:
         client.close()
         if client.trouble:
             recovery.take_over(record)
 
 
+class Detached(MinidockError):
+    """A user has left by the detach keys: what was attached goes on."""
+
+    def __init__(self) -> None:
+        super().__init__("read escape sequence")
+
+
 def attach(record: Record, attachment: Attachment, warn: Warn) -> int:
-    """Attach to a running container until it ends, and return its exit code; or 0, if its user leaves it before."""
+    """Attach to a running container until it ends, and return its exit code. Raises `Detached`."""
     channel = visit(record)
     if channel is None:
         raise ConflictError("You cannot attach to a stopped container, start it first")
@@ -125,7 +134,6 @@ class Client:
         self.warn = warn
         self.lost = lost
         self.trouble = True
-        self.detached = False  # whether the user left by keys
         self._has_begun = False
         self._entrance: int | None = None  # where the container's input goes
         self._input: Flow | None = None
@@ -197,7 +205,8 @@ class Client:
                 wait({self.channel.end.fileno(): select.POLLIN}, _A_MOMENT)
             self.begin()
             if not self.attachment.streams:
-                return self._leave()
+                self.trouble = False
+                return 0
         elif kind == "warning":
             self.warn(message["line"])
         elif kind == "hangup":
@@ -205,19 +214,19 @@ class Client:
         elif kind == "failed":
             raise MinidockError(message["message"], exit_code=message["exit_code"])
         elif kind == "detached":
-            self.detached = True
-            return self._leave()
+            self.trouble = False
+            raise Detached
         elif kind == "exit":
             self.trouble = not message["undone"]
             return int(message["code"])
         return None
 
-    def _leave(self) -> int:
-        self.trouble = False
-        return 0
-
     def _prepare(self, entrance: int | None, *, is_console: bool) -> None:
         self._entrance, self._is_console = entrance, is_console
+        if is_console and entrance is not None and self._has_begun:
+            # Who attaches later sees what is there only if the program draws it again, as it does at a new size.
+            rows, columns = terminal.window_size(entrance)
+            terminal.set_window_size(entrance, rows + 1, columns)
         if is_console and entrance is not None and self.attachment.stdin and os.isatty(0):
             self._mode = terminal.make_raw(0)
         self.send("start")

@@ -118,7 +118,10 @@ def rename(root: str, name: str, new: str) -> None:
     """Give a container another name, running or not."""
     if not name or not new:
         raise UsageError("Neither old nor new names may be empty")
-    new = names.check_name(new.removeprefix("/"))
+    try:
+        new = names.check_name(new)
+    except UsageError as error:
+        raise UsageError(f"Error when allocating new name: {error}") from None
     with records.all_locked(root):
         record = records.find(root, name)
         old = record.name

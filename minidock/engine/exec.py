@@ -7,14 +7,14 @@ import signal
 from minidock.engine import client, launch
 from minidock.engine.execution import ExecOptions
 from minidock.engine.paths import Paths
-from minidock.errors import MinidockError
 
 
 def execute(paths: Paths, name: str, asked: ExecOptions, keys: bytes) -> int:
     """Run a process in the container called `name`; returns its exit code, or 0 at once if it is to be detached.
 
     `keys`: what is typed on its terminal to leave it running. Signals are not for the process, as in docker: Ctrl-C
-    ends this command, and with a terminal goes inside as a byte. Raises `MinidockError` with what could not be done.
+    ends this command, and with a terminal goes inside as a byte. Raises `MinidockError` with what could not
+    be done, `Detached` for those keys.
     """
     attachment = client.DETACHED
     if not asked.detach:
@@ -25,9 +25,6 @@ def execute(paths: Paths, name: str, asked: ExecOptions, keys: bytes) -> int:
     keeper.send("execute", root=paths.root, cache=paths.cache, name=name, options=asked._asdict())
     signal.signal(signal.SIGWINCH, keeper.on_signal)
     try:
-        code = keeper.follow()
+        return keeper.follow()
     finally:
         keeper.close()
-    if keeper.detached:
-        raise MinidockError("read escape sequence")
-    return code

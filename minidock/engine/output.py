@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 _READ = 1 << 16
 _ROOM = 1 << 20
-_PATIENCE = 10.0
+_PATIENCE = 5.0
 
 
 class Sink:
