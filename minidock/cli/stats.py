@@ -1,0 +1,125 @@
+"""`minidock stats`: what containers use, now and every second again."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable, Sequence
+
+import click
+
+from minidock.cli.commands import HELP
+from minidock.cli.template_values import Fields
+from minidock.engine.paths import Paths
+from minidock.engine.records import Record
+from minidock.engine.usage import Sample
+
+_PERIOD = 1.0  # seconds
+_UNKNOWN = "--"
+_COLUMNS = "{{.ID}}\t{{.Name}}\t{{.CPUPerc}}\t{{.MemUsage}}\t{{.MemPerc}}\t{{.NetIO}}\t{{.BlockIO}}\t{{.PIDs}}"
+# ECMA-48: to the upper left corner, erase to the end of the line, erase to the end of the screen.
+_HOME, _END_OF_LINE, _END_OF_SCREEN = "\x1b[H", "\x1b[K", "\x1b[J"
+
+
+class _Row(Fields):
+    go_type = "*container.statsContext"
+
+
+_HEADERS = _Row({
+    "BlockIO": "BLOCK I/O", "CPUPerc": "CPU %", "Container": "CONTAINER", "ID": "CONTAINER ID", "MemPerc": "MEM %",
+    "MemUsage": "MEM USAGE / LIMIT", "Name": "NAME", "NetIO": "NET I/O", "PIDs": "PIDS",
+})  # fmt: skip
+
+
+@click.command(context_settings=HELP)
+@click.option("-a", "--all", "everything", is_flag=True, help="Also show containers that are not up.")
+@click.option("--format", "template", metavar="TEMPLATE", help="A Go template, 'table TEMPLATE', 'table' or 'json'.")
+@click.option("--no-stream", is_flag=True, help="Show them once.")
+@click.option("--no-trunc", is_flag=True, help="Do not shorten.")
+@click.argument("names", metavar="[CONTAINER...]", nargs=-1)
+@click.pass_obj
+def stats(
+    paths: Paths, everything: bool, template: str | None, no_stream: bool, no_trunc: bool, names: tuple[str, ...]
+) -> None:
+    """Show what containers use: processor, memory, network, disk, processes."""
+    from minidock.engine import listing, records, recovery
+
+    recovery.sweep_all(paths.root)
+
+    def chosen() -> list[tuple[str, Record]]:
+        if names:
+            return [(name, records.find(paths.root, name)) for name in names]
+        return [(record.id[:12], record) for record in listing.select(paths.root, {}, everything=everything)]
+
+    show = _once if no_stream else _again_and_again
+    show(chosen, template, no_trunc=no_trunc)
+
+
+Chosen = Callable[[], list[tuple[str, Record]]]
+Samples = dict[str, Sample | None]
+
+
+def _once(chosen: Chosen, template: str | None, *, no_trunc: bool) -> None:
+    found = chosen()
+    before = _samples(found)
+    if any(before.values()):
+        time.sleep(_PERIOD)
+    after = _samples(found)
+    click.echo(_listing(found, before, after, template, no_trunc=no_trunc), nl=False)
+
+
+def _again_and_again(chosen: Chosen, template: str | None, *, no_trunc: bool) -> None:
+    """Draw over what was drawn before, until somebody has seen enough, or a named container is gone."""
+    before: Samples = {}
+    while True:
+        found = chosen()
+        after = _samples(found)
+        text = _listing(found, before, after, template, no_trunc=no_trunc)
+        sys.stdout.write(_HOME + text.replace("\n", f"{_END_OF_LINE}\n") + _END_OF_SCREEN)
+        sys.stdout.flush()
+        before = after
+        time.sleep(_PERIOD)
+
+
+def _samples(found: Sequence[tuple[str, Record]]) -> Samples:
+    from minidock.engine import usage
+
+    return {record.id: usage.take(record) if record.is_up else usage.NOTHING for _, record in found}
+
+
+def _listing(
+    found: Sequence[tuple[str, Record]], before: Samples, after: Samples, template: str | None, *, no_trunc: bool
+) -> str:
+    from minidock.cli import format
+
+    rows = [_row(name, record, before.get(record.id), after[record.id], no_trunc) for name, record in found]
+    return format.listing(template, rows, _HEADERS, _COLUMNS)
+
+
+def _row(name: str, record: Record, before: Sample | None, after: Sample | None, no_trunc: bool) -> _Row:
+    """Docker's columns (cli/command/container/formatter_stats.go); what is not known is `--`."""
+    from minidock.cli.image import size
+    from minidock.engine.usage import processor_share
+
+    row = dict.fromkeys(_HEADERS, _UNKNOWN)
+    row |= {"Container": name, "ID": record.id if no_trunc else record.id[:12], "Name": record.name}
+    if after:
+        row |= {"NetIO": f"{size(after.received)} / {size(after.sent)}", "PIDs": str(after.threads)}
+        if before:
+            row["CPUPerc"] = f"{processor_share(before, after) * 100:.2f}%"
+        if after.memory is not None and after.memory_limit is not None:
+            row["MemUsage"] = f"{binary_size(after.memory)} / {binary_size(after.memory_limit)}"
+            row["MemPerc"] = f"{after.memory / (after.memory_limit or 1) * 100:.2f}%"
+        if after.read is not None and after.written is not None:
+            row["BlockIO"] = f"{size(after.read)} / {size(after.written)}"
+    return _Row(row)
+
+
+def binary_size(count: int) -> str:
+    """Bytes with four digits, in powers of 1024 (github.com/docker/go-units, BytesSize)."""
+    value, unit = float(count), "B"
+    for larger in ("KiB", "MiB", "GiB", "TiB", "PiB"):
+        if value < 1024:
+            break
+        value, unit = value / 1024, larger
+    return f"{value:.4g}{unit}"

@@ -1,0 +1,27 @@
+"""`minidock top`: the processes of a container, as ps shows them on the host."""
+
+from __future__ import annotations
+
+import click
+
+from minidock.cli.commands import HELP
+from minidock.engine.paths import Paths
+
+_WIDTH = 20  # of a column, with the three spaces behind it: docker's
+
+
+@click.command(context_settings={**HELP, "ignore_unknown_options": True, "allow_interspersed_args": False})
+@click.argument("name", metavar="CONTAINER")
+@click.argument("options", metavar="[ps OPTIONS]", nargs=-1, type=click.UNPROCESSED)
+@click.pass_obj
+def top(paths: Paths, name: str, options: tuple[str, ...]) -> None:
+    """Show the processes of a container."""
+    from minidock.engine import recovery
+    from minidock.engine.top import processes
+
+    recovery.sweep_all(paths.root)
+    rows = processes(paths.root, name, " ".join(options).split())
+    widths = [max(_WIDTH, *(len(row[n]) + 3 for row in rows if n < len(row) - 1), 0) for n in range(len(rows[0]))]
+    for row in rows:
+        cells = [cell.ljust(widths[n]) for n, cell in enumerate(row[:-1])]
+        click.echo("".join([*cells, row[-1]]))
