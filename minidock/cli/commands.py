@@ -32,6 +32,7 @@ CONTAINER: Table = {
     "port": ("port", "port", "Show where on this host a container's ports are"),
     "rename": ("life", "rename", "Give a container another name"),
     "restart": ("life", "restart", "Stop containers, and start them again"),
+    "prune": ("prune", "containers", "Remove all containers that do not run"),
     "rm": ("container", "rm", "Remove one or more containers"),
     "run": ("run", "run", "Create and run a new container from an image"),
     "stats": ("stats", "stats", "Show what containers use, again and again"),
@@ -74,8 +75,10 @@ VOLUME: Table = {
     "rm": ("volume", "rm", "Remove one or more volumes"),
 }
 SYSTEM: Table = {
+    "df": ("disk", "df", "Show what takes how much of the disk"),
     "events": ("events", "events", "Show what happens, as it happens"),
     "info": ("system", "info", "Show what this host's kernel offers, and what is missing"),
+    "prune": ("prune", "system", "Remove what nobody uses"),
 }
 NOUNS = {
     "container": (CONTAINER, "Manage containers"),

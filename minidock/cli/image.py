@@ -113,14 +113,17 @@ def _moment(created: str) -> str:
     return f"{created[:10]} {created[11:19]} +0000 UTC" if created else ""
 
 
-def size(count: int) -> str:
-    """Bytes as docker writes them: three digits, powers of 1000 (github.com/docker/go-units, HumanSize)."""
+def size(count: int, digits: int = 3) -> str:
+    """Bytes as docker writes them, in powers of 1000 (github.com/docker/go-units, HumanSize).
+
+    `digits` are three in lists of images, and four where docker tells what takes how much of the disk.
+    """
     value, unit = float(count), "B"
     for larger in ("kB", "MB", "GB", "TB", "PB"):
         if value < 1000:
             break
         value, unit = value / 1000, larger
-    return f"{value:.3g}{unit}"
+    return f"{value:.{digits}g}{unit}"
 
 
 @click.command(context_settings=_HELP)

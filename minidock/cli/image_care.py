@@ -19,18 +19,15 @@ _UNUSED = "WARNING! This will remove all images without at least one container a
 def prune(paths: Paths, unused: bool, force: bool, filters: tuple[str, ...]) -> None:
     """Remove images without a name, and what is left of images that are gone."""
     from minidock.cli.image import size
+    from minidock.cli.prompt import confirmed
     from minidock.engine import images, recovery
     from minidock.image import filters as image_filters
 
     wanted = image_filters.parse(filters, image_filters.FOR_PRUNE)
-    if not force:
-        click.echo(_UNUSED if unused else _DANGLING)
-        if filters:
-            click.echo("".join(["", "  Items to be pruned will be filtered with:\n", *(f"  - {f}\n" for f in filters)]))
-        if not click.confirm("Are you sure you want to continue?", prompt_suffix=" ", default=False):
-            return
+    if not force and not confirmed(_UNUSED if unused else _DANGLING, filters):
+        return
     recovery.sweep_all(paths.root)
     pruned = images.prune(paths.root, unused=unused, filters=wanted)
     if pruned.lines:
         click.echo("Deleted Images:\n" + "".join(f"{line}\n" for line in pruned.lines))
-    click.echo(f"Total reclaimed space: {size(pruned.size)}")
+    click.echo(f"Total reclaimed space: {size(pruned.size, 4)}")

@@ -129,16 +129,14 @@ def rm(paths: Paths, force: bool, names: tuple[str, ...]) -> int:
 @click.pass_obj
 def prune(paths: Paths, force: bool, filters: tuple[str, ...]) -> None:
     """Remove all networks that were made by users and that no running container is on."""
+    from minidock.cli.prompt import confirmed
     from minidock.engine import networks, recovery
     from minidock.image import filters as image_filters
 
     wanted = image_filters.parse(filters, networks.FOR_PRUNE)
-    if not force:
-        click.echo("WARNING! This will remove all custom networks not used by at least one container.")
-        if filters:
-            click.echo("".join(["", "  Items to be pruned will be filtered with:\n", *(f"  - {f}\n" for f in filters)]))
-        if not click.confirm("Are you sure you want to continue?", prompt_suffix=" ", default=False):
-            return
+    warning = "WARNING! This will remove all custom networks not used by at least one container."
+    if not force and not confirmed(warning, filters):
+        return
     recovery.sweep_all(paths.root)
     removed = networks.prune(paths.root, wanted)
     if removed:

@@ -104,4 +104,4 @@ def prune(paths: Paths, everything: bool, force: bool, filters: tuple[str, ...])
     pruned = volume_care.prune(paths.root, wanted, named=everything)
     if pruned.names:
         click.echo("Deleted Volumes:\n" + "".join(f"{name}\n" for name in pruned.names))
-    click.echo(f"Total reclaimed space: {size(pruned.size)}")
+    click.echo(f"Total reclaimed space: {size(pruned.size, 4)}")

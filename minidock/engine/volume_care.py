@@ -9,8 +9,7 @@ from typing import NamedTuple
 from minidock.engine import events, volumes
 from minidock.engine.volumes import Volume
 from minidock.errors import ConflictError, NotFoundError, UsageError
-
-Filters = dict[str, list[str]]
+from minidock.image.filters import Filters, labels_fit
 
 FOR_LISTS = ("dangling", "driver", "label", "name")
 FOR_PRUNE = ("all", "label", "label!")
@@ -47,16 +46,10 @@ def select(root: str, filters: Filters) -> list[Volume]:
             (names is None or any(name in volume.name for name in names))
             and (drivers is None or volumes.DRIVER in drivers)
             and (dangling is None or (dangling[-1].lower() in _TRUE) == (volume.name not in used))
-            and all(_has(volume, label) for label in filters.get("label", ()))
-            and not any(_has(volume, label) for label in filters.get("label!", ()))
+            and labels_fit(volume.labels, filters)
         )
 
     return [volume for volume in volumes.load_all(root) if fits(volume)]
-
-
-def _has(volume: Volume, wanted: str) -> bool:
-    name, equals, value = wanted.partition("=")
-    return name in volume.labels and (not equals or volume.labels[name] == value)
 
 
 class Pruned(NamedTuple):

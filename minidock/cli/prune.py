@@ -1,0 +1,78 @@
+"""`minidock container prune` and `minidock system prune`: away with what nobody uses."""
+
+from __future__ import annotations
+
+import click
+
+from minidock.cli.commands import HELP
+from minidock.engine.paths import Paths
+from minidock.errors import UsageError
+
+_CONTAINERS = "WARNING! This will remove all stopped containers."
+
+
+@click.command(context_settings=HELP)
+@click.option("-f", "--force", is_flag=True, help="Do not ask first.")
+@click.option("--filter", "filters", multiple=True, metavar="NAME=VALUE", help="label, label! or until.")
+@click.pass_obj
+def containers(paths: Paths, force: bool, filters: tuple[str, ...]) -> None:
+    """Remove all containers that do not run. Their volumes stay."""
+    from minidock.cli.image import size
+    from minidock.cli.prompt import confirmed
+    from minidock.engine import container_care, recovery
+    from minidock.image import filters as image_filters
+
+    wanted = image_filters.parse(filters, container_care.FOR_PRUNE)
+    if not force and not confirmed(_CONTAINERS, filters):
+        return
+    recovery.sweep_all(paths.root)
+    pruned = container_care.prune(paths.root, wanted)
+    _tell("Deleted Containers", pruned.ids)
+    click.echo(f"Total reclaimed space: {size(pruned.size, 4)}")
+
+
+@click.command(context_settings=HELP)
+@click.option("-a", "--all", "unused", is_flag=True, help="Remove all images that no container uses.")
+@click.option("-f", "--force", is_flag=True, help="Do not ask first.")
+@click.option("--volumes", is_flag=True, help="Also remove volumes that were given no name.")
+@click.option("--filter", "filters", multiple=True, metavar="NAME=VALUE", help="label, label! or until.")
+@click.pass_obj
+def system(paths: Paths, unused: bool, force: bool, volumes: bool, filters: tuple[str, ...]) -> None:
+    """Remove containers that do not run, and networks and images that nobody uses."""
+    from minidock.cli.image import size
+    from minidock.cli.prompt import confirmed
+    from minidock.engine import container_care, images, networks, recovery, volume_care
+    from minidock.image import filters as image_filters
+
+    wanted = image_filters.parse(filters, container_care.FOR_PRUNE)
+    if volumes and "until" in wanted:
+        raise UsageError('The "until" filter is not supported with "--volumes"')
+    if not force and not confirmed(_warning(unused=unused, volumes=volumes), filters):
+        return
+    recovery.sweep_all(paths.root)
+    # In this order, as each makes more of the next ones unused.
+    old = container_care.prune(paths.root, wanted)
+    _tell("Deleted Containers", old.ids)
+    _tell("Deleted Networks", [network.name for network in networks.prune(paths.root, wanted)])
+    reclaimed = old.size
+    if volumes:
+        empty = volume_care.prune(paths.root, wanted, named=False)
+        _tell("Deleted Volumes", empty.names)
+        reclaimed += empty.size
+    rest = images.prune(paths.root, unused=unused, filters=wanted)
+    _tell("Deleted Images", rest.lines)
+    click.echo(f"Total reclaimed space: {size(reclaimed + rest.size, 4)}")
+
+
+def _warning(*, unused: bool, volumes: bool) -> str:
+    """Docker's, without its build cache: minidock has none."""
+    what = ["all stopped containers", "all networks not used by at least one container"]
+    what += ["all anonymous volumes not used by at least one container"] * volumes
+    what += ["all images without at least one container associated to them" if unused else "all dangling images"]
+    return "".join(["WARNING! This will remove:\n", *(f"  - {line}\n" for line in what)])
+
+
+def _tell(title: str, names: list[str]) -> None:
+    """Docker's list of what went, if anything did."""
+    if names:
+        click.echo(f"{title}:\n" + "".join(f"{name}\n" for name in names))

@@ -1,0 +1,39 @@
+"""Containers that nobody needs any more, and what they take of the disk."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from typing import NamedTuple
+
+from minidock.engine import events, records, removal
+from minidock.engine.volumes import tree_size
+from minidock.errors import ConflictError, HostError, NotFoundError
+from minidock.image import filters as image_filters
+from minidock.image.filters import Filters
+
+FOR_PRUNE = ("label", "label!", "until")
+
+
+class Pruned(NamedTuple):
+    """The ids of what was removed, and the bytes that it had written."""
+
+    ids: list[str]
+    size: int
+
+
+def prune(root: str, filters: Filters) -> Pruned:
+    """Remove the containers that do not run, the newest first. Their volumes stay."""
+    before = min(map(image_filters.moment, filters.get("until", ())), default="9")
+    removed, size = [], 0
+    for record in records.load_all(root):
+        labels = record.data["config"]["labels"]
+        if not record.is_over or record.data["created"] >= before or not image_filters.labels_fit(labels, filters):
+            continue
+        written = tree_size(record.path("upper"))
+        with suppress(ConflictError, HostError, NotFoundError):  # started, or removed, since it was listed
+            removal.remove(root, record.id, force=False)
+            removed.append(record.id)
+            size += written
+    if removed:
+        events.emit(root, "container", "prune", "", reclaimed=size)
+    return Pruned(removed, size)
