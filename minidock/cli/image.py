@@ -69,7 +69,7 @@ def images(
     rows = [
         row
         for found, names in image_filters.select(Store(paths.root), wanted)
-        for row in _rows(found, names, no_trunc=no_trunc)
+        for row in rows_of(found, names, no_trunc=no_trunc)
     ]
     if quiet:
         click.echo("".join(f"{row['ID']}\n" for row in rows), nl=False)
@@ -78,7 +78,7 @@ def images(
     click.echo(format.listing(template, rows, _HEADERS, columns), nl=False)
 
 
-def _rows(found: Image, names: list[Reference], *, no_trunc: bool) -> list[dict[str, str]]:
+def rows_of(found: Image, names: list[Reference], *, no_trunc: bool) -> list[dict[str, str]]:
     """The lines that an image gets, one per tag; `<none>` where there is none."""
     by_digest = {name.name: name.digest for name in names if name.digest}
     tagged = [name for name in names if name.tag]

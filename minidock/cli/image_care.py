@@ -24,7 +24,7 @@ def prune(paths: Paths, unused: bool, force: bool, filters: tuple[str, ...]) -> 
     from minidock.image import filters as image_filters
 
     wanted = image_filters.parse(filters, image_filters.FOR_PRUNE)
-    if not force and not confirmed(_UNUSED if unused else _DANGLING, filters):
+    if not force and not confirmed(_UNUSED if unused else _DANGLING):
         return
     recovery.sweep_all(paths.root)
     pruned = images.prune(paths.root, unused=unused, filters=wanted)

@@ -135,7 +135,7 @@ def prune(paths: Paths, force: bool, filters: tuple[str, ...]) -> None:
 
     wanted = image_filters.parse(filters, networks.FOR_PRUNE)
     warning = "WARNING! This will remove all custom networks not used by at least one container."
-    if not force and not confirmed(warning, filters):
+    if not force and not confirmed(warning):
         return
     recovery.sweep_all(paths.root)
     removed = networks.prune(paths.root, wanted)

@@ -23,7 +23,7 @@ def containers(paths: Paths, force: bool, filters: tuple[str, ...]) -> None:
     from minidock.image import filters as image_filters
 
     wanted = image_filters.parse(filters, container_care.FOR_PRUNE)
-    if not force and not confirmed(_CONTAINERS, filters):
+    if not force and not confirmed(_CONTAINERS):
         return
     recovery.sweep_all(paths.root)
     pruned = container_care.prune(paths.root, wanted)
@@ -47,7 +47,7 @@ def system(paths: Paths, unused: bool, force: bool, volumes: bool, filters: tupl
     wanted = image_filters.parse(filters, container_care.FOR_PRUNE)
     if volumes and "until" in wanted:
         raise UsageError('The "until" filter is not supported with "--volumes"')
-    if not force and not confirmed(_warning(unused=unused, volumes=volumes), filters):
+    if not force and not confirmed(_warning(filters, unused=unused, volumes=volumes)):
         return
     recovery.sweep_all(paths.root)
     # In this order, as each makes more of the next ones unused.
@@ -64,12 +64,14 @@ def system(paths: Paths, unused: bool, force: bool, volumes: bool, filters: tupl
     click.echo(f"Total reclaimed space: {size(reclaimed + rest.size, 4)}")
 
 
-def _warning(*, unused: bool, volumes: bool) -> str:
+def _warning(filters: tuple[str, ...], *, unused: bool, volumes: bool) -> str:
     """Docker's, without its build cache: minidock has none."""
+    narrowed = ["\n  Items to be pruned will be filtered with:\n", *(f"  - {one}\n" for one in filters)]
     what = ["all stopped containers", "all networks not used by at least one container"]
     what += ["all anonymous volumes not used by at least one container"] * volumes
     what += ["all images without at least one container associated to them" if unused else "all dangling images"]
-    return "".join(["WARNING! This will remove:\n", *(f"  - {line}\n" for line in what)])
+    lines = ["WARNING! This will remove:\n", *(f"  - {line}\n" for line in what)]
+    return "".join([*lines, *(narrowed if filters else [])])
 
 
 def _tell(title: str, names: list[str]) -> None:

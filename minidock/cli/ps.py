@@ -24,7 +24,7 @@ class _Row(Fields):
     go_type = "*formatter.ContainerContext"
 
 
-_HEADERS = _Row({
+HEADERS = _Row({
     "Command": "COMMAND", "CreatedAt": "CREATED AT", "ID": "CONTAINER ID", "Image": "IMAGE", "Labels": "LABELS",
     "LocalVolumes": "LOCAL VOLUMES", "Mounts": "MOUNTS", "Names": "NAMES", "Networks": "NETWORKS",
     "Platform": "PLATFORM", "Ports": "PORTS", "RunningFor": "CREATED", "Size": "SIZE", "State": "STATE",
@@ -67,17 +67,17 @@ def ps(
         return
     columns = _COLUMNS + ("\t{{.Size}}" if size else "")
     with_size = size or ".Size" in (template or "")
-    rows = _rows(paths.root, found, no_trunc=no_trunc, size=with_size)
+    shown = rows(paths.root, found, no_trunc=no_trunc, size=with_size)
     if template == "raw":
         template = _RAW + ("size: {{.Size}}\n" if size else "")
-    click.echo(format.listing(template, rows, _HEADERS, columns), nl=False)
+    click.echo(format.listing(template, shown, HEADERS, columns), nl=False)
 
 
 def _id(record: Record, no_trunc: bool) -> str:
     return record.id if no_trunc else record.id[:12]
 
 
-def _rows(root: str, found: list[Record], *, no_trunc: bool, size: bool) -> list[_Row]:
+def rows(root: str, found: list[Record], *, no_trunc: bool, size: bool) -> list[_Row]:
     from minidock.cli import status
     from minidock.engine import describe_endpoints
 

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from minidock.engine.volumes import Volume
 
 _HELP = {"help_option_names": ["-h", "--help"]}
-_HEADERS = {"Availability": "AVAILABILITY", "Driver": "DRIVER", "Group": "GROUP", "Labels": "LABELS", "Links": "LINKS",
+HEADERS = {"Availability": "AVAILABILITY", "Driver": "DRIVER", "Group": "GROUP", "Labels": "LABELS", "Links": "LINKS",
             "Mountpoint": "MOUNTPOINT", "Name": "VOLUME NAME", "Scope": "SCOPE", "Size": "SIZE",
             "Status": "STATUS"}  # fmt: skip
 _UNNAMED = "WARNING! This will remove anonymous local volumes not used by at least one container."
@@ -60,10 +60,10 @@ def ls(paths: Paths, quiet: bool, filters: tuple[str, ...], template: str | None
         click.echo("".join(f"{volume.name}\n" for volume in found), nl=False)
         return
     columns = "{{.Name}}" if quiet else "{{.Driver}}\t{{.Name}}"
-    click.echo(format.listing(template, [_row(volume) for volume in found], _HEADERS, columns), nl=False)
+    click.echo(format.listing(template, [row(volume) for volume in found], HEADERS, columns), nl=False)
 
 
-def _row(volume: Volume) -> dict[str, str]:
+def row(volume: Volume) -> dict[str, str]:
     labels = ",".join(f"{key}={value}" for key, value in volume.labels.items())
     return {"Availability": "N/A", "Driver": "local", "Group": "N/A", "Labels": labels, "Links": "N/A",
             "Mountpoint": volume.mountpoint, "Name": volume.name, "Scope": "local", "Size": "N/A",
@@ -98,7 +98,7 @@ def prune(paths: Paths, everything: bool, force: bool, filters: tuple[str, ...])
     if everything and "all" in wanted:
         raise UsageError("conflicting options: cannot specify both --all and --filter all=1")
     everything = everything or volume_care.says_all(wanted)
-    if not force and not confirmed(_UNUSED if everything else _UNNAMED, filters):
+    if not force and not confirmed(_UNUSED if everything else _UNNAMED):
         return
     recovery.sweep_all(paths.root)
     pruned = volume_care.prune(paths.root, wanted, named=everything)

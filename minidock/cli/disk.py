@@ -1,0 +1,127 @@
+"""`minidock system df`: what takes how much of the disk."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from minidock.cli.commands import HELP
+from minidock.engine.paths import Paths
+
+if TYPE_CHECKING:
+    from minidock.engine.disk_usage import Usage
+
+_HEADERS = {"Active": "ACTIVE", "Reclaimable": "RECLAIMABLE", "Size": "SIZE", "TotalCount": "TOTAL", "Type": "TYPE"}
+_COLUMNS = "{{.Type}}\t{{.TotalCount}}\t{{.Active}}\t{{.Size}}\t{{.Reclaimable}}"
+_IMAGE_COLUMNS = "{{.Repository}}\t{{.Tag}}\t{{.ID}}\t{{.CreatedSince}}\t{{.Size}}\t{{.SharedSize}}\t" \
+    "{{.UniqueSize}}\t{{.Containers}}"  # fmt: skip
+_IMAGE_HEADERS = {"Containers": "CONTAINERS", "CreatedAt": "CREATED AT", "CreatedSince": "CREATED", "Digest": "DIGEST",
+                  "ID": "IMAGE ID", "Repository": "REPOSITORY", "SharedSize": "SHARED SIZE", "Size": "SIZE",
+                  "Tag": "TAG", "UniqueSize": "UNIQUE SIZE", "VirtualSize": "SIZE"}  # fmt: skip
+_CONTAINER_COLUMNS = "{{.ID}}\t{{.Image}}\t{{.Command}}\t{{.LocalVolumes}}\t{{.Size}}\t{{.RunningFor}}\t" \
+    "{{.Status}}\t{{.Names}}"  # fmt: skip
+_VOLUME_COLUMNS = "{{.Name}}\t{{.Links}}\t{{.Size}}"
+
+Row = Mapping[str, Any]
+# What docker's builder keeps; minidock has none, and scripts look for the row.
+_NO_CACHE = {"Active": "0", "Reclaimable": "0B", "Size": "0B", "TotalCount": "0", "Type": "Build Cache"}
+
+
+@click.command(context_settings=HELP)
+@click.option("-v", "--verbose", is_flag=True, help="Show every image, container and volume.")
+@click.option("--format", "template", metavar="TEMPLATE", help="A Go template, 'table TEMPLATE', 'table' or 'json'.")
+@click.pass_obj
+def df(paths: Paths, verbose: bool, template: str | None) -> None:
+    """Show what takes how much of the disk, and how much of that nobody uses."""
+    from minidock.cli import format
+    from minidock.engine import disk_usage, recovery
+
+    recovery.sweep_all(paths.root)
+    usage = disk_usage.measure(paths.root)
+    if verbose:
+        click.echo(_everything(paths.root, usage, template), nl=False)
+    else:
+        click.echo(format.listing(template, _summary(usage), _HEADERS, _COLUMNS), nl=False)
+
+
+def _summary(usage: Usage) -> list[Row]:
+    """The row of each kind of thing. What is in use counts as active."""
+    used = sum(one.unique for one in usage.images if one.containers)
+    ended = [one for one in usage.containers if not _is_active(one.record)]
+    unused = [one for one in usage.volumes if not one.links]
+    written = sum(one.size for one in usage.containers)
+    kept = sum(one.size for one in usage.volumes)
+    return [
+        _row("Images", len(usage.images), sum(one.containers > 0 for one in usage.images), usage.layers,
+             usage.layers - used),
+        _row("Containers", len(usage.containers), len(usage.containers) - len(ended), written,
+             sum(one.size for one in ended)),
+        _row("Local Volumes", len(usage.volumes), len(usage.volumes) - len(unused), kept,
+             sum(one.size for one in unused)),
+        _NO_CACHE,
+    ]  # fmt: skip
+
+
+def _is_active(record: Any) -> bool:
+    return bool(record.status in ("running", "paused", "restarting"))
+
+
+def _row(kind: str, count: int, active: int, total: int, reclaimable: int) -> Row:
+    share = f" ({reclaimable * 100 // total}%)" if total else ""
+    return {"Active": str(active), "Reclaimable": _size(reclaimable) + share, "Size": _size(total),
+            "TotalCount": str(count), "Type": kind}  # fmt: skip
+
+
+def _size(count: int) -> str:
+    from minidock.cli.image import size
+
+    return size(count, 4)
+
+
+# With --verbose
+
+
+def _everything(root: str, usage: Usage, template: str | None) -> str:
+    from minidock.cli import format, ps, volume
+
+    images, volumes = _images(usage, no_trunc=False), _volumes(usage)
+    if template:
+        everything = {"Images": _images(usage, no_trunc=True), "Containers": _containers(root, usage, no_trunc=True),
+                      "Volumes": volumes, "BuildCache": []}  # fmt: skip
+        return format.listing(template, [everything], {}, "")
+    sections: Sequence[tuple[str, Sequence[Row], Mapping[str, Any], str]] = (
+        ("Images space usage", images, _IMAGE_HEADERS, _IMAGE_COLUMNS),
+        ("Containers space usage", _containers(root, usage, no_trunc=False), ps.HEADERS, _CONTAINER_COLUMNS),
+        ("Local Volumes space usage", volumes, volume.HEADERS, _VOLUME_COLUMNS),
+    )
+    return "\n".join(
+        f"{title}:\n\n{format.listing(None, rows, headers, columns)}" for title, rows, headers, columns in sections
+    )
+
+
+def _images(usage: Usage, *, no_trunc: bool) -> list[Row]:
+    from minidock.cli.image import rows_of
+
+    return [
+        {**row, "Containers": str(one.containers), "SharedSize": _size(one.shared), "UniqueSize": _size(one.unique),
+         "VirtualSize": _size(one.image.size)}
+        for one in usage.images
+        for row in rows_of(one.image, one.names, no_trunc=no_trunc)
+    ]  # fmt: skip
+
+
+def _containers(root: str, usage: Usage, *, no_trunc: bool) -> list[Row]:
+    from minidock.cli import ps
+
+    rows = ps.rows(root, [one.record for one in usage.containers], no_trunc=no_trunc, size=False)
+    for row, one in zip(rows, usage.containers, strict=True):
+        row["Size"] = _size(one.size)
+    return list(rows)
+
+
+def _volumes(usage: Usage) -> list[Row]:
+    from minidock.cli.volume import row
+
+    return [{**row(one.volume), "Links": str(one.links), "Size": _size(one.size)} for one in usage.volumes]
