@@ -4,41 +4,83 @@ from __future__ import annotations
 
 import os
 import platform
+from typing import Any
 
 import click
 
 from minidock import __version__
+from minidock.cli.commands import HELP
 from minidock.engine.paths import Paths
 
+_FORMAT = click.option("-f", "--format", "template", metavar="TEMPLATE", help="A Go template, or 'json'.")
 
-@click.command(context_settings={"help_option_names": ["-h", "--help"]})
+
+@click.command(context_settings=HELP)
+@_FORMAT
 @click.pass_obj
-def info(paths: Paths) -> None:
-    """Show what this host's kernel offers to containers, what is missing, and why that matters."""
-    from minidock.engine import host, records, recovery
-    from minidock.image.store import Store
+def info(paths: Paths, template: str | None) -> None:
+    """Show what there is, what this host's kernel offers to containers, what is missing, and why that matters."""
+    from minidock.engine import recovery, summary
 
     recovery.sweep_all(paths.root)
-    all_records = records.load_all(paths.root)
-    running = sum(record.status == records.RUNNING for record in all_records)
-    uname = os.uname()
-    lines = [
-        f"minidock {__version__}, Python {platform.python_version()}",
-        f"Kernel:      {uname.sysname} {uname.release} {uname.machine}",
-        f"Root:        {paths.root}",
-        f"Containers:  {len(all_records)} ({running} running)",
-        f"Images:      {len(Store(paths.root).list())}",
-    ]
-    topic = ""
-    for fact in host.facts():
-        if fact.topic != topic:
-            topic = fact.topic
-            lines.append(f"{topic}:")
-        lines.append(f"  {fact.name:<24} {'yes' if fact.there else f'missing: {fact.why}'}")
-    click.echo("\n".join(lines))
+    found = summary.info(paths.root)
+    click.echo(_formatted(template, found) if template else "\n".join([*_lines(found), *_facts(found)]))
 
 
-@click.command(context_settings={"help_option_names": ["-h", "--help"]})
-def version() -> None:
+@click.command(context_settings=HELP)
+@_FORMAT
+def version(template: str | None) -> None:
     """Show the version of minidock and of what it stands on."""
+    if template:
+        from minidock.engine import summary
+
+        click.echo(_formatted(template, summary.version()))
+        return
     click.echo(f"minidock version {__version__}, Python {platform.python_version()}, Linux {os.uname().release}")
+
+
+def _formatted(template: str, found: dict[str, Any]) -> str:
+    from minidock.cli.format import parse
+    from minidock.cli.template_values import typed
+
+    return parse("{{json .}}" if template == "json" else template).render(typed(found))
+
+
+def _lines(found: dict[str, Any]) -> list[str]:
+    """Docker's layout, and its names for what both have."""
+    from minidock.cli.stats import binary_size
+
+    return [
+        f"Containers: {found['Containers']}",
+        f" Running: {found['ContainersRunning']}",
+        f" Paused: {found['ContainersPaused']}",
+        f" Stopped: {found['ContainersStopped']}",
+        f"Images: {found['Images']}",
+        f"Version: {found['ServerVersion']}",
+        f"Python Version: {found['PythonVersion']}",
+        f"Storage Driver: {found['Driver']}",
+        *(f" {name}: {value}" for name, value in found["DriverStatus"]),
+        f"Logging Driver: {found['LoggingDriver']}",
+        f"Cgroup Driver: {found['CgroupDriver']}",
+        f"Cgroup Version: {found['CgroupVersion']}",
+        f"Kernel Version: {found['KernelVersion']}",
+        f"Operating System: {found['OperatingSystem']}",
+        f"OSType: {found['OSType']}",
+        f"Architecture: {found['Architecture']}",
+        f"CPUs: {found['NCPU']}",
+        f"Total Memory: {binary_size(found['MemTotal'])}",
+        f"Name: {found['Name']}",
+        f"Root Dir: {found['DockerRootDir']}",
+    ]
+
+
+def _facts(found: dict[str, Any]) -> list[str]:
+    """What a container needs of the kernel, by topic."""
+    lines: list[str] = []
+    topic = ""
+    for fact in found["Facts"]:
+        if fact["topic"] != topic:
+            topic = fact["topic"]
+            lines.append(f"{topic}:")
+        lines.append(f"  {fact['name']:<24} {'yes' if fact['there'] else 'missing: ' + fact['why']}")
+    return lines
