@@ -102,7 +102,8 @@ class Shells:
 
     def __init__(self, directory: Path, environment: Mapping[str, str]) -> None:
         self.directory = directory
-        self.environment = {**environment, "PS1": "# ", "PS2": "> ", "TERM": "dumb", "LC_ALL": "C.UTF-8", "HISTFILE": ""}
+        own = {"PS1": "# ", "PS2": "> ", "TERM": "dumb", "LC_ALL": "C.UTF-8", "HISTFILE": ""}
+        self.environment = {**environment, **own}
         self.terminals: dict[str, Terminal] = {}
 
     def type(self, line: Line) -> str:
