@@ -39,7 +39,8 @@ def _begin() -> None:
     if kind := _HELPERS.get("".join(command)):
         from minidock.engine import launch
 
-        launch.early(kind)
+        # A guess that costs nothing but time when it is wrong: what the words mean is found out by whom it concerns.
+        launch.early(kind, bridged=kind == "monitor" and not {"none", "host"} & set(sys.argv))
     from minidock.cli.main import run_command_line
 
     run_command_line()

@@ -19,10 +19,13 @@ from minidock.runtime.channel import Channel
 _waiting: list[Channel] = []
 
 
-def early(kind: str = "monitor") -> None:
-    """Fork a monitor that `monitor` will return later. If that is impossible, `monitor` will say so."""
+def early(kind: str = "monitor", *, bridged: bool = False) -> None:
+    """Fork a monitor that `monitor` will return later. If that is impossible, `monitor` will say so.
+
+    `bridged`: its container will probably have a network. What that needs is loaded while nobody waits for it.
+    """
     with suppress(OSError):
-        _waiting.append(_fork(kind))
+        _waiting.append(_fork(kind, bridged=bridged))
 
 
 def monitor(kind: str = "monitor") -> Channel:
@@ -30,7 +33,7 @@ def monitor(kind: str = "monitor") -> Channel:
     return _waiting.pop() if _waiting else _fork(kind)
 
 
-def _fork(kind: str) -> Channel:
+def _fork(kind: str, *, bridged: bool = False) -> Channel:
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     with observe.step("a monitor for the container, instead of a daemon", book="3.4"):
         forked = observe.announced("fork", (), os.fork)
@@ -42,6 +45,9 @@ def _fork(kind: str) -> Channel:
     try:
         os.setsid()  # at once: Ctrl-C in the terminal is for the command, which tells the monitor
         ours.close()
-        exit_code = importlib.import_module(f"minidock.engine.{kind}").serve(Channel(theirs))
+        module = importlib.import_module(f"minidock.engine.{kind}")
+        if bridged:
+            importlib.import_module("minidock.network.endpoints").warm_up()
+        exit_code = module.serve(Channel(theirs))
     finally:
         os._exit(exit_code & 255)

@@ -30,6 +30,7 @@ from minidock.network.names import Names, address_of
 
 ADDRESS = "127.0.0.11"
 DNS = 53
+IP_FREEBIND = 15  # <linux/in.h>
 _SAFE = 512  # bytes of an answer by UDP, unless the question says that more is welcome (RFC 1035, 4.2.1; RFC 6891)
 _LARGEST = 65535
 _PATIENCE = 3.0  # seconds for one server to answer
@@ -73,6 +74,8 @@ class Resolver:
         self._end = os.eventfd(0, os.EFD_CLOEXEC)
         try:
             for listener in (self._udp, self._tcp):
+                # The container's first process may not yet have brought its loopback up (ip(7)).
+                listener.setsockopt(socket.IPPROTO_IP, IP_FREEBIND, 1)
                 listener.bind((ADDRESS, 0))
             self._tcp.listen()
             udp, tcp = self._udp.getsockname()[1], self._tcp.getsockname()[1]
