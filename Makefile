@@ -18,7 +18,8 @@ PACKAGES = ca-certificates gcc libc6-dev python3-dev python3-venv libcap-dev lib
 # A kernel with all cgroup v2 controllers, a systemd to boot in it, `ip`, both kinds of iptables to live beside, and
 # vagrant for `vagrant validate`.
 TEST_PACKAGES    = iproute2 iptables user-mode-linux vagrant systemd dbus
-INTEROP_PACKAGES = docker.io podman skopeo umoci runc crun docker-registry nginx-light openssl
+INTEROP_PACKAGES = docker.io podman skopeo umoci runc crun docker-registry nginx-light openssl \
+                   chromium chromium-driver fonts-dejavu-core
 
 # GNU make adds nothing to $(error): one line, and no work begun.
 ROOTLESS = help clean lint types layers

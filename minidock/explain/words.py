@@ -1,21 +1,21 @@
 """Every text of `xray` and `layers` that a person reads, in one place, each beside its translations.
 
-A line is (English, French); another language is another column. The column is chosen as programs choose their
-messages (locale(7): LC_ALL, LC_MESSAGES, LANG). The kernel's own terms (veth, upperdir, cgroup files) stay as they are.
+A line is (English, French); another language is another column, in the order of `LANGUAGES`. Which one is chosen is
+`--explain`'s choice too. The kernel's own terms (veth, upperdir, cgroup files) stay as they are.
 """
 
 from __future__ import annotations
 
 import os
 
-LANGUAGES = ("en", "fr")
+from minidock.explain.steps import texts
+from minidock.explain.steps.texts import LANGUAGES
 
 TEXTS: dict[str, tuple[str, str]] = {
     # layers
     "layer": ("layer", "couche"),
     "layers": ("Layers", "Couches"),
     "size": ("size", "taille"),
-    "entries": ("entries", "entrées"),
     "adds": ("adds", "ajoute"),
     "changes": ("changes", "modifie"),
     "hides": ("hides", "masque"),
@@ -47,11 +47,13 @@ TEXTS: dict[str, tuple[str, str]] = {
     # xray: the container as a whole
     "container": ("container", "conteneur"),
     "host": ("host", "hôte"),
-    "running": ("running", "en marche"),
-    "paused": ("paused", "en pause"),
-    "restarting": ("restarting", "redémarre"),
-    "created": ("created", "créé"),
-    "exited": ("exited", "terminé"),
+    "status running": ("running", "en marche"),
+    "status paused": ("paused", "en pause"),
+    "status restarting": ("restarting", "redémarre"),
+    "status created": ("created", "créé"),
+    "status removing": ("being removed", "en suppression"),
+    "status dead": ("dead", "mort"),
+    "status exited": ("exited", "terminé"),
     "exited with": ("exited ({code})", "terminé ({code})"),
     "image": ("image", "image"),
     "id": ("id", "identifiant"),
@@ -126,7 +128,7 @@ TEXTS: dict[str, tuple[str, str]] = {
         "Absents de cet hôte, donc ni limités ni comptés : {names}",
     ),
     "frozen": ("frozen", "gelé"),
-    "pressure": ("waiting for", "attente de"),
+    "pressure": ("waited for {share:.0f} % of the last 10 s", "attendue {share:.0f} % des 10 dernières s"),
     # layers
     "stack": ("Layers", "Couches"),
     "stack why": (
@@ -143,7 +145,6 @@ TEXTS: dict[str, tuple[str, str]] = {
     ),
     "unreadable": ("{count} directories too deep to look at", "{count} répertoires trop profonds pour être lus"),
     "and more paths": ("… and {count} more", "… et {count} de plus"),
-    "what is there": ("seen together: /", "vus ensemble : /"),
     # network
     "network": ("Network", "Réseau"),
     "network own": ("A network of its own, and a cable out.", "Un réseau à lui, et un câble vers l'extérieur."),
@@ -163,7 +164,6 @@ TEXTS: dict[str, tuple[str, str]] = {
     "no cable": ("no cable comes in here", "aucun câble n'arrive ici"),
     "bridge": ("bridge", "pont"),
     "switch": ("software switch", "commutateur logiciel"),
-    "nat": ("address translation", "traduction d'adresse"),
     "masquerade": ("masquerade: goes out as {address}", "masquerade : sort comme {address}"),
     "no masquerade": (
         "no rule lets it out under the host's address",
@@ -177,19 +177,15 @@ TEXTS: dict[str, tuple[str, str]] = {
     "published ports": ("Published ports", "Ports publiés"),
     "listening": ("Listening inside", "À l'écoute dedans"),
     "nameservers": ("Name servers", "Serveurs de noms"),
-    "received": ("received", "reçu"),
-    "sent": ("sent", "envoyé"),
-    "dropped": ("dropped", "perdus"),
+    "dropped": ("{count} dropped", "{count} perdus"),
     "packets": ("{count} packets", "{count} paquets"),
     "down": ("down", "inactive"),
-    "any address": ("any address", "toute adresse"),
     # rights
     "rights": ("Rights", "Droits"),
     "rights why": (
         "What its root may do: docker's choice of {count} capabilities, unless asked otherwise.",
         "Ce que peut son root : le choix de docker, {count} capacités, sauf demande contraire.",
     ),
-    "capabilities": ("capabilities", "capacités"),
     "bounding": ("the most it can ever have", "le maximum qu'il puisse jamais avoir"),
     "effective": ("in force", "en vigueur"),
     "ambient": ("kept by programs without root", "gardées par les programmes sans root"),
@@ -221,7 +217,6 @@ TEXTS: dict[str, tuple[str, str]] = {
     "path": ("path", "chemin"),
     "type": ("type", "type"),
     "from host": ("from the host: {path}", "de l'hôte : {path}"),
-    "read-only": ("read-only", "lecture seule"),
     "role root": ("root: the layers", "racine : les couches"),
     "role kernel": ("made by the kernel", "fait par le noyau"),
     "role device": ("devices", "périphériques"),
@@ -252,10 +247,8 @@ TEXTS: dict[str, tuple[str, str]] = {
 
 
 def language() -> str:
-    """The language of the user's locale, if there is a column for it; else English."""
-    chosen = next((value for name in ("LC_ALL", "LC_MESSAGES", "LANG") if (value := os.environ.get(name))), "")
-    code = chosen.replace("-", "_").partition("_")[0].partition(".")[0].lower()
-    return code if code in LANGUAGES else LANGUAGES[0]
+    """The language of the user's locale, or English."""
+    return texts.language(os.environ)
 
 
 def say(key: str, **values: object) -> str:

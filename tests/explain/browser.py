@@ -6,6 +6,7 @@ import base64
 import json
 import shutil
 import subprocess
+import tempfile
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -74,15 +75,18 @@ def _post(url: str, body: dict[str, Any]) -> Any:
 
 
 @contextmanager
-def browser(directory: Path) -> Iterator[Browser]:
-    """A browser inside the `with` block; its profile and its driver's log are in `directory`."""
-    with open(directory / "chromedriver.log", "w+b") as log:
+def browser() -> Iterator[Browser]:
+    """A browser inside the `with` block, with nothing of any other's."""
+    # Not pytest's directory: Chromium has sockets in there, whose paths may have 108 bytes (unix(7)).
+    with tempfile.TemporaryDirectory(prefix="mdt-", dir="/tmp", ignore_cleanup_errors=True) as name:
+        directory = Path(name)
+        log = directory / "chromedriver.log"
         driver = subprocess.Popen(
-            ["chromedriver", "--port=0", "--readable-timestamp"], stdout=log, stderr=subprocess.STDOUT,
+            ["chromedriver", "--port=0"], stdout=log.open("wb"), stderr=subprocess.STDOUT,
             env={"PATH": "/usr/bin:/bin", "HOME": str(directory), "TMPDIR": str(directory)},
         )  # fmt: skip
         try:
-            said = eventually(lambda: _port(directory / "chromedriver.log"))
+            said = eventually(lambda: _port(log))
             made = Browser(f"http://127.0.0.1:{said}", directory / "profile")
             try:
                 yield made

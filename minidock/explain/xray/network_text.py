@@ -64,9 +64,9 @@ def _interface(where: str, interface: Interface, *, counters: bool = False) -> T
     line.append_text(text(interface.name, "bold green"))
     line.append_text(text(f"  {'  '.join(worth_showing(interface))}"))
     if counters:
-        line.append(
-            f"  ↓ {shown.size(interface.received)} ↑ {shown.size(interface.sent)}", "dim"
-        )
+        line.append(f"  ↓ {shown.size(interface.received)} ↑ {shown.size(interface.sent)}", "dim")
+    if counters and interface.dropped:
+        line.append(f"  {say('dropped', count=interface.dropped)}", "yellow")
     if not interface.is_up:
         line.append(f"  {say('down')}", "red")
     return line

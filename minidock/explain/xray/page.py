@@ -94,7 +94,7 @@ def _section(key: str, *content: Markup, why: str | None = None) -> Markup:
 
 
 def _head(xray: Xray, *, is_live: bool) -> Markup:
-    status = say("exited with", code=xray.exit_code) if xray.exit_code is not None else say(xray.status)
+    status = say("exited with", code=xray.exit_code) if xray.exit_code is not None else say(f"status {xray.status}")
     facts = [(say("image"), xray.image), (say("id"), xray.id[:12])]
     if running := xray.running:
         facts += [

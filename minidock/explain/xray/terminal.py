@@ -53,7 +53,7 @@ def _section(key: str, lines: Iterator[RenderableType], why: str | None = None) 
 def _head(xray: Xray) -> Iterator[RenderableType]:
     line = text(xray.name, "bold")
     line.append("  ")
-    status = say("exited with", code=xray.exit_code) if xray.exit_code is not None else say(xray.status)
+    status = say("exited with", code=xray.exit_code) if xray.exit_code is not None else say(f"status {xray.status}")
     line.append_text(text(status, _STATUS_STYLES.get(xray.status, "bold")))
     yield line
     facts = [f"{say('image')} {xray.image}", f"{say('id')} {xray.id[:12]}"]
@@ -130,6 +130,7 @@ def gauges(group: Cgroup, running: Running) -> list[tuple[str, float | None, str
         words = _of(shown.memory(memory.current), memory.limit and shown.memory(memory.limit))
         words += f", {say('peak', size=shown.memory(memory.peak))}" if memory.peak else ""
         words += f", {say('oom', count=memory.out_of_memory)}" if memory.out_of_memory else ""
+        words += _waited(group.pressure.memory)
         rows.append((say("memory"), memory.current / memory.limit if memory.limit else None, words))
     else:
         resident = sum(process.resident for process in running.processes)
@@ -141,7 +142,7 @@ def gauges(group: Cgroup, running: Running) -> list[tuple[str, float | None, str
             words += f", {limit}"
         if cpu.throttled_periods:
             words += f", {say('throttled', time=shown.seconds(cpu.throttled or 0), count=cpu.throttled_periods)}"
-        rows.append((say("processor"), None, words))
+        rows.append((say("processor"), None, words + _waited(group.pressure.cpu)))
     if pids := group.pids:
         words = _of(str(pids.current), pids.limit and str(pids.limit))
         words += f", {say('refused forks', count=pids.refused)}" if pids.refused else ""
@@ -150,6 +151,11 @@ def gauges(group: Cgroup, running: Running) -> list[tuple[str, float | None, str
         words = f"{say('read')} {shown.size(disk.read)}, {say('written')} {shown.size(disk.written)}"
         rows.append((f"{say('disk')} {disk.name}", None, words))
     return rows
+
+
+def _waited(share: float | None) -> str:
+    """The share of the time, in percent, in which some process could not go on (pressure stall information)."""
+    return f", {say('pressure', share=share)}" if share and share >= 1 else ""
 
 
 def _of(used: str, limit: str | int | None) -> str:
