@@ -161,6 +161,7 @@ TEXTS: dict[str, tuple[str, str]] = {
         "Le même réseau que {names} : une adresse, un jeu de ports.",
     ),
     "cable": ("cable (veth)", "câble (veth)"),
+    "network called": ("network {name}", "réseau {name}"),
     "no cable": ("no cable comes in here", "aucun câble n'arrive ici"),
     "bridge": ("bridge", "pont"),
     "switch": ("software switch", "commutateur logiciel"),

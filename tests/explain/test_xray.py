@@ -163,6 +163,25 @@ def test_the_way_out_is_the_rule_that_masquerades(engine: Minidock, session: Ses
         subprocess.run(["ip", "link", "delete", "mdtup"], check=True)
 
 
+def test_several_networks_and_a_container_that_shares_them(engine: Minidock) -> None:
+    assert engine("network", "create", "front").returncode == 0
+    assert engine("network", "create", "--internal", "back").returncode == 0
+    try:
+        with running(engine, "app", "--network", "front", "alpine", "sleep", "1000") as app:
+            assert engine("network", "connect", "back", "app").returncode == 0
+            with running(engine, "side", "--network", "container:app", "alpine", "sleep", "1000") as side:
+                found, beside = app.xray()["running"], side.xray()["running"]
+                assert [cable["network"] for cable in found["network"]["cables"]] == ["front", "back"]
+                assert found["network"]["cables"][1]["masquerade"] is None
+                assert (found["network"]["mode"], found["network"]["shared_with"]) == ("shared", ["side"])
+                assert beside["network"]["shared_with"] == ["app"]
+                shared = {row["kind"]: row["shared_with"] for row in beside["namespaces"]}
+                assert (shared["network"], shared["pid"]) == (["app"], [])
+                assert namespace(app.pid, "net") == namespace(side.pid, "net")
+    finally:
+        engine("network", "rm", "front", "back")
+
+
 @pytest.mark.parametrize(("mode", "interfaces"), [("none", ["lo"]), ("host", [])])
 def test_other_modes_of_the_network(engine: Minidock, mode: str, interfaces: list[str]) -> None:
     with running(engine, f"net-{mode}", "--network", mode, "alpine", "sleep", "1000") as container:
@@ -290,7 +309,7 @@ def test_the_text_fits_and_is_plain(engine: Minidock, web: Container, width: int
     assert r"+ /srv/a\x1b[31mred\nline" in text
     for words in ("Namespaces", "Processes", "Control group", "Layers", "Network", "Rights", "Mounts"):
         assert f"\n{words} ──" in text
-    assert "*:18080 → 80/tcp" in text
+    assert "0.0.0.0:18080 → 80/tcp" in text
     assert "taken away" in text
 
 

@@ -54,7 +54,8 @@ class Look:
         )
 
     def _running(self, record: Record, pid: int) -> Running:
-        others = {other.name: first_process(other) for other in records.load_all(self.root) if other.id != record.id}
+        everybody = records.load_all(self.root)
+        others = {other.name: first_process(other) for other in everybody if other.id != record.id}
         rows = processes.namespaces_of(pid, {name: other for name, other in others.items() if other})
         path = groups.path_of(pid)
         group = groups.cgroup_of(path) if path else None
@@ -75,7 +76,9 @@ class Look:
             gid_map=processes.id_map(pid, "gid_map"),
             processes=members,
             cgroup=group,
-            network=network.network_of(pid, net.shared_with, [process.pid for process in members]),
+            network=network.network_of(
+                pid, net.shared_with, [process.pid for process in members], _network_names(everybody)
+            ),
             security=security.security_of(pid, status),
             mounts=mounts.mounts_of(pid),
             limits=processes.limits_of(pid),
@@ -102,6 +105,12 @@ class Look:
         if key not in self._layers:
             self._layers[key] = _compared(self.root, record, directories)
         return self._layers[key]
+
+
+def _network_names(everybody: list[Record]) -> dict[str, str]:
+    """What the networks that have containers are called, by their bridges."""
+    ends = (end for record in everybody for end in (record.data.get("networks") or {}).items())
+    return {str(end["bridge"]): name for name, end in ends}
 
 
 def first_process(record: Record) -> int:

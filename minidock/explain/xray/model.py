@@ -171,8 +171,12 @@ class Published(NamedTuple):
 
 
 class Cable(NamedTuple):
-    """One way out: the end inside, the host's end, its bridge, the way on from there; None for what is not there."""
+    """One way out: the end inside, the host's end, its bridge, the way on from there; None for what is not there.
 
+    `network`: what minidock calls the network, "" if it does not know it.
+    """
+
+    network: str
     inside: Interface
     outside: Interface | None
     bridge: Interface | None

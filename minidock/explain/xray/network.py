@@ -23,8 +23,11 @@ _LISTEN, _UNCONNECTED = "0A", "07"  # <net/tcp_states.h>; a UDP socket that rece
 _RESOLV_CONF_MAX = 1 << 16
 
 
-def network_of(pid: int, shared_with: list[str], members: Iterable[int]) -> Network:
-    """The network of process `pid`. `shared_with`: the other containers in the same network namespace."""
+def network_of(pid: int, shared_with: list[str], members: Iterable[int], names: dict[str, str]) -> Network:
+    """The network of process `pid`. `shared_with`: the other containers in the same network namespace.
+
+    `names`: what networks are called, by their bridges.
+    """
     with links.Rtnetlink() as netlink:
         outside, ways = interfaces(netlink), default_routes(netlink)
     uplink = outside.get(ways[0].interface) if ways else None
@@ -38,6 +41,7 @@ def network_of(pid: int, shared_with: list[str], members: Iterable[int]) -> Netw
     rules, problem = _rules()
     ends = [interface for interface in inside.values() if not interface.is_loopback]
     cables = [_cable(end, outside, routes, uplink, rules) for end in ends]
+    cables = [cable._replace(network=names.get(cable.bridge.name, "") if cable.bridge else "") for cable in cables]
     return Network(
         mode="shared" if shared_with else "own" if ends else "none",
         shared_with=shared_with,
@@ -77,7 +81,7 @@ def _cable(
     if rules and uplink and address:
         comes_by = bridge.name if bridge else other.name if other else end.name
         rule = translation.masquerade(rules, translation.Packet(address, comes_by, uplink.name))
-    return Cable(end, other, bridge, gateway, rule)
+    return Cable("", end, other, bridge, gateway, rule)
 
 
 def _published(rules: translation.Ruleset | None, ends: list[Interface]) -> list[Published]:

@@ -23,7 +23,7 @@ def network(found: Network, container: str) -> Markup:
     rows = max(len(found.cables), 1)
     height = 64 + (rows - 1) * _ROW + 130
     ports = found.published[:DRAWN_PORTS]
-    bottom = height + (14 + 52 * len(ports) if ports else 0)
+    bottom = height + (22 + 52 * len(ports) if ports else 0)
     parts = [
         box(2, 2, 276, bottom - 4, "inside-area", 18),
         label(24, 38, f"{say('container')} {container}", "area-name inside-ink", room=22),
@@ -54,7 +54,8 @@ def _row(top: float, cable: Cable, found: Network) -> Markup:
         ]  # fmt: skip
     if cable.bridge:
         parts.append(line(546, middle, 582, middle, "wire"))
-        parts.append(_station(_BRIDGE, top, cable.bridge, "host-line", say("switch")))
+        note = say("network called", name=cable.network) if cable.network else say("switch")
+        parts.append(_station(_BRIDGE, top, cable.bridge, "host-line", note))
     if cable.outside and found.uplink:
         start = 768 if cable.bridge else 546
         to = 64 + (max(len(found.cables), 1) - 1) * _ROW / 2 + 52
@@ -66,9 +67,10 @@ def _row(top: float, cable: Cable, found: Network) -> Markup:
             paragraph(
                 _NAT[0] + 85, top + 54, way_out(cable, found), "chip-note", room=21, lines=3, height=18, anchor="middle"
             ),
-            path(f"M974 {middle} L998 {to}", "wire"),
-            path(f"M996 {to - 9} L1010 {to} L996 {to + 9} Z", "arrow-head"),
         ]
+        if cable.masquerade:
+            parts.append(path(f"M974 {middle} H986 V{to} H998", "wire"))
+            parts.append(path(f"M996 {to - 9} L1010 {to} L996 {to + 9} Z", "arrow-head"))
     return tag("g", *parts)
 
 

@@ -39,10 +39,13 @@ def _cable(cable: Cable, network: Network) -> Iterator[Text]:
         yield _interface(say("host"), cable.outside)
     if cable.bridge:
         yield text("    │", "dim")
-        yield _interface(say("bridge"), cable.bridge)
+        line = _interface(say("bridge"), cable.bridge)
+        if cable.network:
+            line.append_text(text(f"  {say('network called', name=cable.network)}", "dim"))
+        yield line
     if cable.outside:
-        yield text(f"    ▼ {way_out(cable, network)}", "dim")
-        if network.uplink:
+        yield text(f"    {'▼' if cable.masquerade else '✗'} {way_out(cable, network)}", "dim")
+        if network.uplink and cable.masquerade:
             yield _interface(say("host"), network.uplink)
 
 
@@ -92,10 +95,9 @@ def facts(network: Network) -> list[tuple[str, str]]:
 
 def place(row: Published) -> str:
     """The host's end of a published port."""
-    return where(row.host_address or "*", row.host_port)
+    return where(row.host_address or ("::" if ":" in row.address else "0.0.0.0"), row.host_port)
 
 
 def where(address: str, port: int | str) -> str:
     """address:port, in the usual form."""
-    shorter = {"0.0.0.0": "*", "::": "*"}.get(address, address)
-    return f"[{shorter}]:{port}" if ":" in shorter else f"{shorter}:{port}"
+    return f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
