@@ -6,10 +6,10 @@ from contextlib import suppress
 from typing import NamedTuple
 
 from minidock.engine import events, records, removal
-from minidock.engine.volumes import tree_size
 from minidock.errors import ConflictError, HostError, NotFoundError
 from minidock.image import filters as image_filters
 from minidock.image.filters import Filters
+from minidock.linux.directories import tree_size
 
 FOR_PRUNE = ("label", "label!", "until")
 

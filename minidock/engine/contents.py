@@ -15,9 +15,10 @@ from contextlib import suppress
 from typing import NamedTuple
 
 from minidock import state
-from minidock.engine import recovery, volumes
+from minidock.engine import volumes
 from minidock.engine.volumes import Volume
 from minidock.linux import copying, overlay, syscalls
+from minidock.linux.directories import remove_tree
 from minidock.observe import step
 
 
@@ -47,8 +48,8 @@ def fill(volume: Volume, source: Source, holder: str) -> None:
         _finish(volume)
         if os.listdir(volume.mountpoint):
             return
-        with step("the image's files at that place, copied into the new volume", book="3.5"):
-            recovery.remove_tree(volume.path("_copying"))
+        with step("the image's files at that place, copied into the new volume", book="4.2.2"):
+            remove_tree(volume.path("_copying"))
             syscalls.mkdir(volume.path("_copying"), 0o700)
             copying.copy_tree(source.places, volume.path("_copying"))
             syscalls.rename(volume.path("_copying"), volume.path("_copied"))

@@ -14,6 +14,7 @@ from minidock.engine.volumes import Volume
 from minidock.image.directories import layer_size
 from minidock.image.reference import Reference
 from minidock.image.store import Image, Store
+from minidock.linux.directories import tree_size
 
 
 class ImageUse(NamedTuple):
@@ -65,7 +66,7 @@ def measure(root: str) -> Usage:
                  len(users.get(image.id, ())))
         for image, names in found
     ]  # fmt: skip
-    containers = [ContainerUse(record, volumes.tree_size(record.path("upper"))) for record in records.load_all(root)]
+    containers = [ContainerUse(record, tree_size(record.path("upper"))) for record in records.load_all(root)]
     links = volumes.users(root)
     volume_uses = [VolumeUse(volume, len(links.get(volume.name, ())), volumes.size(volume))
                    for volume in volumes.load_all(root)]  # fmt: skip

@@ -18,7 +18,7 @@ import os
 import time
 from contextlib import suppress
 
-from minidock.engine import recovery
+from minidock.linux.directories import remove_tree
 
 _BACKLOG = 256 << 20  # bytes
 _LINKS = 4096
@@ -68,7 +68,7 @@ class Keeper:
             # Whatever goes wrong here concerns a reader, and must not stop the writer.
             with suppress(OSError):
                 if _is_dead(path):
-                    recovery.remove_tree(path)
+                    remove_tree(path)
                 else:
                     self._link(path, size)
 

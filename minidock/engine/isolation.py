@@ -17,6 +17,7 @@ from minidock.engine.options import ContainerOptions, Isolation
 from minidock.engine.records import Record
 from minidock.errors import EXIT_ENGINE, ConflictError
 from minidock.linux import cgroups, mounts, namespaces, syscalls
+from minidock.observe import step
 
 SHM_SIZE = 64 << 20
 _SAFE = ["nosuid", "noexec", "nodev"]
@@ -92,11 +93,14 @@ def prepare(record: Record, isolation: Isolation) -> None:
     if isolation.ipc == "shareable" and not mounts.mounted_at_or_below(record.path("shm")):
         os.makedirs(record.path("shm"), mode=0o700, exist_ok=True)
         flags = syscalls.MS_NOSUID | syscalls.MS_NODEV | syscalls.MS_NOEXEC
-        syscalls.mount("shm", record.path("shm"), "tmpfs", flags, f"mode=1777,size={isolation.shm_size or SHM_SIZE}")
+        with step("shared memory where other containers find it", book="3.1"):
+            size = isolation.shm_size or SHM_SIZE
+            syscalls.mount("shm", record.path("shm"), "tmpfs", flags, f"mode=1777,size={size}")
 
 
 def release(record: Record) -> None:
     """Unmount what `prepare` mounted, also where the container's directory is on its way out. Idempotent."""
     for directory in (record.directory, records.directory(record.root, records.REMOVING + record.id)):
         for place in mounts.mounted_at_or_below(os.path.join(directory, "shm")):
-            syscalls.umount2(place, syscalls.MNT_DETACH)
+            with step("shared memory, taken away with its owner", book="3.1"):
+                syscalls.umount2(place, syscalls.MNT_DETACH)

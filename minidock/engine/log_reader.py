@@ -15,6 +15,7 @@ from typing import NamedTuple
 
 from minidock.engine import followers, records, recovery
 from minidock.engine.log_files import LogFile, Record, leave_out, open_all
+from minidock.linux.directories import remove_tree
 
 _ALIVE = ("running", "paused", "restarting")
 _PERIOD = 1.0  # seconds: how often to ask whether the container is still there, when nothing is written
@@ -97,7 +98,7 @@ class _Follower:
         return self
 
     def __exit__(self, *_: object) -> None:
-        recovery.remove_tree(self._place)
+        remove_tree(self._place)
         os.close(self._lock)
 
     def blocks(self, tail: int | None, is_running: Callable[[], bool]) -> Iterator[list[Record]]:

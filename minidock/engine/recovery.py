@@ -10,7 +10,6 @@ from __future__ import annotations
 import errno
 import os
 import signal
-import stat
 from contextlib import suppress
 
 from minidock import state
@@ -18,6 +17,7 @@ from minidock.engine import paths, records
 from minidock.engine.records import CREATED, EXITED, REMOVING, RESTARTING, Record
 from minidock.errors import MinidockError
 from minidock.linux import syscalls
+from minidock.linux.directories import remove_tree
 from minidock.observe import step
 
 KILLED = 137
@@ -129,17 +129,6 @@ def _finish_removal(root: str, container_id: str) -> None:
         _undo_socket(record)
         _undo_cidfile(record)
     remove_tree(doomed)
-
-
-def remove_tree(path: str) -> None:
-    """Remove a directory and all below it. Somebody else may be doing the same: then both are done when it is gone."""
-    while os.path.isdir(path):
-        with suppress(FileNotFoundError):  # what the other one removed under our eyes; look again
-            for directory, below, files, fd in os.fwalk(path, topdown=False):
-                links = [name for name in below if stat.S_ISLNK(os.lstat(name, dir_fd=fd).st_mode)]  # to directories
-                for name in (*files, *links):
-                    syscalls.unlink(name, dir_fd=fd)
-                syscalls.rmdir(directory)
 
 
 def sweep(root: str) -> None:

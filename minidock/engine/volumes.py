@@ -1,4 +1,4 @@
-"""Volumes: directories that outlive the containers that use them (book 2, volumes).
+"""Volumes: directories that outlive the containers that use them (book 4.2.2).
 
     <root>/volumes/.lock                held to make, remove or mount one, and to look who uses them
     <root>/volumes/<name>/volume.json   what `volume inspect` shows
@@ -11,6 +11,7 @@ there: the containers' records say it, and a container is on record before its v
 
 from __future__ import annotations
 
+import fcntl
 import os
 import re
 from collections.abc import Iterator
@@ -21,6 +22,7 @@ from minidock import state
 from minidock.engine import events, names, records, recovery
 from minidock.errors import ConflictError, HostError, NotFoundError, UsageError
 from minidock.linux import mounts, syscalls
+from minidock.linux.directories import remove_tree, tree_size
 from minidock.observe import step
 
 # Docker's label for a volume that was given no name: what `volume prune` removes without --all.
@@ -93,8 +95,10 @@ def locked(root: str) -> Iterator[None]:
     os.makedirs(_directory(root), mode=0o711, exist_ok=True)
     with state.locked(os.path.join(_directory(root), ".lock")):
         for name in os.listdir(_directory(root)):
-            if name.startswith((".making-", ".removing-")):
-                recovery.remove_tree(os.path.join(_directory(root), name))
+            if name.startswith(".making-"):  # its maker would have the lock
+                remove_tree(os.path.join(_directory(root), name))
+            elif name.startswith(".removing-"):
+                _remove_unless_busy(os.path.join(_directory(root), name))
         yield
 
 
@@ -129,7 +133,7 @@ def create(root: str, name: str, *, driver: str = "", labels: dict[str, str] | N
             return volume
         volume = Volume(root, name, {"createdAt": recovery.now()[:19] + "Z", "driver": DRIVER, "labels": labels,
                                      "options": dict(options or {}) or None})  # fmt: skip
-        with step("a volume: a directory that outlives its containers"):
+        with step("a volume: a directory that outlives its containers", book="4.2.2"):
             _make(volume)
     events.emit(root, "volume", "create", name, driver=DRIVER)
     return volume
@@ -154,7 +158,7 @@ def _make(volume: Volume) -> None:
         syscalls.rename(making, volume.directory)
     except BaseException:
         with suppress(OSError):  # the first error is the one to tell; the next who takes the lock does this again
-            recovery.remove_tree(making)
+            remove_tree(making)
         raise
 
 
@@ -200,19 +204,6 @@ def size(volume: Volume) -> int:
     return tree_size(volume.mountpoint)
 
 
-def tree_size(path: str) -> int:
-    """The bytes in the files below a directory; one with several names counts once."""
-    total, seen = 0, set()
-    for _, _, files, fd in os.fwalk(path):
-        for name in files:
-            with suppress(FileNotFoundError):  # a container may be at work
-                status = os.lstat(name, dir_fd=fd)
-                if status.st_nlink == 1 or (status.st_dev, status.st_ino) not in seen:
-                    total += status.st_size
-                    seen.add((status.st_dev, status.st_ino))
-    return total
-
-
 # Removing
 
 
@@ -230,17 +221,36 @@ def remove(root: str, name: str, *, force: bool = False) -> None:
         if containers := users(root).get(name):
             raise ConflictError(f"remove {name}: volume is in use - [{', '.join(containers)}]")
         doomed = _take_away(volume)
-    recovery.remove_tree(doomed)
+        remover = os.open(doomed, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        fcntl.flock(remover, fcntl.LOCK_EX)
+    try:
+        remove_tree(doomed)  # which can take long, so without keeping others from their volumes
+    finally:
+        os.close(remover)
     events.emit(root, "volume", "destroy", name, driver=DRIVER)
 
 
 def _take_away(volume: Volume) -> str:
     """From here on there is no such volume; the caller holds the lock. Returns the directory that is left to remove."""
     _detach(volume.directory)  # what is mounted there is not the volume's own, and must not be emptied with it
-    doomed = os.path.join(_directory(volume.root), f".removing-{volume.name}")
-    recovery.remove_tree(doomed)
-    syscalls.rename(volume.directory, doomed)
+    doomed = os.path.join(_directory(volume.root), f".removing-{volume.name}-{os.urandom(4).hex()}")
+    with step("a volume that nobody has, out of sight before it is emptied", book="4.2.5"):
+        syscalls.rename(volume.directory, doomed)
     return doomed
+
+
+def _remove_unless_busy(doomed: str) -> None:
+    """Finish the removal of a volume, unless whoever began it is still at it."""
+    try:
+        fd = os.open(doomed, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return
+    try:
+        with suppress(BlockingIOError):
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            remove_tree(doomed)
+    finally:
+        os.close(fd)
 
 
 def remove_anonymous(root: str, points: list[dict[str, Any]]) -> None:
@@ -264,7 +274,7 @@ def mount(volume: Volume, holder: str) -> None:
         os.makedirs(volume.path("users"), mode=0o700, exist_ok=True)
         os.close(os.open(volume.path("users", holder), os.O_CREAT | os.O_CLOEXEC, 0o600))
         if not mounts.mounted_at_or_below(volume.mountpoint):
-            with step("a volume's own file system"):
+            with step("a volume's own file system", book="4.2.2"):
                 _mount(volume)
 
 
@@ -294,7 +304,8 @@ def unmount(volume: Volume, holder: str) -> None:
 def _detach(path: str) -> None:
     """Unmount everything at `path` and below, the last first."""
     for place in reversed(mounts.mounted_at_or_below(path)):
-        syscalls.umount2(place, syscalls.MNT_DETACH)
+        with step("a volume's file system, unmounted with its last container", book="4.2.2"):
+            syscalls.umount2(place, syscalls.MNT_DETACH)
 
 
 def _names(directory: str) -> list[str]:

@@ -17,6 +17,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
 from minidock.image.digest import hex_of
+from minidock.linux.directories import remove_tree
 
 _KEEP = "keep-"
 
@@ -105,47 +106,6 @@ def _abandoned(path: str) -> Iterator[bool]:
             yield True
     finally:
         os.close(fd)
-
-
-def remove_tree(top: str) -> None:
-    """Remove the directory `top` with all that is in it, however deep, following no symbolic link.
-
-    A hostile layer can nest directories deeper than any recursion, path length or number of descriptors
-    allows. So nothing here recurses: each directory that is found two levels down is moved up into `top` and
-    waits there.
-    """
-    moved, prefix = 0, os.urandom(8).hex().encode()  # no entry of the tree can have been given such a name
-    try:
-        fd = os.open(top, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
-    except FileNotFoundError:
-        return
-    try:
-        while directories := _unlink_files(fd):
-            for name in directories:
-                inner = os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=fd)
-                try:
-                    for child in _unlink_files(inner):
-                        moved += 1
-                        os.rename(child, b"%s-%d" % (prefix, moved), src_dir_fd=inner, dst_dir_fd=fd)
-                finally:
-                    os.close(inner)
-                os.rmdir(name, dir_fd=fd)
-        os.rmdir(top)
-    finally:
-        os.close(fd)
-
-
-def _unlink_files(fd: int) -> list[bytes]:
-    """Unlink all in the directory `fd` but directories, whose names are returned."""
-    directories = []
-    with os.scandir(fd) as entries:
-        for entry in list(entries):
-            name = os.fsencode(entry.name)
-            if entry.is_dir(follow_symlinks=False):
-                directories.append(name)
-            else:
-                os.unlink(name, dir_fd=fd)
-    return directories
 
 
 def _names(directory: str) -> list[str]:

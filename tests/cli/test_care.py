@@ -194,6 +194,7 @@ def test_container_prune(inhabited: Do) -> None:
 
 def test_system_prune(inhabited: Do) -> None:
     inhabited("network", "create", "lonely")
+    inhabited("image", "prune", "-f")  # those of other tests
     out = inhabited("system", "prune", "-f", "--volumes")
     assert re.fullmatch(
         r"Deleted Containers:\n([0-9a-f]{64}\n){2}\nDeleted Networks:\nlonely\n\n"

@@ -350,3 +350,14 @@ def test_broken_at_any_kernel_call_no_volume_is_lost_or_left(
         else:
             do("volume", "create", "named")
         assert (data(engine, "kept") / "precious").read_text() == "still here"
+
+
+def test_what_is_nested_deeper_than_a_path_is_long(engine: Minidock, do: Do) -> None:
+    """Inside, paths are shorter than outside, where the directory's own path comes before them."""
+    dig = "while mkdir -p $name/$name && cd $name/$name; do :; done 2>/dev/null"
+    script = f"name={'d' * 200}; cd /d; {dig}; cd /root; {dig}; true"
+    do("run", "--name", "deep", "--network", "none", "-v", "deep:/d", "alpine", "sh", "-c", script)
+    assert "Local Volumes" in do("system", "df")
+    do("rm", "deep")
+    do("volume", "rm", "deep")
+    assert [path.name for path in engine.root.glob("*/.removing-*")] == []

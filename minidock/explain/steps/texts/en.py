@@ -26,6 +26,9 @@ STEPS = {
         "mounted when the first container uses it.",
     "the image's files at that place, copied into the new volume":
         "A volume hides what the image has in its place, so a new one begins with a copy of that.",
+    "shared memory where other containers find it":
+        "Shared memory is a small file system in memory: one that several containers are to see has to be mounted "
+        "where all of them can reach it.",
     "ports of the host, before anybody else takes them":
         "Two programs cannot listen on one port: it is taken first, so that a container whose port is in use does"
         " not start at all.",
@@ -137,6 +140,12 @@ STEPS = {
         "the rest.",
     "what a monitor that was killed has left behind":
         "A lock without a holder says that the monitor is dead: whoever finds that undoes what it could not.",
+    "a volume's file system, unmounted with its last container":
+        "It was mounted for those who use the volume: with the last of them it goes, and what is on it stays.",
+    "a volume that nobody has, out of sight before it is emptied":
+        "The directory is renamed first: from then on there is no such volume, whatever interrupts its emptying.",
+    "shared memory, taken away with its owner":
+        "Who still uses it keeps it: a file system is gone when nobody has it mounted any more.",
     # exec, cp
     "the container's system call filter, from the cache":
         "What comes in later is bound by the same filter.",

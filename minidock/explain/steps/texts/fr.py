@@ -47,6 +47,11 @@ STEPS = {
         "Un volume cache ce que l'image a au même endroit : un volume neuf commence donc par en recevoir une "
         "copie.",
     ),
+    "shared memory where other containers find it": (
+        "une mémoire partagée, là où d'autres conteneurs la trouvent",
+        "La mémoire partagée est un petit système de fichiers en mémoire : pour que plusieurs conteneurs la voient, "
+        "elle est montée là où tous peuvent l'atteindre.",
+    ),
     "ports of the host, before anybody else takes them": (
         "des ports de l'hôte, avant qu'un autre ne les prenne",
         "Deux programmes ne peuvent pas écouter sur le même port : il est pris d'abord, pour qu'un conteneur dont"
@@ -251,6 +256,18 @@ STEPS = {
         "ce qu'a laissé un moniteur qui a été tué",
         "Un verrou que personne ne tient dit que le moniteur est mort : celui qui le constate défait ce qu'il n'a"
         " pas pu défaire.",
+    ),
+    "a volume's file system, unmounted with its last container": (
+        "le système de fichiers d'un volume, démonté avec son dernier conteneur",
+        "Il était monté pour ceux qui utilisent le volume : il part avec le dernier, et ce qu'il contient reste.",
+    ),
+    "a volume that nobody has, out of sight before it is emptied": (
+        "un volume que personne n'a, caché avant d'être vidé",
+        "Le répertoire est d'abord renommé : dès lors ce volume n'existe plus, quoi qui interrompe son vidage.",
+    ),
+    "shared memory, taken away with its owner": (
+        "la mémoire partagée, retirée avec son propriétaire",
+        "Qui l'utilise encore la garde : un système de fichiers disparaît quand plus personne ne l'a monté.",
     ),
     # exec, cp
     "the container's system call filter, from the cache": (

@@ -1,0 +1,86 @@
+"""Whole directories, however deep: removed and measured without following a symbolic link.
+
+What a container makes, or a hostile image holds, can be nested deeper than any recursion, path length (PATH_MAX) or
+number of open files allows. So nothing here recurses, and no path is put together from names.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from contextlib import suppress
+
+from minidock.linux import syscalls
+
+_FLAGS = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+
+
+def remove_tree(top: str) -> None:
+    """Remove the directory `top` and all below it. Somebody else may be doing the same: both are done when it is gone.
+
+    Each directory that is found two levels down is moved up into `top`, and waits there.
+    """
+    while os.path.isdir(top):
+        with suppress(FileNotFoundError):  # what the other one removed under our eyes; look again
+            _remove(top)
+
+
+def _remove(top: str) -> None:
+    moved, prefix = 0, os.urandom(8).hex()  # no entry of the tree can have been given such a name
+    fd = os.open(top, _FLAGS)
+    try:
+        while directories := _unlink_files(fd):
+            for name in directories:
+                inner = os.open(name, _FLAGS, dir_fd=fd)
+                try:
+                    for child in _unlink_files(inner):
+                        moved += 1
+                        syscalls.rename(child, f"{prefix}-{moved}", src_dir_fd=inner, dst_dir_fd=fd)
+                finally:
+                    os.close(inner)
+                syscalls.rmdir(name, dir_fd=fd)
+        syscalls.rmdir(top)
+    finally:
+        os.close(fd)
+
+
+def _unlink_files(fd: int) -> list[str]:
+    """Unlink all in the directory `fd` but directories, whose names are returned."""
+    directories = []
+    with os.scandir(fd) as entries:
+        for entry in list(entries):
+            if entry.is_dir(follow_symlinks=False):
+                directories.append(entry.name)
+            else:
+                syscalls.unlink(entry.name, dir_fd=fd)
+    return directories
+
+
+def tree_size(top: str) -> int:
+    """The bytes in the files below a directory; one with several names counts once.
+
+    A container may be at work there: what goes away meanwhile does not count. What is nested deeper than this process
+    may have files open does not either.
+    """
+    total, seen = 0, set()
+    open_directories: list[tuple[int, list[str]]] = []
+    with suppress(FileNotFoundError):
+        open_directories.append(_opened(os.open(top, _FLAGS)))
+    while open_directories:
+        fd, names = open_directories[-1]
+        if not names:
+            os.close(open_directories.pop()[0])
+            continue
+        with suppress(OSError):
+            name = names.pop()
+            status = os.lstat(name, dir_fd=fd)
+            if stat.S_ISDIR(status.st_mode):
+                open_directories.append(_opened(os.open(name, _FLAGS, dir_fd=fd)))
+            elif status.st_nlink == 1 or (status.st_dev, status.st_ino) not in seen:
+                total += status.st_size
+                seen.add((status.st_dev, status.st_ino))
+    return total
+
+
+def _opened(fd: int) -> tuple[int, list[str]]:
+    return fd, os.listdir(fd)
