@@ -65,6 +65,7 @@ NETWORK: Table = {
     "inspect": ("network", "inspect", "Show everything about networks, as JSON"),
     "ls": ("network", "ls", "List networks"),
     "prune": ("network", "prune", "Remove all unused networks"),
+    "reload": ("network_reload", "reload", "Write the packet filter's rules anew"),
     "rm": ("network", "rm", "Remove one or more networks"),
 }
 VOLUME: Table = {

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from minidock.engine import records
-from minidock.engine.records import RUNNING, Record
+from minidock.engine.records import Record
 from minidock.errors import ConflictError, MinidockError
 from minidock.network.published import Published, Wish, as_settings, from_settings
 from minidock.observe import step
@@ -48,7 +48,7 @@ def published(record: Record) -> list[Published]:
 def current(record: Record) -> dict[str, list[str]]:
     """The places on the host (0.0.0.0:8080) that lead to each port (80/tcp) of a container that runs."""
     found: dict[str, list[str]] = {}
-    for row in published(record) if record.status == RUNNING else []:
+    for row in published(record) if record.is_up else []:
         address = f"[{row.host_address}]" if ":" in row.host_address else row.host_address
         found.setdefault(f"{row.port}/{row.protocol}", []).append(f"{address}:{row.host_port}")
     return found
@@ -101,7 +101,7 @@ def _holder(record: Record, wishes: list[Wish]) -> str:
     """Who among the other containers has a port that was asked for, in words; '' if it is a program of the host."""
     wanted = {(wish.protocol, wish.first) for wish in wishes}
     for other in records.load_all(record.root):
-        if other.id != record.id and other.status == RUNNING:
+        if other.id != record.id and other.is_up:
             for row in published(other):
                 if (row.protocol, row.host_port) in wanted:
                     return f" (to container {other.name})"

@@ -141,6 +141,22 @@ def sweep(root: str) -> None:
     for name in (*records.ids(root), *records.removed(root)):
         with suppress(OSError, MinidockError):
             _sweep_one(root, name)
+    with suppress(OSError, MinidockError):
+        _mend_network(root)
+
+
+def _mend_network(root: str) -> None:
+    """Write the packet filter's rules anew if somebody has flushed or changed any. It takes a millisecond to know."""
+    from minidock.network import registry
+
+    if (intact := registry.is_intact()) is False:
+        from minidock.network import filter
+
+        filter.mend()
+    elif intact is None:
+        from minidock.engine import reload
+
+        reload.if_needed(root)
 
 
 def _sweep_one(root: str, name: str) -> None:

@@ -33,11 +33,11 @@ def settled(root: str, network: Network, *, in_use: bool) -> Network:
     """
     if network.pools and (in_use or not network.is_predefined or is_routed(network)):
         return network
-    from minidock.network import filter  # here, because few starts come this far, and every one imports this module
+    from minidock.network import registry  # here, because few starts come this far, and every one imports this module
 
     with (
         step("a subnet that nothing else on this host uses", book=BOOK),
-        state.locked(filter.lock_path()),  # for all roots: the next to choose must see this bridge among the routes
+        state.locked(registry.lock_path()),  # for all roots: the next to choose must see this bridge among the routes
         links.Rtnetlink() as host,
     ):
         preferred = network.pools[0] if network.pools else None

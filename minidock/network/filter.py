@@ -1,12 +1,9 @@
-"""The packet filter of this host's containers: who is on which network now, and rules to match.
-
-    /run/minidock/filter-<namespace>.json    networks, cables and published ports that the rules are made of
+"""The packet filter of this host's containers: rules to match who is on which network now (`registry.py`).
 
 Rules have no owner who would miss them: anybody can flush them, and what made them can be killed. So they are never
-patched by guess. Everything that is to be in the kernel is a function of this file (`ruleset.py`), and the file tells
-at which generation the kernel held exactly that. If nobody has changed any table since, the difference is enough, an
-element or two; otherwise both tables are written anew, in one transaction. It is one file for all roots (`--root`) of
-this network namespace, as they share its packet filter, and gone after a reboot, as the rules are.
+patched by guess. Everything that is to be in the kernel is a function of the registry (`ruleset.py`), and the registry
+tells at which generation the kernel held exactly that. If nobody has changed any table since, the difference is enough,
+an element or two; otherwise both tables are written anew, in one transaction.
 
 A cable that does not exist any more has no rules: each writer leaves out what it does not find, whoever was killed
 before taking it away.
@@ -21,59 +18,49 @@ from __future__ import annotations
 
 import os
 import socket
-import struct
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING
 
 from minidock import state
 from minidock.errors import HostError
 from minidock.linux import firewall, iptables, links, syscalls
-from minidock.network import passage, ruleset
+from minidock.network import registry, ruleset
 from minidock.network.addresses import IPV4, IPV6
 from minidock.network.published import Published
+from minidock.network.registry import UNKNOWN, Registry
 from minidock.network.ruleset import Member, Segment
 
 if TYPE_CHECKING:
     from minidock.network.endpoints import Endpoint
     from minidock.network.store import Network
 
-RUN = "/run/minidock"
-SO_NETNS_COOKIE = 71  # <asm-generic/socket.h>
-UNKNOWN = -1  # a generation that no kernel has: what it holds is anybody's guess
 IP_FORWARD = "/proc/sys/net/ipv4/ip_forward"
-IP6_FORWARD = "/proc/sys/net/ipv6/conf/all/forwarding"
-
-
-class Registry(NamedTuple):
-    """The file's content. Segments have keys that their makers choose; members have their cables' names."""
-
-    generation: int
-    segments: dict[str, Segment]
-    members: dict[str, Member]
-
-    def elements(self) -> ruleset.Elements:
-        """What is in the kernel's sets if it holds exactly this."""
-        return ruleset.elements(list(self.segments.values()), list(self.members.values()))
+IP6_CONF = "/proc/sys/net/ipv6/conf"
 
 
 def admit(
-    networks: Iterable[Network], endpoints: Iterable[Endpoint], published: Mapping[str, Sequence[Published]]
+    networks: Iterable[Network],
+    endpoints: Iterable[Endpoint],
+    published: Mapping[str, Sequence[Published]],
+    *,
+    anew: bool = False,
 ) -> list[str]:
     """Let the packets of `endpoints`, whose cables are there, pass as their networks and published ports have it.
 
-    `published` are the host's ports that lead to an endpoint, by the name of its cable. Returns a warning, in a list,
-    if this host cannot: its containers still reach each other and the host. Raises `HostError` instead if a port is to
-    be published, and `MissingCommandError` if there is no nft.
+    `published` are the host's ports that lead to an endpoint, by the name of its cable. `anew`: whatever the kernel
+    holds is replaced. Returns a warning, in a list, if this host cannot: its containers still reach each other and the
+    host. Raises `HostError` instead if a port is to be published, and `MissingCommandError` if there is no nft.
     """
     segments = {network.id: _segment(network) for network in networks}
-    members = {e.host_interface: _member_of(e, published.get(e.host_interface, [])) for e in endpoints}
+    members = {e.host_interface: _member(e, published.get(e.host_interface, ())) for e in endpoints}
     try:
         _route(segments.values(), members.values())
-        with state.locked(lock_path()):
-            old = _read()
-            new = old._replace(segments={**old.segments, **segments}, members={**old.members, **members})
-            _apply(old, new, must_look=iptables.legacy_in_use(ipv6=False))
+        with state.locked(registry.lock_path()):
+            old = registry.read()
+            kept = {name: _without_ports_of(members.values(), member) for name, member in old.members.items()}
+            new = Registry(UNKNOWN, {**old.segments, **segments}, {**kept, **members})
+            _apply(old._replace(generation=UNKNOWN) if anew else old, new, look=iptables.legacy_in_use(ipv6=False))
         _forget_what_was_sent_to(members.values())
     except firewall.MissingCommandError:
         raise
@@ -91,43 +78,93 @@ def dismiss(cables: Collection[str]) -> None:
         name: member for name, member in old.members.items() if name not in cables}))  # fmt: skip
 
 
-def forget(key: str) -> None:
+def forget(network_id: str) -> None:
     """Take back the rules of a network."""
-    _shrink(lambda old: Registry(UNKNOWN, {k: v for k, v in old.segments.items() if k != key}, old.members))
+    _shrink(lambda old: Registry(UNKNOWN, {k: v for k, v in old.segments.items() if k != network_id}, old.members))
 
 
-def lock_path() -> str:
-    """What is held while something shared by all roots (`--root`) of this host is changed."""
-    os.makedirs(RUN, mode=0o700, exist_ok=True)
-    return f"{RUN}/network.lock"
-
-
-def path() -> str:
-    """The registry of the network namespace that we are in."""
-    return f"{RUN}/filter-{_namespace()}.json"
-
-
-def _namespace() -> int:
-    """A number that no other network namespace has or will have until the next boot (SO_NETNS_COOKIE, Linux 5.14)."""
-    with socket.socket(socket.AF_UNIX) as any_socket:
-        try:
-            return int(struct.unpack("=Q", any_socket.getsockopt(socket.SOL_SOCKET, SO_NETNS_COOKIE, 8))[0])
-        except OSError:
-            return os.stat("/proc/thread-self/ns/net").st_ino
+def mend() -> None:
+    """Write both tables anew as the registry has them, if anybody has changed any table since they were written."""
+    with state.locked(registry.lock_path()):
+        if registry.is_intact() is False:
+            old = registry.read()
+            _apply(old._replace(generation=UNKNOWN), old, look=True)
 
 
 def _shrink(change: Callable[[Registry], Registry]) -> None:
     """Apply a change that takes away. What fails here is tried again by the next who writes."""
-    with state.locked(lock_path()):
-        old = _read()
-        new = change(old)
-        if old.generation == UNKNOWN and not old.members and not old.segments:
+    with state.locked(registry.lock_path()):
+        old = registry.read()
+        if not old.segments:
             return  # nothing of ours was ever in the kernel
+        new = change(old)
         try:
-            _apply(old, new, must_look=False)
+            _apply(old, new, look=False)
         except HostError:
-            _write(new)
+            registry.write(new)
     _forget([member for name, member in old.members.items() if member.published and name not in new.members])
+
+
+def _apply(old: Registry, new: Registry, *, look: bool) -> None:
+    """Bring the kernel from `old` to `new`, and put that on record. The caller holds the lock.
+
+    `look`: at other people's chains too, even if nobody has changed a table of nftables.
+    """
+    new = Registry(
+        UNKNOWN,
+        {key: segment for key, segment in new.segments.items() if links.exists(segment.bridge)},
+        {name: member for name, member in new.members.items() if links.exists(name)},
+    )
+    before = firewall.generation()
+    known = before == old.generation
+    text = _transaction(old, new, known=known)
+    if text:
+        firewall.nft(text)
+    after = firewall.generation()
+    if after == before + bool(text):  # otherwise somebody else has been here too, before us or after
+        new = new._replace(generation=after)
+    if not known or look or new.segments != old.segments:
+        _open_passage(old, new)
+    if not new.segments:
+        with suppress(FileNotFoundError):
+            os.unlink(registry.path())
+    elif new != old:
+        registry.write(new)
+
+
+def _transaction(old: Registry, new: Registry, *, known: bool) -> str:
+    """What nft has to be told."""
+    if not new.segments:
+        return ruleset.nothing()
+    return ruleset.changes(old.elements(), new.elements()) if known else ruleset.whole(new.elements())
+
+
+def _open_passage(old: Registry, new: Registry) -> None:
+    """See to the chains of others. If anything is written there, the generation is one on, and the next looks again."""
+    from minidock.network import passage  # here, because most starts need not look at what others have
+
+    segments = [*old.segments.values(), *new.segments.values()]
+    bridges = sorted({segment.bridge for segment in new.segments.values()})
+    passage.keep_open(bridges, own=ruleset.TABLE, ipv6=any(segment.subnet6 for segment in segments))
+
+
+def _without_ports_of(newcomers: Iterable[Member], member: Member) -> Member:
+    """The member without published ports that a newcomer has: its socket says that they are its own now, so the one
+    that had them has ended, and whoever undoes it has not come here yet."""
+    taken = {row[:3] for newcomer in newcomers for row in newcomer.published}
+    if not member.published or not taken:
+        return member
+    return member._replace(published=[row for row in member.published if not _is_among(row, taken)])
+
+
+def _is_among(row: Published, taken: Collection[tuple[str, str, int]]) -> bool:
+    """Whether the port is one of those, at the same address or one that includes the other."""
+    every = ("0.0.0.0", "::")
+    return any(
+        (protocol, port, ":" in address) == (row.protocol, row.host_port, ":" in row.host_address)
+        and (address == row.host_address or address in every or row.host_address in every)
+        for protocol, address, port in taken
+    )
 
 
 def _forget_what_was_sent_to(members: Iterable[Member]) -> None:
@@ -148,65 +185,6 @@ def _forget(members: list[Member]) -> None:
             conntrack.forget_address(address)
 
 
-def _apply(old: Registry, new: Registry, *, must_look: bool) -> None:
-    """Bring the kernel from `old` to `new`, and put that on record. The caller holds the lock."""
-    new = Registry(
-        UNKNOWN,
-        {key: segment for key, segment in new.segments.items() if links.exists(segment.bridge)},
-        {name: member for name, member in new.members.items() if links.exists(name)},
-    )
-    before = firewall.generation()
-    known = before == old.generation
-    wanted = new.elements()
-    if not new.segments:
-        text = ruleset.nothing()
-    else:
-        text = ruleset.changes(old.elements(), wanted) if known else ruleset.whole(wanted)
-    if text:
-        firewall.nft(text)
-    after = firewall.generation()
-    bridges = sorted({segment.bridge for segment in new.segments.values()})
-    if not known or must_look or new.segments != old.segments:
-        ipv6 = any(segment.subnet6 for segment in (*new.segments.values(), *old.segments.values()))
-        passage.keep_open(bridges, own=ruleset.TABLE, ipv6=ipv6)
-    # Somebody else may have changed a table between two of our looks: then we do not know what is there.
-    if after == before + bool(text):
-        after = firewall.generation() if not known or must_look else after
-        new = new._replace(generation=after)
-    if not new.segments:
-        with suppress(FileNotFoundError):
-            os.unlink(path())
-    elif new != old:
-        _write(new)
-
-
-def _read() -> Registry:
-    try:
-        content = state.read_json(path())
-    except FileNotFoundError:
-        return Registry(UNKNOWN, {}, {})
-    return Registry(
-        content["generation"],
-        {key: Segment(**row) for key, row in content["segments"].items()},
-        {name: _member(row) for name, row in content["members"].items()},
-    )
-
-
-def _member(row: dict[str, Any]) -> Member:
-    return Member(**{**row, "published": [Published(**published) for published in row["published"]]})
-
-
-def _write(registry: Registry) -> None:
-    """Not waiting for the disk, as a reboot makes it worthless anyway."""
-    members = {
-        name: {**member._asdict(), "published": [row._asdict() for row in member.published]}
-        for name, member in registry.members.items()
-    }
-    segments = {key: segment._asdict() for key, segment in registry.segments.items()}
-    content = {"generation": registry.generation, "segments": segments, "members": members}
-    state.write_json(path(), content, durable=False)
-
-
 def _segment(network: Network) -> Segment:
     v4, v6 = network.pool(IPV4), network.pool(IPV6)
     return Segment(
@@ -219,7 +197,7 @@ def _segment(network: Network) -> Segment:
     )
 
 
-def _member_of(endpoint: Endpoint, published: Sequence[Published]) -> Member:
+def _member(endpoint: Endpoint, published: Sequence[Published]) -> Member:
     addresses = (endpoint.mac, endpoint.address, endpoint.address6)
     return Member(endpoint.host_interface, endpoint.bridge, *addresses, list(published))
 
@@ -228,17 +206,36 @@ def _route(segments: Iterable[Segment], members: Iterable[Member]) -> None:
     """Turn the host into a router, unless it is one already (ip-sysctl.rst in the kernel's documentation)."""
     _set_sysctl(IP_FORWARD, "1")
     if any(segment.subnet6 for segment in segments):
-        _set_sysctl(IP6_FORWARD, "1")
+        _route_ipv6()
     for bridge in {member.bridge for member in members if member.published}:
         # 127.0.0.1 leads nowhere but to the host itself, unless an interface is told to take it.
         _set_sysctl(f"/proc/sys/net/ipv4/conf/{bridge}/route_localnet", "1")
 
 
-def _set_sysctl(name: str, value: str) -> None:
+def _route_ipv6() -> None:
+    """A router does not listen to other routers, so the host would lose its own default route with the next lease of
+    it. `accept_ra` 2 is "listen all the same"."""
+    if _sysctl(f"{IP6_CONF}/all/forwarding") == "1":
+        return
+    for name in os.listdir(IP6_CONF):
+        if name not in ("all", "default", "lo") and _sysctl(f"{IP6_CONF}/{name}/accept_ra") == "1":
+            _set_sysctl(f"{IP6_CONF}/{name}/accept_ra", "2")
+    _set_sysctl(f"{IP6_CONF}/all/forwarding", "1")
+
+
+def _sysctl(name: str) -> str:
+    """A kernel parameter; '' if there is none of that name."""
     try:
         with open(name, encoding="ascii") as file:
-            if file.read().strip() == value:
-                return
+            return file.read().strip()
+    except FileNotFoundError:
+        return ""
+
+
+def _set_sysctl(name: str, value: str) -> None:
+    try:
+        if _sysctl(name) == value:
+            return
         fd = syscalls.open(name, os.O_WRONLY | os.O_CLOEXEC)
         try:
             syscalls.write(fd, value.encode())

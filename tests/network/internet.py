@@ -23,7 +23,7 @@ from typing import Any
 
 from minidock import state
 from minidock.linux import links, syscalls
-from minidock.network import bridge, endpoints, filter, store
+from minidock.network import bridge, endpoints, registry, store
 from minidock.network.addresses import Subnet
 from minidock.network.attachment import NOTHING_SPECIAL, Attachment
 from minidock.network.endpoints import Endpoint
@@ -189,7 +189,7 @@ class Host(Namespace):
     def __init__(self, root: str) -> None:
         super().__init__("host")
         self.root = root
-        self.registry = self.call(filter.path)
+        self.registry = self.call(registry.path)
 
     def close(self) -> None:
         super().close()

@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import os
 import shutil
+import socket
 from collections.abc import Callable
+from pathlib import Path
 
 import prctl
 import pytest
 
 from minidock.errors import HostError
+from minidock.linux import firewall
 from minidock.network import filter
+from minidock.network.attachment import NOTHING_SPECIAL
+from minidock.network.published import Published
 from tests.network.internet import HOST_ADDRESS, OUTSIDE_ADDRESS, Container, Host, Namespace, ask
 
 MakeContainer = Callable[..., Container]
@@ -179,3 +184,80 @@ class TestHostsThatDrop:
         for container_id in host.leases():
             host.release(container_id)
         host.remove_network()
+
+
+class TestRegistry:
+    """The file that the rules are made of, and the generation that says whether the kernel still holds them."""
+
+    def test_nothing_is_written_when_nothing_has_changed(self, host: Host, container: MakeContainer) -> None:
+        first = container(host)
+        before = generation(host)
+        assert host.connect(first.endpoints, first) == []
+        assert generation(host) == before
+
+    def test_a_container_is_one_step_in_and_one_step_out(self, host: Host, container: MakeContainer) -> None:
+        container(host)
+        rules, before = host.sh("nft", "list", "ruleset"), generation(host)
+        second = container(host)
+        assert generation(host) == before + 1
+        host.release(second.id)
+        assert (generation(host), host.sh("nft", "list", "ruleset")) == (before + 2, rules)
+
+    def test_counters_survive_the_next_container(self, host: Host, container: MakeContainer) -> None:
+        inside = container(host)
+        inside.sh("ip", "address", "add", "203.0.113.99/32", "dev", "eth0")
+        with inside.socket(socket.AF_INET, socket.SOCK_DGRAM) as client:
+            client.bind(("203.0.113.99", 0))
+            client.sendto(b"x", (OUTSIDE_ADDRESS, 1))
+        dropped = host.dropped("forged")
+        container(host)
+        assert host.dropped("forged") == dropped > 0
+
+    def test_a_killed_writer_is_noticed(self, host: Host, container: MakeContainer) -> None:
+        """Between nft and the registry: the kernel holds what the file does not know of."""
+        first = container(host)
+        registry = Path(host.registry).read_text()
+        second = container(host)
+        Path(host.registry).write_text(registry)
+        third = container(host)
+        assert set(host.elements("bridge", "cables")) == {first.endpoint.host_interface, third.endpoint.host_interface}
+        host.connect(second.endpoints, second)
+        assert len(host.elements("bridge", "cables")) == 3
+
+    def test_rules_of_a_cable_that_is_gone_go_with_the_next_change(
+        self, host: Host, container: MakeContainer
+    ) -> None:
+        first = container(host, None, Published("tcp", "0.0.0.0", 8080, 80))
+        host.sh("ip", "link", "delete", first.endpoint.host_interface)
+        second = container(host)
+        assert host.elements("bridge", "cables") == [second.endpoint.host_interface]
+        assert host.elements("inet", "published4") == []
+
+    def test_a_port_that_changes_hands_leads_to_the_new_one(self, host: Host, container: MakeContainer) -> None:
+        """The old container has ended and let go of its port, but nobody has taken its rules back yet."""
+        container(host, None, Published("tcp", "0.0.0.0", 8080, 80), Published("udp", "127.0.0.1", 53, 53))
+        second = container(host, None, Published("tcp", "127.0.0.1", 8080, 80))
+        listed = host.sh("nft", "list", "map", "inet", "minidock", "published4")
+        assert f"tcp . 127.0.0.1 . 8080 : {second.endpoint.address} . 80" in listed
+        assert "0.0.0.0/0" not in listed
+        assert "udp . 127.0.0.1 . 53" in listed
+
+    def test_mending_is_for_what_others_have_changed(self, host: Host, container: MakeContainer) -> None:
+        inside = container(host)
+        before = generation(host)
+        host.call(filter.mend)
+        assert generation(host) == before
+        host.sh("nft", "flush", "ruleset")
+        host.call(filter.mend)
+        assert inside.call(ask, OUTSIDE_ADDRESS) == HOST_ADDRESS
+
+    def test_ipv6_keeps_the_hosts_own_way_out(self, host: Host, container: MakeContainer) -> None:
+        host.sh("sysctl", "-qw", "net.ipv6.conf.up0.accept_ra=1")
+        host.add_network("dual", "10.66.0.0/24", "fd00:66::/64")
+        container(host, dual=NOTHING_SPECIAL)
+        assert host.sh("sysctl", "-n", "net.ipv6.conf.all.forwarding", "net.ipv6.conf.up0.accept_ra") == "1\n2\n"
+
+
+def generation(host: Host) -> int:
+    generation: int = host.call(firewall.generation)
+    return generation

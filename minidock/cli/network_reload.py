@@ -1,0 +1,20 @@
+"""`minidock network reload`: after somebody has flushed the firewall."""
+
+from __future__ import annotations
+
+import click
+
+from minidock.cli.commands import HELP
+from minidock.engine.paths import Paths
+
+
+@click.command(context_settings=HELP)
+@click.pass_obj
+def reload(paths: Paths) -> None:
+    """Write all rules of the packet filter anew, as running containers need them."""
+    from minidock.engine import records, recovery
+    from minidock.engine.reload import reload as write_anew
+
+    with records.all_locked(paths.root):
+        recovery.sweep(paths.root)
+        write_anew(paths.root)

@@ -1,0 +1,92 @@
+"""Who is on which network now, on this host: what the packet filter's rules are made of.
+
+    /run/minidock/filter-<namespace>.json    networks, their containers' cables, published ports; and a generation
+
+It is one file for all roots (`--root`) of this network namespace, as they share its packet filter, and gone after a
+reboot, as the rules are. What it says is on record elsewhere too, spread over networks and containers (`network reload`
+makes it from those). Here it is in one place, to be read at every start.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import struct
+from typing import Any, NamedTuple
+
+from minidock import state
+from minidock.linux import firewall
+from minidock.network import ruleset
+from minidock.network.published import Published
+from minidock.network.ruleset import Member, Segment
+
+RUN = "/run/minidock"
+SO_NETNS_COOKIE = 71  # <asm-generic/socket.h>
+UNKNOWN = -1  # a generation that no kernel has: what it holds is anybody's guess
+
+
+class Registry(NamedTuple):
+    """The file's content. Segments have keys that their makers choose; members have their cables' names."""
+
+    generation: int
+    segments: dict[str, Segment]
+    members: dict[str, Member]
+
+    def elements(self) -> ruleset.Elements:
+        """What is in the kernel's sets if it holds exactly this."""
+        return ruleset.elements(list(self.segments.values()), list(self.members.values()))
+
+
+def is_intact() -> bool | None:
+    """Whether nobody has changed a table of the packet filter since our rules were written; None without registry."""
+    try:
+        return bool(state.read_json(path())["generation"] == firewall.generation())
+    except FileNotFoundError:
+        return None
+
+
+def lock_path() -> str:
+    """What is held while something shared by all roots (`--root`) of this host is changed."""
+    os.makedirs(RUN, mode=0o700, exist_ok=True)
+    return f"{RUN}/network.lock"
+
+
+def path() -> str:
+    """The registry of the network namespace that we are in."""
+    return f"{RUN}/filter-{_namespace()}.json"
+
+
+def _namespace() -> int:
+    """A number that no other network namespace has or will have until the next boot (SO_NETNS_COOKIE, Linux 5.14)."""
+    with socket.socket(socket.AF_UNIX) as any_socket:
+        try:
+            return int(struct.unpack("=Q", any_socket.getsockopt(socket.SOL_SOCKET, SO_NETNS_COOKIE, 8))[0])
+        except OSError:
+            return os.stat("/proc/thread-self/ns/net").st_ino
+
+
+def read() -> Registry:
+    try:
+        content = state.read_json(path())
+    except FileNotFoundError:
+        return Registry(UNKNOWN, {}, {})
+    return Registry(
+        content["generation"],
+        {key: Segment(**row) for key, row in content["segments"].items()},
+        {name: _member(row) for name, row in content["members"].items()},
+    )
+
+
+def _member(row: dict[str, Any]) -> Member:
+    return Member(**{**row, "published": [Published(**published) for published in row["published"]]})
+
+
+def write(registry: Registry) -> None:
+    """Not waiting for the disk, as a reboot makes it worthless anyway."""
+    members = {
+        name: {**member._asdict(), "published": [row._asdict() for row in member.published]}
+        for name, member in registry.members.items()
+    }
+    segments = {key: segment._asdict() for key, segment in registry.segments.items()}
+    content = {"generation": registry.generation, "segments": segments, "members": members}
+    state.write_json(path(), content, durable=False)
