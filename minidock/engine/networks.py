@@ -11,7 +11,7 @@ from minidock.engine.network_options import NetworkOptions
 from minidock.errors import ConflictError, MinidockError, UsageError
 from minidock.image import filters as image_filters
 from minidock.linux import links
-from minidock.network import bridge, filter, store
+from minidock.network import bridge, registry, store
 from minidock.network.addresses import IPV4, IPV6, unique_local
 from minidock.network.leases import Lease
 from minidock.network.store import Network, Pool
@@ -32,7 +32,7 @@ def create(root: str, asked: NetworkOptions) -> Network:
     with (
         step("a new network", book=bridge.BOOK),
         store.locked(root),
-        state.locked(filter.lock_path()),  # for all roots: the next to choose must see our bridge among the routes
+        state.locked(registry.lock_path()),  # for all roots: the next to choose must see our bridge among the routes
         links.Rtnetlink() as host,
     ):
         if any(other.name == network.name for other in store.ensure(root)):
