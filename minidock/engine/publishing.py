@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any
 from minidock.engine import records
 from minidock.engine.records import Record
 from minidock.errors import ConflictError, MinidockError
-from minidock.network.published import Published, Wish, as_settings, from_settings
+from minidock.network.published import Published, Wish, as_settings, from_settings, place
 from minidock.observe import step
 
 if TYPE_CHECKING:
-    from minidock.network.ports import Held
+    from minidock.network.ports import Held, TakenError
 
 BOOK = "4.1.1"  # Mode de fonctionnement standard (bridge)
 
@@ -31,10 +31,9 @@ def publish(record: Record) -> Held | None:
         try:
             held = ports.hold(wishes, has_ipv6=any(row["address6"] for row in record.data["networks"].values()))
         except MinidockError as error:
-            raise type(error)(
-                f"driver failed programming external connectivity on endpoint {record.name}: {error}"
-                + (_holder(record, wishes) if isinstance(error, ConflictError) else ""),
-                exit_code=125,
+            words = _words_about_holder(record, error) if isinstance(error, ports.TakenError) else str(error)
+            raise ConflictError(
+                f"driver failed programming external connectivity on endpoint {record.name}: {words}", exit_code=125
             ) from error
     record.data["ports"] = as_settings(held.published, list(exposed(record.data)))
     return held
@@ -49,8 +48,7 @@ def current(record: Record) -> dict[str, list[str]]:
     """The places on the host (0.0.0.0:8080) that lead to each port (80/tcp) of a container that runs."""
     found: dict[str, list[str]] = {}
     for row in published(record) if record.is_up else []:
-        address = f"[{row.host_address}]" if ":" in row.host_address else row.host_address
-        found.setdefault(f"{row.port}/{row.protocol}", []).append(f"{address}:{row.host_port}")
+        found.setdefault(f"{row.port}/{row.protocol}", []).append(place(row.host_address, row.host_port))
     return found
 
 
@@ -97,12 +95,12 @@ def _is_reachable(record: Record) -> bool:
     return any(row["gateway"] for row in record.data["networks"].values())
 
 
-def _holder(record: Record, wishes: list[Wish]) -> str:
-    """Who among the other containers has a port that was asked for, in words; '' if it is a program of the host."""
-    wanted = {(wish.protocol, wish.first) for wish in wishes}
+def _words_about_holder(record: Record, taken: TakenError) -> str:
+    """Docker's words for a port that a container has (here with its name), and those for one that a program has."""
     for other in records.load_all(record.root):
         if other.id != record.id and other.is_up:
             for row in published(other):
-                if (row.protocol, row.host_port) in wanted:
-                    return f" (to container {other.name})"
-    return ""
+                if (row.protocol, row.host_port) == (taken.protocol, taken.port):
+                    where = place(taken.address, taken.port)
+                    return f"Bind for {where} failed: port is already allocated (to container {other.name})"
+    return str(taken)

@@ -13,11 +13,10 @@ import errno
 import os
 import socket
 from collections.abc import Iterator
-from contextlib import suppress
 from typing import NamedTuple
 
 from minidock.errors import ConflictError, HostError, UsageError
-from minidock.network.published import Published, Wish
+from minidock.network.published import Published, Wish, place
 from minidock.observe import announced
 
 PORT_RANGE = "/proc/sys/net/ipv4/ip_local_port_range"
@@ -30,6 +29,16 @@ _KINDS = {
     "udp": (socket.SOCK_DGRAM, socket.IPPROTO_UDP),
     "sctp": (socket.SOCK_STREAM, IPPROTO_SCTP),
 }
+
+
+class TakenError(ConflictError):
+    """A port that was asked for is somebody else's."""
+
+    def __init__(self, protocol: str, address: str, port: int) -> None:
+        super().__init__(f"listen {protocol} {place(address, port)}: bind: address already in use")
+        self.protocol = protocol
+        self.address = address
+        self.port = port
 
 
 class Held(NamedTuple):
@@ -48,8 +57,8 @@ class Held(NamedTuple):
 def hold(wishes: list[Wish], *, has_ipv6: bool) -> Held:
     """Take a port of the host for every wish, in order. `has_ipv6`: the container has an IPv6 address to lead to.
 
-    Raises `ConflictError` if one is in use, `UsageError` for a host address that leads nowhere, `HostError` for one
-    that is not the host's; nothing is held then.
+    Raises `TakenError` or `ConflictError` if one is in use, `UsageError` for a host address that leads nowhere,
+    `HostError` for one that is not the host's; nothing is held then.
     """
     held = Held([], [])
     try:
@@ -77,14 +86,15 @@ def _first_free(wish: Wish, addresses: list[str]) -> tuple[int, list[socket.sock
             for taken in sockets:
                 taken.close()
             if error.errno != TAKEN:
-                where = _place(addresses[0], str(port))
-                raise HostError(f"listen {wish.protocol} {where}: bind: {_words(error)}") from error
+                where = place(addresses[0], port)
+                words = os.strerror(error.errno or 0).lower()
+                raise HostError(f"listen {wish.protocol} {where}: bind: {words}") from error
         else:
             return port, sockets
-    if wish.first == wish.last and wish.first:
-        raise ConflictError(f"Bind for {_place(addresses[0], str(wish.first))} failed: port is already allocated")
-    raise ConflictError(f"all ports of the range {wish.first or 'that is for any use'}-{wish.last} are allocated"
-                        if wish.first else f"all ports are allocated (those in {PORT_RANGE})")  # fmt: skip
+    if wish.first and wish.first == wish.last:
+        raise TakenError(wish.protocol, addresses[0], wish.first)
+    span = f"{wish.first}-{wish.last}" if wish.first else f"those in {PORT_RANGE}"
+    raise ConflictError(f"all ports are allocated ({span})")
 
 
 def _candidates(wish: Wish) -> Iterator[int]:
@@ -124,21 +134,11 @@ def _bind(protocol: str, address: str, port: int) -> list[socket.socket]:
 def _stop_listening(bound: socket.socket) -> None:
     """Make the port ours alone, and answer nobody.
 
-    Of two sockets with SO_REUSEADDR the one that listens first has the port, so we listen once. But whoever came past
-    the packet filter would be connected to a socket that nobody reads, and wait for ever (`[::1]` is such a way). A
-    socket that has stopped listening stays bound, and the kernel refuses connections; without the option, it also
-    refuses everybody else.
+    Of two sockets with SO_REUSEADDR the one that listens first has the port, so we listen once. Then the option goes:
+    without it the port stays ours. Only then do we stop listening, or another could begin to. For whoever came past the
+    packet filter would be connected to a socket that nobody reads, and wait for ever (`[::1]` is such a way); of one
+    that is bound and does not listen, the kernel says that the connection is refused.
     """
     bound.listen(0)
-    bound.shutdown(socket.SHUT_RD)
     bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 0)
-
-
-def _place(address: str, port: str) -> str:
-    return f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
-
-
-def _words(error: OSError) -> str:
-    with suppress(ValueError, TypeError):
-        return os.strerror(error.errno or 0).lower()
-    return str(error)
+    bound.shutdown(socket.SHUT_RD)

@@ -50,3 +50,8 @@ def from_settings(settings: dict[str, Any]) -> list[Published]:
         for binding in bindings or []:
             rows.append(Published(protocol, binding["HostIp"], int(binding["HostPort"]), int(port)))
     return rows
+
+
+def place(address: str, port: int) -> str:
+    """An address and a port as everybody writes them."""
+    return f"[{address}]:{port}" if ":" in address else f"{address}:{port}"

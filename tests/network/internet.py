@@ -250,11 +250,10 @@ class Host(Namespace):
 
     def elements(self, family: str, name: str) -> list[Any]:
         """What is in a set or map of ours."""
-        listing = json.loads(self.sh("nft", "-j", "list", "table", family, "minidock"))["nftables"]
-        return next(
-            (entry[kind].get("elem", []) for entry in listing for kind in ("set", "map")
-             if entry.get(kind, {}).get("name") == name), []
-        )  # fmt: skip
+        listing = json.loads(self.sh("nft", "-j", "list", "ruleset"))["nftables"]
+        found = [entry[kind] for entry in listing for kind in ("set", "map") if kind in entry]
+        place = (family, "minidock", name)
+        return next((one.get("elem", []) for one in found if (one["family"], one["table"], one["name"]) == place), [])
 
     def dropped(self, comment: str) -> int:
         """How many packets the rules of this comment have dropped."""
