@@ -1,4 +1,4 @@
-"""Every command in docs/tour is typed into a terminal, and shows what the page says."""
+"""Every command in docs/tour and in the README is typed into a terminal, and shows what the page says."""
 
 from __future__ import annotations
 
@@ -10,8 +10,9 @@ import pytest
 from tests.docs import session
 from tests.support.command import Minidock
 
-TOUR = Path(__file__).parents[2] / "docs" / "tour"
-PAGES = [session.read(path) for path in sorted(TOUR.glob("*.md"))]
+ROOT = Path(__file__).parents[2]
+PATHS = [ROOT / "README.md", *sorted(ROOT.glob("docs/tour/*.md"))]
+PAGES = [session.read(path) for path in PATHS]
 
 
 def parameters() -> list[object]:
@@ -42,6 +43,6 @@ def test_a_page_shows_what_happens(page: session.Page, engine: Minidock, tmp_pat
 
 
 def test_links_lead_to_files_that_exist() -> None:
-    for page in [*TOUR.glob("*.md"), TOUR.parents[1] / "README.md"]:
+    for page in PATHS:
         for target in re.findall(r"\]\(([^)#:]+)\)", page.read_text()):
             assert (page.parent / target).exists(), f"{page.name}: {target}"
