@@ -19,10 +19,20 @@ if TYPE_CHECKING:
 @click.option("--tree", "as_tree", is_flag=True, help="Show the directories, each with the layers that it comes from.")
 @click.option("--depth", type=click.IntRange(min=1), default=2, help="How deep --tree goes at least [2].")
 @click.option("-a", "--all", "everything", is_flag=True, help="Show every path.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON (the same as --format json).")
 @click.option("--format", "form", type=click.Choice(["text", "json"]), default="text", help="text or json.")
 @click.argument("name", metavar="IMAGE")
 @click.pass_obj
-def layers(paths: Paths, file: str | None, as_tree: bool, depth: int, everything: bool, form: str, name: str) -> None:
+def layers(
+    paths: Paths,
+    file: str | None,
+    as_tree: bool,
+    depth: int,
+    everything: bool,
+    as_json: bool,
+    form: str,
+    name: str,
+) -> None:
     """Show the layers of an image, and what each adds to, changes in and hides of those below it."""
     from minidock.explain import origins, plain, stack
     from minidock.image.store import Store
@@ -32,7 +42,7 @@ def layers(paths: Paths, file: str | None, as_tree: bool, depth: int, everything
     image = Store(paths.root).resolve(name)
     stack.check_unpacked(image, name)
     directories = image.layer_paths
-    if form == "json":
+    if as_json or form == "json":
         found = (
             origins.trace(directories, file) if file is not None
             else origins.tree(directories) if as_tree

@@ -19,9 +19,13 @@ from tests.support.command import Minidock
 
 
 def layers_of(minidock: Minidock, *words: str) -> Any:
-    done = minidock("layers", "--format", "json", *words)
+    done = minidock("layers", "--json", *words)
     assert (done.returncode, done.stderr) == (0, b"")
     return json.loads(done.stdout)
+
+
+def test_format_json_is_the_same(minidock: Minidock, layered: str) -> None:
+    assert json.loads(minidock("layers", "--format", "json", layered).stdout) == layers_of(minidock, layered)
 
 
 def paths(changes: list[dict[str, Any]]) -> dict[str, str]:

@@ -269,6 +269,31 @@ def test_a_read_only_root_and_binds(engine: Minidock, tmp_path: Path) -> None:
         assert (mounts["/scratch"]["role"], mounts["/scratch"]["is_read_only"]) == ("memory", False)
 
 
+def test_a_paused_one_is_frozen(engine: Minidock) -> None:
+    with running(engine, "cold", "--network", "none", "alpine", "sleep", "1000") as container:
+        assert engine("pause", "cold").returncode == 0
+        found = container.xray()
+        group = found["running"]["cgroup"]
+        assert (found["status"], group["is_frozen"]) == ("paused", True)
+        assert "frozen 1" in Path(f"{group['mount']}{group['path']}/cgroup.events").read_text()
+        assert engine("unpause", "cold").returncode == 0
+        assert not container.xray()["running"]["cgroup"]["is_frozen"]
+
+
+def test_looks_at_a_container_that_ends_meanwhile_find_it_running_or_ended(engine: Minidock) -> None:
+    """A process that dies loses its namespaces, its files and its memory one after the other."""
+    for round_ in range(2):
+        words = ["-d", "--network", "none", "--name", f"short{round_}", "alpine", "sleep", f"0.{round_}"]
+        assert engine("run", *words).returncode == 0
+        looks = [xray_of(engine, f"short{round_}") for _ in range(4)]
+        assert engine("wait", f"short{round_}").returncode == 0
+        looks.append(xray_of(engine, f"short{round_}"))
+        assert engine("rm", f"short{round_}").returncode == 0
+        for look in looks:
+            assert (look["running"] is None) == (look["status"] == "exited")
+        assert (looks[-1]["status"], looks[-1]["exit_code"]) == ("exited", 0)
+
+
 def test_what_remains_of_a_stopped_one(engine: Minidock) -> None:
     done = engine("run", "--name", "over", "--network", "none", "alpine", "sh", "-c", "echo x > /left; exit 3")
     assert done.returncode == 3

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import time
 from contextlib import suppress
@@ -17,6 +18,10 @@ from minidock.image.store import Store
 from minidock.linux.overlay import split_paths
 
 Stack = list[stack.Layer]
+
+# What the kernel answers about a process that ends: no such file, no such process, no mounts; about its cgroup.
+_ENDED = (errno.ENOENT, errno.ESRCH, errno.EINVAL, errno.ENODEV)
+_PATIENCE = 1.0  # seconds
 
 
 class Look:
@@ -35,23 +40,39 @@ class Look:
         record = records.load(self.root, self.id)
         if record is None:
             raise NotFoundError(f"No such container: {self.id}")
-        pid = first_process(record)
-        running = None
-        if pid:
-            with suppress(FileNotFoundError, ProcessLookupError):  # it ended while we looked
-                running = self._running(record, pid)
-        state = record.data["state"]
+        running, root = self._while_it_lives(record) or (None, self._root(record, 0))
+        state, status = record.data["state"], record.status
+        if not running and status in (records.RUNNING, records.PAUSED):
+            status = records.EXITED  # just now: its monitor has not yet written that down
         return Xray(
             id=record.id,
             name=record.name,
             image=str(record.data["imageName"]),
-            status=record.status,
+            status=status,
             exit_code=None if running else state["exitCode"] if state["finishedAt"] else None,
             taken=recovery.now(),
-            root=self._root(record, pid if running else 0),
+            root=root,
             running=running,
             took=round(time.perf_counter() - started, 4),
         )
+
+    def _while_it_lives(self, record: Record) -> tuple[Running, Root] | None:
+        """What a running container has, and its root; None if it does not run, or ended while we looked."""
+        pid = first_process(record)
+        if not pid:
+            return None
+        try:
+            return self._running(record, pid), self._root(record, pid)
+        except OSError as error:
+            if error.errno not in _ENDED:
+                raise
+            # A process loses its namespaces first, and a moment later it is seen to be dead.
+            deadline = time.monotonic() + _PATIENCE
+            while first_process(record):
+                if time.monotonic() > deadline:
+                    raise
+                time.sleep(0.005)
+        return None
 
     def _running(self, record: Record, pid: int) -> Running:
         everybody = records.load_all(self.root)
@@ -64,7 +85,7 @@ class Look:
         net = next(row for row in rows if row.kind == "network")
         return Running(
             pid=pid,
-            age=next(process.age for process in members if process.pid == pid),
+            age=members[0].age,
             hostname=processes.hostname(pid),
             root=processes.link(pid, "root"),
             cwd=processes.link(pid, "cwd"),
@@ -114,10 +135,10 @@ def _network_names(everybody: list[Record]) -> dict[str, str]:
 
 
 def first_process(record: Record) -> int:
-    """The pid of the container's first process; 0 if it has none, or another process has that pid by now."""
+    """The pid of the container's first process; 0 if it has none, or it is dead, or its pid another's by now."""
     pid = record.data["state"].get("pid") or 0
     with suppress(FileNotFoundError, ProcessLookupError):
-        if pid and recovery.start_time(pid) == record.data["state"].get("pidStarted"):
+        if pid and recovery.start_time(pid) == record.data["state"].get("pidStarted") and not processes.is_dead(pid):
             return int(pid)
     return 0
 

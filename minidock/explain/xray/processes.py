@@ -27,14 +27,21 @@ def status_of(pid: int) -> Status:
     return {name: value.strip() for name, _, value in rows}
 
 
+def is_dead(pid: int) -> bool:
+    """Whether all that is left of a process is its exit code, for its parent to fetch (Z), or not even that (X)."""
+    return read(f"/proc/{pid}/stat").rpartition(")")[2].split()[0] in "ZX"
+
+
 def members(first: int, in_cgroup: list[int]) -> list[Process]:
     """All processes of the container whose first is `first`, parents before children.
 
-    Those of its cgroup, and whoever else is in its PID namespace (or below), if it has one of its own.
+    Those of its cgroup, and whoever else is in its PID namespace, if it has one of its own. Raises `OSError` if the
+    first is gone.
     """
     depth = len(status_of(first)["NSpid"].split())
     found: dict[int, Process] = {}
-    for pid in {first, *in_cgroup, *_in_namespace(first)}:
+    found[first] = _process(first, depth, is_member=first in in_cgroup)
+    for pid in {*in_cgroup, *_in_namespace(first)} - {first}:
         with suppress(FileNotFoundError, ProcessLookupError):  # ended meanwhile
             found[pid] = _process(pid, depth, is_member=pid in in_cgroup)
     return _by_descent(found, first)
