@@ -70,7 +70,7 @@ def _inherited(root: str, text: str) -> Iterator[MountPoint]:
     """What another container has, as --volumes-from container[:mode] wants it."""
     name, _, mode = text.partition(":")
     for point in records.find(root, name).data.get("mounts", ()):
-        kept = MountPoint(**point)._replace(copy=False)
+        kept = MountPoint(**point)._replace(copy=False, mode="")
         if "ro" in mode.split(",") and kept.rw:
             kept = kept._replace(rw=False, options=[*kept.options, "ro"])
         yield kept
