@@ -118,7 +118,7 @@ def _spec(record: Record, target: Target, asked: ExecOptions) -> oci.Spec:
     wanted = asked.user or chosen.user or image_config.get("User") or ""
     root = trees.of_process(target.pid)
     try:
-        user = users.look_up_inside(root, wanted)
+        user = users.look_up_inside(root, wanted, chosen.isolation.groups)
     except UsageError as error:
         raise UsageError(str(error), exit_code=EXIT_CANNOT_EXECUTE) from None
     finally:

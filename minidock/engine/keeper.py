@@ -128,9 +128,10 @@ def _attend(kept: _Kept, caller: Caller) -> None:
         for flow in kept.flows:
             wanted |= flow.wants()
         ready = wait(wanted)
-        _move(kept, ready, caller)
-        if channel in ready:
+        if channel in ready:  # first: of a caller that is gone, a pipe that it has left broken means nothing
             _hear(kept, caller)
+            continue
+        _move(kept, ready, caller)
         if pidfd in ready:
             return
 
@@ -146,9 +147,10 @@ def _deliver_the_rest(kept: _Kept, caller: Caller) -> None:
         ready = wait(wanted, _LAST_OUTPUT if only_waits else None)
         if not ready:
             return
-        _move(kept, ready, caller)
         if channel in ready:
             _hear(kept, caller)
+        else:
+            _move(kept, ready, caller)
 
 
 def _hear(kept: _Kept, caller: Caller) -> None:

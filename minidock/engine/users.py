@@ -33,16 +33,16 @@ def look_up(layers: list[str], wanted: str, more: Sequence[str] = ()) -> User:
     know or a number out of range. A number needs no entry; without one, the group is 0 and the home "/".
     """
     groups = _rows(_read_layers(layers, "/etc/group"), 4)
-    user = _choose(_rows(_read_layers(layers, "/etc/passwd"), 7), groups, wanted)
-    return user._replace(groups=sorted({*user.groups, *(_checked(_group(groups, name)) for name in more)}))
+    return _choose(_rows(_read_layers(layers, "/etc/passwd"), 7), groups, wanted, more)
 
 
-def look_up_inside(root: int, wanted: str) -> User:
+def look_up_inside(root: int, wanted: str, more: Sequence[str] = ()) -> User:
     """`look_up` in the files as they are now below the directory `root`, a descriptor."""
-    return _choose(_rows(_read_inside(root, "/etc/passwd"), 7), _rows(_read_inside(root, "/etc/group"), 4), wanted)
+    groups = _rows(_read_inside(root, "/etc/group"), 4)
+    return _choose(_rows(_read_inside(root, "/etc/passwd"), 7), groups, wanted, more)
 
 
-def _choose(passwd: Table, groups: Table, wanted: str) -> User:
+def _choose(passwd: Table, groups: Table, wanted: str, more: Sequence[str]) -> User:
     user, _, group = wanted.partition(":")
     user = user or "0"
     row = next((row for row in passwd if row[0] == user), None)
@@ -52,8 +52,9 @@ def _choose(passwd: Table, groups: Table, wanted: str) -> User:
         raise UsageError(f"unable to find user {user}: no matching entries in passwd file")
     gid = _group(groups, group) if group else int(row[3]) if _is_number(row[3]) else 0
     # An explicit group replaces the supplementary ones, as in docker.
-    more = [] if group else [int(entry[2]) for entry in groups if row[0] and row[0] in entry[3].split(",")]
-    return User(_checked(int(row[2])), _checked(gid), sorted({gid, *more}), row[5] or "/")
+    own = [] if group else [int(entry[2]) for entry in groups if row[0] and row[0] in entry[3].split(",")]
+    asked = [_checked(_group(groups, name)) for name in more]
+    return User(_checked(int(row[2])), _checked(gid), sorted({gid, *own, *asked}), row[5] or "/")
 
 
 def _group(groups: Table, wanted: str) -> int:
