@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import socket
 import struct
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from minidock.errors import HostError
@@ -47,9 +48,9 @@ class Chain(NamedTuple):
         return self.place in ("ip filter FORWARD", "ip6 filter FORWARD")
 
 
-def nft(ruleset: str) -> None:
-    """Have the kernel take `ruleset`. Raises `HostError` if nft refuses it."""
-    _nft(["-f", "-"], ruleset)
+def nft(ruleset: str, meanwhile: Callable[[], None] = lambda: None) -> None:
+    """Have the kernel take `ruleset`; `meanwhile` is called while it does. Raises `HostError` if nft refuses it."""
+    _nft(["-f", "-"], ruleset, meanwhile)
 
 
 def generation() -> int:
@@ -106,9 +107,9 @@ def _listing(command: str) -> list[dict[str, Any]]:
     return listed
 
 
-def _nft(arguments: list[str], text: str | None = None) -> str:
+def _nft(arguments: list[str], text: str | None = None, meanwhile: Callable[[], None] = lambda: None) -> str:
     try:
-        done = programs.run(["nft", *arguments], text)
+        done = programs.run(["nft", *arguments], text, meanwhile=meanwhile)
     except FileNotFoundError:
         raise MissingCommandError(
             "the command nft is missing, and containers' way out with it: "

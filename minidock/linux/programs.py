@@ -30,11 +30,19 @@ def find(name: str) -> str | None:
     return next((path for path in candidates if os.access(path, os.X_OK) and not os.path.isdir(path)), None)
 
 
-def run(command: Sequence[str], text: str | None = None, *, to: int | None = None, secret: bool = False) -> Done:
+def run(
+    command: Sequence[str],
+    text: str | None = None,
+    *,
+    to: int | None = None,
+    secret: bool = False,
+    meanwhile: Callable[[], None] = lambda: None,
+) -> Done:
     """Run a program to its end, with `text` as its input (none: nothing to read).
 
-    `to`: a descriptor that gets all that it writes. `secret`: nobody else is told what the text says. Raises
-    `FileNotFoundError` if the program is not installed, and `OSError` if it cannot be executed.
+    `to`: a descriptor that gets all that it writes. `secret`: nobody else is told what the text says. `meanwhile` is
+    called while the program works. Raises `FileNotFoundError` if the program is not installed, and `OSError` if it
+    cannot be executed.
     """
     import subprocess
 
@@ -58,6 +66,9 @@ def run(command: Sequence[str], text: str | None = None, *, to: int | None = Non
     with processes[0] as process:
         if process.stdin:
             _feed(process.stdin.fileno(), text or "", os.write if secret else syscalls.write)
+            process.stdin.close()
+            process.stdin = None  # which `communicate` would otherwise flush
+        meanwhile()
         output, errors = process.communicate()
     return Done(process.returncode, output or "", errors or "")
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import contextlib
 import os
 import socket
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import NamedTuple
 
 from minidock import state
@@ -199,22 +199,24 @@ def release(root: str, container_id: str, network_id: str | None = None) -> None
     with (
         step("the container's cables and addresses go back", book=BOOK),
         contextlib.suppress(FileNotFoundError),
-        state.locked(f"{store.directory(root)}/lock"),
     ):
-        held = _held(root, container_id, network_id)
-        cables = [leases.held[container_id].interface for leases in held]
-        _pull(cables if network_id else _cables(container_id))
-        _dismiss(cables)
-        for leases in held:
-            del leases.held[container_id]
-            leases.write()
-        store.remove_temporary_files(root)
+        cables = [leases.held[container_id].interface for leases in _held(root, container_id, network_id)]
+        if network_id:  # it lives on: as long as it has the cable, what it sends has to be looked at
+            _pull(cables)
+            _dismiss(cables)
+        else:  # both wait for the same thing, that no processor is in the middle of using what goes (RCU)
+            _dismiss(cables, meanwhile=lambda: _pull(_cables(container_id)))
+        with state.locked(f"{store.directory(root)}/lock"):
+            for leases in _held(root, container_id, network_id):
+                del leases.held[container_id]
+                leases.write()
+            store.remove_temporary_files(root)
 
 
-def _dismiss(cables: list[str]) -> None:
+def _dismiss(cables: list[str], meanwhile: Callable[[], None] = lambda: None) -> None:
     from minidock.network import filter
 
-    filter.dismiss(cables)
+    filter.dismiss(cables, meanwhile)
 
 
 def _held(root: str, container_id: str, network_id: str | None = None) -> list[Leases]:
@@ -258,6 +260,8 @@ def _cables(container_id: str) -> list[str]:
 
 def warm_up() -> None:
     """Import what `connect` will need: 25 ms that fit beside somebody else's work."""
+    import subprocess  # noqa: F401 - for nft
+
     import minidock.network.filter  # noqa: F401
 
     links.encoders()

@@ -72,10 +72,21 @@ def admit(
     return []
 
 
-def dismiss(cables: Collection[str]) -> None:
-    """Take back the rules of cables that are gone; those of their network stay until `forget`."""
+def dismiss(cables: Collection[str], meanwhile: Callable[[], None] = lambda: None) -> None:
+    """Take back the rules of cables that are gone; those of their network stay until `forget`.
+
+    `meanwhile` is called once, while the kernel works on it if there is anything to do.
+    """
+    called: list[bool] = []
+
+    def once() -> None:
+        if not called:
+            called.append(True)
+            meanwhile()
+
     _shrink(lambda old: Registry(UNKNOWN, old.segments, {
-        name: member for name, member in old.members.items() if name not in cables}))  # fmt: skip
+        name: member for name, member in old.members.items() if name not in cables}), once)  # fmt: skip
+    once()
 
 
 def forget(network_id: str) -> None:
@@ -91,7 +102,7 @@ def mend() -> None:
             _apply(old._replace(generation=UNKNOWN), old, look=True)
 
 
-def _shrink(change: Callable[[Registry], Registry]) -> None:
+def _shrink(change: Callable[[Registry], Registry], meanwhile: Callable[[], None] = lambda: None) -> None:
     """Apply a change that takes away. What fails here is tried again by the next who writes."""
     with state.locked(registry.lock_path()):
         old = registry.read()
@@ -99,13 +110,13 @@ def _shrink(change: Callable[[Registry], Registry]) -> None:
             return  # nothing of ours was ever in the kernel
         new = change(old)
         try:
-            _apply(old, new, look=False)
+            _apply(old, new, look=False, meanwhile=meanwhile)
         except HostError:
             registry.write(new)
     _forget([member for name, member in old.members.items() if member.published and name not in new.members])
 
 
-def _apply(old: Registry, new: Registry, *, look: bool) -> None:
+def _apply(old: Registry, new: Registry, *, look: bool, meanwhile: Callable[[], None] = lambda: None) -> None:
     """Bring the kernel from `old` to `new`, and put that on record. The caller holds the lock.
 
     `look`: at other people's chains too, even if nobody has changed a table of nftables.
@@ -119,7 +130,7 @@ def _apply(old: Registry, new: Registry, *, look: bool) -> None:
     known = before == old.generation
     text = _transaction(old, new, known=known)
     if text:
-        firewall.nft(text)
+        firewall.nft(text, meanwhile)
     after = firewall.generation()
     if after == before + bool(text):  # otherwise somebody else has been here too, before us or after
         new = new._replace(generation=after)
