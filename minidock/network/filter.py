@@ -113,7 +113,7 @@ def _shrink(change: Callable[[Registry], Registry], meanwhile: Callable[[], None
             _apply(old, new, look=False, meanwhile=meanwhile)
         except HostError:
             registry.write(new)
-    _forget([member for name, member in old.members.items() if member.published and name not in new.members])
+    _forget(member for name, member in old.members.items() if name not in new.members)
 
 
 def _apply(old: Registry, new: Registry, *, look: bool, meanwhile: Callable[[], None] = lambda: None) -> None:
@@ -187,13 +187,16 @@ def _forget_what_was_sent_to(members: Iterable[Member]) -> None:
             conntrack.forget_udp_port(socket.AF_INET6 if ":" in row.host_address else socket.AF_INET, row.host_port)
 
 
-def _forget(members: list[Member]) -> None:
-    """Let nobody talk to addresses any more that may be another container's soon."""
+def _forget(members: Iterable[Member]) -> None:
+    """Have clients that keep sending to a UDP port of these sent to whoever has the port next. TCP needs no help: a new
+    connection is a new conversation."""
     from minidock.linux import conntrack  # here, because few containers publish anything
 
-    for address in (address for member in members for address in (member.address, member.address6) if address):
-        with suppress(OSError):
-            conntrack.forget_address(address)
+    for member in members:
+        if any(row.protocol == "udp" for row in member.published):
+            for address in filter(None, (member.address, member.address6)):
+                with suppress(OSError):
+                    conntrack.forget_answers_of(address)
 
 
 def _segment(network: Network) -> Segment:
