@@ -80,6 +80,8 @@ SYSTEM: Table = {
     "events": ("events", "events", "Show what happens, as it happens"),
     "info": ("system", "info", "Show what this host's kernel offers, and what is missing"),
     "prune": ("prune", "system", "Remove what nobody uses"),
+    "start": ("boot", "start", "Start what was running when the machine went down"),
+    "stop": ("boot", "stop", "Stop all containers, until `system start`"),
 }
 NOUNS = {
     "container": (CONTAINER, "Manage containers"),

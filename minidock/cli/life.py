@@ -29,7 +29,7 @@ def start(paths: Paths, /, names: tuple[str, ...], **flags: Any) -> int:
     from minidock.engine import client, containers
 
     if not flags["attach"] and not flags["interactive"]:
-        return for_each(names, lambda name: _start(paths, name))
+        return for_each(names, lambda name: start_detached(paths, name))
     if len(names) > 1:
         raise ConflictError("you cannot start and attach multiple containers at once")
     streams = [*(["stdin"] if flags["interactive"] else []), "stdout", "stderr"]
@@ -43,7 +43,8 @@ def start(paths: Paths, /, names: tuple[str, ...], **flags: Any) -> int:
         raise
 
 
-def _start(paths: Paths, name: str) -> None:
+def start_detached(paths: Paths, name: str) -> None:
+    """Start one container; nothing is to be done if it runs."""
     from minidock.engine import client, containers
 
     try:
@@ -113,7 +114,7 @@ def restart(paths: Paths, names: tuple[str, ...], timeout: int | None) -> int:
 
     def work(name: str) -> None:
         if record := control.restart(paths.root, name, timeout):
-            _start(paths, record.id)
+            start_detached(paths, record.id)
 
     return for_each(names, work)
 

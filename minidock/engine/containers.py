@@ -94,7 +94,8 @@ def claim(root: str, name: str) -> tuple[Record, int]:
     try:
         recovery.settle(record)
         with records.changing(record):
-            record.data["state"] |= {"undone": False, "stopped": False, "again": False, "boot": recovery.boot_id()}
+            record.data["state"] |= {"undone": False, "stopped": False, "again": False, "shutdown": False,
+                                     "boot": recovery.boot_id()}  # fmt: skip
             record.data["restartCount"] = 0
     except BaseException:
         os.close(lock)
@@ -157,7 +158,8 @@ def _claim(root: str, options: ContainerOptions, image: Image) -> tuple[Record, 
                        "stopSignal": options.stop_signal or image_config.get("StopSignal") or "SIGTERM"},
             "state": {"status": CREATED, "pid": 0, "exitCode": 0, "oomKilled": False, "error": "",
                       "startedAt": "", "finishedAt": "", "boot": recovery.boot_id(),
-                      "kept": False, "undone": False, "stopped": False, "again": False},
+                      "kept": False, "undone": False, "stopped": False, "again": False,
+                      "shutdown": False},
         }  # fmt: skip
         record = Record(root, container_id, data)
         try:

@@ -36,13 +36,13 @@ def wait(root: str, name: str) -> int:
     return int(record.data["state"]["exitCode"])
 
 
-def stop(root: str, name: str, timeout: int | None) -> None:
+def stop(root: str, name: str, timeout: int | None, *, shutdown: bool = False) -> None:
     """Send a container its stop signal, and SIGKILL `timeout` seconds later (negative: never). Idempotent.
 
-    `timeout` None: what the container was made with, or 10.
+    `timeout` None: what the container was made with, or 10. `shutdown`: the machine goes down, nobody else wants it.
     """
     record = records.find(root, name)
-    if _end(record, timeout):
+    if _end(record, timeout, shutdown=shutdown):
         events.emit_container(root, "stop", record.data)
 
 
@@ -178,13 +178,13 @@ class _Watch:
         return None
 
 
-def _end(record: Record, timeout: int | None, *, again: bool = False) -> bool:
+def _end(record: Record, timeout: int | None, *, again: bool = False, shutdown: bool = False) -> bool:
     """Stop a container; False if it did not run. `again`: its monitor starts it once more."""
     watch = _Watch(record)
     with records.changing(record):
         if not record.is_up and record.status != RESTARTING:
             return False
-        record.data["state"] |= {"stopped": not again, "again": again}
+        record.data["state"] |= {"stopped": not again, "again": again, "shutdown": shutdown}
     watch.look()
     if record.is_up:
         _send(record, signals.parse(record.data["config"]["stopSignal"]))

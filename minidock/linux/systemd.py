@@ -57,6 +57,8 @@ def start_scope(scope: str, top: str) -> None:
 
     Raises `HostError` with systemd's answer.
     """
+    if own_path() == f"{scope}/monitor":  # the container is started again
+        return
     slice_, unit = scope.split("/")[-2:]
     properties = {
         "Description": ("s", f"minidock container {unit[len('minidock-') : -len('.scope')]}"),

@@ -1,4 +1,4 @@
-"""Break `minidock run` at its Nth kernel call, and see what is left.
+"""Break `minidock run`, or another command, at its Nth kernel call, and see what is left.
 
 By hand, for all calls:  python -m tests.engine.injection FAIL|KILL ROOT [OPTION...]
 """
@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.engine.containers import Containers, ids_in
+from tests.engine.containers import Containers, eventually, ids_in
 from tests.support.command import Minidock
 
 GRACE = 5.0  # seconds: a killed process's descriptors and cgroup go a moment after it
@@ -21,12 +21,14 @@ GRACE = 5.0  # seconds: a killed process's descriptors and cgroup go a moment af
 
 @dataclass
 class Injector:
-    """Runs `minidock run OPTIONS alpine COMMAND`, broken."""
+    """Runs `minidock run OPTIONS alpine COMMAND`, broken; or `words`, after `before`, about a container `broken`."""
 
     minidock: Minidock
     directory: Path
     options: Sequence[str] = ("--rm",)
     command: Sequence[str] = ("true",)
+    words: Sequence[str] = ()
+    before: Sequence[str] = ()
     image: str = "alpine"
 
     def calls(self) -> list[tuple[str, str]]:
@@ -34,8 +36,9 @@ class Injector:
         trace = self.directory / "trace"
         done = self._run({"MINIDOCK_OBSERVE_TRACE": str(trace)})
         assert done.returncode == 0, done.stderr
+        self._wait_for_monitors()
         rows = [json.loads(line) for line in trace.read_text().splitlines()]
-        trace.unlink()
+        self._left(trace)
         return [(row["call"], row["step"]) for row in rows if row["what"] == "call"]
 
     def fail(self, number: int) -> list[str]:
@@ -44,10 +47,13 @@ class Injector:
         done = self._run({"MINIDOCK_OBSERVE_FAIL": str(number), "MINIDOCK_OBSERVE_TRACE": str(trace)})
         errors = done.stderr.decode().splitlines()
         wrong = []
-        if done.returncode not in (0, 125, 126):
+        if done.returncode not in (0, 125, 126, *([1] if self.words else [])):
             wrong.append(f"exit code {done.returncode}")
         if done.returncode and (len(errors) != 1 or not errors[0].startswith("minidock: ")):
             wrong.append(f"not one line of error: {errors}")
+        if "-d" in self.options:  # nobody waited to see how it ended
+            self._wait_for_monitors()
+            self.minidock("ps", "-a")
         return wrong + self._left(trace)
 
     def kill(self, number: int) -> list[str]:
@@ -55,7 +61,7 @@ class Injector:
         trace = self.directory / f"trace-{number}"
         done = self._run({"MINIDOCK_OBSERVE_KILL": str(number), "MINIDOCK_OBSERVE_TRACE": str(trace)})
         wrong = []
-        if done.returncode not in (0, 125, 137, -9):
+        if done.returncode not in (0, 125, 137, -9, *([1] if self.words else [])):
             wrong.append(f"exit code {done.returncode}: {done.stderr!r}")
         listed = self.minidock("ps", "-a", "-q")
         if listed.returncode:
@@ -63,15 +69,23 @@ class Injector:
         return wrong + self._left(trace)
 
     def _run(self, environment: dict[str, str]) -> subprocess.CompletedProcess[bytes]:
-        return self.minidock("run", *self.options, self.image, *self.command, env=environment)
+        if self.before:
+            assert self.minidock(*self.before).returncode == 0
+        words = self.words or ("run", *self.options, self.image, *self.command)
+        return self.minidock(*words, env=environment)
+
+    def _wait_for_monitors(self) -> None:
+        """Until those have ended that outlived their command."""
+        if "stop" not in self.words:
+            eventually(lambda: not Containers(self.minidock).commands())
 
     def _left(self, trace: Path) -> list[str]:
         ids = ids_in(trace)
         trace.unlink(missing_ok=True)
         containers = Containers(self.minidock)
-        if "--rm" not in self.options:
+        if "--rm" not in self.options or self.before:
             for record in containers.records():
-                self.minidock("rm", record["id"])
+                self.minidock("rm", "-f", record["id"])
         deadline = time.monotonic() + GRACE
         while (left := containers.left(ids)) and time.monotonic() < deadline:
             time.sleep(0.01)

@@ -21,6 +21,8 @@ from tests.support.command import Minidock
 ROUNDS = int(os.environ.get("MINIDOCK_TEST_ROUNDS", "4"))
 POINTS = 13  # of each kind; `python -m tests.engine.injection` tries every one
 
+FEW_POINTS = int(os.environ.get("MINIDOCK_TEST_POINTS", "5"))
+
 
 @pytest.fixture(autouse=True)
 def no_containers_afterwards(engine: Minidock, containers: Containers) -> Iterator[None]:
@@ -38,6 +40,26 @@ def test_broken_at_any_kernel_call_it_leaves_nothing(engine: Minidock, tmp_path:
     offset = random.Random(how).randrange(count // POINTS)
     wrong = {number: found for number in range(1 + offset, count, count // POINTS)
              if (found := getattr(injector, how)(number))}  # fmt: skip
+    assert wrong == {}
+
+
+WAYS = {
+    "run -d": {"options": ("-d", "--rm", "--network", "none")},
+    "run -d, kept": {"options": ("-d", "--network", "none")},
+    "start": {"before": ("create", "--name", "broken", "--network", "none", "alpine", "true"),
+              "words": ("start", "broken")},
+    "stop": {"before": ("run", "-d", "--name", "broken", "--network", "none", "alpine", "sleep", "1000"),
+             "words": ("stop", "-t", "0", "broken")},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("how", ["fail", "kill"])
+@pytest.mark.parametrize("way", WAYS)
+def test_detached_and_broken_it_leaves_nothing(engine: Minidock, tmp_path: Path, way: str, how: str) -> None:
+    injector = Injector(engine, tmp_path, **WAYS[way])
+    count = len(injector.calls())
+    points = random.Random(way + how).sample(range(1, count + 1), min(count, FEW_POINTS))
+    wrong = {number: found for number in points if (found := getattr(injector, how)(number))}
     assert wrong == {}
 
 

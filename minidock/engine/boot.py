@@ -1,0 +1,37 @@
+"""What happens to containers when the machine goes down and comes up: what docker's daemon does, without a daemon.
+
+`system stop` ends every container as `stop` does, but remembers that it was not its user who wanted that. `system
+start` starts again what a restart policy wants to run (moby: daemon/daemon.go, restore): `always` in any case,
+`unless-stopped` if no user had stopped it, `on-failure` if it did not end well. After a power cut there was no `system
+stop`: then the boot id tells what was running (`recovery.settle`). A systemd unit calls both (minidock.service).
+"""
+
+from __future__ import annotations
+
+from minidock.engine import control, records, restart
+from minidock.engine.records import Record
+
+
+def to_start(root: str) -> list[Record]:
+    """The containers that do not run and should, the oldest first. The caller has swept."""
+    return [record for record in reversed(records.load_all(root)) if record.is_over and _is_wanted(record)]
+
+
+def _is_wanted(record: Record) -> bool:
+    state = record.data["state"]
+    if not state["startedAt"]:
+        return False
+    by_user = state["stopped"] and not state.get("shutdown")
+    return restart.is_wanted(record, state["exitCode"]) and (
+        not by_user or record.data["options"]["restart"] == restart.ALWAYS
+    )
+
+
+def to_stop(root: str) -> list[Record]:
+    """The containers that run, or will again; the newest first."""
+    return [record for record in records.load_all(root) if not record.is_over]
+
+
+def stop(record: Record) -> None:
+    """Stop a container because the machine goes down."""
+    control.stop(record.root, record.id, None, shutdown=True)
