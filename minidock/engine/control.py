@@ -23,6 +23,7 @@ from minidock.runtime.channel import Channel
 DEFAULT_TIMEOUT = 10  # seconds between the stop signal and SIGKILL
 _PATIENCE = 10.0  # seconds for what the kernel and the monitor need after SIGKILL
 _POLL = 0.005
+_LOOK = 0.5  # seconds after which to look into the record, while a monitor says nothing
 
 
 def wait(root: str, name: str) -> int:
@@ -203,14 +204,17 @@ def _end(record: Record, timeout: int | None, *, again: bool = False, shutdown: 
 
 
 def _ended(watch: _Watch, started: str, seconds: float | None) -> bool:
-    """Wait at most `seconds` for the end of the run that began at `started`, however it is learnt of."""
-    deadline = None if seconds is None else time.monotonic() + seconds
-    while watch.end(None if deadline is None else max(0.0, deadline - time.monotonic())) is None:
+    """Wait at most `seconds` for the end of the run that began at `started`, however it is learnt of.
+
+    The monitor may just have begun the next run when the channel was made, and tells of the end of that one only.
+    """
+    deadline = time.monotonic() + (seconds if seconds is not None else float("inf"))
+    while watch.end(min(_LOOK, max(0.0, deadline - time.monotonic()))) is None:
         fresh = records.load(watch.record.root, watch.record.id)
         alive = fresh is not None and (fresh.is_up or fresh.status == RESTARTING)
         if fresh is None or not alive or fresh.data["state"]["startedAt"] != started:
             return True
-        if deadline is not None and time.monotonic() >= deadline:
+        if time.monotonic() >= deadline:
             return False
     return True
 
