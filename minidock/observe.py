@@ -87,6 +87,7 @@ class _Steps(_local):
 
 
 _steps = _Steps()
+_main = _steps.titles  # a thread that is in no step of its own works for what the main thread does
 
 
 class step:
@@ -190,7 +191,8 @@ def observing(observer: Observer) -> Iterator[None]:
 
 
 def _step() -> str:
-    return _steps.titles[-1] if _steps.titles else ""
+    titles = _steps.titles or _main
+    return titles[-1] if titles else ""
 
 
 def _shown(argument: Any) -> str:

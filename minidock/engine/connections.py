@@ -15,6 +15,7 @@ from minidock.engine.records import Record
 from minidock.errors import EXIT_ENGINE, ConflictError
 from minidock.linux import namespaces
 from minidock.network.attachment import Attachment
+from minidock.observe import step
 
 if TYPE_CHECKING:
     from minidock.engine.links import Link
@@ -77,7 +78,8 @@ def _with_files(
             for name, address in options.extra_hosts]  # fmt: skip
     rows += [link.row for link in links] + own_rows(networks, hostname)
     resolv = etc.resolv_conf(options, has_names=has_names(networks))
-    etc.write(record.directory, hostname, etc.hosts(options, rows), resolv)
+    with step("files of its own for names: hosts, hostname, resolv.conf", book="4.1.1"):
+        etc.write(record.directory, hostname, etc.hosts(options, rows), resolv)
     variables = [variable for link in links for variable in link.variables]
     return Surroundings(hostname, record.directory, None if is_host else "", networks, variables)
 

@@ -64,9 +64,10 @@ def put_away(record: Record, lock: int) -> None:
     from minidock.engine import preparation
 
     try:
-        preparation.put_down(record)
-        with records.changing(record):
-            record.data["state"] |= {"kept": True, "undone": True}
+        with step("put away until it is started", book="4.7.3"):
+            preparation.put_down(record)
+            with records.changing(record):
+                record.data["state"] |= {"kept": True, "undone": True}
     except BaseException:
         _give_up(record, lock)
         raise
@@ -92,11 +93,12 @@ def claim(root: str, name: str) -> tuple[Record, int]:
     except FileNotFoundError:
         raise NotFoundError(f"No such container: {name}") from None
     try:
-        recovery.settle(record)
-        with records.changing(record):
-            record.data["state"] |= {"undone": False, "stopped": False, "again": False, "shutdown": False,
-                                     "boot": recovery.boot_id()}  # fmt: skip
-            record.data["restartCount"] = 0
+        with step("the container claimed, so that nobody else starts or removes it", book="4.7.3"):
+            recovery.settle(record)
+            with records.changing(record):
+                record.data["state"] |= {"undone": False, "stopped": False, "again": False, "shutdown": False,
+                                         "boot": recovery.boot_id()}  # fmt: skip
+                record.data["restartCount"] = 0
     except BaseException:
         os.close(lock)
         raise

@@ -18,6 +18,7 @@ from minidock.engine.records import PAUSED, RESTARTING, RUNNING, Record
 from minidock.engine.streams import wait as poll
 from minidock.errors import EXIT_ENGINE, ConflictError, HostError, MinidockError, NotFoundError, UsageError
 from minidock.linux import cgroups
+from minidock.observe import step
 from minidock.runtime.channel import Channel
 
 DEFAULT_TIMEOUT = 10  # seconds between the stop signal and SIGKILL
@@ -78,12 +79,13 @@ def kill(root: str, name: str, text: str) -> None:
     number = signals.parse(text)
     record = records.find(root, name)
     stops = number in (signal.SIGKILL, signals.parse(record.data["config"]["stopSignal"]))
-    with records.changing(record):
-        if not record.is_up:
-            raise ConflictError(f"Cannot kill container: {name}: Container {record.id} is not running")
-        if stops:
-            record.data["state"]["stopped"] = True
-    watch = _Watch(record)
+    with step("what is wanted of it, told to its monitor", book="4.7.3"):
+        with records.changing(record):
+            if not record.is_up:
+                raise ConflictError(f"Cannot kill container: {name}: Container {record.id} is not running")
+            if stops:
+                record.data["state"]["stopped"] = True
+        watch = _Watch(record)
     _send(record, number)
     if stops and record.status == PAUSED:
         _thaw(record)
@@ -181,12 +183,13 @@ class _Watch:
 
 def _end(record: Record, timeout: int | None, *, again: bool = False, shutdown: bool = False) -> bool:
     """Stop a container; False if it did not run. `again`: its monitor starts it once more."""
-    watch = _Watch(record)
-    with records.changing(record):
-        if not record.is_up and record.status != RESTARTING:
-            return False
-        record.data["state"] |= {"stopped": not again, "again": again, "shutdown": shutdown}
-    watch.look()
+    with step("what is wanted of it, told to its monitor", book="4.7.3"):
+        watch = _Watch(record)
+        with records.changing(record):
+            if not record.is_up and record.status != RESTARTING:
+                return False
+            record.data["state"] |= {"stopped": not again, "again": again, "shutdown": shutdown}
+        watch.look()
     if record.is_up:
         _send(record, signals.parse(record.data["config"]["stopSignal"]))
         if record.status == PAUSED:

@@ -17,6 +17,7 @@ from minidock.engine.records import Record
 from minidock.engine.streams import wait
 from minidock.errors import EXIT_CANNOT_EXECUTE, EXIT_ENGINE, ConflictError, SetupError, UsageError
 from minidock.linux import capabilities, cgroups, trees
+from minidock.observe import step
 from minidock.runtime import container as runtime
 from minidock.runtime import exec as entrance
 from minidock.runtime import spec as oci
@@ -116,13 +117,14 @@ def _spec(record: Record, target: Target, asked: ExecOptions) -> oci.Spec:
     if asked.workdir and not asked.workdir.startswith("/"):
         raise UsageError("Cwd must be an absolute path", exit_code=EXIT_CANNOT_EXECUTE)
     wanted = asked.user or chosen.user or image_config.get("User") or ""
-    root = trees.of_process(target.pid)
-    try:
-        user = users.look_up_inside(root, wanted, chosen.isolation.groups)
-    except UsageError as error:
-        raise UsageError(str(error), exit_code=EXIT_CANNOT_EXECUTE) from None
-    finally:
-        os.close(root)
+    with step("the user, looked up in the container's own files", book="3.5.1"):
+        root = trees.of_process(target.pid)
+        try:
+            user = users.look_up_inside(root, wanted, chosen.isolation.groups)
+        except UsageError as error:
+            raise UsageError(str(error), exit_code=EXIT_CANNOT_EXECUTE) from None
+        finally:
+            os.close(root)
     sets = spec.process["capabilities"]
     caps = capabilities.bounding() if asked.privileged else sets["bounding"]
     held = caps if user.uid == 0 else []

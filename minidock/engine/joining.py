@@ -43,7 +43,7 @@ def connect(root: str, network_name: str, container_name: str, asked: Attachment
     try:
         pid = connections.running_pid(record)
         if pid is not None:
-            with step(f"the network {network.name}, for a container that runs", book=BOOK):
+            with step("another network, for a container that runs", book=BOOK):
                 warnings = _plug_in(record, network, asked, pid)
     except BaseException:
         with suppress(OSError, MinidockError):  # the first error is the one to tell
@@ -114,7 +114,7 @@ def disconnect(root: str, network_name: str, container_name: str, *, force: bool
     had = connections.has(record).get(network.name)
     _take_off_record(record, network, "attachments")
     if had:
-        with step(f"the container leaves the network {network.name}", book=BOOK):
+        with step("the container leaves a network", book=BOOK):
             endpoints.release(root, record.id, network.id)
             _take_off_record(record, network, "networks")  # only now: as long as it is there, somebody will release it
             pid, rest = connections.running_pid(record), connections.has(record)

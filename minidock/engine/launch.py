@@ -35,7 +35,10 @@ def monitor(kind: str = "monitor") -> Channel:
 
 def _fork(kind: str, *, bridged: bool = False) -> Channel:
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-    with observe.step("a monitor for the container, instead of a daemon", book="3.4"):
+    with (
+        observe.step("a monitor for the container, instead of a daemon", book="3.4") if kind == "monitor" else
+        observe.step("a keeper for the process that goes into the container", book="3.4")
+    ):  # fmt: skip
         forked = observe.announced("fork", (), os.fork)
     if forked:
         theirs.close()

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import errno
 import os
-import signal
 from contextlib import suppress
 
 from minidock import state
@@ -258,13 +257,18 @@ def kill(record: Record, number: int) -> None:
     pid, started = record.data["state"]["pid"], record.data["state"].get("pidStarted")
     if not pid or record.data["state"].get("boot", boot_id()) != boot_id():
         return
+    with step("a signal for the container's first process", book="2.2.4"):
+        _signal(pid, started, number)
+
+
+def _signal(pid: int, started: int | None, number: int) -> None:
     try:
-        pidfd = os.pidfd_open(pid)
+        pidfd = syscalls.pidfd_open(pid)
     except ProcessLookupError:
         return
     try:
         if start_time(pid) == started:
-            signal.pidfd_send_signal(pidfd, number)
+            syscalls.pidfd_send_signal(pidfd, number)
     except (ProcessLookupError, FileNotFoundError):
         return
     finally:

@@ -47,7 +47,8 @@ def start(record: Record, visitors: Visitors, cache: str, caller: Visitor | None
         runtime.start(created)
         with step("it runs: written down for every other command", book="4.7.3"):
             _write_down(record, created)
-        visitors.open(record.id)
+        with step("a socket for those who attach to it later, or wait for its end", book="4.7.2"):
+            visitors.open(record.id)
     except BaseException:
         if resolver:
             resolver.close()

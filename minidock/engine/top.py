@@ -8,13 +8,12 @@ from __future__ import annotations
 
 import os
 import re
-import subprocess
 from contextlib import suppress
 
 from minidock.engine import events, records
 from minidock.engine.records import RESTARTING, Record
 from minidock.errors import ConflictError, HostError, MinidockError, UsageError
-from minidock.linux import cgroups, namespaces
+from minidock.linux import cgroups, namespaces, programs
 
 _RENAMED_PID = re.compile(r"\s+([^\s]*)=\s*(PID[^\s]*)")  # another column that calls itself PID
 
@@ -51,12 +50,12 @@ def _run(words: list[str], pids: list[int]) -> list[str]:
     """The output of ps. Some of its options, such as f, exclude -q: then it shows all processes."""
     for more in ([f"-q{','.join(map(str, pids))}"], []):
         try:
-            done = subprocess.run(["ps", *words, *more], capture_output=True, check=False)
+            done = programs.run(["ps", *words, *more])
         except FileNotFoundError:
             raise HostError("top needs the command ps: install the package procps") from None
         if done.returncode == 0:
-            return done.stdout.decode(errors="replace").splitlines()
-    complaint = done.stderr.decode(errors="replace").splitlines()
+            return done.stdout.splitlines()
+    complaint = done.stderr.splitlines()
     raise MinidockError(f"ps: {complaint[0] if complaint else f'exit code {done.returncode}'}")
 
 

@@ -53,7 +53,7 @@ def run(
 
     def start() -> int:
         processes.append(subprocess.Popen(
-            command, executable=file, text=True,
+            command, executable=file, text=True, errors="replace",
             stdin=subprocess.DEVNULL if text is None else subprocess.PIPE,
             stdout=subprocess.PIPE if to is None else to,
             stderr=subprocess.PIPE if to is None else to,

@@ -184,7 +184,7 @@ def _capset(_: Call, effective: int, permitted: int, inheritable: int) -> Spelle
 
 def _prctl(_: Call, operation: str | int, *values: Any) -> Spelled:
     if operation == "PR_SET_PDEATHSIG":
-        return "prctl", [operation, signal.Signals(values[0]).name]
+        return "prctl", [operation, _signal(values[0])]
     if operation == "PR_SET_DUMPABLE":
         return "prctl", [operation, _DUMPABLE[values[0]]]
     if operation == "PR_CAPBSET_DROP":
@@ -196,6 +196,10 @@ def _prctl(_: Call, operation: str | int, *values: Any) -> Spelled:
         last = _capability(capability) if what == syscalls.PR_CAP_AMBIENT_RAISE else "0"
         return "prctl", [operation, _AMBIENT[what], last, "0", "0"]
     return "prctl", [str(operation), *(str(int(value)) for value in values)]
+
+
+def _signal(number: int) -> str:
+    return signal.Signals(number).name if number in signal.Signals.__members__.values() else f"SIGRT_{number - 32}"
 
 
 def _capability(number: int) -> str:
@@ -281,6 +285,8 @@ _SPELLINGS: dict[str, Callable[..., Spelled]] = {
     "move_mount": lambda _, tree, name, place, where, mask: (
         "move_mount", [fd(tree), text(name), fd(place), text(where), flags(mask, _MOVE_MOUNT)]),
     "open_tree": lambda _, dirfd, name, mask: ("open_tree", [fd(dirfd), text(name), flags(mask, _OPEN_TREE)]),
+    "pidfd_open": lambda _, pid, how=0: ("pidfd_open", [str(pid), str(how)]),
+    "pidfd_send_signal": lambda _, number, what: ("pidfd_send_signal", [fd(number), _signal(what), "NULL", "0"]),
     "pivot_root": lambda _, new, old: ("pivot_root", [text(new), text(old)]),
     "prctl": _prctl,
     "rmdir": _at("rmdir"),

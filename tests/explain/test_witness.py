@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
+import re
 from pathlib import Path
 
 import pytest
 
+import minidock as minidock_package
 from tests.explain import witness
 from tests.support.command import Minidock
 
@@ -37,3 +40,60 @@ def test_run(engine: Minidock, tmp_path: Path, options: list[str]) -> None:
     made = witness.kinds(accounts.witnessed)
     assert {"clone", "clone3", "mount", "pivot_root", "prctl", "execve"} <= set(made)
     assert ("rtnetlink" in made) == (not options)
+
+
+def test_every_call_is_made_in_a_step(engine: Minidock, tmp_path: Path) -> None:
+    witness.observe(engine, tmp_path, "run", "EXPLAIN", "--rm", "alpine", "true")
+    rows = [json.loads(line) for line in (tmp_path / "explained.json").read_text().splitlines()]
+    outside = [row["text"] for row in rows if row["event"] == "call" and not row["step"]]
+    assert outside == []
+
+
+def test_the_life_of_a_container(engine: Minidock, tmp_path: Path, request: pytest.FixtureRequest) -> None:
+    """One command after the other, each beside the witness."""
+    name = "witnessed"
+
+    def tell(*words: str, code: int = 0) -> witness.Accounts:
+        accounts = witness.observe(engine, tmp_path, *words)
+        check(accounts, " ".join(words), code=code)
+        return accounts
+
+    request.addfinalizer(lambda: engine("rm", "-f", name))
+    tell("create", "EXPLAIN", "--name", name, "alpine", "sleep", "1000")
+    tell("start", "EXPLAIN", name)
+    assert "setns" in witness.kinds(tell("exec", "EXPLAIN", "-e", "A=1", name, "true").witnessed)
+    tell("exec", "EXPLAIN", "-u", "nobody", name, "false", code=1)
+    tell("commit", "EXPLAIN", name, "of-witnessed")
+    tell("restart", "EXPLAIN", "-t", "0", name)
+    tell("stop", "EXPLAIN", "-t", "0", name)
+    tell("rm", "EXPLAIN", name)
+    tell("run", "EXPLAIN", "-d", "--name", name, "of-witnessed", "sleep", "1000")
+    tell("rm", "EXPLAIN", "-f", name)
+    assert engine("rmi", "of-witnessed").returncode == 0
+
+
+def test_networks(engine: Minidock, tmp_path: Path) -> None:
+    accounts = witness.observe(engine, tmp_path, "network", "create", "EXPLAIN", "witnessed")
+    check(accounts, "network create")
+    assert witness.kinds(accounts.witnessed)["rtnetlink"] >= 2
+    on_it = witness.observe(engine, tmp_path, "run", "EXPLAIN", "--rm", "--network", "witnessed", "alpine", "true")
+    check(on_it, "run on a network of one's own")
+    check(witness.observe(engine, tmp_path, "network", "rm", "EXPLAIN", "witnessed"), "network rm")
+
+
+def test_nothing_goes_past_the_wrappers() -> None:
+    """Calls of the families that Python makes for whoever asks are asked for in minidock/linux, where they are told."""
+    past = re.compile(
+        r"os\.(fork|forkpty|system|popen|spawn\w+|posix_spawn\w*|exec\w+|mknod|mkfifo|unshare|setns|set\w*[ug]ids?|"
+        r"setgroups|initgroups)\(|subprocess\.(run|Popen|call|check_\w+)\("
+    )
+    package = Path(minidock_package.__file__).parent
+    told = {"linux/syscalls.py", "linux/programs.py", "explain/steps/narrator.py"}
+    found = [
+        f"{file.relative_to(package)}:{number}: {line.strip()}"
+        for file in package.rglob("*.py")
+        if str(file.relative_to(package)) not in told
+        for number, line in enumerate(file.read_text().splitlines(), start=1)
+        if past.search(line)
+    ]
+    assert found == []

@@ -23,10 +23,13 @@ import json
 import os
 import re
 import subprocess
+import time
 from collections import Counter, defaultdict
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from tests.engine.containers import eventually
 from tests.support.command import Minidock
 
 FAMILIES = (  # noqa: SIM905 - thirty names read better as text
@@ -36,6 +39,7 @@ FAMILIES = (  # noqa: SIM905 - thirty names read better as text
 ).split()
 RTNETLINK_CHANGES = {16, 17, 19, 20, 21, 24, 25}  # RTM_NEWLINK to RTM_DELROUTE, <linux/rtnetlink.h>
 NLMSG_HEADER = 16
+SETTLING = 0.1  # seconds
 FIRST = re.compile(r'execve\("[^"]*/minidock", ')  # by whoever called minidock
 CGROUP_FILE = re.compile(r"/cgroup/.*/[a-z]+\.[a-z.]+$")
 
@@ -74,15 +78,40 @@ def observe(minidock: Minidock, directory: Path, *words: str, input: bytes = b""
         file.unlink()
     command = [f"--explain=json:{told}" if word == "EXPLAIN" else word for word in words]
     calls = ",".join([*FAMILIES, "recvfrom"])
-    strace = ["strace", "-ff", "-y", "-s", "65536", "-e", f"trace={calls}", "-e", "write=all", "-e", "read=all",
-              "-o", str(trace)]  # fmt: skip
-    done = subprocess.run([*strace, *minidock.program, *command], input=input, capture_output=True, timeout=120,
-                          env=minidock.environment, check=False)  # fmt: skip
+    strace = ["strace", "-ff", "-I", "2", "-y", "-s", "65536", "-e", f"trace={calls}", "-e", "write=all",
+              "-e", "read=all", "-o", str(trace)]  # fmt: skip
+    done = _run([*strace, *minidock.program, *command], trace, input, minidock.environment)
     rows = [json.loads(line) for line in told.read_text().splitlines()]
     explained, witnessed = _explained(rows), _witnessed(directory)
     for pid in {row["pid"] for row in rows if row["event"] == "released"}:
         witnessed[pid] = witnessed[pid][: len(explained[pid])]
     return Accounts(explained, witnessed, done)
+
+
+def _run(
+    command: list[str], trace: Path, input: bytes, environment: Mapping[str, str]
+) -> subprocess.CompletedProcess[bytes]:
+    """Run strace until the command that it runs has ended; what that has left running goes on without strace."""
+    with (trace.parent / "out").open("w+b") as out, (trace.parent / "err").open("w+b") as err:
+        with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=out, stderr=err, env=environment) as strace:
+            assert strace.stdin
+            strace.stdin.write(input)
+            strace.stdin.close()
+            code = eventually(lambda: _exit_code(trace), timeout=120)
+            time.sleep(SETTLING)  # what is still to be written down
+            strace.terminate()
+        out.seek(0)
+        err.seek(0)
+        return subprocess.CompletedProcess(command, int(code), out.read(), err.read())
+
+
+def _exit_code(trace: Path) -> str:
+    """How the first process ended, as digits; '' while it has not."""
+    for file in trace.parent.glob("trace.*"):
+        text = file.read_text(errors="surrogateescape")
+        if FIRST.match(text) and (ended := re.search(r"^\+\+\+ exited with (\d+) \+\+\+$", text, re.MULTILINE)):
+            return ended[1]
+    return ""
 
 
 def _explained(rows: list[dict[str, Any]]) -> Told:

@@ -97,6 +97,8 @@ class Story:
                 yield from self._tell(event, steps[-1], event.content[1])
                 steps.pop()
         elif event.what in ("call", "execve"):
+            if len(steps) == 1:  # a thread in no step of its own works for what the main thread does
+                steps = self._steps.get((event.pid, 0), steps)
             steps[-1].calls.append(call_of(event))
             if event.what == "execve":
                 yield from self._tell(event, steps[-1], last=True)

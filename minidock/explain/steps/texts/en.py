@@ -7,9 +7,16 @@ STEPS = {
     "a monitor for the container, instead of a daemon":
         "Somebody must stay beside the container, hold its terminal and learn how it ends: here it is one small "
         "process per container, where Docker has a daemon for all.",
+    "a keeper for the process that goes into the container":
+        "Somebody must hold the new process's terminal or pipes, and learn how it ends.",
     "a name, a directory and a record":
         "A container exists on disk before it runs: its directory holds everything that it will change, and a "
         "lock on it says whether somebody looks after it.",
+    "put away until it is started":
+        "create ends here: the container is on disk, and nothing of it is in the kernel yet.",
+    "the container claimed, so that nobody else starts or removes it":
+        "A lock on its directory is held by whoever looks after it, and the kernel lets go of it when its holder "
+        "dies.",
     "a kernel module":
         "Layers need the overlay file system, which many kernels load only when it is asked for.",
     "the image built by its recipe, a program of its own":
@@ -18,6 +25,9 @@ STEPS = {
     "what the container is, written down as an OCI bundle":
         "All that the container will be is in one text, config.json, in the standard form that runc reads too: "
         "from here on nobody looks at the command line.",
+    "files of its own for names: hosts, hostname, resolv.conf":
+        "What an image has of these is another machine's: the container's own are written outside, and bound over"
+        " them inside.",
     "a volume: a directory that outlives its containers":
         "What a container writes into its own layer goes with it: a volume is a directory of the host's, and "
         "stays.",
@@ -26,9 +36,14 @@ STEPS = {
         "mounted when the first container uses it.",
     "the image's files at that place, copied into the new volume":
         "A volume hides what the image has in its place, so a new one begins with a copy of that.",
+    "a volume that nobody has, out of sight before it is emptied":
+        "It is renamed first: from then on it is gone for everybody, whatever interrupts the rest.",
+    "a volume's file system, unmounted with its last container":
+        "Nobody uses it any more, so the disk, the memory or the other machine is let go.",
     "shared memory where other containers find it":
-        "Shared memory is a small file system in memory: one that several containers are to see has to be mounted "
-        "where all of them can reach it.",
+        "A container whose IPC may be shared has its /dev/shm outside, where those who join it can mount it too.",
+    "shared memory, taken away with its owner":
+        "It was this container's: those who joined it keep what they have mounted, and no others come.",
     "ports of the host, before anybody else takes them":
         "Two programs cannot listen on one port: it is taken first, so that a container whose port is in use does"
         " not start at all.",
@@ -38,6 +53,8 @@ STEPS = {
     "a control group with the limits":
         "A control group says how much memory, processor time and how many processes a group may use: it is "
         "there, with its limits, before the first process is born in it.",
+    "other limits for the container's cgroup":
+        "Limits are files: a new number written there counts at once, for all processes in the group.",
     "a process in namespaces of its own":
         "One system call makes the container: a fork whose child sees other mounts, processes, networks and names"
         " than its parent.",
@@ -106,6 +123,9 @@ STEPS = {
         "and minidock is gone.",
     "it runs: written down for every other command":
         "There is no daemon to ask: what others need to know, its pid above all, is in a file.",
+    "a socket for those who attach to it later, or wait for its end":
+        "attach, logs, stop and wait come from other processes: they find the monitor by this name in the file "
+        "system.",
     # Networks
     "a subnet that nothing else on this host uses":
         "Addresses of containers must not be those of a network that the host can reach already.",
@@ -129,9 +149,22 @@ STEPS = {
     "the packet filter: the host's address towards the world, its published ports":
         "Outside, nobody knows the container's address: the host writes its own in its place and remembers the "
         "connection (masquerading), and sends on what comes for a published port.",
+    "a name server of its own, for the names of its neighbours":
+        "On a network of one's own making, containers find each other by name: a small name server at 127.0.0.11,"
+        " inside, knows them.",
+    "another network, for a container that runs":
+        "A running container gets one more cable: nothing in it has to be started anew.",
+    "the container leaves a network":
+        "Its cable to this network is pulled while it runs, and the address is free.",
     "the container's cables and addresses go back":
         "The cable is pulled, and the address is free for the next container.",
     # The end
+    "what is wanted of it, told to its monitor":
+        "The monitor has to know, before the container ends, whether that is wanted: a restart policy may start "
+        "it again.",
+    "a signal for the container's first process":
+        "The signal goes through a pidfd, which cannot mean another process that has got the same number "
+        "meanwhile.",
     "everything undone":
         "What is left in its control group is killed, the group removed, the cable pulled: only its files stay, "
         "or go too with --rm.",
@@ -140,15 +173,12 @@ STEPS = {
         "the rest.",
     "what a monitor that was killed has left behind":
         "A lock without a holder says that the monitor is dead: whoever finds that undoes what it could not.",
-    "a volume's file system, unmounted with its last container":
-        "It was mounted for those who use the volume: with the last of them it goes, and what is on it stays.",
-    "a volume that nobody has, out of sight before it is emptied":
-        "The directory is renamed first: from then on there is no such volume, whatever interrupts its emptying.",
-    "shared memory, taken away with its owner":
-        "Who still uses it keeps it: a file system is gone when nobody has it mounted any more.",
     # exec, cp
     "the container's system call filter, from the cache":
         "What comes in later is bound by the same filter.",
+    "the user, looked up in the container's own files":
+        "Names of users are the container's: its passwd is read through a copy of its mounts, not by a process "
+        "that goes in.",
     "a process born in the container's cgroup and process namespace":
         "A process cannot change its own process namespace, only that of its children: so one is cloned, and it "
         "is in the container's control group from its first instruction on.",
@@ -161,6 +191,11 @@ STEPS = {
     "the container's layers mounted, where nobody sees it":
         "A container that does not run has no mounts: its layers are mounted for a moment, in no namespace.",
     # Images
+    "a helper that lets the container go on, whatever becomes of us":
+        "If this command were killed now, nobody would thaw the container: so a second process waits for the end "
+        "of the first.",
+    "the container goes on":
+        "The group is thawed, and no process inside can tell that it was ever stopped, but by the clock.",
     "the container paused":
         "Files that are being written cannot be copied well: freezing the control group stops all its processes "
         "at once.",
@@ -206,4 +241,5 @@ PROCESSES = {
     "keeper": "the keeper of the exec",
     "container": "the container's first process",
     "exec": "the process that goes in",
+    "helper": "a helper",
 }  # fmt: skip

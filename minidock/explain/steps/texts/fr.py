@@ -12,10 +12,24 @@ STEPS = {
         "Il faut quelqu'un auprès du conteneur pour tenir son terminal et apprendre comment il se termine : ici "
         "un petit processus par conteneur, là où Docker a un démon pour tous.",
     ),
+    "a keeper for the process that goes into the container": (
+        "un gardien pour le processus qui entre dans le conteneur",
+        "Il faut quelqu'un pour tenir le terminal ou les tubes du nouveau processus, et apprendre comment il se "
+        "termine.",
+    ),
     "a name, a directory and a record": (
         "un nom, un répertoire et une fiche",
         "Un conteneur existe sur le disque avant de fonctionner : son répertoire contient tout ce qu'il "
         "modifiera, et un verrou dit si quelqu'un s'en occupe.",
+    ),
+    "put away until it is started": (
+        "rangé jusqu'à ce qu'on le démarre",
+        "create s'arrête ici : le conteneur est sur le disque, et rien de lui n'est encore dans le noyau.",
+    ),
+    "the container claimed, so that nobody else starts or removes it": (
+        "le conteneur est réservé, pour que personne d'autre ne le démarre ni ne le supprime",
+        "Un verrou sur son répertoire est tenu par celui qui s'en occupe, et le noyau le relâche à la mort de son"
+        " porteur.",
     ),
     "a kernel module": (
         "un module du noyau",
@@ -32,6 +46,11 @@ STEPS = {
         "Tout ce que sera le conteneur tient dans un texte, config.json, sous la forme normalisée que lit aussi "
         "runc : à partir d'ici, plus personne ne regarde la ligne de commande.",
     ),
+    "files of its own for names: hosts, hostname, resolv.conf": (
+        "ses propres fichiers de noms : hosts, hostname, resolv.conf",
+        "Ceux de l'image sont ceux d'une autre machine : les siens sont écrits à l'extérieur, puis montés par-"
+        "dessus à l'intérieur.",
+    ),
     "a volume: a directory that outlives its containers": (
         "un volume : un répertoire qui survit à ses conteneurs",
         "Ce qu'un conteneur écrit dans sa propre couche disparaît avec lui : un volume est un répertoire de "
@@ -47,10 +66,23 @@ STEPS = {
         "Un volume cache ce que l'image a au même endroit : un volume neuf commence donc par en recevoir une "
         "copie.",
     ),
+    "a volume that nobody has, out of sight before it is emptied": (
+        "un volume que personne n'a, mis hors de vue avant d'être vidé",
+        "Il est d'abord renommé : dès cet instant il n'existe plus pour personne, quoi qui interrompe la suite.",
+    ),
+    "a volume's file system, unmounted with its last container": (
+        "le système de fichiers d'un volume, démonté avec son dernier conteneur",
+        "Plus personne ne s'en sert : le disque, la mémoire ou l'autre machine sont donc lâchés.",
+    ),
     "shared memory where other containers find it": (
-        "une mémoire partagée, là où d'autres conteneurs la trouvent",
-        "La mémoire partagée est un petit système de fichiers en mémoire : pour que plusieurs conteneurs la voient, "
-        "elle est montée là où tous peuvent l'atteindre.",
+        "de la mémoire partagée là où d'autres conteneurs la trouvent",
+        "Un conteneur dont l'IPC peut être partagé a son /dev/shm à l'extérieur, où ceux qui le rejoignent "
+        "peuvent aussi le monter.",
+    ),
+    "shared memory, taken away with its owner": (
+        "la mémoire partagée, retirée avec son propriétaire",
+        "C'était celle de ce conteneur : ceux qui l'ont rejoint gardent ce qu'ils ont monté, et personne ne vient"
+        " plus.",
     ),
     "ports of the host, before anybody else takes them": (
         "des ports de l'hôte, avant qu'un autre ne les prenne",
@@ -66,6 +98,11 @@ STEPS = {
         "un groupe de contrôle avec les limites",
         "Un groupe de contrôle dit combien de mémoire, de temps de calcul et de processus un groupe peut utiliser"
         " : il est là, limites comprises, avant que le premier processus n'y naisse.",
+    ),
+    "other limits for the container's cgroup": (
+        "d'autres limites pour le cgroup du conteneur",
+        "Les limites sont des fichiers : un nouveau nombre écrit là vaut aussitôt, pour tous les processus du "
+        "groupe.",
     ),
     "a process in namespaces of its own": (
         "un processus dans ses propres namespaces",
@@ -193,6 +230,11 @@ STEPS = {
         "Il n'y a pas de démon à interroger : ce que les autres doivent savoir, son pid avant tout, est dans un "
         "fichier.",
     ),
+    "a socket for those who attach to it later, or wait for its end": (
+        "une socket pour ceux qui s'y attacheront plus tard, ou qui attendent sa fin",
+        "attach, stop ou wait viennent d'autres processus : ils trouvent le moniteur par ce nom dans le système "
+        "de fichiers.",
+    ),
     # Networks
     "a subnet that nothing else on this host uses": (
         "un sous-réseau que rien d'autre n'utilise sur cet hôte",
@@ -237,11 +279,34 @@ STEPS = {
         "À l'extérieur, personne ne connaît l'adresse du conteneur : l'hôte y met la sienne et se souvient de la "
         "connexion (masquerading), et il transmet ce qui arrive sur un port publié.",
     ),
+    "a name server of its own, for the names of its neighbours": (
+        "son propre serveur de noms, pour les noms de ses voisins",
+        "Sur un réseau que l'on a créé, les conteneurs se trouvent par leur nom : un petit serveur de noms, en "
+        "127.0.0.11 à l'intérieur, les connaît.",
+    ),
+    "another network, for a container that runs": (
+        "un réseau de plus, pour un conteneur qui fonctionne",
+        "Un conteneur qui fonctionne reçoit un câble de plus : rien n'a besoin d'y être redémarré.",
+    ),
+    "the container leaves a network": (
+        "le conteneur quitte un réseau",
+        "Son câble vers ce réseau est débranché pendant qu'il fonctionne, et l'adresse est libre.",
+    ),
     "the container's cables and addresses go back": (
         "les câbles et les adresses du conteneur sont rendus",
         "Le câble est débranché, et l'adresse est libre pour le prochain conteneur.",
     ),
     # The end
+    "what is wanted of it, told to its monitor": (
+        "ce qu'on veut de lui, dit à son moniteur",
+        "Le moniteur doit savoir, avant la fin du conteneur, si elle est voulue : une politique de redémarrage "
+        "pourrait le relancer.",
+    ),
+    "a signal for the container's first process": (
+        "un signal pour le premier processus du conteneur",
+        "Le signal passe par un pidfd, qui ne peut pas désigner un autre processus ayant reçu entre-temps le même"
+        " numéro.",
+    ),
     "everything undone": (
         "tout est défait",
         "Ce qui reste dans son groupe de contrôle est tué, le groupe supprimé, le câble débranché : seuls ses "
@@ -257,22 +322,15 @@ STEPS = {
         "Un verrou que personne ne tient dit que le moniteur est mort : celui qui le constate défait ce qu'il n'a"
         " pas pu défaire.",
     ),
-    "a volume's file system, unmounted with its last container": (
-        "le système de fichiers d'un volume, démonté avec son dernier conteneur",
-        "Il était monté pour ceux qui utilisent le volume : il part avec le dernier, et ce qu'il contient reste.",
-    ),
-    "a volume that nobody has, out of sight before it is emptied": (
-        "un volume que personne n'a, caché avant d'être vidé",
-        "Le répertoire est d'abord renommé : dès lors ce volume n'existe plus, quoi qui interrompe son vidage.",
-    ),
-    "shared memory, taken away with its owner": (
-        "la mémoire partagée, retirée avec son propriétaire",
-        "Qui l'utilise encore la garde : un système de fichiers disparaît quand plus personne ne l'a monté.",
-    ),
     # exec, cp
     "the container's system call filter, from the cache": (
         "le filtre d'appels système du conteneur, repris du cache",
         "Ce qui entre plus tard est soumis au même filtre.",
+    ),
+    "the user, looked up in the container's own files": (
+        "l'utilisateur, cherché dans les fichiers du conteneur",
+        "Les noms d'utilisateurs sont ceux du conteneur : son passwd est lu à travers une copie de ses montages, "
+        "sans qu'un processus y entre.",
     ),
     "a process born in the container's cgroup and process namespace": (
         "un processus né dans le cgroup et le namespace de processus du conteneur",
@@ -295,6 +353,15 @@ STEPS = {
         "namespace.",
     ),
     # Images
+    "a helper that lets the container go on, whatever becomes of us": (
+        "un aide qui laissera repartir le conteneur, quoi qu'il nous arrive",
+        "Si cette commande était tuée maintenant, personne ne dégèlerait le conteneur : un second processus "
+        "attend donc la fin du premier.",
+    ),
+    "the container goes on": (
+        "le conteneur repart",
+        "Le groupe est dégelé, et aucun processus à l'intérieur ne sait qu'il a été arrêté, sinon par l'horloge.",
+    ),
     "the container paused": (
         "le conteneur mis en pause",
         "On copie mal des fichiers en cours d'écriture : geler le groupe de contrôle arrête tous ses processus "
@@ -352,4 +419,5 @@ PROCESSES = {
     "keeper": "le gardien de l'exec",
     "container": "le premier processus du conteneur",
     "exec": "le processus qui entre",
+    "helper": "un aide",
 }  # fmt: skip
