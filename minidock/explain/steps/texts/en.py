@@ -156,6 +156,9 @@ STEPS = {
         "A running container gets one more cable: nothing in it has to be started anew.",
     "the container leaves a network":
         "Its cable to this network is pulled while it runs, and the address is free.",
+    "the packet filter, anew":
+        "Others may have flushed the rules: what should hold follows from who is on which network, so it can be "
+        "written again at any time.",
     "the container's cables and addresses go back":
         "The cable is pulled, and the address is free for the next container.",
     # The end

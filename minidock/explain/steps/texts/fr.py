@@ -292,6 +292,11 @@ STEPS = {
         "le conteneur quitte un réseau",
         "Son câble vers ce réseau est débranché pendant qu'il fonctionne, et l'adresse est libre.",
     ),
+    "the packet filter, anew": (
+        "le filtre de paquets, à neuf",
+        "D'autres ont pu vider les règles : ce qui doit valoir découle de qui est sur quel réseau, et peut donc "
+        "être réécrit à tout moment.",
+    ),
     "the container's cables and addresses go back": (
         "les câbles et les adresses du conteneur sont rendus",
         "Le câble est débranché, et l'adresse est libre pour le prochain conteneur.",
