@@ -54,9 +54,10 @@ def prepare(record: Record, options: ContainerOptions) -> Surroundings:
         networks = {name: endpoint._asdict() for name, endpoint in reserved.items()}
     links: list[Link] = []
     if any(asked["links"] for asked in record.data["attachments"].values()):
-        from minidock.engine.links import linked
+        from minidock.engine.links import linked, remember
 
         links = linked(record)
+        remember(record)
     return _with_files(record, options, networks, links)
 
 
@@ -143,9 +144,14 @@ def plug(record: Record, pid: int) -> list[str]:
 
     netns = namespaces.open_namespace(pid, "network")
     try:
-        return endpoints.connect(record.root, has(record), netns, publishing.published(record))
+        warnings = endpoints.connect(record.root, has(record), netns, publishing.published(record))
     finally:
         os.close(netns)
+    if os.path.isdir(record.path("followers")):
+        from minidock.engine.links import follow
+
+        follow(record)
+    return warnings
 
 
 def has(record: Record) -> Endpoints:

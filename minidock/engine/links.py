@@ -6,6 +6,8 @@ On a network that a user made it is only one more name there, which the resolver
 
 from __future__ import annotations
 
+import os
+from contextlib import suppress
 from typing import Any, NamedTuple
 
 from minidock.engine import etc, publishing, records
@@ -13,6 +15,7 @@ from minidock.engine.records import Record
 from minidock.errors import EXIT_ENGINE, ConflictError, NotFoundError
 from minidock.network import store
 
+FOLLOWERS = "followers"  # in a container's directory: a file for each container that is linked to it, named by its id
 _PRIVATE = ("HOME", "PATH")  # what docker does not tell of the other's environment
 
 
@@ -28,8 +31,13 @@ def linked(record: Record) -> list[Link]:
 
     Raises `NotFoundError`, or `ConflictError` for one that does not run or is not on the default network.
     """
-    asked = record.data["attachments"].get(store.BRIDGE, {})
-    return [_link(record, target(record.root, name), alias) for name, alias in asked.get("links", [])]
+    return [_link(record, target(record.root, name), alias) for name, alias in _asked(record)]
+
+
+def _asked(record: Record) -> list[tuple[str, str]]:
+    """The rows (container, alias) of --link on the default network."""
+    rows = record.data["attachments"].get(store.BRIDGE, {}).get("links", [])
+    return [(name, alias) for name, alias in rows]
 
 
 def target(root: str, name: str) -> Record:
@@ -47,9 +55,38 @@ def _link(record: Record, other: Record, alias: str) -> Link:
     if other.status != records.RUNNING or store.BRIDGE not in other.data["networks"]:
         message = f"Cannot link to a non running container: /{other.name} AS /{record.name}/{alias}"
         raise ConflictError(message, exit_code=EXIT_ENGINE)
-    address = other.data["networks"][store.BRIDGE]["address"]
-    names = list(dict.fromkeys([alias, other.id[:12], other.name]))
-    return Link((address, " ".join(names)), _variables(record, other, alias, address))
+    row = _row(other, alias)
+    return Link(row, _variables(record, other, alias, row[0]))
+
+
+def remember(record: Record) -> None:
+    """Note with each linked container that this one must hear of it when it has another address (`follow`)."""
+    for name, _ in _asked(record):
+        other = target(record.root, name)
+        os.makedirs(other.path(FOLLOWERS), mode=0o700, exist_ok=True)
+        with open(other.path(FOLLOWERS, record.id), "w", encoding="ascii"):
+            pass
+
+
+def follow(record: Record) -> None:
+    """The container has started: put its address right in the hosts files of those that are linked to it."""
+    for container_id in os.listdir(record.path(FOLLOWERS)):
+        follower = records.load(record.root, container_id)
+        if follower is None:  # removed
+            with suppress(FileNotFoundError):
+                os.unlink(record.path(FOLLOWERS, container_id))
+        elif follower.is_up:
+            new = [_row(record, alias) for name, alias in _asked(follower) if target(record.root, name).id == record.id]
+            rows = [line.split("\t") for line in etc.host_file(follower.path("hosts")).splitlines() if "\t" in line]
+            old = [(address, names) for address, names, *_ in rows if record.id[:12] in names.split()]
+            with suppress(FileNotFoundError), records.changing(follower):  # one at a time
+                etc.replace_rows(follower.path("hosts"), old, new)
+
+
+def _row(other: Record, alias: str) -> etc.Row:
+    """The linked container's line in the hosts file."""
+    names = dict.fromkeys([alias, other.id[:12], other.name])
+    return other.data["networks"][store.BRIDGE]["address"], " ".join(names)
 
 
 def _variables(record: Record, other: Record, alias: str, address: str) -> list[str]:

@@ -9,7 +9,9 @@ import pytest
 
 from minidock.network.attachment import Attachment
 from minidock.network.published import Published
+from tests.network.containers import World
 from tests.network.internet import HOST_ADDRESS, OUTSIDE_ADDRESS, Container, Host, Namespace
+from tests.support.command import Minidock
 
 
 @pytest.fixture
@@ -57,3 +59,19 @@ def container(namespaces: list[Namespace]) -> Callable[..., Container]:
         return made
 
     return make
+
+
+@pytest.fixture(scope="session")
+def engine(minidock: Minidock) -> Minidock:
+    """The program, with the alpine image there and the default network made."""
+    done = minidock("run", "--rm", "alpine", "true", timeout=280)
+    assert done.returncode == 0, done.stderr.decode()
+    return minidock
+
+
+@pytest.fixture
+def world(engine: Minidock) -> Iterator[World]:
+    """Networks and containers of one test."""
+    made = World(engine)
+    yield made
+    made.close()
