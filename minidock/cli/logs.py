@@ -50,7 +50,8 @@ def logs(
 
 def _count(tail: str) -> int | None:
     """--tail: anything but a number is "all", and so is a negative one, as in docker."""
-    return int(tail) if re.fullmatch(r"\+?\d+", tail, re.ASCII) else None
+    text = tail.removeprefix("=")  # -n=5
+    return int(text) if re.fullmatch(r"\+?\d+", text, re.ASCII) else None
 
 
 def _form(*, timestamps: bool, details: bool) -> Callable[[dict[str, Any]], str]:

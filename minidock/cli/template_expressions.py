@@ -105,6 +105,9 @@ class Expressions:
         operands: list[Operand] = []
         while self.tokens and self.tokens[0].text not in ("|", ")"):
             operands.append(self._operand())
+            if self.tokens and self.tokens[0].at == operands[-1].end and self.tokens[0].text not in ("|", ")"):
+                following = self.tokens[0].text
+                raise self.error(f"unexpected {'<.>' if following == '.' else _quoted(following)} in operand")
         first = operands[0]
         whole = first._replace(end=operands[-1].end, kind="command")
         arguments = operands[1:] + ([last] if last else [])
@@ -253,6 +256,10 @@ class Expressions:
             return value
 
         return decide
+
+
+def _quoted(text: str) -> str:
+    return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
 
 
 def _constant(token: Token) -> Any:

@@ -106,7 +106,7 @@ class _Follower:
         from minidock.linux.inotify import Watch
 
         with Watch(os.path.dirname(self.log)) as watch:
-            files = open_all(self.log)
+            files = self._open_all()
             if tail is not None:
                 leave_out(files, tail)
             for older in files[:-1]:
@@ -125,6 +125,18 @@ class _Follower:
                 if not running:
                     return
                 watch.wait(_PERIOD)
+
+    def _open_all(self) -> list[LogFile]:
+        """All files of the log, and before them those that were rotated away since we announced ourselves."""
+        files, older = open_all(self.log), []
+        for link in self._links():
+            # From here on they are what we have opened, or newer.
+            if any(file.is_at(link) for file in files):
+                break
+            if file := _open(link):
+                older.append(file)
+                os.unlink(link)
+        return older + files
 
     def _is_linked(self, file: LogFile) -> bool:
         """Whether `file` is complete. Then the links of it, and of what came before it, have served."""
