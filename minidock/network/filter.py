@@ -154,9 +154,10 @@ def _open_passage(old: Registry, new: Registry) -> None:
     """See to the chains of others. If anything is written there, the generation is one on, and the next looks again."""
     from minidock.network import passage  # here, because most starts need not look at what others have
 
-    segments = [*old.segments.values(), *new.segments.values()]
     bridges = sorted({segment.bridge for segment in new.segments.values()})
-    passage.keep_open(bridges, own=ruleset.TABLE, ipv6=any(segment.subnet6 for segment in segments))
+    bridges6 = sorted({segment.bridge for segment in new.segments.values() if segment.subnet6})
+    had_ipv6 = any(segment.subnet6 for segment in old.segments.values())
+    passage.keep_open(bridges, bridges6, own=ruleset.TABLE, ipv6=bool(bridges6) or had_ipv6)
 
 
 def _without_ports_of(newcomers: Iterable[Member], member: Member) -> Member:

@@ -21,19 +21,23 @@ CHAIN = "MINIDOCK"  # ours, in the tables of iptables; one rule of somebody else
 _DOCKERS_BRIDGE = re.compile(r"docker0|br-[0-9a-f]{12}")
 
 
-def keep_open(bridges: list[str], *, own: str, ipv6: bool) -> None:
+def keep_open(bridges: list[str], bridges6: list[str], *, own: str, ipv6: bool) -> None:
     """Let what `bridges` send, and the answers to it, and what was let in by a published port, pass every chain that
-    would drop it. Idempotent; without bridges, everything of ours is taken back. The table `own` is left out.
+    would drop it. Idempotent; without bridges, everything of ours is taken back.
+
+    `bridges6` are those of them that have IPv6. `ipv6`: the chains that only IPv6 passes are looked at too, as we may
+    have been there before. The table `own` is left out.
     """
     for chain in firewall.forward_chains():
         if chain.table == own or chain.family not in ("ip", "inet", *(["ip6"] if ipv6 else [])):
             continue
-        command = "ip6tables-nft" if chain.family == "ip6" else "iptables-nft"
-        if not (chain.is_iptables and _open_iptables(command, bridges)):
-            _open_nft(chain, bridges)
-    for six in (False, True) if ipv6 else (False,):
-        if iptables.legacy_in_use(ipv6=six):
-            _open_iptables("ip6tables-legacy" if six else "iptables-legacy", bridges)
+        command, through = ("ip6tables-nft", bridges6) if chain.family == "ip6" else ("iptables-nft", bridges)
+        if not (chain.is_iptables and _open_iptables(command, through)):
+            _open_nft(chain, through)
+    if iptables.legacy_in_use(ipv6=False):
+        _open_iptables("iptables-legacy", bridges)
+    if ipv6 and iptables.legacy_in_use(ipv6=True):
+        _open_iptables("ip6tables-legacy", bridges6)
 
 
 def _open_iptables(command: str, bridges: list[str]) -> bool:

@@ -127,7 +127,7 @@ class Namespace:
 
     def settle(self) -> None:
         """Wait until no IPv6 address is tentative any more (duplicate address detection, RFC 4862, 5.4)."""
-        while any("tentative" in line for line in self.sh("ip", "-6", "address").splitlines()):
+        while "tentative" in self.sh("ip", "-6", "address", "show", "scope", "global"):
             time.sleep(0.05)
 
     def links(self) -> set[str]:
@@ -280,3 +280,11 @@ class Container(Namespace):
     @property
     def endpoint(self) -> Endpoint:
         return next(iter(self.endpoints.values()))
+
+
+def reaches_everyone(first: Container, second: Container) -> None:
+    """Out, and each other, though bridged packets go through the packet filter as well (br_netfilter)."""
+    assert first.warnings == second.warnings == []
+    assert first.call(ask, OUTSIDE_ADDRESS) == HOST_ADDRESS
+    second.serve(second.endpoint.address)
+    assert first.call(ask, second.endpoint.address) == first.endpoint.address

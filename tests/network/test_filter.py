@@ -1,9 +1,8 @@
-"""Ways past other people's firewalls, on a real packet filter, proved by packets that arrive or do not."""
+"""The way out, and the registry that the rules are made of: looked at in the kernel, and proved by packets."""
 
 from __future__ import annotations
 
 import os
-import shutil
 import socket
 from collections.abc import Callable
 from pathlib import Path
@@ -16,44 +15,9 @@ from minidock.linux import firewall
 from minidock.network import filter
 from minidock.network.attachment import NOTHING_SPECIAL
 from minidock.network.published import Published
-from tests.network.internet import HOST_ADDRESS, OUTSIDE_ADDRESS, Container, Host, Namespace, ask
+from tests.network.internet import HOST_ADDRESS, OUTSIDE_ADDRESS, Container, Host, Namespace, ask, reaches_everyone
 
 MakeContainer = Callable[..., Container]
-
-DROP = """
-add table {0}
-add chain {0} {1} {{ type filter hook forward priority filter; policy drop; }}
-add rule {0} {1} iifname "x0" accept
-"""
-REJECT_AT_THE_END = """
-add table inet mine
-add chain inet mine onward { type filter hook forward priority filter; }
-add rule inet mine onward iifname "x0" accept
-add rule inet mine onward counter reject
-"""
-DOCKER = """
-*filter
-:FORWARD DROP [0:0]
-:DOCKER-USER - [0:0]
--A FORWARD -j DOCKER-USER
--A FORWARD -i docker0 -j ACCEPT
--A DOCKER-USER -j RETURN
-COMMIT
-"""
-
-
-def reaches_everyone(first: Container, second: Container) -> None:
-    """Out, and each other, though bridged packets go through the packet filter as well (br_netfilter)."""
-    assert first.warnings == second.warnings == []
-    assert first.call(ask, OUTSIDE_ADDRESS) == HOST_ADDRESS
-    second.serve(second.endpoint.address)
-    assert first.call(ask, second.endpoint.address) == first.endpoint.address
-
-
-def iptables(command: str) -> str:
-    if not shutil.which(command):
-        pytest.skip(f"no {command} here")
-    return command
 
 
 class TestWayOut:
@@ -129,61 +93,6 @@ class TestWayOut:
         assert "stdin" not in warning
         assert "Operation not permitted" in warning
         assert "\n" not in warning
-
-
-class TestHostsThatDrop:
-    @pytest.mark.parametrize(
-        "ruleset",
-        [DROP.format("ip filter", "FORWARD"), DROP.format("inet mine", "onward"), REJECT_AT_THE_END],
-    )
-    def test_nftables(self, host: Host, container: MakeContainer, ruleset: str) -> None:
-        host.sh("nft", "-f", "-", text=ruleset)
-        before = host.rules()
-        reaches_everyone(container(host), container(host))
-        rules = host.rules()
-        container(host)
-        assert host.rules() == rules
-        self.unmade(host)
-        assert host.rules() == before
-
-    @pytest.mark.parametrize("command", ["iptables-nft", "iptables-legacy"])
-    @pytest.mark.parametrize("closed_by", [("-P", "FORWARD", "DROP"), ("-A", "FORWARD", "-j", "REJECT")])
-    def test_iptables(
-        self, host: Host, container: MakeContainer, command: str, closed_by: tuple[str, ...]
-    ) -> None:
-        host.sh(iptables(command), *closed_by)
-        before = host.sh(command, "-S")
-        reaches_everyone(container(host), container(host))
-        container(host)
-        after = host.sh(command, "-S")
-        assert after.count('--comment "minidock ') == 1
-        assert [line for line in after.splitlines() if "minidock" not in line.lower()] == before.splitlines()
-        self.unmade(host)
-        assert host.sh(command, "-S") == before
-
-    @pytest.mark.parametrize("command", ["iptables-nft", "iptables-legacy"])
-    def test_docker_and_what_it_leaves_when_it_starts_again(
-        self, host: Host, container: MakeContainer, command: str
-    ) -> None:
-        host.sh(iptables(command) + "-restore", text=DOCKER)
-        forward = host.sh(command, "-S", "FORWARD")
-        reaches_everyone(container(host), container(host))
-        assert host.sh(command, "-S", "DOCKER-USER").count('--comment "minidock ') == 1
-        assert host.sh(command, "-S", "FORWARD") == forward
-        host.sh(command + "-restore", text=DOCKER)
-        reaches_everyone(container(host), container(host))
-
-    def test_an_open_host_is_left_alone(self, host: Host, container: MakeContainer) -> None:
-        host.sh(iptables("iptables-nft"), "-A", "FORWARD", "-s", "1.2.3.4", "-j", "DROP")
-        before = host.sh("iptables-nft", "-S")
-        reaches_everyone(container(host), container(host))
-        assert host.sh("iptables-nft", "-S") == before
-
-    @staticmethod
-    def unmade(host: Host) -> None:
-        for container_id in host.leases():
-            host.release(container_id)
-        host.remove_network()
 
 
 class TestRegistry:
