@@ -8,6 +8,7 @@ name (-v /inside, the image's VOLUME) takes only a place that is free. Source: m
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
@@ -90,7 +91,7 @@ def _asked(root: str, mount: Mount) -> MountPoint:
         words = ["noexec", "nosuid", "nodev"]
         words += [f"mode={mount.permissions:o}"] * bool(mount.permissions)
         words += [f"size={mount.size}"] * bool(mount.size)
-    words += ["ro"] * mount.read_only
+    words += _read_only(mount) if mount.read_only else []
     words += [propagation or DEFAULT_PROPAGATION] * (mount.kind != "tmpfs")
     return MountPoint(
         type=mount.kind,
@@ -108,6 +109,18 @@ def _asked(root: str, mount: Mount) -> MountPoint:
         labels=mount.labels,
         driver_options=mount.driver_options,
     )
+
+
+def _read_only(mount: Mount) -> list[str]:
+    """Docker's rule: what is mounted below the source is read-only as well, where the kernel can do that."""
+    if mount.kind == "tmpfs" or mount.recursion in ("disabled", "writable"):
+        return ["ro"]
+    release = [int(part) for part in re.findall(r"\d+", os.uname().release)[:2]]
+    if release >= [5, 12]:  # mount_setattr(2)
+        return ["ro", "rro"]
+    if mount.recursion == "readonly":
+        raise HostError("recursively read-only mounts need Linux 5.12 or later", exit_code=EXIT_ENGINE)
+    return ["ro"]
 
 
 def _anonymous(root: str, place: str, options: ContainerOptions) -> MountPoint:

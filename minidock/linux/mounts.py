@@ -63,6 +63,15 @@ PROPAGATION_OPTIONS = {
 }
 
 
+# The same for a mount and all mounts below it (mount_setattr(2), AT_RECURSIVE).
+RECURSIVE_OPTIONS = {
+    "rro": syscalls.MOUNT_ATTR_RDONLY,
+    "rnosuid": syscalls.MOUNT_ATTR_NOSUID,
+    "rnodev": syscalls.MOUNT_ATTR_NODEV,
+    "rnoexec": syscalls.MOUNT_ATTR_NOEXEC,
+}
+
+
 def parse_options(options: list[str]) -> tuple[int, list[int], str]:
     """Split mount(8) options into (flags, propagation changes, data for the file system)."""
     flags, propagation, data = 0, [], []
@@ -180,7 +189,8 @@ def mount_in(
     `check` is told, before anything is mounted, at which place inside `root` that is when all symbolic links have
     been followed, and may raise. `tree` is what `take_tree` has of the source.
     """
-    flags, propagation, data = parse_options(options)
+    recursive = sum(RECURSIVE_OPTIONS[word] for word in set(options) & set(RECURSIVE_OPTIONS))
+    flags, propagation, data = parse_options([word for word in options if word not in RECURSIVE_OPTIONS])
     is_bind = bool(flags & MS_BIND) or fstype == "bind"
     target = make_in(root, destination, directory=not is_bind or os.path.isdir(source))
     try:
@@ -193,13 +203,15 @@ def mount_in(
             syscalls.mount(source, through(target), fstype, flags, data or None)
     finally:
         os.close(target)
-    if not (propagation or is_bind):
+    if not (propagation or is_bind or recursive):
         return
     # The new mount hides the descriptor above, which is still of what lies beneath it: look the place up again.
     mounted = open_in(root, destination)
     try:
         if is_bind and flags & ~(MS_BIND | MS_REC):
             remount_bind(through(mounted), flags & ~MS_REC)
+        if recursive:
+            syscalls.mount_setattr(mounted, recursive)
         for change in propagation:
             set_propagation(through(mounted), change)
     finally:

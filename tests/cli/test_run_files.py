@@ -206,6 +206,30 @@ def test_a_volume_in_the_place_of_what_we_would_mount(run: Run, source: Path) ->
     assert "vcs" in run.shell("ls /dev; test -c /dev/null", "-v", "/dev:/dev") or not Path("/dev/vcs").exists()
 
 
+RECURSIONS = {
+    "-v {source}:/v": (True, True),
+    "-v {source}:/v:ro": (False, False),
+    "--mount type=bind,src={source},dst=/v,ro": (False, False),
+    "--mount type=bind,src={source},dst=/v,ro,bind-recursive=writable": (False, True),
+    "--mount type=bind,src={source},dst=/v,ro,bind-recursive=readonly,bind-propagation=rprivate": (False, False),
+    "--mount type=bind,src={source},dst=/v,bind-recursive=disabled": (True, None),
+    "--mount type=bind,src={source},dst=/v,ro,bind-nonrecursive": (False, None),
+}
+
+
+@pytest.mark.parametrize("words", RECURSIONS)
+def test_what_is_mounted_below_a_bind(run: Run, source: Path, words: str) -> None:
+    """(the bind is writable, what is mounted below it is; None: that is not there)."""
+    (source / "below").mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "below", source / "below"], check=True)
+    try:
+        mounts = parse(run.shell("cat /proc/1/mountinfo", *words.format(source=source).split()))
+    finally:
+        subprocess.run(["umount", source / "below"], check=True)
+    found = [("rw" in mounts[place][0]) if place in mounts else None for place in ("/v", "/v/below")]
+    assert tuple(found) == RECURSIONS[words]
+
+
 @pytest.fixture
 def shared(tmp_path: Path) -> Iterator[Path]:
     """A directory whose mounts propagate to all copies of it that let them."""

@@ -95,7 +95,7 @@ class Injector:
 def main() -> None:
     """Break every call, one after the other."""
     how, root, options = sys.argv[1], Path(sys.argv[2]), sys.argv[3:]
-    injector = Injector(Minidock(root, root), root, options or ("--rm",))
+    injector = Injector(Minidock(root, root / "run"), root, options or ("--rm",))
     calls = injector.calls()
     bad = 0
     for number in range(1, len(calls) + 1):
