@@ -335,7 +335,7 @@ def test_broken_at_any_kernel_call_no_volume_is_lost_or_left(
     do("volume", "create", "kept")
     (data(engine, "kept") / "precious").write_text("still here")
     options = ("--rm", "--network", "none", "-v", "/x", "-v", "kept:/kept", "-v", "named:/d")
-    injector = Injector(engine, tmp_path, options, ("/bin/busybox", "true"), "full")
+    injector = Injector(engine, tmp_path, options, ("/bin/busybox", "true"), image="full")
     calls = injector.calls()
     whole = set(tree(data(engine, "named")))
     about = [number for number, (call, _) in enumerate(calls, 1) if "/volumes/" in call]
