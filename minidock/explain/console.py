@@ -31,11 +31,12 @@ def console() -> Console:
 def show(out: Console, parts: Iterable[RenderableType]) -> None:
     """Print `parts`, each as soon as it is there. Where no one sees colours, lines end with their last word."""
     for part in parts:
+        is_whole = bool(getattr(part, "no_wrap", False))  # print forgets it
         if out.is_terminal:
-            out.print(part)
+            out.print(part, soft_wrap=is_whole)
             continue
         with out.capture() as captured:
-            out.print(part)
+            out.print(part, soft_wrap=is_whole)
         for line in captured.get().splitlines():
             print(line.rstrip())
 
@@ -45,6 +46,13 @@ def text(value: str, style: str = "") -> Text:
     from rich.text import Text
 
     return Text(shown.text(value), style)
+
+
+def command(line: str) -> Text:
+    """A command to be copied: on one line, however long it is."""
+    typed = text(f"# {line}", "cyan")
+    typed.no_wrap = True
+    return typed
 
 
 def columns(*titles: str, right: tuple[int, ...] = (), fold: tuple[int, ...] = (-1,)) -> Table:

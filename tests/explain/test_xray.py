@@ -329,13 +329,36 @@ def test_the_text_fits_and_is_plain(engine: Minidock, web: Container, width: int
     text = done.stdout.decode()
     assert (done.returncode, done.stderr) == (0, b"")
     assert "\x1b" not in text
-    assert max(map(len, text.splitlines())) <= width
+    # Commands to be copied are not broken.
+    assert max(len(line) for line in text.splitlines() if not line.startswith("# ")) <= width
     assert all(line == line.rstrip() for line in text.splitlines())
     assert r"+ /srv/a\x1b[31mred\nline" in text
     for words in ("Namespaces", "Processes", "Control group", "Layers", "Network", "Rights", "Mounts"):
         assert f"\n{words} ──" in text
     assert "0.0.0.0:18080 → 80/tcp" in text
     assert "taken away" in text
+
+
+def test_what_it_says_to_type_shows_the_same(engine: Minidock, web: Container, xray: Xray) -> None:
+    text = engine("xray", "web").stdout.decode()
+    typed = [line.removeprefix("# ") for line in text.splitlines() if line.startswith("# ")]
+    assert len(typed) == 7
+    said = ""
+    for line in typed:
+        done = subprocess.run(["bash", "-c", line], capture_output=True, check=False)
+        assert done.stdout, (line, done.stderr)
+        assert done.returncode == 0 or "cgroup" in line, (line, done.stderr)  # where no controller is, no *.current is
+        said += done.stdout.decode()
+    running, top = xray["running"], xray["root"]
+    facts = [
+        *(f":[{row['inode']}]" for row in running["namespaces"]),
+        *(f"\t{row['pid']}\t{row['inside']}" for row in running["processes"]),
+        *(running["network"]["cables"][0]["inside"]["addresses"]),
+        f"upperdir={top['upper']}",
+        f"{top['upper']}/srv/note",
+        "usage_usec",
+    ]
+    assert [fact for fact in facts if fact not in said] == []
 
 
 def test_any_terminal_and_language_will_do(engine: Minidock, web: Container) -> None:

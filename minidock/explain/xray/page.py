@@ -15,7 +15,7 @@ from minidock.explain import shown, words
 from minidock.explain.layers import Change, Changes
 from minidock.explain.layers_text import facts as change_facts
 from minidock.explain.words import say
-from minidock.explain.xray import drawings, network_drawing, network_text, terminal
+from minidock.explain.xray import drawings, network_drawing, network_text, see, terminal
 from minidock.explain.xray.markup import Markup, join, safe, tag
 from minidock.explain.xray.model import Mount, Network, Process, Root, Running, Security, Xray
 from minidock.explain.xray.trend import Trend
@@ -28,23 +28,24 @@ _MARKS = {"added": "+", "changed": "~", "hidden": "\N{MINUS SIGN}"}
 
 def sections(xray: Xray, trend: Trend | None = None) -> dict[str, Markup]:
     """The page's parts by their ids. With a `trend` the page is live."""
-    parts = {"head": _head(xray, is_live=trend is not None)}
+    contents = {"stack": _stack(xray.root)}
     if running := xray.running:
-        parts["namespaces"] = _section("namespaces", drawings.namespaces(running.namespaces, xray.name), _ids(running))
-        parts["processes"] = _section(
-            "processes", _processes(running.processes), _facts(terminal.first_process(running))
-        )
-        parts["cgroup"] = _section("cgroup", *_cgroup(running, trend))
-    parts["stack"] = _section("stack", *_stack(xray.root))
-    if running:
-        parts["rights"] = _section("rights", _rights(running.security), why=say("rights why", count=14))
         network = running.network
-        parts["network"] = _section(
-            "network", network_drawing.network(network, xray.name), _facts(_network_facts(network)),
-            why=say(f"network {network.mode}", names=", ".join(network.shared_with)),
-        )  # fmt: skip
-        parts["mounts"] = _section("mounts", _mounts(running.mounts))
-        parts["limits"] = _section("limits", _limits(running))
+        contents = {
+            "namespaces": [drawings.namespaces(running.namespaces, xray.name), _ids(running)],
+            "processes": [_processes(running.processes), _facts(terminal.first_process(running))],
+            "cgroup": _cgroup(running, trend),
+            **contents,
+            "rights": [_rights(running.security)],
+            "network": [network_drawing.network(network, xray.name), _facts(_network_facts(network))],
+            "mounts": [_mounts(running.mounts)],
+            "limits": [_limits(running)],
+        }
+    typed = see.commands(xray)
+    parts = {"head": _head(xray, is_live=trend is not None)}
+    for key, content in contents.items():
+        hint = [tag("p", typed[key], class_="see")] if key in typed else []
+        parts[key] = join([tag("h2", say(key)), tag("p", terminal.why(key, xray), class_="why"), *content, *hint])
     return parts
 
 
@@ -86,11 +87,6 @@ def _file(name: str) -> str:
 def _hash(text: str) -> str:
     """How a content security policy names a script or style that is in the page itself (CSP level 3)."""
     return f"sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}"
-
-
-def _section(key: str, *content: Markup, why: str | None = None) -> Markup:
-    why = say(f"{key} why") if why is None else why
-    return join([tag("h2", say(key)), *([tag("p", why, class_="why")] if why else []), *content])
 
 
 def _head(xray: Xray, *, is_live: bool) -> Markup:

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from minidock.engine.security import DEFAULT_CAPABILITIES
 from minidock.explain import shown
-from minidock.explain.console import columns, text
+from minidock.explain.console import columns, command, text
 from minidock.explain.layers import Changes
 from minidock.explain.layers_text import change_lines
-from minidock.explain.words import say
-from minidock.explain.xray import network_text
+from minidock.explain.words import TEXTS, say
+from minidock.explain.xray import network_text, see
 from minidock.explain.xray.model import Cgroup, Mount, Process, Root, Running, Security, Xray
 from minidock.linux.capabilities import NAMES
 
@@ -25,29 +26,38 @@ _STATUS_STYLES = {"running": "bold green", "paused": "bold yellow", "exited": "b
 
 def drawing(xray: Xray) -> Iterator[RenderableType]:
     """All of it."""
-    yield from _head(xray)
-    if running := xray.running:
-        yield from _section("namespaces", _namespaces(running))
-        yield from _section("processes", _processes(running.processes))
-        yield from _section("cgroup", _cgroup(running.cgroup, running))
-    yield from _section("stack", _stack(xray.root))
-    if running:
-        why = say(f"network {running.network.mode}", names=", ".join(running.network.shared_with))
-        yield from _section("network", network_text.lines(running.network), why)
-        yield from _section("rights", _rights(running.security), say("rights why", count=14))
-        yield from _section("mounts", _mounts(running.mounts))
-        yield from _section("process", _first_process(running), "")
-
-
-def _section(key: str, lines: Iterator[RenderableType], why: str | None = None) -> Iterator[RenderableType]:
     from rich.rule import Rule
 
-    yield ""
-    yield Rule(text(say(key), "bold"), align="left", style="dim")
-    why = say(f"{key} why") if why is None else why
-    if why:
-        yield text(why, "dim")
-    yield from lines
+    yield from _head(xray)
+    parts = {"stack": _stack(xray.root)}
+    if running := xray.running:
+        parts = {
+            "namespaces": _namespaces(running),
+            "processes": _processes(running.processes),
+            "cgroup": _cgroup(running.cgroup, running),
+            **parts,
+            "network": network_text.lines(running.network),
+            "rights": _rights(running.security),
+            "mounts": _mounts(running.mounts),
+            "process": _first_process(running),
+        }
+    typed = see.commands(xray)
+    for key, lines in parts.items():
+        yield ""
+        yield Rule(text(say(key), "bold"), align="left", style="dim")
+        if reason := why(key, xray):
+            yield text(reason, "dim")
+        yield from lines
+        if key in typed:
+            yield command(typed[key])
+
+
+def why(key: str, xray: Xray) -> str:
+    """What a part shows, in one sentence; "" where its title says all."""
+    if key == "network" and xray.running:
+        network = xray.running.network
+        return say(f"network {network.mode}", names=", ".join(network.shared_with))
+    return say(f"{key} why", count=len(DEFAULT_CAPABILITIES)) if f"{key} why" in TEXTS else ""
 
 
 def _head(xray: Xray) -> Iterator[RenderableType]:
