@@ -42,10 +42,10 @@ def show(out: Console, parts: Iterable[RenderableType]) -> None:
 
 
 def text(value: str, style: str = "") -> Text:
-    """A text of unknown origin, made harmless, in one style."""
+    """A text of unknown origin, made harmless, in one style, which what is appended to it does not have."""
     from rich.text import Text
 
-    return Text(shown.text(value), style)
+    return Text().append(shown.text(value), style)
 
 
 def command(line: str) -> Text:
