@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 import click
 
-from minidock.cli import isolation, mounts, networking, ports, values
+from minidock.cli import health, isolation, mounts, networking, ports, values
 from minidock.engine.options import ContainerOptions, Limits, Mount
 
 MEMORY_MIN = 6 << 20
@@ -132,6 +132,7 @@ _OPTIONS = [
     click.option("--restart", default="no", metavar="POLICY",
                  help="When to start it again: no, on-failure[:MAX], always, unless-stopped."),
     click.option("--stop-timeout", type=int, metavar="SECONDS", help="How long `stop` waits before it kills [10]."),
+    *health.OPTIONS,
     click.option("--log-driver", default="json-file", metavar="json-file|none", help="Where output is logged."),
     list_option("--log-opt", "Option of the log driver: max-size, max-file.", "NAME=VALUE"),
     *LIMITS,
@@ -214,6 +215,7 @@ def to_options(flags: dict[str, Any], *, detached: bool = False) -> ContainerOpt
         restart=restart,
         restart_retries=retries,
         stop_timeout=flags["stop_timeout"],
+        health=health.healthcheck(flags),
         limits=to_limits(flags),
     )
 

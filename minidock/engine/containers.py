@@ -156,6 +156,7 @@ def _claim(root: str, options: ContainerOptions, image: Image) -> tuple[Record, 
             "ports": {},  # while it runs, as docker's NetworkSettings.Ports: exposed ones, and where they are published
             "networks": {},  # what it has on each while it runs (network/endpoints.py, Endpoint)
             "restartCount": 0,
+            **_healthcheck(options, image_config),
             "config": {"labels": {**(image_config.get("Labels") or {}), **options.labels},
                        "stopSignal": options.stop_signal or image_config.get("StopSignal") or "SIGTERM"},
             "state": {"status": CREATED, "pid": 0, "exitCode": 0, "oomKilled": False, "error": "",
@@ -178,6 +179,15 @@ def _mount_points(root: str, options: ContainerOptions, image_config: dict[str, 
     from minidock.engine import mountpoints  # here, as most containers have none
 
     return mountpoints.resolve(root, options, image_config)
+
+
+def _healthcheck(options: ContainerOptions, image_config: dict[str, Any]) -> dict[str, Any]:
+    if not options.health and not image_config.get("Healthcheck"):
+        return {}
+    from minidock.engine import health
+
+    check = health.merged(options.health, image_config)
+    return {"healthcheck": check} if check else {}
 
 
 def _write_cidfile(path: str, container_id: str) -> None:

@@ -32,6 +32,7 @@ import os
 import select
 import time
 from contextlib import suppress
+from typing import TYPE_CHECKING
 
 from minidock import observe
 from minidock.engine import departure, events, records, recovery, restart, starting
@@ -43,6 +44,9 @@ from minidock.engine.streams import Events, wait
 from minidock.errors import EXIT_ENGINE, EXIT_SIGNAL, MinidockError
 from minidock.observe import step
 from minidock.runtime.channel import Channel
+
+if TYPE_CHECKING:
+    from minidock.engine.health import Health
 
 
 def serve(channel: Channel) -> int:
@@ -89,8 +93,11 @@ def _live(record: Record, lock: int, visitors: Visitors, cache: str) -> int:
                 observe.release()
             caller.tell("started", warnings=warnings)
             caller = None
-        _attend(record, running, visitors)
+        health = _begin_checks(record, cache)
+        _attend(record, running, visitors, health)
         visitors.end_input(running)
+        if health:
+            health.end()
         exit_code = _reap(running)
         record.reload()
         delay = backoff.delay(record, exit_code, time.monotonic() - began)
@@ -103,16 +110,30 @@ def _live(record: Record, lock: int, visitors: Visitors, cache: str) -> int:
             return exit_code
 
 
-def _attend(record: Record, running: Running, visitors: Visitors) -> None:
-    """Move output and pass on what visitors say, until the container's first process has ended."""
+def _attend(record: Record, running: Running, visitors: Visitors, health: Health | None) -> None:
+    """Move output, pass on what visitors say and see to its health, until the container's first process has ended."""
     pidfd = running.created.pidfd
     while True:
-        ready = wait({pidfd: select.POLLIN, **visitors.wants(), **running.wants()}, running.patience)
+        wanted, limits = {pidfd: select.POLLIN, **visitors.wants(), **running.wants()}, [running.patience]
+        if health:
+            wanted |= health.wants()
+            limits.append(health.patience())
+        ready = wait(wanted, min((seconds for seconds in limits if seconds is not None), default=None))
         _serve(running, visitors, ready)
+        if health:
+            health.serve(ready)
         if pidfd in ready:
             return
         if visitors.waiting_for_names:
             _follow_networks(record, running, visitors)
+
+
+def _begin_checks(record: Record, cache: str) -> Health | None:
+    if not record.data.get("healthcheck"):
+        return None
+    from minidock.engine import health
+
+    return health.begin(record, cache)
 
 
 def _follow_networks(record: Record, running: Running, visitors: Visitors) -> None:

@@ -109,7 +109,7 @@ class ContainerOptions(NamedTuple):
 
     `attach`: the streams that the command which starts the container has in common with it. `stdin_once`: its input
     ends with that of the first command that is attached to it. `stop_timeout`: seconds between the stop signal and
-    SIGKILL, -1 for ever.
+    SIGKILL, -1 for ever. `health` is docker's Healthcheck (`health.py`).
     """
 
     image: str
@@ -156,6 +156,7 @@ class ContainerOptions(NamedTuple):
     restart: str
     restart_retries: int
     stop_timeout: int | None
+    health: dict[str, Any] | None
     limits: Limits
 
     def as_json(self) -> dict[str, Any]:
