@@ -85,6 +85,7 @@ def _live(record: Record, lock: int, visitors: Visitors, cache: str) -> int:
         except BaseException as error:
             _give_up(record, error)
             raise
+        health = _begin_checks(record, cache)
         events.emit_container(record.root, "start", record.data)
         if wait({running.created.pidfd: select.POLLIN}, 0):  # it has ended: what is typed is for the caller's shell
             visitors.end_input(running)
@@ -93,7 +94,6 @@ def _live(record: Record, lock: int, visitors: Visitors, cache: str) -> int:
                 observe.release()
             caller.tell("started", warnings=warnings)
             caller = None
-        health = _begin_checks(record, cache)
         _attend(record, running, visitors, health)
         visitors.end_input(running)
         if health:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import json
+import tarfile
 from collections.abc import Callable
 from typing import Any
 
@@ -40,10 +42,13 @@ def test_it_becomes_healthy_and_unhealthy_and_healthy_again(ok: Callable[..., st
     assert "(healthy)" in ok("ps")
     assert health(containers)["FailingStreak"] == 0
     ok("exec", "checked", "rm", "/good")
-    eventually(lambda: health(containers)["Status"] == "unhealthy")
-    rows = map(json.loads, (containers.directory.parent / "events.log").read_text().splitlines())
-    told = [row["action"] for row in rows if row["attributes"].get("name") == "checked" and "health" in row["action"]]
-    assert told == ["health_status: unhealthy", "health_status: healthy", "health_status: unhealthy"]
+    container_id = containers.records()[0]["id"]
+
+    def told() -> list[str]:
+        rows = map(json.loads, (containers.directory.parent / "events.log").read_text().splitlines())
+        return [row["action"] for row in rows if row["id"] == container_id and "health" in row["action"]]
+
+    eventually(lambda: told() == [f"health_status: {word}" for word in ("unhealthy", "healthy", "unhealthy")])
 
 
 def test_the_last_five_results_are_kept(ok: Callable[..., str], containers: Containers) -> None:
@@ -80,17 +85,37 @@ def test_nothing_is_checked_while_it_is_paused(ok: Callable[..., str], container
     assert health(containers)["Status"] == "unhealthy"  # as in docker: who ended is not healthy
 
 
+def make_image(engine: Minidock, name: str, check: dict[str, Any]) -> None:
+    """alpine with a Healthcheck in its config, as a docker archive."""
+    source = io.BytesIO(engine("save", "alpine").stdout)
+    with tarfile.open(fileobj=source) as tar:
+        members = {member.name: tar.extractfile(member) for member in tar if member.isfile()}
+    files = {member: file.read() for member, file in members.items() if file}
+    (manifest,) = json.loads(files["manifest.json"])
+    config = json.loads(files[manifest["Config"]])
+    config["config"]["Healthcheck"] = check
+    archive = {layer: files[layer] for layer in manifest["Layers"]} | {"config.json": json.dumps(config).encode()}
+    manifest = {**manifest, "Config": "config.json", "RepoTags": [f"{name}:latest"]}
+    archive["manifest.json"] = json.dumps([manifest]).encode()
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w") as tar:
+        for path, data in archive.items():
+            info = tarfile.TarInfo(path)
+            info.size = len(data)
+            tar.addfile(info, io.BytesIO(data))
+    done = engine("load", input=buffer.getvalue())
+    assert done.returncode == 0, done.stderr
+
+
 def test_the_images_own_check(engine: Minidock, ok: Callable[..., str], containers: Containers) -> None:
-    ok("run", "--name", "base", "--network", "none", "alpine", "true")
-    ok("commit", "-c", "HEALTHCHECK --interval=50ms --retries=1 CMD exit 4", "base", "checking")
-    ok("rm", "base")
-    ok("run", "-d", "--network", "none", "checking", "sleep", "1000")
+    make_image(engine, "checking", {"Test": ["CMD", "sh", "-c", "exit 4"], "Interval": 50_000_000, "Retries": 1})
+    ok("run", "-d", "--name", "own", "--network", "none", "checking", "sleep", "1000")
     eventually(lambda: health(containers)["Status"] == "unhealthy")
     assert health(containers)["Log"][0]["ExitCode"] == 4
-    ok("rm", "-f", containers.records()[0]["name"])
-    ok("run", "-d", "--network", "none", "--no-healthcheck", "checking", "sleep", "1000")
+    ok("rm", "-f", "own")
+    ok("run", "-d", "--name", "none", "--network", "none", "--no-healthcheck", "checking", "sleep", "1000")
     assert "health" not in state(containers)
-    ok("rm", "-f", containers.records()[0]["name"])
+    ok("rm", "-f", "none")
     ok("rmi", "checking")
 
 
