@@ -12,7 +12,7 @@ import re
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
-from minidock.engine import contents, names, records, volumes
+from minidock.engine import contents, events, names, records, volumes
 from minidock.engine.options import ContainerOptions, Mount
 from minidock.engine.records import Record
 from minidock.errors import EXIT_ENGINE, ConflictError, HostError, MinidockError, UsageError
@@ -161,6 +161,9 @@ def prepare(record: Record) -> None:
             contents.finish(volume)
             if volume.options:
                 volumes.mount(volume, record.id)
+            events.emit(record.root, "volume", "mount", volume.name, container=record.id, driver=point.driver,
+                        destination=point.destination, propagation=point.propagation,
+                        **{"read/write": str(point.rw).lower()})  # fmt: skip
 
 
 def release(record: Record) -> None:
@@ -177,6 +180,8 @@ def release(record: Record) -> None:
             contents.finish(volume)
             if volume.options:
                 volumes.unmount(volume, record.id)
+            if record.is_up:
+                events.emit(record.root, "volume", "unmount", volume.name, container=record.id, driver=point.driver)
         except (OSError, MinidockError) as error:
             failure = failure or error
     if failure:

@@ -361,3 +361,17 @@ def test_what_is_nested_deeper_than_a_path_is_long(engine: Minidock, do: Do) -> 
     do("rm", "deep")
     do("volume", "rm", "deep")
     assert [path.name for path in engine.root.glob("*/.removing-*")] == []
+
+
+def test_events(engine: Minidock, do: Do) -> None:
+    do("run", "--name", "user", "--network", "none", "-v", "told:/t:ro", "alpine", "true")
+    container = json.loads(do("inspect", "user"))[0]["Id"]
+    do("rm", "user")
+    do("volume", "rm", "told")
+    lines = (json.loads(line) for line in (engine.root / "events.log").read_text().splitlines())
+    about = [(event["action"], event["attributes"]) for event in lines if event["id"] == "told"]
+    mounted = {"container": container, "destination": "/t", "driver": "local", "propagation": "", "read/write": "false"}
+    assert about == [
+        ("create", {"driver": "local"}), ("mount", mounted),
+        ("unmount", {"container": container, "driver": "local"}), ("destroy", {"driver": "local"}),
+    ]  # fmt: skip

@@ -149,6 +149,11 @@ def test_block_weight(minidock: Minidock) -> None:
             assert container.read("io.weight").split() == ["default", "4950"]
 
 
+def test_cpu_quota_in_a_period_of_its_own(minidock: Minidock) -> None:
+    with running(minidock, "--cpu-period", "50000", "--cpu-quota", "20000") as container:
+        assert container.read("cpu.max") == "20000 50000"
+
+
 def test_cpuset(minidock: Minidock) -> None:
     flags = ["--cpuset-cpus", "0", "--cpuset-mems", "0"]
     if not has_controller("cpuset"):
