@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import pytest
 
-from tests.engine.containers import Containers
+from tests.engine.containers import Containers, eventually
 from tests.support.command import Minidock
 
 
@@ -34,3 +34,24 @@ def run(engine: Minidock) -> Callable[..., tuple[int, bytes, bytes]]:
         return done.returncode, done.stdout, done.stderr
 
     return run
+
+
+@pytest.fixture
+def ok(engine: Minidock) -> Callable[..., str]:
+    """`ok("stop", "web")`: what a command prints that has to succeed."""
+
+    def ok(*words: str) -> str:
+        done = engine(*words)
+        assert done.returncode == 0, (words, done)
+        return done.stdout.decode()
+
+    return ok
+
+
+@pytest.fixture
+def no_containers_afterwards(engine: Minidock, containers: Containers) -> Iterator[None]:
+    """The test ends with nothing left of its containers."""
+    yield
+    if left := engine("ps", "-a", "-q").stdout.split():
+        engine("rm", "-f", *map(bytes.decode, left))
+    eventually(lambda: not containers.left())

@@ -7,7 +7,7 @@ import re
 import signal
 import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -22,24 +22,7 @@ WAITING = "until [ -e /go ]; do sleep 0.01; done; "
 NANOSECONDS = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{9}Z"
 
 
-@pytest.fixture
-def ok(engine: Minidock) -> Ok:
-    """`ok("stop", "web")`: what a command prints that has to succeed."""
-
-    def ok(*words: str) -> str:
-        done = engine(*words)
-        assert done.returncode == 0, (words, done)
-        return done.stdout.decode()
-
-    return ok
-
-
-@pytest.fixture(autouse=True)
-def no_containers_afterwards(engine: Minidock, containers: Containers) -> Iterator[None]:
-    yield
-    if left := engine("ps", "-a", "-q").stdout.split():
-        engine("rm", "-f", *map(bytes.decode, left))
-    eventually(lambda: not containers.left())
+pytestmark = pytest.mark.usefixtures("no_containers_afterwards")
 
 
 @pytest.fixture
