@@ -126,14 +126,15 @@ def _reset_signals() -> None:
 
 
 @contextmanager
-def docker_daemon(directory: str) -> Iterator[list[str]]:
+def docker_daemon(directory: str, enter: tuple[str, ...] = ("unshare", "--net")) -> Iterator[list[str]]:
     """A docker daemon with its state in `directory`; gives the client command that talks to it, [] if it won't start.
 
-    It has a network namespace of its own, so its bridge and its packet filter rules are gone with it.
+    It has a network namespace of its own, or the one that the command `enter` runs it in, so its bridge and its packet
+    filter rules are gone with that.
     """
     socket = f"unix://{directory}/docker.sock"
     daemon = subprocess.Popen(
-        ["unshare", "--net", "dockerd", "-H", socket, "--data-root", f"{directory}/docker", "--exec-root",
+        [*enter, "dockerd", "-H", socket, "--data-root", f"{directory}/docker", "--exec-root",
          f"{directory}/docker-exec", "--pidfile", f"{directory}/docker.pid", "--storage-driver", "overlay2"],
         stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
         preexec_fn=_reset_signals,  # noqa: PLW1509 - no threads here

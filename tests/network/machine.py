@@ -32,6 +32,12 @@ class Inside(Namespace):
         raise NotImplementedError("a container has commands of its own: minidock exec")
 
     @property
+    def address(self) -> str:
+        """Its IPv4 address on its only network."""
+        (endpoint,) = self.record["networks"].values()
+        return str(endpoint["address"])
+
+    @property
     def gateway(self) -> str:
         """The host's IPv4 address on its only network."""
         (endpoint,) = self.record["networks"].values()
