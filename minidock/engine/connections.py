@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from minidock.engine import etc, publishing, records
+from minidock.engine import etc, events, publishing, records
 from minidock.engine.options import ContainerOptions
 from minidock.engine.records import Record
 from minidock.errors import EXIT_ENGINE, ConflictError
@@ -147,6 +147,8 @@ def plug(record: Record, pid: int) -> list[str]:
         warnings = endpoints.connect(record.root, has(record), netns, publishing.published(record))
     finally:
         os.close(netns)
+    for name, row in record.data["networks"].items():
+        events.emit(record.root, "network", "connect", row["network"], container=record.id, name=name, type="bridge")
     if os.path.isdir(record.path("followers")):
         from minidock.engine.links import follow
 

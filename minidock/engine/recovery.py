@@ -12,7 +12,7 @@ import os
 from contextlib import suppress
 
 from minidock import state
-from minidock.engine import paths, records
+from minidock.engine import events, paths, records
 from minidock.engine.records import CREATED, EXITED, REMOVING, RESTARTING, Record
 from minidock.errors import MinidockError
 from minidock.linux import syscalls
@@ -58,6 +58,9 @@ def _undo_network(record: Record) -> None:
         from minidock.network import endpoints
 
         endpoints.release(record.root, record.id)
+        for name, had in record.data["networks"].items():
+            told = {"container": record.id, "name": name, "type": "bridge"}
+            events.emit(record.root, "network", "disconnect", had["network"], **told)
 
 
 def _undo_mounts(record: Record) -> None:

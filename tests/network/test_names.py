@@ -151,6 +151,18 @@ class TestFiles:
         assert lines[4] == "127.0.0.1\tlocalhost"
         assert any(line.endswith("\tbox") for line in lines)
 
+    @pytest.mark.parametrize(("host", "inside"), [
+        ("nameserver 127.0.0.53\noptions edns0\nsearch a.example\n",
+         "search a.example\nnameserver 192.0.2.53\noptions edns0\n"),
+        ("nameserver 127.0.0.1\nnameserver 192.0.2.1\nnameserver ::1\n", "nameserver 192.0.2.1\n"),
+        ("nameserver 127.0.0.1\n", "nameserver 8.8.8.8\nnameserver 8.8.4.4\n"),
+    ])  # fmt: skip
+    def test_servers_on_the_host_s_loopback_are_replaced(self, world: World, host: str, inside: str) -> None:
+        """127.0.0.53 is systemd-resolved's, which keeps the servers that it asks in a file of its own."""
+        prepare = "mount -t tmpfs t /run && mkdir -p /run/systemd/resolve && echo $1 >/run/systemd/resolve/resolv.conf"
+        done = with_resolv_conf(world, host, prepare, "run --rm --network none alpine cat /etc/resolv.conf")
+        assert done.stdout == inside, done
+
     @pytest.mark.parametrize(("words", "message"), [
         ("--dns one.example", "IP address is not correctly formatted: one.example"),
         ("--dns-search a..b", "a..b is not a valid domain"),
@@ -200,13 +212,8 @@ class TestTheWorldOutside:
         """As with systemd-resolved, which listens on 127.0.0.53 of the host and nowhere else."""
         net = world.network()
         with server("127.0.0.53", {"far.example.": "192.0.2.53"}) as asked:
-            program = " ".join(world.minidock.program)
-            run = f"{program} run --rm --network {net} alpine nslookup far.example"
-            script = f"mount --bind $1 /etc/resolv.conf && {run}"
-            path = world.minidock.root.parent / "resolv.conf"
-            path.write_text("nameserver 127.0.0.53\n")
-            done = subprocess.run(["unshare", "-m", "sh", "-c", script, "-", str(path)], capture_output=True, text=True,
-                                  env=world.minidock.environment, check=False, stdin=subprocess.DEVNULL)  # fmt: skip
+            run = f"run --rm --network {net} alpine nslookup far.example"
+            done = with_resolv_conf(world, "nameserver 127.0.0.53\n", "true", run)
         assert "Address: 192.0.2.53" in done.stdout, done
         assert {kind for _, kind, _ in asked} >= {"A"}
 
@@ -230,6 +237,18 @@ class TestTheWorldOutside:
             assert world.lookup(container, "far.example") == []
             assert "SERVFAIL" in world.minidock("exec", container, "nslookup", "far.example").stdout.decode()
             assert asked == []
+
+
+def with_resolv_conf(world: World, text: str, prepare: str, command: str) -> subprocess.CompletedProcess[str]:
+    """Run a command of minidock on a host with another resolv.conf; `prepare` is done in its mount namespace first."""
+    path = world.minidock.root.parent / "resolv.conf"
+    path.write_text(text)
+    program = " ".join(world.minidock.program)
+    script = f"{prepare} && mount --bind $2 /etc/resolv.conf && exec {program} {command}"
+    return subprocess.run(
+        ["unshare", "-m", "sh", "-c", script, "-", "nameserver 192.0.2.53", str(path)],
+        capture_output=True, text=True, env=world.minidock.environment, check=False, stdin=subprocess.DEVNULL,
+    )  # fmt: skip
 
 
 @contextmanager

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import random
 import subprocess
+import time
 
 from tests.network.containers import World, ip
 
@@ -82,6 +84,21 @@ class TestCreate:
         assert "invalid network name" in world.refused("network", "create", "no good")[1]
 
 
+    def test_killed_anywhere_it_is_a_network_or_none(self, world: World) -> None:
+        before = {link["ifname"] for link in ip("link")}
+        for number in range(12):
+            name = f"mdt-killed-{number}"
+            with world.minidock.start("network", "create", name, stdout=subprocess.DEVNULL) as process:
+                time.sleep(random.uniform(0.05, 0.35))
+                process.kill()
+            known = world("network", "ls", "--format", "{{.Name}}").split()
+            if name in known:
+                world.networks.append(name)
+                world("run", "--rm", "--network", name, "alpine", "true")
+                world("network", "rm", name)
+            assert {link["ifname"] for link in ip("link")} == before, "a bridge of no network"
+
+
 class TestLists:
     def test_ls_has_docker_s_columns_and_filters(self, world: World) -> None:
         name = world.network("--internal", "--label", "role=web")
@@ -141,6 +158,18 @@ class TestRemoval:
         for name in ("bridge", "host", "none"):
             assert world.refused("network", "rm", name)[1] == f"{name} is a pre-defined network and cannot be removed"
         assert world.refused("network", "rm", "nosuch") == (1, "network nosuch not found")
+
+    def test_events_tell_of_it(self, world: World) -> None:
+        since = world("info", "-f", "{{.SystemTime}}").strip()
+        name = world.network()
+        container = world.container("--network", name)
+        world("rm", "-f", container)
+        world("network", "rm", name)
+        words = ("--filter", "type=network", "--format", "{{.Action}} {{.Actor.Attributes.name}}")
+        told = world("events", "--since", since, "--until", "0s", *words).splitlines()
+        assert [line for line in told if line.endswith(f" {name}")] == [
+            f"{action} {name}" for action in ("create", "connect", "disconnect", "destroy")
+        ]
 
     def test_prune_spares_the_used_and_the_predefined(self, world: World) -> None:
         used, free, kept = world.network(), world.network(), world.network("--label", "keep")
