@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 from minidock.cli.template_functions import FUNCTIONS, SHORT_CIRCUIT
 from minidock.cli.template_lexer import TemplateError, Token, syntax_error
-from minidock.cli.template_values import Fields, Map, Nil, go_type, shown
+from minidock.cli.template_values import EMPTY, Fields, Map, Nil, go_type, shown, typed
 
 
 class State:
@@ -188,6 +188,8 @@ class Expressions:
                 return found[name]
             if isinstance(found, Map):
                 return None
+            if name in EMPTY and EMPTY[name][0] in found:
+                return typed(EMPTY[name][1], name)
             if name == "ID" and "Id" in found:  # the field's name in Go
                 return found["Id"]
             if isinstance(found, Fields):

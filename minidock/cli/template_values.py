@@ -13,7 +13,20 @@ from typing import Any
 _MAPS = {"Labels", "Options", "Networks", "Ports", "PortBindings", "ExposedPorts", "Volumes", "Sysctls", "Tmpfs",
          "StorageOpt", "Annotations", "Containers", "DriverOpts", "Attributes", "AuxiliaryAddresses", "Data", "Config",
          "Status"}  # fmt: skip
-_POINTERS = {"PidsLimit", "MemorySwappiness", "OomKillDisable", "Init", "Health", "Healthcheck", "IPAMConfig"}
+_POINTERS = {"PidsLimit", "MemorySwappiness", "OomKillDisable", "Init", "Health", "Healthcheck", "IPAMConfig",
+             "StopTimeout", "SizeRw", "SizeRootFs"}  # fmt: skip
+
+
+# Fields that docker leaves out of its JSON where they are empty (omitempty), and a template finds all the same: a field
+# by which their struct is known, and the empty value.
+EMPTY: dict[str, tuple[str, Any]] = {
+    "Name": ("Propagation", ""), "Driver": ("Propagation", ""),  # a mount point
+    "Mounts": ("NetworkMode", None), "Tmpfs": ("NetworkMode", None), "Sysctls": ("NetworkMode", None),
+    "Init": ("NetworkMode", None), "Annotations": ("NetworkMode", None),  # HostConfig
+    "Health": ("OOMKilled", None),  # State
+    "ExposedPorts": ("Cmd", None), "Healthcheck": ("Cmd", None), "StopTimeout": ("Cmd", None),  # Config
+    "SizeRw": ("HostConfig", None), "SizeRootFs": ("HostConfig", None),
+}  # fmt: skip
 
 
 class Map(dict[str, Any]):

@@ -146,6 +146,8 @@ def test_inspect(engine: Minidock, do: Do, tmp_path: Path) -> None:
         bind("/mb", "", False), volume("two", "/two", "z", False), volume(unnamed, "/anonymous", "", True),
     ]  # fmt: skip
     assert shown["Mounts"] == expected
+    names = do("inspect", "-f", "{{range .Mounts}}{{.Name}},{{end}}{{.HostConfig.Tmpfs}}", "seen").strip()
+    assert names == f"one,,,,,two,{unnamed},map[]"  # what JSON leaves out is there for a template
     host = shown["HostConfig"]
     assert host["Binds"] == ["one:/one:ro", f"{tmp_path}:/b:ro,z", f"{tmp_path}:/b2"]
     assert host["Mounts"] == [
