@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -88,3 +89,7 @@ SECOND = (
     entry("etc/chmod", content=b"same", mode=0o600), entry("etc/new", content=b"n"), entry(".wh.opt"),
 )  # fmt: skip
 THIRD = (directory("srv"), entry("srv/.wh..wh..opq"), entry("srv/two", content=b"222"), entry("lib", content=b"file"))
+
+
+def namespace(pid: int | str, name: str) -> int:
+    return os.stat(f"/proc/{pid}/ns/{name}").st_ino

@@ -2,55 +2,24 @@
 
 from __future__ import annotations
 
-import json
 import os
 import subprocess
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from tests.engine.containers import cgroup2, eventually
-from tests.explain.looking import Container, Xray, load_layers, running, xray_of
+from tests.explain.looking import Container, Xray, load_layers, namespace, running, xray_of
 from tests.image.tars import archive, entry
 from tests.support.command import Minidock
-from tests.support.machine import Session
 
 # <linux/capability.h>
 CAP_NET_RAW, CAP_SYS_NICE = 13, 23
 
 
-@pytest.fixture(scope="module")
-def web(engine: Minidock) -> Iterator[Container]:
-    """A container with some of everything: a child, a listener, a published port, changes, a capability less."""
-    script = (
-        "echo note > /srv/note; rm /etc/motd; echo >> /etc/issue; chmod 600 /etc/group; rm -r /etc/apk/keys; "
-        "cd /tmp; nc -lk -p 80 & exec sleep 1000"
-    )
-    words = ["-p", "18080:80", "--cap-drop", "NET_RAW", "--cap-add", "SYS_NICE", "--hostname", "webhost"]
-    with running(engine, "web", *words, "alpine", "sh", "-c", script) as container:
-        eventually(lambda: len(container.xray()["running"]["processes"]) == 2)
-        yield container
-
-
-@pytest.fixture(scope="module")
-def xray(web: Container) -> Xray:
-    return web.xray()
-
-
-def namespace(pid: int | str, name: str) -> int:
-    return os.stat(f"/proc/{pid}/ns/{name}").st_ino
-
-
 def status(pid: int) -> dict[str, str]:
     rows = (line.partition(":") for line in Path(f"/proc/{pid}/status").read_text().splitlines())
     return {name: value.strip() for name, _, value in rows}
-
-
-def links(*command: str) -> dict[str, Any]:
-    done = subprocess.run([*command, "ip", "-j", "-s", "address"], capture_output=True, check=True)
-    return {row["ifname"]: row for row in json.loads(done.stdout)}
 
 
 def test_namespaces_are_those_of_proc(web: Container, xray: Xray) -> None:
@@ -102,95 +71,6 @@ def test_the_cgroup_is_the_kernels(web: Container, xray: Xray) -> None:
     assert set(group["missing"]) == {"cpu", "cpuset", "io", "memory", "pids"} - set(offered)
     for controller in ("memory", "pids", "io"):
         assert (group[controller] is not None) == (controller in offered)
-
-
-def test_the_network_on_both_sides(web: Container, xray: Xray) -> None:
-    inside, outside = links("nsenter", "-t", str(web.pid), "-n"), links()
-    network = xray["running"]["network"]
-    assert network["mode"] == "own"
-    (cable,) = network["cables"]
-    eth0, veth, bridge = inside["eth0"], outside[cable["outside"]["name"]], outside[cable["bridge"]["name"]]
-    assert (cable["inside"]["name"], cable["inside"]["number"]) == ("eth0", eth0["ifindex"])
-    assert (veth["link_index"], eth0["link_index"]) == (eth0["ifindex"], veth["ifindex"])
-    assert veth["master"] == cable["bridge"]["name"]
-    for row, seen in ((cable["inside"], eth0), (cable["outside"], veth), (cable["bridge"], bridge)):
-        assert (row["mac"], row["mtu"]) == (seen["address"], seen["mtu"])
-        addresses = [f"{address['local']}/{address['prefixlen']}" for address in seen["addr_info"]]
-        assert sorted(row["addresses"]) == sorted(addresses)
-    route = subprocess.run(["nsenter", "-t", str(web.pid), "-n", "ip", "-j", "route", "show", "default"],
-                           capture_output=True, check=True)  # fmt: skip
-    assert cable["gateway"] == json.loads(route.stdout)[0]["gateway"]
-    assert [(row["port"], row["protocol"]) for row in network["listening"]] == [(80, "tcp")]
-    assert network["nameservers"] == [
-        line.split()[1] for line in web.shell("cat /etc/resolv.conf").splitlines() if line.startswith("nameserver")
-    ]
-
-
-def test_counters_are_the_kernels(web: Container) -> None:
-    before = web.xray()["running"]["network"]["cables"][0]
-    web.shell("ping -c 3 -i 0.1 -s 1000 $(ip route | sed -n 's/default via \\([^ ]*\\).*/\\1/p') >/dev/null")
-    after = web.xray()["running"]["network"]["cables"][0]
-    seen = links()[after["outside"]["name"]]["stats64"]
-    assert after["inside"]["sent"] - before["inside"]["sent"] >= 3 * 1028
-    # Asked in this order: outside, inside, and now once more.
-    assert after["outside"]["received"] <= after["inside"]["sent"] <= seen["rx"]["bytes"]
-
-
-def test_a_published_port_is_found_in_the_packet_filter(web: Container, xray: Xray) -> None:
-    address = xray["running"]["network"]["cables"][0]["inside"]["addresses"][0].partition("/")[0]
-    (row,) = [row for row in xray["running"]["network"]["published"] if ":" not in row["address"]]
-    assert (row["protocol"], row["host_address"], row["host_port"]) == ("tcp", "", "18080")
-    assert (row["address"], row["port"]) == (address, "80")
-
-
-def test_the_way_out_is_the_rule_that_masquerades(engine: Minidock, session: Session) -> None:
-    """With an uplink the rule is found; without one there is nothing to find."""
-    commands = (
-        "ip link add mdtup type veth peer name mdtpeer", "ip address add 198.18.77.1/24 dev mdtup",
-        "ip link set mdtup up", "ip link set mdtpeer up", "ip route add default via 198.18.77.2 metric 7",
-    )  # fmt: skip
-    had_default = bool(subprocess.run(["ip", "route", "show", "default"], capture_output=True, check=True).stdout)
-    for command in commands:
-        subprocess.run(command.split(), check=True)
-    try:
-        with running(engine, "out", "alpine", "sleep", "1000") as container:
-            network = container.xray()["running"]["network"]
-            rule = network["cables"][0]["masquerade"]
-            assert "masquerade" in rule["text"]
-            assert rule["table"].split()[1] == "minidock"
-            assert had_default or network["uplink"]["name"] == "mdtup"
-    finally:
-        subprocess.run(["ip", "link", "delete", "mdtup"], check=True)
-
-
-def test_several_networks_and_a_container_that_shares_them(engine: Minidock) -> None:
-    assert engine("network", "create", "front").returncode == 0
-    assert engine("network", "create", "--internal", "back").returncode == 0
-    try:
-        with running(engine, "app", "--network", "front", "alpine", "sleep", "1000") as app:
-            assert engine("network", "connect", "back", "app").returncode == 0
-            with running(engine, "side", "--network", "container:app", "alpine", "sleep", "1000") as side:
-                found, beside = app.xray()["running"], side.xray()["running"]
-                assert [cable["network"] for cable in found["network"]["cables"]] == ["front", "back"]
-                assert found["network"]["cables"][1]["masquerade"] is None
-                assert (found["network"]["mode"], found["network"]["shared_with"]) == ("shared", ["side"])
-                assert beside["network"]["shared_with"] == ["app"]
-                shared = {row["kind"]: row["shared_with"] for row in beside["namespaces"]}
-                assert (shared["network"], shared["pid"]) == (["app"], [])
-                assert namespace(app.pid, "net") == namespace(side.pid, "net")
-    finally:
-        engine("network", "rm", "front", "back")
-
-
-@pytest.mark.parametrize(("mode", "interfaces"), [("none", ["lo"]), ("host", [])])
-def test_other_modes_of_the_network(engine: Minidock, mode: str, interfaces: list[str]) -> None:
-    with running(engine, f"net-{mode}", "--network", mode, "alpine", "sleep", "1000") as container:
-        found = container.xray()["running"]
-        assert found["network"]["mode"] == mode
-        assert found["network"]["cables"] == []
-        assert ([found["network"]["loopback"]["name"]] if found["network"]["loopback"] else []) == interfaces
-        own = next(row["is_own"] for row in found["namespaces"] if row["kind"] == "network")
-        assert own == (namespace(container.pid, "net") != namespace("self", "net")) == (mode == "none")
 
 
 def test_capabilities_are_the_bits_of_proc(web: Container, xray: Xray) -> None:

@@ -9,9 +9,9 @@ from __future__ import annotations
 from minidock.explain import shown
 from minidock.explain.layers import Changes
 from minidock.explain.words import say
+from minidock.explain.xray.facts import gauges
 from minidock.explain.xray.markup import Markup, box, drawing, join, label, line, paragraph, path, tag
 from minidock.explain.xray.model import Cgroup, Namespace, Root, Running
-from minidock.explain.xray.terminal import gauges
 from minidock.explain.xray.trend import Trend
 
 _WIDE, _NARROW = 1200, 480

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from minidock.explain import shown
 from minidock.explain.words import say
+from minidock.explain.xray.facts import place, way_out, worth_showing
 from minidock.explain.xray.markup import Markup, box, drawing, join, label, line, paragraph, path, tag
 from minidock.explain.xray.model import Cable, Network, Published
-from minidock.explain.xray.network_text import place, way_out, worth_showing
 from minidock.linux.interfaces import Interface
 
 _WIDE = 1200

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 from minidock.explain import shown
 from minidock.explain.console import columns, text
 from minidock.explain.words import say
-from minidock.explain.xray.model import Cable, Network, Published
+from minidock.explain.xray import facts
+from minidock.explain.xray.model import Cable, Network
 from minidock.linux.interfaces import Interface
 
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ def lines(network: Network) -> Iterator[RenderableType]:
     if network.mode == "host" and network.uplink:
         yield _interface(say("host"), network.uplink)
     table = columns("", "", fold=(1,))
-    for key, values in facts(network):
+    for key, values in facts.network_facts(network):
         table.add_row(text(say(key), "bold"), text(values))
     yield table
 
@@ -44,28 +45,15 @@ def _cable(cable: Cable, network: Network) -> Iterator[Text]:
             line.append_text(text(f"  {say('network called', name=cable.network)}", "dim"))
         yield line
     if cable.outside:
-        yield text(f"    {'▼' if cable.masquerade else '✗'} {way_out(cable, network)}", "dim")
+        yield text(f"    {'▼' if cable.masquerade else '✗'} {facts.way_out(cable, network)}", "dim")
         if network.uplink and cable.masquerade:
             yield _interface(say("host"), network.uplink)
-
-
-def way_out(cable: Cable, network: Network) -> str:
-    """What happens to a packet between the bridge and the world."""
-    if network.uplink is None:
-        return say("no uplink")
-    if cable.masquerade is None:
-        return say("no masquerade")
-    address = next((address.partition("/")[0] for address in network.uplink.addresses), network.uplink.name)
-    counted = cable.masquerade.packets
-    return say("masquerade", address=address) + (
-        "" if counted is None else f", {say('packets', count=shown.number(counted))}"
-    )
 
 
 def _interface(where: str, interface: Interface, *, counters: bool = False) -> Text:
     line = text(f"{where:<8}", "dim")
     line.append_text(text(interface.name, "bold green"))
-    line.append_text(text(f"  {'  '.join(worth_showing(interface))}"))
+    line.append_text(text(f"  {'  '.join(facts.worth_showing(interface))}"))
     if counters:
         line.append(f"  ↓ {shown.size(interface.received)} ↑ {shown.size(interface.sent)}", "dim")
     if counters and interface.dropped:
@@ -73,31 +61,3 @@ def _interface(where: str, interface: Interface, *, counters: bool = False) -> T
     if not interface.is_up:
         line.append(f"  {say('down')}", "red")
     return line
-
-
-def worth_showing(interface: Interface) -> list[str]:
-    """An interface's addresses; those that IPv6 makes for itself on every link are left out."""
-    return [address for address in interface.addresses if not address.startswith("fe80:")]
-
-
-def addresses(network: Network) -> list[str]:
-    """All addresses inside, those of every link left out."""
-    return [address for cable in network.cables for address in worth_showing(cable.inside)]
-
-
-def facts(network: Network) -> list[tuple[str, str]]:
-    """(key of the catalogue, words) for ports and name servers, those that there are."""
-    ports = ", ".join(f"{place(row)} → {row.port}/{row.protocol}" for row in network.published)
-    heard = ", ".join(f"{where(row.address, row.port)}/{row.protocol}" for row in network.listening)
-    rows = [("published ports", ports), ("listening", heard), ("nameservers", ", ".join(network.nameservers))]
-    return [row for row in rows if row[1]]
-
-
-def place(row: Published) -> str:
-    """The host's end of a published port."""
-    return where(row.host_address or ("::" if ":" in row.address else "0.0.0.0"), row.host_port)
-
-
-def where(address: str, port: int | str) -> str:
-    """address:port, in the usual form."""
-    return f"[{address}]:{port}" if ":" in address else f"{address}:{port}"

@@ -15,7 +15,7 @@ from minidock.explain import shown, words
 from minidock.explain.layers import Change, Changes
 from minidock.explain.layers_text import facts as change_facts
 from minidock.explain.words import say
-from minidock.explain.xray import drawings, network_drawing, network_text, see, terminal
+from minidock.explain.xray import drawings, facts, network_drawing, see
 from minidock.explain.xray.markup import Markup, join, safe, tag
 from minidock.explain.xray.model import Mount, Network, Process, Root, Running, Security, Xray
 from minidock.explain.xray.trend import Trend
@@ -33,7 +33,7 @@ def sections(xray: Xray, trend: Trend | None = None) -> dict[str, Markup]:
         network = running.network
         contents = {
             "namespaces": [drawings.namespaces(running.namespaces, xray.name), _ids(running)],
-            "processes": [_processes(running.processes), _facts(terminal.first_process(running))],
+            "processes": [_processes(running.processes), _facts(facts.first_process(running))],
             "cgroup": _cgroup(running, trend),
             **contents,
             "rights": [_rights(running.security)],
@@ -45,7 +45,7 @@ def sections(xray: Xray, trend: Trend | None = None) -> dict[str, Markup]:
     parts = {"head": _head(xray, is_live=trend is not None)}
     for key, content in contents.items():
         hint = [tag("p", typed[key], class_="see")] if key in typed else []
-        parts[key] = join([tag("h2", say(key)), tag("p", terminal.why(key, xray), class_="why"), *content, *hint])
+        parts[key] = join([tag("h2", say(key)), tag("p", facts.why(key, xray), class_="why"), *content, *hint])
     return parts
 
 
@@ -90,18 +90,18 @@ def _hash(text: str) -> str:
 
 
 def _head(xray: Xray, *, is_live: bool) -> Markup:
-    status = say("exited with", code=xray.exit_code) if xray.exit_code is not None else say(f"status {xray.status}")
-    facts = [(say("image"), xray.image), (say("id"), xray.id[:12])]
+    known = [(say("image"), xray.image), (say("id"), xray.id[:12])]
     if running := xray.running:
-        facts += [
+        known += [
             (say("first process"), str(running.pid)), (say("host name"), running.hostname),
             ("", say("up", time=shown.seconds(running.age))),
         ]  # fmt: skip
     moment = say("live") if is_live else say("still", time=xray.taken[:19].replace("T", " ") + " UTC")
     return join([
-        tag("h1", tag("span", xray.name, class_="name"), tag("span", status, class_=f"status {xray.status}"),
+        tag("h1", tag("span", xray.name, class_="name"),
+            tag("span", facts.status(xray), class_=f"status {xray.status}"),
             tag("span", moment, class_="moment", id="moment")),
-        tag("p", *(tag("span", tag("i", f"{name} ") if name else "", value) for name, value in facts), class_="facts"),
+        tag("p", *(tag("span", tag("i", f"{name} ") if name else "", value) for name, value in known), class_="facts"),
         *([] if xray.running else [tag("p", say("not begun" if xray.status == "created" else "stopped"))]),
     ])  # fmt: skip
 
@@ -120,7 +120,7 @@ def _table(titles: Sequence[str], rows: Sequence[Sequence[Markup]], class_: str)
 
 def _processes(processes: list[Process]) -> Markup:
     rows = []
-    for depth, process in zip(terminal.depths(processes), processes[:_PROCESSES], strict=False):
+    for depth, process in zip(facts.depths(processes), processes[:_PROCESSES], strict=False):
         command = " ".join(process.command) or f"[{process.name}]"
         visitor = [tag("em", say("visitor"))] if not process.is_member else []
         rows.append([
@@ -168,7 +168,7 @@ def _changes(name: str, changes: Changes, *, is_open: bool = False) -> Markup:
             rows.append(tag("li", say("and more paths", count=len(listed) - _PATHS), class_="note"))
     if not rows:
         return Markup("")
-    summary = tag("summary", name, " ", tag("i", terminal.counts(changes)))
+    summary = tag("summary", name, " ", tag("i", facts.counts(changes)))
     return tag("details", summary, tag("ul", *rows, class_="changes"), open="open" if is_open else None)
 
 
@@ -185,7 +185,7 @@ def _rights(security: Security) -> Markup:
         unusual = " unusual" if name in security.extra or name in security.lacking else ""
         class_ = f"cap {words.partition(' ')[2]}{unusual}"
         chips.append(tag("li", name.removeprefix("CAP_").lower(), class_=class_, title=f"{name}: {say(words)}"))
-    rows = terminal.rights(security)
+    rows = facts.rights(security)
     for key, names in (("extra", security.extra), ("lacking", security.lacking), ("ambient", security.ambient)):
         if names:
             short = [name.removeprefix("CAP_").lower() for name in names]
@@ -209,10 +209,10 @@ def _mounts(mounts: list[Mount]) -> Markup:
 
 def _network_facts(network: Network) -> list[tuple[str, str]]:
     """What the drawing does not show."""
-    rows = network_text.facts(network)
+    rows = facts.network_facts(network)
     if len(network.published) <= network_drawing.DRAWN_PORTS:
         rows = [row for row in rows if row[0] != "published ports"]
-    return [("address", " ".join(network_text.addresses(network))), *rows] if network.cables else rows
+    return [("address", " ".join(facts.addresses(network))), *rows] if network.cables else rows
 
 
 def _limits(running: Running) -> Markup:

@@ -165,8 +165,9 @@ def _destinations(rule: Json, rules: Ruleset) -> Iterator[Published]:
             continue
         target = part["dnat"].get("addr")
         if isinstance(target, dict) and "map" in target:
+            asked = (target["map"]["key"].get("payload") or {}).get("protocol", "tcp")
             for key, value in _pairs(target["map"]["data"], rule, rules):
-                protocol, host_address, host_port = _key(key)
+                protocol, host_address, host_port = _key(key, asked)
                 address, port = _target(value)
                 yield Published(protocol, host_address, host_port, address, port or host_port, None)
         elif isinstance(target, str):
@@ -182,9 +183,9 @@ def _pairs(data: Any, rule: Json, rules: Ruleset) -> Iterator[tuple[Any, Any]]:
             yield element[0], element[1]
 
 
-def _key(key: Any) -> tuple[str, str, str]:
-    """(protocol, address, port) from a map's key, in whatever order and as far as it has them."""
-    protocol, address, port = "tcp", "", ""
+def _key(key: Any, protocol: str) -> tuple[str, str, str]:
+    """(protocol, address, port) from a map's key, in whatever order; `protocol` is what it is without one."""
+    address, port = "", ""
     for value in key["concat"] if isinstance(key, dict) and "concat" in key else [key]:
         text = _value(value)
         if isinstance(value, int) and value in _PROTOCOLS and not port and value != key:
