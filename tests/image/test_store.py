@@ -108,7 +108,7 @@ def test_removal_leaves_what_others_need(root: Path) -> None:
     assert Path(first.layer_paths[0]).exists()
     lines = remove(str(root), "second")
     assert lines[-1] == f"Deleted: {first.layers[0]}"
-    assert files(root) == ["images/index.json", "images/oci-layout"]
+    assert files(root) == ["events.log", "images/index.json", "images/oci-layout"]
 
 
 def test_rmi_by_name_and_id(root: Path) -> None:
