@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from minidock.network import bridge, store
+from minidock.network import store
 from tests.support.command import Minidock
-from tests.support.machine import Session, Snapshot, detach_mounts, left_since
+from tests.support.machine import Session, Snapshot, detach_mounts, kept_links, left_since, remove_default_network
 
 
 @pytest.fixture(scope="session")
@@ -40,17 +40,10 @@ def minidock(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Minidock]:
     """
     run = Path(tempfile.mkdtemp(prefix="mdt-", dir="/run"))
     root = tmp_path_factory.mktemp("root")
+    kept_links.add(store.default_interface(str(root)))
     yield Minidock(root=root, run=run)
     remove_default_network(str(root))
     shutil.rmtree(run)
-
-
-def remove_default_network(root: str) -> None:
-    """The bridge of a root stays as long as the root, and this root ends with the session."""
-    with store.locked(root):
-        for network in store.load_all(root):
-            if network.name == store.BRIDGE and network.pools:
-                bridge.remove(root, network)
 
 
 @pytest.fixture(scope="session")

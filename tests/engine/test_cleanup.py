@@ -17,6 +17,7 @@ import pytest
 from tests.engine.containers import QUIET, Containers, cgroup2, eventually
 from tests.engine.injection import Injector
 from tests.support.command import Minidock
+from tests.support.machine import remove_default_network
 
 ROUNDS = int(os.environ.get("MINIDOCK_TEST_ROUNDS", "4"))
 POINTS = 13  # of each kind; `python -m tests.engine.injection` tries every one
@@ -211,8 +212,10 @@ def _on_small_disk(engine: Minidock, directory: Path, script: str) -> subprocess
         'mount -o remount,size=$(($(du -sk "$0" | cut -f1) + 20480))k "$0"'  # fmt: skip
     program = " ".join(engine.program)
     command = ["unshare", "-m", "bash", "-c", f"{prepare}; minidock() {{ {program} \"$@\"; }}; {script}"]
-    return subprocess.run([*command, directory, engine.root], env=engine.environment, capture_output=True, text=True,
+    done = subprocess.run([*command, directory, engine.root], env=engine.environment, capture_output=True, text=True,
                           check=False, timeout=100, stdin=subprocess.DEVNULL)  # fmt: skip
+    remove_default_network(str(directory))
+    return done
 
 
 @pytest.mark.parametrize("network", ["none", "bridge"])

@@ -6,7 +6,6 @@ than most tests do.
 """
 
 import os
-import re
 import socket
 import subprocess
 import time
@@ -15,8 +14,12 @@ from pathlib import Path
 
 from pyroute2.nftables.main import NFTables
 
-# Made by the first container that uses the default network of a root and kept for the next one, as docker0 is.
-KEPT_LINK = re.compile("minidock(0|-[0-9a-f]{6})")
+from minidock.linux import links as links_of
+from minidock.network import store
+
+# Made by the first container that uses the default network of a root and kept for the next one, as docker0 is: that of
+# the default root. The session's own root adds its own (tests/conftest.py).
+kept_links = {"minidock0"}
 KEPT_TABLE = "minidock"
 # Made by the first `ip netns add` after a boot, and kept by iproute2.
 KEPT_MOUNT = "/run/netns"
@@ -97,13 +100,13 @@ def mounts() -> Found:
 
 
 def links() -> Found:
-    return Counter(("link", name) for name in os.listdir("/sys/class/net") if not KEPT_LINK.fullmatch(name))
+    return Counter(("link", name) for name in os.listdir("/sys/class/net") if name not in kept_links)
 
 
 def routes() -> Found:
     """IPv4 routes of the main table: interface, destination and gateway in the kernel's hexadecimal."""
     rows = [line.split()[:3] for line in read("/proc/net/route").decode().splitlines()[1:]]
-    return Counter(("route", *row) for row in rows if not KEPT_LINK.fullmatch(row[0]))
+    return Counter(("route", *row) for row in rows if row[0] not in kept_links)
 
 
 def network_namespaces() -> Found:
@@ -196,3 +199,11 @@ def detach_mounts(left: list[tuple[str, ...]], session: Session) -> None:
     for kind, where, *_ in left:
         if kind == "mount" and where.encode().startswith(session.tag):
             subprocess.run(["umount", "--lazy", where], check=False)
+
+
+def remove_default_network(root: str) -> None:
+    """Delete the bridge of a root that ends. What is on record of it, the next who writes rules finds out."""
+    name = store.default_interface(root)
+    if links_of.exists(name):
+        with links_of.Rtnetlink() as host:
+            host.delete_link(name)
