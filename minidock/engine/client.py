@@ -19,6 +19,7 @@ from minidock.engine.records import Record
 from minidock.engine.streams import Events, Flow, unshared, wait
 from minidock.errors import EXIT_ENGINE, ConflictError, MinidockError
 from minidock.linux import terminal
+from minidock.observe import step
 from minidock.runtime.channel import Channel
 
 # Not passed on: what cannot be caught, what means this process and not the container's, and faults of its own.
@@ -268,6 +269,7 @@ class Client:
         try:
             ours = next((fd for fd in (0, 1, 2) if os.isatty(fd)), None)
             if ours is not None and self._entrance is not None:
-                terminal.set_window_size(self._entrance, *terminal.window_size(ours))
+                with step("the size of the window, passed on", book="4.4"):
+                    terminal.set_window_size(self._entrance, *terminal.window_size(ours))
         except OSError:  # one of the two was hung up just now
             return

@@ -234,6 +234,12 @@ def _at(name: str) -> Callable[..., Spelled]:
     return spell
 
 
+def _rename(_: Call, old: str, new: str, *, src_dir_fd: int | None = None, dst_dir_fd: int | None = None) -> Spelled:
+    if src_dir_fd is None and dst_dir_fd is None:
+        return "rename", [text(old), text(new)]
+    return "renameat", [fd(src_dir_fd), text(old), fd(dst_dir_fd), text(new)]
+
+
 def _symlink(_: Call, target: str, name: str, *, dir_fd: int | None = None, **more: Any) -> Spelled:
     return ("symlink", [text(target), text(name)]) if dir_fd is None else (
         "symlinkat", [text(target), fd(dir_fd), text(name)])  # fmt: skip
@@ -289,6 +295,7 @@ _SPELLINGS: dict[str, Callable[..., Spelled]] = {
     "pidfd_send_signal": lambda _, number, what: ("pidfd_send_signal", [fd(number), _signal(what), "NULL", "0"]),
     "pivot_root": lambda _, new, old: ("pivot_root", [text(new), text(old)]),
     "prctl": _prctl,
+    "rename": _rename,
     "rmdir": _at("rmdir"),
     "rt_sigaction": lambda _, number, action: ("rt_sigaction", [f"SIGRT_{number - 32}", f"{{sa_handler={action}}}"]),
     "seccomp": _seccomp,

@@ -19,6 +19,7 @@ from minidock.linux import firewall
 from minidock.network import ruleset
 from minidock.network.published import Published
 from minidock.network.ruleset import Member, Segment
+from minidock.observe import step
 
 RUN = "/run/minidock"
 SO_NETNS_COOKIE = 71  # <asm-generic/socket.h>
@@ -39,10 +40,11 @@ class Registry(NamedTuple):
 
 def is_intact() -> bool | None:
     """Whether nobody has changed a table of the packet filter since our rules were written; None without registry."""
-    try:
-        return bool(state.read_json(path())["generation"] == firewall.generation())
-    except FileNotFoundError:
-        return None
+    with step("has somebody else changed the packet filter?", book="4.1.1"):
+        try:
+            return bool(state.read_json(path())["generation"] == firewall.generation())
+        except FileNotFoundError:
+            return None
 
 
 def lock_path() -> str:

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import os
-import sys
 import termios
 
-_OPOST = 1  # the index of c_oflag in what tcgetattr(3) returns
+_OFLAG = 1  # the index of c_oflag in what tcgetattr(3) returns
 
 
 class Output:
@@ -16,19 +15,28 @@ class Output:
         self.fd = os.open(file, os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC) if file else 2
         self.is_terminal = os.isatty(self.fd)
         self.coloured = self.is_terminal and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
-        if not file:
-            sys.stderr.flush()
+        self.is_polite = False  # a program has the terminal: while that is in raw mode, nothing is written to it
+        self._held = ""
 
     def write(self, text: str) -> None:
-        """All of `text`. While a container has the terminal in raw mode, a line's end there begins no new line."""
-        if self.is_terminal and not self._makes_newlines():
+        """All of `text`. In raw mode, where a line's end begins no new line, with what does."""
+        text, self._held = self._held + text, ""
+        if self.is_terminal and self._is_raw():
+            if self.is_polite:
+                self._held = text
+                return
             text = text.replace("\n", "\r\n")
         data = text.encode(errors="surrogateescape")
         while data:
             data = data[os.write(self.fd, data) :]
 
-    def _makes_newlines(self) -> bool:
+    def finish(self) -> None:
+        """What was held back, at the latest."""
+        self.is_polite = False
+        self.write("")
+
+    def _is_raw(self) -> bool:
         try:
-            return bool(termios.tcgetattr(self.fd)[_OPOST] & termios.OPOST)
-        except termios.error:
-            return True
+            return not termios.tcgetattr(self.fd)[_OFLAG] & termios.OPOST
+        except termios.error:  # it was hung up
+            return False

@@ -10,14 +10,17 @@ from __future__ import annotations
 import os
 import signal
 import socket
+import termios
 from types import FrameType
 
 from minidock.explain.steps import recorder, texts
 from minidock.explain.steps.output import Output
 from minidock.explain.steps.story import Block, Event
-from minidock.explain.steps.styles import Narrative
+from minidock.explain.steps.styles import Narrative, is_taken_over
 
 _TERMINAL = "/dev/tty"
+_LONGEST_LINE = 4096
+_IFLAG, _OFLAG, _LFLAG = 0, 1, 3  # in what tcgetattr(3) returns
 
 
 class _Interrupted(Exception):
@@ -40,10 +43,10 @@ class Stepping(Narrative):
             self.output.write(f"{words.labels['not_steppable']}\n")
 
     def take(self, event: Event, reply: socket.socket | None) -> None:
-        if event.what == "execve" and event.who in ("container", "exec"):
-            self.free = True
         for block in self.story.take(event):
             self.tell(block)
+        if is_taken_over(event):
+            self.free = self.output.is_polite = True
         if event.what == "begins" and not self.free:
             self._announce(event)
             if reply:
@@ -106,7 +109,16 @@ class Stepping(Narrative):
     def _line(self) -> str:
         """What is typed; the end of input means the same as quitting."""
         assert self.terminal is not None
-        line = os.read(self.terminal, 1024)
+        before = termios.tcgetattr(self.terminal)
+        by_line = [*before]  # it may be prepared for the container's program already
+        by_line[_IFLAG] |= termios.ICRNL
+        by_line[_OFLAG] |= termios.OPOST
+        by_line[_LFLAG] |= termios.ICANON | termios.ECHO | termios.ISIG
+        termios.tcsetattr(self.terminal, termios.TCSANOW, by_line)
+        try:
+            line = os.read(self.terminal, _LONGEST_LINE)
+        finally:
+            termios.tcsetattr(self.terminal, termios.TCSANOW, before)
         return line.decode(errors="replace") if line else "q"
 
     def _interrupted(self, _: int, frame: FrameType | None) -> None:

@@ -47,6 +47,8 @@ class Narrative:
     def take(self, event: Event, reply: socket.socket | None) -> None:
         for block in self.story.take(event):
             self.tell(block)
+        if is_taken_over(event):
+            self.output.is_polite = True
         if event.what == "lost":
             self.output.write(f"     {self.texts.labels['lost'].format(size=event.content[0])}\n")
         if reply:
@@ -75,3 +77,9 @@ class Narrative:
             self.tell(block)
         words = self.texts.labels["sum"].format(calls=self.calls, blocks=self.number, processes=len(self.processes))
         self.output.write(f"     {words}\n")
+        self.output.finish()
+
+
+def is_taken_over(event: Event) -> bool:
+    """Whether a container's process becomes its program: from here on the terminal is that program's."""
+    return event.what == "execve" and event.who in ("container", "exec")

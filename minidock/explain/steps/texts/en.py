@@ -126,6 +126,9 @@ STEPS = {
     "a socket for those who attach to it later, or wait for its end":
         "attach, logs, stop and wait come from other processes: they find the monitor by this name in the file "
         "system.",
+    "the size of the window, passed on":
+        "The kernel tells the programs on a terminal when its size changes; the container's terminal is another "
+        "one.",
     # Networks
     "a subnet that nothing else on this host uses":
         "Addresses of containers must not be those of a network that the host can reach already.",
@@ -159,6 +162,9 @@ STEPS = {
     "the packet filter, anew":
         "Others may have flushed the rules: what should hold follows from who is on which network, so it can be "
         "written again at any time.",
+    "has somebody else changed the packet filter?":
+        "The kernel counts the changes of its rules: one number tells whether anybody, such as a firewall that "
+        "was restarted, has been at them.",
     "the container's cables and addresses go back":
         "The cable is pulled, and the address is free for the next container.",
     # The end

@@ -235,6 +235,11 @@ STEPS = {
         "attach, stop ou wait viennent d'autres processus : ils trouvent le moniteur par ce nom dans le système "
         "de fichiers.",
     ),
+    "the size of the window, passed on": (
+        "la taille de la fenêtre, transmise",
+        "Le noyau prévient les programmes d'un terminal quand sa taille change ; or celui du conteneur en est un "
+        "autre.",
+    ),
     # Networks
     "a subnet that nothing else on this host uses": (
         "un sous-réseau que rien d'autre n'utilise sur cet hôte",
@@ -296,6 +301,11 @@ STEPS = {
         "le filtre de paquets, à neuf",
         "D'autres ont pu vider les règles : ce qui doit valoir découle de qui est sur quel réseau, et peut donc "
         "être réécrit à tout moment.",
+    ),
+    "has somebody else changed the packet filter?": (
+        "quelqu'un d'autre a-t-il modifié le filtre de paquets ?",
+        "Le noyau compte les modifications de ses règles : un nombre suffit pour savoir si quelqu'un, un pare-feu"
+        " redémarré par exemple, y a touché.",
     ),
     "the container's cables and addresses go back": (
         "les câbles et les adresses du conteneur sont rendus",

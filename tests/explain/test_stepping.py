@@ -1,0 +1,115 @@
+"""`--explain=step` at a terminal: what waits, what can be seen meanwhile, and that quitting unmakes everything."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.engine.containers import Containers, eventually
+from tests.engine.pty import Terminal
+from tests.support.command import Minidock
+
+PROMPT = r"do step (\d+) .*?unmake everything: "
+Step = Callable[..., Terminal]
+
+
+@pytest.fixture
+def step(engine: Minidock) -> Iterator[Step]:
+    """`minidock run --rm --explain=step WORDS` at a terminal of its own."""
+    opened: list[Terminal] = []
+
+    def start(*words: str) -> Terminal:
+        command = [*engine.program, "run", "--rm", "--network", "none", "--explain=step", *words]
+        opened.append(Terminal(command, {**engine.environment, "LC_ALL": "C", "NO_COLOR": "1"}, columns=200))
+        return opened[-1]
+
+    yield start
+    for terminal in opened:
+        terminal.close()
+
+
+def pid_in(text: str) -> int:
+    """The pid that a heading names."""
+    return int(re.findall(r"pid (\d+)", text)[-1])
+
+
+def test_a_class_can_look_at_the_half_made_container(step: Step) -> None:
+    terminal = step("-h", "inside", "alpine", "hostname")
+    terminal.expect(PROMPT)
+    terminal.type("s new root\n")
+    pid = pid_in(terminal.expect("the new root: .*" + PROMPT))
+    root = Path(f"/proc/{pid}/root")
+    assert (root / "usr/bin/python3").exists() or (root / "etc/debian_version").exists(), "still the host's files"
+    terminal.type("s host name\n")
+    assert pid_in(terminal.expect("a host name of its own.*" + PROMPT)) == pid
+    assert (root / "etc/alpine-release").exists()
+    assert not (root / "etc/debian_version").exists()
+    assert os.readlink(f"/proc/{pid}/ns/uts") != os.readlink("/proc/self/ns/uts")
+    terminal.type("\n")  # this one step
+    terminal.expect('sethostname."inside", 6. = 0.*' + PROMPT)
+    terminal.type("c\n")
+    terminal.expect("\r\ninside\r\n")
+    assert terminal.wait() == 0
+
+
+def test_every_step_waits_until_the_program_has_the_terminal(step: Step) -> None:
+    terminal = step("alpine", "sh")
+    waited = 0
+    while "the program takes over" not in terminal.expect(".*?" + PROMPT):
+        waited += 1
+        terminal.type("\n")
+    assert waited > 20
+    terminal.type("\n")
+    eventually(lambda: terminal.is_raw)
+    terminal.expect("does not return.*# ")
+    terminal.type("echo typed-he''re; exit 7\n")
+    terminal.expect("\r\ntyped-here\r\n")
+    assert terminal.wait() == 7
+    assert terminal.mode() == terminal.before
+
+
+@pytest.mark.parametrize(
+    ("title", "key"),
+    [
+        ("", "q\n"),
+        ("OCI bundle", "\x03"),
+        ("namespaces of its own", "q\n"),
+        ("layers", "\x03"),
+        ("new root", "\x04"),
+        ("filtered", "q\n"),
+        ("takes over", "q\n"),
+    ],
+)
+def test_quitting_leaves_nothing(step: Step, engine: Minidock, title: str, key: str) -> None:
+    terminal = step("alpine", "true")
+    terminal.expect(PROMPT)
+    if title:
+        terminal.type(f"s {title}\n")
+        terminal.expect(PROMPT)
+    terminal.type(key)
+    assert terminal.wait() == 130
+    terminal.rest()
+    assert b"everything is unmade" in terminal.seen
+    assert Containers(engine).left() == []
+    assert terminal.mode() == terminal.before
+
+
+def test_a_step_that_never_comes_is_said_at_the_end(step: Step) -> None:
+    terminal = step("alpine", "true")
+    terminal.expect(PROMPT)
+    terminal.type("s the spanish inquisition\n")
+    terminal.expect("no step was called 'the spanish inquisition'")
+    assert terminal.wait() == 0
+
+
+def test_without_a_terminal_nothing_waits(engine: Minidock) -> None:
+    command = ["setsid", *engine.program, "run", "--rm", "--network", "none", "--explain=step", "alpine", "hostname"]
+    done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, timeout=60, check=False,
+                          env={**engine.environment, "LC_ALL": "C"})  # fmt: skip
+    assert done.returncode == 0
+    assert done.stderr.decode().startswith("there is no terminal to wait at")
