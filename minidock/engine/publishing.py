@@ -23,13 +23,17 @@ def publish(record: Record) -> Held | None:
     """
     record.data["ports"] = as_settings([], list(exposed(record.data)))
     wishes = _wishes(record.data)
-    if not wishes or not _is_reachable(record):
+    if not wishes or not record.data["networks"]:
         return None
-    from minidock.network import ports
+    from minidock.network import endpoints, ports, store
 
+    entrance = endpoints.gateway({name: endpoints.Endpoint(**row) for name, row in record.data["networks"].items()})
+    if entrance is None:
+        return None  # on internal networks only: there is no way in
+    network = store.pick(store.load_all(record.root), entrance.network)
     with step("ports of the host, before anybody else takes them", book=BOOK):
         try:
-            held = ports.hold(wishes, has_ipv6=any(row["address6"] for row in record.data["networks"].values()))
+            held = ports.hold(wishes, has_ipv6=bool(entrance.address6), default=network.publishing_address)
         except MinidockError as error:
             words = _words_about_holder(record, error) if isinstance(error, ports.TakenError) else str(error)
             raise ConflictError(
@@ -88,11 +92,6 @@ def _wishes(data: dict[str, Any]) -> list[Wish]:
             if key not in named:
                 wishes.append(Wish(protocol, int(port), "", 0, 0))
     return wishes
-
-
-def _is_reachable(record: Record) -> bool:
-    """Whether it is on a network that has a way to it: not on the host's own, on none, or on internal ones only."""
-    return any(row["gateway"] for row in record.data["networks"].values())
 
 
 def _words_about_holder(record: Record, taken: TakenError) -> str:

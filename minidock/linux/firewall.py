@@ -6,7 +6,9 @@ which half of the rules hold, and a reader can type the same text.
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 import socket
 import struct
 from collections.abc import Callable
@@ -56,7 +58,8 @@ def nft(ruleset: str, meanwhile: Callable[[], None] = lambda: None) -> None:
 def generation() -> int:
     """How many times the tables of this network namespace were changed so far, by anybody (NFT_MSG_GETGEN).
 
-    30 microseconds tell whether a look at the tables, a hundred times as long, is worth it.
+    30 microseconds tell whether a look at the tables, a hundred times as long, is worth it. Raises `HostError` if this
+    kernel has no nf_tables.
     """
     request = struct.pack("=IHHII4x", 20, NFNL_SUBSYS_NFTABLES << 8 | NFT_MSG_GETGEN, NLM_F_REQUEST, 1, 0)
 
@@ -67,10 +70,14 @@ def generation() -> int:
             answer = netlink.recv(4096)
         kind, first = struct.unpack_from("=H", answer, 4)[0], struct.unpack_from("=HH", answer, 20)
         if kind != NFNL_SUBSYS_NFTABLES << 8 | NFT_MSG_NEWGEN or first[1] != NFTA_GEN_ID:
-            raise HostError("this kernel has no nf_tables: load or build the module nf_tables")
+            raise OSError(errno.EOPNOTSUPP, os.strerror(errno.EOPNOTSUPP))
         return int(struct.unpack_from(">I", answer, 24)[0])
 
-    return announced("netlink", ("NFT_MSG_GETGEN",), ask)
+    try:
+        return announced("netlink", ("NFT_MSG_GETGEN",), ask)
+    except OSError as error:
+        why = error.strerror
+        raise HostError(f"this kernel has no nf_tables ({why}): load or build the module nf_tables") from error
 
 
 def forward_chains() -> list[Chain]:

@@ -54,8 +54,10 @@ class Held(NamedTuple):
         self.sockets.clear()
 
 
-def hold(wishes: list[Wish], *, has_ipv6: bool) -> Held:
+def hold(wishes: list[Wish], *, has_ipv6: bool, default: str = "0.0.0.0") -> Held:
     """Take a port of the host for every wish, in order. `has_ipv6`: the container has an IPv6 address to lead to.
+
+    `default` is the host's address for wishes that name none: one alone, or every one of IPv4 and of IPv6.
 
     Raises `TakenError` or `ConflictError` if one is in use, `UsageError` for a host address that leads nowhere,
     `HostError` for one that is not the host's; nothing is held then.
@@ -63,7 +65,9 @@ def hold(wishes: list[Wish], *, has_ipv6: bool) -> Held:
     held = Held([], [])
     try:
         for wish in dict.fromkeys(wishes):
-            addresses = [wish.host_address] if wish.host_address else ["0.0.0.0", *(["::"] if has_ipv6 else [])]
+            addresses = [wish.host_address or default]
+            if not wish.host_address and default == "0.0.0.0" and has_ipv6:
+                addresses.append("::")
             if wish.host_address and ":" in wish.host_address and not has_ipv6:
                 raise UsageError(f"cannot publish on [{wish.host_address}]: the container's network has no IPv6")
             port, sockets = _first_free(wish, addresses)

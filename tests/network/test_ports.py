@@ -183,6 +183,29 @@ class TestChosen:
             address = "127.0.0.1" if text.startswith("127") else EVERYWHERE
             assert machine.ok("port", inside.record["id"], "80") == f"{address}:40001"
 
+    def test_where_the_network_publishes_unless_told(self, machine: Machine) -> None:
+        option = "com.docker.network.bridge.host_binding_ipv4=127.0.0.1"
+        machine.ok("network", "create", "--opt", option, "--ipv6", "quiet")
+        try:
+            inside = machine.run("--network", "quiet", "-p", "8080:80", "-p", "[::]:8081:80")
+            assert machine.ok("port", inside.record["id"]).splitlines() == [
+                "80/tcp -> 127.0.0.1:8080", "80/tcp -> [::]:8081"
+            ]  # fmt: skip
+            machine.ok("rm", "-f", inside.record["id"])
+        finally:
+            machine.ok("network", "rm", "quiet")
+
+    def test_on_every_address_of_both_families(self, machine: Machine) -> None:
+        machine.ok("network", "create", "--ipv6", "dual")
+        try:
+            inside = machine.run("--network", "dual", "-p", "8080:80")
+            assert machine.ok("port", inside.record["id"], "80").splitlines() == ["0.0.0.0:8080", "[::]:8080"]
+            inside.serve("::", 80)
+            assert machine.host.call(ask, "127.0.0.1", 8080) == f"::ffff:{inside.gateway}"
+            machine.ok("rm", "-f", inside.record["id"])
+        finally:
+            machine.ok("network", "rm", "dual")
+
     def test_all_that_are_exposed(self, machine: Machine, exposing: str) -> None:
         container_id = machine.ok("run", "-d", "--rm", "-P", "-p", "8053:53/udp", "--expose", "100-101", exposing)
         machine.look(container_id)
