@@ -74,6 +74,7 @@ LIMITS = [
     click.option("--blkio-weight", type=int, help="Relative share of disk time, 10 to 1000; 0: normal."),
 ]
 _DEVICE_LIMITS = [
+    list_option("--blkio-weight-device", "The same on one device.", "DEVICE:WEIGHT"),
     list_option("--device-read-bps", "Bytes a second read from a device.", "DEVICE:RATE"),
     list_option("--device-write-bps", "Bytes a second written to a device.", "DEVICE:RATE"),
     list_option("--device-read-iops", "Reads a second from a device.", "DEVICE:RATE"),
@@ -268,6 +269,7 @@ def to_limits(flags: dict[str, Any]) -> Limits:
         cpuset_mems=_processors(flags["cpuset_mems"], "node"),
         pids=-1 if pids is not None and pids <= 0 else pids,
         blkio_weight=weight,
+        blkio_weight_device=[values.device_weight(text) for text in flags["blkio_weight_device"]],
         device_read_bps=[values.rate(text, sized=True) for text in flags["device_read_bps"]],
         device_write_bps=[values.rate(text, sized=True) for text in flags["device_write_bps"]],
         device_read_iops=[values.rate(text, sized=False) for text in flags["device_read_iops"]],

@@ -33,6 +33,11 @@ OPTIONS = [
     click.option("--oom-score-adj", type=int, help="How gladly it is killed when memory runs out, -1000 to 1000."),
     click.option("--oom-kill-disable", is_flag=True, help="Without effect: cgroup v2 has nothing of the kind."),
     click.option("--memory-swappiness", type=int, help="Without effect: cgroup v2 has nothing of the kind."),
+    click.option("--isolation", default="", metavar="default", help="There is only default."),
+    click.option("--runtime", default="", metavar="minidock", help="There is only minidock."),
+    click.option("--storage-opt", multiple=True, hidden=True),
+    click.option("--kernel-memory", type=values.Size(), hidden=True),
+    click.option("--disable-content-trust/--no-disable-content-trust", hidden=True, default=True),
     click.option("--annotation", multiple=True, metavar="KEY=VALUE", help="Annotate the OCI specification."),
 ]  # fmt: skip
 
@@ -43,6 +48,7 @@ def parse(flags: dict[str, Any]) -> Isolation:
     if score is not None and score not in _OOM_SCORES:
         raise fail(f"Invalid value {score}, range for oom score adj is [-1000, 1000]")
     _warn_of_version_1(flags)
+    _refuse_what_only_others_have(flags)
     for text in flags["device_cgroup_rule"]:
         if not _CGROUP_RULE.fullmatch(text):
             why = f"invalid device cgroup format '{text}'"
@@ -83,12 +89,25 @@ def _warn_of_version_1(flags: dict[str, Any]) -> None:
         raise fail(f"invalid value: {swappiness}. Valid memory swappiness range is 0-100")
     if flags["oom_kill_disable"]:
         click.echo("WARNING: Your kernel does not support OomKillDisable. OomKillDisable discarded.", err=True)
+    if flags["kernel_memory"] is not None:
+        click.echo(
+            "WARNING: Specifying a kernel memory limit is deprecated and will be removed in a future release.", err=True
+        )
     if swappiness not in (None, -1):
         click.echo(
             "WARNING: Your kernel does not support memory swappiness capabilities or the cgroup is not mounted. "
             "Memory swappiness discarded.",
             err=True,
         )
+
+
+def _refuse_what_only_others_have(flags: dict[str, Any]) -> None:
+    if flags["isolation"] not in ("", "default"):
+        raise fail(f'Invalid isolation: "{flags["isolation"]}" - linux only supports \'default\'')
+    if flags["runtime"] not in ("", "minidock"):
+        raise fail(f"Unknown runtime specified {flags['runtime']}")
+    if flags["storage_opt"]:
+        raise fail("--storage-opt is supported only for overlay over xfs with 'pquota' mount option")
 
 
 def device(text: str) -> Device:

@@ -134,6 +134,21 @@ def rate(text: str, *, sized: bool) -> tuple[str, int]:
     return path, int(float(match[1]) * 1024 ** "bkmgtp".index(match[2].lower() or "b"))
 
 
+def device_weight(text: str) -> tuple[str, int]:
+    """--blkio-weight-device path:weight, 10 to 1000, or 0 for none."""
+    path, colon, number = text.partition(":")
+    why = ""
+    if not colon:
+        why = f"bad format: {text}"
+    elif not path.startswith("/dev/"):
+        why = f"bad format for device path: {text}"
+    elif not re.fullmatch(r"\d+", number) or not (int(number) == 0 or 10 <= int(number) <= 1000):
+        why = f"invalid weight for device: {text}"
+    if why:
+        raise fail(f'invalid argument "{text}" for "--blkio-weight-device" flag: {why}')
+    return path, int(number)
+
+
 def stop_signal(text: str) -> str:
     """--stop-signal: a name with or without SIG, or a number."""
     name = text.upper() if text.upper().startswith("SIG") else f"SIG{text.upper()}"

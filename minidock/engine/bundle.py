@@ -226,6 +226,7 @@ def resources(limits: Limits) -> dict[str, Any]:
     }
     block = {
         "weight": limits.blkio_weight,
+        "weightDevice": _rates([row for row in limits.blkio_weight_device if row[1]], "weight"),
         "throttleReadBpsDevice": _rates(limits.device_read_bps),
         "throttleWriteBpsDevice": _rates(limits.device_write_bps),
         "throttleReadIOPSDevice": _rates(limits.device_read_iops),
@@ -236,7 +237,7 @@ def resources(limits: Limits) -> dict[str, Any]:
     return {name: group for name, group in asked.items() if group}
 
 
-def _rates(rows: list[tuple[str, int]]) -> list[dict[str, int]]:
+def _rates(rows: list[tuple[str, int]], word: str = "rate") -> list[dict[str, int]]:
     result = []
     for path, rate in rows:
         try:
@@ -248,5 +249,5 @@ def _rates(rows: list[tuple[str, int]]) -> list[dict[str, int]]:
         major, minor = os.major(status.st_rdev), os.minor(status.st_rdev)
         if os.path.exists(f"/sys/dev/block/{major}:{minor}/partition"):
             raise UsageError(f"{path} is a partition: the kernel limits whole disks only", exit_code=125)
-        result.append({"major": major, "minor": minor, "rate": rate})
+        result.append({"major": major, "minor": minor, word: rate})
     return result

@@ -12,7 +12,7 @@ _DEVICE_RATES = (("ReadBps", "device_read_bps"), ("WriteBps", "device_write_bps"
 # What docker has and we do not, at the value that it has where nobody asks for it.
 _NOT_OURS: dict[str, Any] = {
     "VolumeDriver": "", "ConsoleSize": [0, 0], "Cgroup": "", "Links": None, "Isolation": "",
-    "BlkioWeightDevice": [], "CpuRealtimePeriod": 0, "CpuRealtimeRuntime": 0,
+    "CpuRealtimePeriod": 0, "CpuRealtimeRuntime": 0,
     "DeviceRequests": None, "KernelMemory": 0, "KernelMemoryTCP": 0,
     "MemorySwappiness": None, "OomKillDisable": False, "CpuCount": 0, "CpuPercent": 0, "IOMaximumIOps": 0,
     "IOMaximumBandwidth": 0,
@@ -93,6 +93,7 @@ def _limits(limits: dict[str, Any]) -> dict[str, Any]:
         "CpusetMems": limits["cpuset_mems"],
         "PidsLimit": limits["pids"],
         "BlkioWeight": limits["blkio_weight"] or 0,
+        "BlkioWeightDevice": [{"Path": path, "Weight": weight} for path, weight in limits["blkio_weight_device"]],
         **{f"BlkioDevice{name}": [{"Path": path, "Rate": rate} for path, rate in limits[key]]
            for name, key in _DEVICE_RATES},
     }  # fmt: skip

@@ -16,7 +16,8 @@ from minidock.network.published import Wish
 class Limits(NamedTuple):
     """Sizes are bytes, rates are bytes or operations a second, `cpus` is a number of processors; None is no limit.
 
-    `cpu_period` and `cpu_quota` are microseconds, in the place of `cpus`. `device_*` rows are (path, rate). For
+    `cpu_period` and `cpu_quota` are microseconds, in the place of `cpus`. `device_*` rows are (path, rate), those of
+    `blkio_weight_device` (path, weight). For
     `memory_swap` and `pids`, -1 is "without limit".
     """
 
@@ -31,6 +32,7 @@ class Limits(NamedTuple):
     cpuset_mems: str
     pids: int | None
     blkio_weight: int | None
+    blkio_weight_device: list[tuple[str, int]]
     device_read_bps: list[tuple[str, int]]
     device_write_bps: list[tuple[str, int]]
     device_read_iops: list[tuple[str, int]]

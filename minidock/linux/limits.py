@@ -21,7 +21,7 @@ _FIELDS = {
     "memory": {"limit", "reservation", "swap", "checkBeforeUpdate"},
     "cpu": {"shares", "quota", "period", "burst", "idle", "cpus", "mems"},
     "pids": {"limit"},
-    "blockIO": {"weight", "throttleReadBpsDevice", "throttleWriteBpsDevice", "throttleReadIOPSDevice",
+    "blockIO": {"weight", "weightDevice", "throttleReadBpsDevice", "throttleWriteBpsDevice", "throttleReadIOPSDevice",
                 "throttleWriteIOPSDevice"},
 }  # fmt: skip
 
@@ -139,6 +139,10 @@ def _block_io(block: dict[str, Any]) -> list[Setting]:
         # The BFQ scheduler has a file of its own, which takes the specification's 10 to 1000 as they are.
         plain = Setting("io", "io.weight", str(io_weight(weight)))
         result.append(Setting("io", "io.bfq.weight", str(weight), otherwise=plain))
+    for device in block.get("weightDevice") or []:
+        number = f"{device['major']}:{device['minor']}"
+        plain = Setting("io", "io.weight", f"{number} {io_weight(device['weight'])}")
+        result.append(Setting("io", "io.bfq.weight", f"{number} {device['weight']}", otherwise=plain))
     for key, word in (
         ("throttleReadBpsDevice", "rbps"),
         ("throttleWriteBpsDevice", "wbps"),

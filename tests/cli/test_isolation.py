@@ -141,6 +141,12 @@ REFUSED = {
     "--cpus 1 --cpu-period 20000": "Conflicting options: Nano CPUs and CPU Period cannot both be set",
     "--cpu-period 10": "CPU cfs period can not be less than 1ms (i.e. 1000) or larger than 1s (i.e. 1000000)",
     "--cpu-quota 10": "CPU cfs quota can not be less than 1ms (i.e. 1000)",
+    "--isolation foo": "Invalid isolation: \"foo\" - linux only supports 'default'",
+    "--runtime nope": "Unknown runtime specified nope",
+    "--storage-opt size=1g": "--storage-opt is supported only for overlay over xfs with 'pquota' mount option",
+    "--blkio-weight-device foo": 'invalid argument "foo" for "--blkio-weight-device" flag: bad format: foo',
+    "--blkio-weight-device /dev/null:1": 'invalid argument "/dev/null:1" for "--blkio-weight-device" flag: '
+                                         "invalid weight for device: /dev/null:1",
     "--label-file /nope": "open /nope: no such file or directory",
 }  # fmt: skip
 

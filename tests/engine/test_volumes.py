@@ -9,6 +9,7 @@ import stat
 import subprocess
 import tarfile
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -377,3 +378,35 @@ def test_events(engine: Minidock, do: Do) -> None:
         ("create", {"driver": "local"}), ("mount", mounted),
         ("unmount", {"container": container, "driver": "local"}), ("destroy", {"driver": "local"}),
     ]  # fmt: skip
+
+
+def test_a_container_keeps_its_volumes_however_often_it_starts(engine: Minidock, do: Do) -> None:
+    script = "for f in /anonymous/f /named/f /memory/f; do echo x >>$f; wc -l <$f; done"
+    options = ["-v", "/anonymous", "-v", "named:/named", "--mount", "type=tmpfs,dst=/memory"]
+    first = do("run", "--name", "again", "--network", "none", *options, "alpine", "sh", "-c", script)
+    names = anonymous(do, "again")
+    second = do("start", "-a", "again")
+    assert (first.split(), second.split()) == (["1", "1", "1"], ["2", "2", "1"])
+    assert anonymous(do, "again") == names
+    assert volumes(engine) == sorted(["named", *names])
+
+
+def test_ten_at_once_on_one_new_volume(engine: Minidock, do: Do) -> None:
+    """Whoever comes first fills it, and nobody sees half of it."""
+    words = [*QUIET, "-v", "shared:/etc/apk", "alpine", "sh", "-c", "find /etc/apk | sort"]
+    whole = do(*QUIET, "alpine", "sh", "-c", "find /etc/apk | sort")
+    with ThreadPoolExecutor(10) as pool:
+        done = list(pool.map(lambda _: engine(*words), range(10)))
+    assert [(one.returncode, one.stdout.decode()) for one in done] == [(0, whole)] * 10, [one.stderr for one in done]
+    assert volumes(engine) == ["shared"]
+
+
+def test_a_volume_is_removed_or_used_but_never_both(engine: Minidock, do: Do) -> None:
+    words = [*QUIET, "-v", "shared:/etc/apk", "alpine", "test", "-s", "/etc/apk/world"]
+    with ThreadPoolExecutor(8) as pool:
+        runs = [pool.submit(engine, *words) for _ in range(8)]
+        removals = [pool.submit(engine, "volume", "rm", "shared") for _ in range(8)]
+    assert [run.result().returncode for run in runs] == [0] * 8, [run.result().stderr for run in runs]
+    for removal in removals:
+        refused = removal.result().stderr.decode()
+        assert not refused or "volume is in use" in refused or "no such volume" in refused
