@@ -128,6 +128,8 @@ _OPTIONS = [
     click.option("--stop-signal", help="Signal that stops the container."),
     click.option("--pull", type=click.Choice(["missing", "always", "never"]), default="missing",
                  help="When to ask the registry for the image."),
+    click.option("--platform", default="", metavar="OS/ARCH[/VARIANT]", help="The image for this kind of machine."),
+    click.option("-q", "--quiet", is_flag=True, help="Do not tell how the image is fetched."),
     click.option("--cidfile", metavar="FILE", help="Write the container's id to a file."),
     list_option("--attach", "Attach to this stream only [to stdout and stderr, and with -i stdin].", "STREAM", "-a"),
     click.option("--restart", default="no", metavar="POLICY",

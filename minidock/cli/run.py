@@ -40,7 +40,7 @@ def run(paths: Paths, /, **flags: Any) -> int:
         options = to_options(flags, detached=detached)
         streams = () if detached else options.attach
         attachment = attachment_of(streams, flags)
-        image = _find_image(paths, options)
+        image = _find_image(paths, options, flags)
         record, code = client.run(paths, lambda: containers.create(paths.root, options, image), attachment, warn)
         if detached:
             click.echo(record.id)
@@ -57,7 +57,7 @@ def create(paths: Paths, /, **flags: Any) -> None:
     from minidock.engine import containers
 
     options = to_options(flags)
-    record, lock = containers.create(paths.root, options, _find_image(paths, options))
+    record, lock = containers.create(paths.root, options, _find_image(paths, options, flags))
     containers.put_away(record, lock)
     click.echo(record.id)
 
@@ -73,8 +73,9 @@ def engine_errors() -> Iterator[None]:
         raise
 
 
-def _find_image(paths: Paths, options: ContainerOptions) -> Image:
+def _find_image(paths: Paths, options: ContainerOptions, flags: dict[str, Any]) -> Image:
     from minidock.engine import images
 
     check_root()
-    return images.find_or_fetch(paths.root, options.image, options.pull, say)
+    tell = None if flags["quiet"] else say
+    return images.find_or_fetch(paths.root, options.image, options.pull, tell, flags["platform"])

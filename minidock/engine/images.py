@@ -23,25 +23,54 @@ if TYPE_CHECKING:
 Say = Callable[[str], None]
 
 
-def find_or_fetch(root: str, text: str, pull: str, say: Say) -> Image:
+class WrongPlatform(NotFoundError):
+    """The image is here, but for another kind of machine than was asked for."""
+
+
+def find_or_fetch(root: str, text: str, pull: str, say: Say | None, platform: str = "") -> Image:
     """The image that `text` means, with all its layers unpacked and made for this machine.
 
     `pull` is "missing" (look here first, then ask the registry, then look for a recipe), "always" (the
-    registry and nothing else) or "never" (only look here). Progress goes to `say`, line by line. Raises
-    `NotFoundError` with exit code 125, or what went wrong on the way.
+    registry and nothing else) or "never" (only look here). Progress goes to `say`, line by line, if given.
+    `platform`: OS/ARCH[/VARIANT] of the image, where it is not to be this machine's. Raises `NotFoundError` with exit
+    code 125, or what went wrong on the way.
     """
     store = Store(root)
     if pull == "always":
-        return _ready(store, text, _pull(store, reference.parse(text), say))
+        return _ready(store, text, _pull(store, reference.parse(text), say, platform))
     try:
-        return _ready(store, text, store.resolve(text))
-    except NotFoundError:
-        pass
-    name = reference.parse(text)
-    if pull == "never":
-        raise NotFoundError(f"No such image: {name}", exit_code=EXIT_ENGINE)
-    say(f"Unable to find image '{name}' locally")
-    return _ready(store, text, _fetch(store, name, say))
+        return _ready(store, text, _fitting(store.resolve(text), text, platform))
+    except NotFoundError as error:
+        name = reference.parse(text)
+        if pull == "never":
+            why = str(error) if isinstance(error, WrongPlatform) else f"No such image: {name}"
+            raise NotFoundError(why, exit_code=EXIT_ENGINE) from None
+    if say:
+        say(f"Unable to find image '{name}' locally")
+    return _ready(store, text, _fetch(store, name, say, platform))
+
+
+def _is_host(platform: str) -> bool:
+    """Whether `platform` is this machine's, or none in particular."""
+    from minidock.image.platform import host_architecture
+    from minidock.image.registry.manifests import parse_platform
+
+    return not platform or parse_platform(platform)[:2] == ("linux", host_architecture())
+
+
+def _fitting(image: Image, text: str, platform: str) -> Image:
+    """The image, if it is for `platform`. Raises `NotFoundError` in docker's words."""
+    if platform:
+        from minidock.image.registry.manifests import parse_platform
+
+        wanted = parse_platform(platform)
+        if (image.os, image.architecture) != (wanted.os, wanted.architecture):
+            raise WrongPlatform(
+                f"image with reference {text} was found but does not match the specified platform: "
+                f"wanted {platform}, actual: {image.os}/{image.architecture}",
+                exit_code=EXIT_ENGINE,
+            )
+    return image
 
 
 def in_use(root: str) -> dict[str, list[str]]:
@@ -83,37 +112,40 @@ def _ready(store: Store, text: str, image: Image) -> Image:
     return image
 
 
-def _pull(store: Store, name: Reference, say: Say) -> Image:
+def _pull(store: Store, name: Reference, say: Say | None, platform: str) -> Image:
     from contextlib import closing
 
     from minidock.engine import transfer
     from minidock.engine.progress import Bars, Lines
+    from minidock.image.registry.progress import Progress
 
+    shown = Progress() if say is None else Bars(sys.stderr) if sys.stderr.isatty() else Lines(say)
     try:
-        with closing(Bars(sys.stderr) if sys.stderr.isatty() else Lines(say)) as progress:
-            return transfer.pull(store, name, progress)
+        with closing(shown) as progress:
+            return transfer.pull(store, name, progress, platform or None)
     except MinidockError as error:
         error.exit_code = EXIT_ENGINE  # to a container's user it was minidock that failed
         raise
 
 
-def _fetch(store: Store, name: Reference, say: Say) -> Image:
+def _fetch(store: Store, name: Reference, say: Say | None, platform: str) -> Image:
     """Ask the registry; if none can be reached, build the recipe of that name. The first of several does it for all."""
     from minidock.image.registry.failures import RegistryUnreachable
 
     with lock(store.root, "fetch-" + name.canonical.replace("/", "_")):
         try:
-            return store.resolve(str(name))
+            return _fitting(store.resolve(str(name)), str(name), platform)
         except NotFoundError:
             pass
         try:
-            return _pull(store, name, say)
+            return _pull(store, name, say, platform)
         except RegistryUnreachable as error:
             recipe = find_recipe(name)
-            if recipe is None:
+            if recipe is None or not _is_host(platform):  # a recipe makes an image for this machine
                 raise NotFoundError(f"No such image: {name}: {error}", exit_code=EXIT_ENGINE) from error
-            say(f"Building {name} from the recipe {recipe}/build.py: {error}")
-            return _build(store, name, recipe)
+            if say:
+                say(f"Building {name} from the recipe {recipe}/build.py: {error}")
+            return _fitting(_build(store, name, recipe), str(name), platform)
 
 
 # Recipes

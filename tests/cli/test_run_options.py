@@ -203,3 +203,16 @@ def test_labels_stop_signal_and_cidfile(minidock: Minidock, run: Run, tmp_path: 
 
 def test_pull_never_takes_what_is_there(run: Run) -> None:
     assert run("--pull", "never", "alpine", "echo", "here").out == "here\n"
+
+
+def test_an_image_for_another_machine(run: Run) -> None:
+    own = {"x86_64": "amd64", "aarch64": "arm64"}[os.uname().machine]
+    assert run("--platform", f"linux/{own}", "alpine", "true").code == 0
+    other = "linux/s390x"
+    result = run("--platform", other, "--pull", "never", "alpine", "true")
+    assert result.code == 125
+    assert result.err.startswith(
+        f"minidock: image with reference alpine was found but does not match the specified platform: wanted {other}, "
+    )
+    quiet = run("--platform", other, "-q", "alpine", "true")
+    assert (quiet.code, quiet.err.count("\n")) == (125, 1)
