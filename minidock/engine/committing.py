@@ -38,10 +38,7 @@ class Wishes(NamedTuple):
 def changed(root: str, name: str) -> list[tuple[str, str]]:
     """(A, C or D; path) of what the container called `name` has changed."""
     record = records.find(root, name)
-    try:
-        return differences(record.path("upper"), record.data["layers"][::-1], _mount_points(record))
-    except FileNotFoundError:
-        return []  # it has not started yet
+    return _differences(record)
 
 
 def exported(root: str, name: str) -> Iterator[bytes]:
@@ -67,11 +64,16 @@ def keep(root: str, name: str, wishes: Wishes) -> Image:
     note = Note(wishes.author, " ".join(record.data["command"]), wishes.message)
     still = _paused(record) if wishes.pause else nullcontext()
     with still, step("what was changed becomes a layer", book="3.5.4"):
-        stream = TarReader(record.path("upper"), _mount_points(record))
+        # What was only copied up is no change: without it, the same changes are the same layer.
+        stream = TarReader(record.path("upper"), {path for _, path in _differences(record)})
         image = commit(base, stream, config, note, wishes.name)
     events.emit_container(root, "commit", record.data, comment=wishes.message, imageID=image.id,
                           imageRef=str(wishes.name or ""))  # fmt: skip
     return image
+
+
+def _differences(record: Record) -> list[tuple[str, str]]:
+    return differences(record.path("upper"), record.data["layers"][::-1], _mount_points(record))
 
 
 def _mount_points(record: Record) -> list[str]:

@@ -34,16 +34,16 @@ _TYPES = {
 }
 
 
-def layer_tar(upper: str, ignored: Collection[str] = ()) -> Iterator[bytes]:
+def layer_tar(upper: str, only: Collection[str] | None = None) -> Iterator[bytes]:
     """The tar archive, piece by piece, of what the overlayfs directory `upper` adds to the layers below it.
 
-    The directory itself is not in it, nor are the absolute paths `ignored`. Its container may run, and rename things
-    meanwhile: nothing outside `upper` is read. Raises `HostError` for a file that changes while it is read, or that is
-    not all here.
+    The directory itself is not in it, nor, with `only`, is anything but these absolute paths. Its container may run,
+    and rename things meanwhile: nothing outside `upper` is read. Raises `HostError` for a file that changes while it
+    is read, or that is not all here.
     """
     root = os.open(upper, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     first_names: dict[tuple[int, int], str] = {}
-    skipped = {os.fsencode(path.strip("/")) for path in ignored}
+    wanted = None if only is None else {os.fsencode(path.strip("/")) for path in only}
     try:
         pending = [b""]
         while pending:
@@ -51,7 +51,7 @@ def layer_tar(upper: str, ignored: Collection[str] = ()) -> Iterator[bytes]:
             if not path:
                 pending += reversed(names(root, b""))
                 continue
-            if path in skipped:
+            if wanted is not None and path not in wanted:
                 continue
             above, _, name = path.rpartition(b"/")
             parent = open_in_root(root, above)
@@ -74,8 +74,8 @@ def layer_tar(upper: str, ignored: Collection[str] = ()) -> Iterator[bytes]:
 class TarReader:
     """The archive of `layer_tar` as a stream to read from."""
 
-    def __init__(self, upper: str, ignored: Collection[str] = ()) -> None:
-        self._pieces = layer_tar(upper, ignored)
+    def __init__(self, upper: str, only: Collection[str] | None = None) -> None:
+        self._pieces = layer_tar(upper, only)
         self._buffer = bytearray()
 
     def read(self, size: int) -> bytes:
