@@ -80,8 +80,8 @@ class TarReader:
 
     def read(self, size: int) -> bytes:
         """Up to `size` bytes, none at the end."""
-        while len(self._buffer) < size and (piece := next(self._pieces, None)):
-            self._buffer += piece
+        while len(self._buffer) < size and (piece := next(self._pieces, None)) is not None:
+            self._buffer += piece  # an empty piece is not the end
         data = bytes(self._buffer[:size])
         del self._buffer[:size]
         return data

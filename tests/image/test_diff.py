@@ -132,3 +132,20 @@ def test_into_the_store(root: Path, tmp_path: Path, store: Store) -> None:
         assert ingest.has_blob(digest)
         assert size > 700_000
         assert os.lstat(root / "layers" / diff_id[7:] / "gone").st_rdev == 0
+
+
+def test_read_in_any_sizes_it_is_the_same_archive(tmp_path: Path) -> None:
+    for name, size in (("empty", 0), ("block", 512), ("odd", 700)):
+        (tmp_path / name).write_bytes(b"x" * size)
+    whole = b"".join(layer_tar(str(tmp_path)))
+    for size in (1, 511, 512, 1024, 1 << 20):
+        reader = TarReader(str(tmp_path))
+        assert b"".join(iter(lambda: reader.read(size), b"")) == whole  # noqa: B023 - used at once
+
+
+def test_only_what_is_wanted_is_in_it(tmp_path: Path) -> None:
+    for name in ("a/b", "c"):
+        (tmp_path / name).mkdir(parents=True)
+        (tmp_path / name / "f").touch()
+    with tarfile.open(fileobj=io.BytesIO(b"".join(layer_tar(str(tmp_path), {"/a", "/a/b"})))) as tar:
+        assert tar.getnames() == ["a", "a/b"]

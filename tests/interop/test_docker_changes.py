@@ -6,8 +6,10 @@ import io
 import json
 import os
 import re
+import shutil
 import subprocess
 import tarfile
+import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -253,8 +255,9 @@ def test_what_is_committed_here_runs_in_docker_and_podman(
         assert "V=1" in config["Config"]["Env"]
     finally:
         theirs("rmi", "kept:1")
-    base = ["podman", "--root", f"{tmp_path}/podman", "--runroot", f"{tmp_path}/run", "--runtime", "runc",
-            "--cgroup-manager", "cgroupfs"]  # fmt: skip
+    run_root = tempfile.mkdtemp(prefix="pod-", dir="/run")  # podman wants a short one
+    base = ["podman", "--root", f"{tmp_path}/podman", "--runroot", run_root, "--runtime", "runc", "--cgroup-manager",
+            "cgroupfs"]  # fmt: skip
     (tmp_path / "kept.tar").write_bytes(archive)
     try:
         peers.run([*base, "load", "-q", "-i", str(tmp_path / "kept.tar")])
@@ -262,6 +265,7 @@ def test_what_is_committed_here_runs_in_docker_and_podman(
         assert peers.run([*base, "run", "--rm", "--network", "none", *limits, "kept:1"]) == "a\n"
     finally:
         subprocess.run([*base, "system", "reset", "--force"], capture_output=True, check=False)
+        shutil.rmtree(run_root, ignore_errors=True)
         ours("rmi", "kept:1")
 
 
