@@ -110,11 +110,13 @@ CHAINS = {
     }}
 """,
     # Frames that never leave the bridge pass only here. Whoever may open a raw socket, which by default containers may,
-    # could otherwise answer ARP for a neighbour and be taken for it.
+    # could otherwise answer ARP for a neighbour and be taken for it, or tell everybody, the host included, that it is
+    # the way to the rest of the world (CVE-2020-13401).
     "bridge": """
     chain prerouting {
         type filter hook prerouting priority dstnat; policy accept;
         iifname != @cables accept
+        icmpv6 type { nd-router-advert, nd-redirect } counter drop comment "the host alone is a router"
         ether type ip iifname . ether saddr . ip saddr @senders4 accept
         ether type arp iifname . arp saddr ether . arp saddr ip @senders4 iifname . ether saddr @senders accept
         ether type ip6 iifname . ether saddr . ip6 saddr @senders6 accept

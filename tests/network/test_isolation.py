@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 import struct
+import time
 from collections.abc import Callable
 
 import pytest
@@ -192,6 +193,24 @@ class TestForgery:
         assert victim.sh("ip", "neighbour", "show", it.gateway).split("lladdr ")[1][:17] == before
         assert either.dropped("forged") == 1
         assert victim.call(ask, OUTSIDE_ADDRESS) == HOST_ADDRESS
+
+    def test_nobody_calls_himself_a_router(
+        self, either: Host, three: tuple[Container, Container, socket.socket]
+    ) -> None:
+        """A router advertisement (RFC 4861, 4.2) for everybody on the bridge, from a true address."""
+        forger, victim, ear = three
+        ear.close()
+        victim.sh("sysctl", "-qw", "net.ipv6.conf.eth0.accept_ra=2")
+        forger.sh("ip", "address", "add", "fe80::99/64", "dev", "eth0", "nodad")
+        with forger.socket(socket.AF_INET6, socket.SOCK_RAW, socket.IPPROTO_ICMPV6) as router:
+            router.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_MULTICAST_HOPS, 255)
+            index = int(forger.sh("ip", "-o", "link", "show", "eth0").split(":")[0])
+            router.bind(("fe80::99", 0, 0, index))
+            advertisement = struct.pack(">BBHBBHII", 134, 0, 0, 64, 0, 1800, 0, 0)
+            router.sendto(advertisement, ("ff02::1", 0, 0, index))
+        time.sleep(0.2)
+        assert victim.sh("ip", "-6", "route", "show", "default") == ""
+        assert either.dropped("the host alone is a router") == 1
 
     def test_an_address_taken_by_hand_is_no_use(
         self, either: Host, container: MakeContainer, three: tuple[Container, Container, socket.socket]
