@@ -199,7 +199,7 @@ class Expressions:
             return None
         if isinstance(found, Nil):
             raise self.failure(operand, f"nil pointer evaluating {name}")
-        raise self.failure(operand, f"can't evaluate field {name} in type {go_type(found)}")
+        raise self.failure(operand, f"can't evaluate field {name} in type interface {{}}")
 
     def _method(self, field: Operand, arguments: list[Operand]) -> Value:
         """A field, which may be a function."""

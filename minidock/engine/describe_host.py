@@ -38,8 +38,8 @@ def host_config(record: Record) -> dict[str, Any]:
         "RestartPolicy": {"Name": options["restart"], "MaximumRetryCount": options["restart_retries"]},
         "AutoRemove": options["remove"],
         "VolumesFrom": options["volumes_from"] or None,
-        "CapAdd": options["cap_add"] or None,
-        "CapDrop": options["cap_drop"] or None,
+        "CapAdd": _capabilities(options["cap_add"]),
+        "CapDrop": _capabilities(options["cap_drop"]),
         **_isolation(options["isolation"]),
         "CgroupnsMode": options["isolation"]["cgroupns"] or ("private" if cgroups.hierarchy() else "host"),
         "Dns": options.get("dns") or [],
@@ -48,7 +48,7 @@ def host_config(record: Record) -> dict[str, Any]:
         "ExtraHosts": options.get("extra_hosts") or None,
         "Privileged": options["privileged"],
         "ReadonlyRootfs": options["read_only"],
-        **({"Tmpfs": {path: ",".join(words) for path, words in options["tmpfs"].items()}} if options["tmpfs"] else {}),
+        **({"Tmpfs": {path: _asked(words) for path, words in options["tmpfs"].items()}} if options["tmpfs"] else {}),
         **({"Sysctls": options["sysctls"]} if options["sysctls"] else {}),
         **({"Init": True} if options["init"] else {}),
         "Runtime": "minidock",
@@ -77,6 +77,17 @@ def _isolation(asked: dict[str, Any]) -> dict[str, Any]:
         "OomScoreAdj": asked["oom_score_adj"] or 0,
         **({"Annotations": asked["annotations"]} if asked["annotations"] else {}),
     }  # fmt: skip
+
+
+def _capabilities(names: list[str]) -> list[str] | None:
+    """By the kernel's names, however they were typed."""
+    upper = [name.upper() for name in names]
+    return [name if name == "ALL" or name.startswith("CAP_") else f"CAP_{name}" for name in upper] or None
+
+
+def _asked(words: list[str]) -> str:
+    """The options of a tmpfs without those that every one has."""
+    return ",".join(words[3:] if words[:3] == ["noexec", "nosuid", "nodev"] else words)
 
 
 def _limits(limits: dict[str, Any]) -> dict[str, Any]:
