@@ -116,8 +116,7 @@ def story(found: Trace, asked: str, layers: Sequence[tuple[str, str]]) -> Iterat
 
 def _event_facts(event: Event, found: Trace) -> str:
     if event.what == "hidden":
-        where = f" {say('by', path=event.by)}" if event.by != found.path else ""
-        return f"{say(event.how)}{where}"
+        return say(event.how) + (f": {event.by}" if event.by != found.path else "")
     return f"{stat.filemode(event.mode)}  {shown.size(event.size)}"
 
 

@@ -41,7 +41,6 @@ TEXTS: dict[str, tuple[str, str]] = {
     "is hidden": ("{path} is in no container of this image", "{path} n'est dans aucun conteneur de cette image"),
     "points to": ("a link to {target}", "un lien vers {target}"),
     "asked for": ("({asked} leads there)", "({asked} y mène)"),
-    "by": ("by {path}", "par {path}"),
     "file": ("{count} file", "{count} fichier"),
     "files": ("{count} files", "{count} fichiers"),
     # xray: the container as a whole
@@ -128,7 +127,7 @@ TEXTS: dict[str, tuple[str, str]] = {
         "Absents de cet hôte, donc ni limités ni comptés : {names}",
     ),
     "frozen": ("frozen", "gelé"),
-    "pressure": ("waited for {share:.0f} % of the last 10 s", "attendue {share:.0f} % des 10 dernières s"),
+    "pressure": ("waited for {share:.0f} % of the last 10\N{NO-BREAK SPACE}s", "attendue {share:.0f} % des 10 dernières\N{NO-BREAK SPACE}s"),
     # layers
     "stack": ("Layers", "Couches"),
     "stack why": (

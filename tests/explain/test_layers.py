@@ -124,6 +124,9 @@ def test_text(minidock: Minidock, layered: str) -> None:
     assert "~ /etc/chmod  4B, only owner, mode or date changed" in text
     assert "- /opt/  4 entries, 11B, deleted by a whiteout" in text
     assert "\x1b" not in text
+    story = minidock("layers", "--path", "/srv/one", layered, env={"LC_ALL": "C.UTF-8"}).stdout.decode().splitlines()
+    assert story[0] == "/srv/one is in no container of this image"
+    assert story[3].split("  ")[-2:] == [" hidden by an opaque directory: /srv", " RUN third"]
     assert text.splitlines()[-1] == "48B in 3 layers, of which 27B cannot be seen any more"
     assert "supprimé par un whiteout" in minidock("layers", layered, env={"LC_ALL": "fr_FR.UTF-8"}).stdout.decode()
 

@@ -51,7 +51,7 @@ def paragraph(
 ) -> Markup:
     """A text of up to `lines` lines, `height` apart, of about `room` characters each."""
     rows = [""]
-    for word in words.split():
+    for word in words.split(" "):  # not at spaces that keep a number and its unit together
         if rows[-1] and len(rows[-1]) + len(word) >= room and len(rows) < lines:
             rows.append("")
         rows[-1] = f"{rows[-1]} {word}".strip()
