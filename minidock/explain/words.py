@@ -127,7 +127,10 @@ TEXTS: dict[str, tuple[str, str]] = {
         "Absents de cet hôte, donc ni limités ni comptés : {names}",
     ),
     "frozen": ("frozen", "gelé"),
-    "pressure": ("waited for {share:.0f} % of the last 10\N{NO-BREAK SPACE}s", "attendue {share:.0f} % des 10 dernières\N{NO-BREAK SPACE}s"),
+    "pressure": (
+        "waited for {share:.0f} % of the last 10\N{NO-BREAK SPACE}s",
+        "attendue {share:.0f} % des 10 dernières\N{NO-BREAK SPACE}s",
+    ),
     # layers
     "stack": ("Layers", "Couches"),
     "stack why": (
