@@ -23,7 +23,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from minidock import state
-from minidock.errors import HostError
+from minidock.errors import EXIT_ENGINE, HostError
 from minidock.linux import firewall, iptables, links, syscalls
 from minidock.network import registry, ruleset
 from minidock.network.addresses import IPV4, IPV6
@@ -66,7 +66,7 @@ def admit(
         raise
     except HostError as error:
         if any(published.values()):
-            raise
+            raise HostError(f"ports cannot be published on this host: {error}", exit_code=EXIT_ENGINE) from error
         names = " and ".join(sorted({segment.bridge for segment in segments.values()}))
         return [f"containers on {names} have no way out of this host: {error}"]
     return []

@@ -85,7 +85,7 @@ def _first_free(wish: Wish, addresses: list[str]) -> tuple[int, list[socket.sock
         sockets: list[socket.socket] = []
         try:
             for address in addresses:
-                sockets += _bind(wish.protocol, address, port)
+                sockets.append(_bind(wish.protocol, address, port))
         except OSError as error:
             for taken in sockets:
                 taken.close()
@@ -110,15 +110,15 @@ def _candidates(wish: Wish) -> Iterator[int]:
     yield from range(first, last + 1)
 
 
-def _bind(protocol: str, address: str, port: int) -> list[socket.socket]:
-    """A socket that has the port and answers nobody; none for a protocol that this kernel does not speak itself."""
+def _bind(protocol: str, address: str, port: int) -> socket.socket:
+    """A socket that has the port and answers nobody."""
     kind, number = _KINDS[protocol]
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
     try:
         made = socket.socket(family, kind | socket.SOCK_CLOEXEC, number)
     except OSError as error:
         if protocol == "sctp" and error.errno in (errno.EPROTONOSUPPORT, errno.ESOCKTNOSUPPORT):
-            return []  # then no program of this host can have the port either
+            return _bind_name(f"minidock/{protocol}/{family.name}/{port}")
         raise
     try:
         if family == socket.AF_INET6:
@@ -132,7 +132,19 @@ def _bind(protocol: str, address: str, port: int) -> list[socket.socket]:
     except BaseException:
         made.close()
         raise
-    return [made]
+    return made
+
+
+def _bind_name(name: str) -> socket.socket:
+    """In place of a port of a protocol that this kernel can filter but not speak: only containers can want it then, and
+    they agree by a name that, like a port, belongs to the network namespace (unix(7), abstract sockets)."""
+    made = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_CLOEXEC)
+    try:
+        announced("bind", (f"@{name}",), lambda: made.bind(f"\0{name}"))
+    except BaseException:
+        made.close()
+        raise
+    return made
 
 
 def _stop_listening(bound: socket.socket) -> None:

@@ -111,6 +111,12 @@ class TestTaken:
         machine.ok("rm", "-f", "first")
         machine.run("-p", "8080:80", "-p", "53:53/udp")
 
+    def test_sctp_though_the_kernel_may_not_speak_it(self, machine: Machine) -> None:
+        machine.run("--name", "first", "-p", "8080:80/sctp", "-p", "8080:80")
+        code, _, errors = machine("run", "--rm", "-p", "8080:80/sctp", "alpine", "true")
+        assert (code, "port is already allocated (to container first)" in errors) == (125, True)
+        assert "sctp . 0.0.0.0/0 . 8080" in machine.host.sh("nft", "list", "map", "inet", "minidock", "published4")
+
     def test_from_programs_as_long_as_it_is_published(self, machine: Machine) -> None:
         machine.run("--name", "web", "-p", "8080:80", "-p", "5353:53/udp")
         for kind, port in ((socket.SOCK_STREAM, 8080), (socket.SOCK_DGRAM, 5353)):
