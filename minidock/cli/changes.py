@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from minidock.cli.creation import CreationCommand, check_root, flag
+from minidock.cli.creation import check_root, flag
 from minidock.engine.paths import Paths
 
 _HELP = {"help_option_names": ["-h", "--help"]}
@@ -38,7 +38,7 @@ def export(paths: Paths, output: str | None, container: str) -> None:
     deliver(committing.exported(paths.root, container), output)
 
 
-@click.command(cls=CreationCommand, context_settings=_HELP)
+@click.command(context_settings=_HELP)
 @click.option("-a", "--author", default="", help='Who made it ("Jane Doe <jane@example.org>").')
 @click.option("-c", "--change", multiple=True, metavar="INSTRUCTION", help="Apply a Dockerfile instruction.")
 @click.option("-m", "--message", default="", help="What the history says.")

@@ -10,6 +10,7 @@ import importlib
 import click
 
 from minidock.cli import explaining
+from minidock.cli.words import understood
 
 HELP = {"help_option_names": ["-h", "--help"]}
 
@@ -158,6 +159,8 @@ class Group(click.Group):
         name, command, words = super().resolve_command(ctx, args)
         if command and name and explaining.has(self.name or "", name):
             words = explaining.take(command, words)
+        if command and not isinstance(command, click.Group):
+            words = understood(command, words)
         return name, command, words
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:

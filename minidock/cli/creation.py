@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import os
 from collections.abc import Callable
 from typing import Any, TypeVar
@@ -15,37 +14,6 @@ from minidock.engine.options import ContainerOptions, Limits, Mount
 MEMORY_MIN = 6 << 20
 # What follows the image is the container's. -h is --hostname here.
 CONTEXT = {"allow_interspersed_args": False, "help_option_names": ["--help"]}
-_BOOLEANS = {"1": True, "t": True, "true": True, "0": False, "f": False, "false": False}
-
-
-class CreationCommand(click.Command):
-    """Lets a switch be turned off as in docker: `-t=false`, `-it=false`, `--interactive=false`."""
-
-    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        options = {name: param for param in self.params if isinstance(param, click.Option) for name in param.opts}
-        position = 0
-        # Only up to the image: what follows is the container's. An option's value is not looked into either.
-        while position < len(args) and args[position] != "--":
-            if len(args[position]) < 2 or not args[position].startswith("-"):
-                if not ctx.allow_interspersed_args:
-                    break
-                position += 1
-                continue
-            word, equals, value = args[position].partition("=")
-            names = [word] if word.startswith("--") else [f"-{letter}" for letter in word[1:]]
-            switches = list(itertools.takewhile(lambda name: name in options and options[name].is_flag, names))
-            if switches != names:
-                takes_next = switches == names[:-1] and names[-1] in options and not equals
-                position += 1 + takes_next
-                continue
-            if equals:
-                if value.lower() not in _BOOLEANS:
-                    raise values.fail(f"invalid argument '{value}' for '{names[-1]}': it is true or false")
-                off = options[names[-1]].secondary_opts[0]
-                args[position : position + 1] = [*names[:-1], names[-1] if _BOOLEANS[value.lower()] else off]
-                position += len(names) - 1
-            position += 1
-        return super().parse_args(ctx, args)
 
 
 def flag(short: str, help_: str, default: bool | None = False) -> Callable[[Any], Any]:

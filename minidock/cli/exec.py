@@ -8,12 +8,12 @@ from typing import Any
 import click
 
 from minidock.cli import values
-from minidock.cli.creation import CONTEXT, CreationCommand, check_root, flag, list_option
+from minidock.cli.creation import CONTEXT, check_root, flag, list_option
 from minidock.engine.paths import Paths
 from minidock.errors import UsageError
 
 
-@click.command("exec", cls=CreationCommand, context_settings=CONTEXT)
+@click.command("exec", context_settings=CONTEXT)
 @click.argument("container")
 @click.argument("command", nargs=-1, required=True, type=click.UNPROCESSED)
 @flag("-d --detach", "Leave the command to itself once it runs.")

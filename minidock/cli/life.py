@@ -11,14 +11,14 @@ import click
 from minidock.cli.attachment import attachment_of, warn, with_attachment
 from minidock.cli.commands import HELP
 from minidock.cli.container import for_each
-from minidock.cli.creation import CreationCommand, flag
+from minidock.cli.creation import flag
 from minidock.engine.paths import Paths
 from minidock.errors import ConflictError, MinidockError, UsageError
 
 NAMES = click.argument("names", metavar="CONTAINER...", nargs=-1, required=True)
 
 
-@click.command(cls=CreationCommand, context_settings=HELP)
+@click.command(context_settings=HELP)
 @flag("-a --attach", "Attach to its output, pass signals on, and end as it ends.")
 @flag("-i --interactive", "Attach standard input too.")
 @with_attachment
@@ -53,7 +53,7 @@ def start_detached(paths: Paths, name: str) -> None:
         return
 
 
-@click.command(cls=CreationCommand, context_settings=HELP)
+@click.command(context_settings=HELP)
 @flag("--no-stdin", "Do not attach standard input.")
 @with_attachment
 @click.argument("name", metavar="CONTAINER")

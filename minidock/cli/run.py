@@ -10,7 +10,7 @@ import click
 
 from minidock.cli import values
 from minidock.cli.attachment import attachment_of, say, warn, with_attachment
-from minidock.cli.creation import CONTEXT, CreationCommand, check_root, to_options, with_options
+from minidock.cli.creation import CONTEXT, check_root, to_options, with_options
 from minidock.engine.options import ContainerOptions
 from minidock.engine.paths import Paths
 from minidock.errors import EXIT_ENGINE, MinidockError
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from minidock.image.store import Image
 
 
-@click.command(cls=CreationCommand, context_settings=CONTEXT)
+@click.command(context_settings=CONTEXT)
 @click.argument("image")
 @click.argument("command", nargs=-1, type=click.UNPROCESSED)
 @click.option("-d", "--detach/--no-detach", default=False, help="Run it in the background, and print its id.")
@@ -47,7 +47,7 @@ def run(paths: Paths, /, **flags: Any) -> int:
         return code
 
 
-@click.command(cls=CreationCommand, context_settings=CONTEXT)
+@click.command(context_settings=CONTEXT)
 @click.argument("image")
 @click.argument("command", nargs=-1, type=click.UNPROCESSED)
 @with_options
