@@ -149,7 +149,7 @@ def plug(record: Record, pid: int) -> list[str]:
         os.close(netns)
     for name, row in record.data["networks"].items():
         events.emit(record.root, "network", "connect", row["network"], container=record.id, name=name, type="bridge")
-    if os.path.isdir(record.path("followers")):
+    if os.path.isdir(record.path("linked")):
         from minidock.engine.links import follow
 
         follow(record)

@@ -15,7 +15,7 @@ from minidock.engine.records import Record
 from minidock.errors import EXIT_ENGINE, ConflictError, NotFoundError
 from minidock.network import store
 
-FOLLOWERS = "followers"  # in a container's directory: a file for each container that is linked to it, named by its id
+LINKED = "linked"  # in a container's directory: a file for each container that is linked to it, named by its id
 _PRIVATE = ("HOME", "PATH")  # what docker does not tell of the other's environment
 
 
@@ -63,18 +63,18 @@ def remember(record: Record) -> None:
     """Note with each linked container that this one must hear of it when it has another address (`follow`)."""
     for name, _ in _asked(record):
         other = target(record.root, name)
-        os.makedirs(other.path(FOLLOWERS), mode=0o700, exist_ok=True)
-        with open(other.path(FOLLOWERS, record.id), "w", encoding="ascii"):
+        os.makedirs(other.path(LINKED), mode=0o700, exist_ok=True)
+        with open(other.path(LINKED, record.id), "w", encoding="ascii"):
             pass
 
 
 def follow(record: Record) -> None:
     """The container has started: put its address right in the hosts files of those that are linked to it."""
-    for container_id in os.listdir(record.path(FOLLOWERS)):
+    for container_id in os.listdir(record.path(LINKED)):
         follower = records.load(record.root, container_id)
         if follower is None:  # removed
             with suppress(FileNotFoundError):
-                os.unlink(record.path(FOLLOWERS, container_id))
+                os.unlink(record.path(LINKED, container_id))
         elif follower.is_up:
             new = [_row(record, alias) for name, alias in _asked(follower) if target(record.root, name).id == record.id]
             rows = [line.split("\t") for line in etc.host_file(follower.path("hosts")).splitlines() if "\t" in line]

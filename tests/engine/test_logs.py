@@ -38,7 +38,8 @@ def said(engine: Minidock) -> Callable[..., str]:
 
 
 def background(ok: Ok, script: str, *options: str) -> str:
-    return ok("run", "-d", "--network", "none", *options, "alpine", "sh", "-c", script).strip()
+    network = () if "--network" in options else ("--network", "none")
+    return ok("run", "-d", *network, *options, "alpine", "sh", "-c", script).strip()
 
 
 def go(containers: Containers, container_id: str) -> None:
@@ -145,9 +146,10 @@ def test_follow_ends_with_the_container(engine: Minidock, ok: Ok, containers: Co
         assert follower.returncode == 0
 
 
-def test_follow_goes_on_over_restarts(engine: Minidock, ok: Ok) -> None:
+@pytest.mark.parametrize("network", ["none", "bridge"])
+def test_follow_goes_on_over_restarts(engine: Minidock, ok: Ok, network: str) -> None:
     script = "echo began; sleep 0.1; echo ended; exit 1"
-    name = background(ok, script, "--restart", "on-failure:2")
+    name = background(ok, script, "--restart", "on-failure:2", "--network", network)
     assert engine("logs", "-f", name).stdout == b"began\nended\n" * 3
 
 
