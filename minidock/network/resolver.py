@@ -127,7 +127,10 @@ class Resolver:
             finally:
                 self._room.release()
 
-        threading.Thread(target=run, name="question", daemon=True).start()
+        try:
+            threading.Thread(target=run, name="question", daemon=True).start()
+        except RuntimeError:  # the host has no room for one more
+            self._room.release()
 
     def _serve_datagram(self, question: bytes, client: Any) -> None:
         self._udp.sendto(self._answer(question, self._ask_by_datagram, limit=_SAFE), client)

@@ -76,16 +76,34 @@ class TestNeighbours:
         other = path.with_suffix(".new")
         other.write_text(content.replace('"leases": {\n', '"leases": {\n' + rows))
         other.rename(path)
-        pid = world("inspect", "-f", "{{.State.Pid}}", asker).strip()
         program = """
 import dnslib
 for tcp in (False, True):
     answer = dnslib.DNSRecord.parse(dnslib.DNSRecord.question("many").send("127.0.0.11", 53, tcp=tcp, timeout=5))
     print(answer.header.tc, len(answer.rr))
 """
-        command = ["nsenter", "-t", pid, "-n", sys.executable, "-c", program]
-        done = subprocess.run(command, capture_output=True, text=True, check=True)
-        assert done.stdout == "1 0\n0 40\n"
+        assert in_network_of(world, asker, program) == "1 0\n0 40\n"
+
+    def test_nonsense_and_silence_do_no_harm(self, world: World) -> None:
+        container = world.container("--network", world.network())
+        program = r"""
+import os, socket
+udp = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+head = bytes.fromhex("123401000001000000000000")
+for size in (0, 1, 11, 12, 500):
+    udp.sendto(os.urandom(size), ("127.0.0.11", 53))
+itself = b"\xc0\x0c"  # a pointer to where it stands
+for name in (itself, b"\x3f" + 9 * b"a", 200 * b"\x01a" + b"\0", b"\x04\xff\0\n,\0"):
+    udp.sendto(head + name + b"\0\1\0\1", ("127.0.0.11", 53))
+silent = [socket.create_connection(("127.0.0.11", 53)) for _ in range(20)]
+silent[0].sendall(b"\xff")
+silent[1].sendall(b"\0\2xx")
+import dnslib
+for tcp in (False, True):
+    answer = dnslib.DNSRecord.parse(dnslib.DNSRecord.question(NAME).send("127.0.0.11", 53, tcp=tcp, timeout=5))
+    print(len(answer.rr))
+""".replace("NAME", repr(container))
+        assert in_network_of(world, container, program) == "1\n1\n"
 
     def test_a_program_may_have_port_53_for_itself(self, world: World) -> None:
         net = world.network()
@@ -237,6 +255,15 @@ class TestTheWorldOutside:
             assert world.lookup(container, "far.example") == []
             assert "SERVFAIL" in world.minidock("exec", container, "nslookup", "far.example").stdout.decode()
             assert asked == []
+
+
+def in_network_of(world: World, container: str, program: str) -> str:
+    """What a Python program prints that runs in the container's network namespace."""
+    pid = world("inspect", "-f", "{{.State.Pid}}", container).strip()
+    command = ["nsenter", "-t", pid, "-n", sys.executable, "-c", program]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
 
 
 def with_resolv_conf(world: World, text: str, prepare: str, command: str) -> subprocess.CompletedProcess[str]:
