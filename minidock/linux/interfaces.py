@@ -7,6 +7,7 @@ and the number of the end outside is known to it.
 
 from __future__ import annotations
 
+import os
 import socket
 from typing import Any, NamedTuple
 
@@ -67,7 +68,7 @@ def _interface(answer: Any, addresses: list[str]) -> Interface:
     counters = answer.get_attr("IFLA_STATS64") or {}
     return Interface(
         number=answer["index"],
-        name=answer.get_attr("IFLA_IFNAME"),
+        name=_name(answer.get_attr("IFLA_IFNAME")),
         kind=(info.get_attr("IFLA_INFO_KIND") if info else "") or "",
         is_loopback=bool(answer["flags"] & IFF_LOOPBACK),
         mac=answer.get_attr("IFLA_ADDRESS") or "",
@@ -82,6 +83,11 @@ def _interface(answer: Any, addresses: list[str]) -> Interface:
         sent_packets=counters.get("tx_packets", 0),
         dropped=counters.get("rx_dropped", 0) + counters.get("tx_dropped", 0),
     )
+
+
+def _name(name: str | bytes) -> str:
+    """An interface's name; of one that is no UTF-8 pyroute2 gives the bytes."""
+    return os.fsdecode(name) if isinstance(name, bytes) else name
 
 
 def default_routes(netlink: links.Rtnetlink) -> list[Hop]:

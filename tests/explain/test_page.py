@@ -17,6 +17,7 @@ from tests.support.command import Minidock
 
 EVIL = "</title></text><script>document.title='owned'</script><img src=x onerror=alert(1)>"
 FILE = "\"><svg onload=alert(2)><style>*{display:none}<"
+LONG = "x" * 100_000
 # Elements that the page is made of; nothing else may come to be in it.
 ELEMENTS = {
     "html", "head", "meta", "title", "style", "script", "body", "main", "section", "h1", "h2", "p", "span", "i", "b",
@@ -71,6 +72,14 @@ def test_nothing_becomes_markup(page: str) -> None:
     assert FILE in text
     assert "<b>bold</b>" in text
     assert "alert(1)" in text
+
+
+def test_a_command_line_of_any_length_leaves_the_page_small(engine: Minidock) -> None:
+    words = ["--network", "none", "alpine", "sh", "-c", "sleep 1000; true", LONG]
+    with running(engine, "wordy", *words) as container:
+        assert container.xray()["running"]["processes"][0]["command"][-1] == LONG
+        assert len(engine("xray", "--html", "-", "wordy").stdout) < 100_000
+        assert len(engine("xray", "wordy").stdout) < 20_000
 
 
 def test_nothing_is_fetched_from_anywhere(page: str) -> None:

@@ -95,6 +95,29 @@ def test_several_networks_and_a_container_that_shares_them(engine: Minidock) -> 
         engine("network", "rm", "front", "back")
 
 
+def test_names_that_a_container_has_chosen_may_hold_anything(engine: Minidock) -> None:
+    """Root in a container's namespaces can call its interface, its host and a mount point whatever it likes."""
+    with running(engine, "odd", "alpine", "sleep", "1000") as container:
+        inside = ["nsenter", "-t", str(container.pid), "-n", "-u", "-m"]
+        script = (
+            "cd /tmp; ip link set eth0 down; name=$(printf '\\377<b>\\033'); ip link set eth0 name \"$name\"; "
+            "hostname \"$(printf '\\377<i>\\n.')\"; mkdir '/tmp/a b<s>'; mount -t tmpfs none '/tmp/a b<s>'"
+        )
+        subprocess.run([*inside, "sh", "-ec", script], check=True)
+        found = container.xray()["running"]
+        assert found["network"]["cables"][0]["inside"]["name"] == "\udcff<b>\x1b"
+        assert found["hostname"] == "\udcff<i>\n."
+        assert "/tmp/a b<s>" in [mount["path"] for mount in found["mounts"]]
+        for words, names in (
+            ([], [r"\xff<b>\x1b", r"\xff<i>\n.", "/tmp/a b<s>"]),
+            (["--html", "-"], [r"\xff&lt;b&gt;\x1b", r"\xff&lt;i&gt;\n.", "/tmp/a b&lt;s&gt;"]),
+        ):
+            done = engine("xray", *words, "odd")
+            assert (done.returncode, done.stderr) == (0, b"")
+            assert [name for name in names if name not in done.stdout.decode()] == []
+            assert b"\x1b" not in done.stdout
+
+
 @pytest.mark.parametrize(("mode", "interfaces"), [("none", ["lo"]), ("host", [])])
 def test_other_modes_of_the_network(engine: Minidock, mode: str, interfaces: list[str]) -> None:
     with running(engine, f"net-{mode}", "--network", mode, "alpine", "sleep", "1000") as container:

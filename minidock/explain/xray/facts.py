@@ -9,6 +9,8 @@ from minidock.explain.words import TEXTS, say
 from minidock.explain.xray.model import Cable, Cgroup, Network, Process, Published, Running, Security, Xray
 from minidock.linux.interfaces import Interface
 
+_COMMAND = 400  # characters
+
 
 def status(xray: Xray) -> str:
     """Running, exited and how, ..."""
@@ -21,6 +23,12 @@ def why(key: str, xray: Xray) -> str:
         network = xray.running.network
         return say(f"network {network.mode}", names=", ".join(network.shared_with))
     return say(f"{key} why", count=len(DEFAULT_CAPABILITIES)) if f"{key} why" in TEXTS else ""
+
+
+def command(process: Process) -> str:
+    """A process's words, or its name in brackets when it has none left; of very long ones the beginning."""
+    words = " ".join(process.command) or f"[{process.name}]"
+    return words if len(words) <= _COMMAND else f"{words[:_COMMAND]}…"
 
 
 def depths(processes: list[Process]) -> list[int]:

@@ -121,7 +121,7 @@ def _table(titles: Sequence[str], rows: Sequence[Sequence[Markup]], class_: str)
 def _processes(processes: list[Process]) -> Markup:
     rows = []
     for depth, process in zip(facts.depths(processes), processes[:_PROCESSES], strict=False):
-        command = " ".join(process.command) or f"[{process.name}]"
+        command = facts.command(process)
         visitor = [tag("em", say("visitor"))] if not process.is_member else []
         rows.append([
             tag("td", process.inside, class_="inside number"), tag("td", process.pid, class_="outside number"),

@@ -24,6 +24,7 @@ from minidock.explain.xray.trend import Trend
 ADDRESS = "127.0.0.1"
 NAMES = ("127.0.0.1", "localhost")
 _FRESH = 0.5  # seconds for which a look serves all who ask
+_RESTS = 3  # times as long as it took
 
 
 class Live:
@@ -51,7 +52,9 @@ class Live:
         return None
 
     def _now(self) -> Xray:
-        if self._newest is None or time.monotonic() - self._taken > _FRESH:
+        # Where a look takes long (a million files), it is not worth having the machine do nothing else.
+        fresh = max(_FRESH, _RESTS * self._newest.took) if self._newest else 0
+        if self._newest is None or time.monotonic() - self._taken > fresh:
             self._newest = self.look.take()
             self._taken = time.monotonic()
             self.trend.add(self._newest)

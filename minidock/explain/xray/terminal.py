@@ -89,7 +89,7 @@ def _processes(processes: list[Process]) -> Iterator[RenderableType]:
     table = columns(*titles, right=(0, 1, 2, 3, 4))
     for depth, process in zip(facts.depths(processes), processes[:_PROCESSES], strict=False):
         command = text("  " * max(depth - 1, 0) + ("└ " if depth else ""), "dim")
-        command.append_text(text(" ".join(process.command) or f"[{process.name}]"))
+        command.append_text(text(facts.command(process)))
         if not process.is_member:
             command.append(f"  ({say('visitor')})", "yellow")
         table.add_row(
