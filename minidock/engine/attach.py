@@ -80,8 +80,8 @@ class Visitor:
 class Visitors:
     """All of a container's visitors, and the socket that they come through."""
 
-    def __init__(self, first: Visitor) -> None:
-        self.all = [first]
+    def __init__(self, first: Visitor | None) -> None:
+        self.all = [first] if first else []
         self.listener: socket.socket | None = None
         self.is_asked_to_look = False
         self.waiting_for_names: list[Visitor] = []

@@ -13,14 +13,15 @@ Rotation is docker's: a file that has reached its size becomes `<file>.1`, `.1` 
 
 from __future__ import annotations
 
-import json
 import os
-import re
 import time
-from collections.abc import Mapping
-from contextlib import suppress
 
-from minidock.engine.followers import Keeper
+# What is not always needed is imported where it is: an idle monitor (`standby.py`) stays small that way.
+TYPE_CHECKING = False  # as in `typing`, without loading that
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from minidock.engine.followers import Keeper
 
 # Longer lines are cut into records of this many bytes, of which only the last ends in a newline (moby:
 # daemon/logger/copier.go).
@@ -31,7 +32,6 @@ _ESCAPES = {byte: b"\\u%04x" % byte for byte in (*range(0x20), *b"<>&")} | {
 }  # fmt: skip
 del _ESCAPES[ord("\n")]  # lines are cut there
 _PLAIN = bytes(sorted(set(range(256)) - set(_ESCAPES)))
-_NOT_TEXT = re.compile("[\udc80-\udcff]")
 
 
 class Log:
@@ -47,9 +47,10 @@ class Log:
         self.max_size = max_size
         self.max_file = max_file
         self.failure: OSError | None = None  # why the last records could not be written, if so
-        self._attributes = f'"attrs":{json.dumps(attributes, separators=(",", ":"))},' if attributes else ""
-        self._rest = {"stdout": b"", "stderr": b""}  # printed, and not yet ended by a newline
-        self._keeper = Keeper(path)
+        self.attributes = dict(attributes or {})
+        self._attributes = _as_json(attributes) if attributes else ""
+        self.rest = {"stdout": b"", "stderr": b""}  # printed, and not yet ended by a newline
+        self._keeper: Keeper | None = None
         self._open()
 
     def write(self, stream: str, data: bytes) -> None:
@@ -58,7 +59,7 @@ class Log:
         A full disk does not end the container, nor the log: what does not fit is lost, as in docker, and `failure`
         says so.
         """
-        data = self._rest[stream] + data
+        data = self.rest[stream] + data
         end = _end_of_record(stream, self._attributes)
         at = 0
         while at < len(data):
@@ -72,14 +73,14 @@ class Log:
                 at = cut
             else:
                 break
-        self._rest[stream] = data[at:]
+        self.rest[stream] = data[at:]
 
     def close(self) -> None:
         """Log what was printed without a newline, and close the file."""
-        for stream, rest in self._rest.items():
+        for stream, rest in self.rest.items():
             if rest:
                 self._append(_record(rest, _end_of_record(stream, self._attributes)))
-                self._rest[stream] = b""
+                self.rest[stream] = b""
         os.close(self._fd)
 
     def _open(self) -> None:
@@ -111,19 +112,25 @@ class Log:
             self.failure = None
         except OSError as error:
             self.failure = error
-            with suppress(OSError):  # half a record at most stays, and the next to open the file cuts it off
+            try:
                 self._truncate(before)
+            except OSError:
+                return  # half a record at most stays, and the next to open the file cuts it off
 
     def _truncate(self, size: int) -> None:
         os.ftruncate(self._fd, size)
         self._size = size
 
     def _rotate(self) -> None:
+        from minidock.engine.followers import Keeper
+
+        self._keeper = self._keeper or Keeper(self.path)
         self._keeper.keep(self._size)
         try:
             for number in range(self.max_file - 1, 0, -1):
-                with suppress(FileNotFoundError):
-                    os.rename(f"{self.path}.{number - 1}" if number > 1 else self.path, f"{self.path}.{number}")
+                source = f"{self.path}.{number - 1}" if number > 1 else self.path
+                if os.path.exists(source):
+                    os.rename(source, f"{self.path}.{number}")
             if self.max_file == 1:
                 os.unlink(self.path)  # not truncated as in docker: who is reading it reads it to its end
         except OSError as error:
@@ -131,6 +138,12 @@ class Log:
             return
         os.close(self._fd)
         self._open()
+
+
+def _as_json(attributes: Mapping[str, str]) -> str:
+    import json
+
+    return f'"attrs":{json.dumps(attributes, separators=(",", ":"))},'
 
 
 def _end_of_record(stream: str, attributes: str) -> bytes:
@@ -162,7 +175,9 @@ def _escaped(text: bytes) -> bytes:
     if text.isascii():
         return text
     decoded = text.decode("utf-8", "surrogateescape").replace("\u2028", "\\u2028").replace("\u2029", "\\u2029")
-    return _NOT_TEXT.sub(r"\\ufffd", decoded).encode()
+    # What is no UTF-8 becomes "?" in the fast way to encode. A control character, all of which are escaped by now,
+    # takes the place of the question marks that were there.
+    return decoded.replace("?", "\x01").encode("utf-8", "replace").replace(b"?", b"\\ufffd").replace(b"\x01", b"?")
 
 
 def _cut(data: bytes, at: int) -> int:

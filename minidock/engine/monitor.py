@@ -24,6 +24,8 @@ running to nothing. Only the monitor changes the status; pause and unpause are w
 the monitor lives it holds the container's lock. If it is killed, the kernel kills the container (PR_SET_PDEATHSIG) and
 lets go of the lock, and the next command of anybody's finds a record that says "running" and a lock that nobody holds:
 then it undoes what is left, and records that the container exited with 137 (`recovery.sweep`).
+
+A monitor that has nothing to do for a second goes on as a much smaller program (`standby.py`) until it has again.
 """
 
 from __future__ import annotations
@@ -48,6 +50,8 @@ from minidock.runtime.channel import Channel
 if TYPE_CHECKING:
     from minidock.engine.health import Health
 
+_IDLE = 1.0  # seconds without anything to do, after which a monitor makes itself small
+
 
 def serve(channel: Channel) -> int:
     """The life of a monitor: wait for a container to look after, look after it; returns what to exit with."""
@@ -68,25 +72,36 @@ def serve(channel: Channel) -> int:
                 caller.remember_terminal(fd)
             else:
                 caller.sinks[name] = Sink(fd, patient=True)
-        return _live(record, lock, Visitors(caller), message["cache"])
+        return _live(Life(record, lock, message["cache"]), Visitors(caller))
     except BaseException as error:
         caller.tell("failed", message=_words(error), exit_code=_exit_code(error))
         return EXIT_ENGINE
 
 
-def _live(record: Record, lock: int, visitors: Visitors, cache: str) -> int:
+class Life:
+    """What a monitor knows of its container besides the present run: `began` is when that did, on the steady clock."""
+
+    def __init__(self, record: Record, lock: int, cache: str) -> None:
+        self.record = record
+        self.lock = lock
+        self.cache = cache
+        self.backoff = restart.Backoff()
+        self.began = 0.0
+        self.health: Health | None = None
+
+
+def _live(life: Life, visitors: Visitors) -> int:
     """Start the container, stay until it ends for good, undo it; returns its exit code."""
-    backoff = restart.Backoff()
-    caller: Visitor | None = visitors.all[0]
+    caller = visitors.all[0] if visitors.all else None
     while True:
-        began = time.monotonic()
+        life.began = time.monotonic()
         try:
-            running, warnings = starting.start(record, visitors, cache, caller)
+            running, warnings = starting.start(life.record, visitors, life.cache, caller)
         except BaseException as error:
-            _give_up(record, error)
+            _give_up(life.record, error)
             raise
-        health = _begin_checks(record, cache)
-        events.emit_container(record.root, "start", record.data)
+        life.health = _begin_checks(life.record, life.cache)
+        events.emit_container(life.record.root, "start", life.record.data)
         if wait({running.created.pidfd: select.POLLIN}, 0):  # it has ended: what is typed is for the caller's shell
             visitors.end_input(running)
         if caller:
@@ -94,38 +109,63 @@ def _live(record: Record, lock: int, visitors: Visitors, cache: str) -> int:
                 observe.release()
             caller.tell("started", warnings=warnings)
             caller = None
-        _attend(record, running, visitors, health)
-        visitors.end_input(running)
-        if health:
-            health.end()
-        exit_code = _reap(running)
-        record.reload()
-        delay = backoff.delay(record, exit_code, time.monotonic() - began)
-        undone = _finish(record, running, exit_code, restarting=delay is not None)
-        if delay is None:
-            visitors.close()
-            os.close(lock)  # whoever wants to remove the container need not wait for the reader of its last output
-        _say_farewell(running, visitors, exit_code, undone=undone)
-        if delay is None or not _rest(record, visitors, delay):
+        exit_code = _see_to_the_end(life, running, visitors)
+        if exit_code is not None:
             return exit_code
 
 
-def _attend(record: Record, running: Running, visitors: Visitors, health: Health | None) -> None:
+def go_on(life: Life, running: Running, visitors: Visitors) -> int:
+    """The rest of a monitor's life, with a container that runs (`handover.py`); returns its exit code."""
+    exit_code = _see_to_the_end(life, running, visitors)
+    return exit_code if exit_code is not None else _live(life, visitors)
+
+
+def _see_to_the_end(life: Life, running: Running, visitors: Visitors) -> int | None:
+    """Stay with a container that runs until it has ended, and undo it; its exit code, or None if it starts again."""
+    record = life.record
+    _attend(life, running, visitors)
+    visitors.end_input(running)
+    if life.health:
+        life.health.end()
+    exit_code = _reap(running)
+    record.reload()
+    delay = life.backoff.delay(record, exit_code, time.monotonic() - life.began)
+    undone = _finish(record, running, exit_code, restarting=delay is not None)
+    if delay is None:
+        visitors.close()
+        os.close(life.lock)  # whoever wants to remove the container need not wait for the reader of its last output
+    _say_farewell(running, visitors, exit_code, undone=undone)
+    return exit_code if delay is None or not _rest(record, visitors, delay) else None
+
+
+def _attend(life: Life, running: Running, visitors: Visitors) -> None:
     """Move output, pass on what visitors say and see to its health, until the container's first process has ended."""
-    pidfd = running.created.pidfd
+    pidfd, health = running.created.pidfd, life.health
     while True:
         wanted, limits = {pidfd: select.POLLIN, **visitors.wants(), **running.wants()}, [running.patience]
         if health:
             wanted |= health.wants()
             limits.append(health.patience())
+        may_stand_by = not (visitors.all or running.resolver or health or observe.observers)
+        if may_stand_by:
+            limits.append(_IDLE)
         ready = wait(wanted, min((seconds for seconds in limits if seconds is not None), default=None))
+        if may_stand_by and not ready:
+            _stand_by(life, running, visitors)
         _serve(running, visitors, ready)
         if health:
             health.serve(ready)
         if pidfd in ready:
             return
         if visitors.waiting_for_names:
-            _follow_networks(record, running, visitors)
+            _follow_networks(life.record, running, visitors)
+
+
+def _stand_by(life: Life, running: Running, visitors: Visitors) -> None:
+    """Go on as a smaller program (`standby.py`). Returns only if that is impossible."""
+    from minidock.engine import handover
+
+    handover.hand_over(life, running, visitors)
 
 
 def _begin_checks(record: Record, cache: str) -> Health | None:

@@ -16,20 +16,20 @@ _LONG_RUN = 10.0
 
 
 class Backoff:
-    """How often one container was started again in a row."""
+    """How often one container was started again in a row: `next` is the next delay in seconds."""
 
     def __init__(self) -> None:
-        self._next = _SHORTEST
+        self.next = _SHORTEST
 
     def delay(self, record: Record, exit_code: int, lasted: float) -> float | None:
         """Seconds to wait before the container, which ran for `lasted` seconds, is started again; None: it is not."""
         if record.data["state"]["again"]:  # somebody asked for just that
             return 0.0
         if lasted >= _LONG_RUN:
-            self._next = _SHORTEST
+            self.next = _SHORTEST
         if record.data["state"]["stopped"] or not is_wanted(record, exit_code):
             return None
-        delay, self._next = self._next, min(2 * self._next, _LONGEST)
+        delay, self.next = self.next, min(2 * self.next, _LONGEST)
         return delay
 
 

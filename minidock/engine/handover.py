@@ -1,0 +1,123 @@
+"""From a monitor to the small program that waits in its place (`standby.py`), and back: what goes along.
+
+Descriptors survive execve(2) under their numbers, if they are told to. All else is written into an anonymous file
+(memfd_create(2)). The kernel does not see another process: not a parent that has died, not a lock that is let go.
+"""
+
+from __future__ import annotations
+
+import marshal
+import os
+import socket
+import sys
+from typing import TYPE_CHECKING, Any
+
+from minidock.engine import log_options, records, standby
+from minidock.engine.attach import Visitors
+from minidock.engine.output import Output
+from minidock.engine.running import Running
+from minidock.errors import HostError
+from minidock.linux import cgroups
+from minidock.runtime import channel
+from minidock.runtime.container import Created
+
+if TYPE_CHECKING:
+    from minidock.engine.monitor import Life
+
+
+def hand_over(life: Life, running: Running, visitors: Visitors) -> None:
+    """Become the small program. Returns only if that is impossible: then nothing has changed."""
+    assert visitors.listener
+    log = running.outputs[0].log
+    outputs = [{"fd": -1 if output.over else output.source, "name": output.name} for output in running.outputs]
+    sources = [output.source for output in running.outputs if not output.over]
+    ports = [held.fileno() for held in running.ports.sockets] if running.ports else []
+    state: dict[str, Any] = {
+        "path": sys.path,
+        "root": life.record.root,
+        "id": life.record.id,
+        "cache": life.cache,
+        "lock": life.lock,
+        "began": life.began,
+        "backoff": life.backoff.next,
+        "pid": running.created.pid,
+        "pidfd": running.created.pidfd,
+        "listener": visitors.listener.fileno(),
+        "outputs": outputs,
+        "entrance": running.entrance,
+        "console": running.created.console,
+        "ports": ports,
+        "log": [log.path, log.max_size, log.max_file, log.attributes] if log else None,
+        "rest": log.rest if log else None,
+    }
+    fd = os.memfd_create("minidock-monitor")
+    kept = [fd, life.lock, running.created.pidfd, visitors.listener.fileno(), *ports, *sources]
+    if running.entrance is not None and running.entrance not in kept:
+        kept.append(running.entrance)
+    os.write(fd, marshal.dumps(state))
+    _inherit(kept, True)
+    try:
+        os.execv(sys.executable, [sys.executable, "-I", "-S", _program(), str(fd)])
+    except OSError:  # no memory, or it was upgraded at this moment
+        _inherit(kept, False)
+        os.close(fd)
+
+
+def _program() -> str:
+    """The small program; compiled, if Python could write that down, because a compiler leaves its memory behind."""
+    compiled = getattr(standby, "__cached__", None)
+    return compiled if compiled and os.path.exists(compiled) else standby.__file__
+
+
+def take_up(state: dict[str, Any]) -> int:
+    """Be a monitor again: the whole rest of its life. Returns what to exit with."""
+    from minidock.engine import monitor
+
+    sources = [output["fd"] for output in state["outputs"] if output["fd"] >= 0]
+    entrance = [] if state["entrance"] in (None, *sources) else [state["entrance"]]
+    _inherit([state["lock"], state["pidfd"], state["listener"], *state["ports"], *sources, *entrance], False)
+    record = records.load(state["root"], state["id"])
+    if record is None:
+        raise HostError(f"the record of container {state['id']} is gone")
+    running = _running(record, state)
+    visitors = Visitors(None)
+    visitors.listener = socket.socket(fileno=state["listener"])
+    visitors.listener.setblocking(False)
+    life = monitor.Life(record, state["lock"], state["cache"])
+    life.began, life.backoff.next = state["began"], state["backoff"]
+    return monitor.go_on(life, running, visitors)
+
+
+def _running(record: records.Record, state: dict[str, Any]) -> Running:
+    ours, theirs = channel.pair()  # the one to its first process was closed when its program began
+    for end in (ours, theirs):
+        end.close()
+    created = Created(state["pid"], state["pidfd"], ours)
+    created.console, created.is_ready = state["console"], True
+    log = log_options.open_log(record)
+    if log:
+        log.rest = state["rest"]
+    outputs = []
+    for row in state["outputs"]:
+        outputs.append(Output(row["fd"], row["name"], log))
+        outputs[-1].over = row["fd"] < 0
+    top, path = cgroups.hierarchy(), record.data.get("cgroup")
+    cgroup = cgroups.Cgroup(os.path.join(top, path.lstrip("/"))) if top and path else None
+    once = record.data["options"]["stdin_once"]
+    running = Running(created, cgroup, outputs, state["entrance"], once=once, ports=None)
+    running.ports = _ports(record, state["ports"])
+    return running
+
+
+def _ports(record: records.Record, fds: list[int]) -> Any:
+    if not fds:
+        return None
+    from minidock.engine import publishing
+    from minidock.network.ports import Held
+
+    return Held(publishing.published(record), [socket.socket(fileno=fd) for fd in fds])
+
+
+def _inherit(fds: list[int], inheritable: bool) -> None:
+    for fd in fds:
+        os.set_inheritable(fd, inheritable)
