@@ -14,10 +14,11 @@ from minidock.engine import events, names, records, recovery
 from minidock.engine.options import ContainerOptions
 from minidock.engine.records import CREATED, PAUSED, RESTARTING, RUNNING, Record
 from minidock.errors import EXIT_ENGINE, ConflictError, HostError, MinidockError, NotFoundError
-from minidock.network.attachment import NOTHING_SPECIAL
+from minidock.network.attachment import NOTHING_SPECIAL, Attachment
 from minidock.observe import step
 
-_USUAL = {"bridge": NOTHING_SPECIAL}
+# Networks that are there, with nothing asked of them: that of most containers, and none.
+_USUAL: tuple[dict[str, Attachment], ...] = ({"bridge": NOTHING_SPECIAL}, {})
 
 if TYPE_CHECKING:
     from minidock.image.store import Image
@@ -39,7 +40,7 @@ def create(root: str, options: ContainerOptions, image: Image) -> tuple[Record, 
     """
     check_host()
     image.check_runnable(options.image)
-    if options.attachments != _USUAL:
+    if options.attachments not in _USUAL or options.network.startswith("container:"):
         from minidock.engine import network_modes  # most containers need none of it
 
         options = network_modes.resolved(root, options)
