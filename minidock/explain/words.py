@@ -141,6 +141,7 @@ TEXTS: dict[str, tuple[str, str]] = {
     "writable top": ("writable top", "couche inscriptible"),
     "read-only root": ("read-only root: nothing can be written", "racine en lecture seule : rien ne s'y écrit"),
     "image layer": ("layer {number}", "couche {number}"),
+    "and more layers": ("… {count} more layers …", "… {count} couches de plus …"),
     "counts": (
         "{added} added, {changed} changed, {hidden} hidden",
         "{added} ajoutés, {changed} modifiés, {hidden} masqués",
@@ -203,6 +204,7 @@ TEXTS: dict[str, tuple[str, str]] = {
     "capability held": ("held", "détenue"),
     "capability bounded": ("allowed, not in force", "permise, pas en vigueur"),
     "capability denied": ("denied", "refusée"),
+    "capability unusual": ("not docker's choice", "pas le choix de docker"),
     "seccomp": ("system calls", "appels système"),
     "seccomp filter": ("filtered by {count} program(s)", "filtrés par {count} programme(s)"),
     "seccomp strict": ("only read, write, exit", "seulement read, write, exit"),

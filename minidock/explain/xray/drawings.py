@@ -15,7 +15,7 @@ from minidock.explain.xray.model import Cgroup, Namespace, Root, Running
 from minidock.explain.xray.trend import Trend
 
 _WIDE, _NARROW = 1200, 480
-_DRAWN_LAYERS = 10
+_DRAWN_LAYERS, _SLAB = 10, 74
 
 
 def namespaces(rows: list[Namespace], container: str) -> Markup:
@@ -111,35 +111,34 @@ def sparkline(values: list[float], left: float, top: float, width: float, height
 
 
 def stack(root: Root) -> Markup:
-    """The layers as slabs, the writable one on top."""
-    slabs: list[tuple[str, str, str, tuple[int, int, int], str]] = []
+    """The layers as slabs, the writable one on top. Of very many, the middle is only counted."""
+    parts: list[Markup] = []
+    top = 4
     if root.top is not None:
-        slabs.append((say("writable top"), "top-slab", shown.size(root.top.size), _counts(root.top), ""))
-    layers = root.layers[::-1]
-    for layer in layers if len(layers) <= _DRAWN_LAYERS else [*layers[: _DRAWN_LAYERS - 1], layers[-1]]:
-        name = say("image layer", number=layer.number)
-        slabs.append((name, "slab", shown.size(layer.changes.size), _counts(layer.changes), layer.created_by))
-    parts = []
-    for place, (name, class_, size, counted, by) in enumerate(slabs):
-        top = 4 + place * 74
-        parts.append(_slab(top, name, class_, size, counted, by))
-    return drawing(640, len(slabs) * 74 + 14, say("stack"), *parts)
+        parts.append(_slab(top, say("writable top"), "top-slab", root.top, ""))
+        top += _SLAB
+    for layer in reversed(root.layers):
+        left_out = len(root.layers) - _DRAWN_LAYERS
+        if 1 < layer.number <= 1 + left_out:
+            if layer.number == 1 + left_out:
+                parts.append(label(320, top + 24, say("and more layers", count=left_out), "note", anchor="middle"))
+                top += 40
+            continue
+        parts.append(_slab(top, say("image layer", number=layer.number), "slab", layer.changes, layer.created_by))
+        top += _SLAB
+    return drawing(640, top + 10, say("stack"), *parts)
 
 
-def _counts(changes: Changes) -> tuple[int, int, int]:
+def _slab(top: float, name: str, class_: str, changes: Changes, by: str) -> Markup:
     added, hidden = (sum(change.entries for change in rows) for rows in (changes.added, changes.hidden))
-    return added, len(changes.changed), hidden
-
-
-def _slab(top: float, name: str, class_: str, size: str, counted: tuple[int, int, int], by: str) -> Markup:
-    added, changed, hidden = counted
+    changed = len(changes.changed)
     # A slab seen from a little above: its upper side, and its edge.
     parts = [
         path(f"M22 {top} H618 L638 {top + 14} H2 Z", f"{class_} upper"),
         box(2, top + 14, 636, 52, class_, 6),
         label(18, top + 37, name, "slab-name"),
         label(18, top + 57, " ".join(by.split()), "slab-note", room=44),
-        label(622, top + 37, size, "slab-name", anchor="end"),
+        label(622, top + 37, shown.size(changes.size), "slab-name", anchor="end"),
         tag(
             "text",
             tag("tspan", f"+{shown.number(added)}", class_="added"),

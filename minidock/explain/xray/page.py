@@ -191,7 +191,7 @@ def _rights(security: Security) -> Markup:
             short = [name.removeprefix("CAP_").lower() for name in names]
             full = len(security.bounding) == len(NAMES) and key == "extra"
             rows.insert(0, (key, say("all of them", count=len(NAMES)) if full else " ".join(short)))
-    kinds = ("held", "bounded", "denied")
+    kinds = ("held", "bounded", "denied", "unusual")
     legend = [tag("li", say(f"capability {kind}"), class_=f"cap {kind}") for kind in kinds]
     return join([tag("ul", *chips, class_="caps"), tag("ul", *legend, class_="caps legend"), _facts(rows)])
 
