@@ -87,6 +87,12 @@ def now() -> str:
     return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(seconds)) + f".{nanoseconds:09}Z"
 
 
+def boot_id() -> str:
+    """The kernel's name for the time since it was started (random(4), /proc/sys/kernel/random)."""
+    with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as file:
+        return file.read().strip()
+
+
 def _sync_directory(path: str) -> None:
     """Make a rename inside `path` survive a power cut too (fsync(2): the directory entry is the directory's data)."""
     fd = os.open(path or ".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)

@@ -296,7 +296,4 @@ def start_time(pid: int) -> int:
 now = state.now
 
 
-def boot_id() -> str:
-    """The kernel's name for the time since it was started (random(4), /proc/sys/kernel/random)."""
-    with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as file:
-        return file.read().strip()
+boot_id = state.boot_id

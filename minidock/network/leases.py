@@ -48,7 +48,7 @@ class Leases:
             content = state.read_json(path) if os.path.getsize(path) else {}
         except FileNotFoundError:
             content = {}
-        if content.get("boot") != _boot_id():
+        if content.get("boot") != state.boot_id():
             return cls(path, {}, {})
         return cls(path, {holder: Lease(*row) for holder, row in content["leases"].items()}, content["last"])
 
@@ -58,7 +58,7 @@ class Leases:
         A line each, by hand: for hundreds of leases, json's own indentation takes ten times as long.
         """
         rows = ",\n".join(f"    {json.dumps(holder)}: {json.dumps(lease)}" for holder, lease in self.held.items())
-        head = json.dumps({"schemaVersion": state.SCHEMA, "boot": _boot_id(), "last": self.last})[:-1]
+        head = json.dumps({"schemaVersion": state.SCHEMA, "boot": state.boot_id(), "last": self.last})[:-1]
         state.write_text(self.path, f'{head}, "leases": {{\n{rows}\n}}}}\n', durable=False, mode=0o600)
 
     def taken(self, width: int) -> set[int]:
@@ -93,8 +93,3 @@ class Leases:
         width = IPV4 if ":" not in address else 128
         if number(address) in self.taken(width) | {number(other) for other in reserved}:
             raise ConflictError(f"Address already in use: {address}")
-
-
-def _boot_id() -> str:
-    with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as file:
-        return file.read().strip()

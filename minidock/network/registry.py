@@ -44,9 +44,12 @@ def is_intact() -> bool | None:
     """Whether nobody has changed a table of the packet filter since our rules were written; None without registry."""
     with step("has somebody else changed the packet filter?", book="4.1.1"):
         try:
-            return bool(state.read_json(path())["generation"] == firewall.generation())
+            content = state.read_json(path())
         except FileNotFoundError:
             return None
+        if content["boot"] != state.boot_id():
+            return None
+        return bool(content["generation"] == firewall.generation())
 
 
 def lock_path() -> str:
@@ -70,10 +73,12 @@ def _namespace() -> int:
 
 
 def read() -> Registry:
-    """The registry; an empty one if there is no file."""
+    """The registry; an empty one if there is no file, or one of an earlier boot (where /run outlives that)."""
     try:
         content = state.read_json(path())
     except FileNotFoundError:
+        content = {}
+    if content.get("boot") != state.boot_id():
         return Registry(UNKNOWN, {}, {})
     return Registry(
         content["generation"],
@@ -91,7 +96,8 @@ def write(registry: Registry) -> None:
 
     A line for each entry, by hand: with hundreds, json's own indentation takes ten times as long.
     """
-    head = json.dumps({"schemaVersion": state.SCHEMA, "generation": registry.generation})[:-1]
+    known = {"schemaVersion": state.SCHEMA, "boot": state.boot_id(), "generation": registry.generation}
+    head = json.dumps(known)[:-1]
     segments, members = _lines(registry.segments), _lines(registry.members)
     text = f'{head}, "segments": {{\n{segments}\n}}, "members": {{\n{members}\n}}}}\n'
     state.write_text(path(), text, durable=False, mode=0o600)

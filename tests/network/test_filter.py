@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import socket
 from collections.abc import Callable
@@ -12,7 +13,7 @@ import pytest
 
 from minidock.errors import HostError
 from minidock.linux import firewall
-from minidock.network import filter
+from minidock.network import filter, registry
 from minidock.network.attachment import NOTHING_SPECIAL
 from minidock.network.published import Published
 from tests.network.internet import HOST_ADDRESS, OUTSIDE_ADDRESS, Container, Host, Namespace, ask, reaches_everyone
@@ -125,13 +126,22 @@ class TestRegistry:
     def test_a_killed_writer_is_noticed(self, host: Host, container: MakeContainer) -> None:
         """Between nft and the registry: the kernel holds what the file does not know of."""
         first = container(host)
-        registry = Path(host.registry).read_text()
+        before = Path(host.registry).read_text()
         second = container(host)
-        Path(host.registry).write_text(registry)
+        Path(host.registry).write_text(before)
         third = container(host)
         assert set(host.elements("bridge", "cables")) == {first.endpoint.host_interface, third.endpoint.host_interface}
         host.connect(second.endpoints, second)
         assert len(host.elements("bridge", "cables")) == 3
+
+    def test_one_of_an_earlier_boot_counts_for_nothing(self, host: Host, container: MakeContainer) -> None:
+        first = container(host)
+        content = json.loads(Path(host.registry).read_text())
+        Path(host.registry).write_text(json.dumps({**content, "boot": "another"}))
+        assert host.call(registry.is_intact) is None
+        second = container(host)
+        assert host.elements("bridge", "cables") == [second.endpoint.host_interface]
+        assert first.endpoint.host_interface not in Path(host.registry).read_text()
 
     def test_rules_of_a_cable_that_is_gone_go_with_the_next_change(
         self, host: Host, container: MakeContainer
