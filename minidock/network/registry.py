@@ -47,7 +47,7 @@ def is_intact() -> bool | None:
             content = state.read_json(path())
         except FileNotFoundError:
             return None
-        if content["boot"] != state.boot_id():
+        if content.get("boot") != state.boot_id():
             return None
         return bool(content["generation"] == firewall.generation())
 

@@ -11,6 +11,7 @@ from minidock.network.attachment import Attachment
 from minidock.network.published import Published
 from tests.network.containers import World
 from tests.network.internet import HOST_ADDRESS, OUTSIDE_ADDRESS, Container, Host, Namespace
+from tests.network.machine import Machine
 from tests.support.command import Minidock
 
 
@@ -75,3 +76,13 @@ def world(engine: Minidock) -> Iterator[World]:
     made = World(engine)
     yield made
     made.close()
+
+
+@pytest.fixture
+def machine(engine: Minidock, host: Host) -> Iterator[Machine]:
+    """minidock on the host of `internet.py`."""
+    made = Machine(engine, host)
+    yield made
+    made.close()
+    made.ok("network", "reload")  # also makes sure that nobody has left anything half-way
+    assert host.elements("inet", "published4") == []

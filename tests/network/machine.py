@@ -12,6 +12,8 @@ from typing import Any
 from tests.network.internet import Namespace
 from tests.support.command import Minidock
 
+EVERYWHERE = "0.0.0.0"
+
 
 class Inside(Namespace):
     """The network of a container that minidock runs, by its record."""
