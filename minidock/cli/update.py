@@ -7,18 +7,18 @@ from typing import Any
 
 import click
 
-from minidock.cli import values
+from minidock.cli import limits, values
 from minidock.cli.container import for_each
-from minidock.cli.creation import LIMITS, check_root, to_limits
+from minidock.cli.creation import check_root
 from minidock.engine.options import Limits
 from minidock.engine.paths import Paths
 from minidock.errors import ConflictError, UsageError
 
-_DEVICES = ("device_read_bps", "device_write_bps", "device_read_iops", "device_write_iops")
+_DEVICES = ("blkio_weight_device", "device_read_bps", "device_write_bps", "device_read_iops", "device_write_iops")
 
 
 def _with_limits(command: Any) -> Any:
-    for option in reversed(LIMITS):
+    for option in reversed(limits.LIMITS):
         command = option(command)
     return command
 
@@ -60,4 +60,4 @@ def changed(present: Limits, given: dict[str, Any]) -> Limits:
         given["memory_swap"] = swap
     devices = {name: getattr(present, name) for name in _DEVICES}
     as_flags = {**present._asdict(), "pids_limit": present.pids, **dict.fromkeys(_DEVICES, ())}
-    return to_limits({**as_flags, **given})._replace(**devices)
+    return limits.parse({**as_flags, **given})._replace(**devices)

@@ -6,21 +6,21 @@ from typing import TYPE_CHECKING
 
 import click
 
+from minidock.cli.commands import HELP
 from minidock.engine.paths import Paths
 from minidock.errors import UsageError
 
 if TYPE_CHECKING:
     from minidock.engine.volumes import Volume
 
-_HELP = {"help_option_names": ["-h", "--help"]}
 HEADERS = {"Availability": "AVAILABILITY", "Driver": "DRIVER", "Group": "GROUP", "Labels": "LABELS", "Links": "LINKS",
-            "Mountpoint": "MOUNTPOINT", "Name": "VOLUME NAME", "Scope": "SCOPE", "Size": "SIZE",
-            "Status": "STATUS"}  # fmt: skip
+           "Mountpoint": "MOUNTPOINT", "Name": "VOLUME NAME", "Scope": "SCOPE", "Size": "SIZE",
+           "Status": "STATUS"}  # fmt: skip
 _UNNAMED = "WARNING! This will remove anonymous local volumes not used by at least one container."
 _UNUSED = "WARNING! This will remove all local volumes not used by at least one container."
 
 
-@click.command(context_settings=_HELP)
+@click.command(context_settings=HELP)
 @click.option("-d", "--driver", default="", metavar="local", help="Driver; there is one.")
 @click.option("--label", "labels", multiple=True, metavar="KEY[=VALUE]", help="Set a label.")
 @click.option("--name", "other", hidden=True, help="Name, as docker once took it.")
@@ -44,7 +44,7 @@ def create(
     click.echo(made.name)
 
 
-@click.command(context_settings=_HELP)
+@click.command(context_settings=HELP)
 @click.option("-q", "--quiet", is_flag=True, help="Show names only.")
 @click.option("-f", "--filter", "filters", multiple=True, metavar="NAME=VALUE", help="dangling, driver, label, name.")
 @click.option("--format", "template", metavar="TEMPLATE", help="A Go template, 'table TEMPLATE', 'table' or 'json'.")
@@ -70,20 +70,20 @@ def row(volume: Volume) -> dict[str, str]:
             "Status": "N/A"}  # fmt: skip
 
 
-@click.command(context_settings=_HELP)
+@click.command(context_settings=HELP)
 @click.option("-f", "--force", is_flag=True, help="Do not mind one that is not there.")
 @click.argument("names", metavar="VOLUME...", nargs=-1, required=True)
 @click.pass_obj
 def rm(paths: Paths, force: bool, names: tuple[str, ...]) -> int:
     """Remove volumes that no container has, and what is in them."""
     from minidock.cli.container import for_each
-    from minidock.engine import recovery, volumes
+    from minidock.engine import recovery, volume_removal
 
     recovery.sweep_all(paths.root)
-    return for_each(names, lambda name: volumes.remove(paths.root, name, force=force))
+    return for_each(names, lambda name: volume_removal.remove(paths.root, name, force=force))
 
 
-@click.command(context_settings=_HELP)
+@click.command(context_settings=HELP)
 @click.option("-a", "--all", "everything", is_flag=True, help="Also remove those that were given a name.")
 @click.option("-f", "--force", is_flag=True, help="Do not ask first.")
 @click.option("--filter", "filters", multiple=True, metavar="NAME=VALUE", help="label, label! or all.")

@@ -63,7 +63,7 @@ def resolve(root: str, options: ContainerOptions, image_config: dict[str, Any]) 
     for path in (*options.volumes, *(image_config.get("Volumes") or {})):
         place = "/" + os.path.normpath(path).lstrip("/")
         if place not in points and place not in options.tmpfs and place != "/":
-            points[place] = _anonymous(root, place, options)
+            points[place] = _anonymous(root, place)
     return [point._asdict() for point in points.values()]
 
 
@@ -73,7 +73,7 @@ def _inherited(root: str, text: str) -> Iterator[MountPoint]:
     for point in records.find(root, name).data.get("mounts", ()):
         kept = MountPoint(**point)._replace(copy=False, mode="")
         if "ro" in mode.split(",") and kept.rw:
-            kept = kept._replace(rw=False, options=[*kept.options, "ro"])
+            kept = kept._replace(rw=False, options=[*kept.options, *_read_only(kept.type, "enabled")])
         yield kept
 
 
@@ -91,7 +91,7 @@ def _asked(root: str, mount: Mount) -> MountPoint:
         words = ["noexec", "nosuid", "nodev"]
         words += [f"mode={mount.permissions:o}"] * bool(mount.permissions)
         words += [f"size={mount.size}"] * bool(mount.size)
-    words += _read_only(mount) if mount.read_only else []
+    words += _read_only(mount.kind, mount.recursion) if mount.read_only else []
     words += [propagation or DEFAULT_PROPAGATION] * (mount.kind != "tmpfs")
     return MountPoint(
         type=mount.kind,
@@ -111,19 +111,19 @@ def _asked(root: str, mount: Mount) -> MountPoint:
     )
 
 
-def _read_only(mount: Mount) -> list[str]:
+def _read_only(kind: str, recursion: str) -> list[str]:
     """Docker's rule: what is mounted below the source is read-only as well, where the kernel can do that."""
-    if mount.kind == "tmpfs" or mount.recursion in ("disabled", "writable"):
+    if kind == "tmpfs" or recursion in ("disabled", "writable"):
         return ["ro"]
     release = [int(part) for part in re.findall(r"\d+", os.uname().release)[:2]]
     if release >= [5, 12]:  # mount_setattr(2)
         return ["ro", "rro"]
-    if mount.recursion == "readonly":
+    if recursion == "readonly":
         raise HostError("recursively read-only mounts need Linux 5.12 or later", exit_code=EXIT_ENGINE)
     return ["ro"]
 
 
-def _anonymous(root: str, place: str, options: ContainerOptions) -> MountPoint:
+def _anonymous(root: str, place: str) -> MountPoint:
     name = names.new_id()
     return MountPoint("volume", name, volumes.Volume(root, name, {}).mountpoint, place, volumes.DRIVER, "", True, "",
                       ["rbind", DEFAULT_PROPAGATION], True, True, False, {}, {})  # fmt: skip

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from contextlib import suppress
 from typing import NamedTuple
 
-from minidock.engine import events, volumes
+from minidock.engine import events, volume_removal, volumes
 from minidock.engine.volumes import Volume
 from minidock.errors import ConflictError, NotFoundError, UsageError
 from minidock.image.filters import Filters, labels_fit
@@ -68,7 +68,7 @@ def prune(root: str, filters: Filters, *, named: bool) -> Pruned:
             continue
         volume_size = volumes.size(volume)
         with suppress(ConflictError, NotFoundError):  # taken by a container, or removed, since
-            volumes.remove(root, volume.name)
+            volume_removal.remove(root, volume.name)
             names.append(volume.name)
             size += volume_size
     events.emit(root, "volume", "prune", "", reclaimed=size)

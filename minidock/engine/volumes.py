@@ -20,7 +20,7 @@ from typing import Any
 
 from minidock import state
 from minidock.engine import events, names, records, recovery
-from minidock.errors import ConflictError, HostError, NotFoundError, UsageError
+from minidock.errors import HostError, NotFoundError, UsageError
 from minidock.linux import mounts, syscalls
 from minidock.linux.directories import remove_tree, tree_size
 from minidock.observe import step
@@ -43,7 +43,7 @@ class Volume:
     @property
     def directory(self) -> str:
         """Where everything about the volume is."""
-        return os.path.join(_directory(self.root), self.name)
+        return os.path.join(directory(self.root), self.name)
 
     @property
     def mountpoint(self) -> str:
@@ -82,7 +82,7 @@ class Volume:
         }
 
 
-def _directory(root: str) -> str:
+def directory(root: str) -> str:
     return os.path.join(root, "volumes")
 
 
@@ -92,14 +92,28 @@ def locked(root: str) -> Iterator[None]:
 
     Never ask for the lock of all containers inside: a sweep that holds that one asks for this one.
     """
-    os.makedirs(_directory(root), mode=0o711, exist_ok=True)
-    with state.locked(os.path.join(_directory(root), ".lock")):
-        for name in os.listdir(_directory(root)):
+    os.makedirs(directory(root), mode=0o711, exist_ok=True)
+    with state.locked(os.path.join(directory(root), ".lock")):
+        for name in os.listdir(directory(root)):
             if name.startswith(".making-"):  # its maker would have the lock
-                remove_tree(os.path.join(_directory(root), name))
+                remove_tree(os.path.join(directory(root), name))
             elif name.startswith(".removing-"):
-                _remove_unless_busy(os.path.join(_directory(root), name))
+                _remove_unless_busy(os.path.join(directory(root), name))
         yield
+
+
+def _remove_unless_busy(doomed: str) -> None:
+    """Finish the removal of a volume, unless whoever began it is still at it."""
+    try:
+        fd = os.open(doomed, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return
+    try:
+        with suppress(BlockingIOError):
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            remove_tree(doomed)
+    finally:
+        os.close(fd)
 
 
 def check_name(name: str) -> None:
@@ -150,7 +164,7 @@ def _check_options(name: str, options: dict[str, str]) -> None:
 
 
 def _make(volume: Volume) -> None:
-    making = os.path.join(_directory(volume.root), f".making-{volume.name}")
+    making = os.path.join(directory(volume.root), f".making-{volume.name}")
     syscalls.mkdir(making, 0o701)
     try:
         syscalls.mkdir(os.path.join(making, "_data"), 0o755)
@@ -167,15 +181,17 @@ def _make(volume: Volume) -> None:
 
 def load(root: str, name: str) -> Volume | None:
     """The volume called `name`, if there is one."""
+    if not _NAME.fullmatch(name):
+        return None
     try:
-        return Volume(root, name, state.read_json(os.path.join(_directory(root), name, "volume.json")))
+        return Volume(root, name, state.read_json(os.path.join(directory(root), name, "volume.json")))
     except (FileNotFoundError, NotADirectoryError):
         return None
 
 
 def find(root: str, name: str) -> Volume:
     """The volume that a user means. Raises `NotFoundError`."""
-    volume = load(root, name) if _NAME.fullmatch(name) else None
+    volume = load(root, name)
     if volume is None:
         raise NotFoundError(f"get {name}: no such volume")
     return volume
@@ -184,7 +200,7 @@ def find(root: str, name: str) -> Volume:
 def load_all(root: str) -> list[Volume]:
     """All volumes, by name."""
     try:
-        found = sorted(os.listdir(_directory(root)))
+        found = sorted(os.listdir(directory(root)))
     except FileNotFoundError:
         return []
     return [volume for name in found if not name.startswith(".") and (volume := load(root, name))]
@@ -202,63 +218,6 @@ def users(root: str) -> dict[str, list[str]]:
 def size(volume: Volume) -> int:
     """The bytes in its files."""
     return tree_size(volume.mountpoint)
-
-
-# Removing
-
-
-def remove(root: str, name: str, *, force: bool = False) -> None:
-    """Remove a volume that no container has. `force`: what is not there is no failure.
-
-    Raises `NotFoundError`, or `ConflictError` with docker's words for one that is in use.
-    """
-    with locked(root):
-        volume = load(root, name) if _NAME.fullmatch(name) else None
-        if volume is None:
-            if force:
-                return
-            raise NotFoundError(f"get {name}: no such volume")
-        if containers := users(root).get(name):
-            raise ConflictError(f"remove {name}: volume is in use - [{', '.join(containers)}]")
-        doomed = _take_away(volume)
-        remover = os.open(doomed, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        fcntl.flock(remover, fcntl.LOCK_EX)
-    try:
-        remove_tree(doomed)  # which can take long, so without keeping others from their volumes
-    finally:
-        os.close(remover)
-    events.emit(root, "volume", "destroy", name, driver=DRIVER)
-
-
-def _take_away(volume: Volume) -> str:
-    """From here on there is no such volume; the caller holds the lock. Returns the directory that is left to remove."""
-    _detach(volume.directory)  # what is mounted there is not the volume's own, and must not be emptied with it
-    doomed = os.path.join(_directory(volume.root), f".removing-{volume.name}-{os.urandom(4).hex()}")
-    with step("a volume that nobody has, out of sight before it is emptied", book="4.2.5"):
-        syscalls.rename(volume.directory, doomed)
-    return doomed
-
-
-def _remove_unless_busy(doomed: str) -> None:
-    """Finish the removal of a volume, unless whoever began it is still at it."""
-    try:
-        fd = os.open(doomed, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    except FileNotFoundError:
-        return
-    try:
-        with suppress(BlockingIOError):
-            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            remove_tree(doomed)
-    finally:
-        os.close(fd)
-
-
-def remove_anonymous(root: str, points: list[dict[str, Any]]) -> None:
-    """Remove those volumes of a container that is gone which were given no name; not those that another one has too."""
-    for point in points:
-        if point["type"] == "volume" and point["anonymous"]:
-            with suppress(ConflictError):
-                remove(root, point["name"], force=True)
 
 
 # Volumes with --opt
@@ -298,10 +257,10 @@ def unmount(volume: Volume, holder: str) -> None:
         with suppress(FileNotFoundError):
             os.unlink(volume.path("users", holder))
         if not _names(volume.path("users")):
-            _detach(volume.mountpoint)
+            detach(volume.mountpoint)
 
 
-def _detach(path: str) -> None:
+def detach(path: str) -> None:
     """Unmount everything at `path` and below, the last first."""
     for place in reversed(mounts.mounted_at_or_below(path)):
         with step("a volume's file system, unmounted with its last container", book="4.2.2"):
