@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Any
 
-from minidock.engine import describe_endpoints, describe_host, log_options, publishing
+from minidock.engine import describe_endpoints, describe_host, exec_ids, log_options, publishing
 from minidock.engine.records import PAUSED, RESTARTING, Record
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ def container(record: Record, *, size: bool = False) -> dict[str, Any]:
         "MountLabel": "",
         "ProcessLabel": "",
         "AppArmorProfile": "",
-        "ExecIDs": data.get("execs") or None,
+        "ExecIDs": exec_ids.running(record) or None,
         "HostConfig": describe_host.host_config(record),
         "GraphDriver": {"Data": _directories(record), "Name": "overlay2"},
         **(_sizes(record) if size else {}),

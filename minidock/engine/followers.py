@@ -31,10 +31,15 @@ def directory(log: str) -> str:
 
 
 def announce(log: str) -> tuple[str, int]:
-    """Have what is rotated from now on kept for this process: the directory of the links, and its lock's descriptor."""
+    """Have what is rotated from now on kept for this process: the directory of the links, and its lock's descriptor.
+
+    Raises `FileNotFoundError` if the container is gone.
+    """
+    with suppress(FileExistsError):
+        os.mkdir(directory(log), 0o710)
     while True:
         path = os.path.join(directory(log), f"{os.getpid()}-{time.monotonic_ns()}")
-        os.makedirs(path, mode=0o710)
+        os.mkdir(path, 0o710)
         try:
             fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         except FileNotFoundError:  # a writer took us for dead before we had the lock

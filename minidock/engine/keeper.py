@@ -19,11 +19,12 @@ from contextlib import suppress
 from typing import Any, NamedTuple
 
 from minidock import observe
-from minidock.engine import execution, records
+from minidock.engine import events, exec_ids, execution, records
 from minidock.engine.departure import leave_the_caller
 from minidock.engine.execution import ExecOptions
+from minidock.engine.records import Record
 from minidock.engine.streams import Events, Flow, Pipes, wait
-from minidock.errors import EXIT_ENGINE, EXIT_SIGNAL, MinidockError
+from minidock.errors import EXIT_ENGINE, EXIT_SIGNAL, MinidockError, NotFoundError
 from minidock.linux import terminal
 from minidock.runtime import container as runtime
 from minidock.runtime.channel import Channel
@@ -62,7 +63,8 @@ def serve(channel: Channel) -> int:
     if message is None:
         return 0  # the command ended without asking for anything
     try:
-        kept = _start(message, caller)
+        record, exec_id, lock = _enrol(message)
+        kept = _start(message, record, exec_id, caller)
     except BaseException as error:
         caller.tell("failed", message=str(error), exit_code=getattr(error, "exit_code", EXIT_ENGINE))
         return EXIT_ENGINE
@@ -71,19 +73,33 @@ def serve(channel: Channel) -> int:
     caller.tell("started", warnings=[])
     _attend(kept, caller)
     code = os.waitstatus_to_exitcode(os.waitpid(kept.created.pid, 0)[1])
+    code = code if code >= 0 else EXIT_SIGNAL - code
+    exec_ids.end(record, exec_id, lock)
+    events.emit_container(record.root, "exec_die", record.data, execID=exec_id, exitCode=code)
     _deliver_the_rest(kept, caller)
-    caller.tell("exit", code=code if code >= 0 else EXIT_SIGNAL - code, undone=True)
+    caller.tell("exit", code=code, undone=True)
     return 0
 
 
-def _start(message: dict[str, Any], caller: Caller) -> _Kept:
-    asked = ExecOptions(**message["options"])
+def _enrol(message: dict[str, Any]) -> tuple[Record, str, int]:
+    """The container, and an id by which the process is known as long as the descriptor beside it is open."""
     record = records.find(message["root"], message["name"])
+    try:
+        return record, *exec_ids.begin(record)
+    except FileNotFoundError:
+        raise NotFoundError(f"No such container: {message['name']}") from None
+
+
+def _start(message: dict[str, Any], record: Record, exec_id: str, caller: Caller) -> _Kept:
+    asked = ExecOptions(**message["options"])
     pipes = None if asked.tty else Pipes(interactive=asked.interactive)
     created = execution.begin(record, message["name"], asked, pipes.inside if pipes else None, message["cache"])
+    words = " ".join(asked.command)
     try:
         kept = _meet(caller, created, pipes, asked)
+        events.emit_container(record.root, f"exec_create: {words}", record.data, execID=exec_id)
         runtime.start(created)
+        events.emit_container(record.root, f"exec_start: {words}", record.data, execID=exec_id)
     except BaseException:
         execution.end(created)
         raise

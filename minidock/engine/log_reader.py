@@ -15,6 +15,7 @@ from typing import NamedTuple
 
 from minidock.engine import followers, records, recovery
 from minidock.engine.log_files import LogFile, Record, leave_out, open_all
+from minidock.errors import NotFoundError
 from minidock.linux.directories import remove_tree
 
 _ALIVE = ("running", "paused", "restarting")
@@ -94,7 +95,10 @@ class _Follower:
         self._queue: list[str] = []  # paths of links, the oldest first
 
     def __enter__(self) -> _Follower:
-        self._place, self._lock = followers.announce(self.log)
+        try:
+            self._place, self._lock = followers.announce(self.log)
+        except FileNotFoundError:
+            raise NotFoundError("the container was removed just now") from None
         return self
 
     def __exit__(self, *_: object) -> None:

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import json
 import os
+import signal
+import time
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 
+from tests.engine.containers import Containers, eventually
 from tests.support.command import Minidock
 
 Ok = Callable[..., str]
@@ -121,3 +124,38 @@ def test_templates(ok: Ok, engine: Minidock) -> None:
     assert (done.returncode, done.stdout, done.stderr) == (
         64, b"", b"minidock: template parsing error: template: :1: unclosed action\n",
     )  # fmt: skip
+
+
+def test_exec_ids(ok: Ok, engine: Minidock) -> None:
+    began = f"{time.time():.9f}"
+    ok("run", "-d", "--name", "one", "--network", "none", "alpine", "sleep", "1000")
+    assert ok("inspect", "-f", "{{json .ExecIDs}}", "one") == "null\n"
+    ok("exec", "-d", "one", "sleep", "1000")
+    (exec_id,) = eventually(lambda: json.loads(ok("inspect", "-f", "{{json .ExecIDs}}", "one")))
+    ok("exec", "one", "pkill", "-f", "-n", "sleep")
+    eventually(lambda: ok("inspect", "-f", "{{json .ExecIDs}}", "one") == "null\n")
+    assert engine("exec", "one", "sh", "-c", "exit 3").returncode == 3
+    told = ok("events", "--since", began, "--until", f"{time.time():.9f}", "--filter", "container=one", "--filter",
+              "event=exec_create", "--filter", "event=exec_start", "--filter", "event=exec_die", "--format",
+              "{{.Action}}|{{.Actor.Attributes.execID}}|{{.Actor.Attributes.exitCode}}").splitlines()  # fmt: skip
+    rows = [line.split("|") for line in told]
+    assert [row[0] for row in rows if row[1] == exec_id] == [
+        "exec_create: sleep 1000", "exec_start: sleep 1000", "exec_die",
+    ]  # fmt: skip
+    assert (rows[-1][0], rows[-1][2]) == ("exec_die", "3")
+
+
+def test_a_keeper_that_was_killed_is_forgotten(ok: Ok, containers: Containers) -> None:
+    ok("run", "-d", "--name", "one", "--network", "none", "alpine", "sleep", "1000")
+    ok("exec", "-d", "one", "sleep", "1000")
+    (exec_id,) = eventually(lambda: json.loads(ok("inspect", "-f", "{{json .ExecIDs}}", "one")))
+    file = containers.directory / containers.records()[0]["id"] / "execs" / exec_id
+    (keeper,) = [pid for pid in containers.commands() if str(file) in map(os.readlink, opened(pid))]
+    os.kill(keeper, signal.SIGKILL)
+    eventually(lambda: ok("inspect", "-f", "{{json .ExecIDs}}", "one") == "null\n")
+    assert not file.exists()
+
+
+def opened(pid: int) -> list[str]:
+    """The links in /proc to the files that a process has open."""
+    return [f"/proc/{pid}/fd/{name}" for name in os.listdir(f"/proc/{pid}/fd")]
