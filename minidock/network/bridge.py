@@ -40,7 +40,7 @@ def settled(root: str, network: Network, *, in_use: bool) -> Network:
         state.locked(registry.lock_path()),  # for all roots: the next to choose must see this bridge among the routes
         links.Rtnetlink() as host,
     ):
-        preferred = network.pools[0] if network.pools else None
+        preferred = network.pool(IPV4)
         chosen = choose(host, root, network, preferred.net if preferred else None)
         if preferred is None or chosen != preferred.net:
             network = network._replace(pools=[Pool(str(chosen), chosen.gateway, "", {})])
