@@ -24,8 +24,8 @@ _TRUE, _FALSE = ("1", "true"), ("0", "false")
 _SWITCHES = ("readonly", "volume-nocopy", "bind-nonrecursive", "bind-create-src")
 _OTHER_NAMES = {"ro": "readonly", "src": "source", "dst": "target", "destination": "target"}
 _KEYS = {"type", "source", "target", "readonly", "consistency", "bind-propagation", "bind-nonrecursive",
-         "bind-recursive", "bind-create-src", "volume-nocopy", "volume-label", "volume-driver", "volume-opt",
-         "tmpfs-size", "tmpfs-mode"}  # fmt: skip
+         "bind-recursive", "bind-create-src", "volume-nocopy", "volume-subpath", "volume-label", "volume-driver",
+         "volume-opt", "tmpfs-size", "tmpfs-mode"}  # fmt: skip
 _RECURSIONS = ("enabled", "disabled", "writable", "readonly")
 
 
@@ -81,6 +81,10 @@ def mount(text: str) -> Mount:
         raise _bad("bind", "field Source must not be empty")
     if asked.kind not in ("bind", "volume", "tmpfs"):
         raise _bad(asked.kind, "mount type unknown")
+    if asked.subpath and not asked.source:
+        raise _bad("volume", "must not set Subpath when using anonymous volumes")
+    if asked.subpath and (asked.subpath.startswith("/") or ".." in asked.subpath.split("/")):
+        raise _bad("volume", "subpath must be a relative path within the volume")
     if asked.propagation and asked.propagation not in PROPAGATION:
         raise _bad(asked.kind, f"invalid propagation mode: {asked.propagation}")
     target = _target(asked.kind, asked.target)
@@ -118,7 +122,7 @@ def volumes_from(text: str) -> str:
 
 def _mount(kind: str, source: str, target: str) -> Mount:
     """A `Mount` of which no more is asked."""
-    return Mount(kind=kind, source=source, target=target, text="", mode="", read_only=False, propagation="",
+    return Mount(kind=kind, source=source, subpath="", target=target, text="", mode="", read_only=False, propagation="",
                  recursion="enabled", create=False, copy=True, driver="", labels={}, driver_options={}, size=0,
                  permissions=0)  # fmt: skip
 
@@ -231,7 +235,7 @@ def _field(key: str, value: str) -> Any:
         return {"source": os.path.abspath(value) if value.startswith(".") else value}
     if key in ("type", "bind-propagation"):
         return {{"type": "kind"}.get(key, "propagation"): value.lower()}
-    return {{"volume-driver": "driver"}.get(key, key): value}
+    return {{"volume-driver": "driver", "volume-subpath": "subpath"}.get(key, key): value}
 
 
 def _check_mixture(kind: str, keys: list[str]) -> None:

@@ -124,7 +124,8 @@ def _mount(mount: dict[str, Any]) -> dict[str, Any]:
             "CreateMountpoint": mount["create"], "ReadOnlyNonRecursive": mount["recursion"] == "writable",
             "ReadOnlyForceRecursive": mount["recursion"] == "readonly"}  # fmt: skip
     driver = _present({"Name": mount["driver"], "Options": mount["driver_options"]})
-    volume = {"NoCopy": not mount["copy"], "Labels": mount["labels"], "DriverConfig": driver}
+    volume = {"Subpath": mount["subpath"], "NoCopy": not mount["copy"], "Labels": mount["labels"],
+              "DriverConfig": driver}  # fmt: skip
     return _present({
         "Type": mount["kind"], "Source": mount["source"], "Target": mount["target"], "ReadOnly": mount["read_only"],
         "BindOptions": _present(bind), "VolumeOptions": _present(volume),

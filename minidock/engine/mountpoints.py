@@ -93,6 +93,7 @@ def _asked(root: str, mount: Mount) -> MountPoint:
         words += [f"size={mount.size}"] * bool(mount.size)
     words += _read_only(mount.kind, mount.recursion) if mount.read_only else []
     words += [propagation or DEFAULT_PROPAGATION] * (mount.kind != "tmpfs")
+    words += [f"{mounts.SUBPATH}{mount.subpath}"] * bool(mount.subpath)
     return MountPoint(
         type=mount.kind,
         name=name,
@@ -104,7 +105,7 @@ def _asked(root: str, mount: Mount) -> MountPoint:
         propagation=propagation,
         options=words,
         anonymous=bool(name) and not mount.source,
-        copy=bool(name) and mount.copy,
+        copy=bool(name) and mount.copy and not mount.subpath,
         create=mount.create,
         labels=mount.labels,
         driver_options=mount.driver_options,

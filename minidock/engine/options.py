@@ -43,6 +43,7 @@ class Mount(NamedTuple):
     """One -v with a source, or one --mount: what is to be seen at `target` inside.
 
     `kind` is bind (`source`: a path of the host), volume (`source`: its name, "" if it is to have none) or tmpfs.
+    `subpath`: not all of the volume is to be seen, but this directory or file in it.
     `text` is the whole -v as docker's inspect shows it, "" for a --mount; `mode` what it has after its second colon.
     `recursion` says what a bind does with mounts below its source: enabled, disabled (leave them out), writable or
     readonly. `driver`, `labels` and `driver_options` are for a volume that is made new; `size` (bytes) and
@@ -51,6 +52,7 @@ class Mount(NamedTuple):
 
     kind: str
     source: str
+    subpath: str
     target: str
     text: str
     mode: str

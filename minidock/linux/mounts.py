@@ -12,7 +12,9 @@ import os
 import re
 import stat
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
+from minidock.errors import HostError
 from minidock.linux import syscalls
 from minidock.linux.syscalls import (
     MNT_DETACH,
@@ -63,6 +65,9 @@ PROPAGATION_OPTIONS = {
 }
 
 
+# Our own word, for a bind of something inside `source` that must not be led out of it; mount(8) leaves words that begin
+# with X- to whoever reads them.
+SUBPATH = "X-minidock.subpath="
 # The same for a mount and all mounts below it (mount_setattr(2), AT_RECURSIVE).
 RECURSIVE_OPTIONS = {
     "rro": syscalls.MOUNT_ATTR_RDONLY,
@@ -189,6 +194,12 @@ def mount_in(
     `check` is told, before anything is mounted, at which place inside `root` that is when all symbolic links have
     been followed, and may raise. `tree` is what `take_tree` has of the source.
     """
+    for word in options:
+        if word.startswith(SUBPATH):
+            rest = [other for other in options if other != word]
+            with _held(source, word.removeprefix(SUBPATH)) as held:
+                mount_in(root, destination, through(held), fstype, rest, check=check)
+            return
     recursive = sum(RECURSIVE_OPTIONS[word] for word in set(options) & set(RECURSIVE_OPTIONS))
     flags, propagation, data = parse_options([word for word in options if word not in RECURSIVE_OPTIONS])
     is_bind = bool(flags & MS_BIND) or fstype == "bind"
@@ -216,6 +227,23 @@ def mount_in(
             set_propagation(through(mounted), change)
     finally:
         os.close(mounted)
+
+
+@contextmanager
+def _held(source: str, path: str) -> Iterator[int]:
+    """A descriptor of `path` inside the directory `source`, wherever links that a container made there would lead."""
+    base = syscalls.open(source, syscalls.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        held = syscalls.openat2(base, path, syscalls.O_PATH, resolve=syscalls.RESOLVE_BENEATH)
+    except OSError as error:
+        why = "path escapes from the volume" if error.errno == errno.EXDEV else os.strerror(error.errno or 0).lower()
+        raise HostError(f"cannot access path {source}/{path}: {why}") from error
+    finally:
+        os.close(base)
+    try:
+        yield held
+    finally:
+        os.close(held)
 
 
 def remount_bind(target: str, flags: int) -> None:

@@ -72,6 +72,10 @@ MOUNTS = {
     "type=bind,source=/tmp,target=/": f"{_CONFIG.format('bind')}invalid specification: destination can't be '/'",
     "type=bind,source=/tmp,target=/d,bind-propagation=foo": f"{_CONFIG.format('bind')}invalid propagation mode: foo",
     "type=tmpfs,source=x,target=/d": f"{_CONFIG.format('tmpfs')}field Source must not be specified",
+    "target=/d,volume-subpath=x": f"{_CONFIG.format('volume')}must not set Subpath when using anonymous volumes",
+    "source=vv,target=/d,volume-subpath=../x": (
+        f"{_CONFIG.format('volume')}subpath must be a relative path within the volume"
+    ),
     "type=volume,source=/tmp,target=/d": f'create /tmp: "/tmp" {_CHARACTERS}',
     "source=vv,target=/d,volume-driver=no": 'create vv: error looking up volume plugin no: plugin "no" not found',
     "source=vv,target=/d,volume-opt=foo=bar": 'create vv: invalid option: "foo"',

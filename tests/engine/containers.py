@@ -62,7 +62,9 @@ class Containers:
             things += [f"lease {holder} {lease}" for holder, lease in leases.items()]
         temporary = self.minidock.root.glob("[cn]*/**/*.tmp")  # of containers and networks
         things += [f"temporary file {path}" for path in temporary]
-        things += [f"mount {line.split()[4]}" for line in lines("/proc/self/mountinfo") if str(self.directory) in line]
+        places = (str(self.directory), str(self.minidock.root / "volumes"))
+        mounted = [line.split()[4] for line in lines("/proc/self/mountinfo")]
+        things += [f"mount {place}" for place in mounted if place.startswith(places)]
         things += [f"process {pid}" for pid in self.commands()]
         things += [f"cgroup {path}" for name in ids for path in cgroup2().glob(f"minidock*/{name}")]
         things += [f"link md{name[:12]}" for name in ids if os.path.exists(f"/sys/class/net/md{name[:12]}")]

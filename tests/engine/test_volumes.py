@@ -410,3 +410,19 @@ def test_a_volume_is_removed_or_used_but_never_both(engine: Minidock, do: Do) ->
     for removal in removals:
         refused = removal.result().stderr.decode()
         assert not refused or "volume is in use" in refused or "no such volume" in refused
+
+
+def test_a_part_of_a_volume(engine: Minidock, do: Do) -> None:
+    script = "mkdir -p /v/deep/er; echo here >/v/deep/er/file; ln -s deep/er /v/link; ln -s / /v/out; ln -s ../.. /v/up"
+    do(*QUIET, "-v", "parts:/v", "alpine", "sh", "-c", script)
+    for part, place in (("deep/er", "/d/file"), ("link", "/d/file"), ("deep/er/file", "/d")):
+        option = f"source=parts,target=/d,volume-subpath={part}"
+        assert do(*QUIET, "--mount", option, "alpine", "cat", place) == "here\n"
+    option = "source=parts,target=/d,volume-subpath=deep,readonly"
+    assert "Read-only" in do(*QUIET, "--mount", option, "alpine", "sh", "-c", "touch /d/x 2>&1; true")
+    for part, why in (("nope", "no such file or directory"), ("out/etc", "path escapes from the volume"),
+                      ("up", "path escapes from the volume")):  # fmt: skip
+        done = engine(*QUIET, "--mount", f"source=parts,target=/d,volume-subpath={part}", "alpine", "true")
+        assert done.returncode == 125
+        path = data(engine, "parts") / part
+        assert done.stderr.decode() == f"minidock: cannot access path {path}: {why}\n"
