@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import http.client
 import json
+import signal
 import socket
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -105,6 +107,15 @@ def test_a_port_in_use(engine: Minidock, shown: Container, port: int) -> None:
     assert (done.returncode, done.stdout) == (1, b"")
     message = f"minidock: cannot serve on 127.0.0.1:{port}: Address already in use: choose another --port\n"
     assert done.stderr.decode() == message
+
+
+def test_ctrl_c_ends_it(engine: Minidock, shown: Container) -> None:
+    process = engine.start("xray", "--serve", "shown", stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    assert b"http://127.0.0.1:" in process.stdout.readline()
+    process.send_signal(signal.SIGINT)
+    assert (process.wait(20), process.stdout.read(), process.stderr.read()) == (0, b"", b"")
+    process.stdout.close()
+    process.stderr.close()
 
 
 def test_when_the_container_ends_and_when_it_is_gone(engine: Minidock) -> None:
