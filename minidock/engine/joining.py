@@ -111,17 +111,16 @@ def disconnect(root: str, network_name: str, container_name: str, *, force: bool
         raise ConflictError(_HOST)
     if network.name not in record.data["attachments"]:
         raise ConflictError(f"container {record.id} is not connected to network {network.name}")
-    had = connections.has(record).get(network.name)
+    had = {name: endpoint for name, endpoint in connections.has(record).items() if name == network.name}
     _take_off_record(record, network, "attachments")
-    if had:
-        with step("the container leaves a network", book=BOOK):
-            endpoints.release(root, record.id, network.id)
-            _take_off_record(record, network, "networks")  # only now: as long as it is there, somebody will release it
-            pid, rest = connections.running_pid(record), connections.has(record)
-            if pid is not None and rest:
-                with suppress(FileNotFoundError):  # it has just ended
-                    _bring_about(record, rest, pid)
-            _rewrite_hosts(record, {network.name: had}, {})
+    with step("the container leaves a network", book=BOOK):
+        endpoints.release(root, record.id, network.id)  # also what a `connect` left that was killed half-way
+        _take_off_record(record, network, "networks")  # only now: as long as it is there, somebody will release it
+        pid, rest = connections.running_pid(record), connections.has(record)
+        if pid is not None and rest:
+            with suppress(FileNotFoundError):  # it has just ended
+                _bring_about(record, rest, pid)
+        _rewrite_hosts(record, had, {})
     events.emit(root, "network", "disconnect", network.id, container=record.id, name=network.name, type=network.driver)
 
 

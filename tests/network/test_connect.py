@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import random
+import time
+
 from tests.network.containers import World, ip
 
 
@@ -85,6 +88,21 @@ class TestRunning:
         world("network", "disconnect", "none", container)
         world("network", "connect", net, container)
         assert default_route(world, container) == f"default via {gateway(world, net)} dev eth0"
+
+
+def test_killed_anywhere_it_can_be_undone_and_done_again(world: World) -> None:
+    net, container = world.network(), world.container()
+    before = sorted(link["ifname"] for link in ip("link"))
+    for _ in range(8):
+        with world.minidock.start("network", "connect", net, container) as process:
+            time.sleep(random.uniform(0.1, 0.5))
+            process.kill()
+        world.minidock("network", "disconnect", net, container)  # refused, if nothing was done yet
+        assert world.inspect(net)["Containers"] == {}
+        assert sorted(link["ifname"] for link in ip("link")) == before
+        assert world.inside(container, "ls /sys/class/net").split() == ["eth0", "lo"]
+    world("network", "connect", net, container)
+    assert world.lookup(container, container) == [world.address(container, net)]
 
 
 class TestNotRunning:
