@@ -119,13 +119,15 @@ def _paused(record: Record) -> Iterator[None]:
     with step("a helper that lets the container go on, whatever becomes of us", book="3.2"):
         helper = syscalls.fork()
     if helper == 0:
-        observe.who = "helper"
-        os.setsid()  # what ends the command from a terminal is not for this one
-        os.close(writer)
-        os.read(reader, 1)
-        with step("the container goes on", book="3.2"):
-            cgroup.write("cgroup.freeze", "0")
-        os._exit(0)
+        try:
+            observe.who = "helper"
+            os.setsid()  # what ends the command from a terminal is not for this one
+            os.close(writer)
+            os.read(reader, 1)
+            with step("the container goes on", book="3.2"):
+                cgroup.write("cgroup.freeze", "0")
+        finally:
+            os._exit(0)
     try:
         with step("the container paused", book="3.2"):
             cgroup.write("cgroup.freeze", "1")
@@ -135,6 +137,8 @@ def _paused(record: Record) -> Iterator[None]:
         os.close(reader)
         os.close(writer)
         os.waitpid(helper, 0)
+        if cgroup.exists() and cgroup.read("cgroup.freeze") == "1":  # it was killed
+            cgroup.write("cgroup.freeze", "0")
 
 
 def _wait_until_frozen(cgroup: cgroups.Cgroup) -> None:

@@ -10,9 +10,9 @@ The copying is done by a thread that goes into the mount namespace: with a root 
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 
 from minidock.linux import mounts, namespaces, syscalls
 from minidock.linux.syscalls import AT_RECURSIVE, OPEN_TREE_CLOEXEC, OPEN_TREE_CLONE
@@ -29,8 +29,11 @@ def of_process(pid: int, without: Sequence[str] = ()) -> int:
         if without:
             _make_own_namespace()
         for path in without:
-            with suppress(OSError):  # not mounted, or nothing there
+            try:
                 syscalls.umount2(path, syscalls.MNT_DETACH | syscalls.UMOUNT_NOFOLLOW)
+            except OSError as error:
+                if error.errno not in (errno.EINVAL, errno.ENOENT):  # nothing is mounted there, or nothing is there
+                    raise
         return _clone("/", recursive=True)
 
     return _inside(pid, copy)
