@@ -223,13 +223,16 @@ def _write(_: Call, number: int, data: bytes) -> Spelled:
 def _at(name: str) -> Callable[..., Spelled]:
     """Those of the calls on names that have a twin for names in an open directory."""
 
-    def spell(_: Call, first: Any, *rest: Any, dir_fd: int | None = None, **more: Any) -> Spelled:
+    def spell(
+        _: Call, first: Any, *rest: Any, dir_fd: int | None = None, follow_symlinks: bool = True, **more: Any
+    ) -> Spelled:
         ats = {"mkdir": "mkdirat", "rmdir": "unlinkat", "unlink": "unlinkat", "chown": "fchownat", "chmod": "fchmodat"}
         words = [text(first) if isinstance(first, (str, bytes)) else fd(first)]
         words += [_mode(value) if name in ("mkdir", "chmod") else _plain(value) for value in (*rest, *more.values())]
         if dir_fd is None:
-            return name, words
-        return ats[name], [fd(dir_fd), *words, *(["AT_REMOVEDIR"] if name == "rmdir" else [])]
+            return name if follow_symlinks else f"l{name}", words  # lchown(2)
+        how = ["AT_REMOVEDIR"] * (name == "rmdir") + ["AT_SYMLINK_NOFOLLOW"] * (not follow_symlinks)
+        return ats[name], [fd(dir_fd), *words, *how]
 
     return spell
 
