@@ -23,13 +23,13 @@ def start(record: Record, pid: int) -> Resolver:
     asked = record.data["options"]["dns"]
     servers = [Server(address, False) for address in asked]
     servers = servers or [Server(address, etc.is_loopback(address)) for address in etc.host_servers()]
-    netns = namespaces.open_namespace(pid, "network")
-    try:
-        with step("a name server of its own, for the names of its neighbours", book="4.1.1"):
+    with step("a name server of its own, for the names of its neighbours", book="4.1.1"):
+        netns = namespaces.open_namespace(pid, "network")
+        try:
             resolver = Resolver(Names(record.root, record.id, _links(record)), servers, netns)
             resolver.start()
-    finally:
-        os.close(netns)
+        finally:
+            os.close(netns)
     return resolver
 
 
