@@ -11,6 +11,7 @@ import json
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 from minidock.errors import HostError, MinidockError, NotFoundError
@@ -120,9 +121,6 @@ def serve(look: Look, port: int, announce: Callable[[str], object]) -> None:
     except OSError as error:
         raise HostError(f"cannot serve on {ADDRESS}:{port}: {error.strerror}: choose another --port") from error
     server.daemon_threads = True
-    with server:
+    with server, suppress(KeyboardInterrupt):
         announce(say("serving", name=look.name, url=f"http://{ADDRESS}:{server.server_address[1]}/"))
-        try:
-            server.serve_forever(poll_interval=0.2)
-        except KeyboardInterrupt:
-            return
+        server.serve_forever(poll_interval=0.2)
