@@ -290,7 +290,8 @@ _SPELLINGS: dict[str, Callable[..., Spelled]] = {
     "open": _openat,
     "openat2": _openat2,
     "mount_setattr": lambda _, tree, name, how, mask: (
-        "mount_setattr", [fd(tree), text(name), flags(how, _AT), f"{{attr_set={flags(mask, _MOUNT_ATTR)}}}"]),
+        "mount_setattr", [fd(tree), text(name), flags(how, _AT),
+                          f"{{attr_set={flags(mask, _MOUNT_ATTR)}, attr_clr=0, propagation=0, userns_fd=0}}", "32"]),
     "move_mount": lambda _, tree, name, place, where, mask: (
         "move_mount", [fd(tree), text(name), fd(place), text(where), flags(mask, _MOVE_MOUNT)]),
     "open_tree": lambda _, dirfd, name, mask: ("open_tree", [fd(dirfd), text(name), flags(mask, _OPEN_TREE)]),

@@ -19,6 +19,8 @@ RUNS = {
     "another user": ["--network", "none", "-u", "1000:1000", "-h", "web", "-w", "/made/for/it"],
     "more and less power": ["--network", "none", "--cap-drop", "ALL", "--cap-add", "CHOWN", "--read-only"],
     "mounts": ["--network", "none", "-v", "/usr/share:/mnt/share:ro", "--tmpfs", "/scratch:size=1m"],
+    "volumes": ["--network", "none", "-v", "/anonymous", "-v", "/etc/apk"],
+    "shared memory": ["--network", "none", "--ipc", "shareable", "--device", "/dev/fuse", "--group-add", "audio"],
     "all power": ["--network", "none", "--privileged"],
     "an init": ["--network", "none", "--init", "--ulimit", "nofile=100:100", "--sysctl", "net.core.somaxconn=99"],
 }
