@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import subprocess
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -68,6 +69,7 @@ class Containers:
         things += [f"process {pid}" for pid in self.commands()]
         things += [f"cgroup {path}" for name in ids for path in cgroup2().glob(f"minidock*/{name}")]
         things += [f"link md{name[:12]}" for name in ids if os.path.exists(f"/sys/class/net/md{name[:12]}")]
+        things += [f"rule {cable}" for cable in _cables_with_rules() for name in ids if name[:12] in cable]
         return things
 
     def commands(self) -> list[int]:
@@ -83,6 +85,13 @@ class Containers:
 def ids_in(path: Path) -> set[str]:
     """All container ids that a trace (MINIDOCK_OBSERVE_TRACE) mentions."""
     return set(re.findall(r"containers/(?:\.removing-)?([0-9a-f]{64})", path.read_text())) if path.exists() else set()
+
+
+def _cables_with_rules() -> list[str]:
+    """The cables that the packet filter has rules for."""
+    done = subprocess.run(["nft", "-j", "list", "set", "bridge", "minidock", "cables"], capture_output=True, check=False)
+    listed = json.loads(done.stdout)["nftables"] if done.returncode == 0 else []
+    return [cable for entry in listed for cable in entry.get("set", {}).get("elem", [])]
 
 
 def cgroup2() -> Path:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import random
+import re
 import signal
 import socket
 import subprocess
@@ -15,8 +17,10 @@ import pytest
 from minidock.network import ports
 from minidock.network.published import Wish
 from tests.engine.containers import eventually
+from tests.engine.injection import Injector
 from tests.network.internet import HOST_ADDRESS, OUTSIDE_ADDRESS, Host, Namespace, ask, result_of
 from tests.network.machine import EVERYWHERE, Machine
+from tests.support.command import Minidock
 
 
 class TestTaken:
@@ -170,6 +174,23 @@ class TestLife:
         ]  # fmt: skip
         assert [process.wait() for process in removing] == [0] * 12
         eventually(lambda: machine.host.elements("bridge", "cables") == [])
+
+
+@pytest.mark.parametrize("how", ["fail", "kill"])
+def test_broken_at_any_call_about_the_network_it_leaves_nothing(engine: Minidock, tmp_path: Path, how: str) -> None:
+    """A sample; no rule stays, and no port."""
+    injector = Injector(engine, tmp_path, ("--rm", "-p", "80", "-p", "53/udp"))
+    about = re.compile("packet filter|cable|ports of the host")
+    points = [number for number, (_, step) in enumerate(injector.calls(), 1) if about.search(step)]
+    chosen = random.Random(how).sample(points, 8)
+    assert {number: wrong for number in chosen if (wrong := getattr(injector, how)(number))} == {}
+    with socket.create_server(("0.0.0.0", first_of_range())):
+        pass
+
+
+def first_of_range() -> int:
+    """The port that a container is given first."""
+    return int(Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0])
 
 
 class TestRealServers:
