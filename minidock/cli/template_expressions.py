@@ -176,7 +176,9 @@ class Expressions:
     def _fields(self, operand: Operand, start: Value, names: list[str]) -> Value:
         def follow(state: State, dot: Any) -> Any:
             found = start(state, dot)
-            for name in names:
+            for number, name in enumerate(names):
+                if isinstance(found, Nil):  # docker tries again with the JSON, where that is left out
+                    raise self.failure(operand, f'map has no entry for key "{names[number - 1]}"')
                 found = self._field(operand, found, name)
             return found
 
@@ -197,8 +199,6 @@ class Expressions:
             raise self.failure(operand, f'map has no entry for key "{name}"')
         if found is None:
             return None
-        if isinstance(found, Nil):
-            raise self.failure(operand, f"nil pointer evaluating {name}")
         raise self.failure(operand, f"can't evaluate field {name} in type interface {{}}")
 
     def _method(self, field: Operand, arguments: list[Operand]) -> Value:

@@ -25,6 +25,7 @@ EMPTY: dict[str, tuple[str, Any]] = {
     "Init": ("NetworkMode", None), "Annotations": ("NetworkMode", None),  # HostConfig
     "Health": ("OOMKilled", None),  # State
     "ExposedPorts": ("Cmd", None), "Healthcheck": ("Cmd", None), "StopTimeout": ("Cmd", None),  # Config
+    "StopSignal": ("Cmd", ""), "Shell": ("Cmd", None), "Variant": ("RootFS", ""),
     "SizeRw": ("HostConfig", None), "SizeRootFs": ("HostConfig", None),
 }  # fmt: skip
 

@@ -18,6 +18,14 @@ if TYPE_CHECKING:
 NEVER = "0001-01-01T00:00:00Z"  # Go's zero time
 
 
+# What docker shows of an image that says nothing of it.
+_EMPTY_CONFIG: dict[str, Any] = {
+    "Hostname": "", "Domainname": "", "User": "", "AttachStdin": False, "AttachStdout": False, "AttachStderr": False,
+    "Tty": False, "OpenStdin": False, "StdinOnce": False, "Env": None, "Cmd": None, "Image": "", "Volumes": None,
+    "WorkingDir": "", "Entrypoint": None, "OnBuild": None, "Labels": None,
+}  # fmt: skip
+
+
 def container(record: Record, *, size: bool = False) -> dict[str, Any]:
     """Everything about a container; its OCI specification is the file named as OCIConfigPath.
 
@@ -144,7 +152,7 @@ def image(found: Image, references: list[Reference]) -> dict[str, Any]:
         "Created": found.created,
         "DockerVersion": found.config.get("docker_version", ""),
         "Author": found.config.get("author", ""),
-        "Config": found.config.get("config") or {},
+        "Config": {**_EMPTY_CONFIG, **(found.config.get("config") or {})},
         "Architecture": found.architecture,
         **({"Variant": variant} if variant else {}),
         "Os": found.os,

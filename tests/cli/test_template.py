@@ -14,7 +14,7 @@ CONTAINER = {
     "Id": "c6198511b861",
     "Name": "/r1",
     "Args": ["100000"],
-    "State": {"Status": "running", "Running": True, "Pid": 11717, "ExitCode": 0, "Error": ""},
+    "State": {"Status": "running", "Running": True, "OOMKilled": False, "Pid": 11717, "ExitCode": 0, "Error": ""},
     "Mounts": [],
     "HostConfig": {
         "Binds": None, "PidsLimit": None, "Memory": 0, "RestartPolicy": {"Name": "no", "MaximumRetryCount": 0},
@@ -70,8 +70,12 @@ CONTAINER = {
         ('{{"a\\tb"}}{{`raw\\n`}}{{"{{"}}{{"}}"}}', "a\tbraw\\n{{}}"),
         ("{{/* c */}}x {{- /* c */ -}} y a}}b", "xy a}}b"),
         ('{{define "a"}}q{{.}}{{end}}{{template "a" 1}}{{block "b" .Name}}{{.}}{{end}}', "q1/r1"),
-        ("{{range $k, $v := .State}}{{$k}} {{end}}", "Error ExitCode Pid Running Status "),
+        ("{{range $k, $v := .State}}{{$k}} {{end}}", "Error ExitCode OOMKilled Pid Running Status "),
         ("{{len .Config.Cmd}}{{len .Args}}{{len .Name}}", "213"),
+        ("{{.State.Health}} {{if .State.Health}}h{{else}}none{{end}}{{with .State.Health}}{{.Status}}{{end}}",
+         "<nil> none"),
+        ("{{.Config.ExposedPorts}} {{.Config.Healthcheck}} {{json .State}}", 'map[] <nil> {"Status":"running",'
+         '"Running":true,"OOMKilled":false,"Pid":11717,"ExitCode":0,"Error":""}'),
     ],
 )  # fmt: skip
 def test_what_is_printed(template: str, printed: str) -> None:
