@@ -89,7 +89,8 @@ def ids_in(path: Path) -> set[str]:
 
 def _cables_with_rules() -> list[str]:
     """The cables that the packet filter has rules for."""
-    done = subprocess.run(["nft", "-j", "list", "set", "bridge", "minidock", "cables"], capture_output=True, check=False)
+    command = ["nft", "-j", "list", "set", "bridge", "minidock", "cables"]
+    done = subprocess.run(command, capture_output=True, check=False)
     listed = json.loads(done.stdout)["nftables"] if done.returncode == 0 else []
     return [cable for entry in listed for cable in entry.get("set", {}).get("elem", [])]
 
