@@ -177,6 +177,35 @@ def test_many_layers(oci_run: OciRun, bundle: Path) -> None:
     assert (bundle / "upper/top").read_text() == "new\n"
 
 
+@pytest.mark.parametrize(("kind", "field"), [("private", ""), ("slave", ""), ("shared", "shared:"),
+                                             ("rshared", "shared:")])  # fmt: skip
+def test_propagation_of_the_root(oci_run: OciRun, kind: str, field: str) -> None:
+    """The root's own mount, as config-linux.md has "Rootfs Mount Propagation"; nothing of it is the host's."""
+    before = Path("/proc/self/mountinfo").read_text()
+    done = oci_run("grep ' / / ' /proc/self/mountinfo || cat /proc/self/mountinfo",
+                   lambda config: config["linux"].update(rootfsPropagation=kind))  # fmt: skip
+    root = next(line for line in done.stdout.splitlines() if line.split()[4] == "/")
+    optional = " ".join(root.partition(" - ")[0].split()[6:])
+    assert optional.startswith(field) if field else optional == ""
+    assert Path("/proc/self/mountinfo").read_text() == before
+
+
+def test_recursive_options(oci_run: OciRun, bundle: Path, tmp_path: Path) -> None:
+    """rro, rnosuid, rnodev and rnoexec count for what is mounted below, too (config.md, "Linux mount options")."""
+    source = tmp_path / "source"
+    (source / "below").mkdir(parents=True)
+    subprocess.run(["mount", "-t", "tmpfs", "below", source / "below"], check=True)
+    options = ["rbind", "rro", "rnosuid", "rnodev", "rnoexec"]
+    mount = {"destination": "/mnt", "type": "bind", "source": str(source), "options": options}
+    try:
+        done = oci_run("grep ' /mnt' /proc/self/mountinfo", lambda config: config["mounts"].append(mount))
+    finally:
+        subprocess.run(["umount", source / "below"], check=True)
+    found = {line.split()[4]: set(line.split()[5].split(",")) for line in done.stdout.splitlines()}
+    assert sorted(found) == ["/mnt", "/mnt/below"]
+    assert all({"ro", "nosuid", "nodev", "noexec"} <= words for words in found.values())
+
+
 def test_devices_of_the_bundle(oci_run: OciRun, bundle: Path) -> None:
     def change(config: Spec) -> None:
         config["linux"]["devices"] = [
