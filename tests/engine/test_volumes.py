@@ -412,6 +412,16 @@ def test_a_volume_is_removed_or_used_but_never_both(engine: Minidock, do: Do) ->
         assert not refused or "volume is in use" in refused or "no such volume" in refused
 
 
+def test_a_volume_of_another_machine(engine: Minidock, do: Do) -> None:
+    """The kernel is given an address, whatever it then says: there is no server, and perhaps no NFS."""
+    for name, told in (("localhost", "addr=127.0.0.1"), ("nobody.invalid", "network volume address: nobody.invalid")):
+        do("volume", "create", "-o", "type=nfs", "-o", "device=:/x", "-o", f"o=addr={name},soft,timeo=1", "far")
+        done = engine(*QUIET, "-v", "far:/f", "alpine", "true")
+        assert (done.returncode, done.stderr.count(b"\n")) == (125, 1)
+        assert told in done.stderr.decode().replace("addr=::1", "addr=127.0.0.1")
+        do("volume", "rm", "far")
+
+
 def test_a_part_of_a_volume(engine: Minidock, do: Do) -> None:
     script = "mkdir -p /v/deep/er; echo here >/v/deep/er/file; ln -s deep/er /v/link; ln -s / /v/out; ln -s ../.. /v/up"
     do(*QUIET, "-v", "parts:/v", "alpine", "sh", "-c", script)
