@@ -9,22 +9,8 @@ from typing import Any, TypeVar
 import click
 
 from minidock.cli import health, isolation, limits, mounts, networking, ports, values
+from minidock.cli.flags import flag, list_option
 from minidock.engine.options import ContainerOptions, Mount
-
-# What follows the image is the container's. -h is --hostname here.
-CONTEXT = {"allow_interspersed_args": False, "help_option_names": ["--help"]}
-
-
-def flag(short: str, help_: str, default: bool | None = False) -> Callable[[Any], Any]:
-    """A switch --x that can also be turned off with --x=false."""
-    names, (name, *_) = short.split(), [word.lstrip("-") for word in short.split() if word.startswith("--")]
-    return click.option(*names[:-1], f"{names[-1]}/--no-{name}", default=default, help=help_)
-
-
-def list_option(name: str, help_: str, metavar: str = "TEXT", short: str | None = None) -> Callable[[Any], Any]:
-    names = [short, name] if short else [name]
-    return click.option(*names, multiple=True, metavar=metavar, help=help_)
-
 
 _NETWORKING = [
     click.option("--network", "--net", multiple=True, metavar="NETWORK",
@@ -95,12 +81,6 @@ def with_options(command: Command) -> Command:
     for option in reversed(_OPTIONS):
         command = option(command)
     return command
-
-
-def check_root() -> None:
-    """Namespaces and mounts need root. Say so before anything fails half-way."""
-    if os.geteuid() != 0:
-        raise values.fail("minidock needs root to make namespaces, mounts and networks: run it with sudo")
 
 
 def to_options(flags: dict[str, Any], *, detached: bool = False) -> ContainerOptions:

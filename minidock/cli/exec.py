@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from minidock.cli import values
-from minidock.cli.creation import CONTEXT, check_root, flag, list_option
+from minidock.cli.flags import CONTEXT, check_root, flag, list_option
 from minidock.engine.paths import Paths
 from minidock.errors import UsageError
 
@@ -30,7 +30,7 @@ def exec_command(paths: Paths, /, container: str, command: tuple[str, ...], **fl
     """Run COMMAND in the running CONTAINER, beside what it runs already, and end as that ends."""
     from minidock.engine import exec as entering
     from minidock.engine import keys
-    from minidock.engine.execution import ExecOptions
+    from minidock.engine.exec_options import ExecOptions
 
     check_root()
     if flags["interactive"] and flags["tty"] and not flags["detach"] and not os.isatty(0):

@@ -11,7 +11,7 @@ import click
 from minidock.cli.attachment import attachment_of, warn, with_attachment
 from minidock.cli.commands import HELP
 from minidock.cli.container import for_each
-from minidock.cli.creation import flag
+from minidock.cli.flags import flag
 from minidock.engine.paths import Paths
 from minidock.errors import ConflictError, MinidockError, UsageError
 

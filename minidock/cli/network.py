@@ -40,7 +40,7 @@ _COLUMNS = "{{.ID}}\t{{.Name}}\t{{.Driver}}\t{{.Scope}}"
 def create(paths: Paths, /, name: str, **flags: Any) -> None:
     """Make a network, a bridge of its own, and print its id."""
     from minidock.cli import values
-    from minidock.cli.creation import check_root
+    from minidock.cli.flags import check_root
     from minidock.engine import networks
     from minidock.engine.network_options import NetworkOptions
 

@@ -10,7 +10,8 @@ import click
 
 from minidock.cli import values
 from minidock.cli.attachment import attachment_of, say, warn, with_attachment
-from minidock.cli.creation import CONTEXT, check_root, to_options, with_options
+from minidock.cli.creation import to_options, with_options
+from minidock.cli.flags import CONTEXT, check_root
 from minidock.engine.options import ContainerOptions
 from minidock.engine.paths import Paths
 from minidock.errors import EXIT_ENGINE, MinidockError

@@ -5,7 +5,7 @@ from __future__ import annotations
 import signal
 
 from minidock.engine import client, launch
-from minidock.engine.execution import ExecOptions
+from minidock.engine.exec_options import ExecOptions
 from minidock.engine.paths import Paths
 
 

@@ -13,6 +13,7 @@ import time
 from typing import NamedTuple
 
 from minidock.engine import bundle, options, recovery, users
+from minidock.engine.exec_options import ExecOptions
 from minidock.engine.records import Record
 from minidock.engine.streams import wait
 from minidock.errors import EXIT_CANNOT_EXECUTE, EXIT_ENGINE, ConflictError, SetupError, UsageError
@@ -23,19 +24,6 @@ from minidock.runtime import exec as entrance
 from minidock.runtime import spec as oci
 from minidock.runtime.container import Created
 from minidock.runtime.exec import Target
-
-
-class ExecOptions(NamedTuple):
-    """What a user asks of `exec`; the fields are docker's flags. None means: as the container has it."""
-
-    command: list[str]
-    env: list[str]
-    user: str | None
-    workdir: str | None
-    privileged: bool
-    interactive: bool
-    tty: bool
-    detach: bool
 
 
 class Outcome(NamedTuple):

@@ -21,7 +21,7 @@ from typing import Any, NamedTuple
 from minidock import observe
 from minidock.engine import events, exec_ids, execution, records
 from minidock.engine.departure import leave_the_caller
-from minidock.engine.execution import ExecOptions
+from minidock.engine.exec_options import ExecOptions
 from minidock.engine.records import Record
 from minidock.engine.streams import Events, Flow, Pipes, wait
 from minidock.errors import EXIT_ENGINE, EXIT_SIGNAL, MinidockError, NotFoundError

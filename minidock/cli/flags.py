@@ -1,0 +1,32 @@
+"""What the flags of several commands are made of: in a room of its own, because those commands need little else."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from typing import Any
+
+import click
+
+from minidock.cli import values
+
+# What follows the image is the container's. -h is --hostname here.
+CONTEXT = {"allow_interspersed_args": False, "help_option_names": ["--help"]}
+
+
+def flag(short: str, help_: str, default: bool | None = False) -> Callable[[Any], Any]:
+    """A switch --x that can also be turned off with --x=false."""
+    names, (name, *_) = short.split(), [word.lstrip("-") for word in short.split() if word.startswith("--")]
+    return click.option(*names[:-1], f"{names[-1]}/--no-{name}", default=default, help=help_)
+
+
+def list_option(name: str, help_: str, metavar: str = "TEXT", short: str | None = None) -> Callable[[Any], Any]:
+    """An option that can be given again and again."""
+    names = [short, name] if short else [name]
+    return click.option(*names, multiple=True, metavar=metavar, help=help_)
+
+
+def check_root() -> None:
+    """Namespaces and mounts need root. Say so before anything fails half-way."""
+    if os.geteuid() != 0:
+        raise values.fail("minidock needs root to make namespaces, mounts and networks: run it with sudo")
