@@ -83,6 +83,7 @@ class Volume:
 
 
 def directory(root: str) -> str:
+    """Where all volumes are."""
     return os.path.join(root, "volumes")
 
 
