@@ -134,6 +134,8 @@ COMMANDS: Table = {
     "info": SYSTEM["info"],
     "version": ("system", "version", "Show the version"),
 }
+# Other names that docker has for the commands of its nouns.
+_ALIASES = {"list": "ls", "ps": "ls", "remove": "rm"}
 
 
 class Group(click.Group):
@@ -145,6 +147,7 @@ class Group(click.Group):
         return list(self.table)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        cmd_name = _ALIASES.get(cmd_name, cmd_name) if self.name in NOUNS else cmd_name
         if cmd_name not in self.table:
             return None
         module, attribute, _ = self.table[cmd_name]

@@ -12,7 +12,9 @@ from typing import Any
 
 import pytest
 
+from minidock.engine.followers import Keeper
 from minidock.engine.log_files import leave_out, open_all
+from minidock.engine.log_reader import Wanted, follow
 from minidock.engine.logs import Log
 
 Record = dict[str, Any]
@@ -168,3 +170,43 @@ def test_the_last_lines_of_several_files(path: str, tail: int) -> None:
     assert found == (lines[-tail:] if tail else [])
     for file in files:
         file.close()
+
+
+def test_a_writer_killed_while_it_rotates_costs_a_reader_nothing(path: str) -> None:
+    """Killed after the link for the reader and before the renaming: the next writer appends to the same file."""
+    write(path, b"1\n2\n")
+    moments = iter(range(100))
+
+    def goes_on() -> bool:
+        """What happens between two looks of the reader."""
+        moment = next(moments)
+        if moment == 1:
+            Keeper(path).keep(100)
+        elif moment == 2:
+            write(path, b"3\n")
+        elif moment == 3:
+            write(path, b"4\n5\n6\n", max_size=200, max_file=2)  # rotated at once, being full
+        return moment < 5
+
+    found = [record["log"] for block in follow(path, Wanted(), goes_on, pytest.fail) for record in block]
+    assert found == [f"{number}\n" for number in range(1, 7)]
+
+
+def test_a_reader_that_is_far_behind_is_told(path: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("minidock.engine.followers._LINKS", 3)
+    warnings: list[str] = []
+    moments = iter(range(100))
+
+    def goes_on() -> bool:
+        moment = next(moments)
+        if moment == 1:
+            write(path, b"".join(b"%d\n" % number for number in range(1, 100)), max_size=100, max_file=1)
+        return moment < 6
+
+    write(path, b"0\n")
+    found = [int(record["log"]) for block in follow(path, Wanted(), goes_on, warnings.append) for record in block]
+    assert found == sorted(set(found))
+    assert found[0] == 0
+    assert found[-1] == 99
+    assert len(found) < 100
+    assert len(warnings) == 1

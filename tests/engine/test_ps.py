@@ -63,6 +63,22 @@ def test_states(ok: Ok, containers: Containers) -> None:
     assert names(ok) == ["two"]
 
 
+def test_health_is_part_of_the_state(ok: Ok) -> None:
+    ok("run", "-d", "--name", "one", "--network", "none", "--health-cmd", "test -e /ok", "--health-interval", "300ms",
+       "--health-retries", "1", "alpine", "sleep", "1000")  # fmt: skip
+
+    def shown() -> str:
+        return ok("ps", "--format", "{{.Status}}")
+
+    assert re.fullmatch(rf"Up {AGE} \((health: starting|unhealthy)\)\n", shown())
+    eventually(lambda: names(ok, "-f", "health=unhealthy") == ["one"])
+    assert re.fullmatch(rf"Up {AGE} \(unhealthy\)\n", shown())
+    ok("exec", "one", "touch", "/ok")
+    eventually(lambda: names(ok, "-f", "health=healthy") == ["one"])
+    assert re.fullmatch(rf"Up {AGE} \(healthy\)\n", shown())
+    assert names(ok, "-f", "health=starting", "-f", "health=none") == []
+
+
 # What is asked for beside the format, and who is shown.
 FILTERS: list[tuple[str, list[str]]] = [
     ("", ["up"]),
@@ -133,7 +149,7 @@ def test_columns(ok: Ok, three: list[str]) -> None:
     assert re.fullmatch(f"{AGE} ago Up {AGE}", " ".join(cells[3:5]))
     assert cells[5:7] == ["90-92/tcp, 127.0.0.1:18080->80/tcp", "up"]
     assert re.fullmatch(r"[\d.]+k?B \(virtual [\d.]+MB\)", cells[7])
-    assert ok("ps", "-q", "--no-trunc") == three[2]
+    assert ok("ps", "-q", "--no-trunc") == ok("container", "list", "-q", "--no-trunc") == three[2]
     assert ok("ps", "--format", "table {{.Names}}\\t{{.Label \"kind\"}}", "-a") == (
         "NAMES     kind\nup        \nended     y\nmade      x\n"
     )
