@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from minidock.engine import records
 from minidock.engine.records import Record
 
 
@@ -12,8 +13,8 @@ def settings(record: Record) -> dict[str, Any]:
     data = record.data
     there = data["networks"] if record.is_up else {}
     asked = data["attachments"]
-    networks = {name: _endpoint(record.id, asked.get(name, {}), there.get(name)) for name in names(record)}
-    first = networks.get("bridge") or _endpoint(record.id, {}, None)
+    networks = {name: _endpoint(record, asked.get(name, {}), there.get(name)) for name in names(record)}
+    first = networks.get("bridge") or _endpoint(record, {}, None)
     pid = data["state"]["pid"] if record.is_up else 0
     return {
         "Bridge": there["bridge"]["bridge"] if "bridge" in there else "",
@@ -37,18 +38,18 @@ def names(record: Record) -> list[str]:
     return list(record.data["attachments"]) or ([mode] if mode != "bridge" else [])
 
 
-def _endpoint(container_id: str, asked: dict[str, Any], has: dict[str, Any] | None) -> dict[str, Any]:
+def _endpoint(record: Record, asked: dict[str, Any], has: dict[str, Any] | None) -> dict[str, Any]:
     """One network. `asked`: an Attachment; `has`: an Endpoint, if the container is on it now."""
     has = has or {}
     wanted = {"IPv4Address": asked.get("address"), "IPv6Address": asked.get("address6")}
     return {
         "IPAMConfig": {key: value for key, value in wanted.items() if value} or None,
-        "Links": [f"{other}:{alias}" for other, alias in asked.get("links", ())] or None,
+        "Links": [f"{records.name_of(record.root, other)}:{alias}" for other, alias in asked.get("links", ())] or None,
         "Aliases": asked.get("aliases") or None,
         "MacAddress": has.get("mac", ""),
         "DriverOpts": None,
         "NetworkID": has.get("network", ""),
-        "EndpointID": endpoint_id(has["network"], container_id) if has else "",
+        "EndpointID": endpoint_id(has["network"], record.id) if has else "",
         "Gateway": has.get("gateway", ""),
         "IPAddress": has.get("address", ""),
         "IPPrefixLen": has.get("prefix", 0),

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from minidock.engine import publishing
+from minidock.engine import publishing, records
 from minidock.engine.records import Record
 
 _DEVICE_RATES = (("ReadBps", "device_read_bps"), ("WriteBps", "device_write_bps"),
                  ("ReadIOps", "device_read_iops"), ("WriteIOps", "device_write_iops"))  # fmt: skip
 # What docker has and we do not, at the value that it has where nobody asks for it.
 _NOT_OURS: dict[str, Any] = {
-    "VolumeDriver": "", "ConsoleSize": [0, 0], "Cgroup": "", "Links": None, "Isolation": "",
+    "VolumeDriver": "", "ConsoleSize": [0, 0], "Cgroup": "", "Isolation": "",
     "CpuRealtimePeriod": 0, "CpuRealtimeRuntime": 0,
     "DeviceRequests": None, "KernelMemory": 0, "KernelMemoryTCP": 0,
     "MemorySwappiness": None, "OomKillDisable": False, "CpuCount": 0, "CpuPercent": 0, "IOMaximumIOps": 0,
@@ -45,7 +45,8 @@ def host_config(record: Record) -> dict[str, Any]:
         "Dns": options.get("dns") or [],
         "DnsOptions": options.get("dns_options") or [],
         "DnsSearch": options.get("dns_search") or [],
-        "ExtraHosts": options.get("extra_hosts") or None,
+        "ExtraHosts": [f"{name}:{address}" for name, address in options["extra_hosts"]] or None,
+        "Links": _links(record),
         "Privileged": options["privileged"],
         "ReadonlyRootfs": options["read_only"],
         **({"Tmpfs": {path: _asked(words) for path, words in options["tmpfs"].items()}} if options["tmpfs"] else {}),
@@ -77,6 +78,12 @@ def _isolation(asked: dict[str, Any]) -> dict[str, Any]:
         "OomScoreAdj": asked["oom_score_adj"] or 0,
         **({"Annotations": asked["annotations"]} if asked["annotations"] else {}),
     }  # fmt: skip
+
+
+def _links(record: Record) -> list[str] | None:
+    """Those on the default network, as docker writes them: "/db:/web/alias"."""
+    rows = record.data["attachments"].get("bridge", {}).get("links", [])
+    return [f"/{records.name_of(record.root, other)}:/{record.name}/{alias}" for other, alias in rows] or None
 
 
 def _capabilities(names: list[str]) -> list[str] | None:

@@ -34,7 +34,7 @@ def connect(root: str, network_name: str, container_name: str, asked: Attachment
     """
     network, record = networks.find(root, network_name), records.find(root, container_name)
     _check_kind(record, network)
-    network_modes.check(root, network, asked)
+    asked = network_modes.checked(root, network, asked)
     with records.changing(record):
         if network.name in record.data["attachments"]:
             raise ConflictError(f"endpoint with name {record.name} already exists in network {network.name}")

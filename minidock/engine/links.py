@@ -31,13 +31,13 @@ def linked(record: Record) -> list[Link]:
 
     Raises `NotFoundError`, or `ConflictError` for one that does not run or is not on the default network.
     """
-    return [_link(record, target(record.root, name), alias) for name, alias in _asked(record)]
+    return [_link(record, target(record.root, container_id), alias) for container_id, alias in _asked(record)]
 
 
 def _asked(record: Record) -> list[tuple[str, str]]:
-    """The rows (container, alias) of --link on the default network."""
+    """The rows (container id, alias) of --link on the default network."""
     rows = record.data["attachments"].get(store.BRIDGE, {}).get("links", [])
-    return [(name, alias) for name, alias in rows]
+    return [(container_id, alias) for container_id, alias in rows]
 
 
 def target(root: str, name: str) -> Record:
@@ -61,8 +61,8 @@ def _link(record: Record, other: Record, alias: str) -> Link:
 
 def remember(record: Record) -> None:
     """Note with each linked container that this one must hear of it when it has another address (`follow`)."""
-    for name, _ in _asked(record):
-        other = target(record.root, name)
+    for container_id, _ in _asked(record):
+        other = target(record.root, container_id)
         os.makedirs(other.path(LINKED), mode=0o700, exist_ok=True)
         with open(other.path(LINKED, record.id), "w", encoding="ascii"):
             pass
@@ -76,7 +76,7 @@ def follow(record: Record) -> None:
             with suppress(FileNotFoundError):
                 os.unlink(record.path(LINKED, container_id))
         elif follower.is_up:
-            new = [_row(record, alias) for name, alias in _asked(follower) if target(record.root, name).id == record.id]
+            new = [_row(record, alias) for container_id, alias in _asked(follower) if container_id == record.id]
             rows = [line.split("\t") for line in etc.host_file(follower.path("hosts")).splitlines() if "\t" in line]
             old = [(address, names) for address, names, *_ in rows if record.id[:12] in names.split()]
             with suppress(FileNotFoundError), records.changing(follower):  # one at a time

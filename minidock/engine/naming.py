@@ -34,9 +34,9 @@ def start(record: Record, pid: int) -> Resolver:
 
 
 def _links(record: Record) -> dict[str, str]:
-    """The container's aliases for others."""
+    """The container's aliases for others, whose short ids are among their names."""
     asked = connections.attachments(record).values()
-    return {alias.lower(): container.lower() for one in asked for container, alias in one.links}
+    return {alias.lower(): container_id[:12] for one in asked for container_id, alias in one.links}
 
 
 def follow(record: Record, running: Running) -> list[str]:

@@ -21,8 +21,7 @@ def resolved(root: str, options: ContainerOptions) -> ContainerOptions:
         attachments = {}
         for name, asked in options.attachments.items():
             network = networks.find(root, name)
-            check(root, network, asked)
-            attachments[network.name] = asked
+            attachments[network.name] = checked(root, network, asked)
         if len(attachments) < len(options.attachments):
             raise UsageError("conflicting options: the same network twice")
         return options._replace(network=next(iter(attachments), options.network), attachments=attachments)
@@ -31,12 +30,14 @@ def resolved(root: str, options: ContainerOptions) -> ContainerOptions:
         raise
 
 
-def check(root: str, network: Network, asked: Attachment) -> None:
-    """Refuse what cannot be had on the network whoever else is on it, in docker's words."""
+def checked(root: str, network: Network, asked: Attachment) -> Attachment:
+    """What is asked of the network, with links to ids, which stay when names change.
+
+    Refuses what cannot be had there whoever else is on it, in docker's words.
+    """
     if not network.has_names and asked.aliases:
         raise UsageError("network-scoped alias is supported only for containers in user defined networks")
     for wanted, width in ((asked.address, IPV4), (asked.address6, IPV6)):
         if wanted:
             check_wanted(network, wanted, width)
-    for container, _ in asked.links:
-        links.target(root, container)
+    return asked._replace(links=[(links.target(root, container).id, alias) for container, alias in asked.links])

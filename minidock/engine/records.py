@@ -131,6 +131,12 @@ def load(root: str, container_id: str) -> Record | None:
     return Record(root, container_id, data)
 
 
+def name_of(root: str, container_id: str) -> str:
+    """What a container is called now; its id, if it is gone."""
+    record = load(root, container_id)
+    return record.name if record else container_id
+
+
 @contextmanager
 def changing(record: Record) -> Iterator[None]:
     """Change a container's record inside the `with` block: read anew before it, saved after it.

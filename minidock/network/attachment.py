@@ -11,7 +11,8 @@ from typing import Any, NamedTuple
 class Attachment(NamedTuple):
     """Names, addresses and a hardware address on one network; empty ones leave the choice to us.
 
-    `links` are rows of (container, alias): other containers, by names that only this one knows them by.
+    `links` are rows of (container, alias): other containers, by names that only this one knows them by. On record,
+    containers are ids.
     """
 
     aliases: list[str]

@@ -61,6 +61,9 @@ class TestNeighbours:
         linked, other = world.container("--network", net, "--link", f"{server}:db"), world.container("--network", net)
         assert world.lookup(linked, "db") == [world.address(server, net)]
         assert world.lookup(other, "db") == []
+        world("rename", server, "mdt-renamed")
+        world.containers.append("mdt-renamed")
+        assert world.lookup(linked, "db") == [world.address("mdt-renamed", net)]
 
     def test_only_on_networks_in_common(self, world: World) -> None:
         here, there = world.container("--network", world.network()), world.container("--network", world.network())
@@ -126,6 +129,8 @@ class TestTheDefaultNetwork:
                 f"DB_PORT_80_TCP_ADDR={address}", "DB_PORT_80_TCP_PORT=80", "DB_PORT_80_TCP_PROTO=tcp",
                 f"DB_PORT_53_UDP=udp://{address}:53", "DB_ENV_COLOUR=blue"} <= set(variables)  # fmt: skip
         world.inside(name, "ping -c 1 -W 2 db")
+        template = "{{json .HostConfig.Links}} {{json .NetworkSettings.Networks.bridge.Links}}"
+        assert world("inspect", "-f", template, name) == f'["/{server}:/client/db"] ["{server}:db"]\n'
         assert world.fails_inside(server, "ping -c 1 -W 1 client")
 
     def test_a_link_follows_its_target(self, world: World) -> None:
@@ -133,6 +138,9 @@ class TestTheDefaultNetwork:
         name = world.container("--link", f"{server}:db")
         world.inside(name, "echo '192.0.2.7 mine' >>/etc/hosts")
         before = world.address(server, "bridge")
+        world("rename", server, "mdt-moved")
+        server = "mdt-moved"
+        world.containers.append(server)
         world("restart", "-t", "0", server)
         after = world.address(server, "bridge")
         hosts = world.inside(name, "cat /etc/hosts").splitlines()
