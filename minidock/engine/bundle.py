@@ -11,6 +11,7 @@ from typing import Any
 
 from minidock.engine import devices, security
 from minidock.engine.connections import Surroundings
+from minidock.engine.environment import environment
 from minidock.engine.isolation import Shared
 from minidock.engine.options import ContainerOptions, Limits
 from minidock.engine.users import User, look_up
@@ -20,7 +21,6 @@ from minidock.runtime import spec as oci
 
 Config = dict[str, Any]
 
-PATH = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 INITS = ("/usr/bin/tini-static", "/usr/libexec/docker/docker-init", "/usr/bin/docker-init", "/usr/bin/catatonit")
 
 
@@ -117,23 +117,6 @@ def _working_directory(options: ContainerOptions, image_config: Config) -> str:
     if not cwd.startswith("/"):
         raise UsageError(f"the working directory '{cwd}' is invalid, it needs to be an absolute path", exit_code=125)
     return os.path.normpath(cwd)
-
-
-def environment(
-    options: ContainerOptions, image_config: Config, user: User, hostname: str, links: list[str]
-) -> list[str]:
-    """Docker's order: PATH, HOSTNAME, TERM, links, then the image's, then the user's; HOME unless somebody set it."""
-    rows = [PATH, f"HOSTNAME={hostname}", *(["TERM=xterm"] if options.tty else []), *links]
-    rows += image_config.get("Env") or []
-    variables = dict(row.partition("=")[::2] for row in rows)
-    for row in options.env:
-        name, equals, value = row.partition("=")
-        if equals:
-            variables[name] = value
-        else:
-            variables.pop(name, None)  # -e NAME of a variable that the caller does not have unsets it
-    variables.setdefault("HOME", user.home)
-    return [f"{name}={value}" for name, value in variables.items()]
 
 
 def _domain_name(options: ContainerOptions) -> dict[str, str]:

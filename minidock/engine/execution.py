@@ -12,7 +12,8 @@ import signal
 import time
 from typing import NamedTuple
 
-from minidock.engine import bundle, options, recovery, users
+from minidock.engine import options, recovery, users
+from minidock.engine.environment import environment
 from minidock.engine.exec_options import ExecOptions
 from minidock.engine.records import Record
 from minidock.engine.streams import wait
@@ -116,13 +117,13 @@ def _spec(record: Record, target: Target, asked: ExecOptions) -> oci.Spec:
     sets = spec.process["capabilities"]
     caps = capabilities.bounding() if asked.privileged else sets["bounding"]
     held = caps if user.uid == 0 else []
-    environment = chosen._replace(tty=asked.tty, env=[*chosen.env, *asked.env])
+    more = chosen._replace(tty=asked.tty, env=[*chosen.env, *asked.env])
     process = {
         **spec.process,
         "terminal": asked.tty,
         "args": asked.command,
         "cwd": asked.workdir or spec.process["cwd"],
-        "env": bundle.environment(environment, image_config, user, record.data["hostname"], record.data["links"]),
+        "env": environment(more, image_config, user, record.data["hostname"], record.data["links"]),
         "user": {"uid": user.uid, "gid": user.gid, "additionalGids": user.groups},
         "capabilities": {**sets, "bounding": caps, "effective": held, "permitted": held},
     }
