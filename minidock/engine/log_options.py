@@ -8,6 +8,7 @@ mode, max-buffer-size               accepted: the monitor never waits for anythi
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from typing import Any
 
 from minidock.engine.logs import Log
@@ -18,6 +19,18 @@ NONE, JSON_FILE = "none", "json-file"
 _KNOWN = ("max-file", "max-size", "compress", "labels", "labels-regex", "env", "env-regex", "tag")
 _MODES = ("blocking", "non-blocking", "")
 _SIZE = re.compile(r"(\d+(?:\.\d+)?) ?([kmgtp]?)b?", re.IGNORECASE)
+# What a tag may name, such as {{.Name}}/{{.ID}} (moby: daemon/logger/loginfo.go).
+_FIELD = re.compile(r"\{\{\s*\.(\w+)\s*\}\}")
+_TAG_FIELDS: dict[str, Callable[[Record], str]] = {
+    "ID": lambda record: record.id[:12],
+    "FullID": lambda record: record.id,
+    "Name": lambda record: record.name,
+    "ImageID": lambda record: str(record.data["image"]).removeprefix("sha256:")[:12],
+    "ImageFullID": lambda record: str(record.data["image"]),
+    "ImageName": lambda record: str(record.data["imageName"]),
+    "Command": lambda record: " ".join(record.data["command"]),
+    "DaemonName": lambda record: "minidock",
+}
 
 
 def check(driver: str, options: dict[str, str]) -> None:
@@ -37,8 +50,8 @@ def check(driver: str, options: dict[str, str]) -> None:
             raise _refused(f"unknown log opt '{name}' for json-file log driver")
     if options.get("compress", "false").lower() not in ("false", "0", "f"):
         raise _refused("log opt 'compress' is not supported: rotated files stay as they are")
-    if "{{" in options.get("tag", ""):
-        raise _refused("log opt 'tag' is taken as it is: templates are not supported")
+    if "{{" in _FIELD.sub(lambda match: "" if match[1] in _TAG_FIELDS else match[0], options.get("tag", "")):
+        raise _refused(f"log opt 'tag' cannot be understood; fields are {', '.join(_TAG_FIELDS)}")
     rotation(options)
     rotation(options)
 
@@ -86,7 +99,7 @@ def _attributes(record: Record, options: dict[str, str]) -> dict[str, str]:
     variables = dict(row.partition("=")[::2] for row in rows)
     found: dict[str, Any] = {**_chosen(labels, options, "labels"), **_chosen(variables, options, "env")}
     if options.get("tag"):
-        found["tag"] = options["tag"]
+        found["tag"] = _FIELD.sub(lambda match: _TAG_FIELDS[match[1]](record), options["tag"])
     return found
 
 

@@ -77,6 +77,9 @@ def test_timestamps_and_details(ok: Ok, said: Callable[..., str]) -> None:
     name = said("echo one; printf two", *options)
     assert ok("logs", "--details", name) == "E=f+g,a=1,b=x%2Cy one\nE=f+g,a=1,b=x%2Cy two"
     assert re.fullmatch(f"{NANOSECONDS} one\n{NANOSECONDS} two", ok("logs", "-t", name))
+    tag = "tag={{.Name}}/{{ .ImageName }}"
+    ok("run", "--name", "tagged", "--network", "none", "--log-opt", tag, "alpine", "echo", "x")
+    assert ok("logs", "--details", "tagged") == "tag=tagged%2Falpine x\n"
     assert re.fullmatch(f"{NANOSECONDS} E=f\\+g,a=1,b=x%2Cy two", ok("logs", "-t", "--details", "-n", "1", name))
 
 
@@ -128,6 +131,7 @@ def test_what_has_no_log(engine: Minidock, said: Callable[..., str], ok: Ok) -> 
         (["--log-opt", "max-size=0"], "max-size must be a positive number"),
         (["--log-opt", "max-size=1k", "--log-opt", "max-file=0"], "max-file cannot be less than 1"),
         (["--log-opt", "mode=quick"], "logging mode not supported: quick"),
+        (["--log-opt", "tag={{.Nope}}"], "log opt 'tag' cannot be understood"),
     ],
 )
 def test_what_cannot_be_logged_to(engine: Minidock, options: list[str], why: str) -> None:
