@@ -124,4 +124,7 @@ def _containers(root: str, usage: Usage, *, no_trunc: bool) -> list[Row]:
 def _volumes(usage: Usage) -> list[Row]:
     from minidock.cli.volume import row
 
-    return [{**row(one.volume), "Links": str(one.links), "Size": _size(one.size)} for one in usage.volumes]
+    rows = [row(one.volume) for one in usage.volumes]
+    for shown, one in zip(rows, usage.volumes, strict=True):
+        shown |= {"Links": str(one.links), "Size": _size(one.size)}
+    return list(rows)

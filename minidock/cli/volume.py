@@ -7,15 +7,25 @@ from typing import TYPE_CHECKING
 import click
 
 from minidock.cli.commands import HELP
+from minidock.cli.template_values import Fields
 from minidock.engine.paths import Paths
 from minidock.errors import UsageError
 
 if TYPE_CHECKING:
     from minidock.engine.volumes import Volume
 
-HEADERS = {"Availability": "AVAILABILITY", "Driver": "DRIVER", "Group": "GROUP", "Labels": "LABELS", "Links": "LINKS",
-           "Mountpoint": "MOUNTPOINT", "Name": "VOLUME NAME", "Scope": "SCOPE", "Size": "SIZE",
-           "Status": "STATUS"}  # fmt: skip
+
+class Row(Fields):
+    """A volume as docker's client lists it (formatter.volumeContext)."""
+
+    go_type = "*formatter.volumeContext"
+
+
+HEADERS = Row({
+    "Availability": "AVAILABILITY", "Driver": "DRIVER", "Group": "GROUP", "Label": lambda name: name,
+    "Labels": "LABELS", "Links": "LINKS", "Mountpoint": "MOUNTPOINT", "Name": "VOLUME NAME", "Scope": "SCOPE",
+    "Size": "SIZE", "Status": "STATUS",
+})  # fmt: skip
 _UNNAMED = "WARNING! This will remove anonymous local volumes not used by at least one container."
 _UNUSED = "WARNING! This will remove all local volumes not used by at least one container."
 
@@ -63,11 +73,14 @@ def ls(paths: Paths, quiet: bool, filters: tuple[str, ...], template: str | None
     click.echo(format.listing(template, [row(volume) for volume in found], HEADERS, columns), nl=False)
 
 
-def row(volume: Volume) -> dict[str, str]:
+def row(volume: Volume) -> Row:
+    """The fields of one volume for a template; `{{.Label "name"}}` is a label's value."""
     labels = ",".join(f"{key}={value}" for key, value in volume.labels.items())
-    return {"Availability": "N/A", "Driver": "local", "Group": "N/A", "Labels": labels, "Links": "N/A",
-            "Mountpoint": volume.mountpoint, "Name": volume.name, "Scope": "local", "Size": "N/A",
-            "Status": "N/A"}  # fmt: skip
+    return Row({
+        "Availability": "N/A", "Driver": "local", "Group": "N/A", "Label": lambda name: volume.labels.get(name, ""),
+        "Labels": labels, "Links": "N/A", "Mountpoint": volume.mountpoint, "Name": volume.name, "Scope": "local",
+        "Size": "N/A", "Status": "N/A",
+    })  # fmt: skip
 
 
 @click.command(context_settings=HELP)

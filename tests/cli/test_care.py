@@ -48,6 +48,7 @@ def test_create_and_list(do: Do, minidock: Minidock) -> None:
         "Mountpoint": str(minidock.root / "volumes/two/_data"), "Name": "two", "Scope": "local", "Size": "N/A",
         "Status": "N/A",
     }  # fmt: skip
+    assert do("volume", "ls", "-f", "label=a", "--format", '{{.Name}} {{.Label "a"}}') == "two b\n"
     (shown,) = json.loads(do("volume", "inspect", "two"))
     created = shown.pop("CreatedAt")
     assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", created)
