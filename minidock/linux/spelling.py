@@ -248,6 +248,11 @@ def _symlink(_: Call, target: str, name: str, *, dir_fd: int | None = None, **mo
         "symlinkat", [text(target), fd(dir_fd), text(name)])  # fmt: skip
 
 
+def _mount_setattr(_: Call, tree: int, name: str, how: int, mask: int) -> Spelled:
+    attributes = f"{{attr_set={flags(mask, _MOUNT_ATTR)}, attr_clr=0, propagation=0, userns_fd=0}}"
+    return "mount_setattr", [fd(tree), text(name), flags(how, _AT), attributes, "32"]
+
+
 def _bpf(_: Call, operation: str, *words: Any) -> Spelled:
     if operation == "BPF_PROG_LOAD":
         return "bpf", [operation, f"{{prog_type=BPF_PROG_TYPE_CGROUP_DEVICE, {words[0]}}}"]
@@ -289,9 +294,7 @@ _SPELLINGS: dict[str, Callable[..., Spelled]] = {
         "sendto", ["a netlink socket" if number is None else fd(number), f"[{what}]"]),
     "open": _openat,
     "openat2": _openat2,
-    "mount_setattr": lambda _, tree, name, how, mask: (
-        "mount_setattr", [fd(tree), text(name), flags(how, _AT),
-                          f"{{attr_set={flags(mask, _MOUNT_ATTR)}, attr_clr=0, propagation=0, userns_fd=0}}", "32"]),
+    "mount_setattr": _mount_setattr,
     "move_mount": lambda _, tree, name, place, where, mask: (
         "move_mount", [fd(tree), text(name), fd(place), text(where), flags(mask, _MOVE_MOUNT)]),
     "open_tree": lambda _, dirfd, name, mask: ("open_tree", [fd(dirfd), text(name), flags(mask, _OPEN_TREE)]),

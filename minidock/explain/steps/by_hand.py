@@ -25,8 +25,13 @@ def own(line: str, directory: str, container_id: str) -> str:
     """The script's own directory and id in the place of those of the run."""
     if not container_id or line.startswith("id="):
         return line
-    line = line.replace(directory, "$here").replace(container_id, "$id")
-    return re.sub(rf"\bmd{container_id[:12]}\b", "md$short", line).replace(container_id[:12], "$short")
+    names = {directory: "$here", container_id: "$id", container_id[:12]: "$short"}
+    shown, quoted = "", False
+    for piece in re.split("(" + "|".join(map(re.escape, names)) + ")", line):
+        variable = names.get(piece)
+        shown += piece if variable is None else f"'\"{variable}\"'" if quoted else variable
+        quoted ^= piece.count("'") % 2 == 1
+    return shown
 
 
 def text(data: bytes | str) -> str:
@@ -55,7 +60,8 @@ def _program(call: CallMade, later: list[CallMade]) -> list[str]:
     words = [str(word) for word in call.argument(1)]
     if words[0] == "nft" and "-f" in words:
         given = next((text(c.argument(1)) for c in later if c.wrapper == "write"), "")
-        return ["nft -f - <<EOF\n" + "\n".join([*here_document(given), "EOF"])]
+        added = "\n".join(line for line in given.splitlines() if not line.startswith("delete "))  # what was there then
+        return ["nft -f - <<EOF\n" + "\n".join([*here_document(added), "EOF"])] if added else []
     changes = words[0].startswith("iptables") and {"-I", "-A", "-D"} & set(words)
     return [shlex.join(words)] if changes else []
 

@@ -77,7 +77,7 @@ class Script:
         inside = [block for block in self.blocks if block.pid == clone.result]
         outside = [block for block in self.blocks if block.pid != clone.result]
         end = outside.index(born) + 1
-        started = next((i for i, block in enumerate(outside) if i > end and by_hand.is_start(block)), len(outside))
+        started = next((i for i, block in enumerate(outside) if i >= end and by_hand.is_start(block)), len(outside))
         unshared = sum({c.argument(0) for block in inside for c in block.calls if c.wrapper == "unshare"})
         flags = " ".join(shell.unshare_flags(clone.argument(0) | unshared))
         directory, container_id = self._place()

@@ -1,0 +1,84 @@
+"""A container by hand: the script that `--explain=shell` writes makes the same container with the usual commands."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.support.command import Minidock
+
+# What a look from inside shows: names, processes, network, files, devices, what is hidden and what is read-only.
+LOOK = """
+hostname
+ps -o pid,comm | grep -v 'sh$' | grep -c sleep || true
+ip -o link | cut -d: -f2 | cut -d@ -f1
+ip -o -4 address | awk '{print $2, $4}'
+ip route
+cat /etc/hosts /etc/hostname /etc/resolv.conf
+awk '{print $1, $2, $3}' /proc/mounts | grep -v overlay
+ls -l /dev | awk '{print $1, $5, $6}' | grep ^c
+umask; pwd; id -un; env | sort; ulimit -n
+cat /proc/keys | wc -c; touch /proc/sys/kernel/hostname 2>&1 || echo read-only
+readlink /proc/1/exe
+"""
+
+
+def by_hand(script: Path) -> str:
+    """What the script's container says."""
+    done = subprocess.run(["sh", script], stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=20,
+                          check=False)  # fmt: skip
+    assert (done.returncode, done.stderr) == (0, "")
+    return done.stdout
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        ["--network", "none"],
+        [],
+        ["--network", "none", "-h", "by-hand", "-e", "QUOTED=it's \"so\" $HOME", "-w", "/made/for it"],
+        ["--network", "none", "-v", "/usr/share:/mnt/share:ro", "--tmpfs", "/scratch:size=1m", "--read-only"],
+        ["--network", "none", "--ulimit", "nofile=100:200", "--sysctl", "net.core.somaxconn=99"],
+    ],
+    ids=["no network", "a bridge", "names", "mounts", "limits"],
+)
+def test_the_container_is_the_same(engine: Minidock, tmp_path: Path, options: list[str]) -> None:
+    script = tmp_path / "script"
+    words = ["run", "--rm", f"--explain=shell:{script}", *options, "alpine", "sh", "-c", LOOK]
+    done = engine(*words)
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert by_hand(script) == done.stdout.decode()
+
+
+def test_its_exit_code_is_the_programs(engine: Minidock, tmp_path: Path) -> None:
+    script = tmp_path / "script"
+    words = ["run", "--rm", "--network", "none", f"--explain=shell:{script}", "alpine", "sh", "-c", "exit 7"]
+    assert engine(*words).returncode == 7
+    assert subprocess.run(["sh", script], stdin=subprocess.DEVNULL, timeout=20, check=False).returncode == 7
+
+
+def test_input_and_output_are_the_scripts_own(engine: Minidock, tmp_path: Path) -> None:
+    script = tmp_path / "script"
+    words = ["run", "--rm", "-i", "--network", "none", f"--explain=shell:{script}", "alpine", "cat"]
+    assert engine(*words, input=b"once").stdout == b"once"
+    done = subprocess.run(["sh", script], input=b"again", capture_output=True, timeout=20, check=False)
+    assert (done.stdout, done.stderr) == (b"again", b"")
+
+
+def test_a_network_by_hand(engine: Minidock, tmp_path: Path) -> None:
+    """A command that makes no container is told as its commands."""
+    script = tmp_path / "script"
+    assert engine("network", "create", f"--explain=shell:{script}", "by-hand").returncode == 0
+    made = engine("network", "rm", "by-hand")
+    assert made.returncode == 0
+    lines = script.read_text().splitlines()
+    bridge = next(line for line in lines if line.startswith("ip link add"))
+    assert " type bridge" in bridge
+    name = bridge.split()[3]
+    commands = [line for line in lines if line.startswith("ip ")]
+    assert subprocess.run(["sh", "-ec", "\n".join(commands)], check=False).returncode == 0
+    shown = subprocess.run(["ip", "-br", "address", "show", name], capture_output=True, text=True, check=True).stdout
+    subprocess.run(["ip", "link", "delete", name], check=True)
+    assert "/16" in shown
