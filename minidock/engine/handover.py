@@ -17,7 +17,8 @@ from minidock.engine.attach import Visitors
 from minidock.engine.output import Output
 from minidock.engine.running import Running
 from minidock.errors import HostError
-from minidock.linux import cgroups
+from minidock.linux import cgroups, syscalls
+from minidock.observe import step
 from minidock.runtime import channel
 from minidock.runtime.container import Created
 
@@ -57,7 +58,9 @@ def hand_over(life: Life, running: Running, visitors: Visitors) -> None:
     os.write(fd, marshal.dumps(state))
     _inherit(kept, True)
     try:
-        os.execv(sys.executable, [sys.executable, "-I", "-S", _program(), str(fd)])
+        with step("the monitor made small: a program that only waits", book="4.7.2"):
+            command = [sys.executable, "-I", "-S", _program(), str(fd)]
+            syscalls.execve(sys.executable, command, dict(os.environ))
     except OSError:  # no memory, or it was upgraded at this moment
         _inherit(kept, False)
         os.close(fd)

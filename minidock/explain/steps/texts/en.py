@@ -129,6 +129,9 @@ STEPS = {
     "the size of the window, passed on":
         "The kernel tells the programs on a terminal when its size changes; the container's terminal is another "
         "one.",
+    "the monitor made small: a program that only waits":
+        "A container may run for years: its monitor becomes a much smaller program, with the same pid and the "
+        "same open files, and is itself again when something happens.",
     # Networks
     "a subnet that nothing else on this host uses":
         "Addresses of containers must not be those of a network that the host can reach already.",

@@ -240,6 +240,11 @@ STEPS = {
         "Le noyau prévient les programmes d'un terminal quand sa taille change ; or celui du conteneur en est un "
         "autre.",
     ),
+    "the monitor made small: a program that only waits": (
+        "le moniteur réduit à un petit programme qui attend",
+        "Un conteneur peut fonctionner des années : son moniteur devient un programme bien plus petit, avec le "
+        "même pid et les mêmes fichiers ouverts, et redevient lui-même quand il se passe quelque chose.",
+    ),
     # Networks
     "a subnet that nothing else on this host uses": (
         "un sous-réseau que rien d'autre n'utilise sur cet hôte",
