@@ -25,6 +25,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any, NamedTuple
 
+from minidock.errors import HostError
 from minidock.linux import firewall, links
 from minidock.network.names import Names, address_of
 
@@ -67,23 +68,31 @@ class Resolver:
         self.servers = servers
         self._room = threading.BoundedSemaphore(_AT_ONCE)
         self._thread = threading.Thread(target=self._run, name="resolver", daemon=True)
-        with links.entered(netns_fd):
-            self._udp = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-            self._tcp = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
         self._netns = os.dup(netns_fd)
         self._end = os.eventfd(0, os.EFD_CLOEXEC)
         try:
-            for listener in (self._udp, self._tcp):
-                # The container's first process may not yet have brought its loopback up (ip(7)).
-                listener.setsockopt(socket.IPPROTO_IP, IP_FREEBIND, 1)
-                listener.bind((ADDRESS, 0))
-            self._tcp.listen()
-            udp, tcp = self._udp.getsockname()[1], self._tcp.getsockname()[1]
             with links.entered(netns_fd):
-                firewall.nft(_RULES.format(address=ADDRESS, udp=udp, tcp=tcp))
+                self._listen(0)
+                udp, tcp = self._udp.getsockname()[1], self._tcp.getsockname()[1]
+                try:
+                    firewall.nft(_RULES.format(address=ADDRESS, udp=udp, tcp=tcp))
+                except HostError:  # a kernel without address translation: then the container's program cannot have it
+                    self._udp.close()
+                    self._tcp.close()
+                    self._listen(DNS)
         except BaseException:
-            self.close()
+            self._let_go()
             raise
+
+    def _listen(self, port: int) -> None:
+        """Make the two sockets, in the namespace that this thread is in now."""
+        self._udp = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self._tcp = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+        for listener in (self._udp, self._tcp):
+            # The container's first process may not yet have brought its loopback up (ip(7)).
+            listener.setsockopt(socket.IPPROTO_IP, IP_FREEBIND, 1)
+            listener.bind((ADDRESS, port))
+        self._tcp.listen()
 
     def start(self) -> None:
         """Begin to answer."""
@@ -92,10 +101,12 @@ class Resolver:
     def close(self) -> None:
         """Answer nothing more, and let go of the container's namespace."""
         os.eventfd_write(self._end, 1)
-        if self._thread.is_alive():
-            self._thread.join()
+        self._thread.join()
         self._udp.close()
         self._tcp.close()
+        self._let_go()
+
+    def _let_go(self) -> None:
         os.close(self._end)
         os.close(self._netns)
 
