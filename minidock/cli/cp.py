@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Iterator
 
@@ -38,19 +39,22 @@ def cp(paths: Paths, archive: bool, follow_link: bool, quiet: bool, source: str,
             _write_out(copies.out_as_tar(paths.root, from_name, from_path, follow_link=follow_link))
             return
         if from_name:
-            copies.out(paths.root, from_name, from_path, to_path, follow_link=follow_link)
+            size = copies.out(paths.root, from_name, from_path, to_path, follow_link=follow_link)
         elif from_path == "-":
             from minidock.cli.image import standard_input
 
             with standard_input() as stream:
-                copies.tar_into(paths.root, to_name, stream, to_path, archive=archive)
+                size = copies.tar_into(paths.root, to_name, stream, to_path, archive=archive)
         else:
-            copies.into(paths.root, to_name, from_path, to_path, follow_link=follow_link, archive=archive)
+            size = copies.into(paths.root, to_name, from_path, to_path, follow_link=follow_link, archive=archive)
     except MinidockError as error:
         error.exit_code = 1
         raise
     if not quiet and sys.stderr.isatty():
-        click.echo(f"Successfully copied to {destination}", err=True)
+        from minidock.cli.image import size as human
+
+        place = destination if to_name else os.path.abspath(destination)
+        click.echo(f"Successfully copied {human(size)} to {place}", err=True)
 
 
 def split(text: str) -> tuple[str, str]:

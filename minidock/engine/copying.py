@@ -148,10 +148,13 @@ def destination(tree: Tree, path: str) -> Destination:
     return Destination(path, place_, status)
 
 
-def copy(from_tree: Tree, what: Source, to_tree: Tree, where: Destination, owner: Owner) -> None:
-    """Copy `what` to `where`. Raises `MinidockError` in docker's words for what does not fit."""
+def copy(from_tree: Tree, what: Source, to_tree: Tree, where: Destination, owner: Owner) -> int:
+    """Copy `what` to `where`; returns how many bytes of a tar stream that was.
+
+    Raises `MinidockError` in docker's words for what does not fit.
+    """
     directory, name = _names(what, where)
-    unpack(packed(from_tree, what._replace(name=name)), to_tree, directory, owner)
+    return unpack(packed(from_tree, what._replace(name=name)), to_tree, directory, owner)
 
 
 def packed(tree: Tree, what: Source) -> Iterator[bytes]:
@@ -171,8 +174,8 @@ def _names(what: Source, where: Destination) -> tuple[str, str]:
     return directory, name
 
 
-def unpack(chunks: Iterator[bytes], tree: Tree, directory: str, owner: Owner) -> None:
-    """Unpack a tar stream into `directory` of `tree`. Raises `MinidockError` in docker's words."""
+def unpack(chunks: Iterator[bytes], tree: Tree, directory: str, owner: Owner) -> int:
+    """Unpack a tar stream into `directory` of `tree`; returns its bytes. Raises `MinidockError` in docker's words."""
     status = tree.lstat(directory)
     if status is None:
         raise tree.missing(directory)
@@ -185,11 +188,26 @@ def unpack(chunks: Iterator[bytes], tree: Tree, directory: str, owner: Owner) ->
             raise ConflictError(f"{'container rootfs' if is_root else 'mounted volume'} is marked read-only")
     finally:
         os.close(fd)
+    counted = _Counted(chunks)
     try:
-        place(chunks, tree.root, os.fsencode(directory), owner)
+        place(counted, tree.root, os.fsencode(directory), owner)
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             why = f"{os.strerror(error.errno)}: make room and try again"
             raise MinidockError(f"copying to {tree.shown(directory)}: {why}") from error
         name = os.fsdecode(error.filename or b"")
         raise MinidockError(f"copying to {tree.shown(posixpath.join(directory, name))}: {error.strerror}") from error
+    return counted.total
+
+
+class _Counted(Iterator[bytes]):
+    """The same chunks, and how many bytes they were."""
+
+    def __init__(self, chunks: Iterator[bytes]) -> None:
+        self._chunks = chunks
+        self.total = 0
+
+    def __next__(self) -> bytes:
+        chunk = next(self._chunks)
+        self.total += len(chunk)
+        return chunk

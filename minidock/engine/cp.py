@@ -18,18 +18,20 @@ _WHOSE_MAKES_THEM = Owner(-1, -1)
 _AS_ARCHIVED = Owner(None, None)
 
 
-def out(root: str, name: str, path: str, local: str, *, follow_link: bool) -> None:
+def out(root: str, name: str, path: str, local: str, *, follow_link: bool) -> int:
     """Copy `path` of the container called `name` to the host's path `local`, as the caller's own files.
 
-    Raises `MinidockError` in docker's words for what does not fit, before anything is written.
+    Returns how many bytes of a tar stream that was, as the other two do. Raises `MinidockError` in docker's words for
+    what does not fit, before anything is written.
     """
     record = records.find(root, name)
     with _host() as host:
         where = copying.destination(host, _absolute(local))
         with _inside(record, name) as tree:
             what = copying.source(tree, _from_root(path), follow_link=follow_link)
-            copying.copy(tree, what, host, where, _WHOSE_MAKES_THEM)
+            size = copying.copy(tree, what, host, where, _WHOSE_MAKES_THEM)
     events.emit_container(root, "archive-path", record.data)
+    return size
 
 
 def out_as_tar(root: str, name: str, path: str, *, follow_link: bool) -> Iterator[bytes]:
@@ -41,7 +43,7 @@ def out_as_tar(root: str, name: str, path: str, *, follow_link: bool) -> Iterato
     events.emit_container(root, "archive-path", record.data)
 
 
-def into(root: str, name: str, local: str, path: str, *, follow_link: bool, archive: bool) -> None:
+def into(root: str, name: str, local: str, path: str, *, follow_link: bool, archive: bool) -> int:
     """Copy the host's `local` to `path` of the container called `name`.
 
     The files keep their owners' numbers; with `archive` they are given to the container's own user, if it has one.
@@ -50,11 +52,12 @@ def into(root: str, name: str, local: str, path: str, *, follow_link: bool, arch
     with _host() as host, _inside(record, name) as tree:
         what = copying.source(host, _absolute(local), follow_link=follow_link)
         where = copying.destination(tree, _from_root(path))
-        copying.copy(host, what, tree, where, _owner(record, tree, archive=archive))
+        size = copying.copy(host, what, tree, where, _owner(record, tree, archive=archive))
     events.emit_container(root, "extract-to-dir", record.data)
+    return size
 
 
-def tar_into(root: str, name: str, stream: Reader, path: str, *, archive: bool) -> None:
+def tar_into(root: str, name: str, stream: Reader, path: str, *, archive: bool) -> int:
     """Unpack a tar stream, which may be compressed, into the directory `path` of the container called `name`."""
     from minidock.image.layers import LayerSource
 
@@ -63,8 +66,9 @@ def tar_into(root: str, name: str, stream: Reader, path: str, *, archive: bool) 
         where = copying.destination(tree, _from_root(path))
         if not where.is_directory:
             raise UsageError(f'destination "{tree.shown(path)}" must be a directory')
-        copying.unpack(LayerSource(stream).chunks(), tree, where.path, _owner(record, tree, archive=archive))
+        size = copying.unpack(LayerSource(stream).chunks(), tree, where.path, _owner(record, tree, archive=archive))
     events.emit_container(root, "extract-to-dir", record.data)
+    return size
 
 
 @contextmanager

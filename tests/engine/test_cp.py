@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 
 from tests.engine.containers import eventually
+from tests.engine.pty import Terminal
 from tests.support.command import Minidock
 
 SETUP = (
@@ -195,6 +196,15 @@ def test_a_tar_stream_stays_where_it_is_put(engine: Minidock, box: str, here: Pa
         tar.addfile(tarfile.TarInfo("../../../escaped"))
     assert engine("cp", "-", f"{box}:/d", input=buffer.getvalue()).returncode == 1
     assert "escaped" not in {path.name for path in here.rglob("*")}
+
+
+def test_on_a_terminal_it_says_how_much(engine: Minidock, box: str, here: Path) -> None:
+    for words, line in (((f"{box}:/s/file", "new"), f"Successfully copied 2.05kB to {here}/new"),
+                        (("-q", "l/file", f"{box}:/d"), "")):  # fmt: skip
+        terminal = Terminal([*engine.program, "cp", *words], engine.environment)
+        assert terminal.wait() == 0
+        assert terminal.rest().decode().strip() == line
+        terminal.close()
 
 
 def test_which_arguments_make_no_sense(engine: Minidock, box: str, here: Path) -> None:
