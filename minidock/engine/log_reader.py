@@ -139,7 +139,7 @@ class _Follower:
                 break
             if file := _open(link):
                 older.append(file)
-                os.unlink(link)
+                _forget(link)
         return older + files
 
     def _is_linked(self, file: LogFile) -> bool:
@@ -150,7 +150,7 @@ class _Follower:
         if not own:
             return False
         for link in links[: own[-1] + 1]:
-            os.unlink(link)
+            _forget(link)
         self._queue = links[own[-1] + 1 :]
         return True
 
@@ -168,8 +168,8 @@ class _Follower:
                 file.close()
         if self._queue:
             link = self._queue.pop(0)
-            if file := _open(link, is_complete=True):
-                os.unlink(link)
+            file = _open(link, is_complete=True)
+            _forget(link)
         if file and last and file.is_same(last):
             # Not yet renamed; or never, because that writer was killed, and the next one appends to it.
             file.close()
@@ -186,7 +186,7 @@ class _Follower:
         if followers.MISSED in names:
             self.warn("some lines were rotated away before they could be read")
             names.remove(followers.MISSED)
-            os.unlink(os.path.join(self._place, followers.MISSED))
+            _forget(os.path.join(self._place, followers.MISSED))
         return [os.path.join(self._place, name) for name in names]
 
 
@@ -194,3 +194,8 @@ def _open(path: str, *, is_complete: bool = False) -> LogFile | None:
     with suppress(FileNotFoundError):
         return LogFile(path, is_complete=is_complete)
     return None
+
+
+def _forget(link: str) -> None:
+    with suppress(FileNotFoundError):  # gone with the container
+        os.unlink(link)
