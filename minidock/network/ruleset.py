@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from minidock.network.addresses import number
 from minidock.network.published import Published
 
 TABLE = "minidock"
@@ -68,6 +69,8 @@ SETS = {
     ("bridge", "senders"): "set senders { type ifname . ether_addr; }",
     ("bridge", "senders4"): "set senders4 { type ifname . ether_addr . ipv4_addr; }",
     ("bridge", "senders6"): "set senders6 { type ifname . ether_addr . ipv6_addr; }",
+    # The third is the target of an answer to neighbour discovery (RFC 4861, 4.4), for which nft 1.0 has no name.
+    ("bridge", "targets6"): "set targets6 { typeof iifname . ether saddr . @th,64,128; }",
 }
 
 CHAINS = {
@@ -117,6 +120,7 @@ CHAINS = {
         type filter hook prerouting priority dstnat; policy accept;
         iifname != @cables accept
         icmpv6 type { nd-router-advert, nd-redirect } counter drop comment "the host alone is a router"
+        icmpv6 type nd-neighbor-advert iifname . ether saddr . @th,64,128 != @targets6 counter drop comment "forged"
         ether type ip iifname . ether saddr . ip saddr @senders4 accept
         ether type arp iifname . arp saddr ether . arp saddr ip @senders4 iifname . ether saddr @senders accept
         ether type ip6 iifname . ether saddr . ip6 saddr @senders6 accept
@@ -143,8 +147,10 @@ def elements(segments: list[Segment], members: list[Member]) -> Elements:
         found["bridge", "cables"].add(name)
         found["bridge", "senders"].add(f"{name} . {member.mac}")
         found["bridge", "senders4"].add(f"{name} . {member.mac} . {member.address}")
+        found["bridge", "targets6"].add(f"{name} . {member.mac} . 0x{_link_local(member.mac):032x}")
         if member.address6:
             found["bridge", "senders6"].add(f"{name} . {member.mac} . {member.address6}")
+            found["bridge", "targets6"].add(f"{name} . {member.mac} . 0x{number(member.address6):032x}")
         if member.bridge in apart:
             found["bridge", "apart"].add(name)
         for row in member.published:
@@ -168,6 +174,12 @@ def _add_segment(found: Elements, segment: Segment) -> None:
             found["inet", f"home{version}"].add(f"{name} . {subnet}")
             if segment.masquerade and not segment.internal:
                 found["inet", f"hidden{version}"].add(subnet)
+
+
+def _link_local(mac: str) -> int:
+    """The address that the kernel gives an interface by itself: fe80:: and its hardware address (RFC 4862, 5.3)."""
+    octets = bytes.fromhex(mac.replace(":", ""))
+    return 0xFE80 << 112 | int.from_bytes(bytes([octets[0] ^ 2, *octets[1:3], 0xFF, 0xFE, *octets[3:]]), "big")
 
 
 def whole(wanted: Elements) -> str:

@@ -194,6 +194,27 @@ class TestForgery:
         assert either.dropped("forged") == 1
         assert victim.call(ask, OUTSIDE_ADDRESS) == HOST_ADDRESS
 
+    def test_an_answer_to_neighbour_discovery_in_anothers_name(
+        self, either: Host, container: MakeContainer
+    ) -> None:
+        """What an answer to ARP is to IPv4 (RFC 4861, 4.4), from an address that is the forger's own."""
+        either.add_network("dual", "10.66.0.0/24", "fd00:66::/64")
+        forger, victim, other = (container(either, dual=NOTHING_SPECIAL) for _ in range(3))
+        for inside in (forger, victim, other):
+            inside.settle()
+        other.serve("::")
+        me, it, claimed = (inside.endpoint.address6 for inside in (forger, victim, other))
+        assert victim.call(ask, claimed) == it
+        assert forger.call(ask, claimed) == me  # discovery itself works, both ways
+        before = victim.sh("ip", "neighbour", "show", claimed).split("lladdr ")[1][:17]
+        with forger.socket(socket.AF_INET6, socket.SOCK_RAW, socket.IPPROTO_ICMPV6) as raw:
+            raw.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_UNICAST_HOPS, 255)
+            override = struct.pack(">BBHI", 136, 0, 0, 0x20000000) + socket.inet_pton(socket.AF_INET6, claimed)
+            raw.sendto(override + bytes([2, 1]) + mac(forger.endpoint.mac), (it, 0))
+        time.sleep(0.2)
+        assert victim.sh("ip", "neighbour", "show", claimed).split("lladdr ")[1][:17] == before
+        assert either.dropped("forged") == 1
+
     def test_nobody_calls_himself_a_router(
         self, either: Host, three: tuple[Container, Container, socket.socket]
     ) -> None:
