@@ -80,6 +80,7 @@ def run(paths: Paths, take: Callable[[], tuple[Record, int]], attachment: Attach
     try:
         return record, client.follow()
     except Detached:
+        events.emit_container(paths.root, "detach", record.data)
         return record, 0
     finally:
         client.close()
@@ -113,6 +114,9 @@ def attach(record: Record, attachment: Attachment, warn: Warn) -> int:
     events.emit_container(record.root, "attach", record.data)
     try:
         return client.follow()
+    except Detached:
+        events.emit_container(record.root, "detach", record.data)
+        raise
     finally:
         client.close()
 

@@ -120,6 +120,9 @@ def test_keys_lead_out_of_a_run_and_into_it_again(
     third.type("\x15exit 7\r")
     assert third.wait() == 7
     assert state(containers)["exitCode"] == 7
+    told = ok("events", "--since", "1h", "--until", "0s", "--filter", f"container={containers.records()[0]['id']}",
+              "--format", "{{.Action}}")  # fmt: skip
+    assert [action for action in told.split() if "tach" in action] == ["attach", "detach"] * 2 + ["attach"]
 
 
 def test_without_a_terminal_inside_there_are_no_keys(engine: Minidock, ok: Callable[..., str]) -> None:
