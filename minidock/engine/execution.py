@@ -12,7 +12,7 @@ import signal
 import time
 from typing import NamedTuple
 
-from minidock.engine import options, recovery, users
+from minidock.engine import options, records, recovery, users
 from minidock.engine.environment import environment
 from minidock.engine.exec_options import ExecOptions
 from minidock.engine.records import Record
@@ -39,17 +39,13 @@ def open_target(record: Record, name: str) -> Target:
 
     `name` is what the user called it. Raises `ConflictError` in docker's words if nobody can go into it now.
     """
-    pid, started = record.data["state"]["pid"], record.data["state"].get("pidStarted")
+    if record.status == records.RESTARTING:
+        raise ConflictError(f"Container {record.id} is restarting, wait until the container is running")
     refusal = ConflictError(f"Container {record.id} is not running")
-    if not pid:
+    pidfd = recovery.open_process(record)
+    if pidfd is None:
         raise refusal
     try:
-        pidfd = os.pidfd_open(pid)
-    except ProcessLookupError:
-        raise refusal from None
-    try:
-        if recovery.start_time(pid) != started:
-            raise refusal
         cgroup = _cgroup(record)
         if cgroup and cgroup.read("cgroup.freeze") == "1":
             raise ConflictError(f"Container {name} is paused, unpause the container before exec")
@@ -59,7 +55,7 @@ def open_target(record: Record, name: str) -> Target:
     except BaseException:
         os.close(pidfd)
         raise
-    return Target(pid, pidfd, cgroup)
+    return Target(record.data["state"]["pid"], pidfd, cgroup)
 
 
 def _cgroup(record: Record) -> cgroups.Cgroup | None:
@@ -75,7 +71,7 @@ def begin(record: Record, name: str, asked: ExecOptions, stdio: tuple[int, int, 
     target = open_target(record, name)
     try:
         created = entrance.create(_spec(record, target, asked), target, stdio, cache)
-    except ProcessLookupError:
+    except (ProcessLookupError, FileNotFoundError):
         raise ConflictError(f"Container {record.id} is not running") from None
     finally:
         os.close(target.pidfd)
@@ -107,7 +103,7 @@ def _spec(record: Record, target: Target, asked: ExecOptions) -> oci.Spec:
         raise UsageError("Cwd must be an absolute path", exit_code=EXIT_CANNOT_EXECUTE)
     wanted = asked.user or chosen.user or image_config.get("User") or ""
     with step("the user, looked up in the container's own files", book="3.5.1"):
-        root = trees.of_process(target.pid)
+        root = trees.of_process(target.pid, target.pidfd)
         try:
             user = users.look_up_inside(root, wanted, chosen.isolation.groups)
         except UsageError as error:

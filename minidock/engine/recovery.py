@@ -257,34 +257,44 @@ def finish(
 
 def kill(record: Record, number: int) -> None:
     """Send a signal to the container's PID 1, if the record's pid is still the process that was recorded."""
-    pid, started = record.data["state"]["pid"], record.data["state"].get("pidStarted")
-    if not pid or record.data["state"].get("boot", boot_id()) != boot_id():
-        return
     with step("a signal for the container's first process", book="2.2.4"):
-        _signal(pid, started, number)
-
-
-def _signal(pid: int, started: int | None, number: int) -> None:
-    try:
-        pidfd = syscalls.pidfd_open(pid)
-    except ProcessLookupError:
-        return
-    try:
-        if start_time(pid) == started:
+        pidfd = open_process(record)
+        if pidfd is None:
+            return
+        try:
             syscalls.pidfd_send_signal(pidfd, number)
-    except (ProcessLookupError, FileNotFoundError):
-        return
-    finally:
-        os.close(pidfd)
+        except ProcessLookupError:
+            return
+        finally:
+            os.close(pidfd)
 
 
 def is_alive(record: Record) -> bool:
     """Whether the container's PID 1 is there: the process of that number that started when the record says."""
-    pid = record.data["state"]["pid"]
-    try:
-        return bool(pid) and start_time(pid) == record.data["state"].get("pidStarted")
-    except FileNotFoundError:
+    pidfd = open_process(record)
+    if pidfd is None:
         return False
+    os.close(pidfd)
+    return True
+
+
+def open_process(record: Record) -> int | None:
+    """A pidfd of the container's PID 1, if that is there: so that nobody else is taken for it."""
+    pid, started = record.data["state"]["pid"], record.data["state"].get("pidStarted")
+    if not pid or record.data["state"].get("boot", boot_id()) != boot_id():
+        return None
+    try:
+        pidfd = syscalls.pidfd_open(pid)
+    except ProcessLookupError:
+        return None
+    try:
+        if start_time(pid) == started:
+            return pidfd
+    except FileNotFoundError:
+        os.close(pidfd)
+        return None
+    os.close(pidfd)
+    return None
 
 
 def start_time(pid: int) -> int:

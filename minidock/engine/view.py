@@ -9,17 +9,20 @@ program run through the copy, so that a file that a container puts in another's 
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 from minidock.engine import records, recovery
 from minidock.engine.records import Record
+from minidock.errors import ConflictError, NotFoundError
 from minidock.linux import mounts, syscalls, trees
 from minidock.observe import step
 from minidock.runtime import rootfs
 from minidock.runtime import spec as oci
 
 _KERNELS_OWN = ("/proc", "/sys", "/dev")
+_PATIENCE = 10.0  # seconds
 
 
 @contextmanager
@@ -29,36 +32,56 @@ def opened(record: Record, *, bare: bool = False) -> Iterator[int]:
     `bare`: without anything mounted on it. While one that does not run is looked at, its lock is held, so that nobody
     starts or removes it meanwhile. Raises `NotFoundError` if the container has been removed.
     """
-    while not recovery.is_alive(record):
-        lock = records.take_lock(record.root, record.id)
-        if lock is not None:
-            try:
-                with _closing(_of_stopped(record, bare=bare)) as root:
-                    yield root
-            finally:
-                os.close(lock)
-            return
-        record = records.find(record.root, record.id)  # it starts or ends at this moment
-    with _closing(_of_running(record, bare=bare)) as root:
-        yield root
-
-
-@contextmanager
-def _closing(root: int) -> Iterator[int]:
+    root, lock = _open(record, bare=bare)
     try:
+        # No device of the container's can be opened, no program be run, by whoever reads what it may have put there.
         syscalls.mount_setattr(root, syscalls.MOUNT_ATTR_NODEV | syscalls.MOUNT_ATTR_NOEXEC)
         yield root
     finally:
         os.close(root)
+        if lock is not None:
+            os.close(lock)
 
 
-def _of_running(record: Record, *, bare: bool) -> int:
+def _open(record: Record, *, bare: bool) -> tuple[int, int | None]:
+    """The root; and the lock of a container that does not run. One that starts or ends at this moment is waited for."""
+    deadline = time.monotonic() + _PATIENCE
+    while time.monotonic() < deadline:
+        pidfd = recovery.open_process(record)
+        if pidfd is not None:
+            try:
+                return _of_running(record, pidfd, bare=bare), None
+            except (FileNotFoundError, ProcessLookupError):
+                pass  # it has just ended
+            finally:
+                os.close(pidfd)
+        else:
+            lock = _take_lock(record)
+            if lock is not None:
+                try:
+                    return _of_stopped(record, bare=bare), lock
+                except BaseException:
+                    os.close(lock)
+                    raise
+        time.sleep(0.005)
+        record = records.find(record.root, record.id)
+    raise ConflictError(f"Container {record.id} is restarting, wait until the container is running")
+
+
+def _take_lock(record: Record) -> int | None:
+    try:
+        return records.take_lock(record.root, record.id)
+    except FileNotFoundError:
+        raise NotFoundError(f"No such container: {record.id}") from None
+
+
+def _of_running(record: Record, pidfd: int, *, bare: bool) -> int:
     pid = record.data["state"]["pid"]
     with step("a copy of the container's mounts", book="3.5.1"):
         if bare:
-            return trees.root_of_process(pid)
+            return trees.root_of_process(pid, pidfd)
         spec = oci.load(record.path("bundle"))
-        return trees.of_process(pid, [path for path in _KERNELS_OWN if not spec.binds(path)])
+        return trees.of_process(pid, pidfd, [path for path in _KERNELS_OWN if not spec.binds(path)])
 
 
 def _of_stopped(record: Record, *, bare: bool) -> int:

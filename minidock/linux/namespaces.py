@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import errno
 import os
+import select
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -52,9 +53,25 @@ def enter(path: str, kind: str) -> None:
         os.close(fd)
 
 
-def of_another(pid: int) -> list[str]:
-    """The kinds in which process `pid` is in another namespace than this process: those that there are to join."""
-    return [kind for kind in supported() if identity(pid, kind) != identity("self", kind)]
+def of_another(pid: int, pidfd: int) -> list[str]:
+    """The kinds in which process `pid` is in another namespace than this process: those that there are to join.
+
+    Raises `FileNotFoundError` or `ProcessLookupError` if it has ended.
+    """
+    kinds = [kind for kind in supported() if identity(pid, kind) != identity("self", kind)]
+    check_alive(pidfd)
+    return kinds
+
+
+def check_alive(pidfd: int) -> None:
+    """Raise `ProcessLookupError` if the process has ended: what was just looked up by its number may be another's.
+
+    A pidfd can be read from when its process has ended (pidfd_open(2)).
+    """
+    poll = select.poll()
+    poll.register(pidfd, select.POLLIN)
+    if poll.poll(0):
+        raise ProcessLookupError(errno.ESRCH, "the process has ended")
 
 
 def join(pid: int, pidfd: int, kinds: list[str]) -> None:
@@ -70,6 +87,7 @@ def join(pid: int, pidfd: int, kinds: list[str]) -> None:
             raise
         ordered = sorted(kinds, key=lambda kind: (kind == "mount", kind != "user"))
         descriptors = [(open_namespace(pid, kind), kind) for kind in ordered]
+        check_alive(pidfd)
         for fd, kind in descriptors:
             syscalls.setns(fd, FLAGS[kind])
             os.close(fd)

@@ -18,11 +18,11 @@ from minidock.linux import mounts, namespaces, syscalls
 from minidock.linux.syscalls import AT_RECURSIVE, OPEN_TREE_CLOEXEC, OPEN_TREE_CLONE
 
 
-def of_process(pid: int, without: Sequence[str] = ()) -> int:
+def of_process(pid: int, pidfd: int, without: Sequence[str] = ()) -> int:
     """All that process `pid`'s mount namespace shows, but for the mounts on the paths `without` and below them.
 
     A descriptor. The namespace's own root counts, wherever the process's root directory is. Raises `FileNotFoundError`
-    if there is no such process.
+    or `ProcessLookupError` if it has ended.
     """
 
     def copy() -> int:
@@ -36,12 +36,12 @@ def of_process(pid: int, without: Sequence[str] = ()) -> int:
                     raise
         return _clone("/", recursive=True)
 
-    return _inside(pid, copy)
+    return _inside(pid, pidfd, copy)
 
 
-def root_of_process(pid: int) -> int:
+def root_of_process(pid: int, pidfd: int) -> int:
     """The file system at the root of process `pid`'s mount namespace, and nothing that is mounted on it."""
-    return _inside(pid, lambda: _clone("/", recursive=False))
+    return _inside(pid, pidfd, lambda: _clone("/", recursive=False))
 
 
 def of_mounts(make: Callable[[], str]) -> int:
@@ -54,8 +54,13 @@ def of_mounts(make: Callable[[], str]) -> int:
     return _in_thread(copy)
 
 
-def _inside(pid: int, look: Callable[[], int]) -> int:
+def _inside(pid: int, pidfd: int, look: Callable[[], int]) -> int:
     namespace = namespaces.open_namespace(pid, "mount")
+    try:
+        namespaces.check_alive(pidfd)
+    except ProcessLookupError:
+        os.close(namespace)
+        raise
 
     def go_in() -> int:
         syscalls.setns(namespace, syscalls.CLONE_NEWNS)
