@@ -49,7 +49,7 @@ def is_intact() -> bool | None:
             return None
         if content.get("boot") != state.boot_id():
             return None
-        return bool(content["generation"] == firewall.generation())
+        return bool(_generation(content) == firewall.generation())
 
 
 def lock_path() -> str:
@@ -81,10 +81,15 @@ def read() -> Registry:
     if content.get("boot") != state.boot_id():
         return Registry(UNKNOWN, {}, {})
     return Registry(
-        content["generation"],
+        _generation(content),
         {key: Segment(**row) for key, row in content["segments"].items()},
         {name: _member(row) for name, row in content["members"].items()},
     )
+
+
+def _generation(content: dict[str, Any]) -> int:
+    """The generation on record; for rules that another version of minidock has written, none."""
+    return int(content["generation"]) if content.get("form") == ruleset.FORM else UNKNOWN
 
 
 def _member(row: dict[str, Any]) -> Member:
@@ -97,7 +102,7 @@ def write(registry: Registry) -> None:
     A line for each entry, by hand: with hundreds, json's own indentation takes ten times as long.
     """
     known = {"schemaVersion": state.SCHEMA, "boot": state.boot_id(), "generation": registry.generation}
-    head = json.dumps(known)[:-1]
+    head = json.dumps({**known, "form": ruleset.FORM})[:-1]
     segments, members = _lines(registry.segments), _lines(registry.members)
     text = f'{head}, "segments": {{\n{segments}\n}}, "members": {{\n{members}\n}}}}\n'
     state.write_text(path(), text, durable=False, mode=0o600)

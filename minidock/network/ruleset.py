@@ -12,6 +12,7 @@ A packet for a published port on its way in (nft(8), "ADDRESS FAMILIES", has the
 
 from __future__ import annotations
 
+from binascii import crc32
 from typing import NamedTuple
 
 from minidock.network.addresses import number
@@ -134,6 +135,9 @@ CHAINS = {
     }
 """,
 }
+
+# A number for these sets and rules, to know those of another version of minidock by.
+FORM = crc32(repr((SETS, CHAINS)).encode())
 
 
 def elements(segments: list[Segment], members: list[Member]) -> Elements:

@@ -143,6 +143,22 @@ class TestRegistry:
         assert host.elements("bridge", "cables") == [second.endpoint.host_interface]
         assert first.endpoint.host_interface not in Path(host.registry).read_text()
 
+    def test_rules_of_another_version_are_written_anew(self, host: Host, container: MakeContainer) -> None:
+        """Of one, here, that had one set less."""
+        first = container(host)
+        for rule in host.rules():
+            if "senders6" in json.dumps(rule):
+                host.sh("nft", "delete", "rule", "bridge", "minidock", rule["chain"], "handle", str(rule["handle"]))
+        host.sh("nft", "delete", "set", "bridge", "minidock", "senders6")
+        content = json.loads(Path(host.registry).read_text())
+        changed = {**content, "form": content["form"] ^ 1, "generation": generation(host)}
+        Path(host.registry).write_text(json.dumps(changed))
+        host.add_network("dual", "10.66.0.0/24", "fd00:66::/64")
+        second = container(host, dual=NOTHING_SPECIAL)
+        cables = {first.endpoint.host_interface, second.endpoint.host_interface}
+        assert set(host.elements("bridge", "cables")) == cables
+        assert host.call(registry.is_intact)
+
     def test_rules_of_a_cable_that_is_gone_go_with_the_next_change(
         self, host: Host, container: MakeContainer
     ) -> None:
