@@ -210,7 +210,7 @@ class TestAnothersNetwork:
         net = world.network()
         owner = world.container("--network", net, "-h", "owner")
         guest = world.container("--network", f"container:{owner}")
-        for script in ("hostname", "cat /etc/hosts /etc/resolv.conf", "ip -f inet address", "readlink /proc/self/ns/net"):
+        for script in ("hostname", "cat /etc/hosts /etc/resolv.conf", "ip -f inet a", "readlink /proc/self/ns/net"):
             assert world.inside(guest, script) == world.inside(owner, script)
         assert world.lookup(guest, owner) == [world.address(owner, net)]
         third = world("run", "--rm", "--network", f"container:{guest}", "alpine", "hostname")
