@@ -71,6 +71,10 @@ class Observer:
     def after(self, call: Call) -> None:
         """A call was made; `call.result` and `call.microseconds` are set."""
 
+    def seat(self) -> int | None:
+        """A descriptor by which another process can tell the same listener; None if there is no such thing."""
+        return None
+
     def released(self) -> None:
         """Whoever asked is gone, and this process goes on: let go of what is theirs (a terminal, a socket)."""
 
@@ -172,6 +176,11 @@ def observed(name: str, function: Callable[P, R], *first: Any) -> Callable[P, R]
     call.__name__ = name
     call.__doc__ = f"{name}(2), through `{function.__module__}.{function.__name__}`."
     return call
+
+
+def seats() -> list[int]:
+    """The descriptors that another process should have, if it shall be observed too."""
+    return [seat for observer in observers if (seat := observer.seat()) is not None]
 
 
 def release() -> None:

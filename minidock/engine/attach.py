@@ -8,6 +8,7 @@ input goes into.
     visitor -> monitor   "sink" (stream) + descriptor; "terminal" + descriptor: whose mode to restore if it is killed
                          "attach" (input): begin; "signal" (number); "input-end"; "detach"
                          "look": something changed in the record; "networks": it is on other networks now
+                         "observe" + descriptor: tell whoever is there what this process does (`recorder.py`)
     monitor -> visitor   "ready" (console) + where input goes, if anywhere; "hangup": that is gone; "warning" (line)
                          "networks" (warnings): names are known inside; "detached"
                          at last, and to everybody: "exit" (code, undone)
@@ -26,8 +27,9 @@ from minidock.engine import paths
 from minidock.engine.departure import ENDING
 from minidock.engine.output import Sink
 from minidock.engine.running import Running, is_plain_end
-from minidock.engine.streams import Events
+from minidock.engine.streams import Events, wait
 from minidock.linux import sockets, terminal
+from minidock.observe import Observer
 from minidock.runtime.channel import Channel, Message
 
 
@@ -41,6 +43,7 @@ class Visitor:
         self.gives_input = False
         self.sinks: dict[str, Sink] = {}
         self.terminal: tuple[int, list[Any]] | None = None  # with the mode that it had
+        self.recorders: list[Observer] = []  # what tells it all that this process does
 
     def tell(self, kind: str, fd: int | None = None, **content: Any) -> None:
         """Send a message. If nobody is there to read it, the next look at the channel will find its end."""
@@ -84,6 +87,7 @@ class Visitors:
         self.all = [first] if first else []
         self.listener: socket.socket | None = None
         self.is_asked_to_look = False
+        self.starts_again = False  # the container: who wanted to be told what this process does is told of that too
         self.waiting_for_names: list[Visitor] = []
 
     def open(self, container_id: str) -> None:
@@ -100,7 +104,7 @@ class Visitors:
         if self.listener:
             with suppress(BlockingIOError):
                 while True:
-                    self._let_in()
+                    self._let_in(None)
             with suppress(FileNotFoundError):
                 os.unlink(self.listener.getsockname())
             self.listener.close()
@@ -120,13 +124,17 @@ class Visitors:
                 self._listen(visitor, running)
         if self.listener and self.listener.fileno() in ready:
             with suppress(BlockingIOError):
-                self._let_in()
+                self._let_in(running)
 
-    def _let_in(self) -> None:
+    def _let_in(self, running: Running | None) -> None:
         assert self.listener
         end, _ = self.listener.accept()
         end.setblocking(False)
-        self.all.append(Visitor(Channel(end)))
+        visitor = Visitor(Channel(end))
+        self.all.append(visitor)
+        # What it has said already counts before anything else is done: the container may have ended at this moment.
+        while visitor.present and wait({end.fileno(): select.POLLIN}, 0):
+            self._listen(visitor, running)
 
     def tell_all(self, kind: str, **content: Any) -> None:
         """Tell everybody the same."""
@@ -144,6 +152,8 @@ class Visitors:
         self.all.remove(visitor)
         if visitor.patient:
             observe.release()
+        for recorder in visitor.recorders if not self.starts_again else ():
+            recorder.released()
         visitor.leave(killed=killed)
         for sink in visitor.sinks.values():
             if running:
@@ -179,6 +189,10 @@ class Visitors:
             visitor.sinks[message["stream"]] = Sink(fd, patient=visitor.patient)
         elif kind == "terminal" and fd is not None:
             visitor.remember_terminal(fd)
+        elif kind == "observe" and fd is not None:
+            from minidock.engine import recorder
+
+            visitor.recorders.append(recorder.join(fd))
         elif kind == "look":
             self.is_asked_to_look = True
         elif kind == "detach":

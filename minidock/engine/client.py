@@ -12,6 +12,7 @@ import signal
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
+from minidock import observe
 from minidock.engine import events, launch, recovery
 from minidock.engine.keys import DetachKeys
 from minidock.engine.paths import Paths, socket_path
@@ -34,9 +35,12 @@ def visit(record: Record) -> Channel | None:
     from minidock.linux import sockets
 
     try:
-        return Channel(sockets.connect(socket_path(record.id)))
-    except (FileNotFoundError, ConnectionRefusedError):
+        channel = Channel(sockets.connect(socket_path(record.id)))
+        for seat in observe.seats():
+            channel.send("observe", seat)
+    except (FileNotFoundError, ConnectionRefusedError, BrokenPipeError, ConnectionResetError):
         return None
+    return channel
 
 
 class Attachment(NamedTuple):

@@ -12,6 +12,7 @@ import socket
 import sys
 from typing import TYPE_CHECKING, Any
 
+from minidock import observe
 from minidock.engine import log_options, records, standby
 from minidock.engine.attach import Visitors
 from minidock.engine.output import Output
@@ -74,6 +75,7 @@ def _program() -> str:
 
 def take_up(state: dict[str, Any]) -> int:
     """Be a monitor again: the whole rest of its life. Returns what to exit with."""
+    observe.who = "monitor"
     from minidock.engine import monitor
 
     sources = [output["fd"] for output in state["outputs"] if output["fd"] >= 0]

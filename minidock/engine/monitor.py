@@ -109,6 +109,8 @@ def _live(life: Life, visitors: Visitors) -> int:
                 observe.release()
             caller.tell("started", warnings=warnings)
             caller = None
+        else:
+            observe.release()
         exit_code = _see_to_the_end(life, running, visitors)
         if exit_code is not None:
             return exit_code
@@ -134,6 +136,7 @@ def _see_to_the_end(life: Life, running: Running, visitors: Visitors) -> int | N
     if delay is None:
         visitors.close()
         os.close(life.lock)  # whoever wants to remove the container need not wait for the reader of its last output
+    visitors.starts_again = delay is not None
     _say_farewell(running, visitors, exit_code, undone=undone)
     return exit_code if delay is None or not _rest(record, visitors, delay) else None
 

@@ -11,6 +11,7 @@ from minidock.engine import events, records, recovery
 from minidock.engine.client import visit
 from minidock.engine.records import PAUSED, RESTARTING, Record
 from minidock.errors import ConflictError
+from minidock.observe import step
 
 
 def remove(root: str, name: str, *, force: bool, volumes: bool = False) -> None:
@@ -50,7 +51,7 @@ def _kill(record: Record) -> None:
         if not (record.is_up or record.status == RESTARTING):
             return
         if not record.data["state"]["stopped"]:
-            with records.changing(record):
+            with step("what is wanted of it, told to its monitor", book="4.7.3"), records.changing(record):
                 record.data["state"] |= {"stopped": True, "again": False}
         if record.status == RESTARTING and (channel := visit(record)):
             with suppress(BrokenPipeError, ConnectionResetError):

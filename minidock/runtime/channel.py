@@ -33,12 +33,20 @@ class Channel:
     def receive(self) -> tuple[Message | None, int | None]:
         """The next message and the descriptor that came with it; (None, None) at the end."""
         try:
-            data, fds, _, _ = socket.recv_fds(self.end, _LONGEST, 1)
+            data, fds = self._receive()
         except ConnectionResetError:
-            return None, None
+            # The other end was closed before it had read all of ours. That is told once, before what it sent itself.
+            try:
+                data, fds = self._receive()
+            except ConnectionResetError:
+                return None, None
         for fd in fds:
             os.set_inheritable(fd, False)
         return (json.loads(data) if data else None), (fds[0] if fds else None)
+
+    def _receive(self) -> tuple[bytes, list[int]]:
+        data, fds, _, _ = socket.recv_fds(self.end, _LONGEST, 1)
+        return data, fds
 
     def close(self) -> None:
         """Close this end."""

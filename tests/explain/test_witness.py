@@ -55,8 +55,8 @@ def test_the_life_of_a_container(engine: Minidock, tmp_path: Path, request: pyte
     """One command after the other, each beside the witness."""
     name = "witnessed"
 
-    def tell(*words: str, code: int = 0) -> witness.Accounts:
-        accounts = witness.observe(engine, tmp_path, *words)
+    def tell(*words: str, code: int = 0, also: int = 0) -> witness.Accounts:
+        accounts = witness.observe(engine, tmp_path, *words, also=also)
         check(accounts, " ".join(words), code=code)
         return accounts
 
@@ -66,8 +66,11 @@ def test_the_life_of_a_container(engine: Minidock, tmp_path: Path, request: pyte
     assert "setns" in witness.kinds(tell("exec", "EXPLAIN", "-e", "A=1", name, "true").witnessed)
     tell("exec", "EXPLAIN", "-u", "nobody", name, "false", code=1)
     tell("commit", "EXPLAIN", name, "of-witnessed")
-    tell("restart", "EXPLAIN", "-t", "0", name)
-    tell("stop", "EXPLAIN", "-t", "0", name)
+    record = json.loads(engine("inspect", name).stdout)[0]
+    monitor = int(Path(f"/proc/{record['State']['Pid']}/status").read_text().split("PPid:\t")[1].split()[0])
+    again = tell("restart", "EXPLAIN", "-t", "0", name, also=monitor)
+    assert {"clone3", "pivot_root", "execve"} <= set(witness.kinds(again.witnessed)), "the monitor's part"
+    assert "write" in witness.kinds(tell("stop", "EXPLAIN", "-t", "0", name, also=monitor).explained)
     tell("rm", "EXPLAIN", name)
     tell("run", "EXPLAIN", "-d", "--name", name, "of-witnessed", "sleep", "1000")
     tell("rm", "EXPLAIN", "-f", name)

@@ -11,6 +11,8 @@ Both are asked about the same families of calls (FAMILIES). What is left out is 
    SECCOMP_SET_MODE_STRICT with bad flags, SECCOMP_GET_ACTION_AVAIL, and filters at the address NULL.
 *  write counts where it writes to a file of a cgroup; sendto, where it sends a message of rtnetlink that changes
    something. The result of such a message is not the number of bytes, but the number in the kernel's acknowledgement.
+*  A monitor that was there before the command tells what it does while the command is connected to it, not that it has
+   made itself small (engine/standby.py) before.
 *  Of a process that goes on after the command (a detached container's monitor), the explanation ends with the command.
 
 Pointers, sizes of structures and the names that strace shows for descriptors are no part of the comparison.
@@ -71,20 +73,23 @@ class Accounts(NamedTuple):
         return found
 
 
-def observe(minidock: Minidock, directory: Path, *words: str, input: bytes = b"") -> Accounts:
-    """Run `minidock WORDS` under strace, with an explanation; the word "EXPLAIN" among them becomes the flag."""
+def observe(minidock: Minidock, directory: Path, *words: str, input: bytes = b"", also: int = 0) -> Accounts:
+    """Run `minidock WORDS` under strace, with an explanation; the word "EXPLAIN" among them becomes the flag.
+
+    `also`: a process that strace attaches to, besides; a monitor.
+    """
     told, trace = directory / "explained.json", directory / "trace"
     for file in directory.glob("trace.*"):
         file.unlink()
     command = [f"--explain=json:{told}" if word == "EXPLAIN" else word for word in words]
     calls = ",".join([*FAMILIES, "recvfrom"])
     strace = ["strace", "-ff", "-I", "2", "-y", "-s", "65536", "-e", f"trace={calls}", "-e", "write=all",
-              "-e", "read=all", "-o", str(trace)]  # fmt: skip
+              "-e", "read=all", "-o", str(trace), *(["-p", str(also)] if also else [])]  # fmt: skip
     done = _run([*strace, *minidock.program, *command], trace, input, minidock.environment)
     rows = [json.loads(line) for line in told.read_text().splitlines()]
-    explained, witnessed = _explained(rows), _witnessed(directory)
+    explained, witnessed = _explained(rows), _witnessed(directory, also)
     for pid in {row["pid"] for row in rows if row["event"] == "released"}:
-        witnessed[pid] = witnessed[pid][: len(explained[pid])]
+        witnessed[pid] = witnessed.get(pid, [])[: len(explained.get(pid, []))]
     return Accounts(explained, witnessed, done)
 
 
@@ -130,14 +135,16 @@ def _explained(rows: list[dict[str, Any]]) -> Told:
     return dict(told)
 
 
-def _witnessed(directory: Path) -> Told:
+def _witnessed(directory: Path, also: int) -> Told:
     files = {int(file.suffix[1:]): file for file in directory.glob("trace.*")}
     told: Told = {}
     first = next(pid for pid, file in files.items() if FIRST.match(file.read_text(errors="surrogateescape")))
-    ours = [first]
+    ours = [first, *([also] if also else [])]
     for pid in ours:
         if pid in files:
             lines = files[pid].read_text(errors="surrogateescape").splitlines()
+            if pid == also:  # from where it began to tell
+                lines = lines[max((i + 1 for i, line in enumerate(lines) if "standby" in line), default=0) :]
             calls, born = _calls(lines[1:] if pid == first else lines)
             ours += born
             if calls:

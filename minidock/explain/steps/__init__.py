@@ -1,7 +1,6 @@
 """The runtime that shows its work: what happens in the kernel, told step by step while it happens.
 
-    recorder.py   in every process of minidock's: sends each step and call to the narrator, over one socket
-    narrator.py   a process beside them that receives, in order, what all of them do
+    narrator.py   a process that receives, in order, what all others do: they send it (minidock/engine/recorder.py)
     story.py      the stream of events as blocks: one process, one step, the calls in it
     text.py       a block for people; jsonl.py  for programs; script.py  all of them as a shell script
     shell.py      a call as the command that makes the same call; see.py  how to look at what a call has changed

@@ -18,7 +18,8 @@ import socket
 from collections import Counter
 from typing import Any
 
-from minidock.explain.steps import recorder, see, shell
+from minidock.engine import recorder
+from minidock.explain.steps import see, shell
 from minidock.explain.steps.output import Output
 from minidock.explain.steps.scene import Scene
 from minidock.explain.steps.story import Event, call_of

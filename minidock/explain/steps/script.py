@@ -17,7 +17,8 @@ import shlex
 import socket
 from contextlib import suppress
 
-from minidock.explain.steps import by_hand, recorder, shell, texts
+from minidock.engine import recorder
+from minidock.explain.steps import by_hand, shell, texts
 from minidock.explain.steps.output import Output
 from minidock.explain.steps.scene import Scene, named, open_on
 from minidock.explain.steps.story import Block, CallMade, Event, Story, call_of

@@ -13,7 +13,8 @@ import socket
 import termios
 from types import FrameType
 
-from minidock.explain.steps import recorder, texts
+from minidock.engine import recorder
+from minidock.explain.steps import texts
 from minidock.explain.steps.output import Output
 from minidock.explain.steps.story import Block, Event
 from minidock.explain.steps.styles import Narrative, is_taken_over

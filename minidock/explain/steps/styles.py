@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import socket
 
-from minidock.explain.steps import recorder, texts
+from minidock.engine import recorder
+from minidock.explain.steps import texts
 from minidock.explain.steps.names import Names
 from minidock.explain.steps.narrator import Style
 from minidock.explain.steps.output import Output

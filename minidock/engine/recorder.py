@@ -1,4 +1,7 @@
-"""The observer that sends everything to the narrator. Every process that is forked has a copy of it, and of its socket.
+"""The observer that sends everything to a narrator. Every process that is forked has a copy of it, and of its socket.
+
+A process that is no relative, such as the monitor of a container that another command stops, is lent that socket while
+the command lasts (`Recorder.seat`, `join`).
 
 An event is one packet: a tuple in Python's own binary form (marshal), as all ends are the same program. Who sent it,
 the kernel says itself, with the pid as the narrator sees it (SO_PASSCRED of unix(7)), from whatever pid namespace.
@@ -79,6 +82,9 @@ class Recorder(Observer):
         self._send(self._event("call", call))
         if self.program and call.name == "execve":
             self.program.close()
+
+    def seat(self) -> int:
+        return self.end.fileno()
 
     def released(self) -> None:
         self._send(("released",))
@@ -170,6 +176,13 @@ def _network_of(fd: int, indices: list[int]) -> dict[str, Any]:
             answer = fcntl.ioctl(fd, _SIOCGIFNAME, struct.pack("16si20x", b"", index))
             names[str(index)] = answer[:16].rstrip(b"\0").decode()
     return {"inside": inside, "links": names}
+
+
+def join(fd: int) -> Recorder:
+    """Tell the narrator at the other end of `fd`, which a command has lent, what this process does from here on."""
+    recorder = Recorder(socket.socket(fileno=fd), stepping=False)
+    observe.observers.append(recorder)
+    return recorder
 
 
 def answer(reply: socket.socket, word: bytes, *, close: bool = True) -> None:
