@@ -1,4 +1,4 @@
-"""Containers on networks: what one is given when it starts, and how it joins and leaves networks while it runs.
+"""Containers on networks: what one is given when it starts. Who joins and leaves networks later: `joining.py`.
 
 A container's record says what was asked of each network (`attachments`) and, while it runs, what it has there
 (`networks`, see network/endpoints.py). Both are by the networks' names.
@@ -86,8 +86,10 @@ def _with_files(
 
 
 def attachments(record: Record) -> dict[str, Attachment]:
-    """What is asked of each network."""
-    return {name: Attachment.from_json(row) for name, row in record.data["attachments"].items()}
+    """What is asked of each network. A host name that was asked for is one more alias on all of them, as in docker."""
+    hostname = record.data["options"]["hostname"]
+    asked = {name: Attachment.from_json(row) for name, row in record.data["attachments"].items()}
+    return {name: one._replace(aliases=[*one.aliases, *filter(None, [hostname])]) for name, one in asked.items()}
 
 
 def has_names(networks: dict[str, dict[str, Any]]) -> bool:

@@ -44,7 +44,7 @@ def connect(root: str, network_name: str, container_name: str, asked: Attachment
         pid = connections.running_pid(record)
         if pid is not None:
             with step("another network, for a container that runs", book=BOOK):
-                warnings = _plug_in(record, network, asked, pid)
+                warnings = _plug_in(record, network, connections.attachments(record)[network.name], pid)
     except BaseException:
         with suppress(OSError, MinidockError):  # the first error is the one to tell
             _take_off_record(record, network, "attachments")

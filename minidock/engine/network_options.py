@@ -12,7 +12,7 @@ from typing import NamedTuple
 from minidock import state
 from minidock.errors import UsageError
 from minidock.network import store
-from minidock.network.addresses import IPV4, IPV6, Subnet, number, width_of
+from minidock.network.addresses import IPV4, IPV6, Subnet, number
 from minidock.network.store import Network, Pool
 
 _NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.-]*")
@@ -83,7 +83,10 @@ def _check_options(options: dict[str, str]) -> None:
         if not _MTU_MIN <= int(options[_MTU]) <= _MTU_MAX:
             raise UsageError(f"invalid MTU number: {options[_MTU]} (it is {_MTU_MIN} to {_MTU_MAX})")
     if address := options.get(f"{_BRIDGE}host_binding_ipv4"):
-        _check_address(address, f"failed to parse {_BRIDGE}host_binding_ipv4 value: {{}}")
+        try:
+            number(address)
+        except ValueError:
+            raise UsageError(f"failed to parse {_BRIDGE}host_binding_ipv4 value: {address}") from None
     for name in (f"{_BRIDGE}name", "com.docker.network.container_iface_prefix"):
         text = options.get(name, "x")
         room = IFNAMSIZ if name.endswith("name") else IFNAMSIZ - 2  # for the number behind a prefix
@@ -91,14 +94,6 @@ def _check_options(options: dict[str, str]) -> None:
             raise UsageError(f"invalid {name}: {text!r} is no name of an interface (at most {room} bytes)")
     if re.search(r"\d$", options.get("com.docker.network.container_iface_prefix", "")):
         raise UsageError("invalid com.docker.network.container_iface_prefix: an interface's number is put after it")
-
-
-def _check_address(address: str, refusal: str) -> str:
-    try:
-        number(address)
-    except ValueError:
-        raise UsageError(refusal.format(address)) from None
-    return address
 
 
 def _pools(asked: NetworkOptions) -> list[Pool]:
@@ -164,8 +159,3 @@ def _pool(net: Subnet, gateway: str | None, range_: str, reserved: dict[str, str
     if number(chosen) in (*ends, *taken):
         raise UsageError(f"failed to allocate gateway ({chosen}): Address already in use")
     return Pool(str(net), chosen, str(inner) if range_ else "", reserved)
-
-
-def wanted_width(address: str) -> int:
-    """`IPV4` or `IPV6`, for an address that a user typed; raises `UsageError` if it is none."""
-    return width_of(_check_address(address, "invalid IP address: {}"))

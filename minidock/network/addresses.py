@@ -48,10 +48,6 @@ class Subnet(NamedTuple):
         """Whether the address, a number (of the same width: that is the caller's to know), is one of this subnet."""
         return isinstance(address, int) and address & _mask(self.prefix, self.width) == self.network
 
-    def holds(self, address: str) -> bool:
-        """Whether the address, a text, is one of this subnet."""
-        return width_of(address) == self.width and number(address) in self
-
     @property
     def last(self) -> int:
         """The highest address."""

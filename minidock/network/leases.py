@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from minidock import state
 from minidock.errors import ConflictError, HostError
-from minidock.network.addresses import IPV4, Subnet, number, shown
+from minidock.network.addresses import IPV4, Subnet, number, shown, width_of
 
 
 class Lease(NamedTuple):
@@ -90,6 +90,5 @@ class Leases:
 
     def check_free(self, address: str, reserved: Collection[str]) -> None:
         """Refuse an address that somebody holds, in docker's words."""
-        width = IPV4 if ":" not in address else 128
-        if number(address) in self.taken(width) | {number(other) for other in reserved}:
+        if number(address) in self.taken(width_of(address)) | {number(other) for other in reserved}:
             raise ConflictError(f"Address already in use: {address}")

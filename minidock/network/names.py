@@ -29,7 +29,7 @@ class Names:
         self.root = root
         self.container_id = container_id
         self.links = links
-        self._read: dict[str, tuple[tuple[int, int], dict[str, Lease]]] = {}
+        self._read: dict[str, tuple[tuple[int, int, int], dict[str, Lease]]] = {}
 
     def addresses(self, name: str) -> Found | None:
         """Who is called `name`, or `name.network`, on the first of the container's networks that knows it."""
@@ -67,7 +67,7 @@ class Names:
             status = os.stat(path)
         except FileNotFoundError:
             return {}
-        mark = (status.st_ino, status.st_mtime_ns)
+        mark = (status.st_ino, status.st_mtime_ns, status.st_size)
         if network.id not in self._read or self._read[network.id][0] != mark:
             self._read[network.id] = (mark, Leases.read(path).held)
         return self._read[network.id][1]

@@ -19,9 +19,9 @@ class TestNeighbours:
     def test_name_alias_and_short_id_at_once_as_they_come_and_go(self, world: World) -> None:
         net = world.network()
         asker = world.container("--network", net)
-        first = world.container("--network", net, "--network-alias", "WWW")
+        first = world.container("--network", net, "--network-alias", "WWW", "--hostname", "box")
         address, short = world.address(first, net), world("inspect", "-f", "{{.Id}}", first)[:12]
-        for name in (first, first.upper(), "www", short, f"{first}.{net}", f"{first}."):
+        for name in (first, first.upper(), "www", "box", short, f"{first}.{net}", f"{first}."):
             assert world.lookup(asker, name) == [address], name
         second = world.container("--network", net, "--network-alias", "www")
         assert world.lookup(asker, "www") == sorted([address, world.address(second, net)])
