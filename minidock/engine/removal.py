@@ -9,7 +9,7 @@ from functools import partial
 
 from minidock.engine import events, records, recovery
 from minidock.engine.client import visit
-from minidock.engine.records import PAUSED, RESTARTING, Record
+from minidock.engine.records import PAUSED, REMOVING, RESTARTING, Record
 from minidock.errors import ConflictError
 from minidock.observe import step
 
@@ -27,7 +27,8 @@ def remove(root: str, name: str, *, force: bool, volumes: bool = False) -> None:
         else:
             lock = records.take_lock(root, record.id)
     except FileNotFoundError:
-        return  # it had --rm, or somebody else removes it too
+        _wait_until_gone(record)  # it had --rm, or somebody else removes it too
+        return
     if lock is None:
         advice = "Stop the container before attempting removal or force remove"
         if record.status == PAUSED:
@@ -39,6 +40,12 @@ def remove(root: str, name: str, *, force: bool, volumes: bool = False) -> None:
     finally:
         os.close(lock)
     events.emit_container(root, "destroy", record.data)
+
+
+def _wait_until_gone(record: Record) -> None:
+    """Wait for whoever removes it: its name is free already, but its addresses, ports and rules go after that."""
+    with suppress(FileNotFoundError):
+        os.close(records.wait_for_lock(record.root, REMOVING + record.id))
 
 
 def _kill(record: Record) -> None:
