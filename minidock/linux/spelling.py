@@ -140,7 +140,8 @@ def _plain(value: Any) -> str:
 
 def _mode(value: int) -> str:
     kind = _FILE_TYPES.get(stat.S_IFMT(value))
-    return f"{kind}|0{stat.S_IMODE(value):03o}" if kind else f"0{stat.S_IMODE(value):03o}"
+    octal = f"0{stat.S_IMODE(value):o}".zfill(3)
+    return f"{kind}|{octal}" if kind else octal
 
 
 def _device(value: int) -> str:

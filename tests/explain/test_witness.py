@@ -10,6 +10,8 @@ import pytest
 
 import minidock as minidock_package
 from tests.explain import witness
+from tests.registry.conftest import make_user
+from tests.registry.stub import Stub
 from tests.support.command import Minidock
 
 RUNS = {
@@ -42,6 +44,29 @@ def test_run(engine: Minidock, tmp_path: Path, options: list[str]) -> None:
     made = witness.kinds(accounts.witnessed)
     assert {"clone", "clone3", "mount", "pivot_root", "prctl", "execve"} <= set(made)
     assert ("rtnetlink" in made) == (not options)
+
+
+@pytest.mark.cgroup
+def test_limits(engine_without_network: Minidock, tmp_path: Path) -> None:
+    options = ["--network", "none", "-m", "64m", "--cpus", "0.5", "--pids-limit", "50", "--cpu-shares", "512"]
+    words = ("run", "EXPLAIN", "--rm", *options, "alpine", "true")
+    accounts = witness.observe(engine_without_network, tmp_path, *words)
+    check(accounts, f"run {' '.join(options)}")
+    written = [call for calls in accounts.witnessed.values() for call in calls if call.startswith("write(")]
+    for file, value in (("memory.max", "67108864"), ("cpu.max", "50000 100000"), ("pids.max", "50")):
+        assert any(f"/{file}>" in call and f'"{value}"' in call for call in written), written
+
+
+def test_pull(tmp_path: Path) -> None:
+    """Layers are fetched and unpacked by threads; what they do is told as well, and none of it is a process."""
+    user = make_user(tmp_path / "user")
+    with Stub().running() as registry:
+        registry.add_image("app", layers=[{"base": b"base"}, {"app": b"1", ".wh.base": b""}])
+        minidock = Minidock(user.root, user.home)
+        accounts = witness.observe(minidock, tmp_path, "pull", "EXPLAIN", f"{registry.host}/app", env=user.environment)
+    check(accounts, "pull")
+    steps = {json.loads(line)["step"] for line in (tmp_path / "explained.json").read_text().splitlines()}
+    assert "unpack a layer" in steps
 
 
 def test_every_call_is_made_in_a_step(engine: Minidock, tmp_path: Path) -> None:

@@ -73,10 +73,17 @@ class Accounts(NamedTuple):
         return found
 
 
-def observe(minidock: Minidock, directory: Path, *words: str, input: bytes = b"", also: int = 0) -> Accounts:
+def observe(
+    minidock: Minidock,
+    directory: Path,
+    *words: str,
+    input: bytes = b"",
+    also: int = 0,
+    env: Mapping[str, str] | None = None,
+) -> Accounts:
     """Run `minidock WORDS` under strace, with an explanation; the word "EXPLAIN" among them becomes the flag.
 
-    `also`: a process that strace attaches to, besides; a monitor.
+    `also`: a process that strace attaches to, besides; a monitor. `env`: in the place of the program's own.
     """
     told, trace = directory / "explained.json", directory / "trace"
     for file in directory.glob("trace.*"):
@@ -85,7 +92,7 @@ def observe(minidock: Minidock, directory: Path, *words: str, input: bytes = b""
     calls = ",".join([*FAMILIES, "recvfrom"])
     strace = ["strace", "-ff", "-I", "2", "-y", "-s", "65536", "-e", f"trace={calls}", "-e", "write=all",
               "-e", "read=all", "-o", str(trace), *(["-p", str(also)] if also else [])]  # fmt: skip
-    done = _run([*strace, *minidock.program, *command], trace, input, minidock.environment)
+    done = _run([*strace, *minidock.program, *command], trace, input, env or minidock.environment)
     rows = [json.loads(line) for line in told.read_text().splitlines()]
     explained, witnessed = _explained(rows), _witnessed(directory, also)
     for pid in {row["pid"] for row in rows if row["event"] == "released"}:
