@@ -186,6 +186,7 @@ def test_broken_at_any_call_about_the_network_it_leaves_nothing(engine: Minidock
     assert {number: wrong for number in chosen if (wrong := getattr(injector, how)(number))} == {}
 
 
+@pytest.mark.interop
 class TestRealServers:
     def test_nginx_logs_the_visitors_own_address(
         self, machine: Machine, namespaces: list[Namespace], tmp_path: Path
