@@ -21,9 +21,9 @@ if TYPE_CHECKING:
 
 STYLES = ("full", "brief", "json", "step", "shell")
 # By the words that they begin with. What is created or started by another name is the same command.
-COMMANDS = {"run", "create", "start", "restart", "exec", "stop", "kill", "rm", "pull", "commit", "connect",
-            "disconnect", "prune"}  # fmt: skip
-NOUN_COMMANDS = {"network": {"create", "rm"}, "volume": {"create", "rm"}}
+COMMANDS = {"run", "create", "start", "restart", "exec", "stop", "kill", "pause", "unpause", "update", "rm", "pull",
+            "load", "import", "commit", "cp", "export"}  # fmt: skip
+NOUN_COMMANDS = {"network": {"create", "rm", "connect", "disconnect"}, "volume": {"create", "rm"}}
 _HELP = "Tell what the kernel is asked for: full, brief, json, step (waits before each step), shell (a script)."
 
 _recorder: list[Recorder] = []

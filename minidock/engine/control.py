@@ -104,7 +104,8 @@ def pause(root: str, name: str) -> None:
             raise ConflictError(f"Container {record.id} is restarting, wait until the container is running")
         if record.status != RUNNING:
             raise ConflictError(f"Container {record.id} is not running")
-        cgroup.freeze()
+        with step("the container paused", book="3.2"):
+            cgroup.freeze()
         record.data["state"]["status"] = PAUSED
     events.emit_container(root, "pause", record.data)
 
@@ -231,7 +232,8 @@ def _thaw(record: Record) -> None:
     cgroup = _cgroup(record)
     with records.changing(record):
         if record.status == PAUSED:
-            cgroup.thaw()
+            with step("the container goes on", book="3.2"):
+                cgroup.thaw()
             record.data["state"]["status"] = RUNNING
     events.emit_container(record.root, "unpause", record.data)
 

@@ -18,6 +18,7 @@ RUNS = {
     "no network": ["--network", "none"],
     "a bridge": [],
     "the host's network": ["--network", "host"],
+    "a terminal": ["--network", "none", "-t"],
     "another user": ["--network", "none", "-u", "1000:1000", "-h", "web", "-w", "/made/for/it"],
     "more and less power": ["--network", "none", "--cap-drop", "ALL", "--cap-add", "CHOWN", "--read-only"],
     "mounts": ["--network", "none", "-v", "/usr/share:/mnt/share:ro", "--tmpfs", "/scratch:size=1m"],
@@ -90,6 +91,9 @@ def test_the_life_of_a_container(engine: Minidock, tmp_path: Path, request: pyte
     tell("start", "EXPLAIN", name)
     assert "setns" in witness.kinds(tell("exec", "EXPLAIN", "-e", "A=1", name, "true").witnessed)
     tell("exec", "EXPLAIN", "-u", "nobody", name, "false", code=1)
+    assert "write" in witness.kinds(tell("pause", "EXPLAIN", name).witnessed)
+    tell("unpause", "EXPLAIN", name)
+    assert "open_tree" in witness.kinds(tell("cp", "EXPLAIN", f"{name}:/etc/hosts", str(tmp_path / "hosts")).witnessed)
     tell("commit", "EXPLAIN", name, "of-witnessed")
     record = json.loads(engine("inspect", name).stdout)[0]
     monitor = int(Path(f"/proc/{record['State']['Pid']}/status").read_text().split("PPid:\t")[1].split()[0])

@@ -28,6 +28,13 @@ _CONTAINER = re.compile(r"/containers/([0-9a-f]{64})\b")
 _OF_A_CONTAINER = re.compile(r"/[0-9a-f]{64}$|/minidock-[0-9a-f]{64}\.scope/container$")  # the end of its cgroup's path
 
 
+def _makes_the_directory(call: CallMade) -> bool:
+    """Whether the call makes the container's own directory: the script has another in its place."""
+    if call.wrapper != "mkdir":
+        return False
+    return bool(_CONTAINER.search(named(call)) and _OF_A_CONTAINER.search(named(call)))
+
+
 class Script:
     """The style `shell`: listens to the end, then writes the script."""
 
@@ -111,8 +118,7 @@ class Script:
             for position, call in enumerate(block.calls):
                 if call.wrapper in by_hand.WITHOUT_COMMAND and not call.failed:
                     commands.append(f"# {self.texts.labels[by_hand.WITHOUT_COMMAND[call.wrapper]]}")
-                elif not call.failed and not (call.wrapper == "mkdir" and _CONTAINER.search(named(call) + "\n")
-                                              and _OF_A_CONTAINER.search(named(call))):  # fmt: skip
+                elif not call.failed and not _makes_the_directory(call):
                     commands += by_hand.outside(call, block.calls[position + 1 :], scene)
             lines += self._titled(block, list(dict.fromkeys(commands)))
         return lines
