@@ -25,6 +25,7 @@ from contextlib import suppress
 from minidock.state import SCHEMA
 
 _LIMIT = 4 << 20  # bytes
+_PATIENCE = 1.0  # seconds
 
 
 def path(root: str) -> str:
@@ -61,11 +62,28 @@ def _open_locked(root: str) -> int:
     os.makedirs(root, mode=0o710, exist_ok=True)
     while True:
         fd = os.open(path(root), os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o640)
-        fcntl.flock(fd, fcntl.LOCK_EX)
+        _lock(fd)
         with suppress(FileNotFoundError):
             if os.path.samestat(os.fstat(fd), os.stat(path(root))):
                 return fd
         os.close(fd)
+
+
+def _lock(fd: int) -> None:
+    """Take the flock, but do not wait for ever for a process that was stopped (Ctrl-Z) while it had it.
+
+    Without it, a line still goes in whole: the kernel appends one write(2) at a time (O_APPEND).
+    """
+    deadline = time.monotonic() + _PATIENCE
+    while True:
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() > deadline:
+                return
+            time.sleep(0.001)
+        else:
+            return
 
 
 def emit_container(root: str, action: str, record_data: dict[str, object], /, **attributes: str | int) -> None:

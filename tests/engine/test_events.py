@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import re
@@ -153,7 +154,7 @@ def test_until_ends(engine: Minidock) -> None:
 
 
 def emitted(root: Path) -> list[dict[str, Any]]:
-    return list(event_reader.read(str(root), 0, 1))  # in the past: only what is there
+    return list(event_reader.read(str(root), 0, time.time_ns()))  # up to now: only what is there
 
 
 def test_nothing_is_lost_when_all_write_at_once(tmp_path: Path) -> None:
@@ -170,6 +171,14 @@ def test_nothing_is_lost_when_all_write_at_once(tmp_path: Path) -> None:
     assert len(lines) == 8 * 200
     assert len({line["id"] for line in lines}) == 8 * 200
     assert [line["timeNano"] for line in lines] == sorted(line["timeNano"] for line in lines)
+
+
+def test_a_stopped_writer_stops_nobody_else(tmp_path: Path) -> None:
+    events.emit(str(tmp_path), "volume", "create", "first")
+    with open(events.path(str(tmp_path)), "rb") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)  # as a process has it that was stopped while it wrote
+        events.emit(str(tmp_path), "volume", "create", "second")
+    assert [event["id"] for event in emitted(tmp_path)] == ["first", "second"]
 
 
 def test_the_log_is_bounded_and_read_over_its_rotation(tmp_path: Path) -> None:
