@@ -94,7 +94,8 @@ def test_quitting_leaves_nothing(step: Step, engine: Minidock, title: str, key: 
     terminal.type(key)
     assert terminal.wait() == 130
     terminal.rest()
-    assert b"everything is unmade" in terminal.seen
+    # Ctrl-C reaches the narrator and the command: whoever is quicker says it.
+    assert re.search(rb"everything is unmade|interrupted before the start", terminal.seen)
     assert Containers(engine).left() == []
     assert terminal.mode() == terminal.before
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import termios
 
+_NARROWEST, _UNKNOWN_WIDTH = 40, 110
 _OFLAG = 1  # the index of c_oflag in what tcgetattr(3) returns
 
 
@@ -15,6 +16,7 @@ class Output:
         self.fd = os.open(file, os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC) if file else 2
         self.is_terminal = os.isatty(self.fd)
         self.coloured = self.is_terminal and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+        self.width = self._columns()
         self.is_polite = False  # a program has the terminal: while that is in raw mode, nothing is written to it
         self._held = ""
 
@@ -32,8 +34,15 @@ class Output:
 
     def finish(self) -> None:
         """What was held back, at the latest."""
+        self.width = self._columns()
         self.is_polite = False
         self.write("")
+
+    def _columns(self) -> int:
+        try:
+            return max(os.get_terminal_size(self.fd).columns, _NARROWEST)
+        except OSError:
+            return _UNKNOWN_WIDTH
 
     def _is_raw(self) -> bool:
         try:

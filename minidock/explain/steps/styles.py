@@ -40,7 +40,7 @@ class Narrative:
         self.texts = words
         self.brief = brief
         self.story, self.scene = Story(), Scene()
-        self.renderer = Renderer(words, coloured=output.coloured)
+        self.renderer = Renderer(words, coloured=output.coloured, width=output.width)
         self.names = Names()
         self.number, self.calls = 0, 0
         self.processes: set[int] = set()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import textwrap
+
 from minidock.explain.steps import book, see, shell
 from minidock.explain.steps.scene import Scene
 from minidock.explain.steps.story import Block, CallMade
@@ -12,11 +14,15 @@ _BOLD, _DIM, _CYAN, _GREEN, _RED, _YELLOW = "1", "2", "36", "32", "31", "33"
 
 
 class Renderer:
-    """Turns blocks into text, in the language of `texts`, with a terminal's colours if `coloured`."""
+    """Turns blocks into text, in the language of `texts`, with a terminal's colours if `coloured`.
 
-    def __init__(self, texts: Texts, *, coloured: bool) -> None:
+    Sentences fit into `width` columns; what may be copied (calls, commands) is left on its line, however long.
+    """
+
+    def __init__(self, texts: Texts, *, coloured: bool, width: int) -> None:
         self.texts = texts
         self.coloured = coloured
+        self.width = width
 
     def heading(self, number: int, title: str, *, who: str, pid: int, again: bool = False) -> str:
         """The line that a step begins with: its number and title, and whose it is."""
@@ -27,7 +33,7 @@ class Renderer:
     def why(self, title: str, key: str) -> str:
         """Why a step is there, and where the book speaks of it."""
         why, section = self.texts.step(title)[1], book.reference(key)
-        rows = [f"     {self._paint(why, _CYAN)}"] if why else []
+        rows = [self._paint(line, _CYAN) for line in self._wrapped(why)]
         rows += [self._row("book", section)] if section else []
         return "".join(f"{row}\n" for row in rows)
 
@@ -64,6 +70,13 @@ class Renderer:
         title = self.texts.step(block.title)[0]
         who = self._paint(f"[{self.texts.process(block.who)}]", _DIM)
         return f"{number:>3}  {self._paint(title, _BOLD)} {who} {', '.join(names)}{took}\n"
+
+    def _wrapped(self, words: str) -> list[str]:
+        """Lines that fit the terminal's width, indented."""
+        indent = " " * 5
+        return textwrap.wrap(
+            words, self.width, initial_indent=indent, subsequent_indent=indent, break_on_hyphens=False
+        )
 
     def _call(self, call: CallMade, block: Block) -> str:
         by = f"[pid {call.pid}] " if call.pid != block.pid else ""

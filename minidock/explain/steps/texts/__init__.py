@@ -12,6 +12,7 @@ A title that a catalog does not know is shown as it is, without a why; a test ke
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
 from typing import NamedTuple
 
@@ -46,10 +47,16 @@ def load(code: str) -> Texts:
     if code == "fr":
         from minidock.explain.steps.texts import fr
 
-        return Texts(fr.STEPS, fr.LABELS, fr.PROCESSES)
+        steps = {key: (_unbroken(title), _unbroken(why)) for key, (title, why) in fr.STEPS.items()}
+        return Texts(steps, {key: _unbroken(words) for key, words in fr.LABELS.items()}, fr.PROCESSES)
     from minidock.explain.steps.texts import en
 
     return Texts({title: (title, why) for title, why in en.STEPS.items()}, en.LABELS, en.PROCESSES)
+
+
+def _unbroken(words: str) -> str:
+    """French has a space before : ; ? ! and inside its quotation marks, at which no line may end (U+00A0)."""
+    return re.sub(r" (?=[:;?!»])|(?<=«) ", "\N{NO-BREAK SPACE}", words)
 
 
 def here() -> Texts:
