@@ -16,6 +16,11 @@ def main() -> None:
         _begin()
     except KeyboardInterrupt:
         os._exit(130)
+    except RuntimeError as error:
+        # What is raised while a class is being made, and so while a module is imported, is wrapped (until Python 3.12).
+        if isinstance(error.__cause__, KeyboardInterrupt):
+            os._exit(130)
+        raise
 
 
 def _begin() -> None:

@@ -50,8 +50,9 @@ def run_command_line() -> None:
         code = 141  # as if SIGPIPE had ended us: whoever read our output has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
     except Exception as error:
-        code = EXIT_ENGINE
-        _explain(error, arguments)
+        code = 130 if isinstance(error.__cause__, KeyboardInterrupt) else EXIT_ENGINE  # see `entry.main`
+        if code == EXIT_ENGINE:
+            _explain(error, arguments)
     _leave(code)
 
 

@@ -61,8 +61,9 @@ class Containers:
         for path in self.minidock.root.glob("networks/*.leases.json"):
             leases = json.loads(read(str(path)) or b"{}").get("leases", {})
             things += [f"lease {holder} {lease}" for holder, lease in leases.items()]
-        temporary = self.minidock.root.glob("[cn]*/**/*.tmp")  # of containers and networks
-        things += [f"temporary file {path}" for path in temporary]
+        tops = self.minidock.root.glob("[cn]*")  # of containers and networks; what goes meanwhile is not minded
+        files = (os.path.join(place, name) for top in tops for place, _, names in os.walk(top) for name in names)
+        things += [f"temporary file {path}" for path in files if path.endswith(".tmp")]
         places = (str(self.directory), str(self.minidock.root / "volumes"))
         mounted = [line.split()[4] for line in lines("/proc/self/mountinfo")]
         things += [f"mount {place}" for place in mounted if place.startswith(places)]
