@@ -267,11 +267,22 @@ def _rlimit(_: Call, number: int, limits: tuple[int, int]) -> Spelled:
     return "prlimit64", ["0", names.get(number, str(number)), f"{{rlim_cur={soft}, rlim_max={hard}}}", "NULL"]
 
 
+def _bind(_: Call, number: int, address: str, port: int | None = None) -> Spelled:
+    if port is None:
+        return "bind", [fd(number), f'{{sa_family=AF_UNIX, sun_path=@"{address}"}}', str(3 + len(address))]
+    if ":" in address:
+        place = f'sin6_flowinfo=htonl(0), inet_pton(AF_INET6, "{address}", &sin6_addr), sin6_scope_id=0'
+        return "bind", [fd(number), f"{{sa_family=AF_INET6, sin6_port=htons({port}), {place}}}", "28"]
+    place = f'sin_port=htons({port}), sin_addr=inet_addr("{address}")'
+    return "bind", [fd(number), f"{{sa_family=AF_INET, {place}}}", "16"]
+
+
 def _ioctl(_: Call, number: int, request: int, *rest: Any) -> Spelled:
     return "ioctl", [fd(number), _IOCTLS.get(request, hex(request))]
 
 
 _SPELLINGS: dict[str, Callable[..., Spelled]] = {
+    "bind": _bind,
     "bpf": _bpf,
     "capset": _capset,
     "chdir": lambda _, place: ("chdir", [text(place)]),
@@ -286,6 +297,7 @@ _SPELLINGS: dict[str, Callable[..., Spelled]] = {
     "fork": lambda _: ("clone", ["flags=CLONE_CHILD_CLEARTID|CLONE_CHILD_SETTID|SIGCHLD"]),
     "ioctl": _ioctl,
     "keyctl": lambda _, operation, name: ("keyctl", [operation, text(name)]),
+    "listen": lambda _, number, backlog: ("listen", [fd(number), str(backlog)]),
     "mkdir": _at("mkdir"),
     "mknod": _mknod,
     "mount": lambda _, source, target, fstype, mask, data: (
@@ -311,6 +323,8 @@ _SPELLINGS: dict[str, Callable[..., Spelled]] = {
         "setgroups", [str(len(groups)), f"[{', '.join(map(str, groups))}]" if groups else "[]"]),
     "sethostname": lambda _, name: ("sethostname", [text(name), str(len(os.fsencode(name)))]),
     "setrlimit": _rlimit,
+    "setsockopt": lambda _, number, level, name, value: ("setsockopt", [fd(number), level, name, f"[{value}]", "4"]),
+    "shutdown": lambda _, number, how: ("shutdown", [fd(number), how]),
     "setns": lambda _, number, kind=0: ("setns", [fd(number), clone_flags(kind)]),
     "symlink": _symlink,
     "umask": lambda _, mask: ("umask", [f"{mask:#04o}".replace("0o", "0")]),

@@ -125,8 +125,8 @@ def _bind(protocol: str, address: str, port: int) -> socket.socket:
             made.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
         if protocol == "tcp":
             # As every server does: connections of its predecessor that are in TIME_WAIT do not count (tcp(7)).
-            made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        announced("bind", (protocol, address, port), lambda: made.bind((address, port)))
+            _set_reuse(made, 1)
+        announced("bind", (made.fileno(), address, port), lambda: made.bind((address, port)))
         if protocol == "tcp":
             _stop_listening(made)
     except BaseException:
@@ -140,7 +140,7 @@ def _bind_name(name: str) -> socket.socket:
     they agree by a name that, like a port, belongs to the network namespace (unix(7), abstract sockets)."""
     made = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_CLOEXEC)
     try:
-        announced("bind", (f"@{name}",), lambda: made.bind(f"\0{name}"))
+        announced("bind", (made.fileno(), name), lambda: made.bind(f"\0{name}"))
     except BaseException:
         made.close()
         raise
@@ -155,6 +155,11 @@ def _stop_listening(bound: socket.socket) -> None:
     packet filter would be connected to a socket that nobody reads, and wait for ever (`[::1]` is such a way); of one
     that is bound and does not listen, the kernel says that the connection is refused.
     """
-    bound.listen(0)
-    bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 0)
-    bound.shutdown(socket.SHUT_RD)
+    announced("listen", (bound.fileno(), 0), lambda: bound.listen(0))
+    _set_reuse(bound, 0)
+    announced("shutdown", (bound.fileno(), "SHUT_RD"), lambda: bound.shutdown(socket.SHUT_RD))
+
+
+def _set_reuse(made: socket.socket, value: int) -> None:
+    arguments = (made.fileno(), "SOL_SOCKET", "SO_REUSEADDR", value)
+    announced("setsockopt", arguments, lambda: made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, value))
