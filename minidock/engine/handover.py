@@ -10,6 +10,7 @@ import marshal
 import os
 import socket
 import sys
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from minidock import observe
@@ -99,7 +100,9 @@ def _running(record: records.Record, state: dict[str, Any]) -> Running:
         end.close()
     created = Created(state["pid"], state["pidfd"], ours)
     created.console, created.is_ready = state["console"], True
-    log = log_options.open_log(record)
+    log = None
+    with suppress(OSError):  # whatever fails, the container must not end with us
+        log = log_options.open_log(record)
     if log:
         log.rest = state["rest"]
     outputs = []

@@ -133,11 +133,12 @@ class Log:
                     os.rename(source, f"{self.path}.{number}")
             if self.max_file == 1:
                 os.unlink(self.path)  # not truncated as in docker: who is reading it reads it to its end
-        except OSError as error:
+            old = self._fd
+            self._open()
+        except OSError as error:  # what is open stays so: at worst it has no name any more
             self.failure = error
             return
-        os.close(self._fd)
-        self._open()
+        os.close(old)
 
 
 def _as_json(attributes: Mapping[str, str]) -> str:

@@ -50,8 +50,7 @@ def _wait(state: "dict[str, Any]") -> None:
                 if log:
                     state["rest"] = log.rest
                 return
-            if log is None and state["log"]:
-                log = _open_log(state)
+            log = log or _open_log(state)
             data = _read(fd)
             if data and log:
                 log.write(sources[fd]["name"], data)
@@ -61,10 +60,15 @@ def _wait(state: "dict[str, Any]") -> None:
                 sources.pop(fd)["fd"] = -1
 
 
-def _open_log(state: "dict[str, Any]") -> "Log":
+def _open_log(state: "dict[str, Any]") -> "Log | None":
+    if not state["log"]:
+        return None
     from minidock.engine.logs import Log
 
-    log = Log(*state["log"])
+    try:
+        log = Log(*state["log"])
+    except OSError:  # for now: whatever fails, the container must not end with us
+        return None
     log.rest = state["rest"]
     return log
 
