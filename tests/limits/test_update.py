@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.limits.containers import Running, has_controller, running
+from tests.limits.containers import Running, eventually, has_controller, running
 from tests.support.command import Minidock
 
 
@@ -138,6 +138,16 @@ def test_the_restart_policy(minidock: Minidock) -> None:
         assert host_config(minidock, "restarted")["Memory"] == 64 << 20
     finally:
         minidock("rm", "restarted")
+
+
+def test_a_new_policy_is_obeyed_by_one_that_runs(minidock: Minidock) -> None:
+    state = ("inspect", "--format", "{{.State.Status}} {{.RestartCount}}", "again")
+    minidock("run", "-d", "--name", "again", "--network", "none", "busybox", "sh", "-c", "sleep 1; exit 3")
+    try:
+        assert update(minidock, "--restart", "on-failure:1", "again")[0] == 0
+        assert eventually(lambda: minidock(*state).stdout == b"exited 1\n")
+    finally:
+        minidock("rm", "-f", "again")
 
 
 def test_what_cannot_be_meant(minidock: Minidock) -> None:
