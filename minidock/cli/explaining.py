@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 STYLES = ("full", "brief", "json", "step", "shell")
 # By the words that they begin with. What is created or started by another name is the same command.
 COMMANDS = {"run", "create", "start", "restart", "exec", "stop", "kill", "pause", "unpause", "update", "rm", "pull",
-            "load", "import", "commit", "cp", "export"}  # fmt: skip
+            "load", "import", "commit", "cp"}  # fmt: skip
 NOUN_COMMANDS = {"network": {"create", "rm", "connect", "disconnect"}, "volume": {"create", "rm"}}
 _HELP = "Tell what the kernel is asked for: full, brief, json, step (waits before each step), shell (a script)."
 

@@ -97,15 +97,14 @@ def pause(root: str, name: str) -> None:
     """Freeze all of a container's processes (the cgroup freezer)."""
     record = records.find(root, name)
     cgroup = _cgroup(record)
-    with records.changing(record):
+    with step("the container paused", book="3.2"), records.changing(record):
         if record.status == PAUSED:
             raise ConflictError(f"Container {record.id} is already paused")
         if record.status == RESTARTING:
             raise ConflictError(f"Container {record.id} is restarting, wait until the container is running")
         if record.status != RUNNING:
             raise ConflictError(f"Container {record.id} is not running")
-        with step("the container paused", book="3.2"):
-            cgroup.freeze()
+        cgroup.freeze()
         record.data["state"]["status"] = PAUSED
     events.emit_container(root, "pause", record.data)
 
@@ -230,10 +229,9 @@ def _send(record: Record, number: int) -> None:
 
 def _thaw(record: Record) -> None:
     cgroup = _cgroup(record)
-    with records.changing(record):
+    with step("the container goes on", book="3.2"), records.changing(record):
         if record.status == PAUSED:
-            with step("the container goes on", book="3.2"):
-                cgroup.thaw()
+            cgroup.thaw()
             record.data["state"]["status"] = RUNNING
     events.emit_container(record.root, "unpause", record.data)
 

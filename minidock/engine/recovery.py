@@ -284,7 +284,8 @@ def open_process(record: Record) -> int | None:
     if not pid or record.data["state"].get("boot", boot_id()) != boot_id():
         return None
     try:
-        pidfd = syscalls.pidfd_open(pid)
+        with step("the container's first process, held by a descriptor", book="2.2.3"):
+            pidfd = syscalls.pidfd_open(pid)
     except ProcessLookupError:
         return None
     try:

@@ -7,11 +7,13 @@ import signal
 from contextlib import suppress
 from functools import partial
 
+from minidock import observe
 from minidock.engine import events, records, recovery
 from minidock.engine.client import visit
 from minidock.engine.records import PAUSED, REMOVING, RESTARTING, Record
 from minidock.errors import ConflictError
 from minidock.observe import step
+from minidock.runtime.channel import Channel
 
 
 def remove(root: str, name: str, *, force: bool, volumes: bool = False) -> None:
@@ -20,6 +22,8 @@ def remove(root: str, name: str, *, force: bool, volumes: bool = False) -> None:
     Its volumes stay, unless `volumes` takes away those that were given no name.
     """
     record = records.find(root, name)
+    # Only for who is told what the monitor does: the command itself waits for the lock that the monitor holds.
+    watched = _watch(record) if force and observe.seats() else None
     try:
         if record.is_over or force:
             # Being made, running, or looked at by another command for a moment: whoever holds the lock lets it go.
@@ -29,6 +33,9 @@ def remove(root: str, name: str, *, force: bool, volumes: bool = False) -> None:
     except FileNotFoundError:
         _wait_until_gone(record)  # it had --rm, or somebody else removes it too
         return
+    finally:
+        if watched:
+            watched.close()
     if lock is None:
         advice = "Stop the container before attempting removal or force remove"
         if record.status == PAUSED:
@@ -40,6 +47,11 @@ def remove(root: str, name: str, *, force: bool, volumes: bool = False) -> None:
     finally:
         os.close(lock)
     events.emit_container(root, "destroy", record.data)
+
+
+def _watch(record: Record) -> Channel | None:
+    with step("what is wanted of it, told to its monitor", book="4.7.3"):
+        return visit(record)
 
 
 def _wait_until_gone(record: Record) -> None:

@@ -95,15 +95,20 @@ def test_the_life_of_a_container(engine: Minidock, tmp_path: Path, request: pyte
     tell("unpause", "EXPLAIN", name)
     assert "open_tree" in witness.kinds(tell("cp", "EXPLAIN", f"{name}:/etc/hosts", str(tmp_path / "hosts")).witnessed)
     tell("commit", "EXPLAIN", name, "of-witnessed")
-    record = json.loads(engine("inspect", name).stdout)[0]
-    monitor = int(Path(f"/proc/{record['State']['Pid']}/status").read_text().split("PPid:\t")[1].split()[0])
+    monitor = monitor_of(engine, name)
     again = tell("restart", "EXPLAIN", "-t", "0", name, also=monitor)
     assert {"clone3", "pivot_root", "execve"} <= set(witness.kinds(again.witnessed)), "the monitor's part"
     assert "write" in witness.kinds(tell("stop", "EXPLAIN", "-t", "0", name, also=monitor).explained)
     tell("rm", "EXPLAIN", name)
     tell("run", "EXPLAIN", "-d", "--name", name, "of-witnessed", "sleep", "1000")
-    tell("rm", "EXPLAIN", "-f", name)
+    tell("rm", "EXPLAIN", "-f", name, also=monitor_of(engine, name))
     assert engine("rmi", "of-witnessed").returncode == 0
+
+
+def monitor_of(engine: Minidock, name: str) -> int:
+    """The parent of the container's first process."""
+    record = json.loads(engine("inspect", name).stdout)[0]
+    return int(Path(f"/proc/{record['State']['Pid']}/status").read_text().split("PPid:\t")[1].split()[0])
 
 
 def test_networks(engine: Minidock, tmp_path: Path) -> None:

@@ -102,8 +102,6 @@ class Story:
             steps[-1].calls.append(call_of(event))
             if event.what == "execve":
                 yield from self._tell(event, steps[-1], last=True)
-            elif len(steps) == 1:  # in no step: nothing will end it
-                yield from self._tell(event, steps[-1])
         elif event.what == "released":
             for step in steps:
                 yield from self._tell(event, step)

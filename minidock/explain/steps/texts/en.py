@@ -186,6 +186,9 @@ STEPS = {
     "what a monitor that was killed has left behind":
         "A lock without a holder says that the monitor is dead: whoever finds that undoes what it could not.",
     # exec, cp
+    "the container's first process, held by a descriptor":
+        "A pid is a number that may be given to another process: a pidfd means this one for ever, also when it "
+        "has ended.",
     "the container's system call filter, from the cache":
         "What comes in later is bound by the same filter.",
     "the user, looked up in the container's own files":

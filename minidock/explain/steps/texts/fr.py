@@ -343,6 +343,11 @@ STEPS = {
         " pas pu défaire.",
     ),
     # exec, cp
+    "the container's first process, held by a descriptor": (
+        "le premier processus du conteneur, tenu par un descripteur",
+        "Un pid est un numéro qui peut être redonné à un autre processus : un pidfd désigne celui-ci pour "
+        "toujours, même une fois terminé.",
+    ),
     "the container's system call filter, from the cache": (
         "le filtre d'appels système du conteneur, repris du cache",
         "Ce qui entre plus tard est soumis au même filtre.",
