@@ -119,7 +119,7 @@ def entry(
     kind = _TYPES.get(stat.S_IFMT(status.st_mode))
     if kind is None:
         return
-    info = _info(path, kind, status)
+    info = _info(path, kind, status, exact=is_layer)
     # Links repeat what their file has: docker sets attributes anew for each, and would lose those that are missing.
     opaque = _add_xattrs(info, f"/proc/self/fd/{parent}/{os.fsdecode(name)}", is_layer=is_layer)
     inode = (status.st_dev, status.st_ino)
@@ -139,13 +139,14 @@ def entry(
         yield _header(tarfile.TarInfo(_text(path + b"/" + WHITEOUT_OPAQUE)))
 
 
-def _info(path: bytes, kind: bytes, status: os.stat_result) -> tarfile.TarInfo:
+def _info(path: bytes, kind: bytes, status: os.stat_result, *, exact: bool) -> tarfile.TarInfo:
+    """`exact`: with the nanoseconds of its time, which take a header of their own; docker's copies have none."""
     info = tarfile.TarInfo(_text(path))
     info.type, info.mode = kind, stat.S_IMODE(status.st_mode)
     info.uid, info.gid = status.st_uid, status.st_gid
     seconds, nanoseconds = divmod(status.st_mtime_ns, 1_000_000_000)
     info.mtime = seconds
-    if nanoseconds:
+    if nanoseconds and exact:
         sign, whole = ("-", -status.st_mtime_ns) if status.st_mtime_ns < 0 else ("", status.st_mtime_ns)
         exact = f"{sign}{whole // 1_000_000_000}.{whole % 1_000_000_000:09d}".rstrip("0")
         info.pax_headers = {"mtime": exact}
