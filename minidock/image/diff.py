@@ -148,8 +148,8 @@ def _info(path: bytes, kind: bytes, status: os.stat_result, *, exact: bool) -> t
     info.mtime = seconds
     if nanoseconds and exact:
         sign, whole = ("-", -status.st_mtime_ns) if status.st_mtime_ns < 0 else ("", status.st_mtime_ns)
-        exact = f"{sign}{whole // 1_000_000_000}.{whole % 1_000_000_000:09d}".rstrip("0")
-        info.pax_headers = {"mtime": exact}
+        text = f"{sign}{whole // 1_000_000_000}.{whole % 1_000_000_000:09d}".rstrip("0")
+        info.pax_headers = {"mtime": text}
         info.mtime = max(seconds, 0)
     return info
 
