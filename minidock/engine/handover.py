@@ -18,7 +18,7 @@ from minidock.engine import log_options, records, standby
 from minidock.engine.attach import Visitors
 from minidock.engine.output import Output
 from minidock.engine.running import Running
-from minidock.errors import HostError
+from minidock.errors import HostError, MinidockError
 from minidock.linux import cgroups, syscalls
 from minidock.observe import step
 from minidock.runtime import channel
@@ -26,6 +26,7 @@ from minidock.runtime.container import Created
 
 if TYPE_CHECKING:
     from minidock.engine.monitor import Life
+    from minidock.network.resolver import Resolver
 
 
 def hand_over(life: Life, running: Running, visitors: Visitors) -> None:
@@ -35,6 +36,7 @@ def hand_over(life: Life, running: Running, visitors: Visitors) -> None:
     outputs = [{"fd": -1 if output.over else output.source, "name": output.name} for output in running.outputs]
     sources = [output.source for output in running.outputs if not output.over]
     ports = [held.fileno() for held in running.ports.sockets] if running.ports else []
+    names = running.resolver.pause() if running.resolver else ()
     state: dict[str, Any] = {
         "path": sys.path,
         "root": life.record.root,
@@ -50,11 +52,12 @@ def hand_over(life: Life, running: Running, visitors: Visitors) -> None:
         "entrance": running.entrance,
         "console": running.created.console,
         "ports": ports,
+        "names": names,
         "log": [log.path, log.max_size, log.max_file, log.attributes] if log else None,
         "rest": log.rest if log else None,
     }
     fd = os.memfd_create("minidock-monitor")
-    kept = [fd, life.lock, running.created.pidfd, visitors.listener.fileno(), *ports, *sources]
+    kept = [fd, life.lock, running.created.pidfd, visitors.listener.fileno(), *ports, *names, *sources]
     if running.entrance is not None and running.entrance not in kept:
         kept.append(running.entrance)
     os.write(fd, marshal.dumps(state))
@@ -66,6 +69,8 @@ def hand_over(life: Life, running: Running, visitors: Visitors) -> None:
     except OSError:  # no memory, or it was upgraded at this moment
         _inherit(kept, False)
         os.close(fd)
+        if running.resolver:
+            running.resolver.start()
 
 
 def _program() -> str:
@@ -81,7 +86,8 @@ def take_up(state: dict[str, Any]) -> int:
 
     sources = [output["fd"] for output in state["outputs"] if output["fd"] >= 0]
     entrance = [] if state["entrance"] in (None, *sources) else [state["entrance"]]
-    _inherit([state["lock"], state["pidfd"], state["listener"], *state["ports"], *sources, *entrance], False)
+    _inherit([state["lock"], state["pidfd"], state["listener"], *state["ports"], *state["names"], *sources, *entrance],
+             False)  # fmt: skip
     record = records.load(state["root"], state["id"])
     if record is None:
         raise HostError(f"the record of container {state['id']} is gone")
@@ -114,7 +120,21 @@ def _running(record: records.Record, state: dict[str, Any]) -> Running:
     once = record.data["options"]["stdin_once"]
     running = Running(created, cgroup, outputs, state["entrance"], once=once, ports=None)
     running.ports = _ports(record, state["ports"])
+    if state["names"]:
+        running.resolver = _resolver(record, state["pid"], state["names"])
     return running
+
+
+def _resolver(record: records.Record, pid: int, sockets: tuple[int, int]) -> Resolver | None:
+    from minidock.engine import naming
+
+    try:
+        return naming.start(record, pid, sockets)
+    except (OSError, MinidockError):  # the container has ended: nobody asks any more
+        for fd in sockets:
+            with suppress(OSError):  # closed already, if it came so far
+                os.close(fd)
+        return None
 
 
 def _ports(record: records.Record, fds: list[int]) -> Any:

@@ -51,6 +51,7 @@ if TYPE_CHECKING:
     from minidock.engine.health import Health
 
 _IDLE = 1.0  # seconds without anything to do, after which a monitor makes itself small
+_LONG_IDLE = 30.0  # if it answers for names: the next to ask would wait a moment longer
 
 
 def serve(channel: Channel) -> int:
@@ -149,11 +150,11 @@ def _attend(life: Life, running: Running, visitors: Visitors) -> None:
         if health:
             wanted |= health.wants()
             limits.append(health.patience())
-        may_stand_by = not (visitors.all or running.resolver or health or observe.observers)
+        may_stand_by = not (visitors.all or health or observe.observers)
         if may_stand_by:
-            limits.append(_IDLE)
+            limits.append(_LONG_IDLE if running.resolver else _IDLE)
         ready = wait(wanted, min((seconds for seconds in limits if seconds is not None), default=None))
-        if may_stand_by and not ready:
+        if may_stand_by and not ready and (not running.resolver or running.resolver.is_quiet(_LONG_IDLE)):
             _stand_by(life, running, visitors)
         _serve(running, visitors, ready)
         if health:

@@ -15,10 +15,11 @@ from minidock.network.resolver import Resolver, Server
 from minidock.observe import step
 
 
-def start(record: Record, pid: int) -> Resolver:
+def start(record: Record, pid: int, sockets: tuple[int, int] | None = None) -> Resolver:
     """Start the resolver of the container whose first process is `pid`.
 
-    Raises `FileNotFoundError` if the process is gone, `HostError` if the container cannot be led to it.
+    `sockets`: those of one that was there before (`Resolver.pause`). Raises `FileNotFoundError` if the process is
+    gone, `HostError` if the container cannot be led to it.
     """
     asked = record.data["options"]["dns"]
     servers = [Server(address, False) for address in asked]
@@ -26,7 +27,7 @@ def start(record: Record, pid: int) -> Resolver:
     with step("a name server of its own, for the names of its neighbours", book="4.1.1"):
         netns = namespaces.open_namespace(pid, "network")
         try:
-            resolver = Resolver(Names(record.root, record.id, _links(record)), servers, netns)
+            resolver = Resolver(Names(record.root, record.id, _links(record)), servers, netns, sockets)
             resolver.start()
         finally:
             os.close(netns)

@@ -41,7 +41,7 @@ def _wait(state: "dict[str, Any]") -> None:
     """Log what the container writes, until something else is to be done. `state` knows at the end how far that came."""
     sources = {output["fd"]: output for output in state["outputs"] if output["fd"] >= 0}
     poll = select.poll()
-    for fd in (state["pidfd"], state["listener"], *sources):
+    for fd in (state["pidfd"], state["listener"], *state["names"], *sources):
         poll.register(fd, select.POLLIN)
     log: Log | None = None
     while True:

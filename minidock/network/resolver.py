@@ -21,6 +21,7 @@ import select
 import socket
 import struct
 import threading
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Any, NamedTuple
@@ -63,13 +64,19 @@ class Server(NamedTuple):
 class Resolver:
     """Runs from `start` to `close`."""
 
-    def __init__(self, names: Names, servers: list[Server], netns_fd: int) -> None:
+    def __init__(
+        self, names: Names, servers: list[Server], netns_fd: int, sockets: tuple[int, int] | None = None
+    ) -> None:
+        """`sockets`: those of one that was there before (`pause`), instead of new ones."""
         self.names = names
         self.servers = servers
         self._room = threading.BoundedSemaphore(_AT_ONCE)
-        self._thread = threading.Thread(target=self._run, name="resolver", daemon=True)
+        self._last = time.monotonic()  # when somebody asked
         self._netns = os.dup(netns_fd)
         self._end = os.eventfd(0, os.EFD_CLOEXEC)
+        if sockets:
+            self._udp, self._tcp = (socket.socket(fileno=fd) for fd in sockets)
+            return
         try:
             with links.entered(netns_fd):
                 self._listen(0)
@@ -96,7 +103,19 @@ class Resolver:
 
     def start(self) -> None:
         """Begin to answer."""
+        self._thread = threading.Thread(target=self._run, name="resolver", daemon=True)
         self._thread.start()
+
+    def is_quiet(self, seconds: float) -> bool:
+        """Whether nobody has asked for so long."""
+        return time.monotonic() - self._last > seconds
+
+    def pause(self) -> tuple[int, int]:
+        """Answer nothing more for now: the sockets, in which questions wait for the next `start` or resolver."""
+        os.eventfd_write(self._end, 1)
+        self._thread.join()
+        os.eventfd_read(self._end)
+        return self._udp.fileno(), self._tcp.fileno()
 
     def close(self) -> None:
         """Answer nothing more, and let go of the container's namespace."""
@@ -118,6 +137,7 @@ class Resolver:
             ready = [fd for fd, _ in poll.poll()]
             if self._end in ready:
                 return
+            self._last = time.monotonic()
             with suppress(OSError):  # a client that went away meanwhile
                 if self._udp.fileno() in ready:
                     question, client = self._udp.recvfrom(_LARGEST)

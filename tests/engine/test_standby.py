@@ -136,3 +136,20 @@ def test_a_terminal_survives_the_change(engine: Minidock, ok: Callable[..., str]
     assert is_small(monitor)
     ok("restart", "-t", "0", "tty")
     assert state(containers)["status"] == "running"
+
+
+@pytest.mark.slow
+def test_who_asks_for_a_name_wakes_it(engine: Minidock, ok: Callable[..., str], containers: Containers) -> None:
+    ok("network", "create", "known")
+    try:
+        ok("run", "-d", "--name", "asks", "--network", "known", "alpine", "sleep", "1000")
+        ok("run", "-d", "--name", "friend", "--network", "known", "alpine", "sleep", "1000")
+        monitors = [record["state"]["monitor"] for record in containers.records()]
+        eventually(lambda: all(map(is_small, monitors)), timeout=90)
+        assert "1 packets received" in ok("exec", "asks", "ping", "-c", "1", "friend")
+        assert "1 packets received" in ok("exec", "asks", "ping", "-c", "1", "friend")
+        ok("stop", "-t", "0", "asks", "friend")
+        assert {record["state"]["exitCode"] for record in containers.records()} == {137}
+    finally:
+        ok("rm", "-f", "asks", "friend")
+        ok("network", "rm", "known")
