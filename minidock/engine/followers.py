@@ -37,12 +37,13 @@ def announce(log: str) -> tuple[str, int]:
     """
     with suppress(FileExistsError):
         os.mkdir(directory(log), 0o710)
+    _living(log)  # those of readers that were killed go, also where nothing is ever rotated
     while True:
         path = os.path.join(directory(log), f"{os.getpid()}-{time.monotonic_ns()}")
         os.mkdir(path, 0o710)
         try:
             fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        except FileNotFoundError:  # a writer took us for dead before we had the lock
+        except FileNotFoundError:  # somebody took us for dead before we had the lock
             continue
         fcntl.flock(fd, fcntl.LOCK_EX)
         if os.path.isdir(path):
@@ -64,18 +65,9 @@ class Keeper:
 
     def keep(self, size: int) -> None:
         """Keep the log file for all readers: it is complete and about to be renamed. `size`: its bytes."""
-        try:
-            readers = os.listdir(directory(self._log))
-        except FileNotFoundError:
-            return
-        for reader in readers:
-            path = os.path.join(directory(self._log), reader)
-            # Whatever goes wrong here concerns a reader, and must not stop the writer.
-            with suppress(OSError):
-                if _is_dead(path):
-                    remove_tree(path)
-                else:
-                    self._link(path, size)
+        for reader in _living(self._log):
+            with suppress(OSError):  # whatever goes wrong here concerns a reader, and must not stop the writer
+                self._link(reader, size)
 
     def _link(self, path: str, size: int) -> None:
         missed = os.path.join(path, MISSED)
@@ -91,10 +83,29 @@ class Keeper:
             os.link(self._log, os.path.join(path, f"{time.monotonic_ns():020}"))
 
 
-def _is_dead(path: str) -> bool:
+def _living(log: str) -> list[str]:
+    """The directories of the readers that are there. Those of others are removed."""
+    try:
+        paths = [os.path.join(directory(log), name) for name in os.listdir(directory(log))]
+    except FileNotFoundError:
+        return []
+    found = []
+    for path in paths:
+        with suppress(OSError):
+            if not _removed(path):
+                found.append(path)
+    return found
+
+
+def _removed(path: str) -> bool:
+    """Remove the directory of a reader that is dead; False if it is alive.
+
+    The lock is kept until it is gone: a reader that has just made it waits for the lock, and then sees that.
+    """
     fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        remove_tree(path)
     except BlockingIOError:
         return False
     finally:

@@ -120,7 +120,7 @@ class _Follower:
             while True:
                 running = is_running()  # asked first: what it printed last is then in the file
                 if file:
-                    file.is_complete = file.is_complete or self._is_linked(file)  # asked first, for the same reason
+                    file.is_complete = file.is_complete or self._is_put_aside(file)  # asked first, for the same reason
                     yield from file.records()
                 if file is None or file.is_complete:
                     last, file = file, self._next(file)
@@ -132,51 +132,64 @@ class _Follower:
 
     def _open_all(self) -> list[LogFile]:
         """All files of the log, and before them those that were rotated away since we announced ourselves."""
-        files, older = open_all(self.log), []
-        for link in self._links():
-            # From here on they are what we have opened, or newer.
-            if any(file.is_at(link) for file in files):
+        while True:
+            files, links = open_all(self.log), self._links()
+            known = next((n for n, link in enumerate(links) if any(file.is_at(link) for file in files)), None)
+            # One of ours that is linked, or the newest that is the newest still, tells which links are older.
+            if known is not None or not files or files[-1].is_at(self.log):
                 break
-            if file := _open(link):
-                older.append(file)
-                _forget(link)
+            for opened in files:  # the newest was being rotated when we announced ourselves, without a link for us
+                opened.close()
+        older = [file for link in links[:known] if (file := _open(link))]
+        for link in links[:known]:
+            _forget(link)
         return older + files
 
-    def _is_linked(self, file: LogFile) -> bool:
-        """Whether `file` is complete. Then the links of it, and of what came before it, have served."""
+    def _is_put_aside(self, file: LogFile) -> bool:
+        """Whether the writer is done with `file`. Then the links of it, and of what came before it, have served."""
+        is_renamed = not file.is_at(self.log)  # asked first: what is renamed is linked already, if it is to be
         links = self._links()
         # Two, if a writer was killed between making the link and renaming the file, and the next one did both again.
         own = [number for number, link in enumerate(links) if file.is_at(link)]
-        if not own:
-            return False
-        for link in links[: own[-1] + 1]:
-            _forget(link)
-        self._queue = links[own[-1] + 1 :]
-        return True
+        if own:
+            for link in links[: own[-1] + 1]:
+                _forget(link)
+            self._queue = links[own[-1] + 1 :]
+        return bool(own) or is_renamed
 
     def _next(self, last: LogFile | None) -> LogFile | None:
         """The file to read after `last`: a link, or else the newest file.
 
         It is `last` again in the moment in which the writer has made a link of it and not yet a new file.
         """
-        self._queue = self._queue or self._links()
-        file = None
-        if not self._queue:
-            file = _open(self.log)
-            self._queue = self._links()
-            if self._queue and file:  # rotated just now, perhaps more than once: what is linked comes first
+        while True:
+            file = self._from_link()
+            if file is None:
+                file = _open(self.log)
+                if file and self._links():  # rotated just now, perhaps more than once: what is linked comes first
+                    file.close()
+                    continue
+                if file and last and file.is_same(last):
+                    # Not yet renamed; or never, because that writer was killed, and the next one appends to it.
+                    file.close()
+                    return last
+            elif last and file.is_same(last):  # linked twice, by that writer and the next
                 file.close()
-        if self._queue:
+                continue
+            if file and last:
+                last.close()
+            return file or last
+
+    def _from_link(self) -> LogFile | None:
+        """The oldest file that is linked and not yet read."""
+        self._queue = self._queue or self._links()
+        while self._queue:
             link = self._queue.pop(0)
             file = _open(link, is_complete=True)
             _forget(link)
-        if file and last and file.is_same(last):
-            # Not yet renamed; or never, because that writer was killed, and the next one appends to it.
-            file.close()
-            return last
-        if last and file:
-            last.close()
-        return file or last
+            if file:
+                return file
+        return None
 
     def _links(self) -> list[str]:
         try:

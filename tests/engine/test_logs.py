@@ -206,6 +206,20 @@ def test_a_killed_reader_leaves_no_files(engine: Minidock, ok: Ok, containers: C
     assert os.listdir(place) == []
 
 
+def test_the_next_reader_clears_up_after_a_killed_one(engine: Minidock, ok: Ok, containers: Containers) -> None:
+    name = background(ok, WAITING)
+    place = containers.directory / name / "followers"
+    before: list[str] = []
+    for _ in range(2):
+        reader = engine.start("logs", "-f", name, stdout=subprocess.PIPE)
+        now = eventually(lambda seen=tuple(before): place.exists() and sorted(set(os.listdir(place)) - set(seen)))
+        assert len(now) == 1
+        assert os.listdir(place) == now
+        before = now
+        reader.kill()
+        reader.communicate()
+
+
 def test_nothing_of_much_output_is_lost(engine: Minidock, ok: Ok) -> None:
     name = background(ok, "yes 'a line of thirty-two characters' | head -c 16m")
     assert ok("wait", name) == "0\n"
