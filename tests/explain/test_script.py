@@ -52,6 +52,22 @@ def test_the_container_is_the_same(engine: Minidock, tmp_path: Path, options: li
     assert by_hand(script) == done.stdout.decode()
 
 
+def test_a_container_that_was_there_before(engine: Minidock, tmp_path: Path) -> None:
+    """The script of `start` has directories of its own: the container keeps its files to itself."""
+    script = tmp_path / "script"
+    look = "hostname; ls /only; ip -o -4 address | awk '{print $2, $4}'"
+    made = engine("create", "--name", "by-hand", "alpine", "sh", "-c", f"mkdir -p /only; touch /only/here; {look}")
+    assert made.returncode == 0
+    try:
+        done = engine("start", "-a", f"--explain=shell:{script}", "by-hand")
+        assert (done.returncode, done.stderr) == (0, b"")
+        directory = engine.root / "containers" / made.stdout.decode().strip()
+        assert str(directory) not in script.read_text()
+    finally:
+        engine("rm", "by-hand")
+    assert by_hand(script) == done.stdout.decode()
+
+
 def test_its_exit_code_is_the_programs(engine: Minidock, tmp_path: Path) -> None:
     script = tmp_path / "script"
     words = ["run", "--rm", "--network", "none", f"--explain=shell:{script}", "alpine", "sh", "-c", "exit 7"]

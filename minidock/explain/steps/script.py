@@ -25,6 +25,7 @@ from minidock.explain.steps.story import Block, CallMade, Event, Story, call_of
 from minidock.linux import syscalls
 
 _CONTAINER = re.compile(r"/containers/([0-9a-f]{64})\b")
+_DIRECTORY = re.compile(r"/[^\s\"'<>=:,]*/containers/([0-9a-f]{64})\b")
 _OF_A_CONTAINER = re.compile(r"/[0-9a-f]{64}$|/minidock-[0-9a-f]{64}\.scope/container$")  # the end of its cgroup's path
 
 
@@ -93,6 +94,7 @@ class Script:
         lines = [
             "#!/bin/sh", f"# {label['by_hand']}", "set -eu", f"id={container_id}  # {label['another_id']}",
             "short=$(echo $id | cut -c1-12)", "here=$(mktemp -d)",
+            'mkdir "$here/upper" "$here/work" "$here/bundle" "$here/bundle/rootfs"',
             *self._outside(outside[:end]), *self._written(),
             "", "cat > \"$here/inside\" <<'INSIDE'", *self._inside(inside), "INSIDE",
             "", 'mkfifo "$here/pid" "$here/go"', f"(   # {label['from_outside']}", 'read -r inside < "$here/pid"',
@@ -105,8 +107,8 @@ class Script:
         """The container's directory and id, as its calls name them."""
         for block in self.blocks:
             for call in block.calls:
-                if call.wrapper == "mkdir" and (match := _CONTAINER.search(named(call))):
-                    return named(call)[: match.end()], match[1]
+                if match := _DIRECTORY.search(" ".join(call.arguments)):
+                    return match[0], match[1]
         return "", ""
 
     def _outside(self, blocks: list[Block]) -> list[str]:
