@@ -8,10 +8,10 @@ is then unmade by the same code, and in the same order, as after any failure.
 from __future__ import annotations
 
 import os
+import select
 import signal
 import socket
 import termios
-from types import FrameType
 
 from minidock.engine import recorder
 from minidock.explain.steps import texts
@@ -24,19 +24,20 @@ _LONGEST_LINE = 4096
 _IFLAG, _OFLAG, _LFLAG = 0, 1, 3  # in what tcgetattr(3) returns
 
 
-class _Interrupted(Exception):
-    """Ctrl-C while waiting."""
-
-
 class Stepping(Narrative):
     """`free`: no step waits any more. `wanted`: go on without a stop to a step whose title has this in it."""
 
     def __init__(self, output: Output, words: texts.Texts) -> None:
         super().__init__(output, words, brief=False)
-        self.free, self.wanted, self.quitting = False, "", False
+        self.free, self.wanted = False, ""
         self.numbers: dict[tuple[int, str], int] = {}
         self.latest = 0
-        signal.signal(signal.SIGINT, self._interrupted)
+        # Ctrl-C puts a byte into a pipe (signal.set_wakeup_fd): so it is heard however early it comes, also by a wait
+        # that has not begun yet, and breaks off no line that is being written.
+        self.interrupted, writer = os.pipe()
+        os.set_blocking(writer, False)
+        signal.set_wakeup_fd(writer)
+        signal.signal(signal.SIGINT, lambda *_: None)
         try:
             self.terminal: int | None = os.open(_TERMINAL, os.O_RDONLY | os.O_CLOEXEC)
         except OSError:
@@ -90,14 +91,8 @@ class Stepping(Narrative):
         if self.wanted and not any(self.wanted.lower() in name for name in names):
             return recorder.GO
         self.wanted = ""
-        try:
-            if self.quitting:
-                raise _Interrupted
-            self.output.write(f"     {self.texts.labels['prompt'].format(number=self.number)} ")
-            word, _, rest = self._line().strip().partition(" ")
-        except _Interrupted:
-            word, rest = "q", ""
-            self.output.write("\n")
+        prompt = self.texts.labels["prompt"].format(number=self.number)
+        word, _, rest = self._line(f"     {prompt} ").strip().partition(" ")
         if word == "q":
             self.free = True
             return recorder.QUIT
@@ -107,8 +102,8 @@ class Stepping(Narrative):
             self.free = True
         return recorder.GO
 
-    def _line(self) -> str:
-        """What is typed; the end of input means the same as quitting."""
+    def _line(self, prompt: str) -> str:
+        """What is typed; Ctrl-C and the end of input mean the same as quitting."""
         assert self.terminal is not None
         before = termios.tcgetattr(self.terminal)
         by_line = [*before]  # it may be prepared for the container's program already
@@ -117,15 +112,12 @@ class Stepping(Narrative):
         by_line[_LFLAG] |= termios.ICANON | termios.ECHO | termios.ISIG
         termios.tcsetattr(self.terminal, termios.TCSANOW, by_line)
         try:
+            self.output.write(prompt)  # only now: whoever sees it can type
+            ready, _, _ = select.select([self.terminal, self.interrupted], [], [])
+            if self.interrupted in ready:
+                self.output.write("\n")
+                return "q"
             line = os.read(self.terminal, _LONGEST_LINE)
         finally:
             termios.tcsetattr(self.terminal, termios.TCSANOW, before)
         return line.decode(errors="replace") if line else "q"
-
-    def _interrupted(self, _: int, frame: FrameType | None) -> None:
-        self.quitting = True
-        while frame:  # only a wait is broken off, not a line that is being written
-            if frame.f_code is Stepping._line.__code__:
-                raise _Interrupted
-            frame = frame.f_back
-
