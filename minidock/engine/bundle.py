@@ -46,7 +46,7 @@ def specification(
         "ociVersion": oci.VERSION,
         "root": {"path": "rootfs", "readonly": options.read_only},
         "hostname": surroundings.hostname,
-        "process": _process(options, image_config, user, caps, surroundings),
+        "process": _process(options, image_config, user, caps, surroundings, points),
         "mounts": [_overlay(layers, directory), *_mounts(options, surroundings.files, points, shared)],
         "linux": {
             "namespaces": shared.namespaces,
@@ -82,14 +82,19 @@ def _protect(linux: dict[str, Any], options: ContainerOptions, caps: list[str]) 
 
 
 def _process(
-    options: ContainerOptions, image_config: Config, user: User, caps: list[str], surroundings: Surroundings
+    options: ContainerOptions,
+    image_config: Config,
+    user: User,
+    caps: list[str],
+    surroundings: Surroundings,
+    points: list[dict[str, Any]],
 ) -> dict[str, Any]:
     # With -u and not root, a program gets no capabilities; the bounding set stays, for set-uid programs.
     held = caps if user.uid == 0 else []
     process: dict[str, Any] = {
         "terminal": options.tty,
         "user": {"uid": user.uid, "gid": user.gid, "additionalGids": user.groups},
-        "args": _arguments(options, image_config),
+        "args": _arguments(options, image_config, points),
         "env": environment(options, image_config, user, surroundings.hostname, surroundings.variables),
         "cwd": _working_directory(options, image_config),
         "capabilities": {"bounding": caps, "effective": held, "permitted": held, "inheritable": [], "ambient": []},
@@ -105,11 +110,17 @@ def _process(
     return process
 
 
-def _arguments(options: ContainerOptions, image_config: Config) -> list[str]:
+def _arguments(options: ContainerOptions, image_config: Config, points: list[dict[str, Any]]) -> list[str]:
     arguments = options.program(image_config)
     if not arguments:
         raise UsageError("No command specified: the image has none either, so name one after the image", exit_code=125)
-    return ["/dev/init", "--", *arguments] if options.init else arguments
+    return [_init_place(options, points), "--", *arguments] if options.init else arguments
+
+
+def _init_place(options: ContainerOptions, points: list[dict[str, Any]]) -> str:
+    """Where --init's program is inside: in /dev, of which nothing stays. Not in a user's own, the host's perhaps."""
+    taken = {point["destination"] for point in points} | set(options.tmpfs)
+    return "/sbin/minidock-init" if "/dev" in taken else "/dev/init"
 
 
 def _working_directory(options: ContainerOptions, image_config: Config) -> str:
@@ -149,7 +160,10 @@ def _root_propagation(points: list[dict[str, Any]]) -> str:
 def _mounts(
     options: ContainerOptions, directory: str, points: list[dict[str, Any]], shared: Shared
 ) -> list[dict[str, Any]]:
-    """Docker's mounts in docker's order, then the user's, those nearer to the root first."""
+    """Docker's mounts in docker's order, then the user's, those nearer to the root first.
+
+    The three files for names are sorted in with the user's: a volume on /etc would hide them otherwise.
+    """
     safe = ["nosuid", "noexec", "nodev"]
     writable = "rw" if options.privileged else "ro"
     rows = [
@@ -162,18 +176,16 @@ def _mounts(
     ]  # fmt: skip
     if cgroups.hierarchy():
         rows.insert(4, ("/sys/fs/cgroup", "cgroup", "cgroup", [*safe, writable]))
-    rows += [
-        (f"/etc/{name}", "bind", os.path.join(directory, name), ["rbind", "rprivate"])
-        for name in ("resolv.conf", "hostname", "hosts")
-    ]
     if options.init:
-        rows.append(("/dev/init", "bind", find_init(), ["bind", "ro", "rprivate"]))
+        rows.append((_init_place(options, points), "bind", find_init(), ["bind", "ro", "rprivate"]))
     asked = [(p["destination"], "tmpfs" if p["type"] == "tmpfs" else "bind", p["source"] or "tmpfs", p["options"])
              for p in points]  # fmt: skip
     asked += [(path, "tmpfs", "tmpfs", words) for path, words in options.tmpfs.items()]
     taken = {row[0] for row in asked}  # what a user wants in a default mount's place takes it
     rows = [row for row in rows if row[0] not in taken and not ("/dev" in taken and row[0].startswith("/dev/"))]
-    rows += sorted(asked, key=lambda row: row[0].rstrip("/").count("/"))
+    files = [(f"/etc/{name}", "bind", os.path.join(directory, name), ["rbind", "rprivate"])
+             for name in ("resolv.conf", "hostname", "hosts") if f"/etc/{name}" not in taken]  # fmt: skip
+    rows += sorted([*files, *asked], key=lambda row: row[0].rstrip("/").count("/"))
     return [{"destination": d, "type": t, "source": s, "options": o} for d, t, s, o in rows]
 
 

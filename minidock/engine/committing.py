@@ -96,6 +96,7 @@ def _config(record: Record) -> dict[str, Any]:
         "WorkingDir": chosen.workdir,
         "StopSignal": chosen.stop_signal,
         "Cmd": chosen.command,
+        "Volumes": {**(config.get("Volumes") or {}), **{path: {} for path in chosen.volumes}},
         "ExposedPorts": {**(config.get("ExposedPorts") or {}), **{port: {} for port in chosen.expose}},
     }
     if chosen.entrypoint is not None:

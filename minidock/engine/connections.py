@@ -77,7 +77,7 @@ def _with_files(
     hostname = options.hostname or (record.id[:12] if has_own else etc.host_name())
     rows = [(_host_gateway(record.root, networks) if address == "host-gateway" else address, name)
             for name, address in options.extra_hosts]  # fmt: skip
-    rows += [link.row for link in links] + own_rows(networks, hostname)
+    rows += [link.row for link in links] + own_rows(networks, hostname, options.isolation.domainname)
     resolv = etc.resolv_conf(options, has_names=has_names(networks))
     with step("files of its own for names: hosts, hostname, resolv.conf", book="4.1.1"):
         etc.write(record.directory, hostname, etc.hosts(options, rows), resolv)
@@ -97,10 +97,14 @@ def has_names(networks: dict[str, dict[str, Any]]) -> bool:
     return any(row["names"] for row in networks.values())
 
 
-def own_rows(networks: dict[str, dict[str, Any]], hostname: str) -> list[etc.Row]:
-    """The container's own lines in its hosts file: its addresses on all its networks."""
-    rows = [(row[key], hostname) for row in networks.values() for key in ("address", "address6")]
-    return [(address, name) for address, name in rows if address]
+def own_rows(networks: dict[str, dict[str, Any]], hostname: str, domain: str) -> list[etc.Row]:
+    """The container's own lines in its hosts file: its addresses on all its networks.
+
+    With a domain, the whole name comes first: it is what `hostname -f` then answers (hosts(5), "canonical_hostname").
+    """
+    names = f"{hostname}.{domain} {hostname}" if domain else hostname
+    rows = [(row[key], names) for row in networks.values() for key in ("address", "address6")]
+    return [row for row in rows if row[0]]
 
 
 def _host_gateway(root: str, networks: dict[str, dict[str, Any]]) -> str:

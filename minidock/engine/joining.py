@@ -131,8 +131,9 @@ def _take_off_record(record: Record, network: Network, part: str) -> None:
 
 def _rewrite_hosts(record: Record, gone: Endpoints, new: Endpoints) -> None:
     """Put the container's own lines in its hosts file right."""
+    names = record.data["hostname"], record.data["options"]["isolation"]["domainname"]
     gone_rows, new_rows = (
-        connections.own_rows({name: endpoint._asdict() for name, endpoint in some.items()}, record.data["hostname"])
+        connections.own_rows({name: endpoint._asdict() for name, endpoint in some.items()}, *names)
         for some in (gone, new)
     )
     with suppress(FileNotFoundError), records.changing(record):  # one at a time; not if it is being removed

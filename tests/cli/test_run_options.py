@@ -165,6 +165,12 @@ def test_init_is_pid_1_and_reaps(run: Run) -> None:
     assert run("--init", "alpine", "no-such-program").code == 127
 
 
+def test_init_with_the_host_s_devices(run: Run) -> None:
+    out = run.shell("tr '\\0' ' ' </proc/1/cmdline", "--init", "-v", "/dev:/dev")
+    assert out.startswith("/sbin/minidock-init -- sh")
+    assert not os.path.exists("/dev/init")
+
+
 def test_limits_of_the_process(run: Run) -> None:
     out = run.shell("cat /proc/1/limits", "--ulimit", "nofile=100:200", "--ulimit", "core=0", "--ulimit", "cpu=-1")
     limits = {line[:26].strip(): line[26:].split()[:2] for line in out.splitlines()}

@@ -240,6 +240,21 @@ def test_the_image_s_own_volumes(engine: Minidock, do: Do, tmp_path: Path) -> No
     assert volumes(engine) == ["named"]
 
 
+def test_a_volume_on_etc_does_not_hide_the_files_for_names(do: Do) -> None:
+    script = "head -1 /etc/hosts; cut -d ' ' -f 2 /proc/mounts | grep /etc"
+    seen = do(*QUIET, "-v", "config:/etc:nocopy", "alpine", "sh", "-c", script)
+    assert seen == "127.0.0.1\tlocalhost\n/etc\n/etc/resolv.conf\n/etc/hostname\n/etc/hosts\n"
+
+
+def test_commit_keeps_the_anonymous_volumes(do: Do) -> None:
+    do("run", "--name", "has", "--network", "none", "-v", "/anonymous", "-v", "named:/named", "alpine", "true")
+    do("commit", "has", "kept")
+    assert json.loads(do("inspect", "-f", "{{json .Config.Volumes}}", "kept")) == {"/anonymous": {}}
+    do("rm", "-v", "has")
+    assert do(*QUIET, "kept", "grep", "-c", " /anonymous ", "/proc/mounts") == "1\n"
+    do("rmi", "kept")
+
+
 def test_a_volume_is_seen_through_all_layers_of_an_image(engine: Minidock, do: Do, tmp_path: Path) -> None:
     """Files of two layers, one deleted and a directory hidden in the upper one, as overlayfs itself shows them."""
     from minidock.linux import copying, overlay

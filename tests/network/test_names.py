@@ -133,6 +133,15 @@ class TestTheDefaultNetwork:
         assert world("inspect", "-f", template, name) == f'["/{server}:/client/db"] ["{server}:db"]\n'
         assert world.fails_inside(server, "ping -c 1 -W 1 client")
 
+    def test_a_domain_is_part_of_the_whole_name(self, world: World) -> None:
+        name = world.container("-h", "box", "--domainname", "example.test")
+        row = f"{world.address(name, 'bridge')}\tbox.example.test box"
+        assert world.inside(name, "hostname; hostname -f; tail -1 /etc/hosts") == f"box\nbox.example.test\n{row}\n"
+        net = world.network()
+        world("network", "connect", net, name)
+        world("network", "disconnect", net, name)
+        assert world.inside(name, "tail -1 /etc/hosts") == f"{row}\n"
+
     def test_a_link_follows_its_target(self, world: World) -> None:
         server = world.container()
         name = world.container("--link", f"{server}:db")
