@@ -89,31 +89,36 @@ def wait(paths: Paths, names: tuple[str, ...]) -> int:
 _TIMEOUT = click.option("-t", "--time", "--timeout", "timeout", type=int, metavar="SECONDS",
                         help="How long to wait before it is killed; -1: for ever [10].")  # fmt: skip
 
+_SIGNAL = click.option("-s", "--signal", "signal", default="", metavar="SIGNAL",
+                       help="Which signal asks it to end [its stop signal].")  # fmt: skip
+
 
 @click.command(context_settings=HELP)
+@_SIGNAL
 @_TIMEOUT
 @NAMES
 @click.pass_obj
-def stop(paths: Paths, names: tuple[str, ...], timeout: int | None) -> int:
+def stop(paths: Paths, names: tuple[str, ...], timeout: int | None, signal: str) -> int:
     """Stop containers: with their stop signal, and SIGKILL some time later."""
     from minidock.engine import control, recovery
 
     recovery.sweep_all(paths.root)
-    return for_each(names, lambda name: control.stop(paths.root, name, timeout))
+    return for_each(names, lambda name: control.stop(paths.root, name, timeout, signal=signal))
 
 
 @click.command(context_settings=HELP)
+@_SIGNAL
 @_TIMEOUT
 @NAMES
 @click.pass_obj
-def restart(paths: Paths, names: tuple[str, ...], timeout: int | None) -> int:
+def restart(paths: Paths, names: tuple[str, ...], timeout: int | None, signal: str) -> int:
     """Stop containers that run, and start them again."""
     from minidock.engine import control, recovery
 
     recovery.sweep_all(paths.root)
 
     def work(name: str) -> None:
-        if record := control.restart(paths.root, name, timeout):
+        if record := control.restart(paths.root, name, timeout, signal=signal):
             start_detached(paths, record.id)
 
     return for_each(names, work)

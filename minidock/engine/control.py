@@ -38,28 +38,30 @@ def wait(root: str, name: str) -> int:
     return int(record.data["state"]["exitCode"])
 
 
-def stop(root: str, name: str, timeout: int | None, *, shutdown: bool = False) -> None:
+def stop(root: str, name: str, timeout: int | None, *, signal: str = "", shutdown: bool = False) -> None:
     """Send a container its stop signal, and SIGKILL `timeout` seconds later (negative: never). Idempotent.
 
-    `timeout` None: what the container was made with, or 10. `shutdown`: the machine goes down, nobody else wants it.
+    `timeout` None: what the container was made with, or 10. `signal`: another one than its own, a name or a number.
+    `shutdown`: the machine goes down, nobody else wants it.
     """
     record = records.find(root, name)
-    if _end(record, timeout, shutdown=shutdown):
+    if _end(record, timeout, _stop_signal(record, signal), shutdown=shutdown):
         events.emit_container(root, "stop", record.data)
 
 
-def restart(root: str, name: str, timeout: int | None) -> Record | None:
+def restart(root: str, name: str, timeout: int | None, *, signal: str = "") -> Record | None:
     """Have a container stopped, and started again by the same monitor, with what is attached to it let go.
 
     Returns its record if it did not run: then it is the caller's to start. Raises `MinidockError` if it ran, and cannot
     be started again.
     """
     record = records.find(root, name)
+    number = _stop_signal(record, signal)
     if not record.is_up:
-        _end(record, timeout)
+        _end(record, timeout, number)
         return record
     before = record.data["state"]["startedAt"]
-    _end(record, timeout, again=True)
+    _end(record, timeout, number, again=True)
     while True:
         try:
             record.reload()
@@ -181,8 +183,13 @@ class _Watch:
         return None
 
 
-def _end(record: Record, timeout: int | None, *, again: bool = False, shutdown: bool = False) -> bool:
-    """Stop a container; False if it did not run. `again`: its monitor starts it once more."""
+def _stop_signal(record: Record, asked: str) -> int:
+    """The signal that asks the container to end. Raises `UsageError` if the one asked for is none."""
+    return signals.parse(asked or record.data["config"]["stopSignal"])
+
+
+def _end(record: Record, timeout: int | None, number: int, *, again: bool = False, shutdown: bool = False) -> bool:
+    """Stop a container with the signal `number`; False if it did not run. `again`: its monitor starts it once more."""
     with step("what is wanted of it, told to its monitor", book="4.7.3"):
         watch = _Watch(record)
         with records.changing(record):
@@ -191,7 +198,7 @@ def _end(record: Record, timeout: int | None, *, again: bool = False, shutdown: 
             record.data["state"] |= {"stopped": not again, "again": again, "shutdown": shutdown}
         watch.look()
     if record.is_up:
-        _send(record, signals.parse(record.data["config"]["stopSignal"]))
+        _send(record, number)
         if record.status == PAUSED:
             _thaw(record)
     if timeout is None:

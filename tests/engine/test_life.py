@@ -148,6 +148,17 @@ def test_stop_goes_by_what_the_container_was_made_with(ok: Callable[..., str], c
     assert state(containers)["exitCode"] == 6
 
 
+def test_stop_and_restart_with_another_signal(engine: Minidock, ok: Callable[..., str], containers: Containers) -> None:
+    script = "trap 'echo asked; exit 8' USR1; trap '' TERM; echo up; while :; do sleep 0.02; done"
+    background(ok, containers, script, "--name", "other")
+    refused = engine("stop", "-s", "NONSENSE", "other")
+    assert (refused.returncode, refused.stderr) == (1, b"minidock: Invalid signal: NONSENSE\n")
+    ok("restart", "-t", "-1", "--signal", "USR1", "other")
+    eventually(lambda: ok("logs", "other") == "up\nasked\nup\n")
+    ok("stop", "-t", "-1", "-s", "USR1", "other")
+    assert state(containers)["exitCode"] == 8
+
+
 def test_kill_sends_any_signal(engine: Minidock, ok: Callable[..., str], containers: Containers) -> None:
     script = "trap 'echo one' USR1; trap 'echo two' RTMIN+2; echo up; while :; do sleep 0.02; done"
     background(ok, containers, script, "--name", "hears")
