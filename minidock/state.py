@@ -6,6 +6,7 @@ or the new one and never half of either, whenever the writer is killed. Every fi
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import json
 import os
@@ -71,9 +72,14 @@ def locked(path: str, *, shared: bool = False) -> Iterator[None]:
     """Hold flock(2) on the file at `path` (made if missing) inside the `with` block.
 
     The kernel lets go of the lock when its holder dies, however it dies. The file itself stays: removing it would
-    let two processes lock two files of the same name.
+    let two processes lock two files of the same name. On a file system that is read-only (now), one can still look.
     """
-    fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        if error.errno != errno.EROFS:
+            raise
+        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     try:
         fcntl.flock(fd, fcntl.LOCK_SH if shared else fcntl.LOCK_EX)
         yield

@@ -14,11 +14,12 @@ changes only what is its own, inside `changing`.
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 import time
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from typing import Any
 
 from minidock import state
@@ -26,6 +27,7 @@ from minidock.errors import HostError, NotFoundError, UsageError
 from minidock.linux import syscalls
 
 _PATIENCE = 10.0  # seconds
+_RESERVED = 32 << 10  # bytes that the lock file takes, for a record on a full disk
 
 CREATED, RUNNING, PAUSED, RESTARTING, EXITED = "created", "running", "paused", "restarting", "exited"
 # Before the id, in the name of a directory that is being removed: no container any more, but not yet nothing.
@@ -71,8 +73,18 @@ class Record:
         return self.status in (CREATED, EXITED) and bool(self.data["state"].get("undone", self.status == EXITED))
 
     def save(self) -> None:
-        """Write container.json: so that it survives a power cut, if the container itself is to survive one."""
-        state.write_json(os.path.join(self.directory, "container.json"), self.data, durable=self.is_kept)
+        """Write container.json: so that it survives a power cut, if the container itself is to survive one.
+
+        On a disk that is full, with the room that was reserved for this: that it has ended can be written down, once.
+        """
+        path = os.path.join(self.directory, "container.json")
+        try:
+            state.write_json(path, self.data, durable=self.is_kept)
+        except OSError as error:
+            if error.errno != errno.ENOSPC:
+                raise
+            os.truncate(os.path.join(self.directory, "lock"), 0)
+            state.write_json(path, self.data, durable=self.is_kept)
 
     def reload(self) -> None:
         """Take in what others have changed. Raises `FileNotFoundError` if the container is gone."""
@@ -210,4 +222,6 @@ def make_directory(root: str, container_id: str) -> int:
     syscalls.mkdir(path, 0o710)
     fd = os.open(os.path.join(path, "lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     fcntl.flock(fd, fcntl.LOCK_EX)
+    with suppress(OSError):  # full already: writing the record will tell, and whoever made the directory clears up
+        os.posix_fallocate(fd, 0, _RESERVED)
     return fd

@@ -99,13 +99,24 @@ def discard(record: Record, *, keep_volumes: bool = False) -> None:
     `sweep` finishes. With `keep_volumes`, those that have none stay as well.
     """
     if _has_anonymous(record):
-        with suppress(FileNotFoundError), records.changing(record):
-            record.data["keepVolumes"] = keep_volumes
+        with suppress(FileNotFoundError):
+            try:
+                _note_keep_volumes(record, keep_volumes)
+            except OSError as error:
+                if error.errno != errno.ENOSPC:
+                    raise
+                _remove_files(record.directory, record.id)
+                _note_keep_volumes(record, keep_volumes)
     doomed = os.path.join(record.root, "containers", REMOVING + record.id)
     with step("the container and its files removed", book="4.6.4"):
         with suppress(FileNotFoundError):
             syscalls.rename(record.directory, doomed)
         _finish_removal(record.root, record.id)
+
+
+def _note_keep_volumes(record: Record, keep: bool) -> None:
+    with records.changing(record):
+        record.data["keepVolumes"] = keep
 
 
 def _has_anonymous(record: Record) -> bool:
@@ -120,8 +131,7 @@ def _finish_removal(root: str, container_id: str) -> None:
     if record:
         record.id = container_id
         _undo_cgroup(record)
-        for name in ("upper", "work"):
-            remove_tree(os.path.join(doomed, name))
+        _remove_files(doomed, container_id)
         _undo_network(record)
         _undo_mounts(record)
         if _has_anonymous(record) and not record.data.get("keepVolumes"):
@@ -131,6 +141,16 @@ def _finish_removal(root: str, container_id: str) -> None:
         _undo_socket(record)
         _undo_cidfile(record)
     remove_tree(doomed)
+
+
+def _remove_files(directory: str, container_id: str) -> None:
+    """What can fill a disk: what the container has written, and its log with its rotated parts (`log_options.py`)."""
+    for name in ("upper", "work"):
+        remove_tree(os.path.join(directory, name))
+    for name in os.listdir(directory):
+        if name.startswith(f"{container_id}-json.log"):
+            with suppress(FileNotFoundError):  # somebody else removes the same
+                syscalls.unlink(os.path.join(directory, name))
 
 
 def sweep(root: str) -> None:

@@ -248,6 +248,25 @@ def test_a_full_disk_does_not_keep_a_container_from_being_removed(engine: Minido
     assert done.stdout == "code=1\nfiller\ncode=0\nagain\n", done
 
 
+@pytest.mark.parametrize("words", ["sh -c 'yes | head -c 40000000'", "dd if=/dev/zero of=/big bs=1M"])
+@pytest.mark.parametrize("options", ["", "-v /anonymous"])
+def test_whatever_fills_the_disk_rm_makes_room(engine: Minidock, tmp_path: Path, words: str, options: str) -> None:
+    done = _on_small_disk(engine, tmp_path, f"""
+        minidock run -d --name filler {options} alpine {words} >/dev/null; minidock wait filler >/dev/null
+        dd if=/dev/zero of="$MINIDOCK_ROOT/rest" 2>/dev/null
+        minidock rm -f filler; echo code=$?; ls "$MINIDOCK_ROOT/containers"; minidock run --rm alpine echo again""")
+    assert done.stdout == "filler\ncode=0\nagain\n", done
+
+
+def test_what_is_there_can_be_seen_on_a_disk_that_became_read_only(engine: Minidock, tmp_path: Path) -> None:
+    done = _on_small_disk(engine, tmp_path, """
+        minidock run --name old --network none alpine echo said; mount -o remount,ro "$MINIDOCK_ROOT"
+        minidock logs old; minidock ps -a --format '{{.Names}} {{.State}}'; minidock inspect -f '{{.Name}}' old
+        minidock images -q alpine | wc -l; minidock rm old; echo code=$?""")
+    assert done.stdout == "said\nsaid\nold exited\n/old\n1\ncode=125\n", done
+    assert done.stderr.count("\n") == 1
+
+
 def test_a_read_only_root_is_one_line(engine: Minidock, tmp_path: Path) -> None:
     done = _on_small_disk(engine, tmp_path, """
         mount -o remount,ro "$MINIDOCK_ROOT"; minidock run --rm alpine true; echo code=$?; minidock ps -a""")
