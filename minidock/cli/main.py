@@ -35,12 +35,12 @@ def run_command_line() -> None:
         code = result if isinstance(result, int) else 0
     except click.exceptions.Abort:
         code = 130
+    except click.exceptions.NoArgsIsHelpError as error:  # a noun alone is a question, as for docker
+        code = 0
+        error.show()
     except click.ClickException as error:
         code = EXIT_ENGINE
-        if isinstance(error, click.exceptions.NoArgsIsHelpError):
-            error.show()
-        else:
-            _complain(_usage(error))
+        _complain(_usage(error))
     except MinidockError as error:
         code = error.exit_code
         _explain(error, arguments)

@@ -128,6 +128,14 @@ def test_help(minidock: Minidock, words: list[str]) -> None:
     assert done.stdout.startswith(b"Usage: minidock")
 
 
+@pytest.mark.parametrize("words", [(), ("volume",), ("system",)])
+def test_a_noun_alone_is_a_question(minidock: Minidock, words: tuple[str, ...]) -> None:
+    done = minidock(*words)
+    assert done.returncode == 0
+    assert b"Usage: minidock" in done.stdout + done.stderr
+    assert minidock(*words, "no-such-verb").returncode == 125
+
+
 @pytest.mark.parametrize("words", [["nosuch"], ["ps", "--nosuch"], ["rm"], ["inspect"], ["--nosuch", "ps"]])
 def test_bad_usage_is_one_line(minidock: Minidock, words: list[str]) -> None:
     done = minidock(*words)
