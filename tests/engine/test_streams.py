@@ -39,12 +39,12 @@ def test_nothing_but_the_three_streams_is_open_inside(run: Run) -> None:
     assert out.split() == [b"0", b"1", b"2", b"3"]
 
 
-def test_big_binary_pipes_pass_unharmed_at_the_speed_of_pipes(engine: Minidock, tmp_path: Path) -> None:
-    """Half as fast as the same pipeline without a container is the least; in fact it is about the same."""
+@pytest.mark.parametrize("driver", ["none", "json-file"])
+def test_big_binary_pipes_pass_unharmed(engine: Minidock, tmp_path: Path, driver: str) -> None:
+    """With a log and without: the one is read and written, the other only moved (splice)."""
 
-    def through(command: list[str]) -> tuple[str, float]:
-        started = time.monotonic()
-        feeder = subprocess.Popen(["head", "-c", str(BIG), source], stdout=subprocess.PIPE)
+    def through(command: list[str]) -> str:
+        feeder = subprocess.Popen(["cat", source], stdout=subprocess.PIPE)
         middle = subprocess.Popen(command, stdin=feeder.stdout, stdout=subprocess.PIPE, env=engine.environment)
         digest = hashlib.sha256()
         assert feeder.stdout is not None
@@ -54,14 +54,13 @@ def test_big_binary_pipes_pass_unharmed_at_the_speed_of_pipes(engine: Minidock, 
             digest.update(chunk)
         middle.stdout.close()
         assert (feeder.wait(), middle.wait()) == (0, 0)
-        return digest.hexdigest(), time.monotonic() - started
+        return digest.hexdigest()
 
     source = str(tmp_path / "random")
-    Path(source).write_bytes(os.urandom(1 << 20) * (BIG >> 20))
-    expected, plain = through(["cat"])
-    got, ours = through([*engine.program, *QUIET, "--log-driver", "none", "-i", "alpine", "cat"])
-    assert got == expected
-    assert ours < 2 * plain + 2
+    size = BIG if driver == "none" else BIG >> 4
+    Path(source).write_bytes(os.urandom(1 << 20) * (size >> 20))
+    expected = through(["cat"])
+    assert through([*engine.program, *QUIET, "--log-driver", driver, "-i", "alpine", "cat"]) == expected
 
 
 def test_a_huge_stderr_does_not_stop_stdout(run: Run) -> None:

@@ -6,7 +6,6 @@ import json
 import os
 import signal
 import subprocess
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -128,8 +127,6 @@ def kill_the_monitor(scope: Path) -> None:
 def test_a_stopped_scope_is_a_stopped_container(minidock: Minidock) -> None:
     """As at shutdown: everybody gets SIGTERM, and the monitor lives to record what became of its container."""
     with kept(minidock, "polite", "trap 'exit 7' TERM; echo ready; while :; do sleep 0.1; done") as (client, scope):
-        started = time.monotonic()
         systemctl("stop", scope.name)
-        assert time.monotonic() - started < 8
         assert client.wait() == 7
         assert json.loads(minidock("inspect", "polite").stdout)[0]["State"]["ExitCode"] == 7
