@@ -4,6 +4,7 @@ The fixture `root` watches: beside it there is a file `canary` that must not cha
 `pwned`.
 """
 
+import copy
 import gzip
 import io
 import os
@@ -65,7 +66,9 @@ def crafted(entries: list[tuple[tarfile.TarInfo, bytes]], outside: Path) -> byte
     made = []
     for info, content in entries:
         name, target = (text.replace("{outside}", str(outside)) for text in (info.name, info.linkname))
-        made.append((info.replace(name=name, linkname=target, deep=False), content))
+        changed = copy.copy(info)
+        changed.name, changed.linkname = name, target
+        made.append((changed, content))
     return archive(*made)
 
 
