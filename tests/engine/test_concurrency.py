@@ -103,6 +103,7 @@ def test_after_a_churn_nothing_is_left(engine: Minidock, containers: Containers)
             if unknown:
                 wrong.append((words, unknown))
 
+    before, _ = made_and_removed(engine)
     looking = threading.Thread(target=look)
     looking.start()
     try:
@@ -115,6 +116,12 @@ def test_after_a_churn_nothing_is_left(engine: Minidock, containers: Containers)
     if left := engine("ps", "-a", "-q").stdout.decode().split():  # the other one of a name, made after its removal
         assert engine("rm", "-f", *left).returncode == 0
     eventually(lambda: not containers.left())
+    made, removed = made_and_removed(engine)
+    assert made - before - removed == set()
+
+
+def made_and_removed(engine: Minidock) -> tuple[set[str], set[str]]:
+    """The ids of all containers that the log of events tells to have come, and to have gone."""
     rows = [json.loads(line) for line in (engine.root / "events.log").read_text().splitlines()]
-    ids = {action: {row["id"] for row in rows if row["action"] == action} for action in ("create", "destroy")}
-    assert ids["create"] - ids["destroy"] == set()
+    made, removed = ({row["id"] for row in rows if row["action"] == action} for action in ("create", "destroy"))
+    return made, removed
