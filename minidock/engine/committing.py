@@ -9,7 +9,7 @@ from contextlib import contextmanager, nullcontext
 from typing import Any, NamedTuple
 
 from minidock import observe, state
-from minidock.engine import events, options, records, recovery, view
+from minidock.engine import events, first_process, options, records, view
 from minidock.engine.records import Record
 from minidock.errors import HostError, NotFoundError
 from minidock.image import changes as instructions
@@ -113,7 +113,7 @@ def _paused(record: Record) -> Iterator[None]:
     """
     top, path = cgroups.hierarchy(), record.data.get("cgroup")
     cgroup = cgroups.Cgroup(os.path.join(top, path.lstrip("/"))) if top and path else None
-    if cgroup is None or not recovery.is_alive(record) or cgroup.read("cgroup.freeze") == "1":
+    if cgroup is None or not first_process.is_alive(record) or cgroup.read("cgroup.freeze") == "1":
         yield
         return
     reader, writer = os.pipe()

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from minidock.engine import etc, events, publishing, records
+from minidock.engine import etc, events, first_process, publishing, records
 from minidock.engine.options import ContainerOptions
 from minidock.engine.records import Record
 from minidock.errors import EXIT_ENGINE, ConflictError
@@ -121,24 +121,13 @@ def _host_gateway(root: str, networks: dict[str, dict[str, Any]]) -> str:
 def _shared(root: str, name: str) -> Surroundings:
     """The network of another container, with what belongs to it: host name, hosts and resolv.conf are the other's."""
     other = records.find(root, name)
-    if running_pid(other) is None:
+    if first_process.running_pid(other) is None:
         raise ConflictError(f"cannot join network of a non running container: {other.id}", exit_code=EXIT_ENGINE)
     files = other
     while (kind := str(files.data["options"]["network"])).startswith(SHARED):  # which shares a third one's
         files = records.find(root, kind.removeprefix(SHARED))
     netns = f"/proc/{other.data['state']['pid']}/ns/net"
     return Surroundings(other.data["hostname"], files.directory, netns, {}, [])
-
-
-def running_pid(record: Record) -> int | None:
-    """The container's PID 1 as the host numbers it, if it runs now."""
-    from minidock.engine import recovery
-
-    pid, started = record.data["state"]["pid"], record.data["state"].get("pidStarted")
-    try:
-        return pid if pid and recovery.start_time(pid) == started else None
-    except FileNotFoundError:
-        return None
 
 
 def plug(record: Record, pid: int) -> list[str]:

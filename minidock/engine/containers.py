@@ -10,6 +10,7 @@ import os
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
+from minidock import state
 from minidock.engine import events, names, records, recovery
 from minidock.engine.options import ContainerOptions
 from minidock.engine.records import CREATED, PAUSED, RESTARTING, RUNNING, Record
@@ -98,7 +99,7 @@ def claim(root: str, name: str) -> tuple[Record, int]:
             recovery.settle(record)
             with records.changing(record):
                 record.data["state"] |= {"undone": False, "stopped": False, "again": False, "shutdown": False,
-                                         "boot": recovery.boot_id()}  # fmt: skip
+                                         "boot": state.boot_id()}  # fmt: skip
                 record.data["restartCount"] = 0
     except BaseException:
         os.close(lock)
@@ -145,7 +146,7 @@ def _claim(root: str, options: ContainerOptions, image: Image) -> tuple[Record, 
         data = {
             "id": container_id,
             "name": name,
-            "created": recovery.now(),
+            "created": state.now(),
             "image": image.id,
             "imageName": options.image,
             "imageConfig": image_config,
@@ -161,7 +162,7 @@ def _claim(root: str, options: ContainerOptions, image: Image) -> tuple[Record, 
             "config": {"labels": {**(image_config.get("Labels") or {}), **options.labels},
                        "stopSignal": options.stop_signal or image_config.get("StopSignal") or "SIGTERM"},
             "state": {"status": CREATED, "pid": 0, "exitCode": 0, "oomKilled": False, "error": "",
-                      "startedAt": "", "finishedAt": "", "boot": recovery.boot_id(),
+                      "startedAt": "", "finishedAt": "", "boot": state.boot_id(),
                       "kept": False, "undone": False, "stopped": False, "again": False,
                       "shutdown": False},
         }  # fmt: skip

@@ -12,7 +12,7 @@ import select
 import signal
 import time
 
-from minidock.engine import events, names, records, recovery, signals
+from minidock.engine import events, first_process, names, records, recovery, signals
 from minidock.engine.client import visit
 from minidock.engine.records import PAUSED, RESTARTING, RUNNING, Record
 from minidock.engine.streams import wait as poll
@@ -230,7 +230,7 @@ def _ended(watch: _Watch, started: str, seconds: float | None) -> bool:
 
 
 def _send(record: Record, number: int) -> None:
-    recovery.kill(record, number)
+    first_process.kill(record, number)
     events.emit_container(record.root, "kill", record.data, signal=number)
 
 

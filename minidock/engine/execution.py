@@ -12,7 +12,7 @@ import signal
 import time
 from typing import NamedTuple
 
-from minidock.engine import options, records, recovery, users
+from minidock.engine import first_process, options, records, users
 from minidock.engine.environment import environment
 from minidock.engine.exec_options import ExecOptions
 from minidock.engine.records import Record
@@ -42,7 +42,7 @@ def open_target(record: Record, name: str) -> Target:
     if record.status == records.RESTARTING:
         raise ConflictError(f"Container {record.id} is restarting, wait until the container is running")
     refusal = ConflictError(f"Container {record.id} is not running")
-    pidfd = recovery.open_process(record)
+    pidfd = first_process.open_process(record)
     if pidfd is None:
         raise refusal
     try:

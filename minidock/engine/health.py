@@ -18,8 +18,8 @@ from typing import Any, NoReturn
 
 import prctl
 
-from minidock import observe
-from minidock.engine import events, execution, records, recovery
+from minidock import observe, state
+from minidock.engine import events, execution, records
 from minidock.engine.records import RUNNING, Record
 from minidock.engine.streams import Events
 from minidock.errors import MinidockError
@@ -108,7 +108,7 @@ class Health:
         if self.record.status != RUNNING:
             self._due = time.monotonic() + self._pause(HEALTHY)
             return
-        started = recovery.now()
+        started = state.now()
         reading, writing = os.pipe()
         pid = observe.announced("fork", (), os.fork)
         if pid == 0:
@@ -150,7 +150,7 @@ class Health:
         data = self._reap()
         if not data:
             return  # it was killed: the next one will tell
-        result = {"Start": started, "End": recovery.now(), **json.loads(data)}
+        result = {"Start": started, "End": state.now(), **json.loads(data)}
         try:
             self.record.reload()
         except FileNotFoundError:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 from contextlib import suppress
 
-from minidock.engine import connections, etc, events, network_modes, networks, publishing, records
+from minidock.engine import connections, etc, events, first_process, network_modes, networks, publishing, records
 from minidock.engine.records import Record
 from minidock.errors import ConflictError, MinidockError, NotFoundError
 from minidock.linux import namespaces
@@ -41,7 +41,7 @@ def connect(root: str, network_name: str, container_name: str, asked: Attachment
         record.data["attachments"][network.name] = asked._asdict()
     warnings = []
     try:
-        pid = connections.running_pid(record)
+        pid = first_process.running_pid(record)
         if pid is not None:
             with step("another network, for a container that runs", book=BOOK):
                 warnings = _plug_in(record, network, connections.attachments(record)[network.name], pid)
@@ -74,7 +74,7 @@ def _plug_in(record: Record, network: Network, asked: Attachment, pid: int) -> l
         return []
     with records.changing(record):
         record.data["networks"] |= {name: endpoint._asdict() for name, endpoint in new.items()}
-    if connections.running_pid(record) is None:  # it ended meanwhile, and its monitor did not see what we made
+    if first_process.running_pid(record) is None:  # it ended meanwhile, and its monitor did not see what we made
         endpoints.release(record.root, record.id, network.id)
         return []
     _rewrite_hosts(record, {}, new)
@@ -116,7 +116,7 @@ def disconnect(root: str, network_name: str, container_name: str, *, force: bool
     with step("the container leaves a network", book=BOOK):
         endpoints.release(root, record.id, network.id)  # also what a `connect` left that was killed half-way
         _take_off_record(record, network, "networks")  # only now: as long as it is there, somebody will release it
-        pid, rest = connections.running_pid(record), connections.has(record)
+        pid, rest = first_process.running_pid(record), connections.has(record)
         if pid is not None and rest:
             with suppress(FileNotFoundError):  # it has just ended
                 _bring_about(record, rest, pid)

@@ -213,7 +213,7 @@ def settle(record: Record) -> None:
     if record.is_over:
         return
     _remove_temporary_files(record)
-    if record.data["state"]["boot"] == boot_id():
+    if record.data["state"]["boot"] == state.boot_id():
         finish(record, KILLED, error="its monitor was killed")
     else:
         finish(record, SWITCHED_OFF)
@@ -258,73 +258,18 @@ def finish(
     except (OSError, MinidockError) as why:
         failure = why
     with records.changing(record):
-        state = record.data["state"]
+        present = record.data["state"]
         if record.is_up:
-            state |= {"status": RESTARTING if restarting else EXITED, "pid": 0, "exitCode": exit_code,
-                      "oomKilled": oom_killed, "error": error, "finishedAt": now()}  # fmt: skip
-            record.data["restartCount"] = 0 if state["again"] else record.data["restartCount"] + restarting
-            state["again"] = False
+            present |= {"status": RESTARTING if restarting else EXITED, "pid": 0, "exitCode": exit_code,
+                        "oomKilled": oom_killed, "error": error, "finishedAt": state.now()}  # fmt: skip
+            record.data["restartCount"] = 0 if present["again"] else record.data["restartCount"] + restarting
+            present["again"] = False
         elif record.status == RESTARTING:
-            state |= {"status": EXITED, "error": error}
+            present |= {"status": EXITED, "error": error}
         else:
-            state |= {"exitCode": exit_code, "error": error}
-        state["undone"] = failure is None
+            present |= {"exitCode": exit_code, "error": error}
+        present["undone"] = failure is None
         if failure is None:
             record.data["networks"] = {}
     if failure:
         raise failure
-
-
-def kill(record: Record, number: int) -> None:
-    """Send a signal to the container's PID 1, if the record's pid is still the process that was recorded."""
-    with step("a signal for the container's first process", book="2.2.4"):
-        pidfd = open_process(record)
-        if pidfd is None:
-            return
-        try:
-            syscalls.pidfd_send_signal(pidfd, number)
-        except ProcessLookupError:
-            return
-        finally:
-            os.close(pidfd)
-
-
-def is_alive(record: Record) -> bool:
-    """Whether the container's PID 1 is there: the process of that number that started when the record says."""
-    pidfd = open_process(record)
-    if pidfd is None:
-        return False
-    os.close(pidfd)
-    return True
-
-
-def open_process(record: Record) -> int | None:
-    """A pidfd of the container's PID 1, if that is there: so that nobody else is taken for it."""
-    pid, started = record.data["state"]["pid"], record.data["state"].get("pidStarted")
-    if not pid or record.data["state"].get("boot", boot_id()) != boot_id():
-        return None
-    try:
-        with step("the container's first process, held by a descriptor", book="2.2.3"):
-            pidfd = syscalls.pidfd_open(pid)
-    except ProcessLookupError:
-        return None
-    try:
-        if start_time(pid) == started:
-            return pidfd
-    except FileNotFoundError:
-        os.close(pidfd)
-        return None
-    os.close(pidfd)
-    return None
-
-
-def start_time(pid: int) -> int:
-    """When a process started, in clock ticks since boot: together with the pid it names one process (proc(5), stat)."""
-    with open(f"/proc/{pid}/stat", encoding="utf-8", errors="surrogateescape") as file:
-        return int(file.read().rpartition(")")[2].split()[19])
-
-
-now = state.now
-
-
-boot_id = state.boot_id

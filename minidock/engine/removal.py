@@ -8,7 +8,7 @@ from contextlib import suppress
 from functools import partial
 
 from minidock import observe
-from minidock.engine import events, records, recovery
+from minidock.engine import events, first_process, records, recovery
 from minidock.engine.client import visit
 from minidock.engine.records import PAUSED, REMOVING, RESTARTING, Record
 from minidock.errors import ConflictError
@@ -76,4 +76,4 @@ def _kill(record: Record) -> None:
             with suppress(BrokenPipeError, ConnectionResetError):
                 channel.send("look")
             channel.close()
-        recovery.kill(record, signal.SIGKILL)
+        first_process.kill(record, signal.SIGKILL)

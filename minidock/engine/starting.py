@@ -7,7 +7,8 @@ import select
 import signal
 from typing import TYPE_CHECKING
 
-from minidock.engine import connections, preparation, publishing, records, recovery
+from minidock import state
+from minidock.engine import connections, first_process, preparation, publishing, records
 from minidock.engine.attach import Visitor, Visitors
 from minidock.engine.departure import ENDING
 from minidock.engine.output import Output
@@ -66,13 +67,13 @@ def _write_down(record: Record, created: runtime.Created) -> None:
             "status": records.RUNNING,
             "kept": True,
             "pid": created.pid,
-            "pidStarted": recovery.start_time(created.pid),
-            "boot": recovery.boot_id(),
+            "pidStarted": first_process.start_time(created.pid),
+            "boot": state.boot_id(),
             "monitor": os.getpid(),
             "exitCode": 0,
             "error": "",
             "oomKilled": False,
-            "startedAt": recovery.now(),
+            "startedAt": state.now(),
         }
 
 

@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable
 from contextlib import suppress
 
-from minidock.engine import bundle, events, records, recovery
+from minidock.engine import bundle, events, first_process, records
 from minidock.engine.options import Limits
 from minidock.engine.records import Record
 from minidock.errors import ConflictError, HostError, MinidockError, NotFoundError
@@ -30,7 +30,7 @@ def update(root: str, name: str, change: Callable[[Limits], Limits], restart: tu
                 raise ConflictError(why)
             present = Limits(**options["limits"])
             wanted = change(present)
-            if wanted != present and recovery.is_alive(record):
+            if wanted != present and first_process.is_alive(record):
                 _enforce(record, wanted)
             options["limits"] = wanted._asdict()
             if restart:

@@ -13,7 +13,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from minidock.engine import records, recovery
+from minidock.engine import first_process, records
 from minidock.engine.records import Record
 from minidock.errors import ConflictError, NotFoundError
 from minidock.linux import mounts, syscalls, trees
@@ -47,7 +47,7 @@ def _open(record: Record, *, bare: bool) -> tuple[int, int | None]:
     """The root; and the lock of a container that does not run. One that starts or ends at this moment is waited for."""
     deadline = time.monotonic() + _PATIENCE
     while time.monotonic() < deadline:
-        pidfd = recovery.open_process(record)
+        pidfd = first_process.open_process(record)
         if pidfd is not None:
             try:
                 return _of_running(record, pidfd, bare=bare), None

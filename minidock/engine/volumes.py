@@ -19,7 +19,7 @@ from contextlib import contextmanager, suppress
 from typing import Any
 
 from minidock import state
-from minidock.engine import events, names, records, recovery
+from minidock.engine import events, names, records
 from minidock.errors import HostError, NotFoundError, UsageError
 from minidock.linux import mounts, syscalls
 from minidock.linux.directories import remove_tree, tree_size
@@ -146,7 +146,7 @@ def create(root: str, name: str, *, driver: str = "", labels: dict[str, str] | N
     with locked(root):
         if volume := load(root, name):
             return volume
-        volume = Volume(root, name, {"createdAt": recovery.now()[:19] + "Z", "driver": DRIVER, "labels": labels,
+        volume = Volume(root, name, {"createdAt": state.now()[:19] + "Z", "driver": DRIVER, "labels": labels,
                                      "options": dict(options or {}) or None})  # fmt: skip
         with step("a volume: a directory that outlives its containers", book="4.2.2"):
             _make(volume)

@@ -7,7 +7,8 @@ import os
 import time
 from contextlib import suppress
 
-from minidock.engine import records, recovery
+from minidock.engine import records
+from minidock.engine.first_process import running_pid
 from minidock.engine.records import Record
 from minidock.errors import NotFoundError
 from minidock.explain import stack
@@ -16,6 +17,7 @@ from minidock.explain.xray import groups, mounts, network, processes, security
 from minidock.explain.xray.model import Root, Running, Xray
 from minidock.image.store import Store
 from minidock.linux.overlay import split_paths
+from minidock.state import now
 
 Stack = list[stack.Layer]
 
@@ -50,7 +52,7 @@ class Look:
             image=str(record.data["imageName"]),
             status=status,
             exit_code=None if running else state["exitCode"] if state["finishedAt"] else None,
-            taken=recovery.now(),
+            taken=now(),
             root=root,
             running=running,
             took=round(time.perf_counter() - started, 4),
@@ -136,10 +138,10 @@ def _network_names(everybody: list[Record]) -> dict[str, str]:
 
 def first_process(record: Record) -> int:
     """The pid of the container's first process; 0 if it has none, or it is dead, or its pid another's by now."""
-    pid = record.data["state"].get("pid") or 0
     with suppress(FileNotFoundError, ProcessLookupError):
-        if pid and recovery.start_time(pid) == record.data["state"].get("pidStarted") and not processes.is_dead(pid):
-            return int(pid)
+        pid = running_pid(record)
+        if pid and not processes.is_dead(pid):
+            return pid
     return 0
 
 

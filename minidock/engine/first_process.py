@@ -1,0 +1,71 @@
+"""A container's first process, found by its record: a number alone may be anybody's by now (pidfd_open(2)).
+
+The record names it by pid, start time and boot; together they name one process for ever.
+"""
+
+from __future__ import annotations
+
+import os
+
+from minidock.engine.records import Record
+from minidock.linux import syscalls
+from minidock.observe import step
+from minidock.state import boot_id
+
+
+def kill(record: Record, number: int) -> None:
+    """Send a signal to the container's PID 1, if the record's pid is still the process that was recorded."""
+    with step("a signal for the container's first process", book="2.2.4"):
+        pidfd = open_process(record)
+        if pidfd is None:
+            return
+        try:
+            syscalls.pidfd_send_signal(pidfd, number)
+        except ProcessLookupError:
+            return
+        finally:
+            os.close(pidfd)
+
+
+def is_alive(record: Record) -> bool:
+    """Whether the container's PID 1 is there: the process of that number that started when the record says."""
+    pidfd = open_process(record)
+    if pidfd is None:
+        return False
+    os.close(pidfd)
+    return True
+
+
+def running_pid(record: Record) -> int | None:
+    """Its number on the host, if it is there now."""
+    pid, started = record.data["state"]["pid"], record.data["state"].get("pidStarted")
+    try:
+        return pid if pid and start_time(pid) == started else None
+    except FileNotFoundError:
+        return None
+
+
+def open_process(record: Record) -> int | None:
+    """A pidfd of the container's PID 1, if that is there: so that nobody else is taken for it."""
+    pid, started = record.data["state"]["pid"], record.data["state"].get("pidStarted")
+    if not pid or record.data["state"].get("boot", boot_id()) != boot_id():
+        return None
+    try:
+        with step("the container's first process, held by a descriptor", book="2.2.3"):
+            pidfd = syscalls.pidfd_open(pid)
+    except ProcessLookupError:
+        return None
+    try:
+        if start_time(pid) == started:
+            return pidfd
+    except FileNotFoundError:
+        os.close(pidfd)
+        return None
+    os.close(pidfd)
+    return None
+
+
+def start_time(pid: int) -> int:
+    """When a process started, in clock ticks since boot: together with the pid it names one process (proc(5), stat)."""
+    with open(f"/proc/{pid}/stat", encoding="utf-8", errors="surrogateescape") as file:
+        return int(file.read().rpartition(")")[2].split()[19])
