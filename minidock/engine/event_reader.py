@@ -7,9 +7,9 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from typing import Any
 
-from minidock.engine import events
+from minidock.engine import events, filters
+from minidock.engine.filters import Filters
 from minidock.engine.log_files import LogFile
-from minidock.errors import UsageError
 
 _PERIOD = 10.0  # seconds
 _KNOWN = ("config", "container", "daemon", "event", "image", "label", "network", "node", "plugin", "scope", "secret",
@@ -18,7 +18,6 @@ _KNOWN = ("config", "container", "daemon", "event", "image", "label", "network",
 _OPEN_ACTIONS = {"health_status", "exec_create", "exec_start"}
 
 Event = dict[str, Any]  # type, action, id, attributes, timeNano
-Filters = dict[str, list[str]]
 
 
 def read(root: str, since: int | None, until: int | None) -> Iterator[Event]:
@@ -63,18 +62,7 @@ def _between(file: LogFile, since: int, until: int | None) -> Iterator[Event]:
 
 def parse(texts: Iterable[str]) -> Filters:
     """`NAME=VALUE` filters by name; `UsageError` for one that docker does not know either."""
-    filters: Filters = {}
-    for text in texts:
-        name, equals, value = text.partition("=")
-        if not equals:
-            raise UsageError(
-                f'invalid argument "{text}" for "-f, --filter" flag: bad format of filter (expected name=value)',
-                exit_code=125,
-            )
-        if name.strip().lower() not in _KNOWN:
-            raise UsageError(f"invalid filter '{name}'")
-        filters.setdefault(name.strip().lower(), []).append(value.strip())
-    return filters
+    return filters.parse(texts, _KNOWN)
 
 
 def passes(event: Event, filters: Filters) -> bool:

@@ -9,11 +9,10 @@ import re
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from minidock.engine import describe_endpoints, publishing, records
+from minidock.engine import describe_endpoints, filters, publishing, records
+from minidock.engine.filters import Filters
 from minidock.engine.records import CREATED, RESTARTING, Record
 from minidock.errors import NotFoundError, UsageError
-
-Filters = dict[str, list[str]]
 
 _KNOWN = ("ancestor", "before", "exited", "expose", "health", "id", "is-task", "isolation", "label", "name", "network",
           "publish", "since", "status", "volume")  # fmt: skip
@@ -25,20 +24,9 @@ _BOOLEANS = {"1": True, "true": True, "0": False, "false": False}
 def parse(texts: Iterable[str]) -> Filters:
     """`NAME=VALUE` filters by name; `UsageError` for one that docker does not know either, or a value that it refuses.
     """
-    filters: Filters = {}
-    for text in texts:
-        name, equals, value = text.partition("=")
-        if not equals:
-            raise UsageError(
-                f'invalid argument "{text}" for "-f, --filter" flag: bad format of filter (expected name=value)',
-                exit_code=125,
-            )
-        name = name.strip().lower()
-        if name not in _KNOWN:
-            raise UsageError(f"invalid filter '{name}'")
-        filters.setdefault(name, []).append(value.strip())
-    _check(filters)
-    return filters
+    parsed = filters.parse(texts, _KNOWN)
+    _check(parsed)
+    return parsed
 
 
 def _check(filters: Filters) -> None:
