@@ -13,6 +13,7 @@ from minidock.cli.template_values import Fields
 from minidock.engine.paths import Paths
 from minidock.engine.records import Record
 from minidock.engine.usage import Sample
+from minidock.explain.shown import memory
 
 _PERIOD = 1.0  # seconds
 _UNKNOWN = "--"
@@ -108,18 +109,8 @@ def _row(name: str, record: Record, before: Sample | None, after: Sample | None,
         if before:
             row["CPUPerc"] = f"{processor_share(before, after) * 100:.2f}%"
         if after.memory is not None and after.memory_limit is not None:
-            row["MemUsage"] = f"{binary_size(after.memory)} / {binary_size(after.memory_limit)}"
+            row["MemUsage"] = f"{memory(after.memory)} / {memory(after.memory_limit)}"
             row["MemPerc"] = f"{after.memory / (after.memory_limit or 1) * 100:.2f}%"
         if after.read is not None and after.written is not None:
             row["BlockIO"] = f"{size(after.read)} / {size(after.written)}"
     return _Row(row)
-
-
-def binary_size(count: int) -> str:
-    """Bytes with four digits, in powers of 1024 (github.com/docker/go-units, BytesSize)."""
-    value, unit = float(count), "B"
-    for larger in ("KiB", "MiB", "GiB", "TiB", "PiB"):
-        if value < 1024:
-            break
-        value, unit = value / 1024, larger
-    return f"{value:.4g}{unit}"

@@ -48,7 +48,7 @@ def _formatted(template: str, found: dict[str, Any]) -> str:
 
 def _lines(found: dict[str, Any]) -> list[str]:
     """Docker's layout, and its names for what both have."""
-    from minidock.cli.stats import binary_size
+    from minidock.explain.shown import memory
 
     return [
         f"Containers: {found['Containers']}",
@@ -68,7 +68,7 @@ def _lines(found: dict[str, Any]) -> list[str]:
         f"OSType: {found['OSType']}",
         f"Architecture: {found['Architecture']}",
         f"CPUs: {found['NCPU']}",
-        f"Total Memory: {binary_size(found['MemTotal'])}",
+        f"Total Memory: {memory(found['MemTotal'])}",
         f"Name: {found['Name']}",
         f"Root Dir: {found['DockerRootDir']}",
     ]

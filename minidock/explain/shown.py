@@ -36,7 +36,7 @@ def size(count: float) -> str:
 
 
 def memory(count: float) -> str:
-    """Bytes as docker writes memory: powers of 1024."""
+    """Bytes as docker writes memory: four digits, powers of 1024 (github.com/docker/go-units, BytesSize)."""
     value, unit = float(count), "B"
     for larger in ("KiB", "MiB", "GiB", "TiB", "PiB"):
         if value < 1024:

@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 import pytest
 
-from minidock.cli.stats import binary_size
+from minidock.explain.shown import memory
 from tests.engine.containers import Containers, cgroup2
 from tests.support.command import Minidock
 
@@ -100,4 +100,4 @@ def test_what_is_not_counted_is_not_guessed(ok: Ok) -> None:
     [(0, "0B"), (1023, "1023B"), (1024, "1KiB"), (25276502016, "23.54GiB"), (335872, "328KiB"), (1 << 50, "1PiB")],
 )
 def test_binary_sizes(count: int, shown: str) -> None:
-    assert binary_size(count) == shown
+    assert memory(count) == shown
