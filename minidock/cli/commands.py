@@ -21,7 +21,7 @@ CONTAINER: Table = {
     "attach": ("life", "attach", "Attach to a running container's input and output"),
     "commit": ("changes", "commit", "Make an image of what a container has changed"),
     "cp": ("cp", "cp", "Copy files between a container and the host"),
-    "create": ("run", "create", "Create a container without starting it"),
+    "create": ("create", "create", "Create a container without starting it"),
     "diff": ("changes", "diff", "Show what a container has changed"),
     "exec": ("exec", "exec_command", "Run a command in a container that runs"),
     "export": ("changes", "export", "Write a container's files to a tar archive"),

@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
 from minidock.cli import health, isolation, limits, mounts, networking, ports, values
-from minidock.cli.flags import flag, list_option
+from minidock.cli.attachment import say
+from minidock.cli.flags import check_root, flag, list_option
 from minidock.engine.options import ContainerOptions, Mount
+from minidock.engine.paths import Paths
+
+if TYPE_CHECKING:
+    from minidock.image.store import Image
 
 _NETWORKING = [
     click.option("--network", "--net", multiple=True, metavar="NETWORK",
@@ -157,3 +162,12 @@ def _terminal_defaults(interactive: bool | None, tty: bool | None) -> tuple[bool
     if interactive is None:
         interactive = on_terminal and tty is False
     return interactive, bool(tty)
+
+
+def find_image(paths: Paths, options: ContainerOptions, flags: dict[str, Any]) -> Image:
+    """The image of the container to be, fetched if need be. Raises `MinidockError` if it cannot be had."""
+    from minidock.engine import images
+
+    check_root()
+    tell = None if flags["quiet"] else say
+    return images.find_or_fetch(paths.root, options.image, options.pull, tell, flags["platform"])

@@ -1,23 +1,19 @@
-"""`minidock run`: the main job. And `create`, its first half."""
+"""`minidock run`: the main job."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
 from minidock.cli import values
-from minidock.cli.attachment import attachment_of, say, warn, with_attachment
-from minidock.cli.creation import to_options, with_options
-from minidock.cli.flags import CONTEXT, check_root
-from minidock.engine.options import ContainerOptions
+from minidock.cli.attachment import attachment_of, warn, with_attachment
+from minidock.cli.creation import find_image, to_options, with_options
+from minidock.cli.flags import CONTEXT
 from minidock.engine.paths import Paths
 from minidock.errors import EXIT_ENGINE, MinidockError
-
-if TYPE_CHECKING:
-    from minidock.image.store import Image
 
 
 @click.command(context_settings=CONTEXT)
@@ -41,26 +37,11 @@ def run(paths: Paths, /, **flags: Any) -> int:
         options = to_options(flags, detached=detached)
         streams = () if detached else options.attach
         attachment = attachment_of(streams, flags)
-        image = _find_image(paths, options, flags)
+        image = find_image(paths, options, flags)
         record, code = client.run(paths, lambda: containers.create(paths.root, options, image), attachment, warn)
         if detached:
             click.echo(record.id)
         return code
-
-
-@click.command(context_settings=CONTEXT)
-@click.argument("image")
-@click.argument("command", nargs=-1, type=click.UNPROCESSED)
-@with_options
-@click.pass_obj
-def create(paths: Paths, /, **flags: Any) -> None:
-    """Create a container from IMAGE that is to run COMMAND, without starting it, and print its id."""
-    from minidock.engine import containers
-
-    options = to_options(flags)
-    record, lock = containers.create(paths.root, options, _find_image(paths, options, flags))
-    containers.put_away(record, lock)
-    click.echo(record.id)
 
 
 @contextmanager
@@ -72,11 +53,3 @@ def engine_errors() -> Iterator[None]:
         if error.exit_code == MinidockError.exit_code:
             error.exit_code = EXIT_ENGINE
         raise
-
-
-def _find_image(paths: Paths, options: ContainerOptions, flags: dict[str, Any]) -> Image:
-    from minidock.engine import images
-
-    check_root()
-    tell = None if flags["quiet"] else say
-    return images.find_or_fetch(paths.root, options.image, options.pull, tell, flags["platform"])

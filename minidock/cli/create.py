@@ -1,0 +1,26 @@
+"""`minidock create`: the first half of `run`. In a room of its own, or `run` would build its hundred flags too."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from minidock.cli.creation import find_image, to_options, with_options
+from minidock.cli.flags import CONTEXT
+from minidock.engine.paths import Paths
+
+
+@click.command(context_settings=CONTEXT)
+@click.argument("image")
+@click.argument("command", nargs=-1, type=click.UNPROCESSED)
+@with_options
+@click.pass_obj
+def create(paths: Paths, /, **flags: Any) -> None:
+    """Create a container from IMAGE that is to run COMMAND, without starting it, and print its id."""
+    from minidock.engine import containers
+
+    options = to_options(flags)
+    record, lock = containers.create(paths.root, options, find_image(paths, options, flags))
+    containers.put_away(record, lock)
+    click.echo(record.id)
