@@ -117,11 +117,8 @@ def restart(paths: Paths, names: tuple[str, ...], timeout: int | None, signal: s
 
     recovery.sweep_all(paths.root)
 
-    def work(name: str) -> None:
-        if record := control.restart(paths.root, name, timeout, signal=signal):
-            start_detached(paths, record.id)
-
-    return for_each(names, work)
+    return for_each(names, lambda name: control.restart(
+        paths.root, name, timeout, lambda record: start_detached(paths, record.id), signal=signal))  # fmt: skip
 
 
 @click.command(context_settings=HELP)

@@ -11,6 +11,7 @@ import os
 import select
 import signal
 import time
+from collections.abc import Callable
 
 from minidock.engine import events, first_process, names, records, recovery, signals
 from minidock.engine.client import visit
@@ -49,30 +50,42 @@ def stop(root: str, name: str, timeout: int | None, *, signal: str = "", shutdow
         events.emit_container(root, "stop", record.data)
 
 
-def restart(root: str, name: str, timeout: int | None, *, signal: str = "") -> Record | None:
+def restart(root: str, name: str, timeout: int | None, start: Callable[[Record], None], *, signal: str = "") -> None:
     """Have a container stopped, and started again by the same monitor, with what is attached to it let go.
 
-    Returns its record if it did not run: then it is the caller's to start. Raises `MinidockError` if it ran, and cannot
-    be started again.
+    `start`: starts one that has no monitor: it did not run, or it ended, or was stopped by somebody else, before its
+    monitor knew of us. Raises `MinidockError` if it cannot be started again.
     """
     record = records.find(root, name)
     number = _stop_signal(record, signal)
-    if not record.is_up:
-        _end(record, timeout, number)
-        return record
     before = record.data["state"]["startedAt"]
-    _end(record, timeout, number, again=True)
+    if record.is_up:
+        again = _end(record, timeout, number, again=True) and _started_again(record, before)
+    else:  # if it waits for its policy's next start, that is given up
+        _end(record, timeout, number)
+        again = False
+    if not again:
+        start(record)
+    events.emit_container(root, "restart", record.data)
+
+
+def _started_again(record: Record, before: str) -> bool:
+    """Wait until a container has a later run than the one that began at `before`, if only a short one.
+
+    False if there will be none, as its monitor did not know that it was wanted.
+    """
     while True:
         try:
             record.reload()
         except FileNotFoundError:
-            raise NotFoundError(f"No such container: {name}") from None
+            raise NotFoundError(f"No such container: {record.name}") from None
         state = record.data["state"]
+        if state["startedAt"] != before:
+            return True
+        if record.is_over and state["error"]:
+            raise MinidockError(f"Cannot restart container {record.name}: {state['error']}")
         if record.is_over:
-            raise MinidockError(f"Cannot restart container {name}: {state['error'] or 'it was stopped'}")
-        if record.is_up and state["startedAt"] != before:
-            events.emit_container(root, "restart", record.data)
-            return None
+            return False
         time.sleep(_POLL)
 
 

@@ -200,6 +200,30 @@ def test_restart_is_a_new_process_of_the_same_container(ok: Callable[..., str], 
     assert state(containers)["status"] == "running"
 
 
+def test_restart_into_a_run_that_is_over_at_once(ok: Callable[..., str], containers: Containers) -> None:
+    script = "echo up; [ -e /second ] && exit 3; touch /second; sleep 1000"
+    background(ok, containers, script, "--name", "again")
+    ok("restart", "-t", "0", "again")
+    ok("wait", "again")
+    assert (ok("logs", "again"), state(containers)["exitCode"]) == ("up\nup\n", 3)
+
+
+def test_restart_of_one_that_is_stopped_meanwhile_starts_it(
+    engine: Minidock, ok: Callable[..., str], containers: Containers
+) -> None:
+    """Whichever of the two is the later one to speak to the monitor: it is docker's restart that ends with a start."""
+    script = "trap : TERM; echo up; while :; do sleep 0.1; done"
+    one = background(ok, containers, script, "--name", "again")["id"]
+    restarting = engine.start("restart", "-t", "3", "again", stdout=subprocess.PIPE)
+    eventually(lambda: state(containers)["again"])
+    ok("stop", "-t", "0", "again")
+    assert (restarting.communicate(timeout=30)[0], restarting.returncode) == (b"again\n", 0)
+    assert state(containers)["status"] == "running"
+    words = ("--since", "0", "--until", "0s", "--filter", f"container={one}", "--format", "{{.Action}}")
+    events = ok("events", *words).split()
+    assert (events.count("start"), events.count("restart")) == (2, 1)
+
+
 def test_restart_keeps_a_container_that_goes_with_its_end(ok: Callable[..., str], containers: Containers) -> None:
     background(ok, containers, PATIENT, "--name", "again", "--rm")
     ok("restart", "again")
