@@ -41,7 +41,11 @@ class Registry(NamedTuple):
 
 
 def is_intact() -> bool | None:
-    """Whether nobody has changed a table of the packet filter since our rules were written; None without registry."""
+    """Whether our rules are as they were written, or serve nobody: who comes next looks again. None without registry.
+
+    The kernel counts changes of any table. Where others make many (another engine on this host), writing ours anew
+    after each would cost every command as much as a whole start.
+    """
     with step("has somebody else changed the packet filter?", book="4.1.1"):
         try:
             content = state.read_json(path())
@@ -49,7 +53,9 @@ def is_intact() -> bool | None:
             return None
         if content.get("boot") != state.boot_id():
             return None
-        return bool(_generation(content) == firewall.generation())
+        generation = _generation(content)
+        serves_nobody = generation != UNKNOWN and not content["members"]
+        return serves_nobody or generation == firewall.generation()
 
 
 def lock_path() -> str:
