@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 if TYPE_CHECKING:
-    from minidock.engine.client import Attachment
+    from minidock.engine.lifetime.client import Attachment
 
 _OPTIONS = [
     click.option("--detach-keys", default="", metavar="KEYS", help="What is typed to detach [ctrl-p,ctrl-q]."),
@@ -28,7 +28,7 @@ def with_attachment(command: Command) -> Command:
 
 def attachment_of(streams: Iterable[str], flags: dict[str, Any]) -> Attachment:
     """The flags, and the streams by name, as what the engine takes. Raises `UsageError` for bad keys."""
-    from minidock.engine import client, keys
+    from minidock.engine.lifetime import client, keys
 
     which = {name: True for name in streams}
     return client.Attachment(**which, keys=keys.parse(flags["detach_keys"]), proxy=flags["sig_proxy"])

@@ -15,7 +15,8 @@ _HELP = {"help_option_names": ["-h", "--help"]}
 @click.pass_obj
 def diff(paths: Paths, container: str) -> None:
     """Show what CONTAINER has added (A), changed (C) and deleted (D)."""
-    from minidock.engine import committing, recovery
+    from minidock.engine import recovery
+    from minidock.engine.files import committing
 
     check_root()
     recovery.sweep_all(paths.root)
@@ -30,7 +31,8 @@ def diff(paths: Paths, container: str) -> None:
 def export(paths: Paths, output: str | None, container: str) -> None:
     """Write all files of CONTAINER to a tar archive, without those of volumes."""
     from minidock.cli.image_archive import deliver, refuse_terminal
-    from minidock.engine import committing, recovery
+    from minidock.engine import recovery
+    from minidock.engine.files import committing
 
     check_root()
     refuse_terminal(output)
@@ -50,7 +52,8 @@ def commit(
     paths: Paths, author: str, change: tuple[str, ...], message: str, pause: bool, container: str, name: str | None
 ) -> None:
     """Make an image of what CONTAINER has changed, and show its id."""
-    from minidock.engine import committing, recovery
+    from minidock.engine import recovery
+    from minidock.engine.files import committing
     from minidock.image import reference
 
     check_root()

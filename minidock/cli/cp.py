@@ -22,8 +22,8 @@ from minidock.errors import MinidockError, UsageError
 @click.pass_obj
 def cp(paths: Paths, archive: bool, follow_link: bool, quiet: bool, source: str, destination: str) -> None:
     """Copy files and directories out of a container or into it; - is a tar stream on standard output or input."""
-    from minidock.engine import cp as copies
     from minidock.engine import recovery
+    from minidock.engine.files import cp as copies
 
     check_root()
     recovery.sweep_all(paths.root)

@@ -11,7 +11,7 @@ from minidock.cli.commands import HELP
 from minidock.engine.paths import Paths
 
 if TYPE_CHECKING:
-    from minidock.engine.disk_usage import Usage
+    from minidock.engine.showing.disk_usage import Usage
 
 _HEADERS = {"Active": "ACTIVE", "Reclaimable": "RECLAIMABLE", "Size": "SIZE", "TotalCount": "TOTAL", "Type": "TYPE"}
 _COLUMNS = "{{.Type}}\t{{.TotalCount}}\t{{.Active}}\t{{.Size}}\t{{.Reclaimable}}"
@@ -36,7 +36,8 @@ _NO_CACHE = {"Active": "0", "Reclaimable": "0B", "Size": "0B", "TotalCount": "0"
 def df(paths: Paths, verbose: bool, template: str | None) -> None:
     """Show what takes how much of the disk, and how much of that nobody uses."""
     from minidock.cli import format
-    from minidock.engine import disk_usage, recovery
+    from minidock.engine import recovery
+    from minidock.engine.showing import disk_usage
 
     recovery.sweep_all(paths.root)
     usage = disk_usage.measure(paths.root)

@@ -6,7 +6,7 @@ import gc
 import os
 import sys
 
-# The processes that some commands need: imported and forked first of all (`launch.py`).
+# The processes that some commands need: imported and forked first of all (`engine/lifetime/launch.py`).
 _HELPERS = {"run": "monitor", "start": "monitor", "restart": "monitor", "exec": "keeper"}
 
 
@@ -42,7 +42,7 @@ def _begin() -> None:
         explaining.begin(sys.argv)
     command = sys.argv[2:3] if sys.argv[1:2] == ["container"] else sys.argv[1:2]
     if kind := _HELPERS.get("".join(command)):
-        from minidock.engine import launch
+        from minidock.engine.lifetime import launch
 
         # A guess that costs nothing but time when it is wrong: what the words mean is found out by whom it concerns.
         launch.early(kind, bridged=kind == "monitor" and not {"none", "host"} & set(sys.argv))

@@ -27,7 +27,7 @@ def events(paths: Paths, filters: tuple[str, ...], template: str | None, since: 
 
     from minidock.cli import times
     from minidock.cli.format import parse
-    from minidock.engine import event_reader
+    from minidock.engine.journal import event_reader
 
     form = parse("{{json .}}" if template == "json" else template) if template else None
     wanted = event_reader.parse(filters)

@@ -28,9 +28,9 @@ from minidock.errors import UsageError
 @click.pass_obj
 def exec_command(paths: Paths, /, container: str, command: tuple[str, ...], **flags: Any) -> int:
     """Run COMMAND in the running CONTAINER, beside what it runs already, and end as that ends."""
-    from minidock.engine import exec as entering
-    from minidock.engine import keys
-    from minidock.engine.exec_options import ExecOptions
+    from minidock.engine.inside import exec as entering
+    from minidock.engine.inside.exec_options import ExecOptions
+    from minidock.engine.lifetime import keys
 
     check_root()
     if flags["interactive"] and flags["tty"] and not flags["detach"] and not os.isatty(0):

@@ -61,12 +61,13 @@ def _kinds(root: str, *, size: bool) -> Finders:
     """How each kind of thing is looked up, in the order in which docker does."""
 
     def container(name: str) -> dict[str, Any]:
-        from minidock.engine import describe, records
+        from minidock.engine import records
+        from minidock.engine.showing import describe
 
         return describe.container(records.find(root, name), size=size)
 
     def image(name: str) -> dict[str, Any]:
-        from minidock.engine import describe
+        from minidock.engine.showing import describe
         from minidock.image.store import Store
 
         store = Store(root)
@@ -79,7 +80,8 @@ def _kinds(root: str, *, size: bool) -> Finders:
         return volumes.find(root, name).describe()
 
     def network(name: str) -> dict[str, Any]:
-        from minidock.engine import describe_network, networks
+        from minidock.engine.networking import networks
+        from minidock.engine.showing import describe_network
 
         return describe_network.network(root, networks.find(root, name))
 

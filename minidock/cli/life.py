@@ -26,7 +26,8 @@ NAMES = click.argument("names", metavar="CONTAINER...", nargs=-1, required=True)
 @click.pass_obj
 def start(paths: Paths, /, names: tuple[str, ...], **flags: Any) -> int:
     """Start containers that are created or have ended."""
-    from minidock.engine import client, containers
+    from minidock.engine import containers
+    from minidock.engine.lifetime import client
 
     if not flags["attach"] and not flags["interactive"]:
         return for_each(names, lambda name: start_detached(paths, name))
@@ -45,7 +46,8 @@ def start(paths: Paths, /, names: tuple[str, ...], **flags: Any) -> int:
 
 def start_detached(paths: Paths, name: str) -> None:
     """Start one container; nothing is to be done if it runs."""
-    from minidock.engine import client, containers
+    from minidock.engine import containers
+    from minidock.engine.lifetime import client
 
     try:
         client.run(paths, partial(containers.claim, paths.root, name), client.DETACHED, warn)
@@ -60,7 +62,8 @@ def start_detached(paths: Paths, name: str) -> None:
 @click.pass_obj
 def attach(paths: Paths, /, name: str, no_stdin: bool, **flags: Any) -> int:
     """Attach standard input, output and error to a running container."""
-    from minidock.engine import client, records, recovery
+    from minidock.engine import records, recovery
+    from minidock.engine.lifetime import client
 
     recovery.sweep_all(paths.root)
     record = records.find(paths.root, name)

@@ -41,8 +41,8 @@ def create(paths: Paths, /, name: str, **flags: Any) -> None:
     """Make a network, a bridge of its own, and print its id."""
     from minidock.cli import values
     from minidock.cli.flags import check_root
-    from minidock.engine import networks
-    from minidock.engine.network_options import NetworkOptions
+    from minidock.engine.networking import networks
+    from minidock.engine.networking.network_options import NetworkOptions
 
     check_root()
     asked = NetworkOptions(
@@ -70,7 +70,7 @@ def create(paths: Paths, /, name: str, **flags: Any) -> None:
 def ls(paths: Paths, quiet: bool, no_trunc: bool, filters: tuple[str, ...], template: str | None) -> None:
     """List networks."""
     from minidock.cli import format
-    from minidock.engine import networks
+    from minidock.engine.networking import networks
     from minidock.image import filters as image_filters
 
     found = networks.select(paths.root, image_filters.parse(filters, networks.FOR_LISTS))
@@ -101,7 +101,9 @@ def ls(paths: Paths, quiet: bool, no_trunc: bool, filters: tuple[str, ...], temp
 @click.pass_obj
 def inspect(paths: Paths, template: str | None, verbose: bool, names: tuple[str, ...]) -> int:
     """Show everything about networks: who is on them, with addresses, cables and what went through those."""
-    from minidock.engine import describe_network, networks, recovery
+    from minidock.engine import recovery
+    from minidock.engine.networking import networks
+    from minidock.engine.showing import describe_network
 
     def find(name: str) -> dict[str, Any]:
         return describe_network.network(paths.root, networks.find(paths.root, name), verbose=verbose)
@@ -117,7 +119,8 @@ def inspect(paths: Paths, template: str | None, verbose: bool, names: tuple[str,
 def rm(paths: Paths, force: bool, names: tuple[str, ...]) -> int:
     """Remove networks that no running container is on."""
     from minidock.cli.container import for_each
-    from minidock.engine import networks, recovery
+    from minidock.engine import recovery
+    from minidock.engine.networking import networks
 
     recovery.sweep_all(paths.root)
     return for_each(names, lambda name: networks.remove(paths.root, name), forgiving=force)
@@ -130,7 +133,8 @@ def rm(paths: Paths, force: bool, names: tuple[str, ...]) -> int:
 def prune(paths: Paths, force: bool, filters: tuple[str, ...]) -> None:
     """Remove all networks that were made by users and that no running container is on."""
     from minidock.cli.prompt import confirmed
-    from minidock.engine import networks, recovery
+    from minidock.engine import recovery
+    from minidock.engine.networking import networks
     from minidock.image import filters as image_filters
 
     wanted = image_filters.parse(filters, networks.FOR_PRUNE)

@@ -21,7 +21,8 @@ from minidock.engine.paths import Paths
 def connect(paths: Paths, /, network: str, container: str, **flags: Any) -> None:
     """Connect CONTAINER to NETWORK: one more interface, at once if it runs and at every start from now on."""
     from minidock.cli import networking
-    from minidock.engine import joining, recovery
+    from minidock.engine import recovery
+    from minidock.engine.inside import joining
 
     recovery.sweep_all(paths.root)
     for line in joining.connect(paths.root, network, container, networking.attachment(flags)):
@@ -35,7 +36,8 @@ def connect(paths: Paths, /, network: str, container: str, **flags: Any) -> None
 @click.pass_obj
 def disconnect(paths: Paths, force: bool, network: str, container: str) -> None:
     """Take CONTAINER off NETWORK."""
-    from minidock.engine import joining, recovery
+    from minidock.engine import recovery
+    from minidock.engine.inside import joining
 
     recovery.sweep_all(paths.root)
     joining.disconnect(paths.root, network, container, force=force)

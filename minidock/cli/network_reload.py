@@ -13,7 +13,7 @@ from minidock.engine.paths import Paths
 def reload(paths: Paths) -> None:
     """Write all rules of the packet filter anew, as running containers need them."""
     from minidock.engine import records, recovery
-    from minidock.engine.reload import reload as write_anew
+    from minidock.engine.networking.reload import reload as write_anew
 
     with records.all_locked(paths.root):
         recovery.sweep(paths.root)

@@ -41,7 +41,8 @@ def system(paths: Paths, unused: bool, force: bool, volumes: bool, filters: tupl
     """Remove containers that do not run, and networks and images that nobody uses."""
     from minidock.cli.image import size
     from minidock.cli.prompt import confirmed
-    from minidock.engine import container_care, images, networks, recovery, volume_care
+    from minidock.engine import container_care, images, recovery, volume_care
+    from minidock.engine.networking import networks
     from minidock.image import filters as image_filters
 
     wanted = image_filters.parse(filters, container_care.FOR_PRUNE)

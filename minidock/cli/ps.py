@@ -55,7 +55,8 @@ def ps(
 ) -> None:
     """List containers, the newest first."""
     from minidock.cli import format
-    from minidock.engine import listing, recovery
+    from minidock.engine import recovery
+    from minidock.engine.showing import listing
 
     wanted = listing.parse(filters)
     recovery.sweep_all(paths.root)
@@ -79,7 +80,7 @@ def _id(record: Record, no_trunc: bool) -> str:
 
 def rows(root: str, found: list[Record], *, no_trunc: bool, size: bool) -> list[_Row]:
     from minidock.cli import status
-    from minidock.engine import describe_endpoints
+    from minidock.engine.showing import describe_endpoints
 
     images = _Images(root)
     return [
@@ -155,7 +156,7 @@ def _moment(created: str) -> str:
 
 def _size(record: Record) -> str:
     from minidock.cli.image import size
-    from minidock.engine import describe
+    from minidock.engine.showing import describe
 
     written, image_size = describe.sizes(record)
     return f"{size(written)} (virtual {size(written + image_size)})"

@@ -29,8 +29,8 @@ _DESCRIPTION_WIDTH = 45
 @click.pass_obj
 def pull(paths: Paths, /, all_tags: bool, platform: str | None, quiet: bool, name: str) -> None:
     """Fetch an image from a registry."""
-    from minidock.engine import transfer
-    from minidock.engine.progress import progress_on
+    from minidock.engine.transfers import transfer
+    from minidock.engine.transfers.progress import progress_on
     from minidock.image import reference
     from minidock.image.store import Store
 
@@ -53,8 +53,8 @@ def pull(paths: Paths, /, all_tags: bool, platform: str | None, quiet: bool, nam
 @click.pass_obj
 def push(paths: Paths, /, all_tags: bool, quiet: bool, name: str) -> None:
     """Publish an image to a registry."""
-    from minidock.engine import transfer
-    from minidock.engine.progress import progress_on
+    from minidock.engine.transfers import transfer
+    from minidock.engine.transfers.progress import progress_on
     from minidock.image import reference
     from minidock.image.store import Store
 
@@ -91,8 +91,8 @@ def _with_tag(name: Reference, progress: Progress) -> Reference:
 @click.argument("server", required=False)
 def login(username: str | None, password: str | None, password_stdin: bool, server: str | None) -> None:
     """Log in to a registry (Docker Hub if none is named), and keep the credentials where docker does."""
-    from minidock.engine import transfer
-    from minidock.engine.progress import progress_on
+    from minidock.engine.transfers import transfer
+    from minidock.engine.transfers.progress import progress_on
 
     registry = transfer.registry_of(server)
     if password is not None:
@@ -138,7 +138,7 @@ def _asked(username: str | None, password: str | None) -> tuple[str, str]:
 @click.argument("server", required=False)
 def logout(server: str | None) -> None:
     """Forget the credentials for a registry (Docker Hub if none is named)."""
-    from minidock.engine import transfer
+    from minidock.engine.transfers import transfer
     from minidock.image.registry.settings import credentials_key
 
     registry = transfer.registry_of(server)
@@ -163,7 +163,7 @@ def logout(server: str | None) -> None:
 def search(filters: tuple[str, ...], limit: int, no_trunc: bool, term: str) -> None:
     """Search Docker Hub for images, or another registry: registry.lan:5000/TERM."""
     from minidock.cli import format
-    from minidock.engine import transfer
+    from minidock.engine.transfers import transfer
 
     wanted = _wanted(filters)
     rows = []

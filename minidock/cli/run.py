@@ -28,7 +28,8 @@ def run(paths: Paths, /, **flags: Any) -> int:
 
     When standard input and output are both terminals, -i -t is the default.
     """
-    from minidock.engine import client, containers
+    from minidock.engine import containers
+    from minidock.engine.lifetime import client
 
     with engine_errors():
         detached = flags["detach"]

@@ -12,7 +12,7 @@ from minidock.cli.commands import HELP
 from minidock.cli.template_values import Fields
 from minidock.engine.paths import Paths
 from minidock.engine.records import Record
-from minidock.engine.usage import Sample
+from minidock.engine.showing.usage import Sample
 from minidock.explain.shown import memory
 
 _PERIOD = 1.0  # seconds
@@ -43,7 +43,8 @@ def stats(
     paths: Paths, everything: bool, template: str | None, no_stream: bool, no_trunc: bool, names: tuple[str, ...]
 ) -> None:
     """Show what containers use: processor, memory, network, disk, processes."""
-    from minidock.engine import listing, records, recovery
+    from minidock.engine import records, recovery
+    from minidock.engine.showing import listing
 
     recovery.sweep_all(paths.root)
 
@@ -83,7 +84,7 @@ def _again_and_again(chosen: Chosen, template: str | None, *, no_trunc: bool) ->
 
 
 def _samples(found: Sequence[tuple[str, Record]]) -> Samples:
-    from minidock.engine import usage
+    from minidock.engine.showing import usage
 
     return {record.id: usage.take(record) if record.is_up else usage.NOTHING for _, record in found}
 
@@ -100,7 +101,7 @@ def _listing(
 def _row(name: str, record: Record, before: Sample | None, after: Sample | None, no_trunc: bool) -> _Row:
     """Docker's columns (cli/command/container/formatter_stats.go); what is not known is `--`."""
     from minidock.cli.image import size
-    from minidock.engine.usage import processor_share
+    from minidock.engine.showing.usage import processor_share
 
     row = dict.fromkeys(_HEADERS, _UNKNOWN)
     row |= {"Container": name, "ID": record.id if no_trunc else record.id[:12], "Name": record.name}

@@ -36,7 +36,7 @@ def duration(seconds: float) -> str:
 
 def status(record: Record) -> str:
     """Up, Exited, ... and since when (moby: daemon/container/state.go, String)."""
-    from minidock.engine import listing
+    from minidock.engine.showing import listing
 
     state = record.data["state"]
     if record.status == PAUSED:

@@ -20,7 +20,8 @@ _FORMAT = click.option("-f", "--format", "template", metavar="TEMPLATE", help="A
 @click.pass_obj
 def info(paths: Paths, template: str | None) -> None:
     """Show what there is, what this host's kernel offers to containers, what is missing, and why that matters."""
-    from minidock.engine import recovery, summary
+    from minidock.engine import recovery
+    from minidock.engine.showing import summary
 
     recovery.sweep_all(paths.root)
     found = summary.info(paths.root)
@@ -32,7 +33,7 @@ def info(paths: Paths, template: str | None) -> None:
 def version(template: str | None) -> None:
     """Show the version of minidock and of what it stands on."""
     if template:
-        from minidock.engine import summary
+        from minidock.engine.showing import summary
 
         click.echo(_formatted(template, summary.version()))
         return

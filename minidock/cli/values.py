@@ -177,7 +177,7 @@ def restart_policy(text: str) -> tuple[str, int]:
     """--restart policy[:retries]: (policy, how often at most; 0 is without limit)."""
     if text == "no":  # without an import, for a start that is as quick as it can be
         return text, 0
-    from minidock.engine import restart
+    from minidock.engine.lifetime import restart
 
     policy, colon, number = text.partition(":")
     policy = policy or restart.NO
@@ -198,7 +198,7 @@ def restart_policy(text: str) -> tuple[str, int]:
 def log_driver(name: str, options: dict[str, str]) -> str:
     """--log-driver with its --log-opt."""
     if options or name != "json-file":
-        from minidock.engine import log_options
+        from minidock.engine.journal import log_options
 
         log_options.check(name, options)
     return name

@@ -8,7 +8,8 @@ stop`: then the boot id tells what was running (`recovery.settle`). A systemd un
 
 from __future__ import annotations
 
-from minidock.engine import control, records, restart
+from minidock.engine import control, records
+from minidock.engine.lifetime import restart
 from minidock.engine.records import Record
 
 

@@ -1,7 +1,7 @@
 """Containers as a user knows them: made, run, listed, removed.
 
-`create` makes a container's place and its record. Everything else is made by the monitor (`monitor.py`), beginning with
-the OCI bundle (`preparation.py`). `recovery.py` undoes both.
+`create` makes a container's place and its record. Everything else is made by the monitor (`lifetime/monitor.py`),
+beginning with the OCI bundle (`making/preparation.py`). `recovery.py` undoes both.
 """
 
 from __future__ import annotations
@@ -37,19 +37,19 @@ def create(root: str, options: ContainerOptions, image: Image) -> tuple[Record, 
     """Make a container on paper: a name, an id, a directory with a record in it, and the file that --cidfile asks for.
 
     Returns the record and the container's lock, held: it lives as long as somebody keeps that descriptor open. The
-    monitor that it is given to does the rest (`preparation.py`). Raises with everything undone.
+    monitor that it is given to does the rest (`making/preparation.py`). Raises with everything undone.
     """
     check_host()
     image.check_runnable(options.image)
     if options.attachments not in _USUAL or options.network.startswith("container:"):
-        from minidock.engine import network_modes  # most containers need none of it
+        from minidock.engine.making import network_modes  # most containers need none of it
 
         options = network_modes.resolved(root, options)
     with step("a name, a directory and a record", book="2.2.3"):
         record, lock = _claim(root, options, image)
     try:
         if record.data["mounts"]:
-            from minidock.engine import mountpoints
+            from minidock.engine.making import mountpoints
 
             mountpoints.provide(record)
         if options.cidfile:
@@ -63,7 +63,7 @@ def create(root: str, options: ContainerOptions, image: Image) -> tuple[Record, 
 
 def put_away(record: Record, lock: int) -> None:
     """Keep a container that was just created for a later `claim`: with its files, and nothing outside its directory."""
-    from minidock.engine import preparation
+    from minidock.engine.making import preparation
 
     try:
         with step("put away until it is started", book="4.7.3"):
@@ -178,7 +178,7 @@ def _claim(root: str, options: ContainerOptions, image: Image) -> tuple[Record, 
 def _mount_points(root: str, options: ContainerOptions, image_config: dict[str, Any]) -> list[dict[str, Any]]:
     if not (options.mounts or options.volumes or options.volumes_from or image_config.get("Volumes")):
         return []
-    from minidock.engine import mountpoints  # here, as most containers have none
+    from minidock.engine.making import mountpoints  # here, as most containers have none
 
     return mountpoints.resolve(root, options, image_config)
 
@@ -186,7 +186,7 @@ def _mount_points(root: str, options: ContainerOptions, image_config: dict[str, 
 def _healthcheck(options: ContainerOptions, image_config: dict[str, Any]) -> dict[str, Any]:
     if not options.health and not image_config.get("Healthcheck"):
         return {}
-    from minidock.engine import health
+    from minidock.engine.lifetime import health
 
     check = health.merged(options.health, image_config)
     return {"healthcheck": check} if check else {}

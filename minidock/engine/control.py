@@ -2,7 +2,8 @@
 
 None of this asks the monitor for anything. A command writes into the record what is wanted (that it is stopped, that it
 is to be started again), sends the container's first process a signal, and the monitor finds both when that has ended.
-Only one that waits before it starts the container again has to be told to look (`attach.py`). Messages are docker's.
+Only one that waits before it starts the container again has to be told to look (`lifetime/attach.py`). The messages are
+docker's.
 """
 
 from __future__ import annotations
@@ -13,10 +14,11 @@ import signal
 import time
 from collections.abc import Callable
 
-from minidock.engine import events, first_process, names, records, recovery, signals
-from minidock.engine.client import visit
+from minidock.engine import events, first_process, names, records, recovery
+from minidock.engine.lifetime import signals
+from minidock.engine.lifetime.client import visit
+from minidock.engine.lifetime.streams import wait as poll
 from minidock.engine.records import PAUSED, RESTARTING, RUNNING, Record
-from minidock.engine.streams import wait as poll
 from minidock.errors import EXIT_ENGINE, ConflictError, HostError, MinidockError, NotFoundError, UsageError
 from minidock.linux import cgroups
 from minidock.observe import step
@@ -150,7 +152,7 @@ def rename(root: str, name: str, new: str) -> None:
                 raise names.taken(new, other.id)
         with records.changing(record):
             record.data["name"] = new
-    from minidock.engine import joining
+    from minidock.engine.inside import joining
 
     joining.rename(record)
     events.emit_container(root, "rename", record.data, oldName=f"/{old}")

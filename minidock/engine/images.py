@@ -115,8 +115,8 @@ def _ready(store: Store, text: str, image: Image) -> Image:
 def _pull(store: Store, name: Reference, say: Say | None, platform: str) -> Image:
     from contextlib import closing
 
-    from minidock.engine import transfer
-    from minidock.engine.progress import Bars, Lines
+    from minidock.engine.transfers import transfer
+    from minidock.engine.transfers.progress import Bars, Lines
     from minidock.image.registry.progress import Progress
 
     shown = Progress() if say is None else Bars(sys.stderr) if sys.stderr.isatty() else Lines(say)

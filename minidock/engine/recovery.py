@@ -66,11 +66,11 @@ def _undo_network(record: Record) -> None:
 def _undo_mounts(record: Record) -> None:
     """What it had mounted on the host is not used by this container any more."""
     if record.data["options"]["isolation"]["ipc"] == "shareable":
-        from minidock.engine import isolation
+        from minidock.engine.making import isolation
 
         isolation.release(record)
     if any(point["type"] == "volume" for point in record.data.get("mounts", ())):
-        from minidock.engine import mountpoints
+        from minidock.engine.making import mountpoints
 
         mountpoints.release(record)
 
@@ -144,7 +144,7 @@ def _finish_removal(root: str, container_id: str) -> None:
 
 
 def _remove_files(directory: str, container_id: str) -> None:
-    """What can fill a disk: what the container has written, and its log with its rotated parts (`log_options.py`)."""
+    """What can fill a disk: what the container has written, and its log, in parts (`journal/log_options.py`)."""
     for name in ("upper", "work"):
         remove_tree(os.path.join(directory, name))
     for name in os.listdir(directory):
@@ -176,7 +176,7 @@ def _mend_network(root: str) -> None:
 
         filter.mend()
     elif intact is None:
-        from minidock.engine import reload
+        from minidock.engine.networking import reload
 
         reload.if_needed(root)
 

@@ -6,7 +6,8 @@ import os
 from collections.abc import Callable
 from contextlib import suppress
 
-from minidock.engine import bundle, events, first_process, records
+from minidock.engine import events, first_process, records
+from minidock.engine.making import bundle
 from minidock.engine.options import Limits
 from minidock.engine.records import Record
 from minidock.errors import ConflictError, HostError, MinidockError, NotFoundError

@@ -15,7 +15,8 @@ from typing import Any
 
 import pytest
 
-from minidock.engine import event_reader, events
+from minidock.engine import events
+from minidock.engine.journal import event_reader
 from tests.engine.containers import Containers, eventually
 from tests.support.command import Minidock
 

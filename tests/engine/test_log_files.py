@@ -12,10 +12,10 @@ from typing import Any
 
 import pytest
 
-from minidock.engine.followers import Keeper
-from minidock.engine.log_files import leave_out, open_all
-from minidock.engine.log_reader import Wanted, follow
-from minidock.engine.logs import Log
+from minidock.engine.journal.followers import Keeper
+from minidock.engine.journal.log_files import leave_out, open_all
+from minidock.engine.journal.log_reader import Wanted, follow
+from minidock.engine.journal.logs import Log
 
 Record = dict[str, Any]
 TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{0,8}[1-9])?Z")
@@ -193,7 +193,7 @@ def test_a_writer_killed_while_it_rotates_costs_a_reader_nothing(path: str) -> N
 
 
 def test_a_reader_that_is_far_behind_is_told(path: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("minidock.engine.followers._LINKS", 3)
+    monkeypatch.setattr("minidock.engine.journal.followers._LINKS", 3)
     warnings: list[str] = []
     moments = iter(range(100))
 

@@ -12,7 +12,7 @@ Both are asked about the same families of calls (FAMILIES). What is left out is 
 *  write counts where it writes to a file of a cgroup; sendto, where it sends a message of rtnetlink that changes
    something. The result of such a message is not the number of bytes, but the number in the kernel's acknowledgement.
 *  A monitor that was there before the command tells what it does while the command is connected to it, not that it has
-   made itself small (engine/standby.py) before.
+   made itself small (engine/lifetime/standby.py) before.
 *  Of a process that goes on after the command (a detached container's monitor), the explanation ends with the command.
 
 Pointers, sizes of structures and the names that strace shows for descriptors are no part of the comparison.

@@ -18,7 +18,7 @@ import socket
 from collections import Counter
 from typing import Any
 
-from minidock.engine import recorder
+from minidock.engine.lifetime import recorder
 from minidock.explain.steps import see, shell
 from minidock.explain.steps.output import Output
 from minidock.explain.steps.scene import Scene

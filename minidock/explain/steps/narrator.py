@@ -20,7 +20,7 @@ import sys
 from typing import NoReturn, Protocol
 
 from minidock import observe
-from minidock.engine import recorder
+from minidock.engine.lifetime import recorder
 from minidock.explain.steps.story import Event, call_of
 
 

@@ -17,7 +17,7 @@ import shlex
 import socket
 from contextlib import suppress
 
-from minidock.engine import recorder
+from minidock.engine.lifetime import recorder
 from minidock.explain.steps import by_hand, shell, texts
 from minidock.explain.steps.output import Output
 from minidock.explain.steps.scene import Scene, named, open_on

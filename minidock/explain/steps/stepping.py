@@ -13,7 +13,7 @@ import signal
 import socket
 import termios
 
-from minidock.engine import recorder
+from minidock.engine.lifetime import recorder
 from minidock.explain.steps import texts
 from minidock.explain.steps.output import Output
 from minidock.explain.steps.story import Block, Event

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import socket
 
-from minidock.engine import recorder
+from minidock.engine.lifetime import recorder
 from minidock.explain.steps import texts
 from minidock.explain.steps.names import Names
 from minidock.explain.steps.narrator import Style

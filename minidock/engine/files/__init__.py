@@ -1,0 +1,1 @@
+"""A container's files seen from outside: `cp`, `diff`, `export`, `commit`."""

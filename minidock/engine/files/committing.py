@@ -1,0 +1,151 @@
+"""What a container has changed: listed, exported with all below it, or kept as an image."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, nullcontext
+from typing import Any, NamedTuple
+
+from minidock import observe, state
+from minidock.engine import events, first_process, options, records
+from minidock.engine.files import view
+from minidock.engine.records import Record
+from minidock.errors import HostError, NotFoundError
+from minidock.image import changes as instructions
+from minidock.image.committing import Note, commit
+from minidock.image.diff import TarReader
+from minidock.image.difference import differences
+from minidock.image.packing import pack
+from minidock.image.reference import Reference
+from minidock.image.store import Image, Store
+from minidock.linux import cgroups, syscalls
+from minidock.observe import step
+
+_PATIENCE = 10.0  # seconds
+
+
+class Wishes(NamedTuple):
+    """What a user asks of `commit`; `name` is what the image will be called, if anything."""
+
+    name: Reference | None
+    author: str
+    message: str
+    changes: Iterable[str]
+    pause: bool
+
+
+def changed(root: str, name: str) -> list[tuple[str, str]]:
+    """(A, C or D; path) of what the container called `name` has changed."""
+    record = records.find(root, name)
+    return _differences(record)
+
+
+def exported(root: str, name: str) -> Iterator[bytes]:
+    """All files of the container called `name` as a tar stream, without what is mounted into it."""
+    record = records.find(root, name)
+    with view.opened(record, bare=True) as fd:
+        yield from pack(fd, b"", b"")
+    events.emit_container(root, "export", record.data)
+
+
+def keep(root: str, name: str, wishes: Wishes) -> Image:
+    """Make an image of the container called `name`, which runs or does not.
+
+    Raises `UsageError` for a change that cannot be read, before anything is done.
+    """
+    record = records.find(root, name)
+    try:
+        base = Store(root).resolve(record.data["image"])
+    except NotFoundError:
+        raise HostError(f"the image of container {name} is gone: it cannot be committed") from None
+    config = _config(record)
+    instructions.apply(wishes.changes, config)
+    note = Note(wishes.author, " ".join(record.data["command"]), wishes.message)
+    still = _paused(record) if wishes.pause else nullcontext()
+    with still, step("what was changed becomes a layer", book="3.5.4"):
+        # What was only copied up is no change: without it, the same changes are the same layer.
+        stream = TarReader(record.path("upper"), {path for _, path in _differences(record)})
+        image = commit(base, stream, config, note, wishes.name)
+    events.emit_container(root, "commit", record.data, comment=wishes.message, imageID=image.id,
+                          imageRef=str(wishes.name or ""))  # fmt: skip
+    return image
+
+
+def _differences(record: Record) -> list[tuple[str, str]]:
+    return differences(record.path("upper"), record.data["layers"][::-1], _mount_points(record))
+
+
+def _mount_points(record: Record) -> list[str]:
+    """Where the runtime mounts what every container has. An image may lack such a place, and gets it on top."""
+    asked = {point["destination"] for point in record.data["mounts"]} | set(record.data["options"]["tmpfs"])
+    spec = state.read_json(record.path("bundle", "config.json"))
+    return [mount["destination"] for mount in spec["mounts"] if mount["destination"] not in asked | {"/"}]
+
+
+def _config(record: Record) -> dict[str, Any]:
+    """What containers of the image get: as this one got it, from its image and from its user's flags."""
+    chosen = options.from_json(record.data["options"])
+    config: dict[str, Any] = {**record.data["imageConfig"]}
+    variables = dict(row.partition("=")[::2] for row in config.get("Env") or [])
+    variables |= {name: value for name, equals, value in (row.partition("=") for row in chosen.env) if equals}
+    replaced = {
+        "Env": [f"{name}={value}" for name, value in variables.items()],
+        "Labels": record.data["config"]["labels"],
+        "User": chosen.user,
+        "WorkingDir": chosen.workdir,
+        "StopSignal": chosen.stop_signal,
+        "Cmd": chosen.command,
+        "Volumes": {**(config.get("Volumes") or {}), **{path: {} for path in chosen.volumes}},
+        "ExposedPorts": {**(config.get("ExposedPorts") or {}), **{port: {} for port in chosen.expose}},
+    }
+    if chosen.entrypoint is not None:
+        config |= {"Entrypoint": chosen.entrypoint, "Cmd": chosen.command}
+    config |= {key: value for key, value in replaced.items() if value}
+    return {key: value for key, value in config.items() if value}
+
+
+@contextmanager
+def _paused(record: Record) -> Iterator[None]:
+    """Nothing inside moves while the block runs (cgroup.freeze). One that is paused already stays so.
+
+    A helper process waits for the end of this one, however that comes, and lets the container go on.
+    """
+    top, path = cgroups.hierarchy(), record.data.get("cgroup")
+    cgroup = cgroups.Cgroup(os.path.join(top, path.lstrip("/"))) if top and path else None
+    if cgroup is None or not first_process.is_alive(record) or cgroup.read("cgroup.freeze") == "1":
+        yield
+        return
+    reader, writer = os.pipe()
+    with step("a helper that lets the container go on, whatever becomes of us", book="3.2"):
+        helper = syscalls.fork()
+    if helper == 0:
+        try:
+            observe.who = "helper"
+            os.setsid()  # what ends the command from a terminal is not for this one
+            os.close(writer)
+            os.read(reader, 1)
+            with step("the container goes on", book="3.2"):
+                cgroup.write("cgroup.freeze", "0")
+        finally:
+            os._exit(0)
+    try:
+        with step("the container paused", book="3.2"):
+            cgroup.write("cgroup.freeze", "1")
+            _wait_until_frozen(cgroup)
+        yield
+    finally:
+        os.close(reader)
+        os.close(writer)
+        os.waitpid(helper, 0)
+        if cgroup.exists() and cgroup.read("cgroup.freeze") == "1":  # it was killed
+            cgroup.write("cgroup.freeze", "0")
+
+
+def _wait_until_frozen(cgroup: cgroups.Cgroup) -> None:
+    deadline = time.monotonic() + _PATIENCE
+    while cgroup.exists() and not cgroup.read_table("cgroup.events").get("frozen"):
+        if time.monotonic() > deadline:
+            raise HostError("the container cannot be paused: use --pause=false")
+        time.sleep(0.001)

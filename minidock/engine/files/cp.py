@@ -1,0 +1,106 @@
+"""`cp` as a user asks for it: out of a container, into it, either way as a tar stream. `copying.py` has the rules."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from minidock.engine import events, records
+from minidock.engine.files import copying, view
+from minidock.engine.files.copying import Tree
+from minidock.engine.making import users
+from minidock.engine.records import Record
+from minidock.errors import UsageError
+from minidock.image.compression import Reader
+from minidock.image.placing import Owner
+from minidock.linux import syscalls
+
+_WHOSE_MAKES_THEM = Owner(-1, -1)
+_AS_ARCHIVED = Owner(None, None)
+
+
+def out(root: str, name: str, path: str, local: str, *, follow_link: bool) -> int:
+    """Copy `path` of the container called `name` to the host's path `local`, as the caller's own files.
+
+    Returns how many bytes of a tar stream that was, as the other two do. Raises `MinidockError` in docker's words for
+    what does not fit, before anything is written.
+    """
+    record = records.find(root, name)
+    with _host() as host:
+        where = copying.destination(host, _absolute(local))
+        with _inside(record, name) as tree:
+            what = copying.source(tree, _from_root(path), follow_link=follow_link)
+            size = copying.copy(tree, what, host, where, _WHOSE_MAKES_THEM)
+    events.emit_container(root, "archive-path", record.data)
+    return size
+
+
+def out_as_tar(root: str, name: str, path: str, *, follow_link: bool) -> Iterator[bytes]:
+    """`path` of the container called `name` as a tar stream."""
+    record = records.find(root, name)
+    with _inside(record, name) as tree:
+        what = copying.source(tree, _from_root(path), follow_link=follow_link)
+        yield from copying.packed(tree, what)
+    events.emit_container(root, "archive-path", record.data)
+
+
+def into(root: str, name: str, local: str, path: str, *, follow_link: bool, archive: bool) -> int:
+    """Copy the host's `local` to `path` of the container called `name`.
+
+    The files keep their owners' numbers; with `archive` they are given to the container's own user, if it has one.
+    """
+    record = records.find(root, name)
+    with _host() as host, _inside(record, name) as tree:
+        what = copying.source(host, _absolute(local), follow_link=follow_link)
+        where = copying.destination(tree, _from_root(path))
+        size = copying.copy(host, what, tree, where, _owner(record, tree, archive=archive))
+    events.emit_container(root, "extract-to-dir", record.data)
+    return size
+
+
+def tar_into(root: str, name: str, stream: Reader, path: str, *, archive: bool) -> int:
+    """Unpack a tar stream, which may be compressed, into the directory `path` of the container called `name`."""
+    from minidock.image.layers import LayerSource
+
+    record = records.find(root, name)
+    with _inside(record, name) as tree:
+        where = copying.destination(tree, _from_root(path))
+        if not where.is_directory:
+            raise UsageError(f'destination "{tree.shown(path)}" must be a directory')
+        size = copying.unpack(LayerSource(stream).chunks(), tree, where.path, _owner(record, tree, archive=archive))
+    events.emit_container(root, "extract-to-dir", record.data)
+    return size
+
+
+@contextmanager
+def _host() -> Iterator[Tree]:
+    root = os.open("/", syscalls.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        yield Tree(root, "")
+    finally:
+        os.close(root)
+
+
+@contextmanager
+def _inside(record: Record, name: str) -> Iterator[Tree]:
+    with view.opened(record) as root:
+        yield Tree(root, name)
+
+
+def _absolute(local: str) -> str:
+    """A path of the host's seen from its root; a slash or dot at its end is kept, as it means something."""
+    return os.path.join(os.getcwd(), local)
+
+
+def _from_root(path: str) -> str:
+    """A path of a container's: it has no other working directory than its root."""
+    return path if path.startswith("/") else f"/{path}"
+
+
+def _owner(record: Record, tree: Tree, *, archive: bool) -> Owner:
+    wanted = record.data["options"]["user"] or record.data["imageConfig"].get("User")
+    if not archive or not wanted:
+        return _AS_ARCHIVED
+    user = users.look_up_inside(tree.root, wanted)
+    return Owner(user.uid, user.gid)

@@ -1,0 +1,1 @@
+"""Going into a container that runs: `exec`, and a cable for a network that it is connected to later."""

@@ -1,0 +1,30 @@
+"""The caller's side of `exec`: hands what is asked to a keeper (`keeper.py`) and stays until the process ends."""
+
+from __future__ import annotations
+
+import signal
+
+from minidock.engine.inside.exec_options import ExecOptions
+from minidock.engine.lifetime import client, launch
+from minidock.engine.paths import Paths
+
+
+def execute(paths: Paths, name: str, asked: ExecOptions, keys: bytes) -> int:
+    """Run a process in the container called `name`; returns its exit code, or 0 at once if it is to be detached.
+
+    `keys`: what is typed on its terminal to leave it running. Signals are not for the process, as in docker: Ctrl-C
+    ends this command, and with a terminal goes inside as a byte. Raises `MinidockError` with what could not
+    be done, `Detached` for those keys.
+    """
+    attachment = client.DETACHED
+    if not asked.detach:
+        attachment = client.Attachment(asked.interactive, stdout=True, stderr=True, keys=keys, proxy=False)
+    keeper = client.Client(
+        launch.monitor("keeper"), attachment, lambda line: None, lost="the process's keeper was killed"
+    )
+    keeper.send("execute", root=paths.root, cache=paths.cache, name=name, options=asked._asdict())
+    signal.signal(signal.SIGWINCH, keeper.on_signal)
+    try:
+        return keeper.follow()
+    finally:
+        keeper.close()

@@ -1,0 +1,174 @@
+"""Processes that come later into a container: what `exec` runs, and what checks its health.
+
+What such a process is follows from the container's bundle and from how the container is at this moment: its users, its
+namespaces. `runtime/exec.py` is the way in.
+"""
+
+from __future__ import annotations
+
+import os
+import select
+import signal
+import time
+from typing import NamedTuple
+
+from minidock.engine import first_process, options, records
+from minidock.engine.inside.exec_options import ExecOptions
+from minidock.engine.lifetime.streams import wait
+from minidock.engine.making import users
+from minidock.engine.making.environment import environment
+from minidock.engine.records import Record
+from minidock.errors import EXIT_CANNOT_EXECUTE, EXIT_ENGINE, ConflictError, SetupError, UsageError
+from minidock.linux import capabilities, cgroups, trees
+from minidock.observe import step
+from minidock.runtime import container as runtime
+from minidock.runtime import exec as entrance
+from minidock.runtime import spec as oci
+from minidock.runtime.container import Created
+from minidock.runtime.exec import Target
+
+
+class Outcome(NamedTuple):
+    """How a process ended: its exit code, None if it ran out of time, and the beginning of what it wrote."""
+
+    exit_code: int | None
+    output: bytes
+
+
+def open_target(record: Record, name: str) -> Target:
+    """The running container of `record`, held by its PID 1's pidfd, which the caller closes.
+
+    `name` is what the user called it. Raises `ConflictError` in docker's words if nobody can go into it now.
+    """
+    if record.status == records.RESTARTING:
+        raise ConflictError(f"Container {record.id} is restarting, wait until the container is running")
+    refusal = ConflictError(f"Container {record.id} is not running")
+    pidfd = first_process.open_process(record)
+    if pidfd is None:
+        raise refusal
+    try:
+        cgroup = _cgroup(record)
+        if cgroup and cgroup.read("cgroup.freeze") == "1":
+            raise ConflictError(f"Container {name} is paused, unpause the container before exec")
+    except FileNotFoundError:  # it ends at this moment
+        os.close(pidfd)
+        raise refusal from None
+    except BaseException:
+        os.close(pidfd)
+        raise
+    return Target(record.data["state"]["pid"], pidfd, cgroup)
+
+
+def _cgroup(record: Record) -> cgroups.Cgroup | None:
+    top, path = cgroups.hierarchy(), record.data.get("cgroup")
+    return cgroups.Cgroup(os.path.join(top, path.lstrip("/"))) if top and path else None
+
+
+def begin(record: Record, name: str, asked: ExecOptions, stdio: tuple[int, int, int] | None, cache: str) -> Created:
+    """Bring a process into the container, up to where it waits for `runtime.start`: a `Created`.
+
+    `stdio`: descriptors for its 0, 1 and 2, or None for a terminal of its own.
+    """
+    target = open_target(record, name)
+    try:
+        created = entrance.create(_spec(record, target, asked), target, stdio, cache)
+    except (ProcessLookupError, FileNotFoundError):
+        raise ConflictError(f"Container {record.id} is not running") from None
+    finally:
+        os.close(target.pidfd)
+    try:
+        runtime.wait_ready(created)
+    except SetupError as error:
+        end(created)
+        if error.exit_code == EXIT_ENGINE:
+            error.exit_code = EXIT_CANNOT_EXECUTE  # docker's code for whatever fails inside
+        raise
+    except BaseException:
+        end(created)
+        raise
+    return created
+
+
+def end(created: Created) -> None:
+    """Kill a process and wait for its end."""
+    created.signal(signal.SIGKILL)
+    os.waitpid(created.pid, 0)
+
+
+def _spec(record: Record, target: Target, asked: ExecOptions) -> oci.Spec:
+    """The container's own specification, with what is to be run in the place of what it runs."""
+    spec = oci.load(record.path("bundle"))
+    chosen = options.from_json(record.data["options"])
+    image_config = record.data["imageConfig"]
+    if asked.workdir and not asked.workdir.startswith("/"):
+        raise UsageError("Cwd must be an absolute path", exit_code=EXIT_CANNOT_EXECUTE)
+    wanted = asked.user or chosen.user or image_config.get("User") or ""
+    with step("the user, looked up in the container's own files", book="3.5.1"):
+        root = trees.of_process(target.pid, target.pidfd)
+        try:
+            user = users.look_up_inside(root, wanted, chosen.isolation.groups)
+        except UsageError as error:
+            raise UsageError(str(error), exit_code=EXIT_CANNOT_EXECUTE) from None
+        finally:
+            os.close(root)
+    sets = spec.process["capabilities"]
+    caps = capabilities.bounding() if asked.privileged else sets["bounding"]
+    held = caps if user.uid == 0 else []
+    more = chosen._replace(tty=asked.tty, env=[*chosen.env, *asked.env])
+    process = {
+        **spec.process,
+        "terminal": asked.tty,
+        "args": asked.command,
+        "cwd": asked.workdir or spec.process["cwd"],
+        "env": environment(more, image_config, user, record.data["hostname"], record.data["links"]),
+        "user": {"uid": user.uid, "gid": user.gid, "additionalGids": user.groups},
+        "capabilities": {**sets, "bounding": caps, "effective": held, "permitted": held},
+    }
+    return oci.check(spec.bundle, {**spec.config, "process": process})
+
+
+def run_in(record: Record, command: list[str], *, timeout: float, most: int = 4096, cache: str = "") -> Outcome:
+    """Run `command` as the container's own user, wait for its end, and return how it ended.
+
+    Of its output and errors together, the first `most` bytes are kept. After `timeout` seconds it is killed. Raises
+    `MinidockError` if it cannot be run at all. A health check is such a process (`--health-cmd`).
+    """
+    null, (reader, writer) = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC), os.pipe()
+    deadline = time.monotonic() + timeout
+    asked = ExecOptions(command, [], None, None, privileged=False, interactive=False, tty=False, detach=False)
+    try:
+        try:
+            created = begin(record, record.name, asked, (null, writer, writer), cache)
+        finally:
+            os.close(null)
+            os.close(writer)
+        try:
+            runtime.start(created)
+            output, ended = _collect(reader, created.pidfd, deadline, most)
+        except BaseException:
+            end(created)
+            raise
+        if not ended:
+            end(created)
+            os.close(created.pidfd)
+            return Outcome(None, output)
+        code = os.waitstatus_to_exitcode(os.waitpid(created.pid, 0)[1])
+        os.close(created.pidfd)
+        return Outcome(code if code >= 0 else 128 - code, output)
+    finally:
+        os.close(reader)
+
+
+def _collect(reader: int, pidfd: int, deadline: float, most: int) -> tuple[bytes, bool]:
+    """Read until the process has ended, or time is up: (the first `most` bytes, whether it has ended)."""
+    output, is_open = b"", True
+    while True:
+        left = deadline - time.monotonic()
+        ready = wait({pidfd: select.POLLIN} | ({reader: select.POLLIN} if is_open else {}), max(left, 0))
+        if reader in ready:
+            data = os.read(reader, 1 << 16)
+            output, is_open = (output + data)[:most], bool(data)
+        elif pidfd in ready:
+            return output, True  # with nothing left to read: what its own children hold open, nobody waits for
+        elif left <= 0:
+            return output, False

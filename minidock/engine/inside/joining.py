@@ -1,0 +1,184 @@
+"""Containers that join and leave networks after they were made, also while they run.
+
+A running container is plugged in as at its start: a cable into its network namespace, an address, rules. Its monitor is
+told, because a resolver is a thread of that. Whether it runs or not, the record says what it is to be on at its next
+start.
+"""
+
+from __future__ import annotations
+
+import os
+from contextlib import suppress
+
+from minidock.engine import events, first_process, records
+from minidock.engine.making import etc, network_modes, publishing
+from minidock.engine.networking import connections, networks
+from minidock.engine.records import Record
+from minidock.errors import ConflictError, MinidockError, NotFoundError
+from minidock.linux import namespaces
+from minidock.network import endpoints, store
+from minidock.network.attachment import Attachment
+from minidock.network.bridge import BOOK
+from minidock.network.endpoints import Endpoints
+from minidock.network.store import Network
+from minidock.observe import step
+
+_PATIENCE = 10.0  # seconds that a monitor has to start a resolver
+_HOST = "container cannot be disconnected from host network or connected to host network"
+_SHARED = "container sharing network namespace with another container or host cannot be connected to any other network"
+_NONE = "container cannot be connected to multiple networks with one of the networks in private (none) mode"
+
+
+def connect(root: str, network_name: str, container_name: str, asked: Attachment) -> list[str]:
+    """Connect a container to one more network. Returns warnings, a line each.
+
+    Raises `NotFoundError`, `ConflictError` or `UsageError`, in docker's words where it has some.
+    """
+    network, record = networks.find(root, network_name), records.find(root, container_name)
+    _check_kind(record, network)
+    asked = network_modes.checked(root, network, asked)
+    with records.changing(record):
+        if network.name in record.data["attachments"]:
+            raise ConflictError(f"endpoint with name {record.name} already exists in network {network.name}")
+        record.data["attachments"][network.name] = asked._asdict()
+    warnings = []
+    try:
+        pid = first_process.running_pid(record)
+        if pid is not None:
+            with step("another network, for a container that runs", book=BOOK):
+                warnings = _plug_in(record, network, connections.attachments(record)[network.name], pid)
+    except BaseException:
+        with suppress(OSError, MinidockError):  # the first error is the one to tell
+            _take_off_record(record, network, "attachments")
+            endpoints.release(root, record.id, network.id)
+        raise
+    events.emit(root, "network", "connect", network.id, container=record.id, name=network.name, type=network.driver)
+    return warnings
+
+
+def _check_kind(record: Record, network: Network) -> None:
+    kind = record.data["options"]["network"]
+    if kind.startswith(connections.SHARED) or (kind == store.HOST and network.name != store.HOST):
+        raise ConflictError(_SHARED)
+    if store.HOST in (kind, network.name):
+        raise ConflictError(_HOST)
+    if store.NONE in (kind, network.name):
+        raise ConflictError(_NONE)
+
+
+def _plug_in(record: Record, network: Network, asked: Attachment, pid: int) -> list[str]:
+    before = connections.has(record)
+    new = endpoints.reserve(record.root, record.id, record.name, {network.name: asked})
+    try:
+        warnings = _bring_about(record, {**before, **new}, pid)
+    except FileNotFoundError:  # it has just ended: it will be on the network when it starts again
+        endpoints.release(record.root, record.id, network.id)
+        return []
+    with records.changing(record):
+        record.data["networks"] |= {name: endpoint._asdict() for name, endpoint in new.items()}
+    if first_process.running_pid(record) is None:  # it ended meanwhile, and its monitor did not see what we made
+        endpoints.release(record.root, record.id, network.id)
+        return []
+    _rewrite_hosts(record, {}, new)
+    return warnings + _tell_monitor(record)
+
+
+def _bring_about(record: Record, wanted: Endpoints, pid: int) -> list[str]:
+    """Have the container on exactly these networks, as far as the kernel goes. Raises `FileNotFoundError`."""
+    netns = namespaces.open_namespace(pid, "network")
+    try:
+        return endpoints.connect(record.root, wanted, netns, publishing.published(record))
+    finally:
+        os.close(netns)
+
+
+def disconnect(root: str, network_name: str, container_name: str, *, force: bool) -> None:
+    """Take a container off a network, running or not.
+
+    Raises `NotFoundError` for one that is unknown, `ConflictError` for a network that it is not on.
+    """
+    network = networks.find(root, network_name)
+    try:
+        record = records.find(root, container_name)
+    except NotFoundError:
+        if not force:
+            raise
+        networks.members(root, network)  # gives back what a container that is gone had
+        raise NotFoundError(f"endpoint {container_name} not found") from None
+    if network.name == store.NONE == record.data["options"]["network"]:
+        with records.changing(record):
+            record.data["options"]["network"] = "default"  # as docker's API calls the kind that has no name
+        return
+    if network.name == store.HOST == record.data["options"]["network"]:
+        raise ConflictError(_HOST)
+    if network.name not in record.data["attachments"]:
+        raise ConflictError(f"container {record.id} is not connected to network {network.name}")
+    had = {name: endpoint for name, endpoint in connections.has(record).items() if name == network.name}
+    _take_off_record(record, network, "attachments")
+    with step("the container leaves a network", book=BOOK):
+        endpoints.release(root, record.id, network.id)  # also what a `connect` left that was killed half-way
+        _take_off_record(record, network, "networks")  # only now: as long as it is there, somebody will release it
+        pid, rest = first_process.running_pid(record), connections.has(record)
+        if pid is not None and rest:
+            with suppress(FileNotFoundError):  # it has just ended
+                _bring_about(record, rest, pid)
+        _rewrite_hosts(record, had, {})
+    events.emit(root, "network", "disconnect", network.id, container=record.id, name=network.name, type=network.driver)
+
+
+def _take_off_record(record: Record, network: Network, part: str) -> None:
+    with records.changing(record):
+        record.data[part].pop(network.name, None)
+
+
+def _rewrite_hosts(record: Record, gone: Endpoints, new: Endpoints) -> None:
+    """Put the container's own lines in its hosts file right."""
+    names = record.data["hostname"], record.data["options"]["isolation"]["domainname"]
+    gone_rows, new_rows = (
+        connections.own_rows({name: endpoint._asdict() for name, endpoint in some.items()}, *names)
+        for some in (gone, new)
+    )
+    with suppress(FileNotFoundError), records.changing(record):  # one at a time; not if it is being removed
+        etc.replace_rows(record.path("hosts"), gone_rows, new_rows)
+
+
+def _tell_monitor(record: Record) -> list[str]:
+    """Have the container's monitor see to it that there is a resolver, and wait until it has. Returns its warnings."""
+    if not connections.has_names(record.data["networks"]):
+        return []
+    from minidock.engine.lifetime.client import visit
+
+    channel = visit(record)
+    if channel is None:
+        return []
+    channel.end.settimeout(_PATIENCE)
+    try:
+        channel.send("networks")
+        while True:
+            message, _ = channel.receive()
+            if message is None:
+                return []  # it ends
+            if message["type"] == "networks":
+                return list(message["warnings"])
+    except (BrokenPipeError, ConnectionResetError, TimeoutError):
+        return [f"the monitor of {record.name} does not answer: names may be unknown inside until its next start"]
+    finally:
+        channel.close()
+
+
+def rename(record: Record) -> None:
+    """A container has a new name: so it is called from now on, on its networks."""
+    if not connections.has_names(record.data["networks"]):
+        return
+    asked = connections.attachments(record)
+    with store.locked(record.root):
+        for network in store.load_all(record.root):
+            leases = store.leases(record.root, network.id)
+            if network.has_names and network.name in asked and record.id in leases.held:
+                names = endpoints.names_of(record.id, record.name, asked[network.name])
+                leases.held[record.id] = leases.held[record.id]._replace(names=names)
+                leases.write()
+    with records.changing(record):
+        for name, row in record.data["networks"].items():
+            if row["names"]:
+                row["names"] = endpoints.names_of(record.id, record.name, asked[name])

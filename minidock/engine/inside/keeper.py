@@ -1,0 +1,205 @@
+"""The keeper: the small process beside every process that `exec` has brought into a container.
+
+It is to that what the monitor is to a container: its parent, which alone learns how it ends, and the other end of its
+pipes or terminal. It is a child of the command, and speaks with it as `lifetime/monitor.py` describes:
+
+    caller -> keeper   "execute" (root, name, options, cache)
+    keeper -> caller   "ready" + where input goes; after "start", "started"; at last "exit" (code), or "failed"
+
+A command that is killed leaves its process running, as docker's does: what it still writes is thrown away, its input
+has ended. A keeper that is killed takes the process along. Either way nothing is left when the process has ended.
+"""
+
+from __future__ import annotations
+
+import os
+import select
+import signal
+from contextlib import suppress
+from typing import Any, NamedTuple
+
+from minidock import observe
+from minidock.engine import events, records
+from minidock.engine.inside import exec_ids, execution
+from minidock.engine.inside.exec_options import ExecOptions
+from minidock.engine.lifetime.departure import leave_the_caller
+from minidock.engine.lifetime.streams import Events, Flow, Pipes, wait
+from minidock.engine.records import Record
+from minidock.errors import EXIT_ENGINE, EXIT_SIGNAL, MinidockError, NotFoundError
+from minidock.linux import terminal
+from minidock.runtime import container as runtime
+from minidock.runtime.channel import Channel
+
+# How long, in seconds, docker waits for the end of the output of a process that has ended: its children may have it.
+_LAST_OUTPUT = 2.0
+
+
+class Caller:
+    """Who asked for the process: a channel to it, and descriptors of our own for its 0, 1 and 2."""
+
+    def __init__(self, channel: Channel, stdio: tuple[int, int, int]) -> None:
+        self.channel = channel
+        self.stdio = stdio
+        self.present = True
+
+    def tell(self, kind: str, fd: int | None = None, **content: Any) -> None:
+        """Send a message. If nobody is there to read it, the next look at the channel will find its end."""
+        if self.present:
+            with suppress(BrokenPipeError, ConnectionResetError):
+                self.channel.send(kind, fd, **content)
+
+
+class _Kept(NamedTuple):
+    """A process on its way, and the flows of its output. `mode`: what the caller's terminal was like before."""
+
+    created: runtime.Created
+    flows: list[Flow]
+    mode: list[Any] | None
+
+
+def serve(channel: Channel) -> int:
+    """The life of a keeper: wait for a process to bring in, look after it; returns what to exit with."""
+    caller = Caller(channel, leave_the_caller())
+    message, _ = channel.receive()
+    if message is None:
+        return 0  # the command ended without asking for anything
+    try:
+        record, exec_id, lock = _enrol(message)
+        kept = _start(message, record, exec_id, caller)
+    except BaseException as error:
+        caller.tell("failed", message=str(error), exit_code=getattr(error, "exit_code", EXIT_ENGINE))
+        return EXIT_ENGINE
+    if message["options"]["detach"]:
+        observe.release()
+    caller.tell("started", warnings=[])
+    _attend(kept, caller)
+    code = os.waitstatus_to_exitcode(os.waitpid(kept.created.pid, 0)[1])
+    code = code if code >= 0 else EXIT_SIGNAL - code
+    exec_ids.end(record, exec_id, lock)
+    events.emit_container(record.root, "exec_die", record.data, execID=exec_id, exitCode=code)
+    _deliver_the_rest(kept, caller)
+    caller.tell("exit", code=code, undone=True)
+    return 0
+
+
+def _enrol(message: dict[str, Any]) -> tuple[Record, str, int]:
+    """The container, and an id by which the process is known as long as the descriptor beside it is open."""
+    record = records.find(message["root"], message["name"])
+    try:
+        return record, *exec_ids.begin(record)
+    except FileNotFoundError:
+        raise NotFoundError(f"No such container: {message['name']}") from None
+
+
+def _start(message: dict[str, Any], record: Record, exec_id: str, caller: Caller) -> _Kept:
+    asked = ExecOptions(**message["options"])
+    pipes = None if asked.tty else Pipes(interactive=asked.interactive)
+    created = execution.begin(record, message["name"], asked, pipes.inside if pipes else None, message["cache"])
+    words = " ".join(asked.command)
+    try:
+        kept = _meet(caller, created, pipes, asked)
+        events.emit_container(record.root, f"exec_create: {words}", record.data, execID=exec_id)
+        runtime.start(created)
+        events.emit_container(record.root, f"exec_start: {words}", record.data, execID=exec_id)
+    except BaseException:
+        execution.end(created)
+        raise
+    return kept
+
+
+def _meet(caller: Caller, created: runtime.Created, pipes: Pipes | None, asked: ExecOptions) -> _Kept:
+    """Tell the caller where the process's input goes, wait for its go, and connect the output."""
+    stdin, stdout, stderr = caller.stdio
+    mode = None
+    if pipes:
+        pipes.close_inside()
+        flows = [Flow(pipes.output, stdout), Flow(pipes.errors, stderr)]
+        caller.tell("ready", pipes.input, console=False)
+        if pipes.input is not None:
+            os.close(pipes.input)  # the caller's alone now: with it, the process's input ends
+    else:
+        assert created.console is not None
+        os.set_blocking(created.console, False)
+        flows = [Flow(created.console, stdout)]
+        mode = terminal.mode(stdin) if asked.interactive else None
+        if size := next((terminal.window_size(fd) for fd in caller.stdio if os.isatty(fd)), None):
+            terminal.set_window_size(created.console, *size)
+        caller.tell("ready", created.console, console=True)
+    if asked.detach:
+        for flow in flows:
+            flow.discard()
+    kept = _Kept(created, flows, mode)
+    if caller.channel.receive()[0] is None:
+        _caller_left(kept, caller)
+        raise MinidockError("the caller is gone")
+    return kept
+
+
+def _attend(kept: _Kept, caller: Caller) -> None:
+    """Move output until the process ends."""
+    channel, pidfd = caller.channel.end.fileno(), kept.created.pidfd
+    while True:
+        wanted: Events = {pidfd: select.POLLIN}
+        if caller.present:
+            wanted[channel] = select.POLLIN
+        for flow in kept.flows:
+            wanted |= flow.wants()
+        ready = wait(wanted)
+        if channel in ready:  # first: of a caller that is gone, a pipe that it has left broken means nothing
+            _hear(kept, caller)
+            continue
+        _move(kept, ready, caller)
+        if pidfd in ready:
+            return
+
+
+def _deliver_the_rest(kept: _Kept, caller: Caller) -> None:
+    """What was written before the end goes out to the last byte, however slow its reader; new bytes are not awaited."""
+    channel = caller.channel.end.fileno()
+    while kept.flows and caller.present:
+        wanted: Events = {channel: select.POLLIN}
+        for flow in kept.flows:
+            wanted |= flow.wants()
+        only_waits = all(flow.source in wanted for flow in kept.flows)
+        ready = wait(wanted, _LAST_OUTPUT if only_waits else None)
+        if not ready:
+            return
+        if channel in ready:
+            _hear(kept, caller)
+        else:
+            _move(kept, ready, caller)
+
+
+def _hear(kept: _Kept, caller: Caller) -> None:
+    """A message of the caller: it detaches, by keys; or it is gone, as the end of file tells."""
+    message, _ = caller.channel.receive()
+    if message is None:
+        _caller_left(kept, caller)
+    elif message["type"] == "detach":
+        caller.tell("detached")
+        _caller_left(kept._replace(mode=None), caller)  # it restores its terminal itself
+
+
+def _move(kept: _Kept, ready: Events, caller: Caller) -> None:
+    for flow in list(kept.flows):
+        flow.serve(ready)
+        if flow.over:
+            kept.flows.remove(flow)
+            os.close(flow.source)  # SIGPIPE for who writes to a pipe; the end of file for who reads a terminal
+            if flow.broken and flow.source == kept.created.console:
+                caller.tell("hangup")
+
+
+def _caller_left(kept: _Kept, caller: Caller) -> None:
+    """The command ended or was killed: restore its terminal and hold nothing of it."""
+    caller.present = False
+    caller.channel.close()
+    if kept.mode:
+        signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTTOU])
+        terminal.restore(caller.stdio[0], kept.mode)
+    for flow in kept.flows:
+        flow.discard()
+    for fd in caller.stdio:
+        null = os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)
+        os.dup2(null, fd, inheritable=False)
+        os.close(null)

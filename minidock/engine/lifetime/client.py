@@ -1,0 +1,284 @@
+"""The caller's side of a running container: signals and input in, the exit code out, the terminal always given back.
+
+Input is moved here and not by the monitor, because here is the process that the shell knows: in the background the
+kernel keeps it from the terminal (SIGTTIN, SIGTTOU), and when it is killed nobody goes on reading what is typed.
+"""
+
+from __future__ import annotations
+
+import os
+import select
+import signal
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+from minidock import observe
+from minidock.engine import events, recovery
+from minidock.engine.lifetime import launch
+from minidock.engine.lifetime.keys import DetachKeys
+from minidock.engine.lifetime.streams import Events, Flow, unshared, wait
+from minidock.engine.paths import Paths, socket_path
+from minidock.engine.records import Record
+from minidock.errors import EXIT_ENGINE, ConflictError, MinidockError
+from minidock.linux import terminal
+from minidock.observe import step
+from minidock.runtime.channel import Channel
+
+# Not passed on: what cannot be caught, what means this process and not the container's, and faults of its own.
+_KEPT = {signal.SIGKILL, signal.SIGSTOP, signal.SIGCHLD, signal.SIGPIPE, signal.SIGURG, signal.SIGTTIN, signal.SIGTTOU,
+         signal.SIGSEGV, signal.SIGBUS, signal.SIGFPE, signal.SIGILL}  # fmt: skip
+_A_MOMENT = 0.03  # seconds
+FORWARDED = signal.valid_signals() - _KEPT
+
+
+def visit(record: Record) -> Channel | None:
+    """A channel to a container's monitor, as one visitor among others (`attach.py`); None if there is no monitor."""
+    from minidock.linux import sockets
+
+    try:
+        channel = Channel(sockets.connect(socket_path(record.id)))
+        for seat in observe.seats():
+            channel.send("observe", seat)
+    except (FileNotFoundError, ConnectionRefusedError, BrokenPipeError, ConnectionResetError):
+        return None
+    return channel
+
+
+class Attachment(NamedTuple):
+    """Which of a command's own streams are a container's. `keys`: what is typed to leave it; `proxy`: signals go in."""
+
+    stdin: bool = False
+    stdout: bool = False
+    stderr: bool = False
+    keys: bytes = b""
+    proxy: bool = True
+
+    @property
+    def streams(self) -> list[str]:
+        """Their names; none at all is "detached"."""
+        return [name for name in ("stdin", "stdout", "stderr") if getattr(self, name)]
+
+
+DETACHED = Attachment()
+Warn = Callable[[str], None]
+
+
+def run(paths: Paths, take: Callable[[], tuple[Record, int]], attachment: Attachment, warn: Warn) -> tuple[Record, int]:
+    """Give a container to a monitor, which starts it; stay as long as anything is attached to it.
+
+    `take` makes or finds the container and returns it with its lock. Signals are blocked until it has changed hands:
+    none interrupts its making half-way, none can fall between this process and the monitor. Returns the container, and
+    its exit code; or 0, once it runs and nothing is attached, or no more. Raises `MinidockError` with what could not
+    be done.
+    """
+    signal.pthread_sigmask(signal.SIG_BLOCK, FORWARDED)
+    try:
+        client = Client(launch.monitor(), attachment, warn)
+        record, lock = take()
+        client.send("assign", fd=lock, root=paths.root, id=record.id, cache=paths.cache, attached=attachment.streams)
+        os.close(lock)
+        client.catch_signals()
+    finally:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, FORWARDED)
+    if attachment.streams:
+        events.emit_container(paths.root, "attach", record.data)
+    try:
+        return record, client.follow()
+    except Detached:
+        events.emit_container(paths.root, "detach", record.data)
+        return record, 0
+    finally:
+        client.close()
+        if client.trouble:
+            recovery.take_over(record)
+
+
+class Detached(MinidockError):
+    """A user has left by the detach keys: what was attached goes on."""
+
+    def __init__(self) -> None:
+        super().__init__("read escape sequence")
+
+
+def attach(record: Record, attachment: Attachment, warn: Warn) -> int:
+    """Attach to a running container until it ends, and return its exit code. Raises `Detached`."""
+    channel = visit(record)
+    if channel is None:
+        raise ConflictError("You cannot attach to a stopped container, start it first")
+    client = Client(channel, attachment, warn)
+    for name, fd in (("stdout", 1), ("stderr", 2)):
+        if name in attachment.streams:
+            copy = unshared(fd)
+            client.send("sink", fd=copy, stream=name)
+            os.close(copy)
+    if attachment.stdin and os.isatty(0):
+        client.send("terminal", fd=0)
+    client.send("attach", input=attachment.stdin)
+    client.catch_signals()
+    client.begin()
+    events.emit_container(record.root, "attach", record.data)
+    try:
+        return client.follow()
+    except Detached:
+        events.emit_container(record.root, "detach", record.data)
+        raise
+    finally:
+        client.close()
+
+
+class Client:
+    """One end of the conversation that `monitor.py` and `attach.py` describe.
+
+    `trouble`: the monitor may have left something.
+    """
+
+    def __init__(
+        self,
+        channel: Channel,
+        attachment: Attachment,
+        warn: Warn,
+        lost: str = "the container's monitor was killed, and the container with it",
+    ) -> None:
+        self.channel = channel
+        self.attachment = attachment
+        self.warn = warn
+        self.lost = lost
+        self.trouble = True
+        self._has_begun = False
+        self._entrance: int | None = None  # where the container's input goes
+        self._input: Flow | None = None
+        self._is_console = False
+        self._mode: list[Any] | None = None
+
+    def send(self, kind: str, fd: int | None = None, **content: Any) -> None:
+        """Tell the monitor something. If it is gone, `follow` is about to be told."""
+        try:
+            self.channel.send(kind, fd, **content)
+        except (BrokenPipeError, ConnectionResetError):
+            return
+
+    def catch_signals(self) -> None:
+        """From here on they are for the container, unless whoever started us has them ignored (nohup(1)).
+
+        Without `proxy`, they are for us alone. Until a detached container runs, they end its start.
+        """
+        for number in FORWARDED if self.attachment.proxy or not self.attachment.streams else {signal.SIGWINCH}:
+            if signal.getsignal(number) != signal.SIG_IGN:
+                signal.signal(number, self.on_signal)
+
+    def begin(self) -> None:
+        """The program runs: what is typed is for it. Not earlier, or one that cannot be run would swallow input."""
+        self._has_begun = True
+        self._connect_input()
+
+    def follow(self) -> int:
+        """Do what the monitor says and move input, until the container's exit code comes."""
+        channel = self.channel.end.fileno()
+        while True:
+            wanted: Events = {channel: select.POLLIN}
+            if self._input:
+                wanted |= self._input.wants()
+            ready = wait(wanted)
+            if channel in ready:
+                exit_code = self._hear()
+                if exit_code is not None:
+                    return exit_code
+            elif self._input:
+                self._input.serve(ready)
+                if self._input.over:
+                    self._end_input()
+
+    def close(self) -> None:
+        """Give the terminal back in the mode in which it was found; what was typed and not read stays for others.
+
+        The monitor learns that we are gone, whatever else this process does and whatever it forks.
+        """
+        if self._mode:
+            # In the background, where somebody may have put us meanwhile, this would otherwise stop us.
+            signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTTOU])
+            terminal.restore(0, self._mode)
+            self._mode = None
+        self.channel.close()
+
+    def _hear(self) -> int | None:
+        """One message of the monitor; what to end with, if it was the last."""
+        message, fd = self.channel.receive()
+        if message is None:
+            raise MinidockError(self.lost, exit_code=EXIT_ENGINE)
+        kind = message["type"]
+        if kind == "ready":
+            self._prepare(fd, is_console=message["console"])
+        elif kind == "started":
+            for line in message["warnings"]:
+                self.warn(line)
+            if self._is_console:  # what was typed ahead is for the shell, if the program ends in the next moment
+                wait({self.channel.end.fileno(): select.POLLIN}, _A_MOMENT)
+            self.begin()
+            if not self.attachment.streams:
+                self.trouble = False
+                return 0
+        elif kind == "warning":
+            self.warn(message["line"])
+        elif kind == "hangup":
+            self._close_entrance()
+        elif kind == "failed":
+            raise MinidockError(message["message"], exit_code=message["exit_code"])
+        elif kind == "detached":
+            self.trouble = False
+            raise Detached
+        elif kind == "exit":
+            self.trouble = not message["undone"]
+            return int(message["code"])
+        return None
+
+    def _prepare(self, entrance: int | None, *, is_console: bool) -> None:
+        self._entrance, self._is_console = entrance, is_console
+        if is_console and entrance is not None and self._has_begun:
+            # Who attaches later sees what is there only if the program draws it again, as it does at a new size.
+            rows, columns = terminal.window_size(entrance)
+            terminal.set_window_size(entrance, rows + 1, columns)
+        if is_console and entrance is not None and self.attachment.stdin and os.isatty(0):
+            self._mode = terminal.make_raw(0)
+        self.send("start")
+        self._connect_input()
+
+    def _connect_input(self) -> None:
+        if self._entrance is None or not self._has_begun:
+            return
+        if self._is_console:
+            self._copy_window_size()
+        if self.attachment.stdin and not self._input:
+            os.set_blocking(self._entrance, False)
+            keys = DetachKeys(self.attachment.keys) if self._is_console and self.attachment.keys else None
+            self._input = Flow(0, self._entrance, keys)
+
+    def _end_input(self) -> None:
+        """What we give has ended: by the keys that leave the container, or by the end of our own input."""
+        assert self._input
+        detached = self._input.detached
+        self._close_entrance()
+        self.send("detach" if detached or self.attachment.streams == ["stdin"] else "input-end")
+
+    def _close_entrance(self) -> None:
+        """The end of the input is the container's too; of a terminal's input, the end is that it was hung up."""
+        self._input, self._is_console = None, False
+        if self._entrance is not None:
+            os.close(self._entrance)
+            self._entrance = None
+
+    def on_signal(self, number: int, _: object) -> None:
+        """A signal for the container; a new window size is no signal for it but one for its terminal."""
+        if number == signal.SIGWINCH and self._is_console:
+            self._copy_window_size()
+        else:
+            self.send("signal", number=number)
+
+    def _copy_window_size(self) -> None:
+        """The container's terminal is as large as ours, if one of 0, 1 and 2 is a terminal."""
+        try:
+            ours = next((fd for fd in (0, 1, 2) if os.isatty(fd)), None)
+            if ours is not None and self._entrance is not None:
+                with step("the size of the window, passed on", book="4.4"):
+                    terminal.set_window_size(self._entrance, *terminal.window_size(ours))
+        except OSError:  # one of the two was hung up just now
+            return

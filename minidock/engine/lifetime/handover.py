@@ -1,0 +1,153 @@
+"""From a monitor to the small program that waits in its place (`standby.py`), and back: what goes along.
+
+Descriptors survive execve(2) under their numbers, if they are told to. All else is written into an anonymous file
+(memfd_create(2)). The kernel does not see another process: not a parent that has died, not a lock that is let go.
+"""
+
+from __future__ import annotations
+
+import marshal
+import os
+import socket
+import sys
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
+
+from minidock import observe
+from minidock.engine import records
+from minidock.engine.journal import log_options
+from minidock.engine.lifetime import standby
+from minidock.engine.lifetime.attach import Visitors
+from minidock.engine.lifetime.output import Output
+from minidock.engine.lifetime.running import Running
+from minidock.errors import HostError, MinidockError
+from minidock.linux import cgroups, syscalls
+from minidock.observe import step
+from minidock.runtime import channel
+from minidock.runtime.container import Created
+
+if TYPE_CHECKING:
+    from minidock.engine.lifetime.monitor import Life
+    from minidock.network.resolver import Resolver
+
+
+def hand_over(life: Life, running: Running, visitors: Visitors) -> None:
+    """Become the small program. Returns only if that is impossible: then nothing has changed."""
+    assert visitors.listener
+    log = running.outputs[0].log
+    outputs = [{"fd": -1 if output.over else output.source, "name": output.name} for output in running.outputs]
+    sources = [output.source for output in running.outputs if not output.over]
+    ports = [held.fileno() for held in running.ports.sockets] if running.ports else []
+    names = running.resolver.pause() if running.resolver else ()
+    state: dict[str, Any] = {
+        "path": sys.path,
+        "root": life.record.root,
+        "id": life.record.id,
+        "cache": life.cache,
+        "lock": life.lock,
+        "began": life.began,
+        "backoff": life.backoff.next,
+        "pid": running.created.pid,
+        "pidfd": running.created.pidfd,
+        "listener": visitors.listener.fileno(),
+        "outputs": outputs,
+        "entrance": running.entrance,
+        "console": running.created.console,
+        "ports": ports,
+        "names": names,
+        "log": [log.path, log.max_size, log.max_file, log.attributes] if log else None,
+        "rest": log.rest if log else None,
+    }
+    fd = os.memfd_create("minidock-monitor")
+    kept = [fd, life.lock, running.created.pidfd, visitors.listener.fileno(), *ports, *names, *sources]
+    if running.entrance is not None and running.entrance not in kept:
+        kept.append(running.entrance)
+    os.write(fd, marshal.dumps(state))
+    _inherit(kept, True)
+    try:
+        with step("the monitor made small: a program that only waits", book="4.7.2"):
+            command = [sys.executable, "-I", "-S", _program(), str(fd)]
+            syscalls.execve(sys.executable, command, dict(os.environ))
+    except OSError:  # no memory, or it was upgraded at this moment
+        _inherit(kept, False)
+        os.close(fd)
+        if running.resolver:
+            running.resolver.start()
+
+
+def _program() -> str:
+    """The small program; compiled, if Python could write that down, because a compiler leaves its memory behind."""
+    compiled = getattr(standby, "__cached__", None)
+    return compiled if compiled and os.path.exists(compiled) else standby.__file__
+
+
+def take_up(state: dict[str, Any]) -> int:
+    """Be a monitor again: the whole rest of its life. Returns what to exit with."""
+    observe.who = "monitor"
+    from minidock.engine.lifetime import monitor
+
+    sources = [output["fd"] for output in state["outputs"] if output["fd"] >= 0]
+    entrance = [] if state["entrance"] in (None, *sources) else [state["entrance"]]
+    _inherit([state["lock"], state["pidfd"], state["listener"], *state["ports"], *state["names"], *sources, *entrance],
+             False)  # fmt: skip
+    record = records.load(state["root"], state["id"])
+    if record is None:
+        raise HostError(f"the record of container {state['id']} is gone")
+    running = _running(record, state)
+    visitors = Visitors(None)
+    visitors.listener = socket.socket(fileno=state["listener"])
+    visitors.listener.setblocking(False)
+    life = monitor.Life(record, state["lock"], state["cache"])
+    life.began, life.backoff.next = state["began"], state["backoff"]
+    return monitor.go_on(life, running, visitors)
+
+
+def _running(record: records.Record, state: dict[str, Any]) -> Running:
+    ours, theirs = channel.pair()  # the one to its first process was closed when its program began
+    for end in (ours, theirs):
+        end.close()
+    created = Created(state["pid"], state["pidfd"], ours)
+    created.console, created.is_ready = state["console"], True
+    log = None
+    with suppress(OSError):  # whatever fails, the container must not end with us
+        log = log_options.open_log(record)
+    if log:
+        log.rest = state["rest"]
+    outputs = []
+    for row in state["outputs"]:
+        outputs.append(Output(row["fd"], row["name"], log))
+        outputs[-1].over = row["fd"] < 0
+    top, path = cgroups.hierarchy(), record.data.get("cgroup")
+    cgroup = cgroups.Cgroup(os.path.join(top, path.lstrip("/"))) if top and path else None
+    once = record.data["options"]["stdin_once"]
+    running = Running(created, cgroup, outputs, state["entrance"], once=once, ports=None)
+    running.ports = _ports(record, state["ports"])
+    if state["names"]:
+        running.resolver = _resolver(record, state["pid"], state["names"])
+    return running
+
+
+def _resolver(record: records.Record, pid: int, sockets: tuple[int, int]) -> Resolver | None:
+    from minidock.engine.networking import naming
+
+    try:
+        return naming.start(record, pid, sockets)
+    except (OSError, MinidockError):  # the container has ended: nobody asks any more
+        for fd in sockets:
+            with suppress(OSError):  # closed already, if it came so far
+                os.close(fd)
+        return None
+
+
+def _ports(record: records.Record, fds: list[int]) -> Any:
+    if not fds:
+        return None
+    from minidock.engine.making import publishing
+    from minidock.network.ports import Held
+
+    return Held(publishing.published(record), [socket.socket(fileno=fd) for fd in fds])
+
+
+def _inherit(fds: list[int], inheritable: bool) -> None:
+    for fd in fds:
+        os.set_inheritable(fd, inheritable)

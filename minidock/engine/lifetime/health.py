@@ -1,0 +1,190 @@
+"""Health checks: a program that runs inside every now and then and says whether the container does its work.
+
+The monitor has a probe made by a child of its own, so that it never waits for one; the result comes through a pipe.
+What counts is docker's (moby: daemon/health.go): `starting` at first, `healthy` after any success, `unhealthy` after
+`Retries` failures in a row, of which those in the start period before the first success do not count. The last five
+results are kept in the record, as docker's State.Health. Nothing is asked of a paused container.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import select
+import signal
+import time
+from contextlib import suppress
+from typing import Any, NoReturn
+
+import prctl
+
+from minidock import observe, state
+from minidock.engine import events, records
+from minidock.engine.inside import execution
+from minidock.engine.lifetime.streams import Events
+from minidock.engine.records import RUNNING, Record
+from minidock.errors import MinidockError
+
+STARTING, HEALTHY, UNHEALTHY = "starting", "healthy", "unhealthy"
+_SECOND = 1_000_000_000  # docker's times are nanoseconds
+_DEFAULTS = {"Interval": 30 * _SECOND, "Timeout": 30 * _SECOND, "StartPeriod": 0, "StartInterval": 5 * _SECOND,
+             "Retries": 3}  # fmt: skip
+_SHELL = ["/bin/sh", "-c"]
+_KEPT_RESULTS = 5
+_LONGEST_OUTPUT = 4096
+
+
+def merged(asked: dict[str, Any] | None, image_config: dict[str, Any]) -> dict[str, Any] | None:
+    """A container's Healthcheck: what its user asked for, and the image's own where the user said nothing."""
+    own: dict[str, Any] = image_config.get("Healthcheck") or {}
+    result = {**own, **{key: value for key, value in (asked or {}).items() if value}}
+    return result if result.get("Test") else None
+
+
+def command(check: dict[str, Any] | None, image_config: dict[str, Any]) -> list[str] | None:
+    """What to run for a Healthcheck; None if nothing is to be checked."""
+    kind, *words = (check or {}).get("Test") or ["NONE"]
+    if kind == "CMD":
+        return words or None
+    if kind == "CMD-SHELL":
+        return [*(image_config.get("Shell") or _SHELL), *words]
+    return None
+
+
+def begin(record: Record, cache: str) -> Health | None:
+    """The checks of a container that was just started; None if it has none."""
+    words = command(record.data["healthcheck"], record.data["imageConfig"])
+    return Health(record, words, cache) if words else None
+
+
+class Health:
+    """The checks of one run of a container, from its start to its end: `command` is run inside."""
+
+    def __init__(self, record: Record, command: list[str], cache: str) -> None:
+        self.record = record
+        self.cache = cache
+        self.command = command
+        self._config = {**_DEFAULTS, **{key: value for key, value in record.data["healthcheck"].items() if value}}
+        self._began = time.monotonic()
+        self._due = self._began + self._pause(STARTING)
+        self._probe: tuple[int, int, str] | None = None  # pid, where its result comes from, when it was started
+        self._save({"Status": STARTING, "FailingStreak": 0, "Log": []})
+
+    def wants(self) -> Events:
+        """What to wait for: the result of a probe that runs."""
+        return {self._probe[1]: select.POLLIN} if self._probe else {}
+
+    def patience(self) -> float | None:
+        """Seconds until the next probe; None if none is due."""
+        if self._probe:
+            return None
+        return max(0.0, self._due - time.monotonic())
+
+    def serve(self, ready: Events) -> None:
+        """Take in a result, or start a probe that is due."""
+        if self._probe:
+            if self._probe[1] in ready:
+                self._take_result()
+        elif time.monotonic() >= self._due:
+            self._start_probe()
+
+    def end(self) -> None:
+        """The container has ended, and with it what was run inside. Who ends is not healthy, as in docker."""
+        if self._probe:
+            self._reap()
+        with suppress(FileNotFoundError):
+            self.record.reload()
+            self._save({**self.record.data["state"]["health"], "Status": UNHEALTHY})
+
+    def _pause(self, status: str) -> float:
+        """Seconds from one probe to the next."""
+        in_start_period = time.monotonic() - self._began < self._config["StartPeriod"] / _SECOND
+        often = status == STARTING and in_start_period
+        return float(min(self._config["StartInterval"], self._config["Interval"]) if often
+                     else self._config["Interval"]) / _SECOND  # fmt: skip
+
+    def _start_probe(self) -> None:
+        with suppress(FileNotFoundError):
+            self.record.reload()
+        if self.record.status != RUNNING:
+            self._due = time.monotonic() + self._pause(HEALTHY)
+            return
+        started = state.now()
+        reading, writing = os.pipe()
+        pid = observe.announced("fork", (), os.fork)
+        if pid == 0:
+            self._be_probe(writing)
+        os.close(writing)
+        self._probe = (pid, reading, started)
+
+    def _be_probe(self, result: int) -> NoReturn:
+        """In the child: hold nothing of the monitor's, run the program inside, report, end."""
+        try:
+            prctl.set_pdeathsig(signal.SIGKILL)
+            for name in os.listdir("/proc/self/fd"):
+                if int(name) > 2 and int(name) != result:
+                    with suppress(OSError):  # the one that listed the directory
+                        os.close(int(name))
+            os.write(result, json.dumps(self._run()).encode())
+        finally:
+            os._exit(0)
+
+    def _run(self) -> dict[str, Any]:
+        """One check: what docker's log has of it."""
+        seconds = self._config["Timeout"] / _SECOND
+        try:
+            outcome = execution.run_in(self.record, self.command, timeout=seconds, most=_LONGEST_OUTPUT + 1,
+                                       cache=self.cache)  # fmt: skip
+        except (OSError, MinidockError) as error:
+            return {"ExitCode": -1, "Output": str(error)}
+        output = outcome.output.decode(errors="replace")
+        if len(outcome.output) > _LONGEST_OUTPUT:
+            output = output[:_LONGEST_OUTPUT] + "..."
+        if outcome.exit_code is None:
+            late = f"Health check exceeded timeout ({seconds:g}s)"
+            return {"ExitCode": -1, "Output": f"{late}: {output}" if output else late}
+        return {"ExitCode": outcome.exit_code, "Output": output}
+
+    def _take_result(self) -> None:
+        assert self._probe
+        started = self._probe[2]
+        data = self._reap()
+        if not data:
+            return  # it was killed: the next one will tell
+        result = {"Start": started, "End": state.now(), **json.loads(data)}
+        try:
+            self.record.reload()
+        except FileNotFoundError:
+            return
+        before = self.record.data["state"]["health"]
+        after = self._judged(before, result)
+        self._save(after)
+        if after["Status"] != before["Status"]:
+            events.emit_container(self.record.root, f"health_status: {after['Status']}", self.record.data)
+        self._due = time.monotonic() + self._pause(after["Status"])
+
+    def _judged(self, health: dict[str, Any], result: dict[str, Any]) -> dict[str, Any]:
+        """State.Health after one more result."""
+        status, streak = health["Status"], health["FailingStreak"]
+        in_start_period = time.monotonic() - self._began < self._config["StartPeriod"] / _SECOND
+        if result["ExitCode"] == 0:
+            status, streak = HEALTHY, 0
+        elif not (status == STARTING and in_start_period):
+            streak += 1
+            status = UNHEALTHY if streak >= self._config["Retries"] else status
+        return {"Status": status, "FailingStreak": streak, "Log": [*health["Log"], result][-_KEPT_RESULTS:]}
+
+    def _reap(self) -> bytes:
+        """The result of the probe, which has ended or is about to."""
+        assert self._probe
+        pid, reading, _ = self._probe
+        self._probe = None
+        self._due = time.monotonic() + self._pause(HEALTHY)
+        with os.fdopen(reading, "rb") as file:
+            data = file.read()
+        os.waitpid(pid, 0)
+        return data
+
+    def _save(self, health: dict[str, Any]) -> None:
+        with suppress(FileNotFoundError), records.changing(self.record):
+            self.record.data["state"]["health"] = health

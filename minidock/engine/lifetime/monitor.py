@@ -1,0 +1,267 @@
+"""The monitor: one small process beside every running container, instead of a daemon for all of them.
+
+It creates the container's processes, so it is their parent: it alone learns how they end. It delivers the container's
+output to its log and to whoever is attached (`attach.py`), and at the end undoes everything and records the result; or
+starts it again, if that is its restart policy. It is a child of the command that asked for the container (`launch.py`),
+in a session of its own, and outlives that command, its terminal and a log-out.
+
+    caller -> monitor   "assign" (root, id, cache, attached) + the container's lock: look after this one
+    monitor -> caller   "ready" + where its input goes (a pipe, or its terminal's master end), if it takes any
+    caller -> monitor   "start": the caller's terminal is prepared. From here on it is a visitor like any other
+    monitor -> caller   "started" (warnings), or "failed" (message, exit code)
+
+A container's status, in its record (`records.py`):
+
+    (nothing) --create-> created --start-> running --its end-> exited --start-> running
+                                   |   ^      |                    \\--rm-> (nothing)
+                                   |   |      +--its end, and its policy says so-> restarting --a pause-> running
+                                   |   |                                                \\--stop-> exited
+                                   |   +--unpause-- paused <-pause-- running
+                                   +--the program cannot be started-> created (exited, if it had run before)
+
+`run` is create and start at once: a container of `run` that cannot be started is removed again. One with --rm goes from
+running to nothing. Only the monitor changes the status; pause and unpause are what a command does on its own. While
+the monitor lives it holds the container's lock. If it is killed, the kernel kills the container (PR_SET_PDEATHSIG) and
+lets go of the lock, and the next command of anybody's finds a record that says "running" and a lock that nobody holds:
+then it undoes what is left, and records that the container exited with 137 (`recovery.sweep`).
+
+A monitor that has nothing to do for a second goes on as a much smaller program (`standby.py`) until it has again.
+"""
+
+from __future__ import annotations
+
+import os
+import select
+import time
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+from minidock import observe
+from minidock.engine import events, records, recovery
+from minidock.engine.lifetime import departure, restart, starting
+from minidock.engine.lifetime.attach import Visitor, Visitors
+from minidock.engine.lifetime.output import Sink
+from minidock.engine.lifetime.running import Running
+from minidock.engine.lifetime.streams import Events, wait
+from minidock.engine.records import Record
+from minidock.errors import EXIT_ENGINE, EXIT_SIGNAL, MinidockError
+from minidock.observe import step
+from minidock.runtime.channel import Channel
+
+if TYPE_CHECKING:
+    from minidock.engine.lifetime.health import Health
+
+_IDLE = 1.0  # seconds without anything to do, after which a monitor makes itself small
+_LONG_IDLE = 30.0  # if it answers for names: the next to ask would wait a moment longer
+
+
+def serve(channel: Channel) -> int:
+    """The life of a monitor: wait for a container to look after, look after it; returns what to exit with."""
+    stdio = departure.leave_the_caller()
+    caller = Visitor(channel, patient=True)
+    message, lock = channel.receive()
+    if message is None or lock is None:
+        return 0  # the command ended without a container
+    try:
+        record = records.load(message["root"], message["id"])
+        assert record is not None, "its creator holds its lock"
+        attached = message["attached"]
+        caller.gives_input = "stdin" in attached
+        for fd, name in zip(stdio, ("stdin", "stdout", "stderr"), strict=True):
+            if name not in attached:
+                os.close(fd)
+            elif name == "stdin":
+                caller.remember_terminal(fd)
+            else:
+                caller.sinks[name] = Sink(fd, patient=True)
+        return _live(Life(record, lock, message["cache"]), Visitors(caller))
+    except BaseException as error:
+        caller.tell("failed", message=_words(error), exit_code=_exit_code(error))
+        return EXIT_ENGINE
+
+
+class Life:
+    """What a monitor knows of its container besides the present run: `began` is when that did, on the steady clock."""
+
+    def __init__(self, record: Record, lock: int, cache: str) -> None:
+        self.record = record
+        self.lock = lock
+        self.cache = cache
+        self.backoff = restart.Backoff()
+        self.began = 0.0
+        self.health: Health | None = None
+
+
+def _live(life: Life, visitors: Visitors) -> int:
+    """Start the container, stay until it ends for good, undo it; returns its exit code."""
+    caller = visitors.all[0] if visitors.all else None
+    while True:
+        life.began = time.monotonic()
+        try:
+            running, warnings = starting.start(life.record, visitors, life.cache, caller)
+        except BaseException as error:
+            _give_up(life.record, error)
+            raise
+        life.health = _begin_checks(life.record, life.cache)
+        events.emit_container(life.record.root, "start", life.record.data)
+        if wait({running.created.pidfd: select.POLLIN}, 0):  # it has ended: what is typed is for the caller's shell
+            visitors.end_input(running)
+        if caller:
+            if not caller.is_attached:
+                observe.release()
+            caller.tell("started", warnings=warnings)
+            caller = None
+        else:
+            observe.release()
+        exit_code = _see_to_the_end(life, running, visitors)
+        if exit_code is not None:
+            return exit_code
+
+
+def go_on(life: Life, running: Running, visitors: Visitors) -> int:
+    """The rest of a monitor's life, with a container that runs (`handover.py`); returns its exit code."""
+    exit_code = _see_to_the_end(life, running, visitors)
+    return exit_code if exit_code is not None else _live(life, visitors)
+
+
+def _see_to_the_end(life: Life, running: Running, visitors: Visitors) -> int | None:
+    """Stay with a container that runs until it has ended, and undo it; its exit code, or None if it starts again."""
+    record = life.record
+    _attend(life, running, visitors)
+    visitors.end_input(running)
+    if life.health:
+        life.health.end()
+    exit_code = _reap(running)
+    record.reload()
+    delay = life.backoff.delay(record, exit_code, time.monotonic() - life.began)
+    undone = _finish(record, running, exit_code, restarting=delay is not None)
+    if delay is None:
+        visitors.close()
+        os.close(life.lock)  # whoever wants to remove the container need not wait for the reader of its last output
+    visitors.starts_again = delay is not None
+    _say_farewell(running, visitors, exit_code, undone=undone)
+    return exit_code if delay is None or not _rest(record, visitors, delay) else None
+
+
+def _attend(life: Life, running: Running, visitors: Visitors) -> None:
+    """Move output, pass on what visitors say and see to its health, until the container's first process has ended."""
+    pidfd, health = running.created.pidfd, life.health
+    while True:
+        wanted, limits = {pidfd: select.POLLIN, **visitors.wants(), **running.wants()}, [running.patience]
+        if health:
+            wanted |= health.wants()
+            limits.append(health.patience())
+        may_stand_by = not (visitors.all or health or observe.observers)
+        if may_stand_by:
+            limits.append(_LONG_IDLE if running.resolver else _IDLE)
+        ready = wait(wanted, min((seconds for seconds in limits if seconds is not None), default=None))
+        if may_stand_by and not ready and (not running.resolver or running.resolver.is_quiet(_LONG_IDLE)):
+            _stand_by(life, running, visitors)
+        _serve(running, visitors, ready)
+        if health:
+            health.serve(ready)
+        if pidfd in ready:
+            return
+        if visitors.waiting_for_names:
+            _follow_networks(life.record, running, visitors)
+
+
+def _stand_by(life: Life, running: Running, visitors: Visitors) -> None:
+    """Go on as a smaller program (`standby.py`). Returns only if that is impossible."""
+    from minidock.engine.lifetime import handover
+
+    handover.hand_over(life, running, visitors)
+
+
+def _begin_checks(record: Record, cache: str) -> Health | None:
+    if not record.data.get("healthcheck"):
+        return None
+    from minidock.engine.lifetime import health
+
+    return health.begin(record, cache)
+
+
+def _follow_networks(record: Record, running: Running, visitors: Visitors) -> None:
+    """The container has been connected to a network: it may need a resolver now, or have other links."""
+    from minidock.engine.networking import naming
+
+    warnings = naming.follow(record, running)
+    while visitors.waiting_for_names:
+        visitors.waiting_for_names.pop().tell("networks", warnings=warnings)
+
+
+def _serve(running: Running, visitors: Visitors, ready: Events) -> None:
+    for sink in running.serve(ready):
+        visitors.sink_broke(sink)
+    if running.has_terminal and running.outputs[0].over:
+        visitors.end_input(running)
+    visitors.serve(ready, running)
+
+
+def _reap(running: Running) -> int:
+    """The exit code of the container, whose last output is now where it belongs."""
+    code = os.waitstatus_to_exitcode(os.waitpid(running.created.pid, 0)[1])
+    running.drain()
+    return EXIT_SIGNAL - code if code < 0 else code
+
+
+def _finish(record: Record, running: Running, exit_code: int, *, restarting: bool) -> bool:
+    """Undo everything and write down how it ended; False if that failed and is for any next command to do again."""
+    oom_killed = bool(running.cgroup and running.cgroup.read_table("memory.events").get("oom_kill"))
+    if oom_killed:
+        events.emit_container(record.root, "oom", record.data)
+    events.emit_container(record.root, "die", record.data, exitCode=exit_code)
+    try:
+        with step("everything undone", book="2.2.4"):
+            recovery.finish(record, exit_code, oom_killed=oom_killed, restarting=restarting)
+    except (OSError, MinidockError):
+        return False
+    if not restarting and not record.is_kept:
+        events.emit_container(record.root, "destroy", record.data)
+    return True
+
+
+def _give_up(record: Record, error: BaseException) -> None:
+    """It could not be started. The first error is the one to tell; what cannot be undone now, sweeping finds."""
+    with suppress(OSError, MinidockError):
+        recovery.finish(record, _exit_code(error), error=_words(error))
+
+
+def _say_farewell(running: Running, visitors: Visitors, exit_code: int, *, undone: bool) -> None:
+    """Tell every visitor how it ended, each as soon as it has taken all of the output."""
+    while visitors.all:
+        for visitor in list(visitors.all):
+            if not visitor.is_behind:
+                visitor.tell("exit", code=exit_code, undone=undone)
+                visitors.send_away(visitor, running)
+        if visitors.all:
+            _serve(running, visitors, wait({**visitors.wants(), **running.wants()}, running.patience))
+
+
+def _rest(record: Record, visitors: Visitors, delay: float) -> bool:
+    """Wait before the next start; False if somebody has stopped the container meanwhile."""
+    deadline = time.monotonic() + delay
+    while (left := deadline - time.monotonic()) > 0:
+        visitors.serve(wait(visitors.wants(), left), None)
+        if visitors.is_asked_to_look:
+            visitors.is_asked_to_look = False
+            record.reload()
+            if record.data["state"]["stopped"]:
+                recovery.finish(record, record.data["state"]["exitCode"])
+                visitors.close()
+                return False
+    return True
+
+
+def _exit_code(error: BaseException) -> int:
+    """A plain 1 would be taken for the program's own."""
+    code = error.exit_code if isinstance(error, MinidockError) else EXIT_ENGINE
+    return EXIT_ENGINE if code == MinidockError.exit_code else code
+
+
+def _words(error: BaseException) -> str:
+    if isinstance(error, MinidockError):
+        return str(error)
+    if isinstance(error, OSError):
+        return f"{error.filename}: {error.strerror}" if error.filename else error.strerror or str(error)
+    return f"{type(error).__name__}: {error}"

@@ -1,0 +1,113 @@
+"""A container's process as its monitor holds it: one run, from its creation to its last byte."""
+
+from __future__ import annotations
+
+import errno
+import os
+from typing import TYPE_CHECKING
+
+from minidock.engine.lifetime.output import Output, Sink
+from minidock.engine.lifetime.streams import Events
+
+if TYPE_CHECKING:
+    from minidock.linux.cgroups import Cgroup
+    from minidock.network.ports import Held
+    from minidock.network.resolver import Resolver
+    from minidock.runtime.container import Created
+
+
+class Running:
+    """`entrance`: where its input goes, a pipe's end or its terminal's master; None if it is given none, or no more.
+
+    `once`: the input ends with that of the first who gives any, as that of a command in a pipeline. `ports` keeps the
+    host's ports that lead to it.
+    """
+
+    def __init__(
+        self,
+        created: Created,
+        cgroup: Cgroup | None,
+        outputs: list[Output],
+        entrance: int | None,
+        *,
+        once: bool,
+        ports: Held | None,
+    ) -> None:
+        self.created = created
+        self.cgroup = cgroup
+        self.outputs = outputs
+        self.entrance = entrance
+        self.once = once
+        self.ports = ports
+        self.resolver: Resolver | None = None  # if its networks have names
+        self.ended = False
+
+    @property
+    def has_terminal(self) -> bool:
+        """Whether its streams are one pseudo-terminal."""
+        return self.created.console is not None
+
+    @property
+    def patience(self) -> float | None:
+        """How long to wait at most, in seconds: a guest that takes nothing has to be dropped some time."""
+        sinks = [sink for output in self.outputs for sink in output.sinks]
+        return 1.0 if any(sink.rest and not sink.patient for sink in sinks) else None
+
+    def wants(self) -> Events:
+        """What its outputs wait for."""
+        return {fd: events for output in self.outputs for fd, events in output.wants().items()}
+
+    def serve(self, ready: Events) -> list[Sink]:
+        """Move output on; returns the sinks that broke."""
+        broken = []
+        for output in self.outputs:
+            output.serve(ready)
+            broken += output.shed()
+        return broken
+
+    def add(self, name: str, sink: Sink) -> bool:
+        """Have output `name` given to `sink` as well; False if that output has ended."""
+        for output in self.outputs:
+            if output.name == name and not output.over:
+                output.sinks.append(sink)
+                return True
+        return False
+
+    def drop(self, sink: Sink) -> None:
+        """Give `sink` no more of anything."""
+        for output in self.outputs:
+            if sink in output.sinks:
+                output.drop(sink)
+
+    def close_entrance(self) -> None:
+        """End its input, as far as it is ours to end."""
+        if self.entrance is not None and not self.has_terminal:  # a terminal is one of the outputs too
+            os.close(self.entrance)
+        self.entrance = None
+
+    def signal(self, number: int) -> None:
+        """Send it a signal. If it ended just now, the next look at its pidfd tells."""
+        try:
+            self.created.signal(number)
+        except ProcessLookupError:
+            return
+
+    def drain(self) -> None:
+        """It has ended: take what it left in its pipes, close them and all that belonged to the process."""
+        for output in self.outputs:
+            if not output.over:
+                output.drain()
+        if log := self.outputs[0].log:
+            log.close()
+        if self.ports:
+            self.ports.close()
+        if self.resolver:
+            self.resolver.close()
+        self.close_entrance()
+        os.close(self.created.pidfd)
+        self.ended = True
+
+
+def is_plain_end(error: OSError) -> bool:
+    """Whether a sink broke because its reader had enough, or its terminal is gone: nothing to tell anybody."""
+    return error.errno in (errno.EPIPE, errno.EIO, errno.ECONNRESET)

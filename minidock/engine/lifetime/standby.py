@@ -1,0 +1,87 @@
+"""What a monitor is while nothing happens: a Python that has loaded almost nothing.
+
+A container lives for days in which its monitor only waits. So a monitor that has nobody attached for a second replaces
+itself by this program (execve(2)): the same process, so it is still the container's parent, still holds its lock and
+its pipes, and still is what PR_SET_PDEATHSIG watches; but what the start of a container needs is no longer in memory.
+It goes on writing the log. When somebody wants to be let in, or the container has ended, it loads the monitor again and
+goes on where that stopped (`handover.py`).
+
+    python -I -S standby.py STATE      a descriptor of an anonymous file with the state, as marshal has it
+
+Nothing is imported at the top that Python has not loaded anyway, not even `os`: that makes half a megabyte.
+"""
+
+import marshal
+import posix
+import select
+import sys
+
+_READ = 1 << 16
+_ENDS = select.POLLHUP | select.POLLERR
+TYPE_CHECKING = False  # as in `typing`, without loading that
+if TYPE_CHECKING:
+    from typing import Any
+
+    from minidock.engine.journal.logs import Log
+
+
+def main() -> None:
+    """Wait; then be a monitor again, and end as that does."""
+    state_file = int(sys.argv[1])
+    state = marshal.loads(posix.pread(state_file, posix.fstat(state_file).st_size, 0))
+    posix.close(state_file)
+    sys.path[:] = state["path"]
+    _wait(state)
+    from minidock.engine.lifetime import handover
+
+    posix._exit(handover.take_up(state) & 255)
+
+
+def _wait(state: "dict[str, Any]") -> None:
+    """Log what the container writes, until something else is to be done. `state` knows at the end how far that came."""
+    sources = {output["fd"]: output for output in state["outputs"] if output["fd"] >= 0}
+    poll = select.poll()
+    for fd in (state["pidfd"], state["listener"], *state["names"], *sources):
+        poll.register(fd, select.POLLIN)
+    log: Log | None = None
+    while True:
+        for fd, _ in poll.poll():
+            if fd not in sources:
+                if log:
+                    state["rest"] = log.rest
+                return
+            log = log or _open_log(state)
+            data = _read(fd)
+            if data and log:
+                log.write(sources[fd]["name"], data)
+            elif data == b"":
+                poll.unregister(fd)
+                posix.close(fd)
+                sources.pop(fd)["fd"] = -1
+
+
+def _open_log(state: "dict[str, Any]") -> "Log | None":
+    if not state["log"]:
+        return None
+    from minidock.engine.journal.logs import Log
+
+    try:
+        log = Log(*state["log"])
+    except OSError:  # for now: whatever fails, the container must not end with us
+        return None
+    log.rest = state["rest"]
+    return log
+
+
+def _read(fd: int) -> "bytes | None":
+    """Some bytes; none at the end, which for a terminal is an error; None if there is nothing at this moment."""
+    try:
+        return posix.read(fd, _READ)
+    except BlockingIOError:
+        return None
+    except OSError:
+        return b""
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,156 @@
+"""From a container on paper to its running program, done by its monitor."""
+
+from __future__ import annotations
+
+import os
+import select
+import signal
+from typing import TYPE_CHECKING
+
+from minidock import state
+from minidock.engine import first_process, records
+from minidock.engine.lifetime.attach import Visitor, Visitors
+from minidock.engine.lifetime.departure import ENDING
+from minidock.engine.lifetime.output import Output
+from minidock.engine.lifetime.running import Running
+from minidock.engine.lifetime.streams import Pipes, wait
+from minidock.engine.making import preparation, publishing
+from minidock.engine.networking import connections
+from minidock.engine.records import Record
+from minidock.errors import EXIT_SIGNAL, HostError, SetupError
+from minidock.linux import terminal
+from minidock.observe import step
+from minidock.runtime import container as runtime
+
+if TYPE_CHECKING:
+    from minidock.network.resolver import Resolver
+
+
+def start(record: Record, visitors: Visitors, cache: str, caller: Visitor | None) -> tuple[Running, list[str]]:
+    """Create the container, connect it to its caller, let it go. On failure its process is gone when this raises.
+
+    `caller`: the visitor who asks for it, and is attached before the program begins, if it is to be. Returns the
+    container and what its user should be warned of.
+    """
+    options = record.data["options"]
+    attached = caller is not None and caller.is_attached
+    pipes = None if options["tty"] else Pipes(interactive=options["interactive"], big=attached)
+    spec = preparation.prepare(record)
+    ports = publishing.publish(record)
+    created, cgroup = runtime.create(spec, pipes.inside if pipes else None, cache)
+    resolver = None
+    try:
+        warnings = publishing.warnings(record) + (_connect(record, created) if record.data["networks"] else [])
+        resolver = _start_resolver(record, created, warnings)
+        _wait_for_set_up(caller, created)
+        running = Running(created, cgroup, *_streams(record, created, pipes), once=options["stdin_once"], ports=ports)
+        running.resolver = resolver
+        if caller and caller.is_attached:
+            _meet(caller, visitors, running)
+        runtime.start(created)
+        with step("it runs: written down for every other command", book="4.7.3"):
+            _write_down(record, created)
+        with step("a socket for those who attach to it later, or wait for its end", book="4.7.2"):
+            visitors.open(record.id)
+    except BaseException:
+        if resolver:
+            resolver.close()
+        created.signal(signal.SIGKILL)
+        os.waitpid(created.pid, 0)
+        raise
+    return running, warnings
+
+
+def _write_down(record: Record, created: runtime.Created) -> None:
+    ports = record.data["ports"]
+    with records.changing(record):
+        record.data["ports"] = ports
+        record.data["state"] |= {
+            "status": records.RUNNING,
+            "kept": True,
+            "pid": created.pid,
+            "pidStarted": first_process.start_time(created.pid),
+            "boot": state.boot_id(),
+            "monitor": os.getpid(),
+            "exitCode": 0,
+            "error": "",
+            "oomKilled": False,
+            "startedAt": state.now(),
+        }
+
+
+def _streams(record: Record, created: runtime.Created, pipes: Pipes | None) -> tuple[list[Output], int | None]:
+    """The container's outputs, which share its log, and where its input goes."""
+    from minidock.engine.journal import log_options
+
+    log = log_options.open_log(record)
+    if pipes:
+        pipes.close_inside()
+        return [Output(pipes.output, "stdout", log), Output(pipes.errors, "stderr", log)], pipes.input
+    assert created.console is not None
+    os.set_blocking(created.console, False)
+    return [Output(created.console, "stdout", log)], created.console
+
+
+def _connect(record: Record, created: runtime.Created) -> list[str]:
+    try:
+        with step("cables to its networks", book="4.1.1"):
+            return connections.plug(record, created.pid)
+    except FileNotFoundError:
+        runtime.wait_ready(created)  # it died in its set-up already: raise what it said
+        raise
+
+
+def _start_resolver(record: Record, created: runtime.Created, warnings: list[str]) -> Resolver | None:
+    """For a container whose networks have names. What cannot be had is a warning: numbers work all the same."""
+    if not connections.has_names(record.data["networks"]):
+        return None
+    from minidock.engine.networking import naming
+
+    try:
+        return naming.start(record, created.pid)
+    except FileNotFoundError:
+        runtime.wait_ready(created)  # it died in its set-up already: raise what it said
+        raise
+    except HostError as error:
+        warnings.append(f"names of other containers are not known inside: {error}")
+        return None
+
+
+def _meet(caller: Visitor, visitors: Visitors, running: Running) -> None:
+    """Connect the container to its caller, and wait until that has prepared its own terminal."""
+    if running.has_terminal:
+        _copy_window_size(caller, running)
+    visitors.admit(caller, running)
+    while not _is_start(caller):
+        continue
+
+
+def _wait_for_set_up(caller: Visitor | None, created: runtime.Created) -> None:
+    """Wait for the container's first process, and for the caller: Ctrl-C ends even a set-up that hangs."""
+    inside = created.channel.end.fileno()
+    wanted = {inside: select.POLLIN}
+    if caller:
+        wanted[caller.channel.end.fileno()] = select.POLLIN
+    while inside not in wait(wanted):
+        assert caller
+        _is_start(caller)
+    runtime.wait_ready(created)
+
+
+def _is_start(caller: Visitor) -> bool:
+    """Whether the caller's next message is "start". Raises if it wants the container no more, or is gone itself."""
+    message, _ = caller.channel.receive()
+    if message is None:
+        raise SetupError("the caller is gone")
+    if message["type"] == "signal" and message["number"] in ENDING:
+        raise SetupError("interrupted before the start", exit_code=EXIT_SIGNAL + message["number"])
+    return bool(message["type"] == "start")
+
+
+def _copy_window_size(caller: Visitor, running: Running) -> None:
+    """The container's terminal is as large as the caller's, if that has one. Later changes are the caller's to tell."""
+    assert running.entrance is not None
+    terminals = [caller.terminal[0]] if caller.terminal else [s.fd for s in caller.sinks.values() if os.isatty(s.fd)]
+    if terminals:
+        terminal.set_window_size(running.entrance, *terminal.window_size(terminals[0]))

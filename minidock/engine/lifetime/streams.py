@@ -1,0 +1,184 @@
+"""Bytes from a caller into a container, unharmed and at full speed; `output.py` is the other direction.
+
+Without a terminal, a container has three pipes; with one, both directions go through the master end of its
+pseudo-terminal. Either way a `Flow` moves what there is, never waits, and says what it waits for: so one loop around
+poll(2) serves several flows and whatever else its process has to listen to, without threads.
+
+splice(2) hands pages from one pipe to another without copying them. Where an end is nothing that splice takes (a
+terminal, a file opened for appending), read and write do it.
+"""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+import select
+import socket
+import stat
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from minidock.engine.lifetime.keys import DetachKeys
+
+CHUNK = 1 << 20
+_F_SETPIPE_SZ = 1031
+SPLICE_F_NONBLOCK = 2
+_PTMX = os.makedev(5, 2)
+BROKEN = select.POLLERR | select.POLLHUP | select.POLLNVAL
+
+Events = dict[int, int]
+
+
+def wait(wanted: Events, timeout: float | None = None) -> Events:
+    """poll(2): wait until some of `wanted` ({descriptor: events}) has come, at most `timeout` seconds."""
+    poll = select.poll()
+    for fd, events in wanted.items():
+        poll.register(fd, events)
+    return dict(poll.poll(None if timeout is None else timeout * 1000))
+
+
+class Flow:
+    """Bytes from `source` to `sink`, until the source ends or the sink takes no more.
+
+    Then `over` is set; `broken` says why, if it was not the source's end; `detached` that `keys` were typed. Whoever
+    made the flow closes its ends.
+    """
+
+    def __init__(self, source: int, sink: int, keys: DetachKeys | None = None) -> None:
+        self.source = source
+        self.sink = sink
+        self.keys = keys
+        self.over = False
+        self.detached = False
+        self.broken: OSError | None = None
+        self._readable = False
+        self._rest = memoryview(b"")  # read and not yet written
+        kind = os.fstat(self.sink).st_mode
+        self._splices = not stat.S_ISSOCK(kind) and keys is None
+        self._write: Callable[[memoryview], int] = lambda data: os.write(self.sink, data)
+        if stat.S_ISSOCK(kind):
+            end = socket.socket(fileno=self.sink)
+            self._write = lambda data: end.send(data, socket.MSG_DONTWAIT)
+
+    def wants(self) -> Events:
+        """What to wait for. A sink that breaks is of interest at any time."""
+        if self.over:
+            return {}
+        if self._rest or self._readable:
+            return {self.sink: select.POLLOUT}
+        return {self.source: select.POLLIN, self.sink: 0}
+
+    def serve(self, ready: Events) -> None:
+        """Move what can be moved now; `ready` is what `wait` returned."""
+        if self.over:
+            return
+        events = ready.get(self.sink, 0)
+        if events & BROKEN:
+            self._end(OSError(errno.EPIPE, os.strerror(errno.EPIPE)))
+        elif events & select.POLLOUT:
+            self._move()
+        elif ready.get(self.source):
+            self._readable = True  # next, wait for the sink to be ready as well
+
+    def discard(self) -> None:
+        """Nobody listens any more: what comes from here on is read and thrown away."""
+        if not self.over:
+            null = os.open(os.devnull, os.O_WRONLY | os.O_CLOEXEC)
+            os.dup2(null, self.sink, inheritable=False)
+            os.close(null)
+            self._rest, self._splices, self._write = memoryview(b""), False, len
+
+    def _move(self) -> None:
+        self._readable = False
+        try:
+            if self._splices and not self._rest:
+                try:
+                    self.over = not os.splice(self.source, self.sink, CHUNK, flags=SPLICE_F_NONBLOCK)
+                    return
+                except OSError as error:
+                    if error.errno != errno.EINVAL:
+                        raise
+                    self._splices = False
+            self._copy()
+        except BlockingIOError:
+            return
+        except OSError as error:
+            self._end(error)
+
+    def _copy(self) -> None:
+        if not self._rest:
+            self._rest = memoryview(self._read())
+            self.over = self.over or (not self._rest and not self.keys)
+        if self._rest:
+            self._rest = self._rest[self._write(self._rest) :]
+        self.over = self.over or (self.detached and not self._rest)
+
+    def _read(self) -> bytes:
+        data = b""
+        try:
+            data = os.read(self.source, CHUNK)
+        except OSError as error:
+            if error.errno != errno.EIO:  # a terminal whose other end is closed has no end but this
+                raise
+        if self.keys and data:
+            data, self.detached = self.keys.pass_on(data)
+        elif self.keys:
+            self.over = True
+        return data
+
+    def _end(self, error: OSError) -> None:
+        self.over, self.broken = True, error
+
+
+class Pipes:
+    """What a container without a terminal has instead: `inside`, descriptors for its 0, 1 and 2; here their other ends.
+
+    `input` is None for a container that is given none: it reads /dev/null. `big`: somebody waits at the other end.
+    """
+
+    def __init__(self, *, interactive: bool, big: bool = True) -> None:
+        make_pipe = _make_big_pipe if big else os.pipe
+        self.input: int | None = None
+        if interactive:
+            in_read, self.input = make_pipe()
+        else:
+            in_read = os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)
+        self.output, out_write = make_pipe()
+        self.errors, err_write = os.pipe()
+        self.inside = (in_read, out_write, err_write)
+        for end in (self.output, self.errors):
+            os.set_blocking(end, False)  # ours alone: the container's ends are other open files
+
+    def close_inside(self) -> None:
+        """Close the container's ends here: the end of file must come when the container closes its own."""
+        for fd in self.inside:
+            os.close(fd)
+
+
+def _make_big_pipe() -> tuple[int, int]:
+    """A pipe (read end, write end) with room for fewer switches between the two sides."""
+    pipe = os.pipe()
+    try:
+        fcntl.fcntl(pipe[1], _F_SETPIPE_SZ, CHUNK)
+    except OSError:  # the user's quota of pipe pages (pipe(7)) is used up
+        return pipe
+    return pipe
+
+
+def unshared(fd: int) -> int:
+    """A copy of `fd` to write to, which never waits, without changing how the caller's own descriptor behaves.
+
+    O_NONBLOCK belongs to what open(2) made, which all copies share. So a terminal or a pipe is opened anew; regular
+    files never make anybody wait, and sockets can be told with every byte.
+    """
+    status = os.fstat(fd)
+    is_ptmx = stat.S_ISCHR(status.st_mode) and status.st_rdev == _PTMX  # opening that would make a new terminal
+    if stat.S_ISFIFO(status.st_mode) or (os.isatty(fd) and not is_ptmx):
+        try:
+            # O_NOCTTY: to write to a terminal must not make it ours.
+            return os.open(f"/proc/self/fd/{fd}", os.O_WRONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
+        except OSError:  # hung up, or nobody reads: the first write will tell
+            return os.dup(fd)
+    return os.dup(fd)

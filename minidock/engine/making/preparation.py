@@ -1,0 +1,54 @@
+"""From a container's record to everything that a runtime needs: an address, the files of its own, the OCI bundle."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+
+from minidock import state
+from minidock.engine import records
+from minidock.engine.making import bundle, isolation
+from minidock.engine.networking import connections
+from minidock.engine.networking.connections import Surroundings
+from minidock.engine.options import ContainerOptions, from_json
+from minidock.engine.records import Record
+from minidock.linux import syscalls
+from minidock.observe import step
+from minidock.runtime import spec as oci
+
+
+def prepare(record: Record) -> oci.Spec:
+    """Make the container's bundle, at every start anew. What was made before a failure, `recovery` undoes."""
+    options = from_json(record.data["options"])
+    surroundings = connections.prepare(record, options)
+    if record.data["mounts"]:
+        from minidock.engine.making import mountpoints
+
+        mountpoints.prepare(record)
+    isolation.prepare(record, options.isolation)
+    with step("what the container is, written down as an OCI bundle", book="3.4"):
+        return _write_bundle(record, options, surroundings, starting=True)
+
+
+def put_down(record: Record) -> None:
+    """The bundle of a container that is not started now: for who looks at it."""
+    options = from_json(record.data["options"])
+    _write_bundle(record, options, connections.on_paper(record, options), starting=False)
+
+
+def _write_bundle(
+    record: Record, options: ContainerOptions, surroundings: Surroundings, *, starting: bool
+) -> oci.Spec:
+    for name in ("upper", "work", "bundle", "bundle/rootfs"):
+        with suppress(FileExistsError):
+            syscalls.mkdir(record.path(name), 0o755 if name == "upper" else 0o711)
+    config = bundle.specification(
+        options, record.data["imageConfig"], record.data["layers"], record.id, record.directory, surroundings,
+        record.data["mounts"], isolation.share(record, options, surroundings.netns, join=starting),
+    )  # fmt: skip
+    state.write_text(record.path("bundle", "config.json"), oci.dump(config), durable=False, mode=0o600)
+    with records.changing(record):
+        record.data["hostname"] = surroundings.hostname
+        record.data["links"] = surroundings.variables
+        record.data["cgroup"] = config["linux"]["cgroupsPath"]
+        record.data["networks"] = surroundings.networks
+    return oci.check(record.path("bundle"), config)

@@ -1,0 +1,58 @@
+"""The container's own name server (network/resolver.py): when there is one, and whom it asks."""
+
+from __future__ import annotations
+
+import os
+
+from minidock.engine.lifetime.running import Running
+from minidock.engine.making import etc
+from minidock.engine.networking import connections
+from minidock.engine.options import from_json
+from minidock.engine.records import Record
+from minidock.errors import MinidockError
+from minidock.linux import namespaces
+from minidock.network.names import Names
+from minidock.network.resolver import Resolver, Server
+from minidock.observe import step
+
+
+def start(record: Record, pid: int, sockets: tuple[int, int] | None = None) -> Resolver:
+    """Start the resolver of the container whose first process is `pid`.
+
+    `sockets`: those of one that was there before (`Resolver.pause`). Raises `FileNotFoundError` if the process is
+    gone, `HostError` if the container cannot be led to it.
+    """
+    asked = record.data["options"]["dns"]
+    servers = [Server(address, False) for address in asked]
+    servers = servers or [Server(address, etc.is_loopback(address)) for address in etc.host_servers()]
+    with step("a name server of its own, for the names of its neighbours", book="4.1.1"):
+        netns = namespaces.open_namespace(pid, "network")
+        try:
+            resolver = Resolver(Names(record.root, record.id, _links(record)), servers, netns, sockets)
+            resolver.start()
+        finally:
+            os.close(netns)
+    return resolver
+
+
+def _links(record: Record) -> dict[str, str]:
+    """The container's aliases for others, whose short ids are among their names."""
+    asked = connections.attachments(record).values()
+    return {alias.lower(): container_id[:12] for one in asked for container_id, alias in one.links}
+
+
+def follow(record: Record, running: Running) -> list[str]:
+    """The networks of a running container have changed: give it a resolver if it needs one now. Returns warnings."""
+    try:
+        record.reload()
+        if running.resolver:
+            running.resolver.names.links = _links(record)
+        elif connections.has_names(record.data["networks"]):
+            running.resolver = start(record, running.created.pid)
+            resolv = etc.resolv_conf(from_json(record.data["options"]), has_names=True)
+            etc.rewrite(record.path("resolv.conf"), resolv)
+    except FileNotFoundError:  # it ends at this moment
+        return []
+    except (OSError, MinidockError) as error:
+        return [f"names of other containers are not known inside: {error}"]
+    return []

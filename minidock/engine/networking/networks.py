@@ -1,0 +1,152 @@
+"""Networks as a user knows them: made, listed, removed. Which containers are on them: `connections.py`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import suppress
+
+from minidock import state
+from minidock.engine import events, records
+from minidock.engine.networking import network_options
+from minidock.engine.networking.network_options import NetworkOptions
+from minidock.errors import ConflictError, MinidockError, UsageError
+from minidock.image import filters as image_filters
+from minidock.linux import links
+from minidock.network import bridge, registry, store
+from minidock.network.addresses import IPV4, IPV6, unique_local
+from minidock.network.leases import Lease
+from minidock.network.store import Network, Pool
+from minidock.observe import step
+
+FOR_LISTS = ("dangling", "driver", "id", "label", "name", "scope", "type")
+FOR_PRUNE = ("label", "label!", "until")
+Filters = image_filters.Filters
+
+
+def create(root: str, asked: NetworkOptions) -> Network:
+    """Make a network: its file, and its bridge on the host.
+
+    Raises `UsageError` for what cannot be meant, `ConflictError` for a name, a subnet or a bridge that is taken.
+    Killed half-way, it leaves a network whose bridge is made by the first container that is connected to it.
+    """
+    network = network_options.to_network(asked)
+    with (
+        step("a new network", book=bridge.BOOK),
+        store.locked(root),
+        state.locked(registry.lock_path()),  # for all roots: the next to choose must see our bridge among the routes
+        links.Rtnetlink() as host,
+    ):
+        if any(other.name == network.name for other in store.ensure(root)):
+            raise ConflictError(f"network with name {network.name} already exists")
+        if links.exists(network.interface):
+            raise ConflictError(f"cannot create network {network.id}: an interface {network.interface} exists already")
+        network = _with_subnets(host, root, network)
+        bridge.check_free(host, root, network)
+        store.save(root, network)
+        try:
+            bridge.make(host, root, network)
+        except BaseException:
+            with suppress(OSError, MinidockError):  # the first error is the one to tell
+                bridge.unmake(network)
+            store.forget(root, network)
+            raise
+    events.emit(root, "network", "create", network.id, name=network.name, type=network.driver)
+    return network
+
+
+def _with_subnets(host: links.Rtnetlink, root: str, network: Network) -> Network:
+    """With an IPv4 subnet, and an IPv6 one if it is to have that, where its user named none."""
+    pools = list(network.pools)
+    if network.pool(IPV4) is None:
+        chosen = bridge.choose(host, root, network, None)
+        pools.insert(0, Pool(str(chosen), chosen.gateway, "", {}))
+    if network.ipv6 and network.pool(IPV6) is None:
+        local = unique_local()
+        pools.append(Pool(str(local), local.gateway, "", {}))
+    return network._replace(pools=sorted(pools, key=lambda pool: pool.net.width))
+
+
+def find(root: str, name: str) -> Network:
+    """The network of that name, id, or beginning of an id. Raises `NotFoundError`."""
+    return store.pick(everything(root), name, "network {} not found")
+
+
+def everything(root: str) -> list[Network]:
+    """All networks, by name. The three that are always there are made on record if need be."""
+    found = store.load_all(root)
+    if store.PREDEFINED.keys() <= {network.name for network in found}:
+        return found
+    with store.locked(root):
+        return sorted(store.ensure(root), key=lambda network: network.name)
+
+
+def select(root: str, filters: Filters) -> list[Network]:
+    """The networks that pass `network ls`'s filters, which are docker's."""
+    chosen = everything(root)
+    for name, check in _CHECKS.items():
+        if values := filters.get(name):
+            chosen = [network for network in chosen if any(check(network, value) for value in values)]
+    if dangling := filters.get("dangling"):
+        wanted = _truth("dangling", dangling[-1])
+        chosen = [n for n in chosen if (not n.is_predefined and not members(root, n)) == wanted]
+    return [network for network in chosen if image_filters.labels_fit(network.labels, filters)]
+
+
+def _is_of_type(network: Network, kind: str) -> bool:
+    if kind not in ("builtin", "custom"):
+        raise UsageError(f"invalid filter 'type={kind}'")
+    return network.is_predefined == (kind == "builtin")
+
+
+_CHECKS: dict[str, Callable[[Network, str], bool]] = {
+    "driver": lambda network, value: network.driver == value,
+    "id": lambda network, value: network.id.startswith(value),
+    "name": lambda network, value: value in network.name,
+    "scope": lambda network, value: value == "local",
+    "type": _is_of_type,
+}
+
+
+def _truth(name: str, value: str) -> bool:
+    if value not in ("true", "1", "false", "0"):
+        raise UsageError(f"invalid filter '{name}={value}': it is true or false")
+    return value in ("true", "1")
+
+
+def members(root: str, network: Network) -> dict[str, Lease]:
+    """Who is on the network now, by container id. A lease whose container is gone, however that came, is given back."""
+    held = store.leases(root, network.id).held
+    lost = [holder for holder in held if not records.is_there(root, holder)]
+    if lost:
+        from minidock.network import endpoints
+
+        for holder in lost:
+            endpoints.release(root, holder)
+    return {holder: lease for holder, lease in held.items() if holder not in lost}
+
+
+def remove(root: str, name: str) -> Network:
+    """Remove a network that no running container is on. Raises `NotFoundError`, `ConflictError`."""
+    network = find(root, name)
+    if network.is_predefined:
+        raise ConflictError(f"{network.name} is a pre-defined network and cannot be removed")
+    members(root, network)
+    with step("a network is unmade", book=bridge.BOOK), store.locked(root):
+        bridge.remove(root, network)
+    events.emit(root, "network", "destroy", network.id, name=network.name, type=network.driver)
+    return network
+
+
+def prune(root: str, filters: Filters) -> list[Network]:
+    """Remove the networks that users made and nobody is on; returns them."""
+    before = min(map(image_filters.moment, filters.get("until", ())), default="9")
+    removed = []
+    for network in everything(root):
+        if network.is_predefined or network.created >= before:
+            continue
+        if image_filters.labels_fit(network.labels, filters) and not members(root, network):
+            with suppress(ConflictError):  # somebody has joined it just now
+                removed.append(remove(root, network.id))
+    if removed:
+        events.emit(root, "network", "prune", "", reclaimed="0")
+    return removed

@@ -1,0 +1,106 @@
+"""Networks in the form of `docker network inspect` (Docker Engine API, 1.41, "Network"), and what the kernel counts.
+
+What docker does not show stands beside: each container's cable (`HostInterface`), its names, and the counters of the
+cable, as seen by the container.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from minidock.engine import records
+from minidock.engine.networking import networks
+from minidock.engine.showing.describe_endpoints import endpoint_id
+from minidock.linux import links
+from minidock.linux.interfaces import Interface, interfaces
+from minidock.network.addresses import IPV4, IPV6
+from minidock.network.leases import Lease
+from minidock.network.store import Network, Pool
+
+
+def network(root: str, found: Network, *, verbose: bool = False) -> dict[str, Any]:
+    """Everything about a network. `verbose` adds the bridge's own interface and counters."""
+    members = networks.members(root, found)
+    seen: dict[str, Interface] = {}
+    if members or verbose:
+        with links.Rtnetlink() as host:
+            seen = {interface.name: interface for interface in interfaces(host).values()}
+    described = {
+        "Name": found.name,
+        "Id": found.id,
+        "Created": found.created,
+        "Scope": "local",
+        "Driver": found.driver,
+        "EnableIPv6": found.ipv6,
+        "IPAM": {
+            "Driver": "default",
+            "Options": None if found.is_predefined else {},
+            "Config": [_pool(pool) for pool in found.pools],
+        },
+        "Internal": found.internal,
+        "Attachable": found.attachable,
+        "Ingress": False,
+        "ConfigFrom": {"Network": ""},
+        "ConfigOnly": False,
+        "Containers": {
+            holder: _container(root, found, holder, lease, seen.get(lease.interface))
+            for holder, lease in members.items()
+        },
+        "Options": _options(found),
+        "Labels": found.labels,
+    }
+    if verbose:
+        described["Bridge"] = {"Name": found.interface, **_counters(seen.get(found.interface))}
+    return described
+
+
+def _pool(pool: Pool) -> dict[str, Any]:
+    found: dict[str, Any] = {"Subnet": pool.subnet, "IPRange": pool.range, "Gateway": pool.gateway,
+                             "AuxiliaryAddresses": pool.reserved}  # fmt: skip
+    return {name: value for name, value in found.items() if value}
+
+
+def _options(found: Network) -> dict[str, str]:
+    if found.name != "bridge":
+        return found.options
+    prefix = "com.docker.network.bridge."
+    return {
+        f"{prefix}default_bridge": "true",
+        f"{prefix}enable_icc": str(found.lets_containers_talk).lower(),
+        f"{prefix}enable_ip_masquerade": str(found.masquerades).lower(),
+        f"{prefix}host_binding_ipv4": found.publishing_address,
+        f"{prefix}name": found.interface,
+        **found.options,
+    }
+
+
+def _container(root: str, found: Network, holder: str, lease: Lease, cable: Interface | None) -> dict[str, Any]:
+    record = records.load(root, holder)
+    endpoint = record.data["networks"].get(found.name, {}) if record else {}
+    v4, v6 = found.pool(IPV4), found.pool(IPV6)
+    return {
+        "Name": record.name if record else "",
+        "EndpointID": endpoint_id(found.id, holder),
+        "MacAddress": endpoint.get("mac", ""),
+        "IPv4Address": f"{lease.address}/{v4.net.prefix}" if v4 else "",
+        "IPv6Address": f"{lease.address6}/{v6.net.prefix}" if v6 else "",
+        "Names": lease.names,
+        "Interface": endpoint.get("interface", ""),
+        "HostInterface": lease.interface,
+        **_counters(cable),
+    }
+
+
+def _counters(cable: Interface | None) -> dict[str, Any]:
+    """What the container received, its cable's other end has sent."""
+    if cable is None:
+        return {"Up": False}
+    return {
+        "Up": cable.is_up,
+        "Mtu": cable.mtu,
+        "RxBytes": cable.sent,
+        "RxPackets": cable.sent_packets,
+        "TxBytes": cable.received,
+        "TxPackets": cable.received_packets,
+        "Dropped": cable.dropped,
+    }

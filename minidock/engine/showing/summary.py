@@ -1,0 +1,109 @@
+"""What there is here and on what it stands, in the form of `docker info` and `docker version` (Docker Engine API)."""
+
+from __future__ import annotations
+
+import os
+import platform
+import time
+from typing import Any
+
+from minidock import __version__
+from minidock.engine import records
+from minidock.engine.records import PAUSED, RESTARTING, RUNNING
+from minidock.engine.showing import host
+from minidock.engine.showing.usage import host_memory
+from minidock.image.platform import host_architecture
+from minidock.image.store import Store
+from minidock.linux import cgroups, systemd
+
+
+def info(root: str) -> dict[str, Any]:
+    """Docker's keys, where they mean something here, and the facts about the kernel under `Facts`."""
+    states = [record.status for record in records.load_all(root)]
+    running, paused = states.count(RUNNING) + states.count(RESTARTING), states.count(PAUSED)
+    return {
+        "Containers": len(states),
+        "ContainersRunning": running,
+        "ContainersPaused": paused,
+        "ContainersStopped": len(states) - running - paused,
+        "Images": len(Store(root).list()),
+        "Driver": "overlay2",
+        "DriverStatus": [["Backing Filesystem", _filesystem(root)]],
+        "LoggingDriver": "json-file",
+        **_cgroups(),
+        "IPv4Forwarding": _is_on("/proc/sys/net/ipv4/ip_forward"),
+        "SystemTime": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+        "KernelVersion": os.uname().release,
+        "OperatingSystem": _release("PRETTY_NAME"),
+        "OSVersion": _release("VERSION_ID"),
+        "OSType": "linux",
+        "Architecture": os.uname().machine,
+        "NCPU": os.cpu_count() or 1,
+        "MemTotal": host_memory(),
+        "DockerRootDir": root,
+        "Name": os.uname().nodename,
+        "ServerVersion": __version__,
+        "PythonVersion": platform.python_version(),
+        "Runtimes": {"minidock": {"path": "minidock"}},
+        "DefaultRuntime": "minidock",
+        "SecurityOptions": ["name=seccomp,profile=default"],
+        "Facts": [fact._asdict() for fact in host.facts()],
+    }
+
+
+def version() -> dict[str, Any]:
+    """Client and server are one program here; scripts ask for either."""
+    one = {
+        "Version": __version__,
+        "PythonVersion": platform.python_version(),
+        "Os": "linux",
+        "Arch": host_architecture(),
+        "KernelVersion": os.uname().release,
+    }
+    return {"Client": one, "Server": one}
+
+
+def _cgroups() -> dict[str, Any]:
+    top = cgroups.hierarchy()
+    has = cgroups.available(top) if top else set()
+    return {
+        "CgroupDriver": "systemd" if top and systemd.owns_the_tree() else "cgroupfs" if top else "none",
+        "CgroupVersion": "2" if top else "1",
+        "MemoryLimit": "memory" in has,
+        "SwapLimit": "memory" in has,
+        "CpuCfsPeriod": "cpu" in has,
+        "CpuCfsQuota": "cpu" in has,
+        "CPUShares": "cpu" in has,
+        "CPUSet": "cpuset" in has,
+        "PidsLimit": "pids" in has,
+    }
+
+
+def _is_on(path: str) -> bool:
+    with open(path, encoding="ascii") as file:
+        return file.read().strip() == "1"
+
+
+def _release(key: str) -> str:
+    """A value of the system's own description (os-release(5))."""
+    for path in ("/etc/os-release", "/usr/lib/os-release"):
+        try:
+            with open(path, encoding="utf-8") as lines:
+                found = dict(line.rstrip("\n").partition("=")[::2] for line in lines)
+        except FileNotFoundError:
+            continue
+        return found.get(key, "").strip("\"'")
+    return ""
+
+
+def _filesystem(path: str) -> str:
+    """The type of the file system that `path` is on (proc_pid_mountinfo(5)); its nearest directory that is there."""
+    while not os.path.exists(path):
+        path = os.path.dirname(path)
+    device, kind = os.stat(path).st_dev, ""
+    with open("/proc/self/mountinfo", encoding="utf-8", errors="surrogateescape") as mounts:
+        for line in mounts:
+            fields, _, after = line.partition(" - ")
+            if fields.split()[2] == f"{os.major(device)}:{os.minor(device)}":
+                kind = after.split()[0]
+    return kind
