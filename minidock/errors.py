@@ -44,3 +44,12 @@ class SetupError(MinidockError):
     """A step on the way into the container failed. The message names the step."""
 
     exit_code = EXIT_ENGINE
+
+
+def words(error: BaseException) -> str:
+    """What to tell a user of an error of any kind. Only a `MinidockError` says what can be done about it."""
+    if isinstance(error, MinidockError):
+        return str(error)
+    if isinstance(error, OSError):
+        return f"{error.filename}: {error.strerror}" if error.filename else error.strerror or str(error)
+    return f"{type(error).__name__}: {error}"

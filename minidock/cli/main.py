@@ -9,7 +9,7 @@ import click
 
 from minidock.cli import explaining
 from minidock.cli.commands import TopLevel
-from minidock.errors import EXIT_ENGINE, MinidockError
+from minidock.errors import EXIT_ENGINE, MinidockError, words
 
 
 @click.group(cls=TopLevel, invoke_without_command=False, context_settings={"help_option_names": ["--help"]})
@@ -80,15 +80,8 @@ def _explain(error: Exception, arguments: list[str]) -> None:
         import traceback
 
         traceback.print_exception(error)
-    _complain(_words(error))
-
-
-def _words(error: Exception) -> str:
-    if isinstance(error, MinidockError):
-        return str(error)
-    if isinstance(error, OSError):
-        return f"{error.filename}: {error.strerror}" if error.filename else error.strerror or str(error)
-    return f"{type(error).__name__}: {error} (a defect of minidock's: `minidock --debug ...` shows where)"
+    is_expected = isinstance(error, (MinidockError, OSError))
+    _complain(words(error) + ("" if is_expected else " (a defect of minidock's: `minidock --debug ...` shows where)"))
 
 
 def _complain(message: str) -> None:

@@ -142,37 +142,40 @@ def _claim(root: str, options: ContainerOptions, image: Image) -> tuple[Record, 
             raise names.taken(name, taken[name])
         container_id = names.new_id()
         lock = records.make_directory(root, container_id)
-        image_config = image.config.get("config") or {}
-        data = {
-            "id": container_id,
-            "name": name,
-            "created": state.now(),
-            "image": image.id,
-            "imageName": options.image,
-            "imageConfig": image_config,
-            "layers": image.layer_paths,
-            "mounts": _mount_points(root, options, image_config),
-            "command": options.program(image_config),
-            "options": options.as_json(),
-            "attachments": {name: asked._asdict() for name, asked in options.attachments.items()},
-            "ports": {},  # while it runs, as docker's NetworkSettings.Ports: exposed ones, and where they are published
-            "networks": {},  # what it has on each while it runs (network/endpoints.py, Endpoint)
-            "restartCount": 0,
-            **_healthcheck(options, image_config),
-            "config": {"labels": {**(image_config.get("Labels") or {}), **options.labels},
-                       "stopSignal": options.stop_signal or image_config.get("StopSignal") or "SIGTERM"},
-            "state": {"status": CREATED, "pid": 0, "exitCode": 0, "oomKilled": False, "error": "",
-                      "startedAt": "", "finishedAt": "", "boot": state.boot_id(),
-                      "kept": False, "undone": False, "stopped": False, "again": False,
-                      "shutdown": False},
-        }  # fmt: skip
-        record = Record(root, container_id, data)
+        record = Record(root, container_id, {"id": container_id, "name": name})
         try:
+            record.data |= _asked(root, options, image)
             record.save()
         except BaseException:
             _give_up(record, lock)
             raise
     return record, lock
+
+
+def _asked(root: str, options: ContainerOptions, image: Image) -> dict[str, Any]:
+    """What a new container's record says besides its name: what was asked for, and that nothing has happened yet."""
+    image_config = image.config.get("config") or {}
+    return {
+        "created": state.now(),
+        "image": image.id,
+        "imageName": options.image,
+        "imageConfig": image_config,
+        "layers": image.layer_paths,
+        "mounts": _mount_points(root, options, image_config),
+        "command": options.program(image_config),
+        "options": options.as_json(),
+        "attachments": {name: asked._asdict() for name, asked in options.attachments.items()},
+        "ports": {},  # while it runs, as docker's NetworkSettings.Ports: exposed ones, and where they are published
+        "networks": {},  # what it has on each while it runs (network/endpoints.py, Endpoint)
+        "restartCount": 0,
+        **_healthcheck(options, image_config),
+        "config": {"labels": {**(image_config.get("Labels") or {}), **options.labels},
+                   "stopSignal": options.stop_signal or image_config.get("StopSignal") or "SIGTERM"},
+        "state": {"status": CREATED, "pid": 0, "exitCode": 0, "oomKilled": False, "error": "",
+                  "startedAt": "", "finishedAt": "", "boot": state.boot_id(),
+                  "kept": False, "undone": False, "stopped": False, "again": False,
+                  "shutdown": False},
+    }  # fmt: skip
 
 
 def _mount_points(root: str, options: ContainerOptions, image_config: dict[str, Any]) -> list[dict[str, Any]]:

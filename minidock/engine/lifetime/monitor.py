@@ -44,7 +44,7 @@ from minidock.engine.lifetime.output import Sink
 from minidock.engine.lifetime.running import Running
 from minidock.engine.lifetime.streams import Events, wait
 from minidock.engine.records import Record
-from minidock.errors import EXIT_ENGINE, EXIT_SIGNAL, MinidockError
+from minidock.errors import EXIT_ENGINE, EXIT_SIGNAL, MinidockError, words
 from minidock.observe import step
 from minidock.runtime.channel import Channel
 
@@ -76,7 +76,7 @@ def serve(channel: Channel) -> int:
                 caller.sinks[name] = Sink(fd, patient=True)
         return _live(Life(record, lock, message["cache"]), Visitors(caller))
     except BaseException as error:
-        caller.tell("failed", message=_words(error), exit_code=_exit_code(error))
+        caller.tell("failed", message=words(error), exit_code=_exit_code(error))
         return EXIT_ENGINE
 
 
@@ -224,7 +224,7 @@ def _finish(record: Record, running: Running, exit_code: int, *, restarting: boo
 def _give_up(record: Record, error: BaseException) -> None:
     """It could not be started. The first error is the one to tell; what cannot be undone now, sweeping finds."""
     with suppress(OSError, MinidockError):
-        recovery.finish(record, _exit_code(error), error=_words(error))
+        recovery.finish(record, _exit_code(error), error=words(error))
 
 
 def _say_farewell(running: Running, visitors: Visitors, exit_code: int, *, undone: bool) -> None:
@@ -257,11 +257,3 @@ def _exit_code(error: BaseException) -> int:
     """A plain 1 would be taken for the program's own."""
     code = error.exit_code if isinstance(error, MinidockError) else EXIT_ENGINE
     return EXIT_ENGINE if code == MinidockError.exit_code else code
-
-
-def _words(error: BaseException) -> str:
-    if isinstance(error, MinidockError):
-        return str(error)
-    if isinstance(error, OSError):
-        return f"{error.filename}: {error.strerror}" if error.filename else error.strerror or str(error)
-    return f"{type(error).__name__}: {error}"
