@@ -6,8 +6,8 @@ from typing import Any
 
 import click
 
-from minidock.cli.creation import find_image, to_options, with_options
-from minidock.cli.flags import CONTEXT
+from minidock.cli.options.creation import find_image, to_options, with_options
+from minidock.cli.options.flags import CONTEXT
 from minidock.engine.paths import Paths
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from minidock.cli.commands import HELP
-from minidock.cli.template_values import Fields, Map
+from minidock.cli.templates.values import Fields, Map
 from minidock.engine.paths import Paths
 
 Event = dict[str, Any]

@@ -7,8 +7,8 @@ from typing import Any
 
 import click
 
-from minidock.cli import values
-from minidock.cli.flags import CONTEXT, check_root, flag, list_option
+from minidock.cli.options import values
+from minidock.cli.options.flags import CONTEXT, check_root, flag, list_option
 from minidock.engine.paths import Paths
 from minidock.errors import UsageError
 

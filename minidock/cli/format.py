@@ -1,13 +1,13 @@
-"""`--format`: what commands print that list or show things, in the forms that docker's users type (`template.py`)."""
+"""`--format`: what commands print that list or show things, in the forms that docker's users type (`templates/`)."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from minidock.cli.template import Template
-from minidock.cli.template_lexer import TemplateError
-from minidock.cli.template_values import Header
+from minidock.cli.templates.lexer import TemplateError
+from minidock.cli.templates.template import Template
+from minidock.cli.templates.values import Header
 from minidock.errors import UsageError
 
 

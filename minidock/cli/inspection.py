@@ -43,9 +43,9 @@ def _form(template: str | None) -> Callable[[dict[str, Any]], Any]:
     """What a found thing is made into: a text, or, without a template, itself."""
     if template in (None, "", "json"):
         return lambda found: found
-    from minidock.cli.template import Template
-    from minidock.cli.template_lexer import TemplateError
-    from minidock.cli.template_values import typed
+    from minidock.cli.templates.lexer import TemplateError
+    from minidock.cli.templates.template import Template
+    from minidock.cli.templates.values import typed
 
     try:
         parsed = Template(str(template))

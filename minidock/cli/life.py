@@ -8,10 +8,10 @@ from typing import Any
 
 import click
 
-from minidock.cli.attachment import attachment_of, warn, with_attachment
 from minidock.cli.commands import HELP
 from minidock.cli.container import for_each
-from minidock.cli.flags import flag
+from minidock.cli.options.attachment import attachment_of, warn, with_attachment
+from minidock.cli.options.flags import flag
 from minidock.engine.paths import Paths
 from minidock.errors import ConflictError, MinidockError, UsageError
 

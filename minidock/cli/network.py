@@ -39,8 +39,8 @@ _COLUMNS = "{{.ID}}\t{{.Name}}\t{{.Driver}}\t{{.Scope}}"
 @click.pass_obj
 def create(paths: Paths, /, name: str, **flags: Any) -> None:
     """Make a network, a bridge of its own, and print its id."""
-    from minidock.cli import values
-    from minidock.cli.flags import check_root
+    from minidock.cli.options import values
+    from minidock.cli.options.flags import check_root
     from minidock.engine.networking import networks
     from minidock.engine.networking.network_options import NetworkOptions
 

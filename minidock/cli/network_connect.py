@@ -20,7 +20,7 @@ from minidock.engine.paths import Paths
 @click.pass_obj
 def connect(paths: Paths, /, network: str, container: str, **flags: Any) -> None:
     """Connect CONTAINER to NETWORK: one more interface, at once if it runs and at every start from now on."""
-    from minidock.cli import networking
+    from minidock.cli.options import networking
     from minidock.engine import recovery
     from minidock.engine.inside import joining
 

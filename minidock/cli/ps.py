@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from minidock.cli.commands import HELP
-from minidock.cli.template_values import Fields, Nil
+from minidock.cli.templates.values import Fields, Nil
 from minidock.engine.paths import Paths
 from minidock.engine.records import Record
 

@@ -8,10 +8,10 @@ from typing import Any
 
 import click
 
-from minidock.cli import values
-from minidock.cli.attachment import attachment_of, warn, with_attachment
-from minidock.cli.creation import find_image, to_options, with_options
-from minidock.cli.flags import CONTEXT
+from minidock.cli.options import values
+from minidock.cli.options.attachment import attachment_of, warn, with_attachment
+from minidock.cli.options.creation import find_image, to_options, with_options
+from minidock.cli.options.flags import CONTEXT
 from minidock.engine.paths import Paths
 from minidock.errors import EXIT_ENGINE, MinidockError
 

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 import click
 
 from minidock.cli.commands import HELP
-from minidock.cli.template_values import Fields
+from minidock.cli.templates.values import Fields
 from minidock.engine.paths import Paths
 from minidock.engine.records import Record
 from minidock.engine.showing.usage import Sample

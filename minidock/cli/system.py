@@ -42,7 +42,7 @@ def version(template: str | None) -> None:
 
 def _formatted(template: str, found: dict[str, Any]) -> str:
     from minidock.cli.format import parse
-    from minidock.cli.template_values import typed
+    from minidock.cli.templates.values import typed
 
     return parse("{{json .}}" if template == "json" else template).render(typed(found))
 

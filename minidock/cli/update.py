@@ -7,9 +7,9 @@ from typing import Any
 
 import click
 
-from minidock.cli import limits, values
 from minidock.cli.container import for_each
-from minidock.cli.flags import check_root
+from minidock.cli.options import limits, values
+from minidock.cli.options.flags import check_root
 from minidock.engine.options import Limits
 from minidock.engine.paths import Paths
 from minidock.errors import ConflictError, UsageError

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from minidock.cli.commands import HELP
-from minidock.cli.template_values import Fields
+from minidock.cli.templates.values import Fields
 from minidock.engine.paths import Paths
 from minidock.errors import UsageError
 
@@ -42,7 +42,7 @@ def create(
     paths: Paths, driver: str, labels: tuple[str, ...], other: str | None, options: tuple[str, ...], name: str | None
 ) -> None:
     """Make a volume. Without a name it gets one that nobody else has."""
-    from minidock.cli import values
+    from minidock.cli.options import values
     from minidock.engine import volumes
 
     if other and name:

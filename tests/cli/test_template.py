@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from minidock.cli.template import Template
-from minidock.cli.template_lexer import TemplateError
-from minidock.cli.template_values import Fields, typed
+from minidock.cli.templates.lexer import TemplateError
+from minidock.cli.templates.template import Template
+from minidock.cli.templates.values import Fields, typed
 
 CONTAINER = {
     "Id": "c6198511b861",

@@ -3,8 +3,8 @@
 import pytest
 
 from minidock.cli.format import listing, table
-from minidock.cli.template import Template
-from minidock.cli.template_values import typed
+from minidock.cli.templates.template import Template
+from minidock.cli.templates.values import typed
 from minidock.errors import UsageError
 
 DATA = {

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from minidock.cli import health, isolation, limits, mounts, networking, ports, values
-from minidock.cli.attachment import say
-from minidock.cli.flags import check_root, flag, list_option
+from minidock.cli.options import health, isolation, limits, mounts, networking, ports, values
+from minidock.cli.options.attachment import say
+from minidock.cli.options.flags import check_root, flag, list_option
 from minidock.engine.options import ContainerOptions, Mount
 from minidock.engine.paths import Paths
 

@@ -14,9 +14,9 @@ import ast
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from minidock.cli.template_expressions import Expressions, Operand, State, emit
-from minidock.cli.template_lexer import TemplateError, pieces
-from minidock.cli.template_values import Nil, shown
+from minidock.cli.templates.expressions import Expressions, Operand, State, emit
+from minidock.cli.templates.lexer import TemplateError, pieces
+from minidock.cli.templates.values import Nil, shown
 
 Step = Callable[[State, Any], None]
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from minidock.cli import values
+from minidock.cli.options import values
 
 # What follows the image is the container's. -h is --hostname here.
 CONTEXT = {"allow_interspersed_args": False, "help_option_names": ["--help"]}

@@ -8,8 +8,8 @@ from typing import Any
 
 import click
 
-from minidock.cli import values
-from minidock.cli.values import fail
+from minidock.cli.options import values
+from minidock.cli.options.values import fail
 from minidock.engine.options import Device, Isolation
 
 _CGROUP_RULE = re.compile(r"[acb] ([0-9]+|\*):([0-9]+|\*) [rwm]{1,3}")

@@ -6,7 +6,7 @@ import re
 import socket
 from typing import Any
 
-from minidock.cli.values import fail
+from minidock.cli.options.values import fail
 from minidock.errors import UsageError
 from minidock.network.attachment import NOTHING_SPECIAL, Attachment
 

@@ -1,0 +1,1 @@
+"""Go's text/template, as docker's `--format` has it: read, understood, filled in."""
