@@ -12,6 +12,7 @@ import os
 import socket
 import struct
 from collections.abc import Callable
+from contextlib import ExitStack
 from typing import Any, NamedTuple
 
 from minidock.errors import HostError
@@ -50,9 +51,23 @@ class Chain(NamedTuple):
         return self.place in ("ip filter FORWARD", "ip6 filter FORWARD")
 
 
+class Change:
+    """A ruleset that nft is at work on."""
+
+    def __init__(self, ruleset: str) -> None:
+        """Raises `MissingCommandError` if there is no nft."""
+        self._program = _begin(["-f", "-"], ruleset)
+
+    def end(self) -> None:
+        """Wait until the kernel has taken it. Raises `HostError` if nft refuses it."""
+        _output(self._program.end())
+
+
 def nft(ruleset: str, meanwhile: Callable[[], None] = lambda: None) -> None:
     """Have the kernel take `ruleset`; `meanwhile` is called while it does. Raises `HostError` if nft refuses it."""
-    _nft(["-f", "-"], ruleset, meanwhile)
+    with _begin(["-f", "-"], ruleset) as program:
+        meanwhile()
+        _output(program.end())
 
 
 def generation() -> int:
@@ -89,9 +104,14 @@ def forward_chains() -> list[Chain]:
     ]
 
 
-def contents(family: str, table: str) -> list[dict[str, Any]]:
-    """What is in one table (libnftables-json(5)). Raises `HostError` if it is missing."""
-    return _listing(f"list table {family} {table}")
+def contents(tables: list[tuple[str, str]]) -> list[list[dict[str, Any]]]:
+    """What is in each table (family, name), asked at the same time (libnftables-json(5)).
+
+    Raises `HostError` if one is missing.
+    """
+    with ExitStack() as stack:
+        asked = [stack.enter_context(_begin(["-j", f"list table {family} {name}"])) for family, name in tables]
+        return [json.loads(_output(program.end()))["nftables"] for program in asked]
 
 
 def ruleset() -> list[dict[str, Any]]:
@@ -110,18 +130,21 @@ def _listing(command: str) -> list[dict[str, Any]]:
     One command at a time: of several, nft 1.0 lists what the first one has made it read. And not through
     standard input, which with -j it tries to read as JSON first, and then finds empty.
     """
-    listed: list[dict[str, Any]] = json.loads(_nft(["-j", command]))["nftables"]
+    listed: list[dict[str, Any]] = json.loads(_output(_begin(["-j", command]).end()))["nftables"]
     return listed
 
 
-def _nft(arguments: list[str], text: str | None = None, meanwhile: Callable[[], None] = lambda: None) -> str:
+def _begin(arguments: list[str], text: str | None = None) -> programs.Program:
     try:
-        done = programs.run(["nft", *arguments], text, meanwhile=meanwhile)
+        return programs.begin(["nft", *arguments], text)
     except FileNotFoundError:
         raise MissingCommandError(
             "the command nft is missing, and containers' way out with it: "
             "install the package nftables, or run with --network none"
         ) from None
+
+
+def _output(done: programs.Done) -> str:
     if done.returncode:
         raise HostError(f"nft: {first_line(done.stderr)}")
     return done.stdout

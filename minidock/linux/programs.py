@@ -10,10 +10,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from minidock.linux import syscalls
 from minidock.observe import announced, happened, observers
+
+if TYPE_CHECKING:
+    import subprocess
 
 
 class Done(NamedTuple):
@@ -30,6 +33,25 @@ def find(name: str) -> str | None:
     return next((path for path in candidates if os.access(path, os.X_OK) and not os.path.isdir(path)), None)
 
 
+class Program:
+    """One that has been started and given all that it is to read. As a context manager, it has ended when that ends."""
+
+    def __init__(self, process: subprocess.Popen[str]) -> None:
+        self._process = process
+
+    def __enter__(self) -> Program:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._process.__exit__(None, None, None)
+
+    def end(self) -> Done:
+        """Wait for its end."""
+        with self:
+            output, errors = self._process.communicate()
+        return Done(self._process.returncode, output or "", errors or "")
+
+
 def run(
     command: Sequence[str],
     text: str | None = None,
@@ -38,11 +60,17 @@ def run(
     secret: bool = False,
     meanwhile: Callable[[], None] = lambda: None,
 ) -> Done:
-    """Run a program to its end, with `text` as its input (none: nothing to read).
+    """Run a program to its end: `begin`, and `meanwhile` is called while the program works."""
+    with begin(command, text, to=to, secret=secret) as program:
+        meanwhile()
+        return program.end()
 
-    `to`: a descriptor that gets all that it writes. `secret`: nobody else is told what the text says. `meanwhile` is
-    called while the program works. Raises `FileNotFoundError` if the program is not installed, and `OSError` if it
-    cannot be executed.
+
+def begin(command: Sequence[str], text: str | None = None, *, to: int | None = None, secret: bool = False) -> Program:
+    """Start a program, with `text` as its input (none: nothing to read).
+
+    `to`: a descriptor that gets all that it writes. `secret`: nobody else is told what the text says. Raises
+    `FileNotFoundError` if the program is not installed, and `OSError` if it cannot be executed.
     """
     import subprocess
 
@@ -63,14 +91,16 @@ def run(
     pid = announced("vfork", (), start)
     if observers:
         happened("execve", (file, list(command), dict(os.environ)), 0, pid=pid)
-    with processes[0] as process:
+    process = processes[0]
+    try:
         if process.stdin:
             _feed(process.stdin.fileno(), text or "", os.write if secret else syscalls.write)
             process.stdin.close()
             process.stdin = None  # which `communicate` would otherwise flush
-        meanwhile()
-        output, errors = process.communicate()
-    return Done(process.returncode, output or "", errors or "")
+    except BaseException:
+        process.__exit__(None, None, None)
+        raise
+    return Program(process)
 
 
 def _feed(fd: int, text: str, write: Callable[[int, bytes], int]) -> None:

@@ -28,11 +28,11 @@ from typing import Any, NamedTuple
 
 from minidock.errors import HostError
 from minidock.linux import firewall, links
+from minidock.linux.firewall import MissingCommandError
 from minidock.network.names import Names, address_of
 
 ADDRESS = "127.0.0.11"
 DNS = 53
-IP_FREEBIND = 15  # <linux/in.h>
 _SAFE = 512  # bytes of an answer by UDP, unless the question says that more is welcome (RFC 1035, 4.2.1; RFC 6891)
 _LARGEST = 65535
 _PATIENCE = 3.0  # seconds for one server to answer
@@ -40,8 +40,7 @@ _IDLE = 10.0  # seconds for a client that has connected to say something
 _AT_ONCE = 100  # questions that are asked elsewhere at one time: a thread each
 _TTL = 0  # seconds that an answer may be remembered: who is called so can change at any moment
 _RULES = """\
-table ip minidock
-delete table ip minidock
+create table ip minidock
 table ip minidock {{
     chain output {{
         type nat hook output priority -100;
@@ -50,6 +49,8 @@ table ip minidock {{
     }}
 }}
 """
+
+_INSTEAD = "table ip minidock\ndelete table ip minidock\n"  # before the rules: in place of those of an earlier one
 
 Exchange = Callable[["Server", bytes], bytes]
 
@@ -72,37 +73,65 @@ class Resolver:
         self.servers = servers
         self._room = threading.BoundedSemaphore(_AT_ONCE)
         self._last = time.monotonic()  # when somebody asked
+        self._thread: threading.Thread | None = None
+        self._way: firewall.Change | None = None  # from port 53 to our sockets: what nft is at work on
         self._netns = os.dup(netns_fd)
         self._end = os.eventfd(0, os.EFD_CLOEXEC)
         if sockets:
             self._udp, self._tcp = (socket.socket(fileno=fd) for fd in sockets)
             return
         try:
-            with links.entered(netns_fd):
-                self._listen(0)
-                udp, tcp = self._udp.getsockname()[1], self._tcp.getsockname()[1]
-                try:
-                    firewall.nft(_RULES.format(address=ADDRESS, udp=udp, tcp=tcp))
-                except HostError:  # a kernel without address translation: then the container's program cannot have it
-                    self._udp.close()
-                    self._tcp.close()
-                    self._listen(DNS)
+            self._begin()
         except BaseException:
             self._let_go()
             raise
+
+    def _begin(self) -> None:
+        try:
+            with links.entered(self._netns):
+                with links.Rtnetlink() as inside:
+                    inside.set_up("lo")  # the container's first process may not have come so far yet
+                self._listen(0)
+                self._way = firewall.Change(self._rules())
+        except MissingCommandError:
+            self._take_port_53()
+
+    def _rules(self) -> str:
+        udp, tcp = self._udp.getsockname()[1], self._tcp.getsockname()[1]
+        return _RULES.format(address=ADDRESS, udp=udp, tcp=tcp)
+
+    def _open_way(self, way: firewall.Change) -> None:
+        """Wait for nft. Taking old rules away costs it ten times as much as writing new ones, and nearly always there
+        are none, so it is first tried without."""
+        try:
+            way.end()
+        except HostError:
+            try:
+                with links.entered(self._netns):
+                    firewall.nft(_INSTEAD + self._rules())
+            except HostError:
+                self._take_port_53()
+
+    def _take_port_53(self) -> None:
+        """Where there is no address translation: then the container's own program cannot have the port."""
+        self._udp.close()
+        self._tcp.close()
+        with links.entered(self._netns):
+            self._listen(DNS)
 
     def _listen(self, port: int) -> None:
         """Make the two sockets, in the namespace that this thread is in now."""
         self._udp = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self._tcp = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
         for listener in (self._udp, self._tcp):
-            # The container's first process may not yet have brought its loopback up (ip(7)).
-            listener.setsockopt(socket.IPPROTO_IP, IP_FREEBIND, 1)
             listener.bind((ADDRESS, port))
         self._tcp.listen()
 
     def start(self) -> None:
         """Begin to answer."""
+        if self._way:
+            self._open_way(self._way)
+            self._way = None
         self._thread = threading.Thread(target=self._run, name="resolver", daemon=True)
         self._thread.start()
 
@@ -112,6 +141,7 @@ class Resolver:
 
     def pause(self) -> tuple[int, int]:
         """Answer nothing more for now: the sockets, in which questions wait for the next `start` or resolver."""
+        assert self._thread, "it has been started"
         os.eventfd_write(self._end, 1)
         self._thread.join()
         os.eventfd_read(self._end)
@@ -119,8 +149,12 @@ class Resolver:
 
     def close(self) -> None:
         """Answer nothing more, and let go of the container's namespace."""
-        os.eventfd_write(self._end, 1)
-        self._thread.join()
+        if self._thread:
+            os.eventfd_write(self._end, 1)
+            self._thread.join()
+        if self._way:
+            with suppress(HostError):
+                self._way.end()
         self._udp.close()
         self._tcp.close()
         self._let_go()

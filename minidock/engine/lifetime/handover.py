@@ -131,7 +131,9 @@ def _resolver(record: records.Record, pid: int, sockets: tuple[int, int]) -> Res
     from minidock.engine.networking import naming
 
     try:
-        return naming.start(record, pid, sockets)
+        resolver = naming.make(record, pid, sockets)
+        resolver.start()
+        return resolver
     except (OSError, MinidockError):  # the container has ended: nobody asks any more
         for fd in sockets:
             with suppress(OSError):  # closed already, if it came so far

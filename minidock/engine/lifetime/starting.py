@@ -17,7 +17,7 @@ from minidock.engine.lifetime.streams import Pipes, wait
 from minidock.engine.making import preparation, publishing
 from minidock.engine.networking import connections
 from minidock.engine.records import Record
-from minidock.errors import EXIT_SIGNAL, HostError, SetupError
+from minidock.errors import EXIT_SIGNAL, SetupError
 from minidock.linux import terminal
 from minidock.observe import step
 from minidock.runtime import container as runtime
@@ -40,8 +40,9 @@ def start(record: Record, visitors: Visitors, cache: str, caller: Visitor | None
     created, cgroup = runtime.create(spec, pipes.inside if pipes else None, cache)
     resolver = None
     try:
-        warnings = publishing.warnings(record) + (_connect(record, created) if record.data["networks"] else [])
-        resolver = _start_resolver(record, created, warnings)
+        warnings = publishing.warnings(record)
+        if record.data["networks"]:
+            resolver = _connect(record, created, warnings)
         _wait_for_set_up(caller, created)
         running = Running(created, cgroup, *_streams(record, created, pipes), once=options["stdin_once"], ports=ports)
         running.resolver = resolver
@@ -92,27 +93,34 @@ def _streams(record: Record, created: runtime.Created, pipes: Pipes | None) -> t
     return [Output(created.console, "stdout", log)], created.console
 
 
-def _connect(record: Record, created: runtime.Created) -> list[str]:
+def _connect(record: Record, created: runtime.Created, warnings: list[str]) -> Resolver | None:
+    """Plug it into its networks. If those have names, its resolver is made before and started after: both are at work
+    at the same time. What cannot be had is a warning."""
+    resolver = None
     try:
+        if connections.has_names(record.data["networks"]):
+            resolver = _make_resolver(record, created, warnings)
         with step("cables to its networks", book="4.1.1"):
-            return connections.plug(record, created.pid)
-    except FileNotFoundError:
-        runtime.wait_ready(created)  # it died in its set-up already: raise what it said
+            warnings += connections.plug(record, created.pid)
+        if resolver:
+            resolver.start()
+    except BaseException as error:
+        if resolver:
+            resolver.close()
+        if isinstance(error, FileNotFoundError):
+            runtime.wait_ready(created)  # it died in its set-up already: raise what it said
         raise
+    return resolver
 
 
-def _start_resolver(record: Record, created: runtime.Created, warnings: list[str]) -> Resolver | None:
-    """For a container whose networks have names. What cannot be had is a warning: numbers work all the same."""
-    if not connections.has_names(record.data["networks"]):
-        return None
+def _make_resolver(record: Record, created: runtime.Created, warnings: list[str]) -> Resolver | None:
     from minidock.engine.networking import naming
 
     try:
-        return naming.start(record, created.pid)
+        return naming.make(record, created.pid)
     except FileNotFoundError:
-        runtime.wait_ready(created)  # it died in its set-up already: raise what it said
         raise
-    except HostError as error:
+    except OSError as error:  # the container's neighbours can be reached by number all the same
         warnings.append(f"names of other containers are not known inside: {error}")
         return None
 

@@ -16,11 +16,11 @@ from minidock.network.resolver import Resolver, Server
 from minidock.observe import step
 
 
-def start(record: Record, pid: int, sockets: tuple[int, int] | None = None) -> Resolver:
-    """Start the resolver of the container whose first process is `pid`.
+def make(record: Record, pid: int, sockets: tuple[int, int] | None = None) -> Resolver:
+    """The resolver, which is still to be started, of the container whose first process is `pid`.
 
     `sockets`: those of one that was there before (`Resolver.pause`). Raises `FileNotFoundError` if the process is
-    gone, `HostError` if the container cannot be led to it.
+    gone, `OSError` if the container cannot be led to it.
     """
     asked = record.data["options"]["dns"]
     servers = [Server(address, False) for address in asked]
@@ -28,11 +28,9 @@ def start(record: Record, pid: int, sockets: tuple[int, int] | None = None) -> R
     with step("a name server of its own, for the names of its neighbours", book="4.1.1"):
         netns = namespaces.open_namespace(pid, "network")
         try:
-            resolver = Resolver(Names(record.root, record.id, _links(record)), servers, netns, sockets)
-            resolver.start()
+            return Resolver(Names(record.root, record.id, _links(record)), servers, netns, sockets)
         finally:
             os.close(netns)
-    return resolver
 
 
 def _links(record: Record) -> dict[str, str]:
@@ -48,7 +46,8 @@ def follow(record: Record, running: Running) -> list[str]:
         if running.resolver:
             running.resolver.names.links = _links(record)
         elif connections.has_names(record.data["networks"]):
-            running.resolver = start(record, running.created.pid)
+            running.resolver = make(record, running.created.pid)
+            running.resolver.start()
             resolv = etc.resolv_conf(from_json(record.data["options"]), has_names=True)
             etc.rewrite(record.path("resolv.conf"), resolv)
     except FileNotFoundError:  # it ends at this moment
