@@ -2,8 +2,9 @@
 
 Rules have no owner who would miss them: anybody can flush them, and what made them can be killed. So they are never
 patched by guess. Everything that is to be in the kernel is a function of the registry (`ruleset.py`), and the registry
-tells at which generation the kernel held exactly that. If nobody has changed any table since, the difference is enough,
-an element or two; otherwise both tables are written anew, in one transaction.
+tells at which generation the kernel held exactly that. If nobody has changed any table since, or a look at ours finds
+them as they were (`standing.py`), the difference is enough, an element or two; otherwise both are written anew, in one
+transaction.
 
 A cable that does not exist any more has no rules: each writer leaves out what it does not find, whoever was killed
 before taking it away.
@@ -59,8 +60,9 @@ def admit(
         with state.locked(registry.lock_path()):
             old = registry.read()
             kept = {name: _without_ports_of(members.values(), member) for name, member in old.members.items()}
-            new = Registry(UNKNOWN, {**old.segments, **segments}, {**kept, **members})
-            _apply(old._replace(generation=UNKNOWN) if anew else old, new, look=iptables.legacy_in_use(ipv6=False))
+            new = old._replace(segments={**old.segments, **segments}, members={**kept, **members})
+            known = old._replace(generation=UNKNOWN, rules=0) if anew else old
+            _apply(known, new, look=iptables.legacy_in_use(ipv6=False))
         _forget_what_was_sent_to(members.values())
     except firewall.MissingCommandError:
         raise
@@ -84,22 +86,22 @@ def dismiss(cables: Collection[str], meanwhile: Callable[[], None] = lambda: Non
             called.append(True)
             meanwhile()
 
-    _shrink(lambda old: Registry(UNKNOWN, old.segments, {
-        name: member for name, member in old.members.items() if name not in cables}), once)  # fmt: skip
+    _shrink(lambda old: old._replace(
+        members={name: member for name, member in old.members.items() if name not in cables}), once)  # fmt: skip
     once()
 
 
 def forget(network_id: str) -> None:
     """Take back the rules of a network."""
-    _shrink(lambda old: Registry(UNKNOWN, {k: v for k, v in old.segments.items() if k != network_id}, old.members))
+    _shrink(lambda old: old._replace(segments={k: v for k, v in old.segments.items() if k != network_id}))
 
 
 def mend() -> None:
-    """Write both tables anew as the registry has them, if anybody has changed any table since they were written."""
+    """See to it that the kernel holds what the registry has, if anybody has changed any table since it was written."""
     with state.locked(registry.lock_path()):
         if registry.is_intact() is False:
             old = registry.read()
-            _apply(old._replace(generation=UNKNOWN), old, look=True)
+            _apply(old, old, look=True)
 
 
 def _shrink(change: Callable[[Registry], Registry], meanwhile: Callable[[], None] = lambda: None) -> None:
@@ -112,7 +114,7 @@ def _shrink(change: Callable[[Registry], Registry], meanwhile: Callable[[], None
         try:
             _apply(old, new, look=False, meanwhile=meanwhile)
         except HostError:
-            registry.write(new)
+            registry.write(new._replace(generation=UNKNOWN))
     _forget(member for name, member in old.members.items() if name not in new.members)
 
 
@@ -121,26 +123,50 @@ def _apply(old: Registry, new: Registry, *, look: bool, meanwhile: Callable[[], 
 
     `look`: at other people's chains too, even if nobody has changed a table of nftables.
     """
-    new = Registry(
-        UNKNOWN,
-        {key: segment for key, segment in new.segments.items() if links.exists(segment.bridge)},
-        {name: member for name, member in new.members.items() if links.exists(name)},
+    new = new._replace(
+        generation=UNKNOWN,
+        segments={key: segment for key, segment in new.segments.items() if links.exists(segment.bridge)},
+        members={name: member for name, member in new.members.items() if links.exists(name)},
     )
     before = firewall.generation()
-    known = before == old.generation
+    untouched = before == old.generation
+    known = untouched or _still_holds(old)
     text = _transaction(old, new, known=known)
+
+    def beside() -> None:
+        meanwhile()
+        if not untouched or look or new.segments != old.segments:
+            _open_passage(old, new)
+
     if text:
-        firewall.nft(text, meanwhile)
+        firewall.nft(text, beside)
+    else:
+        beside()
+    rules = old.rules if known else _rules()
     after = firewall.generation()
     if after == before + bool(text):  # otherwise somebody else has been here too, before us or after
-        new = new._replace(generation=after)
-    if not known or look or new.segments != old.segments:
-        _open_passage(old, new)
+        new = new._replace(generation=after, rules=rules)
     if not new.segments:
         with suppress(FileNotFoundError):
             os.unlink(registry.path())
     elif new != old:
         registry.write(new)
+
+
+def _still_holds(old: Registry) -> bool:
+    """Whether only the tables of others have changed, as most times when another engine works on this host."""
+    from minidock.network import standing  # here, because most starts find everything untouched
+
+    there = standing.read() if old.rules else None
+    return there is not None and there.holds(old.elements(), old.rules)
+
+
+def _rules() -> int:
+    """The number that chains and rules are to be known again by, now that they are written anew."""
+    from minidock.network import standing
+
+    there = standing.read()
+    return there.rules if there else 0
 
 
 def _transaction(old: Registry, new: Registry, *, known: bool) -> str:

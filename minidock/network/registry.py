@@ -29,9 +29,13 @@ UNKNOWN = -1  # a generation that no kernel has: what it holds is anybody's gues
 
 
 class Registry(NamedTuple):
-    """The file's content. Segments have keys that their makers choose; members have their cables' names."""
+    """The file's content. Segments have keys that their makers choose; members have their cables' names.
+
+    `rules`: the number of chains and rules as they were written (`standing.py`), 0 if nobody has looked.
+    """
 
     generation: int
+    rules: int
     segments: dict[str, Segment]
     members: dict[str, Member]
 
@@ -85,17 +89,22 @@ def read() -> Registry:
     except FileNotFoundError:
         content = {}
     if content.get("boot") != state.boot_id():
-        return Registry(UNKNOWN, {}, {})
+        return Registry(UNKNOWN, 0, {}, {})
     return Registry(
         _generation(content),
+        content.get("rules", 0) if _is_ours(content) else 0,
         {key: Segment(**row) for key, row in content["segments"].items()},
         {name: _member(row) for name, row in content["members"].items()},
     )
 
 
 def _generation(content: dict[str, Any]) -> int:
-    """The generation on record; for rules that another version of minidock has written, none."""
-    return int(content["generation"]) if content.get("form") == ruleset.FORM else UNKNOWN
+    return int(content["generation"]) if _is_ours(content) else UNKNOWN
+
+
+def _is_ours(content: dict[str, Any]) -> bool:
+    """Whether the rules in the kernel are those of this version of minidock."""
+    return bool(content.get("form") == ruleset.FORM)
 
 
 def _member(row: dict[str, Any]) -> Member:
@@ -107,8 +116,8 @@ def write(registry: Registry) -> None:
 
     A line for each entry, by hand: with hundreds, json's own indentation takes ten times as long.
     """
-    known = {"schemaVersion": state.SCHEMA, "boot": state.boot_id(), "generation": registry.generation}
-    head = json.dumps({**known, "form": ruleset.FORM})[:-1]
+    when = {"schemaVersion": state.SCHEMA, "boot": state.boot_id(), "generation": registry.generation}
+    head = json.dumps({**when, "rules": registry.rules, "form": ruleset.FORM})[:-1]
     segments, members = _lines(registry.segments), _lines(registry.members)
     text = f'{head}, "segments": {{\n{segments}\n}}, "members": {{\n{members}\n}}}}\n'
     state.write_text(path(), text, durable=False, mode=0o600)

@@ -186,11 +186,47 @@ class TestRegistry:
         host.call(filter.mend)
         assert inside.call(ask, OUTSIDE_ADDRESS) == HOST_ADDRESS
 
+    def test_what_others_change_of_theirs_is_no_reason_to_write(self, host: Host, container: MakeContainer) -> None:
+        _publish(host, container)
+        host.sh("nft", "add", "table", "ip", "theirs")
+        before = generation(host)
+        host.call(filter.mend)
+        assert generation(host) == before
+        assert host.call(registry.is_intact)
+
+    @pytest.mark.parametrize("change", [
+        "delete element bridge minidock cables { {cable} }",
+        'add element bridge minidock cables { "up0" }',
+        "flush map inet minidock published6",
+        "flush chain inet minidock raw_prerouting",
+        "insert rule inet minidock forward accept",
+        "replace rule inet minidock forward handle {handle} counter accept",
+        "chain inet minidock forward { policy drop; }",
+        "add set inet minidock theirs { type ifname; }",
+        "delete table bridge minidock",
+    ])  # fmt: skip
+    def test_what_others_change_of_ours_is_put_right(self, host: Host, container: MakeContainer, change: str) -> None:
+        cable = _publish(host, container)
+        before = host.sh("nft", "--stateless", "list", "ruleset")
+        handle = next(rule["handle"] for rule in host.rules() if rule["chain"] == "forward")
+        host.sh("nft", change.replace("{cable}", cable).replace("{handle}", str(handle)))
+        assert host.sh("nft", "--stateless", "list", "ruleset") != before
+        host.call(filter.mend)
+        assert host.sh("nft", "--stateless", "list", "ruleset") == before
+
     def test_ipv6_keeps_the_hosts_own_way_out(self, host: Host, container: MakeContainer) -> None:
         host.sh("sysctl", "-qw", "net.ipv6.conf.up0.accept_ra=1")
         host.add_network("dual", "10.66.0.0/24", "fd00:66::/64")
         container(host, dual=NOTHING_SPECIAL)
         assert host.sh("sysctl", "-n", "net.ipv6.conf.all.forwarding", "net.ipv6.conf.up0.accept_ra") == "1\n2\n"
+
+
+def _publish(host: Host, container: MakeContainer) -> str:
+    """A container that has something in every set and map; the host's end of its cable."""
+    host.add_network("dual", "10.66.0.0/24", "fd00:66::/64")
+    everywhere = (Published("tcp", "0.0.0.0", 8080, 80), Published("tcp", "::", 8080, 80))
+    inside = container(host, None, *everywhere, Published("udp", "127.0.0.1", 53, 53), dual=NOTHING_SPECIAL)
+    return inside.endpoint.host_interface
 
 
 def generation(host: Host) -> int:

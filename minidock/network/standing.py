@@ -1,0 +1,69 @@
+"""What stands in the kernel of our two tables, whoever has been there: asked when somebody has changed any table.
+
+Writing both anew would be as right, and costs a start four times as much: the kernel lets go of the old ones only when
+no processor can be in the middle of using them (RCU), and nft waits for that.
+"""
+
+from __future__ import annotations
+
+import json
+from binascii import crc32
+from typing import Any, NamedTuple
+
+from minidock.errors import HostError
+from minidock.linux import firewall
+from minidock.network.ruleset import CHAINS, SETS, TABLE, Elements
+
+
+class Standing(NamedTuple):
+    """`elements` of all sets and maps; `rules`: a number for chains and rules, another one if any of them differs."""
+
+    elements: Elements
+    rules: int
+
+    def holds(self, elements: Elements, rules: int) -> bool:
+        """Whether that is what was written."""
+        plain = {place: {row.replace('"', "") for row in rows} for place, rows in elements.items()}
+        return (plain, rules) == self
+
+
+def read() -> Standing | None:
+    """What the kernel holds; None if a table is missing, or has got what we never write."""
+    try:
+        listings = firewall.contents([(family, TABLE) for family in CHAINS])
+        return _parsed([entry for listing in listings for entry in listing])
+    except (HostError, KeyError, TypeError):
+        return None
+
+
+def _parsed(entries: list[dict[str, Any]]) -> Standing:
+    """Raises `KeyError` or `TypeError` for sets and elements that are none of ours."""
+    elements: Elements = {place: set() for place in SETS}
+    rules = []
+    for entry in entries:
+        for kind, content in entry.items():
+            if kind in ("set", "map"):
+                elements[content["family"], content["name"]] |= {_element(row) for row in content.get("elem", ())}
+            elif kind in ("chain", "rule"):
+                rules.append([kind, *(_lasting(key, value) for key, value in content.items())])
+    return Standing(elements, crc32(json.dumps(rules).encode()))
+
+
+def _lasting(key: str, value: Any) -> Any:
+    """A part of a chain or rule, without what differs though nobody has changed it: counters, the kernel's number."""
+    if key == "handle":
+        return key
+    return [key, [part for part in value if "counter" not in part] if key == "expr" else value]
+
+
+def _element(row: Any) -> str:
+    """An element (libnftables-json(5)) as `ruleset.elements` writes it."""
+    if isinstance(row, list):
+        return " : ".join(map(_element, row))
+    return " . ".join(map(_field, row["concat"] if isinstance(row, dict) and "concat" in row else [row]))
+
+
+def _field(value: Any) -> str:
+    if isinstance(value, dict):
+        return f"{value['prefix']['addr']}/{value['prefix']['len']}"
+    return str(value)
