@@ -49,11 +49,24 @@ class Pipeline:
     def _run(self) -> None:
         end: bytes | BaseException = b""
         try:
-            for chunk in self._produce:
+            for chunk in _gathered(self._produce):
                 if self._stopped.is_set():
                     return
-                if chunk:
-                    self._queue.put(chunk)
+                self._queue.put(chunk)
         except BaseException as error:
             end = error
         self._queue.put(end)
+
+
+def _gathered(pieces: Iterator[bytes]) -> Iterator[bytes]:
+    """The same bytes in chunks of about `CHUNK`: to hand over every header of a small file costs more than to read it."""
+    waiting: list[bytes] = []
+    size = 0
+    for piece in pieces:
+        waiting.append(piece)
+        size += len(piece)
+        if size >= CHUNK:
+            yield b"".join(waiting)  # of one piece it is that piece, not a copy
+            waiting, size = [], 0
+    if size:
+        yield b"".join(waiting)
