@@ -8,18 +8,27 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from minidock.cli.commands import HELP
+from minidock.cli.templates.values import Fields
 from minidock.engine.paths import Paths
 
 if TYPE_CHECKING:
     from minidock.engine.showing.disk_usage import Usage
 
-_HEADERS = {"Active": "ACTIVE", "Reclaimable": "RECLAIMABLE", "Size": "SIZE", "TotalCount": "TOTAL", "Type": "TYPE"}
+
+
+class _Summary(Fields):
+    go_type = "*formatter.diskUsageImagesContext"
+
+
+class _Everything(Fields):
+    go_type = "*formatter.diskUsageContext"
+
+
+_HEADERS = _Summary({"Active": "ACTIVE", "Reclaimable": "RECLAIMABLE", "Size": "SIZE", "TotalCount": "TOTAL",
+                     "Type": "TYPE"})  # fmt: skip
 _COLUMNS = "{{.Type}}\t{{.TotalCount}}\t{{.Active}}\t{{.Size}}\t{{.Reclaimable}}"
 _IMAGE_COLUMNS = "{{.Repository}}\t{{.Tag}}\t{{.ID}}\t{{.CreatedSince}}\t{{.Size}}\t{{.SharedSize}}\t" \
     "{{.UniqueSize}}\t{{.Containers}}"  # fmt: skip
-_IMAGE_HEADERS = {"Containers": "CONTAINERS", "CreatedAt": "CREATED AT", "CreatedSince": "CREATED", "Digest": "DIGEST",
-                  "ID": "IMAGE ID", "Repository": "REPOSITORY", "SharedSize": "SHARED SIZE", "Size": "SIZE",
-                  "Tag": "TAG", "UniqueSize": "UNIQUE SIZE", "VirtualSize": "SIZE"}  # fmt: skip
 _CONTAINER_COLUMNS = "{{.ID}}\t{{.Image}}\t{{.Command}}\t{{.LocalVolumes}}\t{{.Size}}\t{{.RunningFor}}\t" \
     "{{.Status}}\t{{.Names}}"  # fmt: skip
 _VOLUME_COLUMNS = "{{.Name}}\t{{.Links}}\t{{.Size}}"
@@ -85,15 +94,15 @@ def _size(count: int) -> str:
 
 
 def _everything(root: str, usage: Usage, template: str | None) -> str:
-    from minidock.cli import format, ps, volume
+    from minidock.cli import format, image, ps, volume
 
     images, volumes = _images(usage, no_trunc=False), _volumes(usage)
     if template:
         everything = {"Images": _images(usage, no_trunc=True), "Containers": _containers(root, usage, no_trunc=True),
                       "Volumes": volumes, "BuildCache": []}  # fmt: skip
-        return format.listing(template, [everything], {}, "")
-    sections: Sequence[tuple[str, Sequence[Row], Mapping[str, Any], str]] = (
-        ("Images space usage", images, _IMAGE_HEADERS, _IMAGE_COLUMNS),
+        return format.listing(template, [everything], _Everything(), "")
+    sections: Sequence[tuple[str, Sequence[Row], Fields, str]] = (
+        ("Images space usage", images, image.HEADERS, _IMAGE_COLUMNS),
         ("Containers space usage", _containers(root, usage, no_trunc=False), ps.HEADERS, _CONTAINER_COLUMNS),
         ("Local Volumes space usage", volumes, volume.HEADERS, _VOLUME_COLUMNS),
     )
@@ -106,11 +115,10 @@ def _images(usage: Usage, *, no_trunc: bool) -> list[Row]:
     from minidock.cli.image import rows_of
 
     return [
-        {**row, "Containers": str(one.containers), "SharedSize": _size(one.shared), "UniqueSize": _size(one.unique),
-         "VirtualSize": _size(one.image.size)}
+        {**row, "Containers": str(one.containers), "SharedSize": _size(one.shared), "UniqueSize": _size(one.unique)}
         for one in usage.images
         for row in rows_of(one.image, one.names, no_trunc=no_trunc)
-    ]  # fmt: skip
+    ]
 
 
 def _containers(root: str, usage: Usage, *, no_trunc: bool) -> list[Row]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
+from collections.abc import Callable
 from typing import Any
 
 import click
@@ -11,6 +12,7 @@ import click
 from minidock.cli.commands import HELP
 from minidock.cli.templates.values import Fields, Map
 from minidock.engine.paths import Paths
+from minidock.errors import UsageError
 
 Event = dict[str, Any]
 
@@ -26,18 +28,36 @@ def events(paths: Paths, filters: tuple[str, ...], template: str | None, since: 
     import os
 
     from minidock.cli import times
-    from minidock.cli.format import parse
     from minidock.engine.journal import event_reader
 
-    form = parse("{{json .}}" if template == "json" else template) if template else None
+    form = _form(template) if template else _line
     wanted = event_reader.parse(filters)
     first = times.moment(since, "since") if since else None
     last = times.moment(until, "until") if until else None
     os.makedirs(paths.root, mode=0o710, exist_ok=True)
     for event in event_reader.read(paths.root, first, last):
         if event_reader.passes(event, wanted):
-            print(form.render(_message(event)) if form else _line(event))
+            print(form(event))
             sys.stdout.flush()
+
+
+def _form(template: str) -> Callable[[Event], str]:
+    """What makes a text of an event. A template is tried first, with an event that says nothing, as docker does."""
+    from minidock.cli.format import parse
+    from minidock.cli.inspection import EXIT_TEMPLATE
+    from minidock.cli.templates.lexer import TemplateError
+
+    failure = "Error parsing format"
+    parsed = parse("{{json .}}" if template == "json" else template, failure, EXIT_TEMPLATE)
+
+    def render(event: Event) -> str:
+        try:
+            return parsed.render(_message(event))
+        except TemplateError as error:
+            raise UsageError(f"{failure}: {error}", exit_code=EXIT_TEMPLATE) from error
+
+    render({"type": "", "action": "", "id": "", "attributes": {}, "timeNano": 0})
+    return render
 
 
 def _line(event: Event) -> str:
@@ -60,7 +80,7 @@ def _moment(nanoseconds: int) -> str:
 class _Message(Fields):
     """An event's fields as in Go, whose names in JSON are others (moby: api/types/events)."""
 
-    go_type = "events.Message"
+    go_type = "*events.Message"
 
     def as_json(self) -> Any:
         """The first three are for clients of long ago, and stand only where those knew them."""

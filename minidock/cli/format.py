@@ -7,42 +7,56 @@ from typing import Any
 
 from minidock.cli.templates.lexer import TemplateError
 from minidock.cli.templates.template import Template
-from minidock.cli.templates.values import Header
+from minidock.cli.templates.values import Fields, Header
 from minidock.errors import UsageError
 
+# How docker begins when a template cannot be read, and when its data does not fit. `ps` has words of its own.
+_FAILURES = ("template parsing error", "template parsing error")
 
-def listing(template: str | None, rows: Sequence[Mapping[str, Any]], headers: Mapping[str, Any], default: str) -> str:
+
+def listing(
+    template: str | None,
+    rows: Sequence[Mapping[str, Any]],
+    headers: Fields,
+    default: str,
+    failures: tuple[str, str] = _FAILURES,
+) -> str:
     """What a command prints that lists things, one mapping each.
 
     `template` is --format's value: a template per line, `table` and a template with columns, `json`, or None for the
-    table of the template `default`. `headers` are the columns' titles by field. Raises `UsageError` in docker's words.
+    table of the template `default`. `headers` are the columns' titles by field, and of the type that rows have in Go.
+    Raises `UsageError` in docker's words, of which `failures` are the first.
     """
     text = f"table {default}" if template in (None, "", "table") else template or ""
     if text == "json":
         text = "{{json .}}"
     text = text.replace("\\t", "\t").replace("\\n", "\n")
-    is_table = text.startswith("table ")
-    parsed = parse(text.removeprefix("table ").strip() if is_table else text)
+    is_table = text.startswith("table")
+    parsed = parse(text.removeprefix("table").strip(" ") if is_table else text, failures[0])
     try:
-        lines = [parsed.render(row) for row in rows]
-        if is_table:
-            lines.insert(0, parsed.render(_titles(headers)))
+        lines = [parsed.render(type(headers)(row)) for row in rows]
     except TemplateError as error:
-        raise UsageError(f"failed to execute template: {error}") from error
-    return table([line.split("\t") for line in lines]) if is_table else "".join(f"{line}\n" for line in lines)
+        raise UsageError(f"{failures[1]}: {error}") from error
+    if not is_table:
+        return "".join(f"{line}\n" for line in lines)
+    return table([line.split("\t") for line in (_title(parsed, headers), *lines)])
 
 
-def parse(text: str) -> Template:
-    """A template; `UsageError`, as docker's commands that list things have it, if it cannot be read."""
+def parse(text: str, failure: str = _FAILURES[0], exit_code: int = 1) -> Template:
+    """A template; `UsageError` if it cannot be read."""
     try:
         return Template(text)
     except TemplateError as error:
-        raise UsageError(f"failed to parse template: {error}") from error
+        raise UsageError(f"{failure}: {error}", exit_code=exit_code) from error
 
 
-def _titles(headers: Mapping[str, Any]) -> Mapping[str, Any]:
+def _title(parsed: Template, headers: Fields) -> str:
+    """The line of titles; empty where the template does with a value what cannot be done with a title."""
     texts = {name: Header(title) if isinstance(title, str) else title for name, title in headers.items()}
-    return type(headers)(texts)  # type: ignore[call-arg]  # a dict, or one of its subclasses
+    try:
+        return parsed.render(type(headers)(texts))
+    except TemplateError:
+        return ""
 
 
 def table(rows: Sequence[Sequence[str]]) -> str:

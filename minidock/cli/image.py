@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from minidock.cli.templates.values import Fields
 from minidock.engine.paths import Paths
 from minidock.errors import MinidockError, UsageError
 
@@ -16,25 +17,26 @@ if TYPE_CHECKING:
 
 _HELP = {"help_option_names": ["-h", "--help"]}
 _NONE = "<none>"
-_HEADERS = {
-    "Containers": "CONTAINERS",
-    "CreatedAt": "CREATED AT",
-    "CreatedSince": "CREATED",
-    "Digest": "DIGEST",
-    "ID": "IMAGE ID",
-    "Repository": "REPOSITORY",
-    "Size": "SIZE",
-    "Tag": "TAG",
-}
+
+
+class _Row(Fields):
+    go_type = "*formatter.imageContext"
+
+
+class _Step(Fields):
+    go_type = "*formatter.historyContext"
+
+
+HEADERS = _Row({
+    "Containers": "CONTAINERS", "CreatedAt": "CREATED AT", "CreatedSince": "CREATED", "Digest": "DIGEST",
+    "ID": "IMAGE ID", "Repository": "REPOSITORY", "SharedSize": "SHARED SIZE", "Size": "SIZE", "Tag": "TAG",
+    "UniqueSize": "UNIQUE SIZE", "VirtualSize": "SIZE",
+})  # fmt: skip
 _COLUMNS = "{{.Repository}}\t{{.Tag}}\t{{.ID}}\t{{.CreatedSince}}\t{{.Size}}"
-_HISTORY_HEADERS = {
-    "ID": "IMAGE",
-    "CreatedSince": "CREATED",
-    "CreatedAt": "CREATED AT",
-    "CreatedBy": "CREATED BY",
-    "Size": "SIZE",
+_HISTORY_HEADERS = _Step({
+    "ID": "IMAGE", "CreatedSince": "CREATED", "CreatedAt": "CREATED AT", "CreatedBy": "CREATED BY", "Size": "SIZE",
     "Comment": "COMMENT",
-}
+})  # fmt: skip
 _HISTORY_COLUMNS = "{{.ID}}\t{{.CreatedSince}}\t{{.CreatedBy}}\t{{.Size}}\t{{.Comment}}"
 _CREATED_BY_WIDTH = 45
 
@@ -75,7 +77,7 @@ def images(
         click.echo("".join(f"{row['ID']}\n" for row in rows), nl=False)
         return
     columns = _COLUMNS.replace("{{.ID}}", "{{.Digest}}\t{{.ID}}") if digests else _COLUMNS
-    click.echo(format.listing(template, rows, _HEADERS, columns), nl=False)
+    click.echo(format.listing(template, rows, HEADERS, columns), nl=False)
 
 
 def rows_of(found: Image, names: list[Reference], *, no_trunc: bool) -> list[dict[str, str]]:
@@ -90,7 +92,10 @@ def rows_of(found: Image, names: list[Reference], *, no_trunc: bool) -> list[dic
         "CreatedAt": _moment(found.created),
         "CreatedSince": _since(found.created),
         "ID": found.id if no_trunc else _short(found.id),
+        "SharedSize": "N/A",  # `system df -v` knows
         "Size": size(found.size),
+        "UniqueSize": "N/A",
+        "VirtualSize": size(found.size, 4),
     }
     return [
         dict(sorted({**common, "Repository": repository, "Tag": tag, "Digest": digest}.items()))

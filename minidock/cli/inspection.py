@@ -43,14 +43,11 @@ def _form(template: str | None) -> Callable[[dict[str, Any]], Any]:
     """What a found thing is made into: a text, or, without a template, itself."""
     if template in (None, "", "json"):
         return lambda found: found
+    from minidock.cli.format import parse
     from minidock.cli.templates.lexer import TemplateError
-    from minidock.cli.templates.template import Template
     from minidock.cli.templates.values import typed
 
-    try:
-        parsed = Template(str(template))
-    except TemplateError as error:
-        raise UsageError(f"template parsing error: {error}", exit_code=EXIT_TEMPLATE) from error
+    parsed = parse(str(template), exit_code=EXIT_TEMPLATE)
 
     def render(found: dict[str, Any]) -> str:
         try:

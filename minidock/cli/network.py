@@ -8,19 +8,18 @@ import click
 
 from minidock.cli.commands import HELP
 from minidock.cli.inspection import FORMAT, show
+from minidock.cli.templates.values import Fields
 from minidock.engine.paths import Paths
 
-_HEADERS = {
-    "CreatedAt": "CREATED AT",
-    "Driver": "DRIVER",
-    "ID": "NETWORK ID",
-    "IPv4": "IPV4",
-    "IPv6": "IPV6",
-    "Internal": "INTERNAL",
-    "Labels": "LABELS",
-    "Name": "NAME",
-    "Scope": "SCOPE",
-}
+
+class _Row(Fields):
+    go_type = "*network.networkContext"
+
+
+_HEADERS = _Row({
+    "CreatedAt": "CREATED AT", "Driver": "DRIVER", "ID": "NETWORK ID", "IPv4": "IPV4", "IPv6": "IPV6",
+    "Internal": "INTERNAL", "Label": lambda name: name, "Labels": "LABELS", "Name": "NAME", "Scope": "SCOPE",
+})  # fmt: skip
 _COLUMNS = "{{.ID}}\t{{.Name}}\t{{.Driver}}\t{{.Scope}}"
 
 
@@ -82,6 +81,7 @@ def ls(paths: Paths, quiet: bool, no_trunc: bool, filters: tuple[str, ...], temp
             "IPv4": "true",
             "IPv6": str(network.ipv6).lower(),
             "Internal": str(network.internal).lower(),
+            "Label": lambda name, labels=network.labels: labels.get(name, ""),
             "Labels": ",".join(f"{key}={value}" for key, value in network.labels.items()),
             "Name": network.name,
             "Scope": "local",

@@ -18,6 +18,8 @@ _COLUMNS = "{{.ID}}\t{{.Image}}\t{{.Command}}\t{{.RunningFor}}\t{{.Status}}\t{{.
 _RAW = "container_id: {{.ID}}\nimage: {{.Image}}\ncommand: {{.Command}}\ncreated_at: {{.CreatedAt}}\n" \
     "state: {{.State}}\nstatus: {{.Status}}\nnames: {{.Names}}\nlabels:{{pad .Labels 1 0}}\n" \
     "ports:{{pad .Ports 1 0}}\n"  # fmt: skip
+# This command reads the template before it lists anything, in docker.
+_FAILURES = ("failed to parse template", "failed to execute template")
 
 
 class _Row(Fields):
@@ -71,7 +73,7 @@ def ps(
     shown = rows(paths.root, found, no_trunc=no_trunc, size=with_size)
     if template == "raw":
         template = _RAW + ("size: {{.Size}}\n" if size else "")
-    click.echo(format.listing(template, shown, HEADERS, columns), nl=False)
+    click.echo(format.listing(template, shown, HEADERS, columns, _FAILURES), nl=False)
 
 
 def _id(record: Record, no_trunc: bool) -> str:

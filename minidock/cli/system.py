@@ -10,6 +10,7 @@ import click
 
 from minidock import __version__
 from minidock.cli.commands import HELP
+from minidock.cli.templates.values import Fields
 from minidock.engine.paths import Paths
 
 _FORMAT = click.option("-f", "--format", "template", metavar="TEMPLATE", help="A Go template, or 'json'.")
@@ -25,7 +26,7 @@ def info(paths: Paths, template: str | None) -> None:
 
     recovery.sweep_all(paths.root)
     found = summary.info(paths.root)
-    click.echo(_formatted(template, found) if template else "\n".join([*_lines(found), *_facts(found)]))
+    click.echo(_formatted(template, _Info, found) if template else "\n".join([*_lines(found), *_facts(found)]))
 
 
 @click.command(context_settings=HELP)
@@ -35,16 +36,25 @@ def version(template: str | None) -> None:
     if template:
         from minidock.engine.showing import summary
 
-        click.echo(_formatted(template, summary.version()))
+        click.echo(_formatted(template, _Versions, summary.version()))
         return
     click.echo(f"minidock version {__version__}, Python {platform.python_version()}, Linux {os.uname().release}")
 
 
-def _formatted(template: str, found: dict[str, Any]) -> str:
+class _Info(Fields):
+    go_type = "system.dockerInfo"
+
+
+class _Versions(Fields):
+    go_type = "system.versionInfo"
+
+
+def _formatted(template: str, kind: type[Fields], found: dict[str, Any]) -> str:
     from minidock.cli.format import parse
+    from minidock.cli.inspection import EXIT_TEMPLATE
     from minidock.cli.templates.values import typed
 
-    return parse("{{json .}}" if template == "json" else template).render(typed(found))
+    return parse("{{json .}}" if template == "json" else template, exit_code=EXIT_TEMPLATE).render(kind(typed(found)))
 
 
 def _lines(found: dict[str, Any]) -> list[str]:

@@ -59,7 +59,7 @@ class Pipeline:
 
 
 def _gathered(pieces: Iterator[bytes]) -> Iterator[bytes]:
-    """The same bytes in chunks of about `CHUNK`: to hand over every header of a small file costs more than to read it."""
+    """The same bytes in chunks of about `CHUNK`: to hand over each piece of a small file costs more than to read it."""
     waiting: list[bytes] = []
     size = 0
     for piece in pieces:

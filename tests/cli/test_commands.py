@@ -116,6 +116,25 @@ def test_info_says_what_the_kernel_has(run: Run, minidock: Minidock) -> None:
     assert os.uname().release in out
 
 
+def test_info_answers_what_scripts_ask_docker(minidock: Minidock, tmp_path: Path) -> None:
+    (tmp_path / "config.toml").write_text('[registries]\ninsecure = ["reg:5000", "10.0.0.0/8"]\n'
+                                          '[registries.mirrors]\n"docker.io" = ["https://mirror"]\n')  # fmt: skip
+    settings = {"MINIDOCK_CONFIG": str(tmp_path / "config.toml"), "https_proxy": "http://me:secret@proxy"}
+    info = json.loads(minidock("info", "--format", "{{json .}}", env=settings).stdout)
+    assert info["Swarm"]["LocalNodeState"] == "inactive"
+    assert info["RegistryConfig"]["Mirrors"] == ["https://mirror"]
+    assert info["RegistryConfig"]["InsecureRegistryCIDRs"] == ["127.0.0.0/8", "10.0.0.0/8"]
+    assert {name: one["Secure"] for name, one in info["RegistryConfig"]["IndexConfigs"].items()} == {
+        "docker.io": True, "reg:5000": False,
+    }  # fmt: skip
+    assert info["HttpsProxy"] == "http://xxxxx:xxxxx@proxy"
+    assert ("WARNING: No memory limit support" in info["Warnings"]) is not info["MemoryLimit"]
+    wrong = minidock("info", "--format", "{{.Nope}}")
+    assert (wrong.returncode, wrong.stderr.decode()) == (
+        1, 'minidock: template: :1:2: executing "" at <.Nope>: can\'t evaluate field Nope in type system.dockerInfo\n'
+    )  # fmt: skip
+
+
 def test_version(minidock: Minidock) -> None:
     assert re.match(rb"minidock version \d+\.\d+\.\d+, Python 3\.", minidock("version").stdout)
     assert re.match(rb"minidock version \d+\.\d+\.\d+\n", minidock("--version").stdout)

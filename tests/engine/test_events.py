@@ -128,7 +128,8 @@ def test_filters(ok: Callable[..., str], told: Callable[..., list[dict[str, Any]
         (["--filter", "nosuch=1"], 1, "invalid filter 'nosuch'"),
         (["--filter", "x"], 125, 'invalid argument "x" for "-f, --filter" flag: bad format of filter'),
         (["--since", "foo"], 1, 'invalid value for "since": failed to parse value as time or duration: "foo"'),
-        (["--format", "{{.Nope"], 1, "failed to parse template: template: :1: unclosed action"),
+        (["--format", "{{.Nope"], 64, "Error parsing format: template: :1: unclosed action"),
+        (["--format", "{{.Nope}}"], 64, "can't evaluate field Nope in type *events.Message"),
     ],
 )
 def test_bad_input(engine: Minidock, words: list[str], code: int, why: str) -> None:

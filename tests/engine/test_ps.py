@@ -195,6 +195,39 @@ def test_bad_templates(engine: Minidock, ok: Ok, template: str, why: str) -> Non
     assert (done.returncode, done.stderr.decode()) == (1, f"minidock: {why}\n")
 
 
+@pytest.mark.parametrize(
+    ("command", "go_type"),
+    [
+        ("images", "*formatter.imageContext"),
+        ("history alpine", "*formatter.historyContext"),
+        ("network ls", "*network.networkContext"),
+        ("system df", "*formatter.diskUsageImagesContext"),
+    ],
+)
+def test_bad_templates_of_other_lists(engine: Minidock, command: str, go_type: str) -> None:
+    read, made = (engine(*command.split(), "--format", text) for text in ("{{.Nope", "{{.Nope}}"))
+    error = "minidock: template parsing error: template: :1"
+    assert (read.returncode, read.stderr.decode()) == (1, f"{error}: unclosed action\n")
+    assert (made.returncode, made.stderr.decode()) == (
+        1, f'{error}:2: executing "" at <.Nope>: can\'t evaluate field Nope in type {go_type}\n'
+    )  # fmt: skip
+
+
+def test_what_a_template_may_do_with_titles(ok: Ok) -> None:
+    ok("create", "--name", "one", "--network", "none", "alpine", "true")
+    assert ok("ps", "-a", "--format", "table{{.Names}}\\t{{upper .Image}}") == "NAMES     IMAGE\none       ALPINE\n"
+    title, line = ok("ps", "-a", "--format", 'table {{range split .Names "n"}}{{.}},{{end}}').splitlines()
+    assert (title, line) == ("", "o,e,")
+
+
+def test_a_whole_row(ok: Ok) -> None:
+    ok("create", "--name", "one", "--network", "none", "alpine", "true")
+    shown = ok("ps", "-a", "--format", "{{.}}")
+    assert shown.startswith("map[Command:")
+    assert "Names:one" in shown
+    assert "function" not in shown
+
+
 def test_quiet_wins_over_a_format(engine: Minidock, ok: Ok) -> None:
     container_id = ok("create", "--network", "none", "alpine", "true")
     done = engine("ps", "-a", "-q", "--format", "{{.Names}}")

@@ -88,6 +88,12 @@ def _print(*values: Any) -> str:
     return text
 
 
+def _split(text: str, between: str) -> list[str] | str:
+    if isinstance(text, Header):
+        return text
+    return text.split(between) if between else list(text)
+
+
 def _pad(text: str, left: int, right: int) -> str:
     return " " * left + text + " " * right if text else text
 
@@ -100,7 +106,7 @@ def _js(text: str) -> str:
 FUNCTIONS: dict[str, Function] = {
     "json": Function(as_json, (None,)),
     "join": Function(lambda values, between: between.join(map(shown, values)), (list, str)),
-    "split": Function(lambda text, between: text.split(between) if between else list(text), (str, str)),
+    "split": Function(_split, (str, str)),
     "lower": Function(str.lower, (str,)),
     "upper": Function(str.upper, (str,)),
     "title": Function(lambda text: " ".join(word[:1].upper() + word[1:] for word in text.split(" ")), (str,)),

@@ -104,7 +104,9 @@ def shown(value: Any) -> str:
         return "<no value>"
     if isinstance(value, Nil):
         return value.text
-    if isinstance(value, (Map, Fields)):
+    if isinstance(value, Fields):
+        return shown(Map(Fields.as_json(value)))
+    if isinstance(value, Map):
         return f"map[{' '.join(f'{key}:{shown(value[key])}' for key in sorted(value))}]"
     if isinstance(value, Mapping):
         return "{" + " ".join(map(shown, value.values())) + "}"

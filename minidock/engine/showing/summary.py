@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
+import re
 import time
 from typing import Any
 
@@ -12,15 +13,33 @@ from minidock.engine import records
 from minidock.engine.records import PAUSED, RESTARTING, RUNNING
 from minidock.engine.showing import host
 from minidock.engine.showing.usage import host_memory
+from minidock.engine.transfers import config
 from minidock.image.platform import host_architecture
+from minidock.image.registry import proxies
+from minidock.image.registry.settings import HUB, HUB_INDEX
 from minidock.image.store import Store
 from minidock.linux import cgroups, systemd
+
+# What docker says of a daemon, a client and a swarm where there is none of them; scripts ask for these.
+_NOT_OURS: dict[str, Any] = {
+    "Debug": False, "Labels": [], "ExperimentalBuild": False, "Isolation": "",
+    "Swarm": {"NodeID": "", "NodeAddr": "", "LocalNodeState": "inactive", "ControlAvailable": False, "Error": "",
+              "RemoteManagers": None},
+    "ClientInfo": {"Debug": False, "Context": "default", "Plugins": [], "Warnings": None},
+}  # fmt: skip
+_PLUGINS = {"Volume": ["local"], "Network": ["bridge", "host", "null"], "Authorization": None, "Log": ["json-file"]}
+# Docker's words for a controller that the host does not have (moby: daemon/info_unix.go).
+_WARNINGS = {"MemoryLimit": "No memory limit support", "SwapLimit": "No swap limit support",
+             "CpuCfsPeriod": "No cpu cfs period support", "CpuCfsQuota": "No cpu cfs quota support",
+             "CPUShares": "No cpu shares support", "CPUSet": "No cpuset support", "PidsLimit": "No pids limit support",
+             "IPv4Forwarding": "IPv4 forwarding is disabled"}  # fmt: skip
 
 
 def info(root: str) -> dict[str, Any]:
     """Docker's keys, where they mean something here, and the facts about the kernel under `Facts`."""
     states = [record.status for record in records.load_all(root)]
     running, paused = states.count(RUNNING) + states.count(RESTARTING), states.count(PAUSED)
+    abilities = {**_cgroups(), "IPv4Forwarding": _is_on("/proc/sys/net/ipv4/ip_forward")}
     return {
         "Containers": len(states),
         "ContainersRunning": running,
@@ -29,15 +48,16 @@ def info(root: str) -> dict[str, Any]:
         "Images": len(Store(root).list()),
         "Driver": "overlay2",
         "DriverStatus": [["Backing Filesystem", _filesystem(root)]],
+        "Plugins": _PLUGINS,
         "LoggingDriver": "json-file",
-        **_cgroups(),
-        "IPv4Forwarding": _is_on("/proc/sys/net/ipv4/ip_forward"),
+        **abilities,
         "SystemTime": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
         "KernelVersion": os.uname().release,
         "OperatingSystem": _release("PRETTY_NAME"),
         "OSVersion": _release("VERSION_ID"),
         "OSType": "linux",
         "Architecture": os.uname().machine,
+        **_registries(),
         "NCPU": os.cpu_count() or 1,
         "MemTotal": host_memory(),
         "DockerRootDir": root,
@@ -46,7 +66,10 @@ def info(root: str) -> dict[str, Any]:
         "PythonVersion": platform.python_version(),
         "Runtimes": {"minidock": {"path": "minidock"}},
         "DefaultRuntime": "minidock",
+        "LiveRestoreEnabled": True,  # no container depends on a daemon
+        **_NOT_OURS,
         "SecurityOptions": ["name=seccomp,profile=default"],
+        "Warnings": [f"WARNING: {text}" for key, text in _WARNINGS.items() if not abilities[key]],
         "Facts": [fact._asdict() for fact in host.facts()],
     }
 
@@ -77,6 +100,31 @@ def _cgroups() -> dict[str, Any]:
         "CPUSet": "cpuset" in has,
         "PidsLimit": "pids" in has,
     }
+
+
+def _registries() -> dict[str, Any]:
+    """What registries are asked, and how: the configuration file's word, in docker's form."""
+    settings = config.registry_settings()
+    mirrors = {HUB: settings.mirrors.get(HUB, ()), **settings.mirrors}
+    networks = [entry for entry in settings.insecure if "/" in entry]
+    names = [*mirrors, *(entry for entry in settings.insecure if entry not in networks and entry not in mirrors)]
+    return {
+        "IndexServerAddress": HUB_INDEX,
+        "RegistryConfig": {
+            "InsecureRegistryCIDRs": ["127.0.0.0/8", *networks],
+            "IndexConfigs": {name: {"Name": name, "Mirrors": list(mirrors.get(name, ())), "Official": name == HUB,
+                                    "Secure": name not in settings.insecure} for name in names},
+            "Mirrors": list(mirrors[HUB]),
+        },
+        "HttpProxy": _masked(proxies.variable("http_proxy")),
+        "HttpsProxy": _masked(proxies.variable("https_proxy")),
+        "NoProxy": proxies.variable("no_proxy"),
+    }  # fmt: skip
+
+
+def _masked(url: str) -> str:
+    """A proxy's address without its password, as what is told here ends up in bug reports."""
+    return re.sub(r"//[^/@]*@", "//xxxxx:xxxxx@", url)
 
 
 def _is_on(path: str) -> bool:

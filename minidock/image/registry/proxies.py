@@ -16,19 +16,20 @@ from minidock.image.registry.settings import is_loopback
 def proxy_for(url: str) -> str | None:
     """The proxy's URL through which `url` is to be asked, or None."""
     parts = urlsplit(url)
-    proxy = _variable(f"{parts.scheme}_proxy")
+    proxy = variable(f"{parts.scheme}_proxy")
     if not proxy or is_loopback(parts.netloc) or _bypassed(parts.hostname or "", parts.port, parts.scheme):
         return None
     return proxy if "://" in proxy else f"http://{proxy}"
 
 
-def _variable(name: str) -> str:
+def variable(name: str) -> str:
+    """The environment's variable of that name, in small letters or in capitals."""
     return os.environ.get(name) or os.environ.get(name.upper()) or ""
 
 
 def _bypassed(host: str, port: int | None, scheme: str) -> bool:
     actual_port = port or {"http": 80, "https": 443}[scheme]
-    for entry in _variable("no_proxy").lower().split(","):
+    for entry in variable("no_proxy").lower().split(","):
         pattern, wanted_port = _split_port(entry.strip())
         if pattern and wanted_port in (None, actual_port) and (pattern == "*" or _matches(host, pattern)):
             return True
