@@ -11,6 +11,7 @@ import click
 
 from minidock.cli import explaining
 from minidock.cli.words import understood
+from minidock.errors import EXIT_ENGINE, UsageError
 
 HELP = {"help_option_names": ["-h", "--help"]}
 
@@ -134,6 +135,12 @@ COMMANDS: Table = {
     "info": SYSTEM["info"],
     "version": ("system", "version", "Show the version"),
 }
+# What docker's users may look for here: the command, and what there is instead, if anything.
+_ABSENT = {
+    "build": "change a container and `commit` it, or `import` a tarball",
+    **dict.fromkeys(("builder", "buildx", "compose", "checkpoint", "config", "context", "manifest", "node", "plugin",
+                     "secret", "service", "stack", "swarm", "trust"), ""),
+}  # fmt: skip
 # Other names that docker has for the commands of its nouns.
 _ALIASES = {"list": "ls", "ps": "ls", "remove": "rm"}
 
@@ -181,6 +188,20 @@ class TopLevel(Group):
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         return noun(cmd_name) if cmd_name in NOUNS else super().get_command(ctx, cmd_name)
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        if args[0] in _ABSENT:
+            instead = _ABSENT[args[0]]
+            raise UsageError(f"docker's '{args[0]}' is not part of minidock" + (f": {instead}" if instead else ""),
+                             exit_code=EXIT_ENGINE)  # fmt: skip
+        if args[0] == "help":
+            args = [*args[1:], "--help"]
+        if args[0] == "--help":
+            click.echo(ctx.get_help())
+            ctx.exit()
+        return super().resolve_command(ctx, args)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         super().format_commands(ctx, formatter)

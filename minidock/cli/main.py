@@ -15,7 +15,7 @@ from minidock.errors import EXIT_ENGINE, MinidockError, words
 @click.group(cls=TopLevel, invoke_without_command=False, context_settings={"help_option_names": ["--help"]})
 @click.option("--root", metavar="DIRECTORY", help="Where images and containers are kept [/var/lib/minidock].")
 @click.option("--debug", is_flag=True, help="Show a traceback for an error.")
-@click.version_option(package_name="minidock", message="minidock version %(version)s")
+@click.version_option(None, "-v", "--version", package_name="minidock", message="minidock version %(version)s")
 @click.pass_context
 def cli(ctx: click.Context, root: str | None, debug: bool) -> None:
     """A container runtime in pure Python that shows how Docker works."""

@@ -161,3 +161,19 @@ def test_bad_usage_is_one_line(minidock: Minidock, words: list[str]) -> None:
     assert (done.returncode, done.stdout) == (125, b"")
     assert done.stderr.startswith(b"minidock: ")
     assert done.stderr.count(b"\n") == 1
+
+
+def test_help_is_a_command_too(minidock: Minidock) -> None:
+    for words in ((), ("run",), ("network",), ("network", "ls")):
+        helped = minidock("help", *words)
+        assert (helped.returncode, helped.stdout) == (0, minidock(*words, "--help").stdout)
+    assert minidock("help", "rum").stderr == b"minidock: No such command 'rum' (see 'minidock --help')\n"
+    assert minidock("-v").stdout == minidock("--version").stdout
+
+
+def test_what_docker_has_and_we_have_not_is_said(minidock: Minidock) -> None:
+    build, swarm = minidock("build", "."), minidock("swarm", "init")
+    assert (build.returncode, swarm.returncode) == (125, 125)
+    instead = b"change a container and `commit` it, or `import` a tarball"
+    assert build.stderr == b"minidock: docker's 'build' is not part of minidock: " + instead + b"\n"
+    assert swarm.stderr == b"minidock: docker's 'swarm' is not part of minidock\n"
