@@ -67,7 +67,7 @@ def take(command: click.Command, words: list[str]) -> list[str]:
         if word == "--explain" or word.startswith("--explain="):
             chosen = word.partition("=")[2] or "full"
         else:
-            takes_next = word in values or (word[:2] != "--" and f"-{word[-1]}" in values and "=" not in word)
+            takes_next = word in values or (word[:2] != "--" and f"-{word[-1:]}" in values and "=" not in word)
             rest += words[position : position + 1 + takes_next]
             position += takes_next
         position += 1

@@ -123,6 +123,8 @@ def rm(paths: Paths, force: bool, names: tuple[str, ...]) -> int:
     from minidock.engine.networking import networks
 
     recovery.sweep_all(paths.root)
+    if force:
+        names = tuple(name for name in names if networks.is_known(paths.root, name))
     return for_each(names, lambda name: networks.remove(paths.root, name), forgiving=force)
 
 

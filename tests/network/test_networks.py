@@ -21,6 +21,8 @@ BAD_NETWORKS = {
     "--subnet 10.203.0.0/16 --gateway ten": "no matching subnet for gateway ten",
     "--subnet 10.203.0.0/16 --ip-range 10.204.0.0/24": "no matching subnet for range 10.204.0.0/24",
     "--subnet 10.203.0.0/16 --aux-address a=10.204.0.1": "no matching subnet for aux-address 10.204.0.1",
+    "--subnet 10.203.0.0/16 --ip-range ten": "invalid CIDR address: ten",
+    "--aux-address a=10.204.0.1": "no matching subnet for aux-address 10.204.0.1",
     "--gateway 10.203.0.1": "every ip-range or gateway must have a corresponding subnet",
     "--subnet 10.203.0.0/16 --subnet 10.204.0.0/16": "bridge driver doesn't support multiple subnets",
     "--subnet 10.203.0.0/16 --subnet 10.203.4.0/24": "multiple overlapping subnet",
@@ -78,6 +80,7 @@ class TestCreate:
         _, line = world.refused("network", "create", "--subnet", "10.205.3.0/24", "x")
         assert line.startswith("Pool overlaps with other one on this address space")
         assert f"network {name}" in line
+        assert world.refused("network", "create", "")[1].startswith("invalid network name ''")
         assert world.refused("network", "create", "bridge")[1] == (
             "operation is not permitted on predefined bridge network"
         )
@@ -149,7 +152,7 @@ class TestRemoval:
         assert (code, "has active endpoints" in line) == (1, True)
         assert bridge in [link["ifname"] for link in ip("link")]
         world("stop", "-t", "0", container)
-        assert world("network", "rm", name) == f"{name}\n"
+        assert world("network", "rm", "-f", "nosuch", name) == f"{name}\n"
         assert bridge not in [link["ifname"] for link in ip("link")]
         code, line = world.refused("start", container)
         assert f"network {name} not found" in line

@@ -42,6 +42,8 @@ def from_flags(flags: dict[str, Any]) -> dict[str, Any]:
 
 def _network(text: str) -> tuple[str, Attachment]:
     """--network: a name, or `name=NAME,alias=...,ip=...,ip6=...,mac-address=...`."""
+    if not text:
+        raise fail("no name set for network")
     if "=" not in text:
         return _ALIASES.get(text, text), NOTHING_SPECIAL
     name, asked = "", NOTHING_SPECIAL
@@ -90,8 +92,8 @@ def _with_flags(kind: str, asked: Attachment, flags: dict[str, Any]) -> Attachme
 def _check_conflicts(kind: str, first: Attachment, flags: dict[str, Any]) -> None:
     """What cannot be had without a network of one's own, in docker's words."""
     shared, host = kind.startswith("container:"), kind == "host"
-    if shared and kind == "container:":
-        raise fail("invalid network mode: container: needs the name or id of a container")
+    if kind in ("container", "container:"):
+        raise fail("Invalid network mode: invalid container format container:<name|id>")
     if (first.address or first.address6) and (shared or kind in _WITHOUT_NAMES):
         raise fail("user specified IP address is supported on user defined networks only")
     if first.links and (shared or host):
@@ -154,7 +156,7 @@ def _domain(text: str) -> str:
 def _extra_host(text: str) -> tuple[str, str]:
     """--add-host NAME:ADDRESS or NAME=ADDRESS; the address may be `host-gateway`, which stands for the host itself."""
     name, separator, address = text.partition("=") if "=" in text else text.partition(":")
-    if not separator or not name or not address or re.search(r"[\s#]", name):
+    if not separator or not name or re.search(r"[\s#]", name):
         raise fail(f'bad format for add-host: "{text}"')
     if address != "host-gateway":
         address = check_address(address.strip("[]"), f'invalid IP address in add-host: "{address}"')

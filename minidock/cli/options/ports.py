@@ -33,8 +33,8 @@ def expose(texts: tuple[str, ...]) -> list[str]:
 
 
 def _publish(text: str) -> list[Wish]:
-    rest, protocol = _protocol(text)
-    before, _, inside = rest.rpartition(":")
+    before, _, port = text.rpartition(":")
+    inside, protocol = _protocol(port)
     address, outside = _address(before)
     if not inside:
         raise fail(f"no port specified: {text}<empty>")
@@ -78,8 +78,8 @@ def _standard(text: str) -> str:
 
 def _protocol(text: str) -> tuple[str, str]:
     """What is before the slash, and the protocol after it."""
-    rest, slash, protocol = text.partition("/")
-    if slash and protocol.lower() not in PROTOCOLS:
+    rest, _, protocol = text.partition("/")
+    if protocol and protocol.lower() not in PROTOCOLS:
         raise fail(f"invalid proto: {protocol}")
     return rest, protocol.lower() or "tcp"
 

@@ -34,7 +34,7 @@ def connect(root: str, network_name: str, container_name: str, asked: Attachment
 
     Raises `NotFoundError`, `ConflictError` or `UsageError`, in docker's words where it has some.
     """
-    network, record = networks.find(root, network_name), records.find(root, container_name)
+    record, network = records.find(root, container_name), networks.find(root, network_name)
     _check_kind(record, network)
     asked = network_modes.checked(root, network, asked)
     with records.changing(record):

@@ -35,7 +35,7 @@ def publish(record: Record) -> Held | None:
         try:
             held = ports.hold(wishes, has_ipv6=bool(entrance.address6), default=network.publishing_address)
         except MinidockError as error:
-            words = _words_about_holder(record, error) if isinstance(error, ports.TakenError) else str(error)
+            words = _words_about_holder(record, wishes, error) if isinstance(error, ports.TakenError) else str(error)
             raise ConflictError(
                 f"driver failed programming external connectivity on endpoint {record.name}: {words}", exit_code=125
             ) from error
@@ -94,12 +94,13 @@ def _wishes(data: dict[str, Any]) -> list[Wish]:
     return wishes
 
 
-def _words_about_holder(record: Record, taken: TakenError) -> str:
+def _words_about_holder(record: Record, wishes: list[Wish], taken: TakenError) -> str:
     """Docker's words for a port that a container has (here with its name), and those for one that a program has."""
+    allocated = f"Bind for {place(taken.address, taken.port)} failed: port is already allocated"
     for other in records.load_all(record.root):
         if other.id != record.id and other.is_up:
             for row in published(other):
                 if (row.protocol, row.host_port) == (taken.protocol, taken.port):
-                    where = place(taken.address, taken.port)
-                    return f"Bind for {where} failed: port is already allocated (to container {other.name})"
-    return str(taken)
+                    return f"{allocated} (to container {other.name})"
+    own = [wish for wish in dict.fromkeys(wishes) if (wish.protocol, wish.first) == (taken.protocol, taken.port)]
+    return allocated if len(own) > 1 else str(taken)

@@ -98,8 +98,10 @@ def _check_options(options: dict[str, str]) -> None:
 
 def _pools(asked: NetworkOptions) -> list[Pool]:
     """The subnets that were asked for, with the gateways, ranges and reserved addresses that lie in them."""
-    if not asked.subnets and (asked.gateways or asked.ranges or asked.reserved):
+    if not asked.subnets and (asked.gateways or asked.ranges):
         raise UsageError("every ip-range or gateway must have a corresponding subnet")
+    for text in asked.ranges:
+        _check_range(text)
     nets = [_subnet(text) for text in asked.subnets]
     for position, net in enumerate(nets):
         if any(net.overlaps(other) for other in nets[:position]):
@@ -129,6 +131,15 @@ def _subnet(text: str) -> Subnet:
     if net.prefix < 8:
         raise UsageError(f"Invalid subnet {text} : it would be the way to half of the world, /8 is the largest")
     return net
+
+
+def _check_range(text: str) -> None:
+    try:
+        if "/" not in text:
+            raise ValueError("it has no prefix")
+        Subnet.parse(text)
+    except ValueError:
+        raise UsageError(f"invalid CIDR address: {text}") from None
 
 
 def _home(nets: list[Subnet], text: str, what: str) -> Subnet:

@@ -9,7 +9,7 @@ from minidock import state
 from minidock.engine import events, records
 from minidock.engine.networking import network_options
 from minidock.engine.networking.network_options import NetworkOptions
-from minidock.errors import ConflictError, MinidockError, UsageError
+from minidock.errors import ConflictError, MinidockError, NotFoundError, UsageError
 from minidock.image import filters as image_filters
 from minidock.linux import links
 from minidock.network import bridge, registry, store
@@ -71,6 +71,15 @@ def find(root: str, name: str) -> Network:
     return store.pick(everything(root), name, "network {} not found")
 
 
+def is_known(root: str, name: str) -> bool:
+    """Whether `find` finds one."""
+    try:
+        find(root, name)
+    except NotFoundError:
+        return False
+    return True
+
+
 def everything(root: str) -> list[Network]:
     """All networks, by name. The three that are always there are made on record if need be."""
     found = store.load_all(root)
@@ -94,7 +103,7 @@ def select(root: str, filters: Filters) -> list[Network]:
 
 def _is_of_type(network: Network, kind: str) -> bool:
     if kind not in ("builtin", "custom"):
-        raise UsageError(f"invalid filter 'type={kind}'")
+        raise UsageError(f"invalid filter: 'type'='{kind}'")
     return network.is_predefined == (kind == "builtin")
 
 
@@ -109,7 +118,7 @@ _CHECKS: dict[str, Callable[[Network, str], bool]] = {
 
 def _truth(name: str, value: str) -> bool:
     if value not in ("true", "1", "false", "0"):
-        raise UsageError(f"invalid filter '{name}={value}': it is true or false")
+        raise UsageError(f"""invalid value for filter '{name}', must be "true" (or "1"), or "false" (or "0")""")
     return value in ("true", "1")
 
 
