@@ -143,6 +143,7 @@ REFUSED = {
     "--cpu-quota 10": "CPU cfs quota can not be less than 1ms (i.e. 1000)",
     "--isolation foo": "Invalid isolation: \"foo\" - linux only supports 'default'",
     "--runtime nope": "Unknown runtime specified nope",
+    "--gpus all": 'could not select device driver "" with capabilities: [[gpu]]: name its nodes with --device',
     "--storage-opt size=1g": "--storage-opt is supported only for overlay over xfs with 'pquota' mount option",
     "--blkio-weight-device foo": 'invalid argument "foo" for "--blkio-weight-device" flag: bad format: foo',
     "--blkio-weight-device /dev/null:1": 'invalid argument "/dev/null:1" for "--blkio-weight-device" flag: '

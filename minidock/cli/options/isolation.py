@@ -36,6 +36,7 @@ OPTIONS = [
     click.option("--isolation", default="", metavar="default", help="There is only default."),
     click.option("--runtime", default="", metavar="minidock", help="There is only minidock."),
     click.option("--storage-opt", multiple=True, hidden=True),
+    click.option("--gpus", hidden=True),
     click.option("--kernel-memory", type=values.Size(), hidden=True),
     click.option("--disable-content-trust/--no-disable-content-trust", hidden=True, default=True),
     click.option("--annotation", multiple=True, metavar="KEY=VALUE", help="Annotate the OCI specification."),
@@ -106,6 +107,8 @@ def _refuse_what_only_others_have(flags: dict[str, Any]) -> None:
         raise fail(f'Invalid isolation: "{flags["isolation"]}" - linux only supports \'default\'')
     if flags["runtime"] not in ("", "minidock"):
         raise fail(f"Unknown runtime specified {flags['runtime']}")
+    if flags["gpus"]:
+        raise fail('could not select device driver "" with capabilities: [[gpu]]: name its nodes with --device')
     if flags["storage_opt"]:
         raise fail("--storage-opt is supported only for overlay over xfs with 'pquota' mount option")
 
