@@ -8,6 +8,7 @@ docker's.
 
 from __future__ import annotations
 
+import errno
 import os
 import select
 import signal
@@ -19,7 +20,7 @@ from minidock.engine.lifetime import signals
 from minidock.engine.lifetime.client import visit
 from minidock.engine.lifetime.streams import wait as poll
 from minidock.engine.records import PAUSED, RESTARTING, RUNNING, Record
-from minidock.errors import EXIT_ENGINE, ConflictError, HostError, MinidockError, NotFoundError, UsageError
+from minidock.errors import EXIT_ENGINE, ConflictError, HostError, MinidockError, UsageError
 from minidock.linux import cgroups
 from minidock.observe import step
 from minidock.runtime.channel import Channel
@@ -77,10 +78,7 @@ def _started_again(record: Record, before: str) -> bool:
     False if there will be none, as its monitor did not know that it was wanted.
     """
     while True:
-        try:
-            record.reload()
-        except FileNotFoundError:
-            raise NotFoundError(f"No such container: {record.name}") from None
+        record.reload()
         state = record.data["state"]
         if state["startedAt"] != before:
             return True
@@ -113,7 +111,6 @@ def kill(root: str, name: str, text: str) -> None:
 def pause(root: str, name: str) -> None:
     """Freeze all of a container's processes (the cgroup freezer)."""
     record = records.find(root, name)
-    cgroup = _cgroup(record)
     with step("the container paused", book="3.2"), records.changing(record):
         if record.status == PAUSED:
             raise ConflictError(f"Container {record.id} is already paused")
@@ -121,7 +118,7 @@ def pause(root: str, name: str) -> None:
             raise ConflictError(f"Container {record.id} is restarting, wait until the container is running")
         if record.status != RUNNING:
             raise ConflictError(f"Container {record.id} is not running")
-        cgroup.freeze()
+        _freeze(record)
         record.data["state"]["status"] = PAUSED
     events.emit_container(root, "pause", record.data)
 
@@ -247,6 +244,16 @@ def _ended(watch: _Watch, started: str, seconds: float | None) -> bool:
 def _send(record: Record, number: int) -> None:
     first_process.kill(record, number)
     events.emit_container(record.root, "kill", record.data, signal=number)
+
+
+def _freeze(record: Record) -> None:
+    try:
+        _cgroup(record).freeze()
+    except OSError as error:
+        if error.errno not in (errno.ENOENT, errno.ENODEV):
+            raise
+        # It has just ended, and its cgroup is gone.
+        raise ConflictError(f"Container {record.id} is not running") from None
 
 
 def _thaw(record: Record) -> None:

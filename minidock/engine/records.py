@@ -23,7 +23,7 @@ from contextlib import AbstractContextManager, contextmanager, suppress
 from typing import Any
 
 from minidock import state
-from minidock.errors import HostError, NotFoundError, UsageError
+from minidock.errors import HostError, MinidockError, NotFoundError, UsageError
 from minidock.linux import syscalls
 
 _PATIENCE = 10.0  # seconds
@@ -32,6 +32,13 @@ _RESERVED = 32 << 10  # bytes that the lock file takes, for a record on a full d
 CREATED, RUNNING, PAUSED, RESTARTING, EXITED = "created", "running", "paused", "restarting", "exited"
 # Before the id, in the name of a directory that is being removed: no container any more, but not yet nothing.
 REMOVING = ".removing-"
+
+
+class GoneError(NotFoundError, FileNotFoundError):
+    """The container was removed just now: for a caller a file that is missing, for a user what docker says."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"No such container: {name}")
 
 
 class Record:
@@ -87,10 +94,10 @@ class Record:
             state.write_json(path, self.data, durable=self.is_kept)
 
     def reload(self) -> None:
-        """Take in what others have changed. Raises `FileNotFoundError` if the container is gone."""
+        """Take in what others have changed. Raises `GoneError` if the container is gone."""
         fresh = load(self.root, self.id)
         if fresh is None:
-            raise FileNotFoundError(self.directory)
+            raise GoneError(self.name)
         self.data = fresh.data
 
     def path(self, *names: str) -> str:
@@ -153,16 +160,28 @@ def name_of(root: str, container_id: str) -> str:
 def changing(record: Record) -> Iterator[None]:
     """Change a container's record inside the `with` block: read anew before it, saved after it.
 
-    The lock is on the container's directory, so it goes with the container. Raises `FileNotFoundError` if that is gone.
+    The lock is on the container's directory, so it goes with the container. Raises `GoneError` if that is gone.
     """
-    fd = os.open(record.directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    with used(record):
+        fd = os.open(record.directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX)
+            record.reload()
+            yield
+            record.save()
+        finally:
+            os.close(fd)
+
+
+@contextmanager
+def used(record: Record) -> Iterator[None]:
+    """Use a container's files inside the `with` block. What fails as they are removed raises `GoneError`."""
     try:
-        fcntl.flock(fd, fcntl.LOCK_EX)
-        record.reload()
         yield
-        record.save()
-    finally:
-        os.close(fd)
+    except (OSError, MinidockError):
+        if os.path.isdir(record.directory):
+            raise
+        raise GoneError(record.name) from None
 
 
 def load_all(root: str) -> list[Record]:
@@ -191,9 +210,12 @@ def find(root: str, name: str) -> Record:
 def take_lock(root: str, container_id: str) -> int | None:
     """Take a container's lock: its descriptor, to be kept open as long as the container lives; None if it is held.
 
-    Raises `FileNotFoundError` if the container is gone.
+    Raises `GoneError` if the container is gone.
     """
-    fd = os.open(os.path.join(directory(root, container_id), "lock"), os.O_RDWR | os.O_CLOEXEC)
+    try:
+        fd = os.open(os.path.join(directory(root, container_id), "lock"), os.O_RDWR | os.O_CLOEXEC)
+    except FileNotFoundError:
+        raise GoneError(container_id) from None
     try:
         fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -205,7 +227,7 @@ def take_lock(root: str, container_id: str) -> int | None:
 def wait_for_lock(root: str, container_id: str, meanwhile: Callable[[], None] = lambda: None) -> int:
     """Take a container's lock as soon as it is free, calling `meanwhile` again and again.
 
-    Raises `FileNotFoundError` if the container is gone, `HostError` if its holder does not let go.
+    Raises `GoneError` if the container is gone, `HostError` if its holder does not let go.
     """
     deadline = time.monotonic() + _PATIENCE
     while (lock := take_lock(root, container_id)) is None:

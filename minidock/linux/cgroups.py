@@ -118,15 +118,16 @@ class Cgroup:
         """
         self.write("cgroup.freeze", "1")
         deadline = time.monotonic() + patience
-        while not self.read_table("cgroup.events").get("frozen"):
+        while "frozen 1" not in self.read("cgroup.events").splitlines():  # an error, if it goes meanwhile
             if time.monotonic() > deadline:  # in the middle of a call that cannot be interrupted
                 self.write("cgroup.freeze", "0")
                 raise HostError(f"cgroup {self.path} does not come to rest")
             time.sleep(0.001)
 
     def thaw(self) -> None:
-        """Let everything inside go on."""
-        self.write("cgroup.freeze", "0")
+        """Let everything inside go on, if there is anything left."""
+        with suppress(FileNotFoundError):
+            self.write("cgroup.freeze", "0")
 
     def kill(self) -> None:
         """SIGKILL everything inside, forks in flight included (cgroup.kill, Linux 5.14; one by one before that)."""

@@ -39,7 +39,8 @@ class Wishes(NamedTuple):
 def changed(root: str, name: str) -> list[tuple[str, str]]:
     """(A, C or D; path) of what the container called `name` has changed."""
     record = records.find(root, name)
-    return _differences(record)
+    with records.used(record):
+        return _differences(record)
 
 
 def exported(root: str, name: str) -> Iterator[bytes]:
@@ -64,7 +65,7 @@ def keep(root: str, name: str, wishes: Wishes) -> Image:
     instructions.apply(wishes.changes, config)
     note = Note(wishes.author, " ".join(record.data["command"]), wishes.message)
     still = _paused(record) if wishes.pause else nullcontext()
-    with still, step("what was changed becomes a layer", book="3.5.4"):
+    with records.used(record), still, step("what was changed becomes a layer", book="3.5.4"):
         # What was only copied up is no change: without it, the same changes are the same layer.
         stream = TarReader(record.path("upper"), {path for _, path in _differences(record)})
         image = commit(base, stream, config, note, wishes.name)

@@ -15,7 +15,7 @@ from contextlib import contextmanager
 
 from minidock.engine import first_process, records
 from minidock.engine.records import Record
-from minidock.errors import ConflictError, NotFoundError
+from minidock.errors import ConflictError
 from minidock.linux import mounts, syscalls, trees
 from minidock.observe import step
 from minidock.runtime import rootfs
@@ -56,7 +56,7 @@ def _open(record: Record, *, bare: bool) -> tuple[int, int | None]:
             finally:
                 os.close(pidfd)
         else:
-            lock = _take_lock(record)
+            lock = records.take_lock(record.root, record.id)
             if lock is not None:
                 try:
                     return _of_stopped(record, bare=bare), lock
@@ -66,13 +66,6 @@ def _open(record: Record, *, bare: bool) -> tuple[int, int | None]:
         time.sleep(0.005)
         record = records.find(record.root, record.id)
     raise ConflictError(f"Container {record.id} is restarting, wait until the container is running")
-
-
-def _take_lock(record: Record) -> int | None:
-    try:
-        return records.take_lock(record.root, record.id)
-    except FileNotFoundError:
-        raise NotFoundError(f"No such container: {record.id}") from None
 
 
 def _of_running(record: Record, pidfd: int, *, bare: bool) -> int:

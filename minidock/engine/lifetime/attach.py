@@ -102,11 +102,11 @@ class Visitors:
     def close(self) -> None:
         """Let nobody in any more. Who has come so far is told how it ended, like all others."""
         if self.listener:
+            with suppress(FileNotFoundError):  # first, or somebody could still come behind the last one let in
+                os.unlink(self.listener.getsockname())
             with suppress(BlockingIOError):
                 while True:
                     self._let_in(None)
-            with suppress(FileNotFoundError):
-                os.unlink(self.listener.getsockname())
             self.listener.close()
             self.listener = None
 

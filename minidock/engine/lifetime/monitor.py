@@ -101,6 +101,9 @@ def _live(life: Life, visitors: Visitors) -> int:
             running, warnings = starting.start(life.record, visitors, life.cache, caller)
         except BaseException as error:
             _give_up(life.record, error)
+            for visitor in visitors.all:
+                if visitor is not caller:  # who came while it waited for this start
+                    visitor.tell("failed", message=words(error), exit_code=_exit_code(error))
             raise
         life.health = _begin_checks(life.record, life.cache)
         events.emit_container(life.record.root, "start", life.record.data)
@@ -249,6 +252,7 @@ def _rest(record: Record, visitors: Visitors, delay: float) -> bool:
             if record.data["state"]["stopped"]:
                 recovery.finish(record, record.data["state"]["exitCode"])
                 visitors.close()
+                visitors.tell_all("exit", code=record.data["state"]["exitCode"], undone=True)
                 return False
     return True
 
