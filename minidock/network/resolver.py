@@ -29,6 +29,7 @@ from typing import Any, NamedTuple
 from minidock.errors import HostError
 from minidock.linux import firewall, links
 from minidock.linux.firewall import MissingCommandError
+from minidock.network import messages
 from minidock.network.names import Names, address_of
 
 ADDRESS = "127.0.0.11"
@@ -204,7 +205,7 @@ class Resolver:
         """Questions and answers with their length in two bytes before them (RFC 1035, 4.2.2), until the client ends."""
         with connection:
             connection.settimeout(_IDLE)
-            while question := _read(connection):
+            while question := messages.read(connection):
                 answer = self._answer(question, self._ask_by_connection, limit=_LARGEST)
                 connection.sendall(struct.pack("!H", len(answer)) + answer)
 
@@ -225,9 +226,8 @@ class Resolver:
         if known is None:
             known = record.reply(aa=0)
             known.header.rcode = RCODE.SERVFAIL
-        packed: bytes = known.pack()
         room = max([limit, *(extra.rclass for extra in record.ar if extra.rtype == 41)])  # OPT, RFC 6891
-        return packed if len(packed) <= room else known.truncate().pack()
+        return messages.packed(known, room)
 
     def _known(self, record: Any) -> Any:
         """The answer if it is about a container; None if it is about anything else."""
@@ -262,7 +262,7 @@ class Resolver:
     def _ask_by_connection(self, server: Server, question: bytes) -> bytes:
         with self._socket(server, socket.SOCK_STREAM) as outside:
             outside.sendall(struct.pack("!H", len(question)) + question)
-            return _read(outside)
+            return messages.read(outside)
 
     def _socket(self, server: Server, kind: socket.SocketKind) -> socket.socket:
         """A socket that is connected to the server, made where that can be reached from."""
@@ -279,16 +279,3 @@ class Resolver:
             outside.close()
             raise
         return outside
-
-
-def _read(connection: socket.socket) -> bytes:
-    """One message with its length before it; empty at the end. Raises `OSError`."""
-    head = _exactly(connection, 2)
-    return _exactly(connection, struct.unpack("!H", head)[0]) if head else b""
-
-
-def _exactly(connection: socket.socket, size: int) -> bytes:
-    data = b""
-    while len(data) < size and (part := connection.recv(size - len(data))):
-        data += part
-    return data if len(data) == size else b""
