@@ -242,8 +242,9 @@ def _ended(watch: _Watch, started: str, seconds: float | None) -> bool:
 
 
 def _send(record: Record, number: int) -> None:
-    first_process.kill(record, number)
-    events.emit_container(record.root, "kill", record.data, signal=number)
+    if first_process.is_alive(record):  # told before it is done: of its end the monitor tells at once
+        events.emit_container(record.root, "kill", record.data, signal=number)
+        first_process.kill(record, number)
 
 
 def _freeze(record: Record) -> None:

@@ -7,7 +7,8 @@ place of an older one: the log is bounded, and a reader who has the old file ope
 Types and actions are docker's (docs.docker.com/reference/cli/docker/system/events):
 
     container   create start die stop kill pause unpause restart rename destroy attach detach resize update oom
-                exec_create: COMMAND  exec_start: COMMAND  exec_die  health_status: STATUS  top copy export commit
+                exec_create: COMMAND  exec_start: COMMAND  exec_detach  exec_die  health_status: STATUS
+                top export commit archive-path extract-to-dir
     image       pull push tag untag delete import load save prune
     network     create connect disconnect destroy remove prune
     volume      create mount unmount destroy prune

@@ -120,9 +120,12 @@ def test_keys_lead_out_of_a_run_and_into_it_again(
     third.type("\x15exit 7\r")
     assert third.wait() == 7
     assert state(containers)["exitCode"] == 7
+    form = "{{.Action}} {{.Actor.Attributes.height}} {{.Actor.Attributes.width}}"
     told = ok("events", "--since", "1h", "--until", "0s", "--filter", f"container={containers.records()[0]['id']}",
-              "--format", "{{.Action}}")  # fmt: skip
-    assert [action for action in told.split() if "tach" in action] == ["attach", "detach"] * 2 + ["attach"]
+              "--format", form).splitlines()  # fmt: skip
+    assert [row.split()[0] for row in told if "tach" in row] == ["attach", "detach"] * 2 + ["attach"]
+    sizes = [row for row in told if row.startswith("resize")]
+    assert sizes[1:3] == ["resize 31 91", "resize 33 93"]
 
 
 def test_without_a_terminal_inside_there_are_no_keys(engine: Minidock, ok: Callable[..., str]) -> None:

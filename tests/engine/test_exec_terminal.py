@@ -45,6 +45,14 @@ def test_it_is_one_of_the_container_s_own_and_as_large_as_ours(terminal: Termina
     assert terminal.mode() == terminal.before
 
 
+def test_leaving_by_the_keys_is_told(engine: Minidock, terminal: Terminal) -> None:
+    terminal.expect("# ")
+    terminal.type("\x10\x11")
+    terminal.wait()
+    told = engine("events", "--since", "1h", "--until", "0s", "--format", "{{.Action}}").stdout.decode().splitlines()
+    assert told[-3:] == ["exec_create: sh ", "exec_start: sh ", "exec_detach"]
+
+
 def test_ctrl_c_goes_inside(terminal: Terminal) -> None:
     terminal.expect("# ")
     terminal.type("echo go; sleep 1000\n")

@@ -40,6 +40,9 @@ def changed(root: str, name: str) -> list[tuple[str, str]]:
     """(A, C or D; path) of what the container called `name` has changed."""
     record = records.find(root, name)
     with records.used(record):
+        if not os.path.exists(record.path("bundle", "config.json")):
+            record.reload()
+            return []  # it is just being made
         return _differences(record)
 
 

@@ -71,18 +71,25 @@ def begin(record: Record, name: str, asked: ExecOptions, stdio: tuple[int, int, 
     """
     target = open_target(record, name)
     try:
-        created = entrance.create(_spec(record, target, asked), target, stdio, cache)
+        return _enter(record, target, asked, stdio, cache)
     except (ProcessLookupError, FileNotFoundError):
         raise ConflictError(f"Container {record.id} is not running") from None
-    finally:
-        os.close(target.pidfd)
-    try:
-        runtime.wait_ready(created)
     except SetupError as error:
-        end(created)
+        if wait({target.pidfd: select.POLLIN}, 0):  # PID 1 has ended, and with it all that is inside
+            raise ConflictError(f"Container {record.id} is not running") from None
         if error.exit_code == EXIT_ENGINE:
             error.exit_code = EXIT_CANNOT_EXECUTE  # docker's code for whatever fails inside
         raise
+    finally:
+        os.close(target.pidfd)
+
+
+def _enter(
+    record: Record, target: Target, asked: ExecOptions, stdio: tuple[int, int, int] | None, cache: str
+) -> Created:
+    created = entrance.create(_spec(record, target, asked), target, stdio, cache)
+    try:
+        runtime.wait_ready(created)
     except BaseException:
         end(created)
         raise

@@ -15,7 +15,9 @@ from __future__ import annotations
 import os
 import select
 import signal
+from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from typing import Any, NamedTuple
 
 from minidock import observe
@@ -41,6 +43,7 @@ class Caller:
         self.channel = channel
         self.stdio = stdio
         self.present = True
+        self.on_detach: Callable[[], None] = lambda: None  # when it leaves by its keys
 
     def tell(self, kind: str, fd: int | None = None, **content: Any) -> None:
         """Send a message. If nobody is there to read it, the next look at the channel will find its end."""
@@ -95,7 +98,8 @@ def _start(message: dict[str, Any], record: Record, exec_id: str, caller: Caller
     asked = ExecOptions(**message["options"])
     pipes = None if asked.tty else Pipes(interactive=asked.interactive)
     created = execution.begin(record, message["name"], asked, pipes.inside if pipes else None, message["cache"])
-    words = " ".join(asked.command)
+    words = f"{asked.command[0]} {' '.join(asked.command[1:])}"  # with the space also behind one word, as in docker
+    caller.on_detach = partial(events.emit_container, record.root, "exec_detach", record.data, execID=exec_id)
     try:
         kept = _meet(caller, created, pipes, asked)
         events.emit_container(record.root, f"exec_create: {words}", record.data, execID=exec_id)
@@ -177,6 +181,7 @@ def _hear(kept: _Kept, caller: Caller) -> None:
         _caller_left(kept, caller)
     elif message["type"] == "detach":
         caller.tell("detached")
+        caller.on_detach()
         _caller_left(kept._replace(mode=None), caller)  # it restores its terminal itself
 
 

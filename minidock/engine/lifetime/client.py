@@ -10,6 +10,7 @@ import os
 import select
 import signal
 from collections.abc import Callable
+from functools import partial
 from typing import Any, NamedTuple
 
 from minidock import observe
@@ -77,6 +78,7 @@ def run(paths: Paths, take: Callable[[], tuple[Record, int]], attachment: Attach
         record, lock = take()
         client.send("assign", fd=lock, root=paths.root, id=record.id, cache=paths.cache, attached=attachment.streams)
         os.close(lock)
+        client.resized = partial(_tell_of_size, record)
         client.catch_signals()
     finally:
         signal.pthread_sigmask(signal.SIG_UNBLOCK, FORWARDED)
@@ -106,6 +108,7 @@ def attach(record: Record, attachment: Attachment, warn: Warn) -> int:
     if channel is None:
         raise ConflictError("You cannot attach to a stopped container, start it first")
     client = Client(channel, attachment, warn)
+    client.resized = partial(_tell_of_size, record)
     for name, fd in (("stdout", 1), ("stderr", 2)):
         if name in attachment.streams:
             copy = unshared(fd)
@@ -126,6 +129,10 @@ def attach(record: Record, attachment: Attachment, warn: Warn) -> int:
         client.close()
 
 
+def _tell_of_size(record: Record, rows: int, columns: int) -> None:
+    events.emit_container(record.root, "resize", record.data, height=rows, width=columns)
+
+
 class Client:
     """One end of the conversation that `monitor.py` and `attach.py` describe.
 
@@ -144,6 +151,7 @@ class Client:
         self.warn = warn
         self.lost = lost
         self.trouble = True
+        self.resized: Callable[[int, int], None] = lambda rows, columns: None  # told of each size that is passed on
         self._has_begun = False
         self._entrance: int | None = None  # where the container's input goes
         self._input: Flow | None = None
@@ -278,7 +286,9 @@ class Client:
         try:
             ours = next((fd for fd in (0, 1, 2) if os.isatty(fd)), None)
             if ours is not None and self._entrance is not None:
+                size = terminal.window_size(ours)
                 with step("the size of the window, passed on", book="4.4"):
-                    terminal.set_window_size(self._entrance, *terminal.window_size(ours))
+                    terminal.set_window_size(self._entrance, *size)
+                self.resized(*size)
         except OSError:  # one of the two was hung up just now
             return
