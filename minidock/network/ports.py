@@ -68,8 +68,8 @@ def hold(wishes: list[Wish], *, has_ipv6: bool, default: str = "0.0.0.0") -> Hel
             addresses = [wish.host_address or default]
             if not wish.host_address and default == "0.0.0.0" and has_ipv6:
                 addresses.append("::")
-            if wish.host_address and ":" in wish.host_address and not has_ipv6:
-                raise UsageError(f"cannot publish on [{wish.host_address}]: the container's network has no IPv6")
+            if ":" in wish.host_address:
+                _check_ipv6(wish.host_address, has_ipv6=has_ipv6)
             port, sockets = _first_free(wish, addresses)
             held.sockets.extend(sockets)
             held.published.extend(Published(wish.protocol, address, port, wish.port) for address in addresses)
@@ -77,6 +77,13 @@ def hold(wishes: list[Wish], *, has_ipv6: bool, default: str = "0.0.0.0") -> Hel
         held.close()
         raise
     return held
+
+
+def _check_ipv6(address: str, *, has_ipv6: bool) -> None:
+    if not has_ipv6:
+        raise UsageError(f"cannot publish on [{address}]: the container's network has no IPv6")
+    if address == "::1":  # IPv6 has nothing like route_localnet
+        raise UsageError("cannot publish on [::1]: the kernel sends that nowhere but to the host; take 127.0.0.1")
 
 
 def _first_free(wish: Wish, addresses: list[str]) -> tuple[int, list[socket.socket]]:

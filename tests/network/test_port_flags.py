@@ -110,6 +110,8 @@ class TestChosen:
     def test_on_every_address_of_both_families(self, machine: Machine) -> None:
         machine.ok("network", "create", "--ipv6", "dual")
         try:
+            code, _, errors = machine("run", "--rm", "--network", "dual", "-p", "[::1]:8080:80", "alpine", "true")
+            assert (code, "cannot publish on [::1]" in errors) == (125, True)
             inside = machine.run("--network", "dual", "-p", "8080:80")
             assert machine.ok("port", inside.record["id"], "80").splitlines() == ["0.0.0.0:8080", "[::]:8080"]
             inside.serve("::", 80)
