@@ -20,7 +20,7 @@ from minidock.engine.lifetime import signals
 from minidock.engine.lifetime.client import visit
 from minidock.engine.lifetime.streams import wait as poll
 from minidock.engine.records import PAUSED, RESTARTING, RUNNING, Record
-from minidock.errors import EXIT_ENGINE, ConflictError, HostError, MinidockError, UsageError
+from minidock.errors import EXIT_ENGINE, ConflictError, HostError, MinidockError, NotFoundError, UsageError
 from minidock.linux import cgroups
 from minidock.observe import step
 from minidock.runtime.channel import Channel
@@ -91,8 +91,11 @@ def _started_again(record: Record, before: str) -> bool:
 
 def kill(root: str, name: str, text: str) -> None:
     """Send a container's first process the signal `text`, a name or a number; after SIGKILL, wait for its end."""
-    number = signals.parse(text)
-    record = records.find(root, name)
+    number = signals.parse(text or "KILL")
+    try:
+        record = records.find(root, name)
+    except NotFoundError as error:
+        raise NotFoundError(f"Cannot kill container: {name}: {error}") from None
     stops = number in (signal.SIGKILL, signals.parse(record.data["config"]["stopSignal"]))
     with step("what is wanted of it, told to its monitor", book="4.7.3"):
         with records.changing(record):
@@ -135,18 +138,18 @@ def rename(root: str, name: str, new: str) -> None:
     """Give a container another name, running or not."""
     if not name or not new:
         raise UsageError("Neither old nor new names may be empty")
-    try:
-        new = names.check_name(new)
-    except UsageError as error:
-        raise UsageError(f"Error when allocating new name: {error}") from None
     with records.all_locked(root):
         record = records.find(root, name)
         old = record.name
-        if new == old:
+        if new.removeprefix("/") == old:
             raise UsageError("Renaming a container with the same name as its current name")
-        for other in records.load_all(root):
-            if other.name == new:
-                raise names.taken(new, other.id)
+        try:
+            new = names.check_name(new)
+            for other in records.load_all(root):
+                if other.name == new:
+                    raise names.taken(new, other.id)
+        except (UsageError, ConflictError) as error:
+            raise type(error)(f"Error when allocating new name: {error}") from None
         with records.changing(record):
             record.data["name"] = new
     from minidock.engine.inside import joining

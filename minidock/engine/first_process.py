@@ -66,6 +66,13 @@ def open_process(record: Record) -> int | None:
 
 
 def start_time(pid: int) -> int:
-    """When a process started, in clock ticks since boot: together with the pid it names one process (proc(5), stat)."""
-    with open(f"/proc/{pid}/stat", encoding="utf-8", errors="surrogateescape") as file:
-        return int(file.read().rpartition(")")[2].split()[19])
+    """When a process started, in clock ticks since boot: together with the pid it names one process (proc(5), stat).
+
+    Raises `FileNotFoundError` if there is none of that number.
+    """
+    path = f"/proc/{pid}/stat"
+    try:
+        with open(path, encoding="utf-8", errors="surrogateescape") as file:
+            return int(file.read().rpartition(")")[2].split()[19])
+    except ProcessLookupError:  # it has gone between open(2) and read(2)
+        raise FileNotFoundError(path) from None

@@ -26,6 +26,11 @@ EXPECTED = (
     "cannot remove a running container",
     "cannot remove a created container",
     "cannot remove a restarting container",
+    "cannot remove a paused container",
+    "cannot start a paused container",
+    "is already paused",
+    "is paused, unpause the container before exec",
+    "is restarting, wait until the container is running",
 )
 
 
@@ -94,7 +99,8 @@ def test_after_a_churn_nothing_is_left(engine: Minidock, containers: Containers)
             ("run", "-d", "--name", name, "--network", "none", *options, "alpine", "sh", "-c",
              dice.choice(["exit 3", "sleep 1000", "echo x"])),
             *dice.sample([("stop", "-t", "0", name), ("restart", "-t", "0", name), ("kill", name), ("start", name),
-                          ("rename", name, f"{name}-new"), ("rm", name)], 1),
+                          ("rename", name, f"{name}-new"), ("rm", name), ("pause", name), ("diff", name),
+                          ("exec", name, "true"), ("update", "--restart", "no", name), ("rm", "-f", name)], 2),
             ("rm", "-f", name, f"{name}-new"),
         ]  # fmt: skip
         for words in steps:

@@ -27,6 +27,8 @@ from minidock.runtime import spec as oci
 from minidock.runtime.container import Created
 from minidock.runtime.exec import Target
 
+_A_MOMENT = 0.2  # seconds
+
 
 class Outcome(NamedTuple):
     """How a process ended: its exit code, None if it ran out of time, and the beginning of what it wrote."""
@@ -75,7 +77,8 @@ def begin(record: Record, name: str, asked: ExecOptions, stdio: tuple[int, int, 
     except (ProcessLookupError, FileNotFoundError):
         raise ConflictError(f"Container {record.id} is not running") from None
     except SetupError as error:
-        if wait({target.pidfd: select.POLLIN}, 0):  # PID 1 has ended, and with it all that is inside
+        # What is inside is killed when PID 1 ends, a moment before that can be seen to have ended.
+        if wait({target.pidfd: select.POLLIN}, _A_MOMENT if error.exit_code == EXIT_ENGINE else 0):
             raise ConflictError(f"Container {record.id} is not running") from None
         if error.exit_code == EXIT_ENGINE:
             error.exit_code = EXIT_CANNOT_EXECUTE  # docker's code for whatever fails inside
