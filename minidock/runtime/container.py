@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import os
 import signal
+from contextlib import suppress
 
 from minidock.errors import EXIT_ENGINE, HostError, SetupError
 from minidock.linux import cgroups, devices, limits, namespaces, seccomp, syscalls, systemd
@@ -126,9 +127,13 @@ def wait_ready(created: Created) -> None:
 
 
 def start(created: Created) -> None:
-    """Let the container's program run. Returns when it does: execve has closed the child's end of the channel."""
+    """Let the container's program run. Returns when it does: execve has closed the child's end of the channel.
+
+    So has the end of a child that was killed meanwhile, which its exit code tells.
+    """
     wait_ready(created)
-    created.channel.send("start")
+    with suppress(BrokenPipeError):
+        created.channel.send("start")
     while (message := created.channel.receive()[0]) is not None:
         _take(message)
     created.channel.close()

@@ -38,7 +38,9 @@ def bundle(tmp_path: Path) -> Path:
 def oci_run(bundle: Path) -> OciRun:
     """Runs a shell script in the bundle; `change` is called with the specification before."""
 
-    def run(script: str, change: Callable[[Spec], object] = id, namespaces: list[str] | None = None) -> Any:
+    def run(
+        script: str, change: Callable[[Spec], object] = id, namespaces: list[str] | None = None, *words: str
+    ) -> Any:
         config: Spec = {
             "ociVersion": "1.0.2",
             "root": {"path": "rootfs"},
@@ -54,7 +56,7 @@ def oci_run(bundle: Path) -> OciRun:
         }
         change(config)
         (bundle / "config.json").write_text(json.dumps(config))
-        program = [sys.executable, "-P", str(Path(__file__).with_name("oci_run.py")), str(bundle)]
+        program = [sys.executable, "-P", str(Path(__file__).with_name("oci_run.py")), str(bundle), *words]
         environment = {**os.environ, "PYTHONPATH": str(ROOT)}
         return subprocess.run(program, capture_output=True, text=True, timeout=60, check=False, env=environment)
 
@@ -65,6 +67,11 @@ def test_a_plain_bundle(oci_run: OciRun, bundle: Path) -> None:
     done = oci_run("id -u; hostname; echo made >/made; exit 5")
     assert (done.returncode, done.stdout, done.stderr) == (5, "0\nbundle\n", "")
     assert (bundle / "rootfs/made").read_text() == "made\n"
+
+
+def test_one_that_is_killed_before_it_is_started(oci_run: OciRun) -> None:
+    done = oci_run("echo never", id, None, "9")
+    assert (done.returncode, done.stdout, done.stderr) == (137, "", "")
 
 
 @pytest.mark.parametrize("mapped", [100_000, 0])
