@@ -1,13 +1,17 @@
-"""The page of an X-ray with live values, served to this machine alone.
+"""The page of an X-ray with live values, served to this machine alone, and there to whoever was given its address.
 
-Whoever can open the page sees what root sees of the container. So the socket is bound to the loopback interface, and a
-request counts only if it was made to this machine by its name: a page of somebody else's in the same browser, whose
-name was made to lead to 127.0.0.1 (DNS rebinding), asks under that name and gets nothing.
+Whoever can open the page sees what root sees of the container. So three things must be right. The socket is bound to
+the loopback interface. A request counts only if it was made to this machine by its name: a page of somebody else's in
+the same browser, whose name was made to lead to 127.0.0.1 (DNS rebinding), asks under that name and gets nothing. And
+the address holds a key, new for each server: loopback is open to every user of the machine, and to every container in
+the host's network.
 """
 
 from __future__ import annotations
 
+import hmac
 import json
+import secrets
 import threading
 import time
 from collections.abc import Callable
@@ -39,7 +43,7 @@ class Live:
         self._taken = 0.0
 
     def answer(self, path: str) -> tuple[str, bytes] | None:
-        """(media type, content) for a path of the server; None for one that there is not.
+        """(media type, content) for a path below the key; None for one that there is not.
 
         Raises `NotFoundError` when the container is gone.
         """
@@ -69,14 +73,19 @@ class Handler(BaseHTTPRequestHandler):
     timeout = 30
     server_version, sys_version = "minidock", ""
     live: Live
+    key: str
 
     def do_GET(self) -> None:
         """GET: the page, or its data."""
         if not is_ours(self.headers.get("Host", "")):
             self._send(403, "text/plain", b"this server answers to localhost only\n")
             return
+        key, slash, rest = self.path.partition("?")[0].removeprefix("/").partition("/")
+        if not hmac.compare_digest(key.encode(), self.key.encode()):
+            self._send(403, "text/plain", b"the address is the one that minidock printed, with its key\n")
+            return
         try:
-            found = self.live.answer(self.path.partition("?")[0])
+            found = self.live.answer(slash + rest)
         except NotFoundError as error:
             self._send(410, "text/plain", f"{error}\n".encode(errors="backslashreplace"))
         except (MinidockError, OSError) as error:
@@ -115,12 +124,13 @@ def serve(look: Look, port: int, announce: Callable[[str], object]) -> None:
     Raises `HostError` if the port cannot be had.
     """
     live = Live(look)
-    handler = type("BoundHandler", (Handler,), {"live": live})
+    key = secrets.token_urlsafe(16)
+    handler = type("BoundHandler", (Handler,), {"live": live, "key": key})
     try:
         server = ThreadingHTTPServer((ADDRESS, port), handler)
     except OSError as error:
         raise HostError(f"cannot serve on {ADDRESS}:{port}: {error.strerror}: choose another --port") from error
     server.daemon_threads = True
     with server, suppress(KeyboardInterrupt):
-        announce(say("serving", name=look.name, url=f"http://{ADDRESS}:{server.server_address[1]}/"))
+        announce(say("serving", name=look.name, url=f"http://{ADDRESS}:{server.server_address[1]}/{key}/"))
         server.serve_forever(poll_interval=0.2)
