@@ -27,7 +27,12 @@ return [...document.querySelectorAll("svg text")].filter((text) => {
   const chips = [...text.closest("g, svg").querySelectorAll("rect.chip")].map((rect) => rect.getBoundingClientRect());
   const chip = chips.find((box) => own.top > box.top && own.bottom < box.bottom + 1
     && (own.left + own.right) / 2 > box.left && (own.left + own.right) / 2 < box.right);
-  return !inside(text.closest("svg").getBoundingClientRect()) || (chip && !inside(chip));
+  const areas = [...text.closest("svg").querySelectorAll("rect[class$=-area]")].map((r) => r.getBoundingClientRect());
+  const area = areas.filter((box) => own.left > box.left && own.left < box.right && own.top > box.top
+    && own.bottom < box.bottom).sort((a, b) => a.width - b.width)[0];
+  const named = text.classList.contains("area-name");
+  return !inside(text.closest("svg").getBoundingClientRect()) || (chip && !inside(chip))
+    || (named && !(area && inside(area)));
 }).map((text) => text.textContent);
 """
 WIDER = """
@@ -51,7 +56,7 @@ def container(engine: Minidock) -> Iterator[Container]:
     busybox = entry("bin/busybox", content=Path("/bin/busybox").read_bytes(), mode=0o755)
     load_layers(engine, "shown:1", [archive(busybox, entry(f"srv/{EVIL[:200]}", content=b"x"))], [EVIL])
     script = f"/bin/busybox sleep 2000 & exec /bin/busybox sh -c '/bin/busybox sleep 2000; true' {'x' * 300}"
-    name = f"{'long-' * 12}name"
+    name = f"{'long-wooden-' * 6}name"
     words = ["-p", "18081:80", "-p", "127.0.0.1:18082:81/udp", "shown:1", "/bin/busybox", "sh", "-c", script]
     with running(engine, name, *words) as made:
         yield made

@@ -27,7 +27,7 @@ def namespaces(rows: list[Namespace], container: str) -> Markup:
     if own:
         parts += [
             box(15, 180, own * step + 8, 146, "inside-area", 16),
-            label(32, 212, f"{say('container')} {container}", "area-name inside-ink", room=max(18, own * 12)),
+            label(32, 212, f"{say('container')} {container}", "area-name inside-ink", room=max(17, own * 10)),
         ]
     for place, row in enumerate(ordered):
         parts.append(_namespace(row, 24 + place * step, step - 10))

@@ -26,7 +26,7 @@ def network(found: Network, container: str) -> Markup:
     bottom = height + (22 + 52 * len(ports) if ports else 0)
     parts = [
         box(2, 2, 276, bottom - 4, "inside-area", 18),
-        label(24, 38, f"{say('container')} {container}", "area-name inside-ink", room=22),
+        label(24, 38, f"{say('container')} {container}", "area-name inside-ink", room=18),
         box(300, 2, _WIDE - 302, bottom - 4, "host-area", 18),
         label(324, 38, say("host"), "area-name host-ink"),
     ]
