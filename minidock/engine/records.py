@@ -82,7 +82,7 @@ class Record:
     def save(self) -> None:
         """Write container.json: so that it survives a power cut, if the container itself is to survive one.
 
-        On a disk that is full, with the room that was reserved for this: that it has ended can be written down, once.
+        On a disk that is full, with the room that was reserved for this: the end of each run can be written down.
         """
         path = os.path.join(self.directory, "container.json")
         try:
@@ -244,6 +244,11 @@ def make_directory(root: str, container_id: str) -> int:
     syscalls.mkdir(path, 0o710)
     fd = os.open(os.path.join(path, "lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     fcntl.flock(fd, fcntl.LOCK_EX)
-    with suppress(OSError):  # full already: writing the record will tell, and whoever made the directory clears up
-        os.posix_fallocate(fd, 0, _RESERVED)
+    reserve(fd)
     return fd
+
+
+def reserve(lock: int) -> None:
+    """Have the file of a container's lock take the room that its record needs on a full disk (`Record.save`)."""
+    with suppress(OSError):  # full already: writing the record will tell
+        os.posix_fallocate(lock, 0, _RESERVED)

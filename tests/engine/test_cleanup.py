@@ -248,6 +248,18 @@ def test_a_full_disk_does_not_keep_a_container_from_being_removed(engine: Minido
     assert done.stdout == "code=1\nfiller\ncode=0\nagain\n", done
 
 
+def test_a_disk_that_is_filled_again_does_not_keep_the_end_from_being_known(engine: Minidock, tmp_path: Path) -> None:
+    done = _on_small_disk(engine, tmp_path, """
+        head -c 1000000 /dev/zero >"$MINIDOCK_ROOT/ballast"
+        minidock run --name filler --network none alpine dd if=/dev/zero of=/big bs=4k 2>/dev/null
+        for time in 1 2; do
+            rm -f "$MINIDOCK_ROOT/ballast"; minidock start -a filler 2>/dev/null
+            minidock ps -a --format '{{.State}}'; minidock inspect -f '{{.State.Status}} {{.State.ExitCode}}' filler
+            truncate -s -100000 "$MINIDOCK_ROOT"/containers/*/upper/big
+        done; minidock rm filler; ls "$MINIDOCK_ROOT/containers" """)
+    assert done.stdout == "exited\nexited 1\n" * 2 + "filler\n", done
+
+
 @pytest.mark.parametrize("words", ["sh -c 'yes | head -c 40000000'", "dd if=/dev/zero of=/big bs=1M"])
 @pytest.mark.parametrize("options", ["", "-v /anonymous"])
 def test_whatever_fills_the_disk_rm_makes_room(engine: Minidock, tmp_path: Path, words: str, options: str) -> None:
