@@ -29,6 +29,10 @@ from minidock.linux import syscalls
 _PATIENCE = 10.0  # seconds
 _RESERVED = 32 << 10  # bytes that the lock file takes, for a record on a full disk
 
+# What every record has from the first on (`containers.py`).
+_KEYS = {"name", "created", "image", "imageName", "imageConfig", "layers", "mounts", "command", "options",
+         "attachments", "ports", "networks", "restartCount", "config", "state"}  # fmt: skip
+
 CREATED, RUNNING, PAUSED, RESTARTING, EXITED = "created", "running", "paused", "restarting", "exited"
 # Before the id, in the name of a directory that is being removed: no container any more, but not yet nothing.
 REMOVING = ".removing-"
@@ -138,7 +142,8 @@ def is_there(root: str, container_id: str) -> bool:
 def load(root: str, container_id: str) -> Record | None:
     """The record of one container; None if its creator had not yet written it, or it is being removed.
 
-    After a power cut, a record that was not saved durably can be an empty file: it is as good as not written.
+    After a power cut, a record that was not saved durably can be an empty file: it is as good as not written. Raises
+    `HostError` for one that is no record of this schema.
     """
     path = os.path.join(directory(root, container_id), "container.json")
     try:
@@ -147,6 +152,8 @@ def load(root: str, container_id: str) -> Record | None:
         data = state.read_json(path)
     except FileNotFoundError:
         return None
+    if missing := _KEYS - data.keys():
+        raise HostError(f"{path} is damaged (no {min(missing)!r}): remove it, or restore it from a backup")
     return Record(root, container_id, data)
 
 

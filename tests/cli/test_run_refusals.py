@@ -1,5 +1,6 @@
 """What cannot be run: one line that says why, docker's exit code, and nothing left behind."""
 
+import json
 import os
 import re
 import subprocess
@@ -206,16 +207,25 @@ def test_a_caller_who_does_not_read(run: Run, minidock: Minidock) -> None:
     assert done.stderr.split()[-1] in ("1", "141")
 
 
-def test_an_unforeseen_error_is_one_line_too(run: Run, minidock: Minidock) -> None:
-    """A record that no minidock has written; --debug shows where it fails."""
+@pytest.mark.parametrize(("lacks", "why"), [("config", b"is damaged (no 'config')"), ("", b"a defect of minidock's")])
+def test_a_record_that_no_minidock_has_written_is_one_line(
+    run: Run, minidock: Minidock, lacks: str, why: bytes
+) -> None:
+    """One that lacks something; or that has what nobody foresaw, and --debug shows where it fails."""
+    made = minidock("create", "--network", "none", "alpine").stdout.decode().strip()
+    record = json.loads((minidock.root / "containers" / made / "container.json").read_text())
+    record["state"] = 7
+    record.pop(lacks, None)
+    minidock("rm", made)
     broken = minidock.root / "containers" / ("0" * 64)
     broken.mkdir()
     (broken / "lock").touch()
-    (broken / "container.json").write_text('{"state": 7}')
+    (broken / "container.json").write_text(json.dumps(record))
     try:
         done = minidock("ps", "-a")
         assert done.returncode != 0
         assert done.stderr.count(b"\n") == 1
+        assert why in done.stderr
         assert b"Traceback" in minidock("--debug", "ps", "-a").stderr
     finally:
         for file in broken.iterdir():
