@@ -63,7 +63,7 @@ def test_a_check_that_takes_too_long_is_killed(ok: Callable[..., str], container
     start(ok, "echo slow; sleep 1000", "--health-timeout", "100ms", *QUICK)
     eventually(lambda: health(containers)["Status"] == "unhealthy")
     assert health(containers)["Log"][0]["ExitCode"] == -1
-    assert "exceeded timeout" in health(containers)["Log"][0]["Output"]
+    assert health(containers)["Log"][0]["Output"].startswith("Health check exceeded timeout (100ms)")
     eventually(lambda: len(containers.processes()) <= 3)  # its own, and at most one check
 
 

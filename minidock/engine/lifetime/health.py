@@ -141,7 +141,7 @@ class Health:
         if len(outcome.output) > _LONGEST_OUTPUT:
             output = output[:_LONGEST_OUTPUT] + "..."
         if outcome.exit_code is None:
-            late = f"Health check exceeded timeout ({seconds:g}s)"
+            late = f"Health check exceeded timeout ({_as_go(seconds)})"
             return {"ExitCode": -1, "Output": f"{late}: {output}" if output else late}
         return {"ExitCode": outcome.exit_code, "Output": output}
 
@@ -188,3 +188,12 @@ class Health:
     def _save(self, health: dict[str, Any]) -> None:
         with suppress(FileNotFoundError), records.changing(self.record):
             self.record.data["state"]["health"] = health
+
+
+def _as_go(seconds: float) -> str:
+    """A duration as Go prints it: 300ms, 5s, 1m30s, 1h0m0s."""
+    if seconds < 1:
+        return f"{seconds * 1000:g}ms"
+    minutes, rest = divmod(seconds, 60)
+    hours, minutes = divmod(int(minutes), 60)
+    return f"{f'{hours}h' if hours else ''}{f'{minutes}m' if hours or minutes else ''}{rest:g}s"
