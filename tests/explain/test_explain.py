@@ -51,11 +51,18 @@ def test_clone_is_told_with_its_flags_and_result(engine: Minidock) -> None:
     assert "unshare --mount --uts --ipc --pid --net --fork" in told
 
 
+def test_what_is_moved_by_its_directory_is_told_with_all_of_its_path(engine: Minidock) -> None:
+    _, told = explained(engine, *RUN, "--explain")
+    moves = re.findall(r"shell    mv (\S+) (\S+)$", told, re.MULTILINE)
+    assert any(source.endswith("/rootfs") for source, _ in moves)
+    assert all(path.startswith(("/", "$")) for move in moves for path in move)
+
+
 def test_brief_is_one_line_a_step(engine: Minidock) -> None:
     _, told = explained(engine, *RUN, "--explain=brief")
     *lines, total = told.splitlines()
     assert all(re.match(r" *\d+  .* \[.*\] \w+", line) for line in lines)
-    assert re.fullmatch(rf" *\d+ kernel calls, in {len(lines)} parts, of 3 processes", total)
+    assert re.fullmatch(rf" *kernel calls: \d+, parts: {len(lines)}, processes: 3", total)
 
 
 def test_french(engine: Minidock) -> None:

@@ -10,11 +10,12 @@ from pathlib import Path
 
 import pytest
 
+from minidock.explain.steps import texts
 from tests.engine.containers import Containers, eventually
 from tests.engine.pty import Terminal
 from tests.support.command import Minidock
 
-PROMPT = r"do step (\d+) .*?unmake everything: "
+PROMPT = r"do step (\d+) .*?unmake all: "
 Step = Callable[..., Terminal]
 
 
@@ -98,6 +99,23 @@ def test_quitting_leaves_nothing(step: Step, engine: Minidock, title: str, key: 
     assert re.search(rb"everything is unmade|interrupted before the start", terminal.seen)
     assert Containers(engine).left() == []
     assert terminal.mode() == terminal.before
+
+
+def test_what_is_mistyped_does_nothing(step: Step, engine: Minidock) -> None:
+    terminal = step("alpine", "true")
+    first = terminal.expect(PROMPT)
+    terminal.type("quit\n")
+    again = terminal.expect(PROMPT)
+    assert re.findall(PROMPT, first) == re.findall(PROMPT, again)
+    terminal.type("q\n")
+    assert terminal.wait() == 130
+    assert Containers(engine).left() == []
+
+
+@pytest.mark.parametrize("language", texts.LANGUAGES)
+def test_the_question_fits_an_old_terminal(language: str) -> None:
+    question = texts.load(language).labels["prompt"].format(number=100)
+    assert len(f"     {question} ") < 80
 
 
 def test_a_step_that_never_comes_is_said_at_the_end(step: Step) -> None:

@@ -36,7 +36,8 @@ def named(call: CallMade, position: int = 0) -> str:
     """The path that a call on a name means, with the directory that the name is in."""
     name = call.argument(position)
     name = name.decode(errors="surrogateescape") if isinstance(name, bytes) else str(name)
-    above = call.raw[1].get("dir_fd")
+    options = call.raw[1]  # rename(2) has a directory for each of its names
+    above = options.get("dir_fd", options.get(("src_dir_fd", "dst_dir_fd")[position]))
     if above is None or name.startswith("/"):
         return name
     place = next((words.partition("<")[2].rstrip(">") for words in call.arguments if words.startswith(f"{above}<")), "")

@@ -21,6 +21,7 @@ from minidock.explain.steps.styles import Narrative, is_taken_over
 
 _TERMINAL = "/dev/tty"
 _LONGEST_LINE = 4096
+_ANSWERS = ("", "s", "c", "q")
 _IFLAG, _OFLAG, _LFLAG = 0, 1, 3  # in what tcgetattr(3) returns
 
 
@@ -92,7 +93,9 @@ class Stepping(Narrative):
             return recorder.GO
         self.wanted = ""
         prompt = self.texts.labels["prompt"].format(number=self.number)
-        word, _, rest = self._line(f"     {prompt} ").strip().partition(" ")
+        word, rest = "?", ""
+        while word not in _ANSWERS:  # what was mistyped does nothing: it might have been meant to stop
+            word, _, rest = self._line(f"     {prompt} ").strip().partition(" ")
         if word == "q":
             self.free = True
             return recorder.QUIT

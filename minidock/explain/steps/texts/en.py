@@ -233,10 +233,9 @@ LABELS = {
     "does_not_return": "... does not return: the process is this program now",
     "more": "... and {count} more",
     "names": "shortened below; to use them in another terminal:",
-    "prompt":
-        "[Enter] do step {number}   [s NAME] skip to a step   [c] do not stop any more   [q] unmake everything:",
+    "prompt": "[Enter] do step {number}  [s NAME] skip to one  [c] run on  [q] unmake all:",
     "skipped_past": "no step was called '{name}'",
-    "sum": "{calls} kernel calls, in {blocks} parts, of {processes} processes",
+    "sum": "kernel calls: {calls}, parts: {blocks}, processes: {processes}",
     "lost": "a call too long to be told ({size} bytes)",
     "not_steppable": "there is no terminal to wait at: going on without stopping",
     "by_hand": "A container by hand: needs root, util-linux and iproute2, and nft where rules are written.",

@@ -418,10 +418,9 @@ LABELS = {
     "does_not_return": "... ne revient pas : le processus est désormais ce programme",
     "more": "... et {count} de plus",
     "names": "abrégé ci-dessous ; pour s'en servir dans un autre terminal :",
-    "prompt":
-        "[Entrée] faire l'étape {number}   [s NOM] aller à une étape   [c] ne plus s'arrêter   [q] tout défaire :",
+    "prompt": "[Entrée] étape {number}  [s NOM] aller à  [c] continuer  [q] tout défaire :",
     "skipped_past": "aucune étape ne s'appelait « {name} »",
-    "sum": "{calls} appels au noyau, en {blocks} parties, par {processes} processus",
+    "sum": "appels au noyau : {calls}, parties : {blocks}, processus : {processes}",
     "lost": "un appel trop long pour être raconté ({size} octets)",
     "not_steppable": "il n'y a pas de terminal où attendre : on continue sans s'arrêter",
     "by_hand":
