@@ -72,7 +72,7 @@ _OPTIONS = [
     click.option("--stop-timeout", type=int, metavar="SECONDS", help="How long `stop` waits before it kills [10]."),
     *health.OPTIONS,
     click.option("--log-driver", default="json-file", metavar="json-file|none", help="Where output is logged."),
-    list_option("--log-opt", "Option of the log driver: max-size, max-file.", "NAME=VALUE"),
+    list_option("--log-opt", "Option of the log driver: max-size, max-file, labels, env, tag.", "NAME=VALUE"),
     *limits.LIMITS,
     *limits.DEVICE_LIMITS,
     *isolation.OPTIONS,

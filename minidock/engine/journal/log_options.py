@@ -3,6 +3,7 @@
 max-size, max-file                  rotation
 labels, env, tag, labels-regex, env-regex    what `logs --details` shows beside each line
 mode, max-buffer-size               accepted: the monitor never waits for anything but the disk
+compress                            only false
 """
 
 from __future__ import annotations
@@ -52,7 +53,6 @@ def check(driver: str, options: dict[str, str]) -> None:
         raise _refused("log opt 'compress' is not supported: rotated files stay as they are")
     if "{{" in _FIELD.sub(lambda match: "" if match[1] in _TAG_FIELDS else match[0], options.get("tag", "")):
         raise _refused(f"log opt 'tag' cannot be understood; fields are {', '.join(_TAG_FIELDS)}")
-    rotation(options)
     rotation(options)
 
 
