@@ -38,6 +38,8 @@ STEPS = {
         "A volume hides what the image has in its place, so a new one begins with a copy of that.",
     "a volume that nobody has, out of sight before it is emptied":
         "It is renamed first: from then on it is gone for everybody, whatever interrupts the rest.",
+    "a volume emptied, where nobody finds it any more":
+        "That can take long, so it is done without the lock that others wait for.",
     "a volume's file system, unmounted with its last container":
         "Nobody uses it any more, so the disk, the memory or the other machine is let go.",
     "shared memory where other containers find it":
@@ -203,6 +205,8 @@ STEPS = {
     "a copy of the container's mounts":
         "To reach its files, volumes included, its whole mount tree is copied and held by a descriptor: no "
         "process goes in.",
+    "no device and no program in the copy works":
+        "A container may have put anything there: whoever reads its files opens no device, and runs nothing.",
     "the container's layers mounted, where nobody sees it":
         "A container that does not run has no mounts: its layers are mounted for a moment, in no namespace.",
     # Images

@@ -70,6 +70,10 @@ STEPS = {
         "un volume que personne n'a, mis hors de vue avant d'être vidé",
         "Il est d'abord renommé : dès cet instant il n'existe plus pour personne, quoi qui interrompe la suite.",
     ),
+    "a volume emptied, where nobody finds it any more": (
+        "un volume vidé, là où plus personne ne le trouve",
+        "Cela peut être long : c'est donc fait sans le verrou que d'autres attendent.",
+    ),
     "a volume's file system, unmounted with its last container": (
         "le système de fichiers d'un volume, démonté avec son dernier conteneur",
         "Plus personne ne s'en sert : le disque, la mémoire ou l'autre machine sont donc lâchés.",
@@ -371,6 +375,10 @@ STEPS = {
         "une copie des montages du conteneur",
         "Pour atteindre ses fichiers, volumes compris, tout son arbre de montages est copié et tenu par un "
         "descripteur : aucun processus n'y entre.",
+    ),
+    "no device and no program in the copy works": (
+        "aucun périphérique, aucun programme de la copie ne fonctionne",
+        "Un conteneur y met ce qu'il veut : qui lit ses fichiers n'ouvre pas de périphérique et n'exécute rien.",
     ),
     "the container's layers mounted, where nobody sees it": (
         "les couches du conteneur montées, là où personne ne les voit",
