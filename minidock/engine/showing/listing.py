@@ -147,8 +147,14 @@ def _by_network(_: str, values: list[str]) -> Test:
 
 
 def _by_published(_: str, values: list[str]) -> Test:
+    """By the host's port, whatever docker's manual says, as it is there."""
     wanted = {key for value in values for key in _ports("publish", value)}
-    return lambda record: bool(wanted & set(publishing.bindings(record.data["options"])))
+
+    def passes(record: Record) -> bool:
+        there = publishing.published(record) if record.is_up else ()
+        return any(f"{one.host_port}/{one.protocol}" in wanted for one in there)
+
+    return passes
 
 
 def _by_exposed(_: str, values: list[str]) -> Test:
@@ -162,7 +168,7 @@ def _by_task(_: str, values: list[str]) -> Test:
 
 
 def _ports(name: str, text: str) -> list[str]:
-    """80, 80/udp or 8000-8010/tcp: the container's ports, as in 80/tcp."""
+    """80, 80/udp or 8000-8010/tcp: all ports that this means, as in 80/tcp."""
     match = re.fullmatch(r"(\d+)(?:-(\d+))?(?:/(tcp|udp|sctp))?", text)
     if not match or int(match[2] or match[1]) < int(match[1]) or int(match[2] or match[1]) > 0xFFFF:
         raise UsageError(f"error while looking up for {name} {text}: it is PORT[-PORT][/PROTOCOL]")
