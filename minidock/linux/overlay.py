@@ -27,7 +27,11 @@ def mount(lower: list[str], upper: str, work: str, target: str, *, extra: str = 
 
     With so many layers that their paths do not fit into mount's one page of options, the layers are named by short
     numbers instead: an open descriptor per layer, seen from the directory /proc/self/fd.
+
+    A directory may come several times, as empty layers often do in images. The kernel refuses that (ELOOP, since the
+    layers overlap), and need not be asked: of the same layer, the topmost hides all that the others have.
     """
+    lower = list(dict.fromkeys(lower))
     rest = f",upperdir={escaped(upper)},workdir={escaped(work)}" + (f",{extra}" if extra else "")
     options = f"lowerdir={':'.join(map(escaped, lower))}{rest}"
     if len(os.fsencode(options)) <= OPTIONS_MAX:

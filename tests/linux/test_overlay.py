@@ -51,3 +51,17 @@ def test_whiteouts_and_opaque_directories_are_recognized(layers: list[str]) -> N
 @pytest.mark.parametrize("paths", [["/a"], ["/a", "/b"], ["/a:b", "/c,d", "/e\\f", "/g\\:h"]])
 def test_paths_in_options_survive(paths: list[str]) -> None:
     assert overlay.split_paths(":".join(map(overlay.escaped, paths))) == paths
+
+
+def test_a_layer_that_comes_twice_is_mounted_once(layers: list[str], tmp_path: Path) -> None:
+    """Images often have the same empty layer several times; the kernel alone refuses that."""
+    for name in ("new", "scratch", "seen"):
+        (tmp_path / name).mkdir()
+    twice = [layers[0], layers[1], layers[0], layers[1]]
+    overlay.mount(twice, f"{tmp_path}/new", f"{tmp_path}/scratch", f"{tmp_path}/seen")
+    try:
+        assert (tmp_path / "seen/both").read_text().strip() == "up"
+        assert sorted(os.listdir(tmp_path / "seen/opaque")) == ["y"]
+        assert not (tmp_path / "seen/gone").exists()
+    finally:
+        subprocess.run(["umount", f"{tmp_path}/seen"], check=True)
