@@ -47,7 +47,7 @@ class Keychain:
     def store(self, registry: str, credentials: Credentials) -> None:
         """Keep credentials. `HostError` if that fails."""
         content = self._read()
-        auths = content.setdefault("auths", {})
+        auths = content["auths"] = content.get("auths") or {}
         if helper := _helper_of(content, registry):
             user = _TOKEN_USER if credentials.identity_token else credentials.username
             secret = credentials.identity_token or credentials.password
@@ -103,8 +103,10 @@ def _host(key: str) -> str:
 
 
 def _helper_of(content: dict[str, Any], registry: str) -> str:
+    """The helper that keeps a registry's credentials; '' for none, which an entry of `credHelpers` can say too."""
     helpers = content.get("credHelpers") or {}
-    return str(helpers.get(registry) or helpers.get(_host(registry)) or content.get("credsStore") or "")
+    named = next((helpers[key] for key in (registry, _host(registry)) if key in helpers), content.get("credsStore"))
+    return str(named or "")
 
 
 def _from_entry(entry: dict[str, Any] | None, path: str) -> Credentials | None:
