@@ -45,8 +45,12 @@ def _remove(top: str) -> None:
 
 
 def _unlink_files(fd: int) -> list[str]:
-    """Unlink all in the directory `fd` but directories, whose names are returned."""
+    """Unlink all in the directory `fd` but directories, whose names are returned.
+
+    The descriptor is rewound before each look: btrfs tells of nothing that came after its last opening or rewinding.
+    """
     directories = []
+    os.lseek(fd, 0, os.SEEK_SET)
     with os.scandir(fd) as entries:
         for entry in list(entries):
             if entry.is_dir(follow_symlinks=False):

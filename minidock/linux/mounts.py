@@ -100,7 +100,7 @@ def propagation_of(path: str) -> tuple[str, set[str]]:
     """Where the mount that `path` lies on is mounted; which of "shared", "slave" it is (proc_pid_mountinfo(5))."""
     path = os.path.realpath(path)
     place, kinds = "/", set()
-    for where, fields in _mountinfo():
+    for where, fields, _ in _mountinfo():
         # A later mount on the same place hides an earlier one.
         if len(where) >= len(place) and _is_below(path, where):
             names = {"shared": "shared", "master": "slave"}
@@ -112,15 +112,27 @@ def mounted_at_or_below(path: str) -> list[str]:
     """The mount points at `path` and below, in the order in which they were mounted. A bind on the same file system
     is one too, which stat(2), and so `os.path.ismount`, cannot tell."""
     path = os.path.realpath(path)
-    return [where for where, _ in _mountinfo() if _is_below(where, path)]
+    return [where for where, _, _ in _mountinfo() if _is_below(where, path)]
 
 
-def _mountinfo() -> Iterator[tuple[str, list[str]]]:
-    """(mount point, optional fields) of every mount of this namespace (proc_pid_mountinfo(5))."""
+def filesystem_of(path: str) -> str:
+    """The type of the file system that `path`, or its nearest directory that is there, lies on: ext4, overlay, ..."""
+    path = os.path.realpath(path)
+    place, found = "/", ""
+    for where, _, kind in _mountinfo():
+        if len(where) >= len(place) and _is_below(path, where):
+            place, found = where, kind
+    return found
+
+
+def _mountinfo() -> Iterator[tuple[str, list[str], str]]:
+    """(mount point, optional fields, file system type) of every mount of this namespace (proc_pid_mountinfo(5))."""
     with open("/proc/self/mountinfo", encoding="utf-8", errors="surrogateescape") as lines:
         for line in lines:
-            fields = line.partition(" - ")[0].split(" ")
-            yield re.sub(r"\\([0-7]{3})", lambda match: chr(int(match[1], 8)), fields[4]), fields[6:]
+            before, _, after = line.partition(" - ")
+            fields = before.split(" ")
+            place = re.sub(r"\\([0-7]{3})", lambda match: chr(int(match[1], 8)), fields[4])
+            yield place, fields[6:], after.partition(" ")[0]
 
 
 def _is_below(path: str, above: str) -> bool:

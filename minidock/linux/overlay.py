@@ -15,11 +15,15 @@ import errno
 import os
 import stat
 
+from minidock.errors import HostError
 from minidock.linux import syscalls
+from minidock.linux.mounts import filesystem_of
 
 OPAQUE = "trusted.overlay.opaque"
 # mount(2) takes at most one page of options.
 OPTIONS_MAX = 4095
+# Without whiteouts (character devices), extended attributes or renames as overlayfs needs them ("Upper and lower").
+_UNFIT = {"overlay", "nfs", "nfs4", "cifs", "smb3", "vfat", "exfat", "9p", "fuseblk", "ecryptfs"}
 
 
 def mount(lower: list[str], upper: str, work: str, target: str, *, extra: str = "") -> None:
@@ -32,6 +36,19 @@ def mount(lower: list[str], upper: str, work: str, target: str, *, extra: str = 
     layers overlap), and need not be asked: of the same layer, the topmost hides all that the others have.
     """
     lower = list(dict.fromkeys(lower))
+    try:
+        _mount(lower, upper, work, target, extra)
+    except OSError as error:
+        # What the kernel says to a writable layer on a file system that cannot hold one is no more than EINVAL.
+        if error.errno == errno.EINVAL and (kind := filesystem_of(upper)) in _UNFIT:
+            raise HostError(
+                f"{upper} is on a file system of type {kind}, which overlayfs cannot write its changes to: "
+                "choose a directory on another one (--root, MINIDOCK_ROOT)"
+            ) from error
+        raise
+
+
+def _mount(lower: list[str], upper: str, work: str, target: str, extra: str) -> None:
     rest = f",upperdir={escaped(upper)},workdir={escaped(work)}" + (f",{extra}" if extra else "")
     options = f"lowerdir={':'.join(map(escaped, lower))}{rest}"
     if len(os.fsencode(options)) <= OPTIONS_MAX:

@@ -15,9 +15,9 @@ from pathlib import Path
 import pytest
 
 from tests.engine.containers import QUIET, Containers, cgroup2, eventually
+from tests.engine.disks import on_disk
 from tests.engine.injection import Injector
 from tests.support.command import Minidock
-from tests.support.machine import remove_default_network
 
 ROUNDS = int(os.environ.get("MINIDOCK_TEST_ROUNDS", "4"))
 POINTS = 13  # of each kind; `python -m tests.engine.injection` tries every one
@@ -205,24 +205,11 @@ def test_after_a_reboot_nothing_runs_and_no_innocent_is_killed(engine: Minidock,
     innocent.wait()
 
 
-def _on_small_disk(engine: Minidock, directory: Path, script: str) -> subprocess.CompletedProcess[str]:
-    """Run `script` in a mount namespace where $MINIDOCK_ROOT is a small file system of its own, with the image."""
-    # As large as the images that other tests have left there, and 20 MB for the container.
-    prepare = 'mount -t tmpfs small "$0"; cp -a "$1/images" "$1/layers" "$0/"; export MINIDOCK_ROOT="$0";' \
-        'mount -o remount,size=$(($(du -sk "$0" | cut -f1) + 20480))k "$0"'  # fmt: skip
-    program = " ".join(engine.program)
-    command = ["unshare", "-m", "bash", "-c", f"{prepare}; minidock() {{ {program} \"$@\"; }}; {script}"]
-    done = subprocess.run([*command, directory, engine.root], env=engine.environment, capture_output=True, text=True,
-                          check=False, timeout=100, stdin=subprocess.DEVNULL)  # fmt: skip
-    remove_default_network(str(directory))
-    return done
-
-
 @pytest.mark.parametrize("network", ["none", "bridge"])
 def test_a_container_that_fills_the_disk_is_removed_all_the_same(
     engine: Minidock, tmp_path: Path, network: str
 ) -> None:
-    done = _on_small_disk(engine, tmp_path, f"""
+    done = on_disk(engine, tmp_path, f"""
         minidock run --rm --network {network} alpine dd if=/dev/zero of=/big bs=1M; echo code=$?
         ls "$MINIDOCK_ROOT/containers"; cat "$MINIDOCK_ROOT"/networks/*.leases.json 2>/dev/null | tr -d ' \\n'
         """)  # fmt: skip
@@ -232,7 +219,7 @@ def test_a_container_that_fills_the_disk_is_removed_all_the_same(
 
 
 def test_a_full_disk_is_one_line_and_leaves_nothing(engine: Minidock, tmp_path: Path) -> None:
-    done = _on_small_disk(engine, tmp_path, """
+    done = on_disk(engine, tmp_path, """
         dd if=/dev/zero of="$MINIDOCK_ROOT/big" bs=1M 2>/dev/null; dd if=/dev/zero of="$MINIDOCK_ROOT/rest" 2>/dev/null
         minidock run --rm --network none alpine true; echo code=$?; ls "$MINIDOCK_ROOT/containers"
         rm "$MINIDOCK_ROOT/rest" "$MINIDOCK_ROOT/big"; minidock run --rm alpine echo again""")
@@ -242,14 +229,14 @@ def test_a_full_disk_is_one_line_and_leaves_nothing(engine: Minidock, tmp_path: 
 
 
 def test_a_full_disk_does_not_keep_a_container_from_being_removed(engine: Minidock, tmp_path: Path) -> None:
-    done = _on_small_disk(engine, tmp_path, """
+    done = on_disk(engine, tmp_path, """
         minidock run --name filler alpine dd if=/dev/zero of=/big bs=1M 2>/dev/null; echo code=$?
         minidock rm filler; echo code=$?; ls "$MINIDOCK_ROOT/containers"; minidock run --rm alpine echo again""")
     assert done.stdout == "code=1\nfiller\ncode=0\nagain\n", done
 
 
 def test_a_disk_that_is_filled_again_does_not_keep_the_end_from_being_known(engine: Minidock, tmp_path: Path) -> None:
-    done = _on_small_disk(engine, tmp_path, """
+    done = on_disk(engine, tmp_path, """
         head -c 1000000 /dev/zero >"$MINIDOCK_ROOT/ballast"
         minidock run --name filler --network none alpine dd if=/dev/zero of=/big bs=4k 2>/dev/null
         for time in 1 2; do
@@ -263,7 +250,7 @@ def test_a_disk_that_is_filled_again_does_not_keep_the_end_from_being_known(engi
 @pytest.mark.parametrize("words", ["sh -c 'yes | head -c 40000000'", "dd if=/dev/zero of=/big bs=1M"])
 @pytest.mark.parametrize("options", ["", "-v /anonymous"])
 def test_whatever_fills_the_disk_rm_makes_room(engine: Minidock, tmp_path: Path, words: str, options: str) -> None:
-    done = _on_small_disk(engine, tmp_path, f"""
+    done = on_disk(engine, tmp_path, f"""
         minidock run -d --name filler {options} alpine {words} >/dev/null; minidock wait filler >/dev/null
         dd if=/dev/zero of="$MINIDOCK_ROOT/rest" 2>/dev/null
         minidock rm -f filler; echo code=$?; ls "$MINIDOCK_ROOT/containers"; minidock run --rm alpine echo again""")
@@ -271,7 +258,7 @@ def test_whatever_fills_the_disk_rm_makes_room(engine: Minidock, tmp_path: Path,
 
 
 def test_what_is_there_can_be_seen_on_a_disk_that_became_read_only(engine: Minidock, tmp_path: Path) -> None:
-    done = _on_small_disk(engine, tmp_path, """
+    done = on_disk(engine, tmp_path, """
         minidock run --name old --network none alpine echo said; mount -o remount,ro "$MINIDOCK_ROOT"
         minidock logs old; minidock ps -a --format '{{.Names}} {{.State}}'; minidock inspect -f '{{.Name}}' old
         minidock images -q alpine | wc -l; minidock rm old; echo code=$?""")
@@ -280,7 +267,7 @@ def test_what_is_there_can_be_seen_on_a_disk_that_became_read_only(engine: Minid
 
 
 def test_a_read_only_root_is_one_line(engine: Minidock, tmp_path: Path) -> None:
-    done = _on_small_disk(engine, tmp_path, """
+    done = on_disk(engine, tmp_path, """
         mount -o remount,ro "$MINIDOCK_ROOT"; minidock run --rm alpine true; echo code=$?; minidock ps -a""")
     assert done.stdout.startswith("code=125\n"), done
     assert "Read-only file system" in done.stderr

@@ -18,7 +18,7 @@ from minidock.image.platform import host_architecture
 from minidock.image.registry import proxies
 from minidock.image.registry.settings import HUB, HUB_INDEX
 from minidock.image.store import Store
-from minidock.linux import cgroups, systemd
+from minidock.linux import cgroups, mounts, systemd
 
 # What docker says of a daemon, a client and a swarm where there is none of them; scripts ask for these.
 _NOT_OURS: dict[str, Any] = {
@@ -47,7 +47,7 @@ def info(root: str) -> dict[str, Any]:
         "ContainersStopped": len(states) - running - paused,
         "Images": len(Store(root).list()),
         "Driver": "overlay2",
-        "DriverStatus": [["Backing Filesystem", _filesystem(root)]],
+        "DriverStatus": [["Backing Filesystem", mounts.filesystem_of(root)]],
         "Plugins": _PLUGINS,
         "LoggingDriver": "json-file",
         **abilities,
@@ -142,16 +142,3 @@ def _release(key: str) -> str:
             continue
         return found.get(key, "").strip("\"'")
     return ""
-
-
-def _filesystem(path: str) -> str:
-    """The type of the file system that `path` is on (proc_pid_mountinfo(5)); its nearest directory that is there."""
-    while not os.path.exists(path):
-        path = os.path.dirname(path)
-    device, kind = os.stat(path).st_dev, ""
-    with open("/proc/self/mountinfo", encoding="utf-8", errors="surrogateescape") as mounts:
-        for line in mounts:
-            fields, _, after = line.partition(" - ")
-            if fields.split()[2] == f"{os.major(device)}:{os.minor(device)}":
-                kind = after.split()[0]
-    return kind
