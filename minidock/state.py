@@ -10,9 +10,10 @@ import errno
 import fcntl
 import json
 import os
+import stat
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 from minidock.errors import HostError
@@ -20,6 +21,45 @@ from minidock.observe import announced
 
 SCHEMA = 1
 DEFAULT_ROOT = "/var/lib/minidock"
+ROOT_MODE = 0o710  # docker's
+# All that is ever in a state root, and what mkfs puts into a new file system.
+_OURS = {"cache", "containers", "events.log", "events.log.1", "images", "layers", "locks", "networks", "tmp", "volumes",
+         "lost+found"}  # fmt: skip
+
+
+def directory(root: str, *names: str, mode: int = 0o700) -> str:
+    """The path of the directory `names` below the state's root, or the run directory: made with `mode` if missing.
+
+    No user of the host but root gets in, from the root down: below are set-uid programs that containers have put into
+    volumes, and the files and environments of images. What is open, since an earlier version made it or somebody has
+    changed it, is closed; but not a root that others have files in as well (`--root /srv`).
+    """
+    if _is_open(root, ROOT_MODE):
+        found = set(os.listdir(root))
+        for name in found & _OURS:
+            _close(os.path.join(root, name))
+        if found <= _OURS:
+            _close(root)
+    path = root
+    for name in names:
+        path = os.path.join(path, name)
+        if _is_open(path, mode):
+            _close(path)
+    return path
+
+
+def _is_open(path: str, mode: int) -> bool:
+    """Whether the directory lets in more than `mode`. It is made if it is missing."""
+    try:
+        return bool(stat.S_IMODE(os.stat(path).st_mode) & ~mode)
+    except FileNotFoundError:
+        os.makedirs(path, mode, exist_ok=True)
+        return False
+
+
+def _close(path: str) -> None:
+    with suppress(OSError):  # on a file system that is read-only (now), one can still look
+        os.chmod(path, os.stat(path).st_mode & ROOT_MODE)
 
 
 def write_json(path: str, content: dict[str, Any], *, durable: bool = True, mode: int = 0o600) -> None:

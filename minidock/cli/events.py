@@ -9,6 +9,7 @@ from typing import Any
 
 import click
 
+from minidock import state
 from minidock.cli.commands import HELP
 from minidock.cli.templates.values import Fields, Map
 from minidock.engine.paths import Paths
@@ -25,7 +26,6 @@ Event = dict[str, Any]
 @click.pass_obj
 def events(paths: Paths, filters: tuple[str, ...], template: str | None, since: str | None, until: str | None) -> None:
     """Show events as they happen, and with --since those that have happened."""
-    import os
 
     from minidock.cli import times
     from minidock.engine.journal import event_reader
@@ -34,7 +34,7 @@ def events(paths: Paths, filters: tuple[str, ...], template: str | None, since: 
     wanted = event_reader.parse(filters)
     first = times.moment(since, "since") if since else None
     last = times.moment(until, "until") if until else None
-    os.makedirs(paths.root, mode=0o710, exist_ok=True)
+    state.directory(paths.root)
     for event in event_reader.read(paths.root, first, last):
         if event_reader.passes(event, wanted):
             print(form(event))

@@ -23,7 +23,7 @@ import time
 from collections.abc import Mapping
 from contextlib import suppress
 
-from minidock.state import SCHEMA
+from minidock.state import SCHEMA, directory
 
 _LIMIT = 4 << 20  # bytes
 _PATIENCE = 1.0  # seconds
@@ -60,7 +60,7 @@ def emit(root: str, type: str, action: str, id: str, /, **attributes: str | int)
 
 def _open_locked(root: str) -> int:
     """The file, with its flock held: opened anew if it was renamed while we waited for the lock."""
-    os.makedirs(root, mode=0o710, exist_ok=True)
+    directory(root)
     while True:
         fd = os.open(path(root), os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o640)
         _lock(fd)

@@ -116,8 +116,7 @@ def directory(root: str, container_id: str) -> str:
 
 def all_locked(root: str) -> AbstractContextManager[None]:
     """Hold the lock under which containers appear, are named and are swept."""
-    os.makedirs(os.path.join(root, "containers"), mode=0o710, exist_ok=True)
-    return state.locked(os.path.join(root, "containers", ".lock"))
+    return state.locked(os.path.join(state.directory(root, "containers", mode=0o710), ".lock"))
 
 
 def ids(root: str) -> Iterator[str]:

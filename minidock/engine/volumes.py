@@ -93,8 +93,7 @@ def locked(root: str) -> Iterator[None]:
 
     Never ask for the lock of all containers inside: a sweep that holds that one asks for this one.
     """
-    os.makedirs(directory(root), mode=0o711, exist_ok=True)
-    with state.locked(os.path.join(directory(root), ".lock")):
+    with state.locked(os.path.join(state.directory(root, "volumes"), ".lock")):
         for name in os.listdir(directory(root)):
             if name.startswith(".making-"):  # its maker would have the lock
                 remove_tree(os.path.join(directory(root), name))

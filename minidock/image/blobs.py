@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from minidock.errors import HostError, NotFoundError
 from minidock.image.digest import DigestMismatch, hex_of
+from minidock.state import directory
 
 if TYPE_CHECKING:
     from minidock.image.compression import Reader
@@ -81,6 +82,6 @@ def copy(source: Reader, writer: BlobWriter) -> None:
 def publish(images: str, writer: BlobWriter, digest: str) -> None:
     """Give a finished blob its name."""
     path = blob_path(images, digest)
-    os.makedirs(os.path.dirname(path), exist_ok=True)
+    directory(os.path.dirname(images), "images", "blobs", "sha256")
     os.chmod(writer.path, 0o644)
     os.rename(writer.path, path)

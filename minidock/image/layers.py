@@ -11,6 +11,7 @@ import os
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from minidock import state
 from minidock.errors import HostError, MinidockError
 from minidock.image import compression
 from minidock.image.compression import CorruptArchive, Reader
@@ -149,8 +150,7 @@ def _explained(error: OSError | ValueError | OverflowError, name: str) -> Minido
 def _publish(workspace: Workspace, made: str, root: str, diff_id: str, size: int) -> None:
     """Put the finished directory in its place. Whoever is first wins; the same layer twice is one layer."""
     target = layer_path(root, diff_id)
-    # 0700: the files of images keep their owners, modes and devices, and are no business of the host's users.
-    os.makedirs(os.path.dirname(target), mode=0o700, exist_ok=True)
+    state.directory(root, "layers")
     with open(made + ".json", "w", encoding="utf-8") as file:
         json.dump({"size": size}, file)
     with store_lock(root, shared=True):

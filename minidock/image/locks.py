@@ -7,7 +7,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from minidock.state import locked
+from minidock.state import directory, locked
 
 
 @contextmanager
@@ -47,9 +47,7 @@ def content_lock(root: str, digest: str) -> Iterator[None]:
 
 
 def _directory(root: str) -> str:
-    directory = os.path.join(root, "locks")
-    os.makedirs(directory, mode=0o700, exist_ok=True)
-    return directory
+    return directory(root, "locks")
 
 
 def _is_still(path: str, fd: int) -> bool:

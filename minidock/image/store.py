@@ -29,7 +29,7 @@ from minidock.image.digest import is_digest
 from minidock.image.limits import MANIFEST_BYTES
 from minidock.image.locks import store_lock
 from minidock.image.reference import Reference
-from minidock.state import write_text
+from minidock.state import directory, write_text
 
 if TYPE_CHECKING:
     from minidock.image.garbage import Collected
@@ -247,7 +247,7 @@ class Store:
         self._save(kept)
 
     def _save(self, descriptors: Descriptors) -> None:
-        os.makedirs(self.images, exist_ok=True)
+        directory(self.root, "images")
         marker = os.path.join(self.images, "oci-layout")
         if not os.path.exists(marker):
             write_text(marker, '{"imageLayoutVersion": "1.0.0"}\n')

@@ -18,6 +18,7 @@ from contextlib import contextmanager, suppress
 
 from minidock.image.digest import hex_of
 from minidock.linux.directories import remove_tree
+from minidock.state import directory
 
 _KEEP = "keep-"
 
@@ -26,12 +27,13 @@ class Workspace:
     """A locked temporary directory below `root`; use as a context manager. `path` is the directory."""
 
     def __init__(self, root: str) -> None:
+        self.root = root
         self.parent = os.path.join(root, "tmp")
         self.path = ""
         self._fd = -1
 
     def __enter__(self) -> Workspace:
-        os.makedirs(self.parent, mode=0o700, exist_ok=True)
+        directory(self.root, "tmp")
         _sweep(self.parent)
         while True:
             path = os.path.join(self.parent, os.urandom(8).hex())

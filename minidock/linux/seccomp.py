@@ -12,6 +12,7 @@ import os
 import zlib
 from typing import Any
 
+from minidock import state
 from minidock.errors import HostError, UsageError
 
 FLAGS = {"SECCOMP_FILTER_FLAG_LOG": 2, "SECCOMP_FILTER_FLAG_SPEC_ALLOW": 4, "SECCOMP_FILTER_FLAG_TSYNC": 1}
@@ -43,7 +44,7 @@ def compile_filter(section: dict[str, Any], cache: str | None = None) -> bytes:
             pass
     program = _compile(section)
     if path and cache:
-        os.makedirs(cache, mode=0o700, exist_ok=True)
+        state.directory(os.path.dirname(cache), os.path.basename(cache))
         with open(f"{path}.{os.getpid()}.tmp", "wb") as file:
             file.write(key + b"\n" + program)
         os.rename(f"{path}.{os.getpid()}.tmp", path)

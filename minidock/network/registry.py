@@ -64,8 +64,7 @@ def is_intact() -> bool | None:
 
 def lock_path() -> str:
     """What is held while something shared by all roots (`--root`) of this host is changed."""
-    os.makedirs(RUN, mode=0o700, exist_ok=True)
-    return f"{RUN}/network.lock"
+    return os.path.join(state.directory(RUN), "network.lock")
 
 
 def path() -> str:

@@ -117,8 +117,7 @@ def directory(root: str) -> str:
 
 def locked(root: str) -> AbstractContextManager[None]:
     """Hold the lock under which networks appear and go, and addresses are taken and given back."""
-    os.makedirs(directory(root), mode=0o700, exist_ok=True)
-    return state.locked(f"{directory(root)}/lock")
+    return state.locked(os.path.join(state.directory(root, "networks"), "lock"))
 
 
 def leases(root: str, network_id: str) -> Leases:

@@ -22,7 +22,7 @@ import socket
 from contextlib import suppress
 from typing import Any
 
-from minidock import observe
+from minidock import observe, state
 from minidock.engine import paths
 from minidock.engine.lifetime.departure import ENDING
 from minidock.engine.lifetime.output import Sink
@@ -94,7 +94,7 @@ class Visitors:
         """Let others in."""
         if self.listener is None:
             path = paths.socket_path(container_id)
-            os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
+            state.directory(paths.run_directory(), "containers")
             with suppress(FileNotFoundError):  # of a monitor that was killed
                 os.unlink(path)
             self.listener = sockets.listen(path)
