@@ -14,12 +14,14 @@ import stat
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from typing import Any
+from functools import partial
+from typing import Any, BinaryIO
 
 from minidock.errors import HostError
 from minidock.observe import announced
 
 SCHEMA = 1
+TEMPORARY = ".tmp"  # how the name of a file ends that is about to take another's place
 DEFAULT_ROOT = "/var/lib/minidock"
 ROOT_MODE = 0o710  # docker's
 # All that is ever in a state root, and what mkfs puts into a new file system.
@@ -73,20 +75,77 @@ def write_json(path: str, content: dict[str, Any], *, durable: bool = True, mode
 
 def write_text(path: str, text: str, *, durable: bool = True, mode: int = 0o644) -> None:
     """Replace the file at `path` by `text`, atomically."""
-    temporary = f"{path}.{os.getpid()}.tmp"
-    fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, mode)
+    write_bytes(path, text.encode(), durable=durable, mode=mode)
+
+
+def write_bytes(path: str, content: bytes, *, durable: bool = True, mode: int = 0o644) -> None:
+    """Replace the file at `path` by `content`, atomically."""
+    with replacing(path, durable=durable, mode=mode) as file:
+        file.write(content)
+
+
+@contextmanager
+def replacing(path: str, *, durable: bool, mode: int) -> Iterator[BinaryIO]:
+    """A file that takes the place of the one at `path` when the `with` block ends; if it fails, nothing has changed."""
+    temporary = f"{path}.{os.getpid()}{TEMPORARY}"
+    fd = _open_temporary(temporary, mode)
     try:
-        with os.fdopen(fd, "w") as file:
-            file.write(text)
+        with os.fdopen(fd, "wb") as file:
+            yield file
+            file.flush()
             if durable:
-                file.flush()
                 os.fsync(fd)
-        announced("rename", (temporary, path), lambda: os.rename(temporary, path))
+            # Before the file is closed, and its lock with it, so that no `sweep` takes it away.
+            announced("rename", (temporary, path), lambda: os.rename(temporary, path))
     except BaseException:
-        os.unlink(temporary)
+        with suppress(FileNotFoundError):
+            os.unlink(temporary)
         raise
     if durable:
         _sync_directory(os.path.dirname(path))
+
+
+def _open_temporary(path: str, mode: int) -> int:
+    """A new file to write to, under a lock that says that its writer is alive."""
+    while True:
+        fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, mode)
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX)  # somebody else has it for a moment at most: see `sweep`
+            if os.fstat(fd).st_nlink:
+                os.ftruncate(fd, 0)
+                return fd
+        except BaseException:
+            os.close(fd)
+            raise
+        os.close(fd)  # swept away between the two calls
+
+
+def sweep(directory: str, of: str | None = None) -> None:
+    """Remove what writers that were killed have left in `directory`, of the file `of` alone if it is given.
+
+    A writer that is at work is not disturbed.
+
+    A file is removed while its lock is held, and only if the name still leads to it: its writer may have renamed it and
+    begun another meanwhile.
+    """
+    for name in os.listdir(directory):
+        if not _is_left(name, of):
+            continue
+        path = os.path.join(directory, name)
+        with suppress(OSError):  # gone meanwhile, or its writer is at work
+            fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+            try:
+                fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                if os.path.samestat(os.fstat(fd), os.lstat(path)):
+                    announced("unlink", (path,), partial(os.unlink, path))
+            finally:
+                os.close(fd)
+
+
+def _is_left(name: str, of: str | None) -> bool:
+    """Whether a file is named as `replacing` names those that are not complete, of the file `of` or of any."""
+    target, _, process = name.removesuffix(TEMPORARY).rpartition(".")
+    return name.endswith(TEMPORARY) and process.isdigit() and of in (None, target)
 
 
 def read_json(path: str) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from contextlib import suppress
 
 import click
 
+from minidock import state
 from minidock.engine.paths import Paths
 from minidock.errors import NotFoundError, UsageError
 
@@ -48,17 +49,14 @@ def deliver(archive: Iterator[bytes], output: str | None) -> None:
         return
     # A pipe or a device is written to as it is.
     is_special = os.path.exists(output) and not stat.S_ISREG(os.stat(output).st_mode)
-    target = output if is_special else f"{output}.{os.getpid()}.tmp"
+    directory, name = os.path.split(output)
     try:
-        with open(target, "wb") as file:
-            file.writelines(archive)
         if not is_special:
-            os.rename(target, output)
+            state.sweep(directory or ".", of=name)
+        with open(output, "wb") if is_special else state.replacing(output, durable=False, mode=0o666) as file:
+            file.writelines(archive)
     except FileNotFoundError:
-        raise NotFoundError(f"no such directory: {os.path.dirname(output) or '.'}") from None
-    finally:
-        if not is_special and os.path.exists(target):
-            os.unlink(target)
+        raise NotFoundError(f"no such directory: {directory or '.'}") from None
 
 
 @click.command(context_settings=_HELP)

@@ -212,18 +212,11 @@ def settle(record: Record) -> None:
     """
     if record.is_over:
         return
-    _remove_temporary_files(record)
+    state.sweep(record.directory)
     if record.data["state"]["boot"] == state.boot_id():
         finish(record, KILLED, error="its monitor was killed")
     else:
         finish(record, SWITCHED_OFF)
-
-
-def _remove_temporary_files(record: Record) -> None:
-    """Those of a writer that was killed (`state.write_text`)."""
-    for name in os.listdir(record.directory):
-        if name.endswith(".tmp"):
-            syscalls.unlink(record.path(name))
 
 
 def sweep_all(root: str) -> None:

@@ -29,7 +29,7 @@ from minidock.image.digest import is_digest
 from minidock.image.limits import MANIFEST_BYTES
 from minidock.image.locks import store_lock
 from minidock.image.reference import Reference
-from minidock.state import directory, write_text
+from minidock.state import directory, sweep, write_text
 
 if TYPE_CHECKING:
     from minidock.image.garbage import Collected
@@ -251,9 +251,7 @@ class Store:
         marker = os.path.join(self.images, "oci-layout")
         if not os.path.exists(marker):
             write_text(marker, '{"imageLayoutVersion": "1.0.0"}\n')
-        for name in os.listdir(self.images):
-            if name.endswith(".tmp"):  # left by a writer that was killed: this one has the lock
-                os.unlink(os.path.join(self.images, name))
+        sweep(self.images)
         index = {"schemaVersion": 2, "mediaType": INDEX_TYPE, "manifests": descriptors}
         write_text(os.path.join(self.images, "index.json"), json.dumps(index, indent=2) + "\n")
 

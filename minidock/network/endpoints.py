@@ -210,7 +210,7 @@ def release(root: str, container_id: str, network_id: str | None = None) -> None
             for leases in _held(root, container_id, network_id):
                 del leases.held[container_id]
                 leases.write()
-            store.remove_temporary_files(root)
+            state.sweep(store.directory(root))
 
 
 def _dismiss(cables: list[str], meanwhile: Callable[[], None] = lambda: None) -> None:

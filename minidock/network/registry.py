@@ -119,6 +119,7 @@ def write(registry: Registry) -> None:
     head = json.dumps({**when, "rules": registry.rules, "form": ruleset.FORM})[:-1]
     segments, members = _lines(registry.segments), _lines(registry.members)
     text = f'{head}, "segments": {{\n{segments}\n}}, "members": {{\n{members}\n}}}}\n'
+    state.sweep(RUN)
     state.write_text(path(), text, durable=False, mode=0o600)
 
 

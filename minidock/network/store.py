@@ -167,14 +167,6 @@ def forget(root: str, network: Network) -> None:
             os.unlink(f"{directory(root)}/{network.id}{ending}")
 
 
-def remove_temporary_files(root: str) -> None:
-    """Those of a writer that was killed (`state.write_text`). The caller holds the lock."""
-    for name in os.listdir(directory(root)):
-        if name.endswith(".tmp"):
-            with suppress(FileNotFoundError):
-                os.unlink(f"{directory(root)}/{name}")
-
-
 def pick(networks: Iterable[Network], name: str, missing: str = "No such network: {}") -> Network:
     """The network that a user means: by name, by id or by a prefix that only one id has.
 

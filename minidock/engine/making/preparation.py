@@ -45,6 +45,8 @@ def _write_bundle(
         options, record.data["imageConfig"], record.data["layers"], record.id, record.directory, surroundings,
         record.data["mounts"], isolation.share(record, options, surroundings.netns, join=starting),
     )  # fmt: skip
+    for directory in (record.directory, record.path("bundle")):
+        state.sweep(directory)
     state.write_text(record.path("bundle", "config.json"), oci.dump(config), durable=False, mode=0o600)
     with records.changing(record):
         record.data["hostname"] = surroundings.hostname

@@ -20,7 +20,7 @@ from urllib.parse import urlsplit
 
 from minidock.errors import HostError
 from minidock.image.registry.settings import Credentials
-from minidock.state import write_text
+from minidock.state import sweep, write_text
 
 _TOKEN_USER = "<token>"  # the name under which helpers keep an identity token
 _NOT_FOUND = "credentials not found in native keychain"
@@ -95,6 +95,7 @@ class Keychain:
 
     def _write(self, content: dict[str, Any]) -> None:
         os.makedirs(os.path.dirname(self.path), mode=0o700, exist_ok=True)
+        sweep(os.path.dirname(self.path), of=os.path.basename(self.path))
         write_text(self.path, json.dumps(content, indent="\t") + "\n", mode=0o600)
 
 
