@@ -10,11 +10,14 @@ from __future__ import annotations
 import json
 import os
 import zlib
+from contextlib import suppress
 from typing import Any
 
 from minidock import state
 from minidock.errors import HostError, UsageError
+from minidock.linux import newer_calls
 
+FORMAT = 2  # of what is made from a section: a cached program of an earlier minidock is not used
 FLAGS = {"SECCOMP_FILTER_FLAG_LOG": 2, "SECCOMP_FILTER_FLAG_SPEC_ALLOW": 4, "SECCOMP_FILTER_FLAG_TSYNC": 1}
 
 
@@ -29,26 +32,35 @@ def flags(section: dict[str, Any]) -> int:
 def compile_filter(section: dict[str, Any], cache: str | None = None) -> bytes:
     """The BPF program for an OCI `linux.seccomp` section; kept in the directory `cache`, if given.
 
-    A cached file holds the section's text and then the program. The whole text is compared, so a program can never be
-    used for a section that it was not made from. Raises `HostError` if libseccomp is missing.
+    A cached file holds the section's text, a checksum, and the program. The whole text is compared, so a program can
+    never be used for a section that it was not made from. A file that is not whole, or cannot be read, is as good as
+    none; one that cannot be written is done without. Raises `HostError` if libseccomp is missing.
     """
-    key = f"{os.uname().machine} {json.dumps(section, sort_keys=True)}".encode()
+    key = f"{FORMAT} {os.uname().machine} {json.dumps(section, sort_keys=True)}".encode()
     path = os.path.join(cache, f"seccomp-{zlib.crc32(key):08x}.bpf") if cache else None
-    if path:
-        try:
-            with open(path, "rb") as file:
-                head, _, program = file.read().partition(b"\n")
-            if head == key and program and len(program) % 8 == 0:
-                return program
-        except FileNotFoundError:
-            pass
+    if path and (kept := _read(path, key)):
+        return kept
     program = _compile(section)
     if path and cache:
-        state.directory(os.path.dirname(cache), os.path.basename(cache))
-        with open(f"{path}.{os.getpid()}.tmp", "wb") as file:
-            file.write(key + b"\n" + program)
-        os.rename(f"{path}.{os.getpid()}.tmp", path)
+        with suppress(OSError):
+            state.directory(os.path.dirname(cache), os.path.basename(cache))
+            state.sweep(cache)
+            state.write_bytes(path, b"\n".join((key, _checksum(program), program)), durable=False, mode=0o600)
     return program
+
+
+def _read(path: str, key: bytes) -> bytes | None:
+    """The program in a cached file, if the file is whole and `key` is what it was made from."""
+    try:
+        with open(path, "rb") as file:
+            head, checksum, program = file.read().split(b"\n", 2)
+    except (OSError, ValueError):
+        return None
+    return program if head == key and program and checksum == _checksum(program) else None
+
+
+def _checksum(program: bytes) -> bytes:
+    return b"%08x" % zlib.crc32(program)
 
 
 def _compile(section: dict[str, Any]) -> bytes:
@@ -74,12 +86,12 @@ def _compile(section: dict[str, Any]) -> bytes:
             try:
                 filter_.add_rule(action, name, *arguments)
             except (OSError, ValueError):
-                # A call newer than this libseccomp: it stays under the default action, as in runc.
+                # A call that is newer than this libseccomp cannot be allowed, as in runc: see `newer_calls`.
                 continue
     with tempfile.TemporaryFile() as file:
         filter_.export_bpf(file)
         file.seek(0)
-        return file.read()
+        return newer_calls.head(pyseccomp, section) + file.read()
 
 
 def _binding() -> Any:

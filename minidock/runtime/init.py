@@ -52,9 +52,20 @@ def report_failure(channel: Channel, become: Callable[[], None]) -> NoReturn:
     try:
         become()
     except BaseException as error:
-        channel.send("error", **_report(error))
+        _tell(channel, _report(error))
     finally:
         os._exit(EXIT_ENGINE)  # also when nobody is left to be told: never back into what the creator was doing
+
+
+def _tell(channel: Channel, report: dict[str, Any]) -> None:
+    """Say why there will be no program: to the creator, or, if a filter of the user's own forbids even that, where the
+    program would have complained."""
+    try:
+        channel.send("error", **report)
+    except ConnectionError:
+        pass  # nobody is left to be told
+    except OSError:
+        os.write(2, f"minidock: {report['step']}: {report['message']}\n".encode(errors="replace"))
 
 
 def _become(spec: Spec, channel: Channel, stdio: Stdio, seccomp: Filter) -> None:

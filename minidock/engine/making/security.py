@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from typing import Any
 
 from minidock.errors import HostError, UsageError
@@ -67,19 +68,22 @@ def seccomp_section(granted: list[str], text: str | None = None) -> dict[str, An
 
     `granted` are the capabilities of the process that it is for.
 
-    The profile says for each rule with which capabilities and on which architectures it counts (moby,
-    profiles/seccomp); the OCI section is what is left for this container.
+    The profile says for each rule with which capabilities, on which architectures and from which kernel on it counts
+    (moby, profiles/seccomp); the OCI section is what is left for this container.
     """
     profile = json.loads(text) if text else _default_profile()
     machine = {"x86_64": ("amd64", "SCMP_ARCH_X86_64"), "aarch64": ("arm64", "SCMP_ARCH_AARCH64")}
     arch, name = machine.get(os.uname().machine, (os.uname().machine, ""))
-    kin = next((row["subArchitectures"] for row in profile.get("archMap") or [] if row["architecture"] == name), None)
+    kin = [row.get("subArchitectures") for row in profile.get("archMap") or [] if row["architecture"] == name]
+
+    kernel = _version(os.uname().release)
 
     def counts(rule: dict[str, Any]) -> bool:
         only, never = rule.get("includes") or {}, rule.get("excludes") or {}
         return (
             set(only.get("caps") or []) <= set(granted)
             and arch in (only.get("arches") or [arch])
+            and kernel >= _version(only.get("minKernel") or "0")
             and not set(never.get("caps") or []) & set(granted)
             and arch not in (never.get("arches") or [])
         )
@@ -88,12 +92,17 @@ def seccomp_section(granted: list[str], text: str | None = None) -> dict[str, An
     section = {
         "defaultAction": profile["defaultAction"],
         "defaultErrnoRet": profile.get("defaultErrnoRet"),
-        "architectures": profile.get("architectures") or ([name, *(kin or [])] if name else []),
+        "architectures": profile.get("architectures") or ([name, *(next(iter(kin), None) or [])] if name else []),
         "flags": profile.get("flags"),
         "syscalls": [{key: rule[key] for key in kept if key in rule}
                      for rule in map(_named, profile.get("syscalls") or []) if counts(rule)],
     }  # fmt: skip
     return {key: value for key, value in section.items() if value is not None}
+
+
+def _version(release: str) -> list[int]:
+    """A kernel's version and revision: [6, 1] of "6.1.0-18-amd64"."""
+    return [int(number) for number in re.findall(r"\d+", release)[:2]]
 
 
 def _default_profile() -> dict[str, Any]:
