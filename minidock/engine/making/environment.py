@@ -6,6 +6,7 @@ from typing import Any
 
 from minidock.engine.making.users import User
 from minidock.engine.options import ContainerOptions
+from minidock.errors import EXIT_ENGINE, UsageError
 
 PATH = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
@@ -13,15 +14,31 @@ PATH = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 def environment(
     options: ContainerOptions, image_config: dict[str, Any], user: User, hostname: str, links: list[str]
 ) -> list[str]:
-    """Docker's order: PATH, HOSTNAME, TERM, links, then the image's, then the user's; HOME unless somebody set it."""
+    """Docker's order: PATH, HOSTNAME, TERM, links, then the image's, then the user's; HOME unless somebody set it.
+
+    A row without "=" takes the variable away; an empty HOME is none (runc does the same).
+    """
     rows = [PATH, f"HOSTNAME={hostname}", *(["TERM=xterm"] if options.tty else []), *links]
-    rows += image_config.get("Env") or []
-    variables = dict(row.partition("=")[::2] for row in rows)
-    for row in options.env:
+    variables: dict[str, str] = {}
+    # -e NAME of a variable that the caller does not have comes as a row without "=".
+    for row in (*rows, *(image_config.get("Env") or []), *options.env):
         name, equals, value = row.partition("=")
         if equals:
             variables[name] = value
         else:
-            variables.pop(name, None)  # -e NAME of a variable that the caller does not have unsets it
-    variables.setdefault("HOME", user.home)
+            variables.pop(name, None)
+    for name, value in variables.items():
+        _check(name, value)
+    variables["HOME"] = variables.get("HOME") or user.home
     return [f"{name}={value}" for name, value in variables.items()]
+
+
+def _check(name: str, value: str) -> None:
+    """Refuse, in the words of docker's runtime, what execve(2) has no place for: an image may say anything."""
+    row = f"{name}={value}".replace("\0", "\\x00")
+    if not name:
+        raise UsageError(f"environment variable name can't be empty: \"{row}\"", exit_code=EXIT_ENGINE)
+    for part, text in (("name", name), ("value", value)):
+        if "\0" in text:
+            words = f"environment variable {part} can't contain null(\\x00): \"{row}\""
+            raise UsageError(words, exit_code=EXIT_ENGINE)

@@ -6,6 +6,7 @@ Before a container starts, the image's layers are not mounted: the files are fou
 from __future__ import annotations
 
 import os
+import re
 import stat
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -43,27 +44,39 @@ def look_up_inside(root: int, wanted: str, more: Sequence[str] = ()) -> User:
 
 
 def _choose(passwd: Table, groups: Table, wanted: str, more: Sequence[str]) -> User:
-    user, _, group = wanted.partition(":")
-    user = user or "0"
-    row = next((row for row in passwd if row[0] == user), None)
-    if row is None and _is_number(user):
-        row = next((row for row in passwd if row[2] == user), ["", "", user, "0", "", "/", ""])
-    if row is None:
+    """The user that `wanted` means, by docker's rules (moby/sys: user.GetExecUser).
+
+    Digits are an id, whatever names the image has: a user called "1000" with the id 0 would make root of whoever asks
+    for the user 1000 (CVE-2016-3697). The first line with the id or the name counts.
+    """
+    user, group = (*wanted.split(":"), "")[:2]
+    uid = _number(user or "0")
+    row = _line(passwd, user, uid)
+    if row is None and uid is None:
         raise UsageError(f"unable to find user {user}: no matching entries in passwd file")
-    gid = _group(groups, group) if group else int(row[3]) if _is_number(row[3]) else 0
+    name, _, own_uid, own_gid, *_ = row or ["", "", str(uid), "0"]
+    gid = _group(groups, group) if group else _number(own_gid) or 0
     # An explicit group replaces the supplementary ones, as in docker.
-    own = [] if group else [int(entry[2]) for entry in groups if row[0] and row[0] in entry[3].split(",")]
-    asked = [_checked(_group(groups, name)) for name in more]
-    return User(_checked(int(row[2])), _checked(gid), sorted({gid, *own, *asked}), row[5] or "/")
+    own = [] if group else [int(entry[2]) for entry in groups if name and name in entry[3].split(",")]
+    asked = [_checked(_group(groups, extra)) for extra in more]
+    # The home is the id's, and not the name's: the runtime is told a number (runc: setupUser).
+    home = (_line(passwd, "", int(own_uid)) or [""] * 7)[5]
+    return User(_checked(int(own_uid)), _checked(gid), sorted({gid, *own, *asked}), home or "/")
 
 
 def _group(groups: Table, wanted: str) -> int:
-    for row in groups:
-        if row[0] == wanted:
-            return int(row[2])
-    if _is_number(wanted):
-        return int(wanted)
-    raise UsageError(f"unable to find group {wanted}: no matching entries in group file")
+    gid = _number(wanted)
+    if gid is not None:
+        return gid
+    row = _line(groups, wanted, None)
+    if row is None:
+        raise UsageError(f"unable to find group {wanted}: no matching entries in group file")
+    return int(row[2])
+
+
+def _line(table: Table, name: str, number: int | None) -> list[str] | None:
+    """The first line of the number, or of the name if there is no number."""
+    return next((row for row in table if (row[0] == name if number is None else int(row[2]) == number)), None)
 
 
 def _checked(number: int) -> int:
@@ -97,9 +110,13 @@ def _read_inside(root: int, path: str) -> str:
 
 def _rows(text: str, columns: int) -> Table:
     """The usable lines of one of the files; a missing file has none."""
-    lines = [line.split(":") for line in text.split("\n")]
-    return [(line + [""] * columns)[:columns] for line in lines if len(line) > 2 and _is_number(line[2])]
+    lines = [line.strip().split(":") for line in text.split("\n")]
+    return [(line + [""] * columns)[:columns] for line in lines if len(line) > 2 and _number(line[2]) is not None]
 
 
-def _is_number(text: str) -> bool:
-    return text.isascii() and text.isdigit() and len(text) < 20
+def _number(text: str) -> int | None:
+    """The number that `text` is, as Go's strconv.Atoi reads one: with a sign or leading zeros, in 64 bits."""
+    if not re.fullmatch("[+-]?[0-9]{1,64}", text):
+        return None
+    number = int(text)
+    return number if -(1 << 63) <= number < 1 << 63 else None
