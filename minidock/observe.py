@@ -12,6 +12,7 @@ them can drift from the code, because there is no second description of what the
 
 from __future__ import annotations
 
+import os
 import time
 from _thread import _local
 from collections.abc import Callable, Iterator
@@ -44,7 +45,11 @@ class Call(NamedTuple):
 
 
 class Step(NamedTuple):
-    """A named group of calls; `book` is the section of the book that it belongs to, or ''."""
+    """A named group of calls; `book` is the section of the book that it belongs to, or ''.
+
+    `microseconds` is the time that the process was at work in it: without what observers took (one of them may wait for
+    a person), and without waiting for a message of another process.
+    """
 
     title: str
     book: str
@@ -71,6 +76,12 @@ class Observer:
     def after(self, call: Call) -> None:
         """A call was made; `call.result` and `call.microseconds` are set."""
 
+    def sends(self, mark: str) -> None:
+        """A message to another of minidock's processes is about to be sent; no other message has this mark."""
+
+    def receives(self, mark: str) -> None:
+        """The message with this mark was received: what its sender did before has happened before what comes now."""
+
     def seat(self) -> int | None:
         """A descriptor by which another process can tell the same listener; None if there is no such thing."""
         return None
@@ -84,10 +95,11 @@ who = "command"  # what this process is; one that was forked for something says 
 
 
 class _Steps(_local):
-    """The titles of the steps that this thread is in, the innermost last."""
+    """The titles of the steps that this thread is in, innermost last; `apart`: nanoseconds that count for no step."""
 
     def __init__(self) -> None:
         self.titles: list[str] = []
+        self.apart = 0
 
 
 _steps = _Steps()
@@ -110,22 +122,41 @@ class step:
     def __enter__(self) -> None:
         _steps.titles.append(self.title)
         if observers:
-            self.started = time.perf_counter_ns()
             try:
-                for observer in observers:
-                    observer.begins(Step(self.title, self.book))
+                _tell("begins", Step(self.title, self.book))
             except BaseException:
                 _steps.titles.pop()
                 raise
+            self.started = _clock()
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
         _steps.titles.pop()
         if error is not None and not hasattr(error, "__notes__"):
             error.add_note(self.title)
         if observers:
-            took = (time.perf_counter_ns() - self.started) // 1000
-            for observer in observers:
-                observer.ends(Step(self.title, self.book, took))
+            _tell("ends", Step(self.title, self.book, (_clock() - self.started) // 1000))
+
+
+def _clock() -> int:
+    """Nanoseconds on a clock of this thread's, which stands still while they count for no step."""
+    return time.perf_counter_ns() - _steps.apart
+
+
+@contextmanager
+def apart() -> Iterator[None]:
+    """What happens inside the `with` block counts for no step's time."""
+    began = time.perf_counter_ns()
+    before = _steps.apart
+    try:
+        yield
+    finally:
+        _steps.apart = before + time.perf_counter_ns() - began
+
+
+def _tell(method: str, event: Any) -> None:
+    with apart():
+        for observer in tuple(observers):
+            getattr(observer, method)(event)
 
 
 def failed_step(error: BaseException) -> str:
@@ -141,8 +172,7 @@ def announced(
     if not observers:
         return function()
     call = Call(name, arguments, _step(), keywords=keywords)
-    for observer in observers:
-        observer.before(call)
+    _tell("before", call)
     started = time.perf_counter_ns()
     result: Any
     try:
@@ -152,14 +182,12 @@ def announced(
         raise
     finally:
         took = (time.perf_counter_ns() - started) // 1000
-        for observer in observers:
-            observer.after(call._replace(result=result, microseconds=took))
+        _tell("after", call._replace(result=result, microseconds=took))
 
 
 def happened(name: str, arguments: tuple[Any, ...], result: Any, pid: int = 0) -> None:
     """Tell the observers of a call that was made where nobody could announce it: by process `pid`."""
-    for observer in observers:
-        observer.after(Call(name, arguments, _step(), result, pid=pid))
+    _tell("after", Call(name, arguments, _step(), result, pid=pid))
 
 
 def observed(name: str, function: Callable[P, R], *first: Any) -> Callable[P, R]:
@@ -176,6 +204,21 @@ def observed(name: str, function: Callable[P, R], *first: Any) -> Callable[P, R]
     call.__name__ = name
     call.__doc__ = f"{name}(2), through `{function.__module__}.{function.__name__}`."
     return call
+
+
+def sending() -> str:
+    """Tell the observers that a message is about to be sent; returns the mark that it shall bear, '' for none."""
+    if not observers:
+        return ""
+    mark = f"{who}-{os.getpid()}-{time.monotonic_ns()}"
+    _tell("sends", mark)
+    return mark
+
+
+def received(mark: str) -> None:
+    """Tell the observers that the message with this mark has come."""
+    if observers:
+        _tell("receives", mark)
 
 
 def seats() -> list[int]:

@@ -29,11 +29,7 @@ def kill(record: Record, number: int) -> None:
 
 def is_alive(record: Record) -> bool:
     """Whether the container's PID 1 is there: the process of that number that started when the record says."""
-    pidfd = open_process(record)
-    if pidfd is None:
-        return False
-    os.close(pidfd)
-    return True
+    return record.data["state"].get("boot", boot_id()) == boot_id() and running_pid(record) is not None
 
 
 def running_pid(record: Record) -> int | None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import signal
 from contextlib import suppress
-from functools import partial
 
 from minidock import observe
 from minidock.engine import events, first_process, records, recovery
@@ -27,9 +26,11 @@ def remove(root: str, name: str, *, force: bool, volumes: bool = False) -> None:
     try:
         if record.is_over or force:
             # Being made, running, or looked at by another command for a moment: whoever holds the lock lets it go.
-            lock: int | None = records.wait_for_lock(root, record.id, meanwhile=partial(_kill, record))
+            lock: int | None = records.wait_for_lock(root, record.id, meanwhile=_Killer(record).kill)
         else:
             lock = records.take_lock(root, record.id)
+        if watched:
+            _hear_the_end(watched)
     except FileNotFoundError:
         _wait_until_gone(record)  # it had --rm, or somebody else removes it too
         return
@@ -54,26 +55,43 @@ def _watch(record: Record) -> Channel | None:
         return visit(record)
 
 
+def _hear_the_end(watched: Channel) -> None:
+    """Wait until the monitor has said how the container ended: what it has undone is told before what comes now."""
+    while (message := watched.receive()[0]) is not None and message["type"] != "exit":
+        continue
+
+
 def _wait_until_gone(record: Record) -> None:
     """Wait for whoever removes it: its name is free already, but its addresses, ports and rules go after that."""
     with suppress(FileNotFoundError):
         os.close(records.wait_for_lock(record.root, REMOVING + record.id))
 
 
-def _kill(record: Record) -> None:
-    """Kill the container, if it has come so far as to have a process: its creator may be writing that down just now.
+class _Killer:
+    """Kills a container, if it has come so far as to have a process: its creator may be writing that down just now.
 
     Its monitor does not start it again, whatever its policy.
     """
-    with suppress(FileNotFoundError):
-        record.reload()
-        if not (record.is_up or record.status == RESTARTING):
-            return
-        if not record.data["state"]["stopped"]:
-            with step("what is wanted of it, told to its monitor", book="4.7.3"), records.changing(record):
-                record.data["state"] |= {"stopped": True, "again": False}
-        if record.status == RESTARTING and (channel := visit(record)):
-            with suppress(BrokenPipeError, ConnectionResetError):
-                channel.send("look")
-            channel.close()
-        first_process.kill(record, signal.SIGKILL)
+
+    def __init__(self, record: Record) -> None:
+        self.record = record
+        self.killed = 0  # when the process began that was sent the signal: once is enough
+
+    def kill(self) -> None:
+        """Called until whoever holds the container's lock lets it go."""
+        record = self.record
+        with suppress(FileNotFoundError):
+            record.reload()
+            if not (record.is_up or record.status == RESTARTING):
+                return
+            if not record.data["state"]["stopped"]:
+                with step("what is wanted of it, told to its monitor", book="4.7.3"), records.changing(record):
+                    record.data["state"] |= {"stopped": True, "again": False}
+            if record.status == RESTARTING and (channel := visit(record)):
+                with suppress(BrokenPipeError, ConnectionResetError):
+                    channel.send("look")
+                channel.close()
+            began = record.data["state"].get("pidStarted") or 0
+            if began != self.killed:
+                self.killed = began
+                first_process.kill(record, signal.SIGKILL)

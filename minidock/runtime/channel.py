@@ -2,7 +2,8 @@
 
 Both are the same program, just cloned, so messages are small JSON objects, one a packet (SOCK_SEQPACKET of unix(7)
 keeps their bounds). A descriptor can travel along (SCM_RIGHTS). The child's end is closed by execve: that end of file
-is how the parent learns that the program runs.
+is how the parent learns that the program runs. While somebody observes, a message has a mark, by which the observers of
+both ends know what happened before what.
 
     child -> parent   {"type": "console"} + descriptor, "ready", "error"
     parent -> child   {"type": "mapped"}, "start"
@@ -14,6 +15,8 @@ import json
 import os
 import socket
 from typing import Any
+
+from minidock import observe
 
 _LONGEST = 1 << 16
 Message = dict[str, Any]
@@ -27,6 +30,8 @@ class Channel:
 
     def send(self, kind: str, fd: int | None = None, **content: Any) -> None:
         """Send one message, with an open descriptor if `fd` is given."""
+        if mark := observe.sending():
+            content["mark"] = mark
         data = json.dumps({"type": kind, **content}).encode(errors="surrogateescape")[:_LONGEST]
         socket.send_fds(self.end, [data], [] if fd is None else [fd])
 
@@ -42,10 +47,14 @@ class Channel:
                 return None, None
         for fd in fds:
             os.set_inheritable(fd, False)
-        return (json.loads(data) if data else None), (fds[0] if fds else None)
+        message = json.loads(data) if data else None
+        if message and (mark := message.pop("mark", "")):
+            observe.received(mark)
+        return message, (fds[0] if fds else None)
 
     def _receive(self) -> tuple[bytes, list[int]]:
-        data, fds, _, _ = socket.recv_fds(self.end, _LONGEST, 1)
+        with observe.apart():
+            data, fds, _, _ = socket.recv_fds(self.end, _LONGEST, 1)
         return data, fds
 
     def close(self) -> None:

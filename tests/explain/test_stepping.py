@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import subprocess
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from tests.engine.pty import Terminal
 from tests.support.command import Minidock
 
 PROMPT = r"do step (\d+) .*?unmake all: "
+PAUSE = 1.0  # seconds: longer than any step takes
 Step = Callable[..., Terminal]
 
 
@@ -72,6 +74,24 @@ def test_every_step_waits_until_the_program_has_the_terminal(step: Step) -> None
     terminal.expect("\r\ntyped-here\r\n")
     assert terminal.wait() == 7
     assert terminal.mode() == terminal.before
+
+
+def test_the_time_of_a_step_is_not_the_teachers(step: Step) -> None:
+    """Neither of the step that was waited for, nor of those around it, nor of who waits for a message meanwhile."""
+    terminal = step("alpine", "true")
+    terminal.expect(PROMPT)
+    began = time.monotonic()
+    for title in ("OCI bundle", "namespaces of its own", "new root"):
+        terminal.type(f"s {title}\n")
+        terminal.expect(PROMPT)
+        time.sleep(PAUSE)  # what is measured, or rather not
+    terminal.type("c\n")
+    assert terminal.wait() == 0
+    assert time.monotonic() - began > 3 * PAUSE
+    terminal.rest()
+    times = [float(shown) for shown in re.findall(rb":\d+  ([\d.]+) ms", terminal.seen)]
+    assert len(times) > 20
+    assert max(times) < PAUSE * 1000
 
 
 @pytest.mark.parametrize(

@@ -83,12 +83,22 @@ class Recorder(Observer):
         if self.program and call.name == "execve":
             self.program.close()
 
+    def sends(self, mark: str) -> None:
+        self._send(("sent", mark))
+
+    def receives(self, mark: str) -> None:
+        self._send(("received", mark))
+
     def seat(self) -> int:
         return self.end.fileno()
 
     def released(self) -> None:
         self._send(("released",))
         self._leave()
+
+    def join(self) -> None:
+        """Say that this process was not made for the command that asks."""
+        self._send(("joined",))
 
     def choose(self, style: str, file: str) -> None:
         """Tell the narrator how to tell it, and where if not on standard error: the command line is understood now."""
@@ -185,6 +195,7 @@ def _network_of(fd: int, indices: list[int]) -> dict[str, Any]:
 def join(fd: int) -> Recorder:
     """Tell the narrator at the other end of `fd`, which a command has lent, what this process does from here on."""
     recorder = Recorder(socket.socket(fileno=fd), stepping=False)
+    recorder.join()
     observe.observers.append(recorder)
     return recorder
 

@@ -1,8 +1,8 @@
 """The narrator: a process beside the command that tells, while it happens, what all of minidock's processes do.
 
 It is forked before anything else, so all have its socket. It receives their events in the order in which the kernel
-queued them, gives them to the chosen style, and writes to the command's standard error. When the command has said that
-it is over, or when all who could tell something are gone, it ends.
+queued them, gives them to the chosen style in the order in which they are told (`order.py`), and writes to standard
+error. When the command has said that it is over, or when all who could tell something are gone, it ends.
 
 Until the command line is understood it only collects: `--explain` may turn out to be a word of the container's.
 """
@@ -17,10 +17,12 @@ import signal
 import socket
 import struct
 import sys
+from collections.abc import Iterable
 from typing import NoReturn, Protocol
 
 from minidock import observe
 from minidock.engine.lifetime import recorder
+from minidock.explain.steps.order import AfterClone, Grouped, Order
 from minidock.explain.steps.story import Event, call_of
 
 
@@ -78,31 +80,37 @@ class Narrator:
     def __init__(self, end: socket.socket) -> None:
         self.end = end
         self.style: Style | None = None
-        self.waiting: list[tuple[Event, socket.socket | None]] = []
+        self.order: Order = Grouped()
+        self.waiting: list[Event] = []
+        self.replies: dict[Event, socket.socket] = {}  # of steps that wait for somebody at the terminal
         self.becoming: dict[int, tuple[socket.socket, Event]] = {}  # by descriptor: processes in execve
 
     def listen(self) -> None:
         """Take events until there can be no more."""
         while True:
             ready = self._wait()
-            if self.end.fileno() not in ready:
-                for fd in ready:
+            for fd in ready:
+                if fd in self.becoming:
                     self._became(fd)
+            if self.end.fileno() not in ready:
                 continue
             received = self._receive()
             if received is None:
-                break
+                self._finish()
+                return
             event, reply = received
             if event.what == "finish":
                 for fd in list(self.becoming):
                     self._became(fd)
-                if self.style:
-                    self.style.finish()
+                self._finish()
                 if reply:
                     recorder.answer(reply, recorder.GO)
                 return
             self._take(event, reply)
+
+    def _finish(self) -> None:
         if self.style:
+            self._give(self.order.rest())
             self.style.finish()
 
     def _wait(self) -> list[int]:
@@ -131,39 +139,48 @@ class Narrator:
             self._choose(*event.content)
         elif event.what == "drop":
             os._exit(0)
-        elif self.style is None:
-            self.waiting.append((event, None))
-            if event.what == "execve" and reply:
-                self.becoming[reply.fileno()] = (reply, event)
-            if reply:
-                recorder.answer(reply, recorder.GO, close=event.what != "execve")
+        elif reply and event.what == "begins":
+            self._take_step(event, reply)
         else:
-            self._tell(event, reply)
+            self._hear(event)
+            if reply:  # of execve: what may write to the same terminal waits until all that led to it is told
+                self.becoming[reply.fileno()] = (reply, event)
+                recorder.answer(reply, recorder.GO, close=False)
 
-    def _tell(self, event: Event, reply: socket.socket | None) -> None:
+    def _take_step(self, event: Event, reply: socket.socket) -> None:
+        """A step that waits; but only at a terminal, for whoever goes step by step."""
+        if self.style is None or isinstance(self.order, Grouped):
+            recorder.answer(reply, recorder.GO)
+        else:
+            self.replies[event] = reply
+        self._hear(event)
+
+    def _hear(self, event: Event) -> None:
+        if self.style is None:
+            self.waiting.append(event)
+        else:
+            self._give(self.order.take(event))
+
+    def _give(self, events: Iterable[Event]) -> None:
         assert self.style
-        if event.what == "execve" and reply:
-            self.style.take(event, None)
-            self.becoming[reply.fileno()] = (reply, event)
-            recorder.answer(reply, recorder.GO, close=False)
-            return
-        if event.what == "call" and call_of(event).wrapper == "execve":
-            for fd, (_, begun) in list(self.becoming.items()):
-                if begun.pid == event.pid:  # it failed, and says so itself
-                    self.becoming.pop(fd)[0].close()
-        self.style.take(event, reply)
+        for event in events:
+            if event.what == "call" and call_of(event).wrapper == "execve":
+                for fd, (_, begun) in list(self.becoming.items()):
+                    if begun.pid == event.pid:  # it failed, and says so itself
+                        self.becoming.pop(fd)[0].close()
+            self.style.take(event, self.replies.pop(event, None) if event.what == "begins" else None)
 
     def _choose(self, style: str, file: str) -> None:
         from minidock.explain.steps import styles
 
         self.style = styles.make(style, file)
-        for event, reply in self.waiting:
-            self._tell(event, reply)
+        self.order = AfterClone() if style == "step" else Grouped()
+        for event in self.waiting:
+            self._give(self.order.take(event))
         self.waiting.clear()
 
     def _became(self, fd: int) -> None:
         """A process has become its program: the kernel has closed its end."""
         reply, event = self.becoming.pop(fd)
         reply.close()
-        if self.style:
-            self.style.take(event._replace(what="became"), None)
+        self._hear(event._replace(what="became"))
