@@ -21,15 +21,22 @@ from minidock.observe import announced
 
 # <linux/netlink.h>, <linux/netfilter/nfnetlink.h>, <linux/netfilter/nf_tables.h>
 NETLINK_NETFILTER = 12
+NLMSG_ERROR = 2
 NLM_F_REQUEST = 0x1
 NFNL_SUBSYS_NFTABLES = 10
 NFT_MSG_NEWGEN = 15
 NFT_MSG_GETGEN = 16
 NFTA_GEN_ID = 1
+# No nfnetlink at all, or nobody in it for nf_tables, even after the kernel has tried to load the module.
+_NO_NF_TABLES = (errno.EPROTONOSUPPORT, errno.EAFNOSUPPORT, errno.EINVAL)
 
 
 class MissingCommandError(HostError):
     """A program that minidock calls is not installed."""
+
+
+class UnsupportedError(HostError):
+    """This kernel was built without what the rules need, and will not have it a moment later."""
 
 
 class Chain(NamedTuple):
@@ -64,7 +71,11 @@ class Change:
 
 
 def nft(ruleset: str, meanwhile: Callable[[], None] = lambda: None) -> None:
-    """Have the kernel take `ruleset`; `meanwhile` is called while it does. Raises `HostError` if nft refuses it."""
+    """Have the kernel take `ruleset`; `meanwhile` is called while it does.
+
+    Raises `UnsupportedError` if this kernel was built without a family of the rules, `HostError` if nft refuses them
+    for any other reason.
+    """
     with _begin(["-f", "-"], ruleset) as program:
         meanwhile()
         _output(program.end())
@@ -73,8 +84,8 @@ def nft(ruleset: str, meanwhile: Callable[[], None] = lambda: None) -> None:
 def generation() -> int:
     """How many times the tables of this network namespace were changed so far, by anybody (NFT_MSG_GETGEN).
 
-    30 microseconds tell whether a look at the tables, a hundred times as long, is worth it. Raises `HostError` if this
-    kernel has no nf_tables.
+    30 microseconds tell whether a look at the tables, a hundred times as long, is worth it. Raises `UnsupportedError`
+    if this kernel has no nf_tables, and `HostError` if it does not say (ENOMEM, EPERM).
     """
     request = struct.pack("=IHHII4x", 20, NFNL_SUBSYS_NFTABLES << 8 | NFT_MSG_GETGEN, NLM_F_REQUEST, 1, 0)
 
@@ -83,16 +94,23 @@ def generation() -> int:
         with socket.socket(socket.AF_NETLINK, kind, NETLINK_NETFILTER) as netlink:
             netlink.send(request)
             answer = netlink.recv(4096)
-        kind, first = struct.unpack_from("=H", answer, 4)[0], struct.unpack_from("=HH", answer, 20)
+        kind = struct.unpack_from("=H", answer, 4)[0]
+        if kind == NLMSG_ERROR:
+            code = -struct.unpack_from("=i", answer, 16)[0]
+            raise OSError(code, os.strerror(code))
+        first = struct.unpack_from("=HH", answer, 20)
         if kind != NFNL_SUBSYS_NFTABLES << 8 | NFT_MSG_NEWGEN or first[1] != NFTA_GEN_ID:
-            raise OSError(errno.EOPNOTSUPP, os.strerror(errno.EOPNOTSUPP))
+            raise OSError(errno.EPROTO, os.strerror(errno.EPROTO))
         return int(struct.unpack_from(">I", answer, 24)[0])
 
     try:
         return announced("netlink", ("NFT_MSG_GETGEN",), ask)
     except OSError as error:
         why = error.strerror
-        raise HostError(f"this kernel has no nf_tables ({why}): load or build the module nf_tables") from error
+        if error.errno in _NO_NF_TABLES:
+            what = f"this kernel has no nf_tables ({why}): load or build the module nf_tables"
+            raise UnsupportedError(what) from error
+        raise HostError(f"the kernel does not tell the state of nf_tables: {why}") from error
 
 
 def forward_chains() -> list[Chain]:
@@ -146,7 +164,10 @@ def _begin(arguments: list[str], text: str | None = None) -> programs.Program:
 
 def _output(done: programs.Done) -> str:
     if done.returncode:
-        raise HostError(f"nft: {first_line(done.stderr)}")
+        why = first_line(done.stderr)
+        # What has to be loaded first can fail for many reasons (ENOENT); a family is built in, or never there.
+        kind = UnsupportedError if why.endswith(os.strerror(errno.EOPNOTSUPP)) else HostError
+        raise kind(f"nft: {why}")
     return done.stdout
 
 

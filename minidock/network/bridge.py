@@ -113,10 +113,24 @@ def make(host: links.Rtnetlink, root: str, network: Network) -> None:
                 host.add_address(index, pool.gateway, pool.net.prefix, pool.net.broadcast)
         host.set_up(name)
         # The cables of containers that were on a bridge which someone deleted.
-        for lease in store.leases(root, network.id).held.values():
-            if links.exists(lease.interface):
-                with contextlib.suppress(OSError):
-                    host.set_master(lease.interface, name)
+        left = [lease.interface for lease in store.leases(root, network.id).held.values()]
+        left = [interface for interface in left if links.exists(interface)]
+        for interface in left:
+            with contextlib.suppress(OSError):
+                host.set_master(interface, name)
+        for interface in _with_published_ports(left):
+            with contextlib.suppress(OSError):
+                host.set_hairpin(interface)
+
+
+def _with_published_ports(interfaces: list[str]) -> list[str]:
+    """Those of the cables whose containers have published ports."""
+    if not interfaces:
+        return []
+    from minidock.network import registry  # here, because few starts come this far, and every one imports this module
+
+    members = registry.read().members
+    return [name for name in interfaces if name in members and members[name].published]
 
 
 def remove(root: str, network: Network) -> None:

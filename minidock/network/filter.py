@@ -25,8 +25,8 @@ from typing import TYPE_CHECKING
 
 from minidock import state
 from minidock.errors import EXIT_ENGINE, HostError
-from minidock.linux import firewall, iptables, links, syscalls
-from minidock.network import registry, ruleset
+from minidock.linux import firewall, iptables, links
+from minidock.network import registry, routing, ruleset
 from minidock.network.addresses import IPV4, IPV6
 from minidock.network.published import Published
 from minidock.network.registry import UNKNOWN, Registry
@@ -35,9 +35,6 @@ from minidock.network.ruleset import Member, Segment
 if TYPE_CHECKING:
     from minidock.network.endpoints import Endpoint
     from minidock.network.store import Network
-
-IP_FORWARD = "/proc/sys/net/ipv4/ip_forward"
-IP6_CONF = "/proc/sys/net/ipv6/conf"
 
 
 def admit(
@@ -50,28 +47,34 @@ def admit(
     """Let the packets of `endpoints`, whose cables are there, pass as their networks and published ports have it.
 
     `published` are the host's ports that lead to an endpoint, by the name of its cable. `anew`: whatever the kernel
-    holds is replaced. Returns a warning, in a list, if this host cannot: its containers still reach each other and the
-    host. Raises `HostError` instead if a port is to be published, and `MissingCommandError` if there is no nft.
+    holds is replaced. Returns a warning, in a list, if this host cannot let them out: its kernel has no nf_tables, or
+    it is to be no router. Its containers still reach each other and the host. Raises `HostError` instead if a port is
+    to be published, and if the kernel could take the rules and does not: without them containers could take each
+    other's addresses and leave internal networks, so that none is started.
     """
     segments = {network.id: _segment(network) for network in networks}
     members = {e.host_interface: _member(e, published.get(e.host_interface, ())) for e in endpoints}
     try:
-        _route(segments.values(), members.values())
         with state.locked(registry.lock_path()):
             old = registry.read()
             kept = {name: _without_ports_of(members.values(), member) for name, member in old.members.items()}
             new = old._replace(segments={**old.segments, **segments}, members={**kept, **members})
             known = old._replace(generation=UNKNOWN, rules=0) if anew else old
-            _apply(known, new, look=iptables.legacy_in_use(ipv6=False))
+            failures = routing.enable(segments.values(), new.members.values())
+            failures += _apply(known, new, look=iptables.legacy_in_use(ipv6=False))
         _forget_what_was_sent_to(members.values())
+    except firewall.UnsupportedError as error:
+        failures = [error]
     except firewall.MissingCommandError:
         raise
     except HostError as error:
-        if any(published.values()):
-            raise HostError(f"ports cannot be published on this host: {error}", exit_code=EXIT_ENGINE) from error
-        names = " and ".join(sorted({segment.bridge for segment in segments.values()}))
-        return [f"containers on {names} have no way out of this host: {error}"]
-    return []
+        why = f"the packet filter's rules cannot be written, and no container runs without: {error}"
+        raise HostError(why, exit_code=EXIT_ENGINE) from error
+    if failures and any(published.values()):
+        why = f"ports cannot be published on this host: {failures[0]}"
+        raise HostError(why, exit_code=EXIT_ENGINE) from failures[0]
+    names = " and ".join(sorted({segment.bridge for segment in segments.values()}))
+    return [f"containers on {names} have no way out of this host: {error}" for error in failures[:1]]
 
 
 def dismiss(cables: Collection[str], meanwhile: Callable[[], None] = lambda: None) -> None:
@@ -118,11 +121,15 @@ def _shrink(change: Callable[[Registry], Registry], meanwhile: Callable[[], None
     _forget(member for name, member in old.members.items() if name not in new.members)
 
 
-def _apply(old: Registry, new: Registry, *, look: bool, meanwhile: Callable[[], None] = lambda: None) -> None:
+def _apply(
+    old: Registry, new: Registry, *, look: bool, meanwhile: Callable[[], None] = lambda: None
+) -> list[HostError]:
     """Bring the kernel from `old` to `new`, and put that on record. The caller holds the lock.
 
-    `look`: at other people's chains too, even if nobody has changed a table of nftables.
+    `look`: at other people's chains too, even if nobody has changed a table of nftables. Returns what goes wrong there.
+    Raises `HostError` if the kernel does not take our own rules.
     """
+    failures: list[HostError] = []
     new = new._replace(
         generation=UNKNOWN,
         segments={key: segment for key, segment in new.segments.items() if links.exists(segment.bridge)},
@@ -136,10 +143,13 @@ def _apply(old: Registry, new: Registry, *, look: bool, meanwhile: Callable[[], 
     def beside() -> None:
         meanwhile()
         if not untouched or look or new.segments != old.segments:
-            _open_passage(old, new)
+            try:
+                _open_passage(old, new)
+            except HostError as error:
+                failures.append(error)
 
     if text:
-        firewall.nft(text, beside)
+        known = _write(text, new, beside) and known
     else:
         beside()
     rules = old.rules if known else _rules()
@@ -151,6 +161,25 @@ def _apply(old: Registry, new: Registry, *, look: bool, meanwhile: Callable[[], 
             os.unlink(registry.path())
     elif new != old:
         registry.write(new)
+    return failures
+
+
+def _write(text: str, new: Registry, meanwhile: Callable[[], None]) -> bool:
+    """Have the kernel take `text`, or all of `new` if it does not: somebody has just changed what `text` starts from.
+
+    Returns whether it was `text`.
+    """
+    try:
+        firewall.nft(text, meanwhile)
+        return True
+    except (firewall.UnsupportedError, firewall.MissingCommandError):
+        raise
+    except HostError:
+        whole = _transaction(new, new, known=False)
+        if whole == text:
+            raise
+        firewall.nft(whole)
+        return False
 
 
 def _still_holds(old: Registry) -> bool:
@@ -241,46 +270,3 @@ def _segment(network: Network) -> Segment:
 def _member(endpoint: Endpoint, published: Sequence[Published]) -> Member:
     addresses = (endpoint.mac, endpoint.address, endpoint.address6)
     return Member(endpoint.host_interface, endpoint.bridge, *addresses, list(published))
-
-
-def _route(segments: Iterable[Segment], members: Iterable[Member]) -> None:
-    """Turn the host into a router, unless it is one already (ip-sysctl.rst in the kernel's documentation)."""
-    _set_sysctl(IP_FORWARD, "1")
-    if any(segment.subnet6 for segment in segments):
-        _route_ipv6()
-    for bridge in {member.bridge for member in members if member.published}:
-        # 127.0.0.1 leads nowhere but to the host itself, unless an interface is told to take it.
-        _set_sysctl(f"/proc/sys/net/ipv4/conf/{bridge}/route_localnet", "1")
-
-
-def _route_ipv6() -> None:
-    """A router does not listen to other routers, so the host would lose its own default route with the next lease of
-    it. `accept_ra` 2 is "listen all the same"."""
-    if _sysctl(f"{IP6_CONF}/all/forwarding") == "1":
-        return
-    for name in os.listdir(IP6_CONF):
-        if name not in ("all", "default", "lo") and _sysctl(f"{IP6_CONF}/{name}/accept_ra") == "1":
-            _set_sysctl(f"{IP6_CONF}/{name}/accept_ra", "2")
-    _set_sysctl(f"{IP6_CONF}/all/forwarding", "1")
-
-
-def _sysctl(name: str) -> str:
-    """A kernel parameter; '' if there is none of that name."""
-    try:
-        with open(name, encoding="ascii") as file:
-            return file.read().strip()
-    except FileNotFoundError:
-        return ""
-
-
-def _set_sysctl(name: str, value: str) -> None:
-    try:
-        if _sysctl(name) == value:
-            return
-        fd = syscalls.open(name, os.O_WRONLY | os.O_CLOEXEC)
-        try:
-            syscalls.write(fd, value.encode())
-        finally:
-            os.close(fd)
-    except OSError as error:
-        raise HostError(f"cannot write {name}: {error.strerror}") from None

@@ -17,7 +17,8 @@ import pytest
 from minidock.errors import ConflictError, HostError
 from minidock.network import endpoints, store
 from minidock.network.attachment import NOTHING_SPECIAL
-from tests.network.internet import HOST_ADDRESS, OUTSIDE_ADDRESS, Container, Host, Namespace, ask, result_of
+from minidock.network.published import Published
+from tests.network.internet import HOST_ADDRESS, OUTSIDE_ADDRESS, PORT, Container, Host, Namespace, ask, result_of
 
 MakeContainer = Callable[..., Container]
 
@@ -195,6 +196,19 @@ class TestBridge:
         first.serve(first.endpoint.address)
         assert second.call(ask, first.endpoint.address) == second.endpoint.address
         assert first.call(ask, OUTSIDE_ADDRESS) == HOST_ADDRESS
+
+    def test_a_deleted_one_comes_back_with_what_published_ports_need(
+        self, host: Host, container: MakeContainer
+    ) -> None:
+        """By loopback, and from the container itself: neither is a property of the cable."""
+        host.sh("sysctl", "-qw", "net.bridge.bridge-nf-call-iptables=1")
+        web = container(host, None, Published("tcp", "0.0.0.0", 8080, PORT))
+        web.serve("0.0.0.0")
+        host.sh("ip", "link", "del", host.bridge)
+        container(host)
+        assert host.sh("cat", f"/proc/sys/net/ipv4/conf/{host.bridge}/route_localnet") == "1\n"
+        assert host.call(ask, "127.0.0.1", 8080) == web.endpoint.gateway
+        assert web.call(ask, HOST_ADDRESS, 8080)
 
     def test_it_keeps_its_hardware_address(self, host: Host, container: MakeContainer) -> None:
         def mac() -> str:

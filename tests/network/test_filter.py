@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import socket
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,13 +14,15 @@ import prctl
 import pytest
 
 from minidock.errors import HostError
-from minidock.linux import firewall
+from minidock.linux import firewall, syscalls
 from minidock.network import filter, registry
 from minidock.network.attachment import NOTHING_SPECIAL
 from minidock.network.published import Published
 from tests.network.internet import HOST_ADDRESS, OUTSIDE_ADDRESS, Container, Host, Namespace, ask, reaches_everyone
+from tests.network.machine import Machine
 
 MakeContainer = Callable[..., Container]
+REFUSED = "the packet filter's rules cannot be written, and no container runs without: "
 
 
 class TestWayOut:
@@ -82,18 +86,103 @@ class TestWayOut:
         with pytest.raises(HostError, match="install the package nftables"):
             host.call(without_nft)
 
-    def test_a_kernel_that_refuses_is_one_line_of_warning(self, host: Host) -> None:
+    def test_a_kernel_that_refuses_is_one_line(self, host: Host) -> None:
         host.reserve("a" * 64)
 
         def without_rights() -> list[str]:
             prctl.capbset.net_admin = False  # what nft may not have, though root runs it
             return filter.admit([host.network()], [], {})
 
-        (warning,) = host.call(without_rights)
-        assert "no way out of this host: nft: " in warning
-        assert "stdin" not in warning
-        assert "Operation not permitted" in warning
-        assert "\n" not in warning
+        with pytest.raises(HostError) as refused:
+            host.call(without_rights)
+        assert "stdin" not in str(refused.value)
+        assert str(refused.value).startswith(REFUSED)
+        assert str(refused.value).endswith("Operation not permitted")
+
+    def test_a_host_that_is_to_be_no_router_has_the_rules_all_the_same(
+        self, host: Host, container: MakeContainer
+    ) -> None:
+        inside = container(host)
+
+        def read_only() -> list[str]:
+            syscalls.unshare(syscalls.CLONE_NEWNS)
+            subprocess.run(["mount", "--make-rprivate", "/"], check=True)
+            subprocess.run(["mount", "-o", "bind,ro", "/proc/sys", "/proc/sys"], check=True)
+            return filter.admit([host.network()], [inside.endpoint], {}, anew=True)
+
+        host.sh("nft", "flush", "ruleset")
+        host.sh("sh", "-c", "echo 0 >/proc/sys/net/ipv4/ip_forward")
+        (warning,) = host.call(read_only)
+        assert warning.endswith(": cannot write /proc/sys/net/ipv4/ip_forward: Read-only file system")
+        assert host.elements("bridge", "cables") == [inside.endpoint.host_interface]
+
+
+class TestNoRulesNoStart:
+    """What fails today may hold tomorrow: only a kernel that can never have the rules runs containers without."""
+
+    @pytest.fixture
+    def nft_that_says(self, tmp_path: Path) -> Callable[[str], dict[str, str]]:
+        """An nft in front of the real one that refuses whatever it is to write."""
+
+        def make(error: str) -> dict[str, str]:
+            (tmp_path / "bin").mkdir()
+            refuse = f"case $1 in -f) cat >/dev/null; echo '{error}' >&2; exit 1;; esac"
+            (tmp_path / "bin/nft").write_text(f'#!/bin/sh\n{refuse}\nexec {shutil.which("nft")} "$@"\n')
+            (tmp_path / "bin/nft").chmod(0o755)
+            return {"PATH": f"{tmp_path}/bin:{os.environ['PATH']}"}
+
+        return make
+
+    @pytest.mark.parametrize("why", ["Cannot allocate memory", "No such file or directory", "Operation not permitted"])
+    def test_what_can_be_otherwise_a_moment_later(
+        self, machine: Machine, nft_that_says: Callable[[str], dict[str, str]], why: str, tmp_path: Path
+    ) -> None:
+        error = f"/dev/stdin:1:1-2: Error: Could not process rule: {why}"
+        words = ("run", "--rm", "-v", f"{tmp_path}:/seen", "alpine", "touch", "/seen/ran")
+        code, _, errors = machine(*words, env=nft_that_says(error))
+        assert (code, errors.count("\n")) == (125, 1)
+        assert errors.startswith(f"minidock: {REFUSED}")
+        assert errors.endswith(f"{why}\n")
+        assert not (tmp_path / "ran").exists()
+        assert machine.ok("ps", "-aq") == ""
+
+    def test_a_kernel_that_cannot(
+        self, machine: Machine, nft_that_says: Callable[[str], dict[str, str]]
+    ) -> None:
+        environment = nft_that_says("/dev/stdin:1:1-2: Error: Could not process rule: Operation not supported")
+        code, _, errors = machine("run", "--rm", "alpine", "true", env=environment)
+        assert (code, errors.count("\n")) == (0, 1)
+        assert "have no way out of this host" in errors
+        code, _, errors = machine("run", "--rm", "-p", "8080", "alpine", "true", env=environment)
+        assert (code, errors.count("\n")) == (125, 1)
+        assert errors.startswith("minidock: ports cannot be published on this host: ")
+
+    def test_a_kernel_that_does_not_say(self, host: Host) -> None:
+        host.reserve("a" * 64)
+
+        def without_rights() -> list[str]:
+            prctl.cap_effective.net_admin = False
+            return filter.admit([host.network()], [], {})
+
+        with pytest.raises(HostError, match="no container runs without: the kernel does not tell the state of nf_tab"):
+            host.call(without_rights)
+
+    def test_rules_that_others_take_away_at_the_same_time(
+        self, machine: Machine, tmp_path: Path
+    ) -> None:
+        """The change starts from what is no longer there: then all is written anew."""
+        first = machine.run()
+        (tmp_path / "bin").mkdir()
+        nft, once = shutil.which("nft"), tmp_path / "once"
+        flush = f"case $1 in -f) [ -e {once} ] || {nft} flush ruleset; touch {once};; esac"
+        (tmp_path / "bin/nft").write_text(f'#!/bin/sh\n{flush}\nexec {nft} "$@"\n')
+        (tmp_path / "bin/nft").chmod(0o755)
+        code, out, errors = machine("run", "-d", "--rm", "alpine", "sleep", "600",
+                                    env={"PATH": f"{tmp_path}/bin:{os.environ['PATH']}"})  # fmt: skip
+        assert (code, errors) == (0, "")
+        second = machine.look(out.strip())
+        cables = {row["host_interface"] for inside in (first, second) for row in inside.record["networks"].values()}
+        assert set(machine.host.elements("bridge", "cables")) == cables
 
 
 class TestRegistry:
