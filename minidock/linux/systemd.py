@@ -11,6 +11,11 @@ systemd.scope(5).
         container/                     born there, under its limits
 
 systemd removes a scope by itself when the last process in it has ended, whichever way that came about.
+
+When the machine goes down, systemd stops units in the reverse order of their start. Each scope comes before
+minidock-shutdown.service, which it pulls in: so `minidock system stop` has ended the containers, with their own stop
+signals and time-outs, before systemd would send SIGTERM to all that is in a scope. That is left for where the service
+is not installed: in place of the usual dependencies (DefaultDependencies=no) the same ones are said with that order.
 """
 
 from __future__ import annotations
@@ -24,6 +29,7 @@ from minidock.linux.cgroups import Cgroup, own_path
 
 _MANAGER = ("org.freedesktop.systemd1", "/org/freedesktop/systemd1", "org.freedesktop.systemd1.Manager")
 _PATIENCE = 10.0  # seconds
+_ENDED_BY = ("minidock-shutdown.service", "minidock.service")  # both call `minidock system stop`
 _STOP_AT_SHUTDOWN = 10_000_000  # microseconds from SIGTERM to SIGKILL, as long as docker waits
 
 
@@ -67,6 +73,10 @@ def start_scope(scope: str, top: str) -> None:
         "Delegate": ("b", "true"),
         "CollectMode": ("s", "inactive-or-failed"),  # else a scope that failed would keep its name
         "TimeoutStopUSec": ("t", str(_STOP_AT_SHUTDOWN)),
+        "DefaultDependencies": ("b", "false"),
+        "Conflicts": ("as", "1", "shutdown.target"),
+        "Before": ("as", str(1 + len(_ENDED_BY)), "shutdown.target", *_ENDED_BY),
+        "Wants": ("as", "1", _ENDED_BY[0]),
     }
     words = [str(len(properties)), *(word for name, value in properties.items() for word in (name, *value))]
     _busctl("StartTransientUnit", "ssa(sv)a(sa(sv))", unit, "fail", *words, "0")

@@ -18,7 +18,7 @@ from tests.support.command import Minidock
 
 __all__ = ["no_containers_afterwards", "ok"]
 
-UNIT = Path(__file__).parents[2] / "minidock" / "minidock.service"
+UNITS = sorted((Path(__file__).parents[2] / "minidock").glob("*.service"))
 SLEEP = ("--network", "none", "--init", "alpine", "sleep", "1000")
 
 
@@ -78,8 +78,9 @@ def test_one_that_cannot_be_started_does_not_keep_the_others(
 
 
 @pytest.mark.skipif(not shutil.which("systemd-analyze"), reason="needs systemd-analyze")
-def test_systemd_understands_the_unit(engine: Minidock, tmp_path: Path) -> None:
-    copy = tmp_path / "minidock.service"
-    copy.write_text(UNIT.read_text().replace("=minidock ", f"={engine.program[0]} "))
+@pytest.mark.parametrize("unit", UNITS, ids=lambda unit: unit.name)
+def test_systemd_understands_the_unit(engine: Minidock, tmp_path: Path, unit: Path) -> None:
+    copy = tmp_path / unit.name
+    copy.write_text(unit.read_text().replace("=minidock ", f"={engine.program[0]} "))
     done = subprocess.run(["systemd-analyze", "verify", copy], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")

@@ -3,14 +3,37 @@
 from __future__ import annotations
 
 import os
+import subprocess
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 
 from minidock.linux.cgroups import Cgroup
-from tests.limits.containers import tree
+from tests.limits.containers import UNDER_SYSTEMD, tree
+
+
+class Parent(NamedTuple):
+    """What --cgroup-parent is given, and the directory that it means."""
+
+    name: str
+    path: Path
+
+
+@pytest.fixture(scope="session")
+def inner_parent() -> Iterator[Parent]:
+    """A parent in a parent, for the manager in force; not yet made. As with docker, one that somebody names stays."""
+    if UNDER_SYSTEMD:  # the name of a slice is its path
+        slices = "minidock.slice/minidock-test.slice/minidock-test-inner.slice"
+        yield Parent("minidock-test-inner.slice", tree() / slices)
+        subprocess.run(["systemctl", "--quiet", "stop", "minidock-test.slice"], check=True)
+        return
+    path = tree() / "minidock-test" / "inner"
+    yield Parent("minidock-test/inner", path)
+    for directory in (path, path.parent):
+        directory.rmdir()
 
 
 @pytest.fixture

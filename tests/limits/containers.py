@@ -12,8 +12,16 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from minidock.linux import cgroups
+import pytest
+
+from minidock.linux import cgroups, systemd
 from tests.support.command import Minidock
+
+# Who gives out cgroups: under systemd a container is in a scope, and a parent is a slice (minidock/linux/systemd.py).
+UNDER_SYSTEMD = systemd.owns_the_tree()
+only_cgroupfs = pytest.mark.skipif(
+    UNDER_SYSTEMD, reason="systemd owns the tree: a parent is a slice, which it makes and lets hold nothing but units"
+)
 
 
 @dataclass
@@ -24,6 +32,11 @@ class Running:
     pid: int
     cgroup: Path
     said: list[str]
+
+    @property
+    def place(self) -> Path:
+        """What is its own below its --cgroup-parent: the cgroup, or the scope that systemd made around it."""
+        return self.cgroup.parent if UNDER_SYSTEMD else self.cgroup
 
     def read(self, name: str) -> str:
         return (self.cgroup / name).read_text().strip()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,13 +12,13 @@ import pytest
 
 from minidock.linux import limits
 from minidock.linux.cgroups import Cgroup
-from tests.limits.containers import Running, has_controller, running, tree
+from tests.limits.conftest import Parent
+from tests.limits.containers import UNDER_SYSTEMD, Running, eventually, has_controller, running, tree
 from tests.support.command import Minidock
 
 pytestmark = pytest.mark.cgroup
 
 M = 1 << 20
-PARENT = "minidock-test/inner"
 
 LOOK_AROUND = """
 cat /proc/self/cgroup
@@ -36,7 +37,7 @@ def disk() -> tuple[str, str]:
 
 
 @pytest.fixture(scope="module")
-def limited(minidock: Minidock) -> Iterator[Running]:
+def limited(minidock: Minidock, inner_parent: Parent) -> Iterator[Running]:
     """One container with every limit that any kernel with version 2 has."""
     device, _ = disk()
     flags = {
@@ -44,14 +45,11 @@ def limited(minidock: Minidock) -> Iterator[Running]:
         "--cpus": "0.5", "--cpu-shares": "2048", "--pids-limit": "50",
         "--device-read-bps": f"{device}:1mb", "--device-write-bps": f"{device}:2mb",
         "--device-read-iops": f"{device}:100", "--device-write-iops": f"{device}:200",
-        "--cgroup-parent": PARENT,
+        "--cgroup-parent": inner_parent.name,
     }  # fmt: skip
     with running(minidock, *(word for pair in flags.items() for word in pair), script=LOOK_AROUND) as container:
         yield container
-    assert not container.cgroup.exists()
-    # As with docker, the parent that somebody names is theirs: it stays.
-    for parent in (tree() / PARENT, (tree() / PARENT).parent):
-        parent.rmdir()
+    assert eventually(lambda: not container.place.exists())
 
 
 @pytest.mark.parametrize(
@@ -73,9 +71,9 @@ def test_a_limit_is_in_the_cgroups_file(limited: Running, file: str, text: str) 
     assert limited.read(file) == text
 
 
-def test_the_parent_is_the_one_asked_for(limited: Running) -> None:
-    assert limited.cgroup.parent == tree() / PARENT
-    assert len(limited.cgroup.name) == 64
+def test_the_parent_is_the_one_asked_for(limited: Running, inner_parent: Parent) -> None:
+    assert limited.place.parent == inner_parent.path
+    assert re.fullmatch("minidock-[0-9a-f]{64}.scope" if UNDER_SYSTEMD else "[0-9a-f]{64}", limited.place.name)
 
 
 def test_every_cgroup_above_hands_the_controllers_down_and_holds_nobody(limited: Running) -> None:

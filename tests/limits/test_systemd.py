@@ -1,7 +1,8 @@
-"""A real systemd, as PID 1 of namespaces of its own, owns a cgroup tree; in it, the tests of under_systemd.py run."""
+"""Limits where systemd owns the tree, and the end of containers when it ends the machine (`tests/vm/systemd.py`)."""
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
@@ -10,79 +11,73 @@ from pathlib import Path
 
 import pytest
 
-from minidock.linux.cgroups import Cgroup
+pytestmark = [
+    pytest.mark.vm,  # systemd sets up the whole machine that it finds
+    pytest.mark.skipif(
+        not (os.path.exists("/lib/systemd/systemd") and shutil.which("busctl") and shutil.which("dbus-daemon")),
+        reason="systemd and dbus are not installed",
+    ),
+]
 
-# Not natively: systemd sets up the whole machine that it finds, devices and kernel parameters too.
-pytestmark = pytest.mark.vm
+HERE = Path(__file__).parent
+CHECKOUT = HERE.parents[1]
+# All tests marked cgroup pass there; those that ask the most files and have a --cgroup-parent do for every day.
+SELECTION = [HERE / "under_systemd.py", HERE / "test_files.py"]
 
-SYSTEMD = "/lib/systemd/systemd"
-CHECKOUT = Path(__file__).parents[2]
 
-# One service is the whole system, beside the bus that it needs.
-UNITS = {
-    "tests.service": """
-[Unit]
-DefaultDependencies=no
-Requires=dbus.service
-After=dbus.service
-SuccessAction=exit-force
-FailureAction=exit-force
-[Service]
-WorkingDirectory={checkout}
-Environment=PATH={path} PYTHONPATH={pythonpath} PYTHONDONTWRITEBYTECODE=1 HOME=/tmp
-ExecStart={python} -m pytest -p no:cacheprovider --durations=5 {tests}
-StandardOutput=file:{output}
-StandardError=inherit
-""",
-    "dbus.service.d/early.conf": "[Unit]\nDefaultDependencies=no\n",
-    "dbus.socket.d/early.conf": "[Unit]\nDefaultDependencies=no\n",
-}
+def under_systemd(*words: str | Path, env: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
+    program = [sys.executable, CHECKOUT / "tests" / "vm" / "systemd.py"]
+    own = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1", **(env or {})}
+    return subprocess.run(
+        [*program, *words], cwd=CHECKOUT, env=own, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+        timeout=250, check=False,
+    )  # fmt: skip
 
-# unshare --cgroup comes after the move: what a process is in then is the root of what it sees. The first unshare stays
-# outside: where a process is that is not systemd's, systemd cannot hand controllers down.
-BOOT = """
-echo 0 >{machine}/cgroup.procs
-exec unshare --cgroup sh -e -c '
-mount -t tmpfs -o mode=755 tmpfs /run
-mkdir -p /run/systemd /run/lock
-cp -r {units} /run/systemd/system
-umount /sys/fs/cgroup
-mount -t cgroup2 cgroup2 /sys/fs/cgroup
-exec {systemd} --unit=tests.service --log-target=console --show-status=false'
+
+def test_what_holds_under_systemd() -> None:
+    pytest_ = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-q", "--durations=5"]
+    done = under_systemd("--", *pytest_, *SELECTION)
+    print(done.stdout)
+    assert done.returncode == 0
+
+
+# Neither is ended by SIGTERM: what systemd itself would send.
+POWER_OFF = """
+set -e
+run() { "$MINIDOCK" run -d --network none "$@" >/dev/null; }
+run --name asked --stop-signal USR1 busybox sh -c 'trap "exit 7" USR1; trap "" TERM; while :; do sleep 0.1; done'
+run --name deaf --stop-timeout 1 busybox sh -c 'trap "" TERM; while :; do sleep 0.1; done'
+systemctl --no-block start poweroff.target
+exec sleep 100
 """
 
 
-@pytest.mark.skipif(
-    not (os.path.exists(SYSTEMD) and shutil.which("busctl") and shutil.which("dbus-daemon")),
-    reason="systemd and dbus are not installed",
-)
-def test_under_systemd(tmp_path: Path, parent: Path) -> None:
-    output = tmp_path / "output"
-    for name, text in UNITS.items():
-        unit = tmp_path / "units" / name
-        unit.parent.mkdir(parents=True, exist_ok=True)
-        unit.write_text(
-            text.format(
-                checkout=CHECKOUT,
-                path=os.environ["PATH"],
-                pythonpath=os.environ.get("PYTHONPATH", ""),
-                python=sys.executable,
-                tests=Path(__file__).with_name("under_systemd.py"),
-                output=output,
-            )
-        )
-    machine = Cgroup(str(parent / "machine"))
-    machine.create({"cpu", "io", "memory", "pids"})
-    boot = BOOT.format(machine=machine.path, units=tmp_path / "units", systemd=SYSTEMD)
-    done = subprocess.run(
-        ["unshare", "--pid", "--fork", "--mount", "--ipc", "--mount-proc", "sh", "-e", "-c", boot],
-        capture_output=True,
-        text=True,
-        timeout=200,
-        check=False,
-        env={"PATH": os.environ["PATH"], "container": "test"},
-    )
-    report = output.read_text() if output.exists() else done.stdout + done.stderr
-    print(report)
-    assert " passed" in report.splitlines()[-1]
-    assert " failed" not in report
+def units(directory: Path, environment: dict[str, str], program: str) -> list[str | Path]:
+    """The shipped units, for our program and its root."""
+    directory.mkdir()
+    words: list[str | Path] = []
+    for unit in (CHECKOUT / "minidock").glob("*.service"):
+        text = unit.read_text().replace("=minidock ", f"={program} ").replace("=/var/lib/minidock", "=/tmp")
+        settings = "".join(f"Environment={name}={value}\n" for name, value in environment.items())
+        (directory / unit.name).write_text(text.replace("[Service]\n", f"[Service]\n{settings}"))
+        words += ["--unit", directory / unit.name]
+    return words
+
+
+def test_a_power_off_ends_containers_as_stop_does(tmp_path: Path) -> None:
+    """With their own stop signals and time-outs, and on record, though nobody has enabled a unit."""
+    environment = {"MINIDOCK_ROOT": str(tmp_path / "root"), "MINIDOCK_RUN": "/run/minidock-test"}
+    program = str(Path(sys.executable).with_name("minidock"))
+    words = units(tmp_path / "units", environment, program)
+    done = under_systemd(*words, "--", "sh", "-c", POWER_OFF, env={**environment, "MINIDOCK": program})
+    root = tmp_path / "root"
+    records = [json.loads(path.read_text()) for path in root.glob("containers/*/container.json")]
+    ends = {record["name"]: (record["state"]["status"], record["state"]["exitCode"]) for record in records}
+    assert ends == {"asked": ("exited", 7), "deaf": ("exited", 137)}, done.stdout
+    assert all(record["state"]["shutdown"] for record in records)
+    told = [json.loads(line) for line in (root / "events.log").read_text().splitlines()]
+    for name, code, signals in (("asked", "7", ["10"]), ("deaf", "137", ["15", "9"])):
+        own = [event for event in told if event["attributes"].get("name") == name]
+        assert [event["attributes"]["signal"] for event in own if event["action"] == "kill"] == signals
+        assert [event["attributes"]["exitCode"] for event in own if event["action"] == "die"] == [code]
+        assert [event["action"] for event in own][-1] == "stop"

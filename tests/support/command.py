@@ -8,6 +8,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 
+class Process(subprocess.Popen[bytes]):
+    """A Popen whose `with` block, if it fails, kills the process: the plain one waits for an end that never comes."""
+
+    def __exit__(self, kind: object, *rest: object) -> None:
+        if kind:
+            self.kill()
+        super().__exit__(kind, *rest)  # type: ignore[arg-type]
+
+
 @dataclass(frozen=True)
 class Minidock:
     """The installed program with state directories of its own.
@@ -48,6 +57,6 @@ class Minidock:
             check=False,
         )
 
-    def start(self, *arguments: str, **options: object) -> "subprocess.Popen[bytes]":
+    def start(self, *arguments: str, **options: object) -> Process:
         """Start without waiting, for tests that signal, attach or kill; `options` are Popen's own."""
-        return subprocess.Popen([*self.program, *arguments], env=self.environment, **options)  # type: ignore[call-overload, no-any-return]
+        return Process([*self.program, *arguments], env=self.environment, **options)  # type: ignore[call-overload]

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.command import Process
+
 pytestmark = pytest.mark.cgroup
 
 
@@ -66,9 +68,8 @@ def test_io_max_takes_a_block_device(group: Path) -> None:
 
 
 def test_freeze_and_kill(group: Path) -> None:
-    with subprocess.Popen(
-        ["sh", "-c", f"echo 0 >{group}/cgroup.procs; echo in; exec sleep 60"], stdout=-1
-    ) as one:
+    script = f"echo 0 >{group}/cgroup.procs; echo in; exec sleep 60"
+    with Process(["sh", "-c", script], stdout=subprocess.PIPE) as one:
         assert one.stdout is not None
         assert one.stdout.readline() == b"in\n"
         (group / "cgroup.freeze").write_text("1")
