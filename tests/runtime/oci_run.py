@@ -1,7 +1,7 @@
-"""Runs one OCI bundle through minidock's runtime alone, as another engine would: `python oci_run.py BUNDLE [SIGNAL]`.
+"""Runs one OCI bundle and kills its first process before that is started: `python oci_run.py BUNDLE SIGNAL`.
 
-SIGNAL is sent to the container's first process when it is ready, before it is started, and its end awaited.
-Ends as the bundle's program does. The engine's part, such as its networks, is not there.
+SIGNAL is sent when the process is ready and waits for the start, and its end awaited. Ends as the process does.
+Without a signal there is `python -m minidock.runtime BUNDLE`.
 """
 
 import os

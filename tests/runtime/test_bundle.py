@@ -56,7 +56,8 @@ def oci_run(bundle: Path) -> OciRun:
         }
         change(config)
         (bundle / "config.json").write_text(json.dumps(config))
-        program = [sys.executable, "-P", str(Path(__file__).with_name("oci_run.py")), str(bundle), *words]
+        runner = [str(Path(__file__).with_name("oci_run.py"))] if words else ["-m", "minidock.runtime"]
+        program = [sys.executable, "-P", *runner, str(bundle), *words]
         environment = {**os.environ, "PYTHONPATH": str(ROOT)}
         return subprocess.run(program, capture_output=True, text=True, timeout=60, check=False, env=environment)
 
@@ -261,7 +262,36 @@ def test_refused(oci_run: OciRun, change: Callable[[Spec], object], why: str) ->
 
 
 def test_not_a_bundle(tmp_path: Path) -> None:
-    program = [sys.executable, "-P", str(Path(__file__).with_name("oci_run.py")), str(tmp_path)]
+    program = [sys.executable, "-P", "-m", "minidock.runtime", str(tmp_path)]
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     done = subprocess.run(program, capture_output=True, text=True, check=False, env=environment)
     assert (done.returncode, done.stderr) == (1, f"no OCI bundle in {tmp_path}: config.json is missing\n")
+
+
+def test_wrong_arguments() -> None:
+    program = [sys.executable, "-P", "-m", "minidock.runtime"]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    for words in ([], ["--help"], ["a", "b"]):
+        done = subprocess.run([*program, *words], capture_output=True, text=True, check=False, env=environment)
+        assert done.returncode == 1
+        assert done.stderr.startswith("usage: python -m minidock.runtime BUNDLE")
+
+
+def test_a_terminal(bundle: Path, oci_run: OciRun) -> None:
+    """The program has one of its own, and what it writes comes out here, line endings as a terminal has them."""
+    done = oci_run("test -t 0 && test -t 1 && echo yes; exit 7", lambda config: config["process"].update(terminal=True))
+    assert (done.returncode, done.stdout, done.stderr) == (7, "yes\n", "")
+
+
+def test_signals_are_passed_on(bundle: Path, oci_run: OciRun) -> None:
+    assert oci_run("true").returncode == 0  # writes a config.json
+    config = json.loads((bundle / "config.json").read_text())
+    config["process"]["args"] = ["sh", "-c", "trap 'exit 9' TERM; echo ready; while :; do read -t 1 x; done"]
+    (bundle / "config.json").write_text(json.dumps(config))
+    program = [sys.executable, "-P", "-m", "minidock.runtime", str(bundle)]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    with subprocess.Popen(program, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment) as runner:
+        assert runner.stdout
+        assert runner.stdout.readline() == b"ready\n"
+        runner.terminate()
+        assert runner.wait(30) == 9

@@ -1,0 +1,85 @@
+"""`python -m minidock.runtime BUNDLE`: run one OCI bundle, with nothing of the engine (book 3.4).
+
+The bundle is a directory with a config.json and a root file system, as runc and crun take it. What the engine adds is
+not here: no image, no network but the loopback interface, no log, no monitor. This process is the parent: it passes
+signals on, carries the terminal's bytes if the bundle asks for one, and ends with the exit code of the bundle's
+program: 128+n if that was killed by signal n, 125 if it could not be set up.
+"""
+
+from __future__ import annotations
+
+import os
+import select
+import signal
+import sys
+
+from minidock.errors import EXIT_SIGNAL, MinidockError, UsageError
+from minidock.linux import terminal
+from minidock.runtime import container, spec
+from minidock.runtime.container import Created
+
+_PASSED_ON = (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2)
+
+
+def main(arguments: list[str]) -> int:
+    """Run the bundle that the one argument names; returns what to exit with. Raises `MinidockError`."""
+    if len(arguments) != 1 or arguments[0].startswith("-"):
+        raise UsageError("usage: python -m minidock.runtime BUNDLE (a directory with a config.json)")
+    bundle = spec.load(os.path.abspath(arguments[0]))
+    created, cgroup = container.create(bundle, None if bundle.terminal else (0, 1, 2))
+    try:
+        _run(created)
+    except BaseException:
+        created.signal(signal.SIGKILL)
+        raise
+    finally:
+        status = os.waitpid(created.pid, 0)[1]
+        if cgroup:
+            cgroup.delete()
+    code = os.waitstatus_to_exitcode(status)
+    return code if code >= 0 else EXIT_SIGNAL - code
+
+
+def _run(created: Created) -> None:
+    """Start the program and stay until it has ended, or its terminal has been hung up."""
+    for number in _PASSED_ON:
+        signal.signal(number, lambda received, _: created.signal(received))
+    container.wait_ready(created)
+    mode = terminal.make_raw(0) if created.console is not None and os.isatty(0) else None
+    try:
+        if created.console is not None and mode:
+            terminal.set_window_size(created.console, *terminal.window_size(0))
+        container.start(created)
+        if created.console is not None:
+            _carry(created.console, created.pidfd)
+    finally:
+        if mode:
+            terminal.restore(0, mode)
+
+
+def _carry(console: int, pidfd: int) -> None:
+    """Copy what is typed into the terminal's master end, and what it shows out of it, until the program has ended."""
+    sources = {0, console, pidfd}
+    while True:
+        ready = select.select(sources, [], [])[0]
+        if console in ready:
+            try:
+                os.write(1, os.read(console, 65536))
+            except OSError:  # EIO: nobody has the other end open, for now or for good
+                if select.select([pidfd], [], [], 0.05)[0]:
+                    return
+        elif pidfd in ready:
+            return
+        elif 0 in ready:
+            if typed := os.read(0, 65536):
+                os.write(console, typed)
+            else:
+                sources.discard(0)
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main(sys.argv[1:]))
+    except MinidockError as error:
+        print(error, file=sys.stderr)
+        sys.exit(error.exit_code)
