@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 
 from minidock.errors import EXIT_ENGINE, HostError
-from minidock.linux import syscalls
+from minidock.linux import directories, syscalls
 
 # Handed down whenever the host has them: limits need them, and so do the counters that `stats` shows.
 CONTROLLERS = ("cpu", "cpuset", "io", "memory", "pids")
@@ -162,7 +162,7 @@ class Cgroup:
 
     def _tree(self) -> Iterator[str]:
         """This cgroup's directories, children before their parents."""
-        for directory, _, _ in os.walk(self.path, topdown=False):
+        for directory, _, _ in directories.walk(self.path, topdown=False):
             yield directory
 
 

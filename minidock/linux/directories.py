@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import stat
+from collections.abc import Iterator
 from contextlib import suppress
 
 from minidock.linux import syscalls
@@ -20,9 +21,17 @@ def remove_tree(top: str) -> None:
 
     Each directory that is found two levels down is moved up into `top`, and waits there.
     """
-    while os.path.isdir(top):
+    while _is_directory(top):
         with suppress(FileNotFoundError):  # what the other one removed under our eyes; look again
             _remove(top)
+
+
+def _is_directory(path: str) -> bool:
+    """Unlike os.path.isdir, which says no to what it cannot look at, this raises `OSError`."""
+    try:
+        return stat.S_ISDIR(os.lstat(path).st_mode)
+    except FileNotFoundError:
+        return False
 
 
 def _remove(top: str) -> None:
@@ -58,6 +67,19 @@ def _unlink_files(fd: int) -> list[str]:
             else:
                 syscalls.unlink(entry.name, dir_fd=fd)
     return directories
+
+
+def walk(top: str, *, topdown: bool = True) -> Iterator[tuple[str, list[str], list[str]]]:
+    """os.walk, which leaves out without a word what it cannot list: this raises `OSError`.
+
+    What goes away meanwhile is left out.
+    """
+    return os.walk(top, topdown=topdown, onerror=_raise)
+
+
+def _raise(error: OSError) -> None:
+    if not isinstance(error, FileNotFoundError):
+        raise error
 
 
 def tree_size(top: str) -> int:

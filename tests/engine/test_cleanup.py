@@ -287,3 +287,21 @@ def test_a_record_that_a_power_cut_left_empty_blocks_nobody(engine: Minidock) ->
         (directory / name).touch()
     assert engine("ps", "-a", "-q").stdout == b""
     assert not directory.exists()
+
+
+def test_a_cgroup_that_cannot_be_listed_is_not_forgotten(engine: Minidock, containers: Containers) -> None:
+    """What is below it, only a list of it can tell: until there is one, nothing is said to be removed."""
+    engine("run", "-d", "--name", "odd", "--network", "none", "alpine", "sleep", "1000")
+    record = containers.one_running()
+    cgroup = cgroup2() / record["cgroup"].lstrip("/")
+    (cgroup / "below").mkdir()
+    cgroup.chmod(0o311)
+    os.kill(record["state"]["monitor"], signal.SIGKILL)
+    eventually(lambda: not (cgroup / "cgroup.procs").read_text())
+    without = ["setpriv", "--bounding-set=-dac_override,-dac_read_search", *engine.program]
+    done = subprocess.run([*without, "rm", "-f", "odd"], env=engine.environment, capture_output=True, check=False)
+    assert (done.returncode, done.stdout) == (125, b"")
+    assert done.stderr.decode().splitlines() == [f"minidock: {cgroup}: Permission denied"]
+    assert cgroup.exists()
+    engine("ps")
+    assert containers.left({record["id"]}) == []

@@ -12,7 +12,7 @@ from contextlib import suppress
 from typing import NamedTuple
 
 from minidock.engine.records import Record
-from minidock.linux import cgroups
+from minidock.linux import cgroups, directories
 
 _UNLIMITED = "max"
 
@@ -83,7 +83,7 @@ def _threads(cgroup: cgroups.Cgroup) -> int:
     with suppress(FileNotFoundError):
         return int(cgroup.read("pids.current"))
     total = 0
-    for directory, _, _ in os.walk(cgroup.path):
+    for directory, _, _ in directories.walk(cgroup.path):
         with suppress(OSError), open(os.path.join(directory, "cgroup.threads"), "rb") as threads:
             total += threads.read().count(b"\n")
     return total
