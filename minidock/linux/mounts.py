@@ -2,7 +2,8 @@
 
 Every target is looked up with openat2(2) and RESOLVE_IN_ROOT, so that a symbolic link inside an image cannot lead a
 mount to a place outside the new root (CVE-2019-19921, CVE-2021-30465 were such), and mounted on through its open
-descriptor. Sources: mount(2), pivot_root(2), mount_namespaces(7).
+descriptor. What is bound is copied (open_tree(2)), gets its flags (mount_setattr(2)), and only then is attached
+(move_mount(2)). Sources: these, mount(2), pivot_root(2), mount_namespaces(7).
 """
 
 from __future__ import annotations
@@ -12,83 +13,12 @@ import os
 import re
 import stat
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 
 from minidock.errors import HostError
 from minidock.linux import syscalls
-from minidock.linux.syscalls import (
-    MNT_DETACH,
-    MS_BIND,
-    MS_PRIVATE,
-    MS_RDONLY,
-    MS_REC,
-    MS_REMOUNT,
-    MS_SHARED,
-    MS_SLAVE,
-    MS_UNBINDABLE,
-)
-
-# Option words of mount(8), as the OCI specification uses them: (flags to set, flags to clear).
-FLAG_OPTIONS: dict[str, tuple[int, int]] = {
-    "defaults": (0, 0),
-    "ro": (MS_RDONLY, 0),
-    "rw": (0, MS_RDONLY),
-    "nosuid": (syscalls.MS_NOSUID, 0),
-    "suid": (0, syscalls.MS_NOSUID),
-    "nodev": (syscalls.MS_NODEV, 0),
-    "dev": (0, syscalls.MS_NODEV),
-    "noexec": (syscalls.MS_NOEXEC, 0),
-    "exec": (0, syscalls.MS_NOEXEC),
-    "sync": (syscalls.MS_SYNCHRONOUS, 0),
-    "async": (0, syscalls.MS_SYNCHRONOUS),
-    "dirsync": (syscalls.MS_DIRSYNC, 0),
-    "noatime": (syscalls.MS_NOATIME, 0),
-    "atime": (0, syscalls.MS_NOATIME),
-    "nodiratime": (syscalls.MS_NODIRATIME, 0),
-    "diratime": (0, syscalls.MS_NODIRATIME),
-    "relatime": (syscalls.MS_RELATIME, 0),
-    "norelatime": (0, syscalls.MS_RELATIME),
-    "strictatime": (syscalls.MS_STRICTATIME, 0),
-    "nostrictatime": (0, syscalls.MS_STRICTATIME),
-    "bind": (MS_BIND, 0),
-    "rbind": (MS_BIND | MS_REC, 0),
-}
-PROPAGATION_OPTIONS = {
-    "private": MS_PRIVATE,
-    "rprivate": MS_PRIVATE | MS_REC,
-    "slave": MS_SLAVE,
-    "rslave": MS_SLAVE | MS_REC,
-    "shared": MS_SHARED,
-    "rshared": MS_SHARED | MS_REC,
-    "unbindable": MS_UNBINDABLE,
-    "runbindable": MS_UNBINDABLE | MS_REC,
-}
-
-
-# Our own word, for a bind of something inside `source` that must not be led out of it; mount(8) leaves words that begin
-# with X- to whoever reads them.
-SUBPATH = "X-minidock.subpath="
-# The same for a mount and all mounts below it (mount_setattr(2), AT_RECURSIVE).
-RECURSIVE_OPTIONS = {
-    "rro": syscalls.MOUNT_ATTR_RDONLY,
-    "rnosuid": syscalls.MOUNT_ATTR_NOSUID,
-    "rnodev": syscalls.MOUNT_ATTR_NODEV,
-    "rnoexec": syscalls.MOUNT_ATTR_NOEXEC,
-}
-
-
-def parse_options(options: list[str]) -> tuple[int, list[int], str]:
-    """Split mount(8) options into (flags, propagation changes, data for the file system)."""
-    flags, propagation, data = 0, [], []
-    for option in options:
-        if option in FLAG_OPTIONS:
-            add, remove = FLAG_OPTIONS[option]
-            flags = flags & ~remove | add
-        elif option in PROPAGATION_OPTIONS:
-            propagation.append(PROPAGATION_OPTIONS[option])
-        else:
-            data.append(option)
-    return flags, propagation, ",".join(data)
+from minidock.linux.mount_options import ATTRIBUTES, RECURSIVE_OPTIONS, SUBPATH, parse_options
+from minidock.linux.paths import look_up, make_in, open_in, place_in, through
+from minidock.linux.syscalls import MNT_DETACH, MS_BIND, MS_RDONLY, MS_REC, MS_RELATIME, MS_REMOUNT, MS_SHARED, MS_SLAVE
 
 
 def set_propagation(target: str, flags: int) -> None:
@@ -139,56 +69,31 @@ def _is_below(path: str, above: str) -> bool:
     return path == above or path.startswith(above.rstrip("/") + "/")
 
 
-def open_in(root: int, path: str) -> int:
-    """An O_PATH descriptor of `path` inside the directory `root`, wherever symbolic links would like to lead."""
-    return syscalls.openat2(root, path.lstrip("/") or ".", syscalls.O_PATH, resolve=syscalls.RESOLVE_IN_ROOT)
+def take_tree(source: str, options: list[str]) -> int:
+    """A copy of the mount at `source` (with rbind: and of all below it), mounted nowhere yet: a descriptor.
 
-
-def make_in(root: int, path: str, *, directory: bool) -> int:
-    """`open_in`, making what is missing: directories on the way (0755), at the end a directory or an empty file.
-
-    A symbolic link to nothing gets the something that it leads to: many a system's /etc/resolv.conf is such a link.
+    With the word SUBPATH among the options, of that place inside `source`. Raises `HostError` for one outside of it.
     """
-    try:
-        return open_in(root, path)
-    except FileNotFoundError:
-        pass
-    above, name = os.path.split(path.rstrip("/"))
-    parent = make_in(root, above or "/", directory=True)
-    try:
-        if directory:
-            syscalls.mkdir(name, 0o755, dir_fd=parent)
-        else:
-            syscalls.mknod(name, stat.S_IFREG | 0o644, dir_fd=parent)
-    except FileExistsError:
-        if name != "..":
-            return make_in(root, os.path.join(above, os.readlink(name, dir_fd=parent)), directory=directory)
-    finally:
-        os.close(parent)
-    return open_in(root, path)
-
-
-def place_in(root: int, fd: int) -> str:
-    """Where the open file `fd` is, seen from `root`, without symbolic links."""
-    return "/" + os.path.relpath(os.readlink(through(fd)), os.readlink(through(root))).removeprefix(".")
-
-
-def through(fd: int) -> str:
-    """The path of an open file, for calls that take only paths."""
-    return f"/proc/self/fd/{fd}"
-
-
-def take_tree(source: str, options: list[str]) -> int | None:
-    """For a bind whose mounts are to be seen outside (`shared`): hold of its source as it is now; None for others.
-
-    Once the whole namespace is made a slave, a new bind of the source would be one too. This copy stays a peer of the
-    host's mount (mount_namespaces(7), "Shared subtrees").
-    """
-    flags, propagation, _ = parse_options(options)
-    if not any(change & MS_SHARED for change in propagation):
-        return None
-    depth = syscalls.AT_RECURSIVE if flags & MS_REC else 0
+    depth = syscalls.AT_RECURSIVE if parse_options(options)[0] & MS_REC else 0
+    for word in options:
+        if word.startswith(SUBPATH):
+            held = _beneath(source, word.removeprefix(SUBPATH))
+            try:
+                return copy_of(held, depth)
+            finally:
+                os.close(held)
     return syscalls.open_tree(source, syscalls.OPEN_TREE_CLONE | syscalls.OPEN_TREE_CLOEXEC | depth)
+
+
+def copy_of(fd: int, depth: int = 0) -> int:
+    """`take_tree` of what is open already."""
+    flags = syscalls.OPEN_TREE_CLONE | syscalls.OPEN_TREE_CLOEXEC | syscalls.AT_EMPTY_PATH | depth
+    return syscalls.open_tree("", flags, fd)
+
+
+def is_shared(options: list[str]) -> bool:
+    """Whether the mounts of a bind are to be seen outside, too (mount_namespaces(7), "Shared subtrees")."""
+    return any(change & MS_SHARED for change in parse_options(options)[1])
 
 
 def mount_in(
@@ -200,62 +105,94 @@ def mount_in(
     *,
     check: Callable[[str], None],
     tree: int | None = None,
+    nodev: bool = False,
 ) -> None:
     """Mount a file system, or bind `source`, on `destination` inside `root`, with options as in mount(8).
 
     `check` is told, before anything is mounted, at which place inside `root` that is when all symbolic links have
-    been followed, and may raise. `tree` is what `take_tree` has of the source.
+    been followed, and may raise. `tree` is what `take_tree` has of the source. `nodev`: no device node in it works.
+
+    Source and destination are looked up once each: what is bound is a copy that gets its flags before it is attached
+    anywhere, and what it is attached to is an open descriptor. Whoever exchanges paths meanwhile changes nothing.
     """
-    for word in options:
-        if word.startswith(SUBPATH):
-            rest = [other for other in options if other != word]
-            with _held(source, word.removeprefix(SUBPATH)) as held:
-                mount_in(root, destination, through(held), fstype, rest, check=check)
-            return
+    words = [word for word in options if word not in RECURSIVE_OPTIONS and not word.startswith(SUBPATH)]
     recursive = sum(RECURSIVE_OPTIONS[word] for word in set(options) & set(RECURSIVE_OPTIONS))
-    flags, propagation, data = parse_options([word for word in options if word not in RECURSIVE_OPTIONS])
-    is_bind = bool(flags & MS_BIND) or fstype == "bind"
-    target = make_in(root, destination, directory=not is_bind or os.path.isdir(source))
+    recursive |= syscalls.MOUNT_ATTR_NODEV if nodev else 0
+    flags, propagation, data = parse_options(words)
+    if not (flags & MS_BIND or fstype == "bind"):
+        _mount_new(root, destination, source, fstype, flags | _as_flags(recursive), propagation, data, check)
+        return
+    tree = take_tree(source, options) if tree is None else tree
+    try:
+        _set_attributes(tree, flags, recursive, propagation)
+        is_directory = stat.S_ISDIR(os.fstat(tree).st_mode)
+        target = make_in(root, destination, directory=is_directory)
+        try:
+            check(place_in(root, target))
+            if stat.S_ISDIR(os.fstat(target).st_mode) != is_directory:
+                raise HostError(f"cannot mount {source} on {destination}: not a directory: are you trying to mount a "
+                                "directory onto a file (or vice-versa)?")  # fmt: skip
+            syscalls.move_mount(tree, target)
+        finally:
+            os.close(target)
+    finally:
+        os.close(tree)
+
+
+def _mount_new(
+    root: int,
+    destination: str,
+    source: str,
+    fstype: str,
+    flags: int,
+    propagation: list[int],
+    data: str,
+    check: Callable[[str], None],
+) -> None:
+    """A file system of its own. (A `flags` with what is meant for all below it: nothing is, yet.)"""
+    target = make_in(root, destination, directory=True)
     try:
         check(place_in(root, target))
-        if tree is not None:
-            syscalls.move_mount(tree, target)
-        elif is_bind:
-            syscalls.mount(source, through(target), None, MS_BIND | flags & MS_REC)
-        else:
-            syscalls.mount(source, through(target), fstype, flags, data or None)
+        syscalls.mount(source, through(target), fstype, flags, data or None)
     finally:
         os.close(target)
-    if not (propagation or is_bind or recursive):
-        return
-    # The new mount hides the descriptor above, which is still of what lies beneath it: look the place up again.
-    mounted = open_in(root, destination)
-    try:
-        if is_bind and flags & ~(MS_BIND | MS_REC):
-            remount_bind(through(mounted), flags & ~MS_REC)
-        if recursive:
-            syscalls.mount_setattr(mounted, recursive)
-        for change in propagation:
-            set_propagation(through(mounted), change)
-    finally:
-        os.close(mounted)
+    if propagation:
+        # The descriptor is of what lies beneath the mount, which nothing but a second look-up finds. If that were led
+        # astray, another mount of this namespace would have other peers here: none of them is the host's.
+        mounted = open_in(root, destination)
+        try:
+            for change in propagation:
+                set_propagation(through(mounted), change)
+        finally:
+            os.close(mounted)
 
 
-@contextmanager
-def _held(source: str, path: str) -> Iterator[int]:
+def _set_attributes(tree: int, flags: int, recursive: int, propagation: list[int]) -> None:
+    """Give a copied tree its flags. Those that it has (nosuid, ...) are kept: the kernel may have locked them."""
+    own = sum(attribute for flag, attribute in ATTRIBUTES.items() if flags & flag and not recursive & attribute)
+    times = syscalls.MOUNT_ATTR__ATIME if flags & (MS_RELATIME | syscalls.MS_NOATIME | syscalls.MS_STRICTATIME) else 0
+    if own or times:
+        syscalls.mount_setattr(tree, own, times, recursive=False)
+    if recursive:
+        syscalls.mount_setattr(tree, recursive)
+    for change in propagation:
+        syscalls.mount_setattr(tree, propagation=change & ~MS_REC, recursive=bool(change & MS_REC))
+
+
+def _as_flags(attributes: int) -> int:
+    return sum(flag for flag, attribute in ATTRIBUTES.items() if attributes & attribute)
+
+
+def _beneath(source: str, path: str) -> int:
     """A descriptor of `path` inside the directory `source`, wherever links that a container made there would lead."""
     base = syscalls.open(source, syscalls.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
-        held = syscalls.openat2(base, path, syscalls.O_PATH, resolve=syscalls.RESOLVE_BENEATH)
+        return look_up(base, path, syscalls.O_PATH, syscalls.RESOLVE_BENEATH)
     except OSError as error:
         why = "path escapes from the volume" if error.errno == errno.EXDEV else os.strerror(error.errno or 0).lower()
         raise HostError(f"cannot access path {source}/{path}: {why}") from error
     finally:
         os.close(base)
-    try:
-        yield held
-    finally:
-        os.close(held)
 
 
 def remount_bind(target: str, flags: int) -> None:
@@ -268,47 +205,76 @@ def _flags_of(target: str) -> int:
     has = os.statvfs(target).f_flag
     keep = syscalls.MS_NOSUID | syscalls.MS_NODEV | syscalls.MS_NOEXEC | syscalls.MS_NOATIME | syscalls.MS_NODIRATIME
     st_relatime = 4096
-    return has & keep | (syscalls.MS_RELATIME if has & st_relatime else 0) | has & MS_RDONLY
+    return has & keep | (MS_RELATIME if has & st_relatime else 0) | has & MS_RDONLY
 
 
-def make_read_only(path: str) -> None:
-    """Bind `path` over itself, read-only. A path that does not exist needs no protection."""
-    try:
-        syscalls.mount(path, path, None, MS_BIND | MS_REC)
-    except FileNotFoundError:
-        return
-    remount_bind(path, MS_RDONLY)
-
-
-def mask(path: str) -> None:
-    """Cover a file with /dev/null, or a directory with an empty read-only tmpfs. A path that is not there stays so."""
-    try:
-        if os.path.isdir(path):
-            syscalls.mount("tmpfs", path, "tmpfs", MS_RDONLY, "size=0k")
-            return
-        null = syscalls.open("/dev/null", syscalls.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC)
-    except FileNotFoundError:
+def make_read_only(root: int, path: str) -> None:
+    """Bind `path` inside `root`, and all that is mounted below it, over itself, read-only. One that is missing needs
+    no protection."""
+    target = _open_if_there(root, path)
+    if target is None:
         return
     try:
-        # Not whatever somebody has put there: it would show up in the masked file's place (CVE-2025-31133).
-        if os.fstat(null).st_rdev != os.makedev(1, 3):
-            raise OSError(errno.ENODEV, "/dev/null in the container is not the null device")
-        syscalls.mount(through(null), path, None, MS_BIND)
-    except FileNotFoundError:
-        return
+        tree = copy_of(target, syscalls.AT_RECURSIVE)
+        try:
+            syscalls.mount_setattr(tree, syscalls.MOUNT_ATTR_RDONLY)
+            syscalls.move_mount(tree, target)
+        finally:
+            os.close(tree)
     finally:
-        os.close(null)
+        os.close(target)
 
 
-def bind_file(source: str, target: str) -> None:
-    """Bind one file over another, which is made if it is missing."""
+class Mask:
+    """What hides files: the null device. It is had before the container's files are in sight (CVE-2025-31133: what
+    somebody had put in the place of /dev/null showed up in the masked files' places)."""
+
+    def __init__(self, tree: int) -> None:
+        if (status := os.fstat(tree)).st_rdev != os.makedev(1, 3) or not stat.S_ISCHR(status.st_mode):
+            raise HostError("/dev/null of the host is not the null device, so that nothing can be masked with it")
+        # Its mode is a file's like any other: without this, a container's root could change it.
+        syscalls.mount_setattr(tree, syscalls.MOUNT_ATTR_RDONLY)
+        self.tree, self.is_attached = tree, False
+
+    def cover(self, root: int, path: str) -> None:
+        """Cover a file inside `root`, or a directory with an empty read-only tmpfs. One that is missing stays so."""
+        target = _open_if_there(root, path)
+        if target is None:
+            return
+        try:
+            if stat.S_ISDIR(os.fstat(target).st_mode):
+                syscalls.mount("tmpfs", through(target), "tmpfs", MS_RDONLY, "size=0k")
+            else:
+                self._cover_file(target)
+        finally:
+            os.close(target)
+
+    def _cover_file(self, target: int) -> None:
+        """With the mount that we have; for others, copies of it. Of one that is attached nowhere there are none."""
+        tree = copy_of(self.tree) if self.is_attached else self.tree
+        syscalls.move_mount(tree, target)
+        if self.is_attached:
+            os.close(tree)
+        self.is_attached = True
+
+
+def _open_if_there(root: int, path: str) -> int | None:
+    try:
+        return open_in(root, path)
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+
+
+def bind_file(source: int, target: str) -> None:
+    """Bind an open file over another one, which is made if it is missing."""
     root = os.open("/", syscalls.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
     place = make_in(root, target, directory=False)
+    tree = copy_of(source)
     try:
-        syscalls.mount(source, through(place), None, MS_BIND)
+        syscalls.move_mount(tree, place)
     finally:
-        os.close(place)
-        os.close(root)
+        for fd in (tree, place, root):
+            os.close(fd)
 
 
 def pivot_root(new_root: str) -> None:

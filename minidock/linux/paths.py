@@ -11,21 +11,85 @@ from __future__ import annotations
 
 import errno
 import os
+import stat
 
 from minidock.linux import syscalls
 
 DIRECTORY = os.O_RDONLY | os.O_DIRECTORY
+_MOST_TRIES = 10_000
+_MOST_LINKS = 40  # as many as the kernel follows (path_resolution(7))
+
+
+def look_up(root: int, path: str, flags: int, resolve: int = syscalls.RESOLVE_IN_ROOT) -> int:
+    """openat2(2) of `path` below the directory `root`: every look-up in a tree that is not to be trusted.
+
+    A rename or a mount anywhere on the machine meanwhile makes a ".." uncertain, and the kernel answers EAGAIN: "the
+    caller should retry". Whoever renames all the time can make that happen often, but not each time for ever: after
+    many tries the error is raised.
+    """
+    for _ in range(_MOST_TRIES):
+        try:
+            return syscalls.openat2(root, path, flags, resolve=resolve)
+        except BlockingIOError as error:  # EAGAIN
+            last = error
+    raise last
 
 
 def open_in_root(root: int, path: bytes, flags: int = DIRECTORY) -> int:
     """Open `path` below the directory `root`, links followed inside it; -1 if something on the way is missing."""
-    while True:
+    try:
+        return look_up(root, os.fsdecode(path) or ".", flags)
+    except FileNotFoundError:
+        return -1
+
+
+def open_in(root: int, path: str) -> int:
+    """An O_PATH descriptor of `path` inside the directory `root`, wherever symbolic links would like to lead."""
+    return look_up(root, path.lstrip("/") or ".", syscalls.O_PATH)
+
+
+def make_in(root: int, path: str, *, directory: bool, links: int = 0) -> int:
+    """`open_in`, making what is missing: directories on the way (0755), at the end a directory or an empty file.
+
+    A symbolic link to nothing gets the something that it leads to. What is made is opened where it was made, and not
+    looked up from `root` again: somebody may exchange what lies between (a volume is seen by other containers too).
+    `links`: how many such links were followed already.
+    """
+    try:
+        return open_in(root, path)
+    except FileNotFoundError:
+        pass
+    above, name = os.path.split(path.rstrip("/"))
+    parent = make_in(root, above or "/", directory=True, links=links)
+    try:
         try:
-            return syscalls.openat2(root, os.fsdecode(path) or ".", flags, 0, syscalls.RESOLVE_IN_ROOT)
-        except FileNotFoundError:
-            return -1
-        except OSError as error:
-            # openat2(2): EAGAIN if a rename elsewhere on the machine made a ".." uncertain; "the caller
-            # should retry".
-            if error.errno != errno.EAGAIN:
-                raise
+            if directory:
+                syscalls.mkdir(name, 0o755, dir_fd=parent)
+            else:
+                syscalls.mknod(name, stat.S_IFREG | 0o644, dir_fd=parent)
+        except FileExistsError:
+            if name != ".." and _is_link(name, parent):
+                if links == _MOST_LINKS:
+                    raise OSError(errno.ELOOP, f"{path}: {os.strerror(errno.ELOOP)}") from None
+                target = os.path.join(above, os.readlink(name, dir_fd=parent))
+                return make_in(root, target, directory=directory, links=links + 1)
+            if name == "..":
+                return open_in(root, path)
+            # Another container's start has made the same in the volume that both have.
+        return look_up(parent, name, syscalls.O_PATH, syscalls.RESOLVE_BENEATH | syscalls.RESOLVE_NO_SYMLINKS)
+    finally:
+        os.close(parent)
+
+
+def _is_link(name: str, parent: int) -> bool:
+    return stat.S_ISLNK(os.lstat(name, dir_fd=parent).st_mode)
+
+
+def place_in(root: int, fd: int) -> str:
+    """Where the open file `fd` is, seen from `root`, without symbolic links."""
+    return "/" + os.path.relpath(os.readlink(through(fd)), os.readlink(through(root))).removeprefix(".")
+
+
+def through(fd: int) -> str:
+    """The path of an open file, for calls that take only paths."""
+    return f"/proc/self/fd/{fd}"

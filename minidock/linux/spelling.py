@@ -29,8 +29,7 @@ _MOUNT, _UMOUNT, _CLONE, _RESOLVE, _MOUNT_ATTR, _MOVE_MOUNT = (
     for prefix in ("MS_", ("MNT_", "UMOUNT_"), "CLONE_", "RESOLVE_", "MOUNT_ATTR_", "MOVE_MOUNT_")
 )
 _AT = [(name, getattr(syscalls, name)) for name in ("AT_EMPTY_PATH", "AT_RECURSIVE")]
-_OPEN_TREE = [(name, getattr(syscalls, name)) for name in (
-    "OPEN_TREE_CLONE", "OPEN_TREE_CLOEXEC", "AT_RECURSIVE")]  # fmt: skip
+_OPEN_TREE = [(name, getattr(syscalls, name)) for name in ("OPEN_TREE_CLONE", "OPEN_TREE_CLOEXEC")] + _AT
 _OPEN = [(name, getattr(os, name)) for name in (
     "O_WRONLY", "O_RDWR", "O_CREAT", "O_EXCL", "O_NOCTTY", "O_TRUNC", "O_APPEND", "O_NONBLOCK", "O_DIRECTORY",
     "O_NOFOLLOW", "O_CLOEXEC", "O_PATH")]  # fmt: skip
@@ -41,7 +40,7 @@ _AMBIENT = {syscalls.PR_CAP_AMBIENT_RAISE: "PR_CAP_AMBIENT_RAISE",
 _CLOSE_RANGE = [("CLOSE_RANGE_CLOEXEC", syscalls.CLOSE_RANGE_CLOEXEC)]
 _DUMPABLE = {0: "SUID_DUMP_DISABLE", 1: "SUID_DUMP_USER"}
 _FILE_TYPES = {stat.S_IFREG: "S_IFREG", stat.S_IFCHR: "S_IFCHR", stat.S_IFBLK: "S_IFBLK", stat.S_IFIFO: "S_IFIFO"}
-_IOCTLS = {0x80045430: "TIOCGPTN", 0x40045431: "TIOCSPTLCK", 0x540E: "TIOCSCTTY", 0x5413: "TIOCGWINSZ",
+_IOCTLS = {0x40045431: "TIOCSPTLCK", 0x540E: "TIOCSCTTY", 0x5413: "TIOCGWINSZ",
            0x5414: "TIOCSWINSZ", 0x5441: "TIOCGPTPEER", 0x8913: "SIOCGIFFLAGS", 0x8914: "SIOCSIFFLAGS",
            0x8921: "SIOCGIFMTU"}  # fmt: skip
 
@@ -249,8 +248,10 @@ def _symlink(_: Call, target: str, name: str, *, dir_fd: int | None = None, **mo
         "symlinkat", [text(target), fd(dir_fd), text(name)])  # fmt: skip
 
 
-def _mount_setattr(_: Call, tree: int, name: str, how: int, mask: int) -> Spelled:
-    attributes = f"{{attr_set={flags(mask, _MOUNT_ATTR)}, attr_clr=0, propagation=0, userns_fd=0}}"
+def _mount_setattr(_: Call, tree: int, name: str, how: int, mask: int, cleared: int, propagation: int) -> Spelled:
+    names = [row for row in _MOUNT_ATTR if row[0] != "MOUNT_ATTR__ATIME" or cleared]
+    masks = f"attr_set={flags(mask, names)}, attr_clr={flags(cleared, names)}"
+    attributes = f"{{{masks}, propagation={mount_flags(propagation)}, userns_fd=0}}"
     return "mount_setattr", [fd(tree), text(name), flags(how, _AT), attributes, "32"]
 
 

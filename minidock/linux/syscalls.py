@@ -72,6 +72,10 @@ MOUNT_ATTR_RDONLY = 0x1
 MOUNT_ATTR_NOSUID = 0x2
 MOUNT_ATTR_NODEV = 0x4
 MOUNT_ATTR_NOEXEC = 0x8
+MOUNT_ATTR__ATIME = 0x70
+MOUNT_ATTR_NOATIME = 0x10
+MOUNT_ATTR_STRICTATIME = 0x20
+MOUNT_ATTR_NODIRATIME = 0x80
 AT_EMPTY_PATH = 0x1000
 
 # openat2(2): <linux/openat2.h>; AT_FDCWD: <fcntl.h>
@@ -213,12 +217,14 @@ def move_mount(tree: int, target: int) -> None:
     _call("move_mount", tree, b"", target, b"", flags, number=SYS_MOVE_MOUNT, shown=shown)
 
 
-def mount_setattr(tree: int, attr_set: int) -> None:
-    """mount_setattr(2): set flags on every mount of the tree that `tree` is a descriptor of."""
-    attr = struct.pack("QQQQ", attr_set, 0, 0, 0)  # struct mount_attr
-    shown = (tree, "", AT_EMPTY_PATH | AT_RECURSIVE, attr_set)
-    _call("mount_setattr", tree, b"", AT_EMPTY_PATH | AT_RECURSIVE, attr, len(attr), number=SYS_MOUNT_SETATTR,
-          shown=shown)  # fmt: skip
+def mount_setattr(
+    tree: int, attr_set: int = 0, attr_clr: int = 0, propagation: int = 0, *, recursive: bool = True
+) -> None:
+    """mount_setattr(2): change the mount that `tree` is a descriptor of, and with `recursive` all mounts below it."""
+    attr = struct.pack("QQQQ", attr_set, attr_clr, propagation, 0)  # struct mount_attr
+    how = AT_EMPTY_PATH | (AT_RECURSIVE if recursive else 0)
+    shown = (tree, "", how, attr_set, attr_clr, propagation)
+    _call("mount_setattr", tree, b"", how, attr, len(attr), number=SYS_MOUNT_SETATTR, shown=shown)
 
 
 def capset(effective: int, permitted: int, inheritable: int) -> None:

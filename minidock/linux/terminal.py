@@ -22,18 +22,9 @@ from minidock.observe import observed
 
 _ioctl: Callable[..., Any] = observed("ioctl", fcntl.ioctl)
 
-TIOCGPTN = 0x80045430
 TIOCSPTLCK = 0x40045431
 TIOCGPTPEER = 0x5441
 _PTMX = os.makedev(5, 2)
-
-
-def open_pair(ptmx: str = "/dev/ptmx") -> tuple[int, str]:
-    """Open a new master; returns its descriptor and the slave's number in the same devpts (`ptmx`'s directory)."""
-    master = syscalls.open(ptmx, os.O_RDWR | os.O_NOCTTY | os.O_CLOEXEC)
-    number = struct.unpack("I", _ioctl(master, TIOCGPTN, b"\0" * 4))[0]
-    _ioctl(master, TIOCSPTLCK, struct.pack("i", 0))
-    return master, str(number)
 
 
 def open_peer(ptmx: str) -> tuple[int, int]:

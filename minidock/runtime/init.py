@@ -91,6 +91,8 @@ def _become(spec: Spec, channel: Channel, stdio: Stdio, seccomp: Filter) -> None
             rootfs.make_devices(spec, root)
         with step("the working directory, if the image lacks it", book="3.5.1"):
             rootfs.make_working_directory(spec, root)
+    with step("a null device to mask files with", book="9"):
+        mask = rootfs.take_mask(spec)
     with step("the new root: the host's files are gone from sight", book="3.5.1"):
         mounts.pivot_root(spec.rootfs)
         rootfs.set_propagation(spec)
@@ -109,7 +111,7 @@ def _become(spec: Spec, channel: Channel, stdio: Stdio, seccomp: Filter) -> None
     with step("kernel parameters", book="3.1"):
         set_sysctls(spec.linux.get("sysctl") or {})
     with step("parts of proc and sys masked or read-only", book="9"):
-        rootfs.protect(spec)
+        rootfs.protect(spec, mask)
     with step("limits of the process itself", book="3.2"):
         set_limits(spec.process)
     with step("keys left outside", book="9"):
@@ -178,11 +180,10 @@ def forget_modules() -> None:
 
 def open_console(spec: Spec, channel: Channel) -> tuple[int, int, int]:
     """Make a pseudo-terminal in the container's own devpts, send its master outside, return the slave three times."""
-    master, number = terminal.open_pair("/dev/pts/ptmx")
-    slave = syscalls.open(f"/dev/pts/{number}", os.O_RDWR | os.O_CLOEXEC | os.O_NOCTTY)
+    master, slave = terminal.open_peer("/dev/pts/ptmx")
     if size := spec.process.get("consoleSize"):
         terminal.set_window_size(slave, size["height"], size["width"])
-    mounts.bind_file(f"/dev/pts/{number}", "/dev/console")
+    mounts.bind_file(slave, "/dev/console")
     terminal.set_controlling(slave)
     channel.send("console", fd=master)
     os.close(master)

@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from minidock.errors import SetupError
-from minidock.linux import mounts, overlay, syscalls
+from minidock.linux import mount_options, mounts, overlay, paths, syscalls
 from minidock.runtime.spec import Spec
 
 # The nodes that every container has (config-linux.md, "Default Devices"), with their numbers (null(4), random(4)).
@@ -57,12 +57,16 @@ def mount_root(spec: Spec) -> None:
 
 
 def take_shared(spec: Spec) -> dict[int, int]:
-    """Hold of the sources whose mounts are to propagate to the host and back, by their mount's place in the bundle."""
+    """Hold of the sources whose mounts are to propagate to the host and back, by their mount's place in the bundle.
+
+    Once the whole namespace is made a slave, a new bind of the source would be one too. A copy that is made before
+    stays a peer of the host's mount (mount_namespaces(7), "Shared subtrees").
+    """
     found = {}
     for number, mount in enumerate(spec.mounts):
-        tree = mounts.take_tree(mount.get("source") or "", mount.get("options") or [])
-        if tree is not None:
-            found[number] = tree
+        options = mount.get("options") or []
+        if mounts.is_shared(options) and (mount.get("type") == "bind" or "bind" in options or "rbind" in options):
+            found[number] = mounts.take_tree(mount.get("source") or "", options)
     return found
 
 
@@ -102,10 +106,10 @@ def make_devices(spec: Spec, root: int) -> None:
     devices |= {device["path"]: device for device in spec.linux.get("devices") or []}
     umask = syscalls.umask(0)
     for path, device in devices.items():
-        directory = mounts.make_in(root, os.path.dirname(path), directory=True)
+        directory = paths.make_in(root, os.path.dirname(path), directory=True)
         _make_device(directory, path, device, by_mknod=not spec.is_new("user"))
         os.close(directory)
-    dev = mounts.open_in(root, "/dev")
+    dev = paths.open_in(root, "/dev")
     for name, target in DEVICE_LINKS.items():
         syscalls.symlink(target, name, dir_fd=dev)
     os.close(dev)
@@ -122,14 +126,14 @@ def _make_device(directory: int, path: str, device: dict[str, Any], *, by_mknod:
             syscalls.chown(name, device.get("uid", 0), device.get("gid", 0), dir_fd=directory)
     else:
         syscalls.mknod(name, stat.S_IFREG | 0o666, dir_fd=directory)
-        syscalls.mount(path, f"{mounts.through(directory)}/{name}", None, syscalls.MS_BIND)
+        syscalls.mount(path, f"{paths.through(directory)}/{name}", None, syscalls.MS_BIND)
 
 
 def make_working_directory(spec: Spec, root: int) -> None:
     """Make a working directory that the image lacks, as docker does, before the root may become read-only."""
     cwd = spec.process["cwd"]
     try:
-        os.close(mounts.make_in(root, cwd, directory=True))
+        os.close(paths.make_in(root, cwd, directory=True))
     except OSError as error:
         why = "it leads outside of the container" if error.errno == errno.EXDEV else os.strerror(error.errno or 0)
         raise SetupError(f"the working directory {cwd} cannot be made: {why}") from error
@@ -139,15 +143,36 @@ def set_propagation(spec: Spec) -> None:
     """The root's own propagation, if it is to have any; only now, as pivot_root refuses a root that is shared."""
     wanted = spec.linux.get("rootfsPropagation") or "private"
     if wanted not in ("private", "rprivate"):
-        mounts.set_propagation("/", mounts.PROPAGATION_OPTIONS[wanted])
+        mounts.set_propagation("/", mount_options.PROPAGATION_OPTIONS[wanted])
 
 
-def protect(spec: Spec) -> None:
-    """Hide what tells too much of the host, and make read-only what would change it for everybody."""
+def take_mask(spec: Spec) -> mounts.Mask | None:
+    """What `protect` hides files with, had while the host's files are still in sight; None if nothing is to be hidden.
+
+    A null device of our own, on the host's /dev in our copy of it, which nothing needs any more. Where a user
+    namespace forbids to make one, the host's.
+    """
+    if not spec.linux.get("maskedPaths"):
+        return None
+    if not spec.is_new("user"):
+        syscalls.mount("tmpfs", "/dev", "tmpfs", syscalls.MS_NOSUID | syscalls.MS_NOEXEC, "size=4k")
+        syscalls.mknod("/dev/null", stat.S_IFCHR | 0o666, os.makedev(*DEVICES["null"]))
+        syscalls.chmod("/dev/null", 0o666)
+    return mounts.Mask(mounts.take_tree("/dev/null", ["bind"]))
+
+
+def protect(spec: Spec, mask: mounts.Mask | None) -> None:
+    """Hide what tells too much of the host, and make read-only what would change it for everybody.
+
+    Only what is not there needs no protection: if anything else fails, the container does not start.
+    """
+    root = os.open("/", syscalls.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
     for path in spec.linux.get("readonlyPaths") or []:
-        mounts.make_read_only(path)
+        mounts.make_read_only(root, path)
     for path in spec.linux.get("maskedPaths") or []:
-        mounts.mask(path)
+        assert mask is not None
+        mask.cover(root, path)
+    os.close(root)
     if spec.config["root"].get("readonly"):
         # By binding: the file system itself is the overlay, writable, and only this mount of it is not.
         mounts.remount_bind("/", syscalls.MS_RDONLY)

@@ -17,7 +17,7 @@ ip -o link | cut -d: -f2 | cut -d@ -f1
 ip -o -4 address | awk '{print $2, $4}'
 ip route
 cat /etc/hosts /etc/hostname /etc/resolv.conf
-awk '{print $1, $2, $3}' /proc/mounts | grep -v overlay
+awk '{print $1, $2, $3}' /proc/mounts | grep -v overlay | sort
 ls -l /dev | awk '{print $1, $5, $6}' | grep ^c
 umask; pwd; id -un; env | sort; ulimit -n
 cat /proc/keys | wc -c; touch /proc/sys/kernel/hostname 2>&1 || echo read-only

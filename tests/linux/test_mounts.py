@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from minidock.linux import mounts
+from minidock.linux import paths
+from minidock.linux.mount_options import parse_options
 from minidock.linux.syscalls import MS_BIND, MS_NOSUID, MS_PRIVATE, MS_RDONLY, MS_REC
 
 
@@ -38,9 +39,9 @@ def test_what_is_missing_is_made_inside(root: int, tmp_path: Path, path: str, pl
                          ("up-and-down", "x/../y/z"), ("twice", "dangling")):  # fmt: skip
         (tmp_path / "root" / name).symlink_to(target)
     before = set(os.listdir(tmp_path))
-    fd = mounts.make_in(root, path, directory=directory)
-    assert mounts.place_in(root, fd) == place
-    assert os.path.isdir(mounts.through(fd)) is directory
+    fd = paths.make_in(root, path, directory=directory)
+    assert paths.place_in(root, fd) == place
+    assert os.path.isdir(paths.through(fd)) is directory
     os.close(fd)
     assert set(os.listdir(tmp_path)) == before
 
@@ -50,12 +51,12 @@ def test_loops_and_files_on_the_way_are_errors(root: int, tmp_path: Path) -> Non
     (tmp_path / "root/file").touch()
     for path, error in (("loop/x", errno.ELOOP), ("file/x", errno.ENOTDIR)):
         with pytest.raises(OSError) as caught:
-            mounts.make_in(root, path, directory=True)
+            paths.make_in(root, path, directory=True)
         assert caught.value.errno == error
 
 
 def test_options() -> None:
-    assert mounts.parse_options(["ro", "nosuid", "rw", "rbind", "rprivate", "size=1k", "mode=700"]) == (
+    assert parse_options(["ro", "nosuid", "rw", "rbind", "rprivate", "size=1k", "mode=700"]) == (
         MS_NOSUID | MS_BIND | MS_REC, [MS_PRIVATE | MS_REC], "size=1k,mode=700",
     )  # fmt: skip
-    assert mounts.parse_options(["rw", "ro"])[0] == MS_RDONLY
+    assert parse_options(["rw", "ro"])[0] == MS_RDONLY

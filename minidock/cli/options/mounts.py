@@ -97,14 +97,14 @@ def mount(text: str) -> Mount:
 
 def tmpfs(text: str) -> tuple[str, list[str]]:
     """--tmpfs path[:options]."""
-    from minidock.linux import mounts
+    from minidock.linux.mount_options import FLAG_OPTIONS
 
     path, _, words = text.partition(":")
     path = place(path)
     asked = [word for word in words.split(",") if word]
     for word in asked:
         key = word.partition("=")[0]
-        if word not in mounts.FLAG_OPTIONS and key not in ("size", "mode", "uid", "gid", "nr_inodes", "nr_blocks"):
+        if word not in FLAG_OPTIONS and key not in ("size", "mode", "uid", "gid", "nr_inodes", "nr_blocks"):
             raise fail(f'invalid tmpfs option ["{word}"]')
     return path, ["noexec", "nosuid", "nodev", *asked]
 

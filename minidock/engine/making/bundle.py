@@ -73,7 +73,7 @@ def _protect(linux: dict[str, Any], options: ContainerOptions, caps: list[str]) 
     else:
         linux["resources"]["devices"] = [*security.DEVICE_RULES, *rules]
     if not (options.privileged or isolation.bare_system_paths):
-        linux |= {"maskedPaths": security.MASKED_PATHS, "readonlyPaths": security.READONLY_PATHS}
+        linux |= {"maskedPaths": security.masked_paths(), "readonlyPaths": security.READONLY_PATHS}
     if nodes:
         linux["devices"] = [*linux.get("devices", ()), *nodes]
     profile = isolation.seccomp or ("unconfined" if options.privileged else "builtin")

@@ -17,7 +17,7 @@ from minidock.engine.making import contents
 from minidock.engine.options import ContainerOptions, Mount
 from minidock.engine.records import Record
 from minidock.errors import EXIT_ENGINE, ConflictError, HostError, MinidockError, UsageError
-from minidock.linux import mounts
+from minidock.linux import mount_options, mounts
 
 DEFAULT_PROPAGATION = "rprivate"
 
@@ -94,7 +94,7 @@ def _asked(root: str, mount: Mount) -> MountPoint:
         words += [f"size={mount.size}"] * bool(mount.size)
     words += _read_only(mount.kind, mount.recursion) if mount.read_only else []
     words += [propagation or DEFAULT_PROPAGATION] * (mount.kind != "tmpfs")
-    words += [f"{mounts.SUBPATH}{mount.subpath}"] * bool(mount.subpath)
+    words += [f"{mount_options.SUBPATH}{mount.subpath}"] * bool(mount.subpath)
     return MountPoint(
         type=mount.kind,
         name=name,

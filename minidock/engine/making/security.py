@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import json
 import os
 import re
@@ -15,12 +16,14 @@ DEFAULT_CAPABILITIES = [
     "CAP_SETFCAP", "CAP_SETPCAP", "CAP_NET_BIND_SERVICE", "CAP_SYS_CHROOT", "CAP_KILL", "CAP_AUDIT_WRITE",
 ]  # fmt: skip
 
-MASKED_PATHS = [
+_MASKED_PATHS = [
     "/proc/asound", "/proc/acpi", "/proc/interrupts", "/proc/kcore", "/proc/keys", "/proc/latency_stats",
     "/proc/timer_list", "/proc/timer_stats", "/proc/sched_debug", "/proc/scsi", "/sys/firmware",
     "/sys/devices/virtual/powercap",
 ]  # fmt: skip
 READONLY_PATHS = ["/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger"]
+
+_THERMAL = "/sys/devices/system/cpu/cpu[0-9]*/thermal_throttle"
 
 # What a container may touch: making nodes is allowed, using them only for these. Sources: runc's default list.
 DEVICE_RULES: list[dict[str, Any]] = [
@@ -32,6 +35,11 @@ DEVICE_RULES: list[dict[str, Any]] = [
         for major, minor in ((1, 3), (1, 5), (1, 7), (1, 8), (1, 9), (5, 0), (5, 1), (5, 2), (136, -1))
     ),
 ]
+
+
+def masked_paths() -> list[str]:
+    """Docker's list: what tells of the host, or lets one program listen to another (powercap: CVE-2020-8694)."""
+    return [*_MASKED_PATHS, *sorted(glob.glob(_THERMAL))]
 
 
 def choose_capabilities(add: list[str], drop: list[str], *, privileged: bool) -> list[str]:

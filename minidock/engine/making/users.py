@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from minidock.errors import UsageError
-from minidock.linux import mounts, overlay
+from minidock.linux import overlay, paths
 
 
 class User(NamedTuple):
@@ -96,13 +96,13 @@ def _read_layers(layers: list[str], path: str) -> str:
 def _read_inside(root: int, path: str) -> str:
     """Only a regular file is opened: to open a device, or a pipe, does something."""
     try:
-        fd = mounts.open_in(root, path)
+        fd = paths.open_in(root, path)
     except (FileNotFoundError, NotADirectoryError):
         return ""
     try:
         if not stat.S_ISREG(os.fstat(fd).st_mode):
             return ""
-        with open(mounts.through(fd), encoding="utf-8", errors="surrogateescape") as file:
+        with open(paths.through(fd), encoding="utf-8", errors="surrogateescape") as file:
             return file.read()
     finally:
         os.close(fd)

@@ -56,7 +56,7 @@ def host_config(record: Record) -> dict[str, Any]:
         "Runtime": "minidock",
         "CgroupParent": options["cgroup_parent"] or "",
         "Ulimits": [{"Name": n, "Soft": soft, "Hard": hard} for n, (soft, hard) in options["ulimits"].items()],
-        "MaskedPaths": None if bare else security.MASKED_PATHS,
+        "MaskedPaths": None if bare else security.masked_paths(),
         "ReadonlyPaths": None if bare else security.READONLY_PATHS,
         **_limits(options["limits"]),
     }  # fmt: skip

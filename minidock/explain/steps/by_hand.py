@@ -6,7 +6,7 @@ import re
 import shlex
 
 from minidock.explain.steps import shell
-from minidock.explain.steps.scene import Scene, named, open_on, real_path
+from minidock.explain.steps.scene import Scene, named, open_on
 from minidock.explain.steps.story import Block, CallMade
 
 WITHOUT_COMMAND = {"bpf": "no_device_rules", "seccomp": "no_filter", "keyctl": "no_keyring"}  # with their labels
@@ -66,16 +66,17 @@ def _program(call: CallMade, later: list[CallMade]) -> list[str]:
     return [shlex.join(words)] if changes else []
 
 
-def inside(call: CallMade) -> list[str]:
+def inside(call: CallMade, scene: Scene) -> list[str]:
     """Commands for a call of the container's first process."""
     if call.wrapper in _INCLUDED or (call.wrapper == "write" and not open_on(call).startswith("/")):
         return []
-    if call.wrapper == "mount":  # a remount names a source too: so util-linux and busybox both take it
-        return [re.sub(r"^(mount -o remount,\S+) ", r"\1 none ", shell.mount(call, real_path(call, 1)))]
+    if call.wrapper in ("mount", "move_mount"):  # a remount names a source too: so util-linux and busybox both take it
+        words = re.sub(r"\b(mount -o remount,\S+) ", r"\1 none ", shell.command(call, scene))
+        return [words] if words else []
     if call.wrapper == "setrlimit":
         letter, shown = _ULIMITS.get(call.argument(0)), ["unlimited" if n < 0 else n for n in call.argument(1)]
         return [f"ulimit -S{letter} {shown[0]} && ulimit -H{letter} {shown[1]}"] if letter else []
-    return list(filter(None, [shell.command(call, Scene())]))
+    return list(filter(None, [shell.command(call, scene)]))
 
 
 def take_over(call: CallMade, identity: list[CallMade], note: str) -> list[str]:

@@ -2,14 +2,30 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 from minidock.explain.steps.story import CallMade
 
 
+class Copied(NamedTuple):
+    """A copy of mounts that is attached nowhere yet: the path that it was copied from, whether with all that is mounted
+    below, and the options of mount(8) that it has got since."""
+
+    source: str
+    recursive: bool
+    options: list[str]
+
+
 class Scene:
-    """`inside`: the pid of the newest process that was cloned into namespaces of its own, or 0; or a name for it."""
+    """`inside`: the pid of the newest process that was cloned into namespaces of its own, or 0; or a name for it.
+
+    `copies`: what open_tree(2) has copied, by process and descriptor. One command of mount(8) copies, sets options and
+    attaches; so that is told with the call that attaches.
+    """
 
     def __init__(self) -> None:
         self.inside: int | str = 0
+        self.copies: dict[tuple[int, int], Copied] = {}
 
     def note(self, call: CallMade) -> None:
         """A call was made."""

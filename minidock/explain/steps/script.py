@@ -135,7 +135,7 @@ class Script:
         """Commands for what the container's first process did."""
         lines = ["set -eu", f"read -r pid rest < /proc/self/stat   # {self.texts.labels['as_host_sees']}",
                  'echo "$pid" > "$here/pid"', 'read -r go < "$here/go"']  # fmt: skip
-        identity: list[CallMade] = []
+        scene, identity = Scene(), list[CallMade]()
         for block in blocks:
             commands = []
             for call in block.calls:
@@ -148,7 +148,7 @@ class Script:
                 elif call.wrapper == "execve":
                     commands += by_hand.take_over(call, identity, self.texts.labels["needs_setpriv"])
                 else:
-                    commands += by_hand.inside(call)
+                    commands += by_hand.inside(call, scene)
             lines += self._titled(block, commands)
         return lines
 

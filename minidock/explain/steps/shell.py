@@ -7,10 +7,10 @@ import stat
 from collections.abc import Callable, Iterable
 
 from minidock.explain.steps import network
-from minidock.explain.steps.scene import Scene, named, open_on, real_path
+from minidock.explain.steps.scene import Copied, Scene, named, open_on, real_path
 from minidock.explain.steps.story import CallMade
 from minidock.linux import syscalls
-from minidock.linux.mounts import FLAG_OPTIONS, PROPAGATION_OPTIONS
+from minidock.linux.mount_options import ATTRIBUTES, FLAG_OPTIONS, PROPAGATION_OPTIONS
 
 _quote = shlex.quote
 # unshare(1) and nsenter(1) call the namespaces by these names.
@@ -87,6 +87,41 @@ def mount(call: CallMade, target: str) -> str:
     return f"mount -t {fstype} {f'-o {_quote(words)} ' if words else ''}{_quote(source)} {_quote(target)}"
 
 
+def _open_tree(call: CallMade, scene: Scene) -> str:
+    source, how = call.argument(1), call.argument(2)
+    if how & syscalls.OPEN_TREE_CLONE:
+        path = source.decode() if isinstance(source, bytes) else source
+        copied = Copied(path or open_on(call), bool(how & syscalls.AT_RECURSIVE), [])
+        scene.copies[call.pid, call.result] = copied
+    return ""
+
+
+def _mount_setattr(call: CallMade, scene: Scene) -> str:
+    """What is set is told with the mount; of one that is attached already, it has no command here."""
+    copied = scene.copies.get((call.pid, call.argument(0)))
+    if copied:
+        recursive = "r" if call.argument(2) & syscalls.AT_RECURSIVE else ""
+        flags = sum(flag for flag, attribute in ATTRIBUTES.items() if call.argument(3) & attribute)
+        copied.options.extend(word for word, (bits, _) in FLAG_OPTIONS.items() if bits & flags)
+        copied.options.extend(f"--make-{word}" for word, bits in PROPAGATION_OPTIONS.items()
+                              if bits == call.argument(5) | (syscalls.MS_REC if recursive else 0))  # fmt: skip
+    return ""
+
+
+def _move_mount(call: CallMade, scene: Scene) -> str:
+    copied = scene.copies.pop((call.pid, call.argument(0)), None)
+    if copied is None:
+        return ""
+    target = _quote(open_on(call, 2))
+    # Of what is attached, more copies may be made.
+    scene.copies[call.pid, call.argument(0)] = Copied(open_on(call, 2), recursive=False, options=[])
+    words = [f"mount {'--rbind' if copied.recursive else '--bind'} {_quote(copied.source)} {target}"]
+    if flags := dict.fromkeys(word for word in copied.options if not word.startswith("-")):
+        words.append(f"mount -o remount,bind,{','.join(flags)} {target}")
+    words += [f"mount {word} {target}" for word in copied.options if word.startswith("-")]
+    return " && ".join(words)
+
+
 def mknod(call: CallMade, path: str) -> str:
     """mknod(1) for a call to mknod(2), or what makes an ordinary file."""
     mode, device = call.argument(1, "mode", 0o600), call.argument(2, "device", 0)
@@ -147,7 +182,10 @@ _COMMANDS: dict[str, Callable[[CallMade, Scene], str]] = {
     "mkdir": _mkdir,
     "mknod": lambda call, _: mknod(call, named(call)),
     "mount": lambda call, _: mount(call, real_path(call, 1)),
+    "mount_setattr": _mount_setattr,
+    "move_mount": _move_mount,
     "netlink": network.command,
+    "open_tree": _open_tree,
     "pivot_root": lambda call, _: f"pivot_root {real_path(call, 0)} {real_path(call, 1)}",
     "rename": _rename,
     "rmdir": lambda call, _: f"rmdir {_quote(named(call))}" if "/cgroup/" in named(call) else "",

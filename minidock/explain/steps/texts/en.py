@@ -82,6 +82,9 @@ STEPS = {
         "Programs expect null, zero, random and the like: the host's disks are not among them.",
     "the working directory, if the image lacks it":
         "The program starts in this directory, so it has to be there before the root may become read-only.",
+    "a null device to mask files with":
+        "Files of proc that the container must not see are hidden by mounting a null device over them: it is made here,"
+        " as a /dev/null of the container's could be anything.",
     "the new root: the host's files are gone from sight":
         "pivot_root exchanges the root of the mount namespace and lets the old one go: unlike after chroot, there"
         " is no way back, because nothing is there any more.",

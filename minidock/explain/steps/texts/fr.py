@@ -154,6 +154,11 @@ STEPS = {
         "Le programme démarre dans ce répertoire : il doit exister avant que la racine ne passe, peut-être, en "
         "lecture seule.",
     ),
+    "a null device to mask files with": (
+        "un périphérique null pour masquer des fichiers",
+        "Les fichiers de proc que le conteneur ne doit pas voir sont cachés en montant par-dessus un périphérique null"
+        " : il est créé ici, car un /dev/null du conteneur pourrait être n'importe quoi.",
+    ),
     "the new root: the host's files are gone from sight": (
         "la nouvelle racine : les fichiers de l'hôte ont disparu",
         "pivot_root échange la racine du namespace de montages et lâche l'ancienne : contrairement à chroot, "
