@@ -74,14 +74,14 @@ def copy_attributes(source: str, target: str, status: os.stat_result) -> None:
 
 
 def _copy_content(source: str, target: str, size: int) -> None:
-    """The data, and no more than that: a hole stays one."""
+    """The data, and no more than that: a hole stays one, and of a file that is growing it is the first `size` bytes."""
     reading = syscalls.open(source, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
     try:
         writing = syscalls.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
         try:
             end = 0
-            while (start := _seek_data(reading, end)) is not None:
-                end = os.lseek(reading, start, os.SEEK_HOLE)
+            while (start := _seek_data(reading, end)) is not None and start < size:
+                end = min(size, os.lseek(reading, start, os.SEEK_HOLE))
                 _copy_range(reading, writing, start, end)
             os.ftruncate(writing, size)
         finally:

@@ -140,6 +140,24 @@ def test_what_cannot_be_logged_to(engine: Minidock, options: list[str], why: str
     assert engine("ps", "-aq").stdout == b""
 
 
+def test_the_end_is_where_it_was_at_the_beginning(engine: Minidock, ok: Ok, containers: Containers) -> None:
+    """Whoever writes faster than it is read must not make a command endless that does not follow."""
+    container = background(ok, f"seq 300000; touch /said; {WAITING} seq 300000 600000; echo later")
+    record = containers.one_running()
+    eventually(Path(f"/proc/{record['state']['pid']}/root/said").exists)
+    eventually(lambda: engine("logs", "--tail", "1", container).stdout == b"300000\n")
+    readers = [engine.start("logs", *tail, container, stdout=subprocess.PIPE) for tail in ((), ("--tail", "250000"))]
+    for reader in readers:
+        assert reader.stdout is not None
+        reader.stdout.read(1)  # it has begun, and waits for us since its pipe is full
+    go(containers, container)
+    assert ok("wait", container) == "0\n"
+    for reader in readers:
+        output, _ = reader.communicate(timeout=20)
+        assert (reader.returncode, output.endswith(b"\n300000\n")) == (0, True)
+    ok("rm", container)
+
+
 def test_follow_ends_with_the_container(engine: Minidock, ok: Ok, containers: Containers) -> None:
     name = background(ok, "echo first; " + WAITING + "echo last; echo err >&2; printf end")
     with engine.start("logs", "-f", name, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as follower:

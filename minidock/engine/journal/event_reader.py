@@ -59,6 +59,8 @@ def _between(file: LogFile, since: int, until: int | None) -> Iterator[Event]:
     last = until or 1 << 63
     for block in file.records():
         yield from (event for event in block if since <= event["timeNano"] <= last)
+        if block and block[0]["timeNano"] > last:
+            return
 
 
 def parse(texts: Iterable[str]) -> Filters:

@@ -16,13 +16,14 @@ Record = dict[str, Any]  # log, stream, time, and perhaps attrs
 
 
 class LogFile:
-    """An open log file, how far it is read, and whether the writer is done with it.
+    """An open log file, its size when it was opened, how far it is read, and whether the writer is done with it.
 
     Raises `FileNotFoundError` where there is none.
     """
 
     def __init__(self, path: str, *, is_complete: bool = False) -> None:
         self.fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        self.size = os.fstat(self.fd).st_size
         self.at = 0
         self.is_complete = is_complete
 
@@ -41,15 +42,23 @@ class LogFile:
         """Whether both are the same file on disk."""
         return os.path.samestat(os.fstat(self.fd), os.fstat(other.fd))
 
-    def records(self) -> Iterator[list[Record]]:
-        """What was not read before, in blocks, up to the last whole line."""
-        while end := (chunk := os.pread(self.fd, _CHUNK, self.at)).rfind(b"\n") + 1:
+    def records(self, *, growing: bool = True) -> Iterator[list[Record]]:
+        """What was not read before, in blocks, up to the last whole line.
+
+        `growing`: with what is written meanwhile, so that whoever writes faster than this is read never lets it end.
+        """
+        while True:
+            size = _CHUNK if growing else min(_CHUNK, self.size - self.at)
+            chunk = os.pread(self.fd, max(0, size), self.at)
+            end = chunk.rfind(b"\n") + 1
+            if not end:
+                return
             self.at += end
             yield _parsed(chunk[: end - 1].split(b"\n"))
 
     def skip_to_last(self, count: int) -> int:
         """Leave out all but the last `count` records; returns how many of these it does not have."""
-        at = os.fstat(self.fd).st_size
+        at = self.size
         while at > 0:
             start = max(0, at - _CHUNK)
             chunk = os.pread(self.fd, at - start, start)

@@ -49,7 +49,7 @@ def read(log: str, wanted: Wanted) -> Iterator[list[Record]]:
     if wanted.tail is not None:
         leave_out(files, wanted.tail)
     for file in files:
-        for block in file.records():
+        for block in file.records(growing=False):
             chosen, more = wanted.choose(block)
             yield chosen
             if not more:
