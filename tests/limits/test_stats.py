@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
 
-from tests.limits.containers import running
+from tests.limits.containers import eventually, running
 from tests.support.command import Minidock
 
 pytestmark = pytest.mark.cgroup
@@ -52,6 +53,33 @@ def test_processes_and_processors(minidock: Minidock) -> None:
         assert 10 < float(found["CPUPerc"].rstrip("%")) < 60
 
 
+def told(minidock: Minidock, name: str) -> list[str]:
+    """The events about what was killed for want of memory."""
+    words = ("--since", "1h", "--until", "0s", "--filter", f"container={name}", "--filter", "event=oom")
+    return minidock("events", *words, "--format", "{{.Action}}").stdout.decode().split()
+
+
+def test_who_is_killed_for_want_of_memory_is_told_while_the_container_goes_on(minidock: Minidock) -> None:
+    """Each time anew; by a monitor that has made itself small (lifetime/standby.py) as well."""
+    state = ("inspect", "-f", "{{.State.OOMKilled}} {{.State.Status}}", "hungry")
+    flags = ("--name", "hungry", "--network", "none", "-m", "16m", "--memory-swap", "16m")
+    assert minidock("run", "-d", *flags, "busybox", "sleep", "1000").returncode == 0
+    try:
+        assert minidock(*state).stdout == b"false running\n"
+        (path,) = minidock.root.glob("containers/*/container.json")
+        for count in (1, 2):
+            monitor = Path("/proc", str(json.loads(path.read_text())["state"]["monitor"]), "cmdline")
+            assert eventually(lambda monitor=monitor: b"standby" in monitor.read_bytes())  # type: ignore[misc]
+            assert minidock("exec", "hungry", "tail", "/dev/zero").returncode == 137
+            assert eventually(lambda count=count: told(minidock, "hungry") == ["oom"] * count)  # type: ignore[misc]
+            assert minidock(*state).stdout == b"true running\n"
+        minidock("kill", "hungry")
+        assert minidock(*state).stdout == b"true exited\n"
+        assert told(minidock, "hungry") == ["oom", "oom"]
+    finally:
+        minidock("rm", "-f", "hungry")
+
+
 def test_the_oom_killer_is_recorded(minidock: Minidock) -> None:
     words = ["--name", "greedy", "--network", "none", "-m", "16m", "--memory-swap", "16m", "busybox", "sh", "-c"]
     done = minidock("run", *words, "exec tail /dev/zero")
@@ -59,8 +87,6 @@ def test_the_oom_killer_is_recorded(minidock: Minidock) -> None:
         assert done.returncode == 137
         state = json.loads(minidock("inspect", "-f", "{{json .State}}", "greedy").stdout)
         assert (state["OOMKilled"], state["ExitCode"]) == (True, 137)
-        told = minidock("events", "--since", "1h", "--until", "0s", "--filter", "container=greedy",
-                        "--filter", "event=oom", "--format", "{{.Action}}")  # fmt: skip
-        assert told.stdout == b"oom\n"
+        assert told(minidock, "greedy") == ["oom"]
     finally:
         minidock("rm", "-f", "greedy")

@@ -16,12 +16,12 @@ from typing import TYPE_CHECKING, Any
 from minidock import observe
 from minidock.engine import records
 from minidock.engine.journal import log_options
-from minidock.engine.lifetime import standby
+from minidock.engine.lifetime import out_of_memory, standby
 from minidock.engine.lifetime.attach import Visitors
 from minidock.engine.lifetime.output import Output
 from minidock.engine.lifetime.running import Running
 from minidock.errors import HostError, MinidockError
-from minidock.linux import cgroups, syscalls
+from minidock.linux import syscalls
 from minidock.observe import step
 from minidock.runtime import channel
 from minidock.runtime.container import Created
@@ -53,6 +53,7 @@ def hand_over(life: Life, running: Running, visitors: Visitors) -> None:
         "outputs": outputs,
         "entrance": running.entrance,
         "console": running.created.console,
+        "memory": [running.memory.fd, running.memory.seen] if running.memory else None,
         "ports": ports,
         "names": names,
         "log": [log.path, log.max_size, log.max_file, log.attributes] if log else None,
@@ -60,6 +61,8 @@ def hand_over(life: Life, running: Running, visitors: Visitors) -> None:
     }
     fd = os.memfd_create("minidock-monitor")
     kept = [fd, life.lock, running.created.pidfd, visitors.listener.fileno(), *ports, *names, *sources]
+    if running.memory:
+        kept.append(running.memory.fd)
     if running.entrance is not None and running.entrance not in kept:
         kept.append(running.entrance)
     os.write(fd, marshal.dumps(state))
@@ -88,8 +91,9 @@ def take_up(state: dict[str, Any]) -> int:
 
     sources = [output["fd"] for output in state["outputs"] if output["fd"] >= 0]
     entrance = [] if state["entrance"] in (None, *sources) else [state["entrance"]]
-    _inherit([state["lock"], state["pidfd"], state["listener"], *state["ports"], *state["names"], *sources, *entrance],
-             False)  # fmt: skip
+    memory = state["memory"][:1] if state["memory"] else []
+    ours = [state["lock"], state["pidfd"], state["listener"], *memory, *state["ports"], *state["names"]]
+    _inherit([*ours, *sources, *entrance], False)
     record = records.load(state["root"], state["id"])
     if record is None:
         raise HostError(f"the record of container {state['id']} is gone")
@@ -117,10 +121,9 @@ def _running(record: records.Record, state: dict[str, Any]) -> Running:
     for row in state["outputs"]:
         outputs.append(Output(row["fd"], row["name"], log))
         outputs[-1].over = row["fd"] < 0
-    top, path = cgroups.hierarchy(), record.data.get("cgroup")
-    cgroup = cgroups.Cgroup(os.path.join(top, path.lstrip("/"))) if top and path else None
     once = record.data["options"]["stdin_once"]
-    running = Running(created, cgroup, outputs, state["entrance"], once=once, ports=None)
+    running = Running(created, outputs, state["entrance"], once=once, ports=None)
+    running.memory = out_of_memory.Watch(*state["memory"]) if state["memory"] else None
     running.ports = _ports(record, state["ports"])
     if state["names"]:
         running.resolver = _resolver(record, state["pid"], state["names"])

@@ -50,6 +50,7 @@ from minidock.runtime.channel import Channel
 
 if TYPE_CHECKING:
     from minidock.engine.lifetime.health import Health
+    from minidock.engine.lifetime.out_of_memory import Watch
 
 _IDLE = 1.0  # seconds without anything to do, after which a monitor makes itself small
 _LONG_IDLE = 30.0  # if it answers for names: the next to ask would wait a moment longer
@@ -149,12 +150,15 @@ def _see_to_the_end(life: Life, running: Running, visitors: Visitors) -> int | N
 
 def _attend(life: Life, running: Running, visitors: Visitors) -> None:
     """Move output, pass on what visitors say and see to its health, until the container's first process has ended."""
-    pidfd, health = running.created.pidfd, life.health
+    pidfd, health, memory = running.created.pidfd, life.health, running.memory
+    _see_to_memory(life.record, memory)  # the small monitor has looked, and it is told once
     while True:
         wanted, limits = {pidfd: select.POLLIN, **visitors.wants(), **running.wants()}, [running.patience]
         if health:
             wanted |= health.wants()
             limits.append(health.patience())
+        if memory:
+            wanted |= memory.wants()
         may_stand_by = not (visitors.all or health or observe.observers)
         if may_stand_by:
             limits.append(_LONG_IDLE if running.resolver else _IDLE)
@@ -164,6 +168,8 @@ def _attend(life: Life, running: Running, visitors: Visitors) -> None:
         _serve(running, visitors, ready)
         if health:
             health.serve(ready)
+        if memory and memory.fd in ready:
+            _see_to_memory(life.record, memory)
         if pidfd in ready:
             return
         if visitors.waiting_for_names:
@@ -211,9 +217,12 @@ def _reap(running: Running) -> int:
 
 def _finish(record: Record, running: Running, exit_code: int, *, restarting: bool) -> bool:
     """Undo everything and write down how it ended; False if that failed and is for any next command to do again."""
-    oom_killed = bool(running.cgroup and running.cgroup.read_table("memory.events").get("oom_kill"))
-    if oom_killed:
-        events.emit_container(record.root, "oom", record.data)
+    oom_killed = False
+    if running.memory:
+        if running.memory.has_news():  # and with that it ended
+            events.emit_container(record.root, "oom", record.data)
+        oom_killed = running.memory.seen > 0
+        running.memory.close()
     events.emit_container(record.root, "die", record.data, exitCode=exit_code)
     try:
         with step("everything undone", book="2.2.4"):
@@ -223,6 +232,15 @@ def _finish(record: Record, running: Running, exit_code: int, *, restarting: boo
     if not restarting and not record.is_kept:
         events.emit_container(record.root, "destroy", record.data)
     return True
+
+
+def _see_to_memory(record: Record, memory: Watch | None) -> None:
+    """Tell if the kernel has killed one of its processes. The container goes on, if it was not the first."""
+    if not (memory and memory.has_news()):
+        return
+    with suppress(OSError, MinidockError), records.changing(record):  # on a full disk, its end will tell
+        record.data["state"]["oomKilled"] = True
+    events.emit_container(record.root, "oom", record.data)
 
 
 def _give_up(record: Record, error: BaseException) -> None:

@@ -10,7 +10,7 @@ from minidock.engine.lifetime.output import Output, Sink
 from minidock.engine.lifetime.streams import Events
 
 if TYPE_CHECKING:
-    from minidock.linux.cgroups import Cgroup
+    from minidock.engine.lifetime.out_of_memory import Watch
     from minidock.network.ports import Held
     from minidock.network.resolver import Resolver
     from minidock.runtime.container import Created
@@ -26,7 +26,6 @@ class Running:
     def __init__(
         self,
         created: Created,
-        cgroup: Cgroup | None,
         outputs: list[Output],
         entrance: int | None,
         *,
@@ -34,12 +33,12 @@ class Running:
         ports: Held | None,
     ) -> None:
         self.created = created
-        self.cgroup = cgroup
         self.outputs = outputs
         self.entrance = entrance
         self.once = once
         self.ports = ports
         self.resolver: Resolver | None = None  # if its networks have names
+        self.memory: Watch | None = None  # if the kernel counts what it kills for want of that
         self.ended = False
 
     @property

@@ -41,11 +41,15 @@ def _wait(state: "dict[str, Any]") -> None:
     """Log what the container writes, until something else is to be done. `state` knows at the end how far that came."""
     sources = {output["fd"]: output for output in state["outputs"] if output["fd"] >= 0}
     poll = select.poll()
+    if state["memory"]:
+        poll.register(state["memory"][0], select.POLLPRI)
     for fd in (state["pidfd"], state["listener"], *state["names"], *sources):
         poll.register(fd, select.POLLIN)
     log: Log | None = None
     while True:
         for fd, _ in poll.poll():
+            if state["memory"] and fd == state["memory"][0] and not _is_out_of_memory(*state["memory"]):
+                continue
             if fd not in sources:
                 if log:
                     state["rest"] = log.rest
@@ -58,6 +62,13 @@ def _wait(state: "dict[str, Any]") -> None:
                 poll.unregister(fd)
                 posix.close(fd)
                 sources.pop(fd)["fd"] = -1
+
+
+def _is_out_of_memory(fd: int, seen: int) -> bool:
+    """Whether more processes have been killed for want of memory than the `seen` that were told of."""
+    from minidock.engine.lifetime import out_of_memory
+
+    return out_of_memory.kills(fd) > seen
 
 
 def _open_log(state: "dict[str, Any]") -> "Log | None":

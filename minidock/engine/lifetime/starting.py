@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from minidock import state
 from minidock.engine import first_process, records
+from minidock.engine.lifetime import out_of_memory
 from minidock.engine.lifetime.attach import Visitor, Visitors
 from minidock.engine.lifetime.departure import ENDING
 from minidock.engine.lifetime.output import Output
@@ -44,8 +45,9 @@ def start(record: Record, visitors: Visitors, cache: str, caller: Visitor | None
         if record.data["networks"]:
             resolver = _connect(record, created, warnings)
         _wait_for_set_up(caller, created)
-        running = Running(created, cgroup, *_streams(record, created, pipes), once=options["stdin_once"], ports=ports)
+        running = Running(created, *_streams(record, created, pipes), once=options["stdin_once"], ports=ports)
         running.resolver = resolver
+        running.memory = out_of_memory.watch(cgroup.path) if cgroup else None
         if caller and caller.is_attached:
             _meet(caller, visitors, running)
         runtime.start(created)
