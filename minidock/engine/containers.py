@@ -118,18 +118,12 @@ def check_host() -> None:
     """Refuse a kernel that cannot run any container, before anything is made."""
     with open("/proc/filesystems", encoding="ascii") as file:
         there = "overlay" in file.read().split()
-    if not there and not _load_module("overlay"):
+    if there:
+        return
+    from minidock.linux import modules
+
+    if not modules.load("overlay"):
         raise HostError("this kernel has no overlay file system: load or build the module 'overlay'", exit_code=125)
-
-
-def _load_module(name: str) -> bool:
-    from minidock.linux import programs
-
-    with step("a kernel module", book="3.5.6"):
-        try:
-            return programs.run(["modprobe", "-q", name]).returncode == 0
-        except OSError:
-            return False
 
 
 def _claim(root: str, options: ContainerOptions, image: Image) -> tuple[Record, int]:

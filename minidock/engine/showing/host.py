@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from typing import NamedTuple
 
-from minidock.linux import capabilities, cgroups, namespaces
+from minidock.linux import capabilities, cgroups, modules, namespaces
 
 _NAMESPACES = {
     "mount": "a container would see and change the host's mounts",
@@ -54,7 +54,7 @@ def _cgroup_facts() -> list[Fact]:
 
 def _other_facts() -> list[Fact]:
     with open("/proc/filesystems", encoding="ascii") as file:
-        overlay = "overlay" in file.read().split()
+        overlay = "overlay" in file.read().split() or modules.is_there("overlay")
     with open("/proc/self/status", encoding="ascii", errors="replace") as file:
         seccomp = any(line.startswith("Seccomp_filters") or line.startswith("Seccomp:") for line in file)
     has = set(capabilities.bounding())
@@ -63,37 +63,13 @@ def _other_facts() -> list[Fact]:
         Fact("Security", "seccomp", seccomp, "system calls are not filtered"),
         Fact("Security", "all capabilities", has >= set(capabilities.NAMES),
              "cannot be given: " + ", ".join(name for name in capabilities.NAMES if name not in has)),
-        Fact("Network", "bridge", _module("bridge"), "containers have only --network none or host"),
-        Fact("Network", "veth", _module("veth"), "containers have only --network none or host"),
-        Fact("Network", "nf_tables", _module("nf_tables"), "containers have no way out through the host's address"),
+        Fact("Network", "bridge", modules.is_there("bridge"), "containers have only --network none or host"),
+        Fact("Network", "veth", modules.is_there("veth"), "containers have only --network none or host"),
+        Fact("Network", "nf_tables", modules.is_there("nf_tables"),
+             "containers have no way out through the host's address"),
         Fact("Network", "nft command", _command("nft"), "no way out: install the package nftables"),
         Fact("Programs", "an init for --init", _any_init(), "--init is refused: install the package tini"),
     ]  # fmt: skip
-
-
-def _module(name: str) -> bool:
-    """Whether a module is loaded, built in, or can be loaded."""
-    if os.path.isdir(f"/sys/module/{name}"):
-        return True
-    directory = f"/lib/modules/{os.uname().release}"
-    for index in ("modules.builtin", "modules.dep"):
-        try:
-            with open(os.path.join(directory, index), encoding="utf-8") as file:
-                if any(os.path.basename(line.split(":")[0].strip()).startswith(f"{name}.ko") for line in file):
-                    return True
-        except FileNotFoundError:
-            continue
-    return _built_in(name)
-
-
-def _built_in(name: str) -> bool:
-    """A kernel without module lists: ask it for what the module does."""
-    try:
-        with open("/proc/kallsyms", encoding="ascii") as file:
-            symbol = {"bridge": " br_add_if\n", "veth": " veth_newlink\n", "nf_tables": " nft_do_chain\n"}[name]
-            return any(line.endswith(symbol) or symbol.strip() == line.split()[2] for line in file)
-    except (FileNotFoundError, PermissionError):
-        return False
 
 
 def _command(name: str) -> bool:

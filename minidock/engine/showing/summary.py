@@ -28,11 +28,12 @@ _NOT_OURS: dict[str, Any] = {
     "ClientInfo": {"Debug": False, "Context": "default", "Plugins": [], "Warnings": None},
 }  # fmt: skip
 _PLUGINS = {"Volume": ["local"], "Network": ["bridge", "host", "null"], "Authorization": None, "Log": ["json-file"]}
-# Docker's words for a controller that the host does not have (moby: daemon/info_unix.go).
+# Docker's words for a controller that the host does not have (moby: daemon/info_unix.go). That the host does not route
+# is no reason for one: what makes the first network turns that on.
 _WARNINGS = {"MemoryLimit": "No memory limit support", "SwapLimit": "No swap limit support",
              "CpuCfsPeriod": "No cpu cfs period support", "CpuCfsQuota": "No cpu cfs quota support",
-             "CPUShares": "No cpu shares support", "CPUSet": "No cpuset support", "PidsLimit": "No pids limit support",
-             "IPv4Forwarding": "IPv4 forwarding is disabled"}  # fmt: skip
+             "CPUShares": "No cpu shares support", "CPUSet": "No cpuset support",
+             "PidsLimit": "No pids limit support"}  # fmt: skip
 
 
 def info(root: str) -> dict[str, Any]:
