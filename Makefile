@@ -1,12 +1,13 @@
 # make run     a shell in an Alpine container        make test     every check, on this kernel and a second one
 # make setup   what both need, into .venv            make interop  the same work beside docker, podman, runc, ...
 # make bench   timings beside the others             make clean    undo setup (Debian's packages stay)
+# make install      minidock below PREFIX [/usr/local], with units for systemd       make uninstall
 #
 # Set-up writes only to stderr and reads nothing, so that `echo 'ls' | make run` gives the container's output.
 
 MAKEFLAGS += --no-builtin-rules
 .DELETE_ON_ERROR:
-.PHONY: help setup setup-test run test lint types layers test-native test-vm interop bench clean
+.PHONY: help setup setup-test install install-units uninstall run test lint types layers test-native test-vm interop bench clean
 .DEFAULT_GOAL := help
 
 # The distribution's own first: it is built with profile-guided optimisation and starts faster than most others.
@@ -41,6 +42,15 @@ export DEBIAN_FRONTEND=noninteractive; \
     </dev/null >.apt.log 2>&1 || { cat .apt.log >&2; exit 1; }; rm -f .apt.log
 endef
 
+# Sets $$python. One that cannot build an extension module is of no use here: hence the look for Python.h.
+define find_python
+for python in $(PYTHONS); do \
+    $$python -c 'import ensurepip, os, sys, sysconfig as s; sys.exit(sys.version_info < (3, 11) or \
+        not os.path.exists(s.get_path("include") + "/Python.h"))' </dev/null 2>/dev/null && break; python=; \
+done; \
+[ -n "$$python" ] || { echo "minidock needs Python 3.11 or newer with its headers; tried: $(PYTHONS)" >&2; exit 1; }
+endef
+
 help:
 	@sed -n '1,/^$$/s/^# \{0,1\}//p' Makefile
 
@@ -60,13 +70,8 @@ setup-test: setup .venv/.packages-test .venv/.installed-test ; @:
 	$(call debian,$(TEST_PACKAGES))
 	@touch $@
 
-# A Python that cannot build an extension module is of no use here: hence the look for Python.h.
 .venv/.installed: setup.cfg pyproject.toml constraints.txt | .venv/.packages
-	@for python in $(PYTHONS); do \
-	    $$python -c 'import ensurepip, os, sys, sysconfig as s; sys.exit(sys.version_info < (3, 11) or \
-	        not os.path.exists(s.get_path("include") + "/Python.h"))' </dev/null 2>/dev/null && break; python=; \
-	done; \
-	[ -n "$$python" ] || { echo "minidock needs Python 3.11 or newer with its headers; tried: $(PYTHONS)" >&2; exit 1; }; \
+	@$(find_python); \
 	echo "installing minidock into .venv" >&2; \
 	{ $$python -m venv .venv && .venv/bin/pip install -qq -c constraints.txt -e .; } </dev/null >&2
 	@touch $@
@@ -75,6 +80,38 @@ setup-test: setup .venv/.packages-test .venv/.installed-test ; @:
 	@echo "installing the tests' tools into .venv" >&2
 	@.venv/bin/pip install -qq -c constraints.txt -e '.[test]' </dev/null >&2
 	@touch $@
+
+PREFIX   = /usr/local
+UNITS    = minidock.service minidock-shutdown.service
+UNIT_DIR = $(PREFIX)/lib/systemd/system
+# systemd reads its units anew, if it runs here.
+reload   = [ ! -d /run/systemd/system ] || systemctl daemon-reload
+
+# An environment of its own, as Debian keeps pip out of the system's; a link to its program; the units.
+install: .venv/.packages install-units
+	@$(find_python); \
+	echo "installing minidock into $(PREFIX)" >&2; \
+	{ $$python -m venv --clear "$(PREFIX)/lib/minidock" && \
+	  "$(PREFIX)/lib/minidock/bin/pip" install -qq -c constraints.txt . && mkdir -p "$(PREFIX)/bin" && \
+	  ln -sfn ../lib/minidock/bin/minidock "$(PREFIX)/bin/minidock"; } </dev/null >&2
+	@[ ! -d /run/systemd/system ] || echo "to have containers back after a reboot: systemctl enable --now minidock" >&2
+
+# Units that start $(PREFIX)/bin/minidock, whatever that is.
+install-units:
+	@mkdir -p "$(UNIT_DIR)"
+	@for unit in $(UNITS); do sed 's|=minidock |=$(PREFIX)/bin/minidock |' "minidock/$$unit" >"$(UNIT_DIR)/$$unit"; done
+	@$(reload)
+
+# What runs goes on with the files that are removed here: so nothing may run.
+uninstall:
+	@[ ! -x "$(PREFIX)/bin/minidock" ] || [ -z "$$("$(PREFIX)/bin/minidock" ps -q)" ] || \
+	    { echo "containers are running: minidock system stop" >&2; exit 1; }
+	@[ ! -d /run/systemd/system ] || \
+	    [ "$$(systemctl show -P FragmentPath minidock.service)" != "$(UNIT_DIR)/minidock.service" ] || \
+	    systemctl --quiet disable --now $(UNITS) 2>/dev/null || :
+	rm -rf "$(PREFIX)/lib/minidock" "$(PREFIX)/bin/minidock" $(UNITS:%="$(UNIT_DIR)/%")
+	@$(reload)
+	@echo "images, containers and volumes stay in /var/lib/minidock" >&2
 
 # On a terminal -i -t is the default; what a person's last command ended with is then no failure of make's. Fed from a
 # pipe or a file, -i has to say that this is the shell's input.

@@ -94,7 +94,8 @@ def test_a_package_holds_the_recipes_the_data_and_the_types(tmp_path: Path) -> N
     shutil.copytree(CHECKOUT, tmp_path / "source", ignore=unwanted)
     pip = [sys.executable, "-m", "pip", "wheel", "-qq", "--no-deps", "--no-build-isolation"]
     subprocess.run([*pip, "-w", str(tmp_path), str(tmp_path / "source")], check=True, timeout=120)
-    names = set(zipfile.ZipFile(next(tmp_path.glob("*.whl"))).namelist())
+    wheel = zipfile.ZipFile(next(tmp_path.glob("*.whl")))
+    names = set(wheel.namelist())
     inside = {name.split(".data/data/")[-1] for name in names}
     assert "minidock/py.typed" in inside
     for path in (CHECKOUT / "minidock").rglob("*"):
@@ -103,3 +104,33 @@ def test_a_package_holds_the_recipes_the_data_and_the_types(tmp_path: Path) -> N
     for pattern in ("*.py", "alpine/*.py", "busybox/*.py"):
         for path in (CHECKOUT / "rootfs").glob(pattern):
             assert f"share/minidock/{path.relative_to(CHECKOUT)}" in inside
+    # Debian's pip puts such data below /usr/local, where systemd looks.
+    wheel.extractall(tmp_path / "wheel")
+    (data,) = (tmp_path / "wheel").glob("*.data/data")
+    shutil.copytree(data, tmp_path / "host" / "usr" / "local")
+    assert enabled(tmp_path / "host") == {"minidock"}
+    assert (tmp_path / "host/usr/local/lib/systemd/system/minidock-shutdown.service").exists()
+
+
+def enabled(host: Path) -> set[str]:
+    """What each enabled unit starts, after `systemctl enable minidock` on a host whose root directory is `host`."""
+    done = run("systemctl", f"--root={host}", "enable", "minidock")
+    assert done.returncode == 0, done.stderr
+    wanted = list((host / "etc/systemd/system/multi-user.target.wants").iterdir())
+    texts = [Path(f"{host}{link.readlink()}").read_text() for link in wanted]
+    return {match for text in texts for match in re.findall(r"^ExecStart=(\S+)", text, re.MULTILINE)}
+
+
+@pytest.mark.slow
+def test_what_is_installed_runs_is_enabled_and_goes(tmp_path: Path) -> None:
+    prefix = tmp_path / "usr" / "local"
+    done = make("install", f"PREFIX={prefix}")
+    assert (done.returncode, done.stdout) == (0, ""), done.stderr
+    assert run(f"{prefix}/bin/minidock", "--version").stdout.startswith("minidock version ")
+    assert enabled(tmp_path) == {f"{prefix}/bin/minidock"}
+    state = f"MINIDOCK_ROOT={tmp_path}/root"
+    shown = run("env", state, f"{prefix}/bin/minidock", "run", "--rm", "--network", "none", "busybox", "echo", "hello")
+    assert (shown.returncode, shown.stdout) == (0, "hello\n"), shown.stderr  # the recipes are there
+    done = run("env", state, "make", "--no-print-directory", "uninstall", f"PREFIX={prefix}", cwd=str(CHECKOUT))
+    assert done.returncode == 0, done.stderr
+    assert [path for path in prefix.rglob("*") if not path.is_dir()] == []

@@ -168,7 +168,9 @@ def _recipes() -> str:
     checkout = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "rootfs")
     if os.path.isdir(checkout):
         return os.path.normpath(checkout)
-    return os.path.join(sys.prefix, "share", "minidock", "rootfs")
+    import sysconfig  # here, as few come this far
+
+    return os.path.join(sysconfig.get_path("data"), "share", "minidock", "rootfs")
 
 
 def _settings(recipe: str) -> dict[str, Any]:
