@@ -46,6 +46,15 @@ class SetupError(MinidockError):
     exit_code = EXIT_ENGINE
 
 
+_SHOWN = 300  # characters of somebody else's words
+
+
+def printable(text: object, limit: int = _SHOWN) -> str:
+    """A stranger's words made harmless: one line, no control characters that a terminal would obey."""
+    line = " ".join("".join(c if c.isprintable() else " " for c in str(text)).split())
+    return line if len(line) <= limit else f"{line[: limit - 3]}..."
+
+
 def words(error: BaseException) -> str:
     """What to tell a user of an error of any kind. Only a `MinidockError` says what can be done about it."""
     if isinstance(error, MinidockError):

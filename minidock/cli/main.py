@@ -85,5 +85,7 @@ def _explain(error: Exception, arguments: list[str]) -> None:
 
 
 def _complain(message: str) -> None:
-    """One line, whatever the message holds."""
-    print(f"minidock: {' '.join(message.split())}", file=sys.stderr, flush=True)
+    """One line, whatever the message holds: an image's or a server's words may be meant for the terminal."""
+    line = " ".join(message.split())
+    shown = "".join(letter if letter.isprintable() else repr(letter)[1:-1] for letter in line)
+    print(f"minidock: {shown}", file=sys.stderr, flush=True)

@@ -15,6 +15,7 @@ from minidock.engine import events, names, records, recovery
 from minidock.engine.options import ContainerOptions
 from minidock.engine.records import CREATED, PAUSED, RESTARTING, RUNNING, Record
 from minidock.errors import EXIT_ENGINE, ConflictError, HostError, MinidockError, NotFoundError
+from minidock.image.platform import check_system
 from minidock.network.attachment import NOTHING_SPECIAL, Attachment
 from minidock.observe import step
 
@@ -40,7 +41,7 @@ def create(root: str, options: ContainerOptions, image: Image) -> tuple[Record, 
     monitor that it is given to does the rest (`making/preparation.py`). Raises with everything undone.
     """
     check_host()
-    image.check_runnable(options.image)
+    check_system(options.image, image.platform)
     if options.attachments not in _USUAL or options.network.startswith("container:"):
         from minidock.engine.making import network_modes  # most containers need none of it
 
@@ -148,7 +149,9 @@ def _claim(root: str, options: ContainerOptions, image: Image) -> tuple[Record, 
 
 def _asked(root: str, options: ContainerOptions, image: Image) -> dict[str, Any]:
     """What a new container's record says besides its name: what was asked for, and that nothing has happened yet."""
-    image_config = image.config.get("config") or {}
+    image_config = image.config.get("config", {})
+    if image_config.get("Entrypoint") == [""]:
+        image_config = {**image_config, "Entrypoint": None}  # docker's way of having none
     return {
         "created": state.now(),
         "image": image.id,

@@ -96,7 +96,7 @@ def kill(root: str, name: str, text: str) -> None:
         record = records.find(root, name)
     except NotFoundError as error:
         raise NotFoundError(f"Cannot kill container: {name}: {error}") from None
-    stops = number in (signal.SIGKILL, signals.parse(record.data["config"]["stopSignal"]))
+    stops = number in (signal.SIGKILL, signals.to_stop(record))
     with step("what is wanted of it, told to its monitor", book="4.7.3"):
         with records.changing(record):
             if not record.is_up:
@@ -200,7 +200,7 @@ class _Watch:
 
 def _stop_signal(record: Record, asked: str) -> int:
     """The signal that asks the container to end. Raises `UsageError` if the one asked for is none."""
-    return signals.parse(asked or record.data["config"]["stopSignal"])
+    return signals.parse(asked) if asked else signals.to_stop(record)
 
 
 def _end(record: Record, timeout: int | None, number: int, *, again: bool = False, shutdown: bool = False) -> bool:

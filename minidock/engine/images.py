@@ -13,6 +13,7 @@ from minidock.engine import events
 from minidock.errors import EXIT_ENGINE, ConflictError, HostError, MinidockError, NotFoundError, UsageError
 from minidock.image import reference
 from minidock.image.locks import lock
+from minidock.image.platform import check_system
 from minidock.image.reference import Reference
 from minidock.image.store import Image, Store
 from minidock.observe import step
@@ -64,7 +65,7 @@ def _fitting(image: Image, text: str, platform: str) -> Image:
         from minidock.image.registry.manifests import parse_platform
 
         wanted = parse_platform(platform)
-        if (image.os, image.architecture) != (wanted.os, wanted.architecture):
+        if image.platform[:2] != wanted[:2]:
             raise WrongPlatform(
                 f"image with reference {text} was found but does not match the specified platform: "
                 f"wanted {platform}, actual: {image.os}/{image.architecture}",
@@ -101,8 +102,8 @@ def held(root: str, image: Image) -> Iterator[None]:
 
 
 def _ready(store: Store, text: str, image: Image) -> Image:
-    """Check that the image can run here, and unpack what is not unpacked yet."""
-    image.check_runnable(text)
+    """Check that the image is for this system, and unpack what is not unpacked yet."""
+    check_system(text, image.platform)
     if image.missing_layers:
         from minidock.image.ingest import Ingest
 

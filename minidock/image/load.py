@@ -14,7 +14,8 @@ import posixpath
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
-from minidock.errors import NotFoundError, UsageError
+from minidock.errors import HostError, NotFoundError, UsageError, printable
+from minidock.image import config as configuration
 from minidock.image import platform, reference
 from minidock.image.blobs import BlobWriter
 from minidock.image.compression import CorruptArchive, Reader
@@ -100,16 +101,20 @@ class _Files:
             raise CorruptArchive(f"the archive is incomplete: {path!r} is missing")
         return found
 
-    def json(self, path: str) -> Any:
-        """What the JSON file at `path` holds."""
+    def bytes(self, path: str) -> bytes:
+        """What the file at `path` holds: one that describes, and is small."""
         file = self.open(path)
         if file.size > MANIFEST_BYTES:
             raise CorruptArchive(f"{path!r} in the archive has more than {MANIFEST_BYTES} bytes")
         with open(file.path, "rb") as opened:
-            try:
-                return json.load(opened)
-            except ValueError as error:
-                raise CorruptArchive(f"{path!r} in the archive is not JSON ({error})") from error
+            return opened.read()
+
+    def json(self, path: str) -> Any:
+        """What the JSON file at `path` holds."""
+        try:
+            return json.loads(self.bytes(path))
+        except (ValueError, RecursionError) as error:
+            raise CorruptArchive(f"{path!r} in the archive is not JSON ({error})") from error
 
     def _find(self, path: str) -> BlobWriter | None:
         for _ in range(_LINKS):
@@ -226,10 +231,9 @@ class _shaped:
 
 def _add(store: Store, ingest: Ingest, files: _Files, found: _Found) -> Loaded:
     config = files.open(found.config)
-    with _shaped(found.config):
-        diff_ids = files.json(found.config)["rootfs"]["diff_ids"] or []
-        if len(diff_ids) != len(found.layers):
-            raise CorruptArchive(f"the archive has {len(found.layers)} layers for an image of {len(diff_ids)}")
+    diff_ids = _checked(files.bytes(found.config))
+    if len(diff_ids) != len(found.layers):
+        raise CorruptArchive(f"the archive has {len(found.layers)} layers for an image of {len(diff_ids)}")
     if found.manifest:
         manifest, media_type = _keep_manifest(ingest, files, found, diff_ids), found.manifest["mediaType"]
     else:
@@ -241,6 +245,15 @@ def _add(store: Store, ingest: Ingest, files: _Files, found: _Found) -> Loaded:
     for name in names:
         image = ingest.add_manifest(name, manifest, media_type)
     return Loaded(image, found.names, {name: old for name, old in replaced.items() if old != image.id})
+
+
+def _checked(content: bytes) -> list[str]:
+    """The diff IDs in a configuration that is as docker takes it, and for its system."""
+    config = configuration.parse(content)
+    system = platform.normalized(config.get("os", ""), "").os
+    if system not in ("", "linux"):
+        raise HostError(f"cannot load {printable(system)} image on linux")
+    return list(config["rootfs"]["diff_ids"])
 
 
 def _keep_manifest(ingest: Ingest, files: _Files, found: _Found, diff_ids: list[str]) -> bytes:

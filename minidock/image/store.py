@@ -25,9 +25,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from minidock.errors import ConflictError, HostError, MinidockError, NotFoundError, UsageError
 from minidock.image import blobs, directories, platform, reference
+from minidock.image import config as configuration
 from minidock.image.digest import is_digest
 from minidock.image.limits import MANIFEST_BYTES
 from minidock.image.locks import store_lock
+from minidock.image.platform import Platform
 from minidock.image.reference import Reference
 from minidock.state import directory, sweep, write_text
 
@@ -49,7 +51,7 @@ MANIFEST_TYPES = (MANIFEST_TYPE, DOCKER_MANIFEST_TYPE)
 
 
 class Image(NamedTuple):
-    """An image of the store: id, the manifest that led to it, and config (OCI image spec, config.md)."""
+    """An image of the store: id, the manifest that led to it, and config (`config.py` says what is in it)."""
 
     root: str
     id: str
@@ -80,26 +82,27 @@ class Image(NamedTuple):
     @property
     def created(self) -> str:
         """When the image was made (RFC 3339), or ''."""
-        return str(self.config.get("created") or "")
+        return str(self.config.get("created", ""))
 
     @property
     def architecture(self) -> str:
         """As Go calls it: amd64, arm64, ..."""
-        return str(self.config.get("architecture") or "")
+        return str(self.config.get("architecture", ""))
 
     @property
     def os(self) -> str:
         """The operating system that the image is made for."""
-        return str(self.config.get("os") or "")
+        return str(self.config.get("os", ""))
 
     @property
     def labels(self) -> dict[str, str]:
         """The labels that the image gives to its containers."""
-        return dict((self.config.get("config") or {}).get("Labels") or {})
+        return dict(self.config.get("config", {}).get("Labels", {}))
 
-    def check_runnable(self, name: str) -> None:
-        """Raise `HostError` if this machine cannot run the image that the user calls `name`."""
-        platform.check_runnable(name, self.os, self.architecture)
+    @property
+    def platform(self) -> Platform:
+        """For which machines it is made, in one name for each thing."""
+        return platform.normalized(self.os, self.architecture, self.config.get("variant", ""))
 
 
 References = list[Reference]
@@ -285,7 +288,7 @@ class Store:
         try:
             manifest = json.loads(blobs.read_blob(self.images, digest, MANIFEST_BYTES))
             image_id = manifest["config"]["digest"]
-            config = json.loads(blobs.read_blob(self.images, image_id, MANIFEST_BYTES))
+            config = configuration.parse(blobs.read_blob(self.images, image_id, MANIFEST_BYTES))
             blob_digests = [layer["digest"] for layer in manifest["layers"]]
             diff_ids = config["rootfs"]["diff_ids"]
         except (ValueError, KeyError, TypeError) as error:

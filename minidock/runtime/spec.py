@@ -94,6 +94,9 @@ def check(bundle: str, config: dict[str, Any]) -> Spec:
     cwd = process.get("cwd", "")
     if not cwd.startswith("/"):
         raise UsageError(f"the working directory {cwd!r} is invalid, it needs to be an absolute path")
+    for text, what in ((cwd, f"the working directory {cwd}"), *((word, f"exec {word}") for word in process["args"])):
+        if "\0" in text:  # chdir(2) and execve(2) have no place for it
+            raise UsageError(f"{what}: invalid argument")
     for section, names in _UNSUPPORTED.items():
         for name in names:
             if (config.get(section) or {} if section else config).get(name):

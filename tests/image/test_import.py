@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 import zstandard
 
-from minidock.errors import HostError, MinidockError, NotFoundError, UsageError
+from minidock.errors import MinidockError, NotFoundError, UsageError
 from minidock.image.compression import CorruptArchive
 from minidock.image.digest import of_bytes
 from minidock.image.importer import import_tarball
@@ -150,16 +150,6 @@ def test_a_name_moves_and_the_old_image_stays(root: Path, store: Store) -> None:
         (second.id, [parse("app")]),
         (first.id, []),
     ]
-
-
-def test_the_machine_must_fit(root: Path) -> None:
-    image = import_tarball(str(root), io.BytesIO(CONTENT))
-    image.check_runnable("app")
-    other = image._replace(config={**image.config, "architecture": "s390x"})
-    with pytest.raises(HostError, match="app is an image for linux/s390x and this host is linux/"):
-        other.check_runnable("app")
-    with pytest.raises(HostError, match="for windows"):
-        image._replace(config={**image.config, "os": "windows"}).check_runnable("app")
 
 
 def test_nothing_there(root: Path) -> None:

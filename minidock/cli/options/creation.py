@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from minidock.cli.options import health, isolation, limits, mounts, networking, ports, values
-from minidock.cli.options.attachment import say
+from minidock.cli.options.attachment import say, warn
 from minidock.cli.options.flags import check_root, flag, list_option
 from minidock.engine.options import ContainerOptions, Mount
 from minidock.engine.paths import Paths
@@ -167,7 +167,11 @@ def _terminal_defaults(interactive: bool | None, tty: bool | None) -> tuple[bool
 def find_image(paths: Paths, options: ContainerOptions, flags: dict[str, Any]) -> Image:
     """The image of the container to be, fetched if need be. Raises `MinidockError` if it cannot be had."""
     from minidock.engine import images
+    from minidock.image.platform import mismatch
 
     check_root()
     tell = None if flags["quiet"] else say
-    return images.find_or_fetch(paths.root, options.image, options.pull, tell, flags["platform"])
+    image = images.find_or_fetch(paths.root, options.image, options.pull, tell, flags["platform"])
+    if not flags["platform"] and (line := mismatch(image.platform)):
+        warn(line)
+    return image

@@ -64,7 +64,7 @@ class Health:
         self.record = record
         self.cache = cache
         self.command = command
-        self._config = {**_DEFAULTS, **{key: value for key, value in record.data["healthcheck"].items() if value}}
+        self._config = {**_DEFAULTS, **_numbers(record.data["healthcheck"])}
         self._began = time.monotonic()
         self._due = self._began + self._pause(STARTING)
         self._probe: tuple[int, int, str] | None = None  # pid, where its result comes from, when it was started
@@ -188,6 +188,12 @@ class Health:
     def _save(self, health: dict[str, Any]) -> None:
         with suppress(FileNotFoundError), records.changing(self.record):
             self.record.data["state"]["health"] = health
+
+
+def _numbers(check: dict[str, Any]) -> dict[str, int]:
+    """What of a Healthcheck is not left to the defaults. An image may say anything: no time is below a millisecond."""
+    given = {key: value for key in _DEFAULTS if (value := check.get(key) or 0) > 0}
+    return {key: value if key == "Retries" else max(value, _SECOND // 1000) for key, value in given.items()}
 
 
 def _as_go(seconds: float) -> str:

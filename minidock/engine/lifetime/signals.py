@@ -4,10 +4,19 @@ from __future__ import annotations
 
 import re
 import signal
+from contextlib import suppress
 
+from minidock.engine.records import Record
 from minidock.errors import UsageError
 
 _REALTIME = re.compile(r"SIGRTM(IN|AX)(?:([+-])(\d+))?")
+
+
+def to_stop(record: Record) -> int:
+    """The number of the signal that asks the container to end; SIGTERM for an image's that is none, as in docker."""
+    with suppress(UsageError):
+        return parse(record.data["config"]["stopSignal"])
+    return int(signal.SIGTERM)
 
 
 def parse(text: str) -> int:

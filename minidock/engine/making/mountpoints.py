@@ -62,7 +62,9 @@ def resolve(root: str, options: ContainerOptions, image_config: dict[str, Any]) 
         taken.add(mount.target)
         points[mount.target] = _asked(root, mount)
     for path in (*options.volumes, *(image_config.get("Volumes") or {})):
-        place = "/" + os.path.normpath(path).lstrip("/")
+        place = "/" + os.path.normpath(f"/{path}").lstrip("/")
+        if "\0" in place:
+            raise UsageError(f"invalid volume path {path!r}: invalid argument", exit_code=EXIT_ENGINE)
         if place not in points and place not in options.tmpfs and place != "/":
             points[place] = _anonymous(root, place)
     return [point._asdict() for point in points.values()]

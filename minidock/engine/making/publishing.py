@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 
 from minidock.engine import records
@@ -64,11 +65,32 @@ def warnings(record: Record) -> list[str]:
 
 
 def exposed(data: dict[str, Any]) -> dict[str, dict[str, str]]:
-    """All ports that the image or the user says something of, the lowest first, as docker's Config.ExposedPorts."""
-    image = data["imageConfig"].get("ExposedPorts") or {}
-    named = {port if "/" in port else f"{port}/tcp" for port in image}
-    named |= set(data["options"]["expose"]) | {f"{row['port']}/{row['protocol']}" for row in data["options"]["publish"]}
+    """All ports that the image or the user says something of, the lowest first, as docker's NetworkSettings.Ports."""
+    named = _of_image(data["imageConfig"]) | _of_user(data["options"])
     return {key: {} for key in sorted(named, key=lambda key: (int(key.partition("/")[0]), key))}
+
+
+def named(data: dict[str, Any]) -> dict[str, dict[str, str]]:
+    """The same in the words in which they were named, as docker's Config.ExposedPorts."""
+    return {key: {} for key in sorted({*(data["imageConfig"].get("ExposedPorts") or ()), *_of_user(data["options"])})}
+
+
+def _of_user(options: dict[str, Any]) -> set[str]:
+    return set(options["expose"]) | {f"{row['port']}/{row['protocol']}" for row in options["publish"]}
+
+
+def _of_image(config: dict[str, Any]) -> set[str]:
+    """The ports that an image exposes, as in 80/tcp. What is no single port is left out: nothing could listen on it.
+
+    As docker reads them (go-connections: nat.Port): without a protocol it is TCP, and a second slash ends it.
+    """
+    found = set()
+    for text in config.get("ExposedPorts") or {}:
+        number, protocol = (*text.split("/"), "")[:2]
+        protocol = protocol.lower() or "tcp"
+        if re.fullmatch("[0-9]{1,10}", number) and 0 < int(number) < 1 << 16 and protocol in ("tcp", "udp", "sctp"):
+            found.add(f"{int(number)}/{protocol}")
+    return found
 
 
 def bindings(options: dict[str, Any]) -> dict[str, list[dict[str, str]]]:

@@ -109,7 +109,7 @@ def sizes(record: Record) -> tuple[int, int]:
 def _config(record: Record) -> dict[str, Any]:
     data, options, image_config = record.data, record.data["options"], record.data["imageConfig"]
     own_program = options["entrypoint"] is not None
-    ports, stop_timeout = publishing.exposed(data), options["stop_timeout"]
+    ports, stop_timeout = publishing.named(data), options["stop_timeout"]
     volumes = (*options["volumes"], *(image_config.get("Volumes") or {}))
     return {
         "Hostname": data.get("hostname") or options["hostname"] or record.id[:12],

@@ -13,13 +13,13 @@ from collections.abc import Callable, Collection, Mapping
 from typing import NamedTuple
 from urllib.parse import urljoin, urlsplit
 
+from minidock.errors import printable
 from minidock.image.registry import challenge
 from minidock.image.registry.failures import (
     Interrupted,
     RegistryError,
     RegistryUnreachable,
     from_answer,
-    printable,
 )
 from minidock.image.registry.tokens import Authorizer, Scopes
 from minidock.image.registry.transport import SILENCE_SECONDS, Answer, Body, Transport

@@ -5,9 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from minidock.errors import MinidockError, NotFoundError
-
-_SHOWN = 300  # characters of a registry's own words
+from minidock.errors import MinidockError, NotFoundError, printable
 
 
 class RegistryError(MinidockError):
@@ -32,12 +30,6 @@ class Interrupted(Exception):
 
 class Stopped(Exception):
     """The transfer was given up elsewhere: another layer failed, or the user pressed Ctrl-C."""
-
-
-def printable(text: object, limit: int = _SHOWN) -> str:
-    """A server's words made harmless: one line, no control characters that a terminal would obey."""
-    line = " ".join("".join(c if c.isprintable() else " " for c in str(text)).split())
-    return line if len(line) <= limit else f"{line[: limit - 3]}..."
 
 
 def from_answer(status: int, body: bytes, asked: str) -> MinidockError:

@@ -9,9 +9,12 @@ from __future__ import annotations
 import json
 from typing import Any, NamedTuple
 
+from minidock.errors import printable
+from minidock.image import config as configuration
+from minidock.image.config import MalformedConfig
 from minidock.image.digest import is_digest
-from minidock.image.platform import host_architecture, host_variant, runs_also
-from minidock.image.registry.failures import RegistryError, printable
+from minidock.image.platform import Platform, host_architecture, host_variant, normalized, runs_also
+from minidock.image.registry.failures import RegistryError
 from minidock.image.store import INDEX_TYPE, MANIFEST_TYPES
 
 DOCKER_INDEX_TYPE = "application/vnd.docker.distribution.manifest.list.v2+json"
@@ -39,17 +42,6 @@ class Manifest(NamedTuple):
     media_type: str
     config: Blob
     layers: tuple[Blob, ...]
-
-
-class Platform(NamedTuple):
-    """For which machines an image is made, in Go's words; '' means any."""
-
-    os: str
-    architecture: str
-    variant: str = ""
-
-    def __str__(self) -> str:
-        return "/".join(part for part in self if part)
 
 
 class Candidate(NamedTuple):
@@ -154,37 +146,20 @@ def parse_platform(text: str) -> Platform:
     return normalized(*parts)
 
 
-def normalized(os: str, architecture: str, variant: str = "") -> Platform:
-    """The platform with one name for each thing (containerd: platforms/database.go)."""
-    names = {
-        "x86_64": "amd64",
-        "x86-64": "amd64",
-        "aarch64": "arm64",
-        "i386": "386",
-        "armhf": "arm",
-        "armel": "arm",
-    }
-    implied = {"armhf": "v7", "armel": "v6", "arm": "v7"}.get(architecture, "")
-    real = names.get(architecture, architecture)
-    variant = variant or implied
-    return Platform(os, real, "" if (real, variant) in (("arm64", "v8"), ("amd64", "v1")) else variant)
-
-
 def parse_config(content: bytes, manifest: Manifest, name: str) -> tuple[list[str], Platform]:
     """The diff IDs in an image's config, one for each layer, and what the image is made for."""
-    config = _json_object(content, f"the config of {name}")
-    rootfs, settings = config.get("rootfs"), config.get("config")
-    diff_ids = rootfs.get("diff_ids") if isinstance(rootfs, dict) else None
-    if not isinstance(diff_ids, list) or not all(map(is_digest, diff_ids)):
+    try:
+        config = configuration.parse(content)
+    except MalformedConfig as error:
+        raise RegistryError(f"the config of {name} is malformed: {printable(error)}") from error
+    diff_ids = config["rootfs"]["diff_ids"]
+    if not all(map(is_digest, diff_ids)):
         raise RegistryError(f"the config of {name} is malformed: rootfs.diff_ids is no list of sha256 digests")
-    if settings is not None and not isinstance(settings, dict):
-        raise RegistryError(f"the config of {name} is malformed: config is not an object")
     if len(diff_ids) != len(manifest.layers):
         raise RegistryError(
             f"{name} is inconsistent: {len(manifest.layers)} layers in its manifest, {len(diff_ids)} in its config"
         )
-    words = [str(config.get(key) or "") for key in ("os", "architecture", "variant")]
-    return diff_ids, normalized(*words)
+    return diff_ids, normalized(*(config.get(key, "") for key in ("os", "architecture", "variant")))
 
 
 def _suits(platform: Platform, wanted: Platform) -> bool:

@@ -16,17 +16,18 @@ from collections.abc import Callable
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from typing import Any, NamedTuple
 
-from minidock.errors import NotFoundError
+from minidock.errors import NotFoundError, printable
 from minidock.image import layers, workspace
 from minidock.image.ingest import Ingest
 from minidock.image.layers import LayerSource
 from minidock.image.limits import MANIFEST_BYTES
 from minidock.image.locks import content_lock
+from minidock.image.platform import Platform
 from minidock.image.reference import Reference
 from minidock.image.registry import manifests
 from minidock.image.registry.download import fetch
 from minidock.image.registry.failures import RegistryError
-from minidock.image.registry.manifests import INDEX_TYPES, Blob, Manifest, Platform
+from minidock.image.registry.manifests import INDEX_TYPES, Blob, Manifest
 from minidock.image.registry.progress import Progress, short
 from minidock.image.registry.remote import Remote
 from minidock.image.registry.repository import Document, Repository
@@ -102,8 +103,7 @@ class _Pull:
                 return None
             # What an index means depends on the machine that it was asked for.
             is_index = image.manifest_digest != digest
-            made_for = manifests.normalized(image.os, image.architecture, str(image.config.get("variant") or ""))
-            if (self._platform or is_index) and not manifests.is_for(made_for, self._platform):
+            if (self._platform or is_index) and not manifests.is_for(image.platform, self._platform):
                 return None
             if self._name.tag and not self._name.digest:
                 self._store.tag(image, self._name)
@@ -142,6 +142,8 @@ class _Pull:
         with open(self._store.blob_path(blob.digest), "rb") as file:
             content = file.read()
         diff_ids, made_for = manifests.parse_config(content, manifest, str(self._name))
+        if made_for.os not in ("", "linux"):
+            raise RegistryError(f'image operating system "{printable(made_for.os)}" cannot be used on this platform')
         if self._platform and not manifests.is_for(made_for, self._platform):
             raise NotFoundError(
                 f"image with reference {self._name} was found but does not match the specified platform:"

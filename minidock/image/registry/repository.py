@@ -15,12 +15,12 @@ from collections.abc import Iterator
 from typing import Any, NamedTuple
 from urllib.parse import urlencode, urljoin
 
-from minidock.errors import NotFoundError
+from minidock.errors import NotFoundError, printable
 from minidock.image.digest import DigestMismatch, is_digest, of_bytes
 from minidock.image.limits import MANIFEST_BYTES
 from minidock.image.reference import Reference
 from minidock.image.registry.client import ATTEMPTS, Client
-from minidock.image.registry.failures import Denied, RegistryError, printable
+from minidock.image.registry.failures import Denied, RegistryError
 from minidock.image.registry.manifests import ACCEPT
 from minidock.image.registry.transport import Answer
 

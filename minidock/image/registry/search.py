@@ -11,9 +11,9 @@ import json
 from typing import Any, NamedTuple
 from urllib.parse import urlencode
 
-from minidock.errors import NotFoundError
+from minidock.errors import NotFoundError, printable
 from minidock.image.registry.client import Client, Endpoint
-from minidock.image.registry.failures import Denied, RegistryError, printable
+from minidock.image.registry.failures import Denied, RegistryError
 from minidock.image.registry.remote import Remote
 from minidock.image.registry.repository import pages_of
 from minidock.image.registry.settings import HUB, HUB_INDEX

@@ -14,8 +14,9 @@ import time
 from typing import Any, NamedTuple
 from urllib.parse import urlencode, urlsplit
 
+from minidock.errors import printable
 from minidock.image.registry.challenge import Challenge
-from minidock.image.registry.failures import Denied, Interrupted, RegistryError, from_answer, printable
+from minidock.image.registry.failures import Denied, Interrupted, RegistryError, from_answer
 from minidock.image.registry.settings import Credentials, Keychain
 from minidock.image.registry.transport import Answer, Transport
 

@@ -18,6 +18,7 @@ import urllib3
 from urllib3 import exceptions
 
 from minidock import __version__
+from minidock.errors import printable
 from minidock.image.registry import tls
 from minidock.image.registry.failures import (
     Interrupted,
@@ -25,7 +26,6 @@ from minidock.image.registry.failures import (
     RegistryUnreachable,
     Stopped,
     Untrusted,
-    printable,
 )
 from minidock.image.registry.proxies import proxy_for
 from minidock.image.registry.settings import Settings

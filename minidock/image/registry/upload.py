@@ -12,7 +12,8 @@ from collections.abc import Callable
 from typing import IO, Any
 from urllib.parse import urlencode, urljoin
 
-from minidock.image.registry.failures import RegistryError, printable
+from minidock.errors import printable
+from minidock.image.registry.failures import RegistryError
 from minidock.image.registry.manifests import Blob
 from minidock.image.registry.repository import Repository
 from minidock.image.registry.transport import Answer
