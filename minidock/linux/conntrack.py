@@ -17,10 +17,9 @@ import os
 import socket
 import struct
 from collections.abc import Iterator
-from functools import partial
 from typing import NamedTuple
 
-from minidock.observe import announced
+from minidock.linux import netlink
 
 NETLINK_NETFILTER = 12
 NLM_F_REQUEST = 0x1
@@ -78,22 +77,22 @@ def forget_udp_port(family: socket.AddressFamily, port: int) -> int:
 def _forget(family: socket.AddressFamily, direction: int, side: Side) -> int:
     """Forget the conversations whose tuple of this direction is as `side` says."""
     kind = socket.SOCK_RAW | socket.SOCK_CLOEXEC
-    with socket.socket(socket.AF_NETLINK, kind, NETLINK_NETFILTER) as netlink:
-        doomed = announced("netlink", (f"IPCTNL_MSG_CT_GET {side}",), lambda: _find(netlink, family, direction, side))
+    with socket.socket(socket.AF_NETLINK, kind, NETLINK_NETFILTER) as end:
+        doomed = _find(end, family, direction, side)
         for entry in doomed:
-            announced("netlink", ("IPCTNL_MSG_CT_DELETE", entry), partial(_delete, netlink, family, entry))
+            _delete(end, family, entry)
     return len(doomed)
 
 
-def _find(netlink: socket.socket, family: int, direction: int, side: Side) -> list[bytes]:
+def _find(end: socket.socket, family: int, direction: int, side: Side) -> list[bytes]:
     """The attributes that name each entry: its original tuple, and its zone if it has one."""
     flags = FILTER_IP_SRC if side.source else FILTER_PROTO_NUM | FILTER_PROTO_DST_PORT
     which = CTA_FILTER_ORIG_FLAGS if direction == CTA_TUPLE_ORIG else CTA_FILTER_REPLY_FLAGS
     attributes = _attribute(CTA_FILTER | NLA_F_NESTED, _attribute(which, struct.pack("=I", flags)))
     attributes += _attribute(direction | NLA_F_NESTED, _tuple(family, side))
-    _send(netlink, IPCTNL_MSG_CT_GET, NLM_F_DUMP, family, attributes)
+    _send(end, f"IPCTNL_MSG_CT_GET {side}", IPCTNL_MSG_CT_GET, NLM_F_DUMP, family, attributes)
     found: list[bytes] = []
-    for kind, payload in _answers(netlink):
+    for kind, payload in _answers(end):
         if kind == NLMSG_DONE:
             return found
         if kind == NLMSG_ERROR:
@@ -105,9 +104,9 @@ def _find(netlink: socket.socket, family: int, direction: int, side: Side) -> li
     return found
 
 
-def _delete(netlink: socket.socket, family: int, entry: bytes) -> None:
-    _send(netlink, IPCTNL_MSG_CT_DELETE, NLM_F_ACK, family, entry)
-    for kind, payload in _answers(netlink):
+def _delete(end: socket.socket, family: int, entry: bytes) -> None:
+    _send(end, "IPCTNL_MSG_CT_DELETE", IPCTNL_MSG_CT_DELETE, NLM_F_ACK, family, entry)
+    for kind, payload in _answers(end):
         if kind == NLMSG_ERROR:
             _check(payload, ignore=errno.ENOENT)  # it ended just now
             return
@@ -132,17 +131,17 @@ def _matches(tuple_: bytes, family: int, side: Side) -> bool:
     return proto.get(CTA_PROTO_NUM) == bytes([side.protocol]) and proto.get(CTA_PROTO_DST_PORT) == port
 
 
-def _send(netlink: socket.socket, kind: int, flags: int, family: int, attributes: bytes) -> None:
+def _send(end: socket.socket, what: str, kind: int, flags: int, family: int, attributes: bytes) -> None:
     """A message: struct nlmsghdr, struct nfgenmsg, attributes."""
     payload = struct.pack("=BBH", family, 0, 0) + attributes
     header = (16 + len(payload), NFNL_SUBSYS_CTNETLINK << 8 | kind, NLM_F_REQUEST | flags, 1, 0)
-    netlink.send(struct.pack("=IHHII", *header) + payload)
+    netlink.send(end, what, struct.pack("=IHHII", *header) + payload)
 
 
-def _answers(netlink: socket.socket) -> Iterator[tuple[int, bytes]]:
+def _answers(end: socket.socket) -> Iterator[tuple[int, bytes]]:
     """(type, payload) of each message of the answer."""
     while True:
-        data = netlink.recv(1 << 16)
+        data = netlink.receive(end)
         offset = 0
         while offset < len(data):
             length, kind = struct.unpack_from("=IH", data, offset)

@@ -16,12 +16,10 @@ from contextlib import ExitStack
 from typing import Any, NamedTuple
 
 from minidock.errors import HostError
-from minidock.linux import programs
-from minidock.observe import announced
+from minidock.linux import netlink, programs
 
 # <linux/netlink.h>, <linux/netfilter/nfnetlink.h>, <linux/netfilter/nf_tables.h>
 NETLINK_NETFILTER = 12
-NLMSG_ERROR = 2
 NLM_F_REQUEST = 0x1
 NFNL_SUBSYS_NFTABLES = 10
 NFT_MSG_NEWGEN = 15
@@ -89,28 +87,26 @@ def generation() -> int:
     """
     request = struct.pack("=IHHII4x", 20, NFNL_SUBSYS_NFTABLES << 8 | NFT_MSG_GETGEN, NLM_F_REQUEST, 1, 0)
 
-    def ask() -> int:
-        kind = socket.SOCK_RAW | socket.SOCK_CLOEXEC
-        with socket.socket(socket.AF_NETLINK, kind, NETLINK_NETFILTER) as netlink:
-            netlink.send(request)
-            answer = netlink.recv(4096)
-        kind = struct.unpack_from("=H", answer, 4)[0]
-        if kind == NLMSG_ERROR:
-            code = -struct.unpack_from("=i", answer, 16)[0]
-            raise OSError(code, os.strerror(code))
-        first = struct.unpack_from("=HH", answer, 20)
-        if kind != NFNL_SUBSYS_NFTABLES << 8 | NFT_MSG_NEWGEN or first[1] != NFTA_GEN_ID:
-            raise OSError(errno.EPROTO, os.strerror(errno.EPROTO))
-        return int(struct.unpack_from(">I", answer, 24)[0])
-
     try:
-        return announced("netlink", ("NFT_MSG_GETGEN",), ask)
+        kind = socket.SOCK_RAW | socket.SOCK_CLOEXEC
+        with socket.socket(socket.AF_NETLINK, kind, NETLINK_NETFILTER) as end:
+            netlink.send(end, "NFT_MSG_GETGEN", request)
+            return _generation_in(netlink.receive(end, lambda data: f"{{NFT_MSG_NEWGEN, id={_generation_in(data)}}}"))
     except OSError as error:
         why = error.strerror
         if error.errno in _NO_NF_TABLES:
             what = f"this kernel has no nf_tables ({why}): load or build the module nf_tables"
             raise UnsupportedError(what) from error
         raise HostError(f"the kernel does not tell the state of nf_tables: {why}") from error
+
+
+def _generation_in(answer: bytes) -> int:
+    if number := netlink.error_of(answer):
+        raise OSError(number, os.strerror(number))
+    kind, first = struct.unpack_from("=H", answer, 4)[0], struct.unpack_from("=HH", answer, 20)
+    if kind != NFNL_SUBSYS_NFTABLES << 8 | NFT_MSG_NEWGEN or first[1] != NFTA_GEN_ID:
+        raise OSError(errno.EPROTO, os.strerror(errno.EPROTO))
+    return int(struct.unpack_from(">I", answer, 24)[0])
 
 
 def forward_chains() -> list[Chain]:

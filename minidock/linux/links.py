@@ -23,8 +23,7 @@ import sys
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
-from minidock.linux import syscalls
-from minidock.observe import announced
+from minidock.linux import netlink, syscalls
 
 # <linux/netlink.h>, <linux/rtnetlink.h>
 NLM_F_REQUEST = 0x1
@@ -231,38 +230,26 @@ class Rtnetlink:
 
     def _request(self, kind: int, flags: int, message: Any, what: str) -> None:
         """Send one message and wait for its acknowledgement. Raises `OSError` that names `what` was asked."""
-
-        data = self._encode(kind, flags | NLM_F_ACK, message)
-
-        def exchange() -> None:
-            self.socket.send(data)
-            for answer, answer_flags, payload in self._answers():
-                if answer == NLMSG_ERROR:  # an acknowledgement is an error whose number is 0
-                    _raise_error(what, answer_flags, payload)
-                    return
-
-        announced("netlink", (what, self.socket.fileno(), data), exchange)
+        netlink.send(self.socket, what, self._encode(kind, flags | NLM_F_ACK, message))
+        for answer, answer_flags, payload in self._answers():
+            if answer == NLMSG_ERROR:  # an acknowledgement is an error whose number is 0
+                _raise_error(what, answer_flags, payload)
+                return
 
     def dump(self, kind: int, message: Any, what: str) -> list[Any]:
         """Send one question and collect the list that is the answer."""
-
-        data = self._encode(kind, NLM_F_DUMP, message)
-
-        def exchange() -> list[Any]:
-            self.socket.send(data)
-            found = []
-            for answer, answer_flags, payload in self._answers():
-                if answer == NLMSG_ERROR:
-                    _raise_error(what, answer_flags, payload)
-                if answer == NLMSG_DONE:
-                    break
-                decoded = type(message)(payload)
-                decoded.decode()
-                if message["family"] in (0, decoded["family"]):  # a kernel without IPv6 answers with all that it has
-                    found.append(decoded)
-            return found
-
-        return announced("netlink", (what, self.socket.fileno(), data), exchange)
+        netlink.send(self.socket, what, self._encode(kind, NLM_F_DUMP, message))
+        found = []
+        for answer, answer_flags, payload in self._answers():
+            if answer == NLMSG_ERROR:
+                _raise_error(what, answer_flags, payload)
+            if answer == NLMSG_DONE:
+                break
+            decoded = type(message)(payload)
+            decoded.decode()
+            if message["family"] in (0, decoded["family"]):  # a kernel without IPv6 answers with all that it has
+                found.append(decoded)
+        return found
 
     def _encode(self, kind: int, flags: int, message: Any) -> bytes:
         self.sequence += 1
@@ -275,7 +262,7 @@ class Rtnetlink:
     def _answers(self) -> Iterator[tuple[int, int, bytes]]:
         """(type, flags, whole message) of each message (struct nlmsghdr) that answers the last request."""
         while True:
-            data = self.socket.recv(1 << 16)
+            data = netlink.receive(self.socket)
             offset = 0
             while offset < len(data):
                 length, kind, flags, sequence = struct.unpack_from("=IHHI", data, offset)

@@ -18,7 +18,7 @@ def listen(path: str) -> socket.socket:
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     try:
         listener.setblocking(False)
-        announced("bind", (path,), lambda: listener.bind(path))
+        announced("bind", (listener.fileno(), path), lambda: listener.bind(path))
         os.chmod(path, 0o600)
         listener.listen(_BACKLOG)
     except BaseException:
@@ -34,7 +34,7 @@ def connect(path: str) -> socket.socket:
     """
     end = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     try:
-        announced("connect", (path,), lambda: end.connect(path))
+        announced("connect", (end.fileno(), path), lambda: end.connect(path))
     except BaseException:
         end.close()
         raise

@@ -47,7 +47,7 @@ _IOCTLS = {0x40045431: "TIOCSPTLCK", 0x540E: "TIOCSCTTY", 0x5413: "TIOCGWINSZ",
 
 def spelled(call: Call) -> str:
     """The call and its result on one line."""
-    return f"{question(call)} = {answer(call.result)}"
+    return f"{question(call)} = {answer(call)}"
 
 
 def question(call: Call) -> str:
@@ -56,12 +56,17 @@ def question(call: Call) -> str:
     return f"{name}({', '.join(arguments)})"
 
 
-def answer(result: Any) -> str:
-    """What the kernel returned."""
+def answer(call: Call) -> str:
+    """What the kernel returned. To be asked in the process that made the call."""
+    result = call.result
     if isinstance(result, OSError):
         number = result.errno or 0
         return f"-1 {errno.errorcode.get(number, number)} ({os.strerror(number)})"
-    return str(int(result)) if isinstance(result, int) else str(len(result)) if isinstance(result, bytes) else "0"
+    if call.name == "umask":
+        return octal(result)
+    if call.name == "setsid":  # Python keeps the session's number to itself
+        return str(os.getpid())
+    return str(int(result)) if isinstance(result, int) else "0"  # what else Python returns, the kernel has written
 
 
 def parts(call: Call) -> tuple[str, list[str]]:
@@ -137,6 +142,11 @@ def _plain(value: Any) -> str:
     return "NULL" if value is None else str(int(value)) if isinstance(value, int) else repr(value)
 
 
+def octal(value: int) -> str:
+    """A file mode mask, with at least three digits."""
+    return f"{value:03o}" if not value else f"0{value:02o}"
+
+
 def _mode(value: int) -> str:
     kind = _FILE_TYPES.get(stat.S_IFMT(value))
     octal = f"0{stat.S_IMODE(value):o}".zfill(3)
@@ -156,14 +166,14 @@ def _openat(_: Call, name: str, how: int = 0, mode: int = 0o777, dir_fd: int | N
 
 
 def _access(how: int) -> str:
-    only_reads = not how & (os.O_WRONLY | os.O_RDWR | os.O_PATH)
+    only_reads = not how & (os.O_WRONLY | os.O_RDWR)
     return "|".join(filter(None, ["O_RDONLY" if only_reads else "", flags(how, _OPEN, none="")]))
 
 
 def _openat2(_: Call, dirfd: int, name: str, how: int, mode: int, resolve: int) -> Spelled:
     fields = [f"flags={_access(how)}", *([f"mode={_mode(mode)}"] if mode else [])]
     fields.append(f"resolve={flags(resolve, _RESOLVE)}")
-    return "openat2", [fd(dirfd), text(name), f"{{{', '.join(fields)}}}"]
+    return "openat2", [fd(dirfd), text(name), f"{{{', '.join(fields)}}}", "24"]  # bytes of struct open_how
 
 
 def _mknod(_: Call, name: str, mode: int = 0o600, device: int = 0, *, dir_fd: int | None = None) -> Spelled:
@@ -199,7 +209,9 @@ def _prctl(_: Call, operation: str | int, *values: Any) -> Spelled:
 
 
 def _signal(number: int) -> str:
-    return signal.Signals(number).name if number in signal.Signals.__members__.values() else f"SIGRT_{number - 32}"
+    if number >= 32:  # the kernel's own count: the C library keeps the first ones to itself
+        return "SIGRTMIN" if number == 32 else f"SIGRT_{number - 32}"
+    return signal.Signals(number).name if number else "0"
 
 
 def _capability(number: int) -> str:
@@ -231,7 +243,7 @@ def _at(name: str) -> Callable[..., Spelled]:
         words += [_mode(value) if name in ("mkdir", "chmod") else _plain(value) for value in (*rest, *more.values())]
         if dir_fd is None:
             return name if follow_symlinks else f"l{name}", words  # lchown(2)
-        how = ["AT_REMOVEDIR"] * (name == "rmdir") + ["AT_SYMLINK_NOFOLLOW"] * (not follow_symlinks)
+        how = {"rmdir": ["AT_REMOVEDIR"], "unlink": ["0"]}.get(name, ["AT_SYMLINK_NOFOLLOW"] * (not follow_symlinks))
         return ats[name], [fd(dir_fd), *words, *how]
 
     return spell
@@ -257,20 +269,23 @@ def _mount_setattr(_: Call, tree: int, name: str, how: int, mask: int, cleared: 
 
 def _bpf(_: Call, operation: str, *words: Any) -> Spelled:
     if operation == "BPF_PROG_LOAD":
-        return "bpf", [operation, f"{{prog_type=BPF_PROG_TYPE_CGROUP_DEVICE, {words[0]}}}"]
-    target, program, _how = words
-    return "bpf", [operation, f"{{target_fd={fd(target)}, attach_bpf_fd={program}, attach_type=BPF_CGROUP_DEVICE}}"]
+        program, size = words
+        return "bpf", [operation, f"{{prog_type=BPF_PROG_TYPE_CGROUP_DEVICE, {program}}}", str(size)]
+    target, program, size = words
+    attributes = f"{{target_fd={fd(target)}, attach_bpf_fd={program}, attach_type=BPF_CGROUP_DEVICE}}"
+    return "bpf", [operation, attributes, str(size)]
 
 
 def _rlimit(_: Call, number: int, limits: tuple[int, int]) -> Spelled:
-    names = {value: name for name, value in vars(resource).items() if name.startswith("RLIMIT_")}
+    names = {value: name for name, value in vars(resource).items()
+             if name.startswith("RLIMIT_") and name != "RLIMIT_OFILE"}  # BSD's name of NOFILE
     soft, hard = ("RLIM_INFINITY" if value < 0 else str(value) for value in limits)
     return "prlimit64", ["0", names.get(number, str(number)), f"{{rlim_cur={soft}, rlim_max={hard}}}", "NULL"]
 
 
 def _bind(_: Call, number: int, address: str, port: int | None = None) -> Spelled:
     if port is None:
-        return "bind", [fd(number), f'{{sa_family=AF_UNIX, sun_path=@"{address}"}}', str(3 + len(address))]
+        return "bind", [fd(number), *_unix_address(address)]
     if ":" in address:
         place = f'sin6_flowinfo=htonl(0), inet_pton(AF_INET6, "{address}", &sin6_addr), sin6_scope_id=0'
         return "bind", [fd(number), f"{{sa_family=AF_INET6, sin6_port=htons({port}), {place}}}", "28"]
@@ -278,8 +293,19 @@ def _bind(_: Call, number: int, address: str, port: int | None = None) -> Spelle
     return "bind", [fd(number), f"{{sa_family=AF_INET, {place}}}", "16"]
 
 
-def _ioctl(_: Call, number: int, request: int, *rest: Any) -> Spelled:
-    return "ioctl", [fd(number), _IOCTLS.get(request, hex(request))]
+def _connect(_: Call, number: int, path: str) -> Spelled:
+    return "connect", [fd(number), *_unix_address(path)]
+
+
+def _unix_address(name: str) -> list[str]:
+    """struct sockaddr_un (unix(7)), and its length: a path has a zero behind it, an abstract name one before it."""
+    shown = f'@"{name[1:]}"' if name.startswith("\0") else f'"{name}"'
+    length = 2 + len(name.encode()) + (not name.startswith("\0"))
+    return [f"{{sa_family=AF_UNIX, sun_path={shown}}}", str(length)]
+
+
+def _ioctl(_: Call, number: Any, request: int, *rest: Any) -> Spelled:
+    return "ioctl", [fd(number if isinstance(number, int) else number.fileno()), _IOCTLS.get(request, hex(request))]
 
 
 _SPELLINGS: dict[str, Callable[..., Spelled]] = {
@@ -290,6 +316,7 @@ _SPELLINGS: dict[str, Callable[..., Spelled]] = {
     "chmod": _at("chmod"),
     "chown": _at("chown"),
     "clone3": _clone3,
+    "connect": _connect,
     "close_range": lambda _, first, last, how: (
         "close_range", [str(first), "~0U" if last == 0xFFFFFFFF else str(last), flags(how, _CLOSE_RANGE)]),
     "execve": _execve,
@@ -303,9 +330,8 @@ _SPELLINGS: dict[str, Callable[..., Spelled]] = {
     "mknod": _mknod,
     "mount": lambda _, source, target, fstype, mask, data: (
         "mount", [path(source), path(target), text(fstype), mount_flags(mask), text(data)]),
-    # The size of the message is the result of sendto(2); what counts is the kernel's answer to it.
-    "netlink": lambda _, what, number=None, data=b"": (
-        "sendto", ["a netlink socket" if number is None else fd(number), f"[{what}]"]),
+    "netlink": lambda _, what, number, data: ("sendto", [fd(number), f"[{what}]", str(len(data))]),
+    "netlink_answer": lambda _, number, words, error: ("recvfrom", [fd(number), f"[{words}]"]),
     "open": _openat,
     "openat2": _openat2,
     "mount_setattr": _mount_setattr,
@@ -318,7 +344,8 @@ _SPELLINGS: dict[str, Callable[..., Spelled]] = {
     "prctl": _prctl,
     "rename": _rename,
     "rmdir": _at("rmdir"),
-    "rt_sigaction": lambda _, number, action: ("rt_sigaction", [f"SIGRT_{number - 32}", f"{{sa_handler={action}}}"]),
+    "rt_sigaction": lambda _, number, action: (
+        "rt_sigaction", [_signal(number), f"{{sa_handler={action}, sa_mask=[], sa_flags=0}}", "NULL", "8"]),
     "seccomp": _seccomp,
     "setgroups": lambda _, groups: (
         "setgroups", [str(len(groups)), f"[{', '.join(map(str, groups))}]" if groups else "[]"]),
@@ -328,7 +355,7 @@ _SPELLINGS: dict[str, Callable[..., Spelled]] = {
     "shutdown": lambda _, number, how: ("shutdown", [fd(number), how]),
     "setns": lambda _, number, kind=0: ("setns", [fd(number), clone_flags(kind)]),
     "symlink": _symlink,
-    "umask": lambda _, mask: ("umask", [f"{mask:#04o}".replace("0o", "0")]),
+    "umask": lambda _, mask: ("umask", [octal(mask)]),
     "umount2": lambda _, target, mask: ("umount2", [text(target), flags(mask, _UMOUNT)]),
     "unlink": _at("unlink"),
     "unshare": lambda _, mask: ("unshare", [clone_flags(mask)]),

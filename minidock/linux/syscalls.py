@@ -263,7 +263,7 @@ def bpf_load(kind: int, program: bytes) -> int:
     (where, kept), (licence, kept_too) = _address(program), _address(b"GPL\0")
     attributes = struct.pack("IIQQ24x", kind, len(program) // 8, where, licence)  # the first fields of union bpf_attr
     try:
-        shown = ("BPF_PROG_LOAD", f"{len(program) // 8} instructions")
+        shown = ("BPF_PROG_LOAD", f"{len(program) // 8} instructions", len(attributes))
         return _call("bpf", BPF_PROG_LOAD, attributes, len(attributes), number=SYS_BPF, shown=shown)
     finally:
         del kept, kept_too
@@ -272,7 +272,7 @@ def bpf_load(kind: int, program: bytes) -> int:
 def bpf_attach(target: int, program: int, kind: int, flags: int = 0) -> None:
     """bpf(2) BPF_PROG_ATTACH: from now on the kernel asks `program` about what happens in cgroup `target`."""
     attributes = struct.pack("IIII", target, program, kind, flags)
-    shown = ("BPF_PROG_ATTACH", target, program, flags)
+    shown = ("BPF_PROG_ATTACH", target, program, len(attributes))
     _call("bpf", BPF_PROG_ATTACH, attributes, len(attributes), number=SYS_BPF, shown=shown)
 
 

@@ -147,7 +147,7 @@ def _bind_name(name: str) -> socket.socket:
     they agree by a name that, like a port, belongs to the network namespace (unix(7), abstract sockets)."""
     made = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_CLOEXEC)
     try:
-        announced("bind", (made.fileno(), name), lambda: made.bind(f"\0{name}"))
+        announced("bind", (made.fileno(), f"\0{name}"), lambda: made.bind(f"\0{name}"))
     except BaseException:
         made.close()
         raise

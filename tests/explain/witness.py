@@ -1,6 +1,8 @@
 """What a command did in the kernel, told by minidock and told by strace(1), in one form that can be compared.
 
-Both are asked about the same families of calls (FAMILIES). What is left out is left out by these rules, and no other:
+Both are asked about the same families of calls (FAMILIES). Of the other calls that are told (CLAIMED), Python makes
+more that nobody tells of: each that is told must have been seen, in this order, with these arguments and this result.
+What is left out is left out by these rules, and no other:
 
 *  A process is minidock's until it becomes another program: calls after its successful execve are that program's.
    The first execve of all is the caller's, who started minidock. A program's children are not minidock's either.
@@ -10,10 +12,12 @@ Both are asked about the same families of calls (FAMILIES). What is left out is 
 *  libseccomp, when it compiles a filter, probes what the kernel knows by seccomp calls that cannot succeed or only ask:
    SECCOMP_SET_MODE_STRICT with bad flags, SECCOMP_GET_ACTION_AVAIL, and filters at the address NULL.
 *  write counts where it writes to a file of a cgroup; sendto, where it sends a message of rtnetlink that changes
-   something. The result of such a message is not the number of bytes, but the number in the kernel's acknowledgement.
+   something, with the number in the kernel's acknowledgement.
 *  A monitor that was there before the command tells what it does while the command is connected to it, not that it has
    made itself small (engine/lifetime/standby.py) before.
 *  Of a process that goes on after the command (a detached container's monitor), the explanation ends with the command.
+
+*  Of a claimed call, arguments that are structures are not compared, nor what ioctl(2) and recvfrom(2) give and take.
 
 Pointers, sizes of structures and the names that strace shows for descriptors are no part of the comparison.
 """
@@ -22,7 +26,6 @@ from __future__ import annotations
 
 import errno
 import json
-import os
 import re
 import subprocess
 import time
@@ -39,6 +42,12 @@ FAMILIES = (  # noqa: SIM905 - thirty names read better as text
     "pivot_root umount2 sethostname setdomainname prctl capset seccomp setuid setgid setgroups setresuid setresgid "
     "setreuid setregid setfsuid setfsgid write sendto mknod mknodat execve execveat"
 ).split()
+CLAIMED = (  # noqa: SIM905 - as above
+    "bind bpf chdir chmod chown close_range connect dup2 dup3 fchdir fchmod fchmodat fchown fchownat fsetxattr "
+    "inotify_add_watch inotify_init1 ioctl keyctl lchown link linkat listen lsetxattr mkdir mkdirat openat openat2 "
+    "pidfd_open pidfd_send_signal prlimit64 recvfrom rename renameat rmdir rt_sigaction setsid setsockopt setxattr "
+    "shutdown symlink symlinkat umask unlink unlinkat"
+).split()
 RTNETLINK_CHANGES = {16, 17, 19, 20, 21, 24, 25}  # RTM_NEWLINK to RTM_DELROUTE, <linux/rtnetlink.h>
 NLMSG_HEADER = 16
 SETTLING = 0.1  # seconds
@@ -53,6 +62,8 @@ class Accounts(NamedTuple):
 
     explained: Told
     witnessed: Told
+    claimed: Told
+    seen: Told
     done: subprocess.CompletedProcess[bytes]
 
     def counts(self) -> tuple[int, int]:
@@ -70,6 +81,20 @@ class Accounts(NamedTuple):
                 if said != seen:
                     found.append(f"process {pid}, call {position}: explained {said}, witnessed {seen}")
                     break
+        return found + self.false_claims()
+
+    def false_claims(self) -> list[str]:
+        """The other calls that were told and not seen, each with what was seen of that name since the one before."""
+        found = []
+        for pid, claims in self.claimed.items():
+            seen, position = self.seen.get(pid, []), 0
+            for claim in claims:
+                if claim in seen[position:]:
+                    position = seen.index(claim, position) + 1
+                else:
+                    name = claim.partition("(")[0]
+                    alike = [call for call in seen[position:] if call.startswith(f"{name}(")]
+                    found.append(f"process {pid}: claimed {claim}, witnessed {alike[:2]}")
         return found
 
 
@@ -89,15 +114,15 @@ def observe(
     for file in directory.glob("trace.*"):
         file.unlink()
     command = [f"--explain=json:{told}" if word == "EXPLAIN" else word for word in words]
-    calls = ",".join([*FAMILIES, "recvfrom"])
+    calls = ",".join([*FAMILIES, *CLAIMED])
     strace = ["strace", "-ff", "-I", "2", "-y", "-s", "65536", "-e", f"trace={calls}", "-e", "write=all",
               "-e", "read=all", "-o", str(trace), *(["-p", str(also)] if also else [])]  # fmt: skip
     done = _run([*strace, *minidock.program, *command], trace, input, env or minidock.environment)
     rows = [json.loads(line) for line in told.read_text().splitlines()]
-    explained, witnessed = _explained(rows), _witnessed(directory, also)
+    explained, (witnessed, seen) = _explained(rows), _witnessed(directory, also)
     for pid in {row["pid"] for row in rows if row["event"] == "released"}:
         witnessed[pid] = witnessed.get(pid, [])[: len(explained.get(pid, []))]
-    return Accounts(explained, witnessed, done)
+    return Accounts(explained, witnessed, _claimed(rows), seen, done)
 
 
 def _run(
@@ -128,7 +153,7 @@ def _exit_code(trace: Path) -> str:
 
 def _explained(rows: list[dict[str, Any]]) -> Told:
     told: Told = defaultdict(list)
-    for row in rows:
+    for position, row in enumerate(rows):
         if row["event"] != "call" or row["call"] not in FAMILIES:
             continue
         text = row["text"]
@@ -136,15 +161,42 @@ def _explained(rows: list[dict[str, Any]]) -> Told:
             message = bytes.fromhex(row.get("message", ""))
             if int.from_bytes(message[4:6], "little") not in RTNETLINK_CHANGES:
                 continue
-            text = f"rtnetlink {message.hex()} = {row['result']}"
+            shown = next(r["text"] for r in rows[position:] if r.get("call") == "recvfrom" and _who(r) == _who(row))
+            text = _acknowledged(message, int(row["result"]), re.findall(r"error=([\w-]+)", shown)[0])
         if row["call"] != "write" or _is_cgroup_file(row["arguments"][0]):
-            told[row["by"] if row["by"] != row["pid"] else row["thread"]].append(_normal(text))
+            told[_who(row)].append(_normal(text))
     return dict(told)
 
 
-def _witnessed(directory: Path, also: int) -> Told:
+def _claimed(rows: list[dict[str, Any]]) -> Told:
+    told: Told = defaultdict(list)
+    for row in rows:
+        if row["event"] == "call" and row["call"] not in FAMILIES:
+            assert row["call"] in CLAIMED, f"a call that nobody witnesses: {row['text']}"
+            told[_who(row)].append(_claim(row["text"]))
+    return dict(told)
+
+
+def _who(row: dict[str, Any]) -> int:
+    """The process or thread that made the call."""
+    return int(row["by"] if row["by"] != row["pid"] else row["thread"])
+
+
+def _claim(text: str) -> str:
+    """A call of CLAIMED in the form in which it is compared."""
+    name, _, rest = _normal(text).replace(f"{0xFFFFFFFF}", "~0U").partition("(")
+    arguments, _, result = rest.rpartition(" = ")
+    result = re.sub(r"^(\d+)<.*>$", r"\1", result)
+    if name in ("ioctl", "recvfrom"):
+        arguments = ", ".join(re.split(r", ", arguments.rstrip(") "))[: 2 if name == "ioctl" else 1])
+    return f"{name}({re.sub(r'[{].*[}]', '{...}', arguments).rstrip(') ')}) = {result}"
+
+
+def _witnessed(directory: Path, also: int) -> tuple[Told, Told]:
+    """The calls of FAMILIES, and those of CLAIMED."""
     files = {int(file.suffix[1:]): file for file in directory.glob("trace.*")}
     told: Told = {}
+    seen: Told = {}
     first = next(pid for pid, file in files.items() if FIRST.match(file.read_text(errors="surrogateescape")))
     ours = [first, *([also] if also else [])]
     for pid in ours:
@@ -156,7 +208,9 @@ def _witnessed(directory: Path, also: int) -> Told:
             ours += born
             if calls:
                 told[pid] = calls
-    return told
+            claimable = (re.sub(r"\)\s+= ", ") = ", line) for line in lines if line.partition("(")[0] in CLAIMED)
+            seen[pid] = [_claim(line) for line in claimable]
+    return told, seen
 
 
 def _calls(lines: list[str]) -> tuple[list[str], list[int]]:
@@ -195,7 +249,7 @@ def _is_cgroup_file(shown: str) -> bool:
 
 
 def _message(data: bytes, after: list[str]) -> str:
-    """A message of rtnetlink's with the kernel's answer; '' for anything else that was sent."""
+    """A message of rtnetlink's with its size and the kernel's answer; '' for anything else that was sent."""
     if len(data) < NLMSG_HEADER or int.from_bytes(data[:4], "little") != len(data):
         return ""
     if int.from_bytes(data[4:6], "little") not in RTNETLINK_CHANGES:
@@ -203,8 +257,11 @@ def _message(data: bytes, after: list[str]) -> str:
     received = next(position for position, line in enumerate(after) if line.startswith("recvfrom("))
     acknowledgement = _dumped(after[received + 1 :])
     number = -int.from_bytes(acknowledgement[NLMSG_HEADER : NLMSG_HEADER + 4], "little", signed=True)
-    result = f"-1 {errno.errorcode[number]} ({os.strerror(number)})" if number else "0"
-    return f"rtnetlink {data.hex()} = {result}"
+    return _acknowledged(data, len(data), f"-{errno.errorcode[number]}" if number else "0")
+
+
+def _acknowledged(data: bytes, sent: int, error: str) -> str:
+    return f"rtnetlink {data.hex()} = {sent}, acknowledged with error={error}"
 
 
 def _dumped(lines: list[str]) -> bytes:

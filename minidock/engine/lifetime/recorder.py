@@ -36,7 +36,8 @@ LONGEST = 1 << 17  # bytes of a packet: an unprivileged socket buffer (net.core.
 _ABOVE = os.path.dirname(os.path.dirname(os.path.abspath(observe.__file__))) + "/"  # where the package lies
 # Where a call is made is the first place on the way up that is not one of these.
 _LINUX = os.path.dirname(syscalls.__file__)
-_WRAPPERS = (observe.__file__, __file__, *(f"{_LINUX}/{name}.py" for name in ("syscalls", "links", "programs")))
+_WRAPPERS = (observe.__file__, __file__,
+             *(f"{_LINUX}/{name}.py" for name in ("syscalls", "links", "netlink", "programs")))  # fmt: skip
 
 
 class StoppedError(errors.SetupError):
@@ -129,7 +130,7 @@ class Recorder(Observer):
         result = call.result if isinstance(call.result, int) and not isinstance(call.result, bool) else 0
         keywords = {key: _simple(value) for key, value in call.keywords}
         raw = tuple(map(_simple, call.arguments)), {**keywords, **_circumstances(call)}
-        answer = spelling.answer(call.result)
+        answer = spelling.answer(call)
         return (what, call.name, name, arguments, answer, number, result, call.microseconds, call.step, _place(), raw,
                 call.pid)  # fmt: skip
 

@@ -33,6 +33,15 @@ class Scene:
             self.inside = call.result
 
 
+def is_refused(calls: list[CallMade], position: int) -> bool:
+    """Whether the kernel has refused the call at `position`; a message of netlink, by its answer."""
+    call = calls[position]
+    if call.wrapper != "netlink":
+        return call.failed
+    answer = next((later for later in calls[position + 1 :] if later.wrapper == "netlink_answer"), None)
+    return call.failed or (answer is not None and bool(answer.argument(2)))
+
+
 def real_path(call: CallMade, position: int) -> str:
     """The path that an argument means: its own text, or what is behind /proc/self/fd/N."""
     shown = call.arguments[position]

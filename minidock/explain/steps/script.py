@@ -20,7 +20,7 @@ from contextlib import suppress
 from minidock.engine.lifetime import recorder
 from minidock.explain.steps import by_hand, shell, texts
 from minidock.explain.steps.output import Output
-from minidock.explain.steps.scene import Scene, named, open_on
+from minidock.explain.steps.scene import Scene, is_refused, named, open_on
 from minidock.explain.steps.story import Block, CallMade, Event, Story, call_of
 from minidock.linux import syscalls
 
@@ -120,7 +120,7 @@ class Script:
             for position, call in enumerate(block.calls):
                 if call.wrapper in by_hand.WITHOUT_COMMAND and not call.failed:
                     commands.append(f"# {self.texts.labels[by_hand.WITHOUT_COMMAND[call.wrapper]]}")
-                elif not call.failed and not _makes_the_directory(call):
+                elif not is_refused(block.calls, position) and not _makes_the_directory(call):
                     commands += by_hand.outside(call, block.calls[position + 1 :], scene)
             lines += self._titled(block, list(dict.fromkeys(commands)))
         return lines

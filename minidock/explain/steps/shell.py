@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import shlex
 import stat
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 
 from minidock.explain.steps import network
-from minidock.explain.steps.scene import Copied, Scene, named, open_on, real_path
+from minidock.explain.steps.scene import Copied, Scene, is_refused, named, open_on, real_path
 from minidock.explain.steps.story import CallMade
 from minidock.linux import syscalls
 from minidock.linux.mount_options import ATTRIBUTES, FLAG_OPTIONS, PROPAGATION_OPTIONS
@@ -26,12 +26,14 @@ IDENTITY = ("prctl", "capset", "setgroups", "setresgid", "setresuid")
 _LIMITS = "cpu fsize data stack core rss nproc nofile memlock as locks sigpending msgqueue nice rtprio rttime".split()
 
 
-def commands(calls: Iterable[CallMade], scene: Scene) -> list[str]:
+def commands(calls: list[CallMade], scene: Scene) -> list[str]:
     """The commands for a block's calls; those about a process's identity as one."""
     found: list[str] = []
     identity = []
-    for call in calls:
-        if call.wrapper in IDENTITY and not call.failed:
+    for position, call in enumerate(calls):
+        if is_refused(calls, position):
+            continue
+        if call.wrapper in IDENTITY:
             identity.append(call)
         elif (words := command(call, scene)) and words not in found[-1:]:
             found.append(words)
