@@ -24,7 +24,7 @@ def update(root: str, name: str, change: Callable[[Limits], Limits], restart: tu
     """
     record = records.find(root, name)
     try:
-        with records.changing(record):
+        with step("Change the limits in the record", book="3.2"), records.changing(record):
             options = record.data["options"]
             if restart and restart[0] != "no" and options["remove"]:
                 why = "Restart policy cannot be updated because AutoRemove is enabled for the container"

@@ -31,6 +31,7 @@ from minidock.image.limits import MANIFEST_BYTES
 from minidock.image.locks import store_lock
 from minidock.image.platform import Platform
 from minidock.image.reference import Reference
+from minidock.observe import step
 from minidock.state import directory, sweep, write_text
 
 if TYPE_CHECKING:
@@ -256,7 +257,8 @@ class Store:
             write_text(marker, '{"imageLayoutVersion": "1.0.0"}\n')
         sweep(self.images)
         index = {"schemaVersion": 2, "mediaType": INDEX_TYPE, "manifests": descriptors}
-        write_text(os.path.join(self.images, "index.json"), json.dumps(index, indent=2) + "\n")
+        with step("Write the index of images", book="2.2.2"):
+            write_text(os.path.join(self.images, "index.json"), json.dumps(index, indent=2) + "\n")
 
     def _by_name(self, descriptors: Descriptors, text: str) -> Descriptor | None:
         try:

@@ -18,6 +18,7 @@ from contextlib import contextmanager, suppress
 
 from minidock.image.digest import hex_of
 from minidock.linux.directories import remove_tree
+from minidock.observe import step
 from minidock.state import directory
 
 _KEEP = "keep-"
@@ -52,7 +53,8 @@ class Workspace:
 
     def __exit__(self, *_: object) -> None:
         try:
-            remove_tree(self.path)
+            with step("Remove the temporary directory"):
+                remove_tree(self.path)
         finally:
             os.close(self._fd)
 
@@ -76,7 +78,8 @@ def _sweep(parent: str) -> None:
         path = os.path.join(parent, name)
         with _abandoned(path) as is_garbage:
             if is_garbage:
-                remove_tree(path)
+                with step("Remove the temporary directory"):
+                    remove_tree(path)
 
 
 def kept(root: str) -> set[str]:

@@ -31,6 +31,7 @@ from minidock.linux import firewall, links
 from minidock.linux.firewall import MissingCommandError
 from minidock.network import messages
 from minidock.network.names import Names, address_of
+from minidock.observe import step
 
 ADDRESS = "127.0.0.11"
 DNS = 53
@@ -108,7 +109,7 @@ class Resolver:
             way.end()
         except HostError:
             try:
-                with links.entered(self._netns):
+                with step("Replace the rules of an earlier name server", book="4.1.1"), links.entered(self._netns):
                     firewall.nft(_INSTEAD + self._rules())
             except HostError:
                 self._take_port_53()

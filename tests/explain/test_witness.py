@@ -70,11 +70,59 @@ def test_pull(tmp_path: Path) -> None:
     assert "unpack a layer" in steps
 
 
-def test_every_call_is_made_in_a_step(engine: Minidock, tmp_path: Path) -> None:
-    witness.observe(engine, tmp_path, "run", "EXPLAIN", "--rm", "alpine", "true")
-    rows = [json.loads(line) for line in (tmp_path / "explained.json").read_text().splitlines()]
-    outside = [row["text"] for row in rows if row["event"] == "call" and not row["step"]]
+def test_every_call_is_made_in_a_step(engine: Minidock, tmp_path: Path, request: pytest.FixtureRequest) -> None:
+    """Of all commands that explain: one after the other, so that each has something to do."""
+    request.addfinalizer(lambda: engine("rm", "-f", "-v", "steps"))
+    request.addfinalizer(lambda: engine("rmi", "of-steps"))
+    request.addfinalizer(lambda: engine("network", "rm", "steps-net"))
+    told, archive = tmp_path / "told", tmp_path / "archive"
+    outside: list[str] = []
+    assert engine("save", "-o", str(archive), "alpine").returncode == 0
+    for line in LIFE.format(name="steps", tmp=tmp_path, archive=archive).strip().splitlines():
+        words = line.split()
+        at = 2 if words[0] in ("network", "volume") else 1
+        done = engine(*words[:at], f"--explain=json:{told}", *words[at:], input=empty_tar())
+        assert done.returncode == 0, (line, done.stderr.decode())
+        rows = [json.loads(row) for row in told.read_text().splitlines()]
+        outside += [f"{line}: {row['text']}" for row in rows if row["event"] == "call" and not row["step"]]
     assert outside == []
+
+
+LIFE = """
+create --name {name} -v {name}-volume:/data --tmpfs /scratch alpine sleep 1000
+cp {tmp}/archive {name}:/root/
+cp - {name}:/root
+start {name}
+exec -e A=1 {name} true
+exec -u nobody -w /tmp {name} true
+network create {name}-net
+network connect {name}-net {name}
+network disconnect {name}-net {name}
+pause {name}
+unpause {name}
+cp {name}:/etc/hosts {tmp}/hosts
+cp {name}:/etc -
+commit {name} of-{name}
+restart -t 0 {name}
+kill -s HUP {name}
+update --restart no {name}
+stop -t 0 {name}
+cp {name}:/etc/hostname {tmp}/hostname
+rm {name}
+volume rm {name}-volume
+volume create -d local {name}-volume
+volume rm {name}-volume
+run --rm --network {name}-net -p 18099:80 -t alpine true
+run --rm --network host --device /dev/fuse --init alpine true
+network rm {name}-net
+load -i {archive}
+import - of-{name}
+"""
+
+
+def empty_tar() -> bytes:
+    """A tar archive with nothing in it."""
+    return bytes(10240)
 
 
 def test_the_life_of_a_container(engine: Minidock, tmp_path: Path, request: pytest.FixtureRequest) -> None:
@@ -93,6 +141,12 @@ def test_the_life_of_a_container(engine: Minidock, tmp_path: Path, request: pyte
     tell("exec", "EXPLAIN", "-u", "nobody", name, "false", code=1)
     assert "write" in witness.kinds(tell("pause", "EXPLAIN", name).witnessed)
     tell("unpause", "EXPLAIN", name)
+    tell("network", "create", "EXPLAIN", "of-life")
+    request.addfinalizer(lambda: engine("network", "rm", "of-life"))
+    tell("network", "connect", "EXPLAIN", "of-life", name, also=monitor_of(engine, name))
+    tell("run", "EXPLAIN", "--rm", "--network", f"container:{name}", "alpine", "true")
+    tell("network", "disconnect", "EXPLAIN", "of-life", name)
+    tell("cp", "EXPLAIN", str(tmp_path), f"{name}:/root")
     assert "open_tree" in witness.kinds(tell("cp", "EXPLAIN", f"{name}:/etc/hosts", str(tmp_path / "hosts")).witnessed)
     tell("commit", "EXPLAIN", name, "of-witnessed")
     monitor = monitor_of(engine, name)
@@ -111,13 +165,30 @@ def monitor_of(engine: Minidock, name: str) -> int:
     return int(Path(f"/proc/{record['State']['Pid']}/status").read_text().split("PPid:\t")[1].split()[0])
 
 
-def test_networks(engine: Minidock, tmp_path: Path) -> None:
+def test_networks(engine: Minidock, tmp_path: Path, request: pytest.FixtureRequest) -> None:
+    request.addfinalizer(lambda: engine("network", "rm", "witnessed"))
     accounts = witness.observe(engine, tmp_path, "network", "create", "EXPLAIN", "witnessed")
     check(accounts, "network create")
     assert witness.kinds(accounts.witnessed)["rtnetlink"] >= 2
     on_it = witness.observe(engine, tmp_path, "run", "EXPLAIN", "--rm", "--network", "witnessed", "alpine", "true")
     check(on_it, "run on a network of one's own")
     check(witness.observe(engine, tmp_path, "network", "rm", "EXPLAIN", "witnessed"), "network rm")
+
+
+def test_volumes(engine: Minidock, tmp_path: Path, request: pytest.FixtureRequest) -> None:
+    request.addfinalizer(lambda: engine("volume", "rm", "-f", "witnessed"))
+    options = ["--opt", "type=tmpfs", "--opt", "device=tmpfs"]
+    check_claims(witness.observe(engine, tmp_path, "volume", "create", "EXPLAIN", *options, "witnessed"))
+    mounted = ["run", "EXPLAIN", "--rm", "-v", "witnessed:/data", "--network", "none", "alpine", "touch", "/data/file"]
+    check(witness.observe(engine, tmp_path, *mounted), "run with a volume that is a file system")
+    check_claims(witness.observe(engine, tmp_path, "volume", "rm", "EXPLAIN", "witnessed"))
+
+
+def check_claims(accounts: witness.Accounts) -> None:
+    """The same for a command that makes no call of the families that are told completely, or only the narrator's."""
+    assert accounts.done.returncode == 0, accounts.done.stderr
+    assert accounts.differences() == []
+    assert accounts.claimed
 
 
 def test_nothing_goes_past_the_wrappers() -> None:

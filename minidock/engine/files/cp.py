@@ -15,6 +15,7 @@ from minidock.errors import UsageError
 from minidock.image.compression import Reader
 from minidock.image.placing import Owner
 from minidock.linux import syscalls
+from minidock.observe import step
 
 _WHOSE_MAKES_THEM = Owner(-1, -1)
 _AS_ARCHIVED = Owner(None, None)
@@ -28,10 +29,13 @@ def out(root: str, name: str, path: str, local: str, *, follow_link: bool) -> in
     """
     record = records.find(root, name)
     with _host() as host:
-        where = copying.destination(host, _absolute(local))
+        with step("Look up the path on the host", book="4.7.4"):
+            where = copying.destination(host, _absolute(local))
         with _inside(record, name) as tree:
-            what = copying.source(tree, _from_root(path), follow_link=follow_link)
-            size = copying.copy(tree, what, host, where, _WHOSE_MAKES_THEM)
+            with step("Look up the path in the container", book="4.7.4"):
+                what = copying.source(tree, _from_root(path), follow_link=follow_link)
+            with step("Copy the files as a tar stream", book="4.7.4"):
+                size = copying.copy(tree, what, host, where, _WHOSE_MAKES_THEM)
     events.emit_container(root, "archive-path", record.data)
     return size
 
@@ -40,8 +44,10 @@ def out_as_tar(root: str, name: str, path: str, *, follow_link: bool) -> Iterato
     """`path` of the container called `name` as a tar stream."""
     record = records.find(root, name)
     with _inside(record, name) as tree:
-        what = copying.source(tree, _from_root(path), follow_link=follow_link)
-        yield from copying.packed(tree, what)
+        with step("Look up the path in the container", book="4.7.4"):
+            what = copying.source(tree, _from_root(path), follow_link=follow_link)
+        with step("Copy the files as a tar stream", book="4.7.4"):
+            yield from copying.packed(tree, what)
     events.emit_container(root, "archive-path", record.data)
 
 
@@ -52,9 +58,12 @@ def into(root: str, name: str, local: str, path: str, *, follow_link: bool, arch
     """
     record = records.find(root, name)
     with _host() as host, _inside(record, name) as tree:
-        what = copying.source(host, _absolute(local), follow_link=follow_link)
-        where = copying.destination(tree, _from_root(path))
-        size = copying.copy(host, what, tree, where, _owner(record, tree, archive=archive))
+        with step("Look up the path on the host", book="4.7.4"):
+            what = copying.source(host, _absolute(local), follow_link=follow_link)
+        with step("Look up the path in the container", book="4.7.4"):
+            where = copying.destination(tree, _from_root(path))
+        with step("Copy the files as a tar stream", book="4.7.4"):
+            size = copying.copy(host, what, tree, where, _owner(record, tree, archive=archive))
     events.emit_container(root, "extract-to-dir", record.data)
     return size
 
@@ -65,10 +74,12 @@ def tar_into(root: str, name: str, stream: Reader, path: str, *, archive: bool) 
 
     record = records.find(root, name)
     with _inside(record, name) as tree:
-        where = copying.destination(tree, _from_root(path))
+        with step("Look up the path in the container", book="4.7.4"):
+            where = copying.destination(tree, _from_root(path))
         if not where.is_directory:
             raise UsageError(f'destination "{tree.shown(path)}" must be a directory')
-        size = copying.unpack(LayerSource(stream).chunks(), tree, where.path, _owner(record, tree, archive=archive))
+        with step("Copy the files as a tar stream", book="4.7.4"):
+            size = copying.unpack(LayerSource(stream).chunks(), tree, where.path, _owner(record, tree, archive=archive))
     events.emit_container(root, "extract-to-dir", record.data)
     return size
 

@@ -37,7 +37,7 @@ def connect(root: str, network_name: str, container_name: str, asked: Attachment
     record, network = records.find(root, container_name), networks.find(root, network_name)
     _check_kind(record, network)
     asked = network_modes.checked(root, network, asked)
-    with records.changing(record):
+    with step("Write the network into the container's record", book=BOOK), records.changing(record):
         if network.name in record.data["attachments"]:
             raise ConflictError(f"endpoint with name {record.name} already exists in network {network.name}")
         record.data["attachments"][network.name] = asked._asdict()
@@ -106,7 +106,7 @@ def disconnect(root: str, network_name: str, container_name: str, *, force: bool
         networks.members(root, network)  # gives back what a container that is gone had
         raise NotFoundError(f"endpoint {container_name} not found") from None
     if network.name == store.NONE == record.data["options"]["network"]:
-        with records.changing(record):
+        with step("Take the network out of the container's record", book=BOOK), records.changing(record):
             record.data["options"]["network"] = "default"  # as docker's API calls the kind that has no name
         return
     if network.name == store.HOST == record.data["options"]["network"]:
@@ -127,7 +127,7 @@ def disconnect(root: str, network_name: str, container_name: str, *, force: bool
 
 
 def _take_off_record(record: Record, network: Network, part: str) -> None:
-    with records.changing(record):
+    with step("Take the network out of the container's record", book=BOOK), records.changing(record):
         record.data[part].pop(network.name, None)
 
 

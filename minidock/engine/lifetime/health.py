@@ -24,6 +24,7 @@ from minidock.engine.inside import execution
 from minidock.engine.lifetime.streams import Events
 from minidock.engine.records import RUNNING, Record
 from minidock.errors import MinidockError
+from minidock.observe import step
 
 STARTING, HEALTHY, UNHEALTHY = "starting", "healthy", "unhealthy"
 _SECOND = 1_000_000_000  # docker's times are nanoseconds
@@ -186,7 +187,11 @@ class Health:
         return data
 
     def _save(self, health: dict[str, Any]) -> None:
-        with suppress(FileNotFoundError), records.changing(self.record):
+        with (
+            suppress(FileNotFoundError),
+            step("Write the result of the health check into the record", book="4.7.5"),
+            records.changing(self.record),
+        ):
             self.record.data["state"]["health"] = health
 
 

@@ -49,7 +49,8 @@ def follow(record: Record, running: Running) -> list[str]:
             running.resolver = make(record, running.created.pid)
             running.resolver.start()
             resolv = etc.resolv_conf(from_json(record.data["options"]), has_names=True)
-            etc.rewrite(record.path("resolv.conf"), resolv)
+            with step("Name the container's own name server in its resolv.conf", book="4.1.1"):
+                etc.rewrite(record.path("resolv.conf"), resolv)
     except FileNotFoundError:  # it ends at this moment
         return []
     except (OSError, MinidockError) as error:

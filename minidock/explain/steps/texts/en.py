@@ -228,6 +228,32 @@ STEPS = {
         "A layer is a tar archive: it is unpacked once, and shared by every container from then on.",
     "collect garbage":
         "What no name and no container needs any more is removed.",
+    "Look up the path on the host":
+        "Links in a path are followed one by one, from the root on: what is copied must be the file that the user "
+        "means.",
+    "Look up the path in the container":
+        "A path of the container's is looked up in its own tree (openat2 with RESOLVE_IN_ROOT): no link in it leads "
+        "to a file of the host's.",
+    "Copy the files as a tar stream":
+        "The files are packed on one side and unpacked on the other, with their modes, dates and owners.",
+    "Write the network into the container's record":
+        "The record says on which networks the container is, also at its next start.",
+    "Take the network out of the container's record":
+        "At its next start the container is not on this network.",
+    "Name the container's own name server in its resolv.conf":
+        "Programs in the container ask the server that is named in this file: from now on that is the one that knows "
+        "its neighbours.",
+    "Replace the rules of an earlier name server":
+        "Rules of an earlier run are still in this network namespace: they lead to a socket that is closed.",
+    "Remove the temporary directory":
+        "Files are fetched or unpacked in a directory of their own: what is finished was moved to its place, the rest "
+        "goes.",
+    "Write the index of images":
+        "index.json lists the images and their names: an image exists from the moment that it is listed.",
+    "Write the result of the health check into the record":
+        "There is no daemon to ask: ps and inspect read from the record how the container is.",
+    "Change the limits in the record":
+        "The limits that the record says are those that the container has at its next start.",
 }  # fmt: skip
 
 LABELS = {

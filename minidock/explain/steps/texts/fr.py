@@ -419,6 +419,55 @@ STEPS = {
         "ramasser les miettes",
         "Ce dont plus aucun nom ni aucun conteneur n'a besoin est supprimé.",
     ),
+    "Look up the path on the host": (
+        "Chercher le chemin sur l'hôte",
+        "Les liens d'un chemin sont suivis un par un, depuis la racine : ce qui est copié doit être le fichier voulu.",
+    ),
+    "Look up the path in the container": (
+        "Chercher le chemin dans le conteneur",
+        "Un chemin du conteneur est cherché dans sa propre arborescence (openat2 avec RESOLVE_IN_ROOT) : aucun lien "
+        "n'y mène à un fichier de l'hôte.",
+    ),
+    "Copy the files as a tar stream": (
+        "Copier les fichiers en un flux tar",
+        "Les fichiers sont empaquetés d'un côté et extraits de l'autre, avec leurs droits, leurs dates et leurs "
+        "propriétaires.",
+    ),
+    "Write the network into the container's record": (
+        "Inscrire le réseau dans la fiche du conteneur",
+        "La fiche dit sur quels réseaux est le conteneur, y compris à son prochain démarrage.",
+    ),
+    "Take the network out of the container's record": (
+        "Retirer le réseau de la fiche du conteneur",
+        "À son prochain démarrage, le conteneur n'est plus sur ce réseau.",
+    ),
+    "Name the container's own name server in its resolv.conf": (
+        "Nommer le serveur de noms du conteneur dans son resolv.conf",
+        "Les programmes du conteneur interrogent le serveur que nomme ce fichier : désormais celui qui connaît ses "
+        "voisins.",
+    ),
+    "Replace the rules of an earlier name server": (
+        "Remplacer les règles d'un serveur de noms précédent",
+        "Des règles d'une exécution précédente sont encore dans ce namespace réseau : elles mènent à une socket "
+        "fermée.",
+    ),
+    "Remove the temporary directory": (
+        "Supprimer le répertoire temporaire",
+        "Les fichiers sont reçus ou extraits dans un répertoire à part : ce qui est terminé a été déplacé, le reste "
+        "disparaît.",
+    ),
+    "Write the index of images": (
+        "Écrire l'index des images",
+        "index.json énumère les images et leurs noms : une image existe dès qu'elle y figure.",
+    ),
+    "Write the result of the health check into the record": (
+        "Inscrire le résultat du contrôle de santé dans la fiche",
+        "Il n'y a pas de démon à interroger : ps et inspect lisent dans la fiche comment va le conteneur.",
+    ),
+    "Change the limits in the record": (
+        "Modifier les limites dans la fiche",
+        "Les limites de la fiche sont celles qu'aura le conteneur à son prochain démarrage.",
+    ),
 }  # fmt: skip
 
 LABELS = {
