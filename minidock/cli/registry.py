@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from minidock.cli.options.flags import content_trust
 from minidock.engine.paths import Paths
 from minidock.errors import UsageError
 from minidock.image.reference import DEFAULT_TAG
@@ -25,6 +26,7 @@ _DESCRIPTION_WIDTH = 45
 @click.option("-a", "--all-tags", is_flag=True, help="Pull all tags of the repository.")
 @click.option("--platform", metavar="OS/ARCH[/VARIANT]", help="Pull for another machine than this one.")
 @click.option("-q", "--quiet", is_flag=True, help="Show only what was pulled.")
+@content_trust(exit_code=1)
 @click.argument("name", metavar="NAME[:TAG|@DIGEST]")
 @click.pass_obj
 def pull(paths: Paths, /, all_tags: bool, platform: str | None, quiet: bool, name: str) -> None:
@@ -49,6 +51,7 @@ def pull(paths: Paths, /, all_tags: bool, platform: str | None, quiet: bool, nam
 @click.command(context_settings=_HELP)
 @click.option("-a", "--all-tags", is_flag=True, help="Push all tags of the repository.")
 @click.option("-q", "--quiet", is_flag=True, help="Show only what was pushed.")
+@content_trust(exit_code=1)
 @click.argument("name", metavar="NAME[:TAG]")
 @click.pass_obj
 def push(paths: Paths, /, all_tags: bool, quiet: bool, name: str) -> None:

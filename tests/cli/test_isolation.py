@@ -142,7 +142,11 @@ REFUSED = {
     "--cpu-period 10": "CPU cfs period can not be less than 1ms (i.e. 1000) or larger than 1s (i.e. 1000000)",
     "--cpu-quota 10": "CPU cfs quota can not be less than 1ms (i.e. 1000)",
     "--isolation foo": "Invalid isolation: \"foo\" - linux only supports 'default'",
-    "--runtime nope": "Unknown runtime specified nope",
+    "--runtime nope": "unknown or invalid runtime name: nope: there is only minidock",
+    "--disable-content-trust=false": "content trust is not supported: no signature of an image would be checked "
+                                     "or made",
+    "--cpu-rt-period 1000000": "kernel does not support CPU real-time scheduler",
+    "--cpu-rt-runtime 950000": "kernel does not support CPU real-time scheduler",
     "--gpus all": 'could not select device driver "" with capabilities: [[gpu]]: name its nodes with --device',
     "--storage-opt size=1g": "--storage-opt is supported only for overlay over xfs with 'pquota' mount option",
     "--blkio-weight-device foo": 'invalid argument "foo" for "--blkio-weight-device" flag: bad format: foo',
@@ -158,8 +162,16 @@ def test_refused_in_docker_s_words(run: Run, words: str) -> None:
     assert (result.code, result.out, result.err) == (125, "", f"minidock: {REFUSED[words]}\n")
 
 
+@pytest.mark.parametrize("command", ["pull", "push"])
+def test_signatures_are_not_pretended(minidock: Minidock, command: str) -> None:
+    done = minidock(command, "--disable-content-trust=false", "reg.invalid/app")
+    why = "content trust is not supported: no signature of an image would be checked or made"
+    assert (done.returncode, done.stdout, done.stderr.decode()) == (1, b"", f"minidock: {why}\n")
+
+
 def test_what_cgroup_v2_lacks_is_said_and_ignored(run: Run) -> None:
-    result = run("--oom-kill-disable", "--memory-swappiness", "5", "alpine", "true")
+    nothing = ("--cpu-rt-period", "0", "--cpu-rt-runtime", "0", "--disable-content-trust", "--runtime", "minidock")
+    result = run("--oom-kill-disable", "--memory-swappiness", "5", *nothing, "alpine", "true")
     assert result.code == 0
     assert result.err == (
         "WARNING: Your kernel does not support OomKillDisable. OomKillDisable discarded.\n"

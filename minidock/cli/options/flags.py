@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from minidock.cli.options import values
+from minidock.errors import UsageError
 
 # What follows the image is the container's. -h is --hostname here.
 CONTEXT = {"allow_interspersed_args": False, "help_option_names": ["--help"]}
@@ -24,6 +25,18 @@ def list_option(name: str, help_: str, metavar: str = "TEXT", short: str | None 
     """An option that can be given again and again."""
     names = [short, name] if short else [name]
     return click.option(*names, multiple=True, metavar=metavar, help=help_)
+
+
+def content_trust(exit_code: int) -> Callable[[Any], Any]:
+    """Docker's --disable-content-trust, which it has on: turned off, signatures would have to be checked or made."""
+
+    def check(_: click.Context, __: click.Parameter, disabled: bool) -> None:
+        if not disabled:
+            raise UsageError("content trust is not supported: no signature of an image would be checked or made",
+                             exit_code=exit_code)  # fmt: skip
+
+    names = "--disable-content-trust/--no-disable-content-trust"
+    return click.option(names, default=True, hidden=True, expose_value=False, callback=check)
 
 
 def check_root() -> None:

@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from minidock.cli.options import values
+from minidock.cli.options.flags import content_trust
 from minidock.cli.options.values import fail
 from minidock.engine.options import Device, Isolation
 
@@ -38,7 +39,7 @@ OPTIONS = [
     click.option("--storage-opt", multiple=True, hidden=True),
     click.option("--gpus", hidden=True),
     click.option("--kernel-memory", type=values.Size(), hidden=True),
-    click.option("--disable-content-trust/--no-disable-content-trust", hidden=True, default=True),
+    content_trust(exit_code=125),
     click.option("--annotation", multiple=True, metavar="KEY=VALUE", help="Annotate the OCI specification."),
 ]  # fmt: skip
 
@@ -106,7 +107,7 @@ def _refuse_what_only_others_have(flags: dict[str, Any]) -> None:
     if flags["isolation"] not in ("", "default"):
         raise fail(f'Invalid isolation: "{flags["isolation"]}" - linux only supports \'default\'')
     if flags["runtime"] not in ("", "minidock"):
-        raise fail(f"Unknown runtime specified {flags['runtime']}")
+        raise fail(f"unknown or invalid runtime name: {flags['runtime']}: there is only minidock")
     if flags["gpus"]:
         raise fail('could not select device driver "" with capabilities: [[gpu]]: name its nodes with --device')
     if flags["storage_opt"]:

@@ -20,6 +20,8 @@ LIMITS = [
     click.option("--cpus", type=float, help="Number of processors' worth of time."),
     click.option("--cpu-period", type=int, help="Microseconds after which --cpu-quota begins anew [100000]."),
     click.option("--cpu-quota", type=int, help="Microseconds of processor time in a period."),
+    click.option("--cpu-rt-period", type=int, help="Refused unless 0: cgroup v2 has no real-time limits."),
+    click.option("--cpu-rt-runtime", type=int, help="Refused unless 0: cgroup v2 has no real-time limits."),
     click.option("-c", "--cpu-shares", type=int, help="Relative share of processor time (1024 is normal)."),
     click.option("--cpuset-cpus", default="", metavar="LIST", help="Processors that may be used (0-3, 0,1)."),
     click.option("--cpuset-mems", default="", metavar="LIST", help="Memory nodes that may be used (0-3, 0,1)."),
@@ -51,6 +53,8 @@ def parse(flags: dict[str, Any]) -> Limits:
     if memory and reservation and reservation > memory:
         raise values.fail("Minimum memory limit can not be less than memory reservation limit")
     _check_quota(flags)
+    if flags.get("cpu_rt_period") or flags.get("cpu_rt_runtime"):  # no part of a container's limits
+        raise values.fail("kernel does not support CPU real-time scheduler")
     if cpus and not 0.01 <= cpus <= (os.cpu_count() or 1):
         raise values.fail(f"Range of CPUs is from 0.01 to {os.cpu_count()}.00, as there are only {os.cpu_count()}")
     weight = flags["blkio_weight"]
