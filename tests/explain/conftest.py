@@ -13,18 +13,8 @@ from tests.support.command import Minidock
 
 
 @pytest.fixture(scope="session")
-def engine_without_network(minidock: Minidock) -> Minidock:
+def engine_without_network(minidock: Minidock, alpine: None) -> Minidock:
     """The program, with the alpine image there; for a kernel that has no packet filter."""
-    done = minidock("run", "--rm", "--network", "none", "alpine", "true", timeout=250)
-    assert done.returncode == 0, done.stderr.decode()
-    return minidock
-
-
-@pytest.fixture(scope="session")
-def engine(minidock: Minidock) -> Minidock:
-    """The program, with the alpine image there and the bridge network made."""
-    done = minidock("run", "--rm", "alpine", "true", timeout=250)
-    assert done.returncode == 0, done.stderr.decode()
     return minidock
 
 

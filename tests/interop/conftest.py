@@ -12,7 +12,7 @@ from tests.support.command import Minidock
 
 
 @pytest.fixture(scope="session")
-def docker(minidock: Minidock, tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[str]]:
+def docker(minidock: Minidock, alpine: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[str]]:
     """The client of a docker daemon that has minidock's Alpine as `alpine`."""
     directory = tmp_path_factory.mktemp("docker")
     tarball = directory / "alpine.tar"

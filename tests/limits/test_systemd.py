@@ -41,6 +41,16 @@ def test_what_holds_under_systemd() -> None:
     assert done.returncode == 0
 
 
+def test_the_tests_own_cgroup_is_a_scope() -> None:
+    """Whoever runs them on such a machine writes nowhere but where systemd lets them."""
+    scopes = "systemctl list-units --plain --no-legend 'minidock*.scope'"
+    script = f'MINIDOCK_TESTS_ISOLATION= "$@" || exit; while [ "$({scopes})" ]; do sleep 0.1; done'
+    tests = ["pytest", "-p", "no:cacheprovider", "-q", "tests/support/test_isolation.py"]
+    done = under_systemd("--", "sh", "-c", script, "sh", sys.executable, "-m", *tests)
+    assert done.returncode == 0, done.stdout
+    assert "5 passed" in done.stdout
+
+
 # Neither is ended by SIGTERM: what systemd itself would send.
 POWER_OFF = """
 set -e

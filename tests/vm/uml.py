@@ -62,6 +62,7 @@ def script(command: list[str]) -> str:
     environment = {name: os.environ[name] for name in PASSED_ON if name in os.environ}
     # The checkout cannot be written to in there, and a failed attempt per module would cost time.
     environment |= {"HOME": "/tmp", "PYTHONDONTWRITEBYTECODE": "1"}
+    environment["MINIDOCK_TESTS_ISOLATION"] = "machine"  # tests have a machine of their own in there
     if not sys.stdout.isatty():  # in there it always is one
         environment["NO_COLOR"] = "1"
     exports = "".join(f"export {name}={shlex.quote(value)}\n" for name, value in environment.items())
