@@ -18,7 +18,7 @@ T = TypeVar("T")
 QUIET = ("run", "--rm", "--network", "none")
 
 
-def eventually(look: Callable[[], T], timeout: float = 20.0) -> T:
+def eventually(look: Callable[[], T], timeout: float = 60.0) -> T:
     """The first true result of `look`, called again and again; fails when there is none in `timeout` seconds."""
     deadline = time.monotonic() + timeout
     while not (result := look()):

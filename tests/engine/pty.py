@@ -49,7 +49,7 @@ class Terminal:
         while data:
             data = data[os.write(self.master, data[:512]) :]
 
-    def expect(self, pattern: str, timeout: float = 30.0) -> str:
+    def expect(self, pattern: str, timeout: float = 60.0) -> str:
         """Read until `pattern` (a regular expression) is shown after what was matched before; returns the match."""
         deadline = time.monotonic() + timeout
         while not (match := re.compile(pattern.encode(), re.DOTALL).search(self.seen, self._read)):
@@ -57,7 +57,7 @@ class Terminal:
         self._read = match.end()
         return match.group().decode(errors="replace")
 
-    def rest(self, timeout: float = 5.0) -> bytes:
+    def rest(self, timeout: float = 60.0) -> bytes:
         """All that is shown until the program has ended and the terminal is quiet, unmatched so far."""
         self.process.wait(timeout)
         while select.select([self.master], [], [], 0.05)[0]:
@@ -66,7 +66,7 @@ class Terminal:
         self._read = len(self.seen)
         return result
 
-    def wait(self, timeout: float = 30.0) -> int:
+    def wait(self, timeout: float = 60.0) -> int:
         """The program's exit code, once it has ended. Somebody must read what it shows meanwhile."""
         deadline = time.monotonic() + timeout
         while self.process.poll() is None:

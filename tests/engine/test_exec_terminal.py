@@ -38,8 +38,8 @@ def test_it_is_one_of_the_container_s_own_and_as_large_as_ours(terminal: Termina
     terminal.type("tty; stty size; echo $TERM; readlink /proc/self/fd/0\n")
     terminal.expect(r"/dev/pts/\d+\r\n33 99\r\nxterm\r\n/dev/pts/\d+\r\n")
     terminal.resize(50, 120)
-    terminal.type("sleep 0.2; stty size\n")
-    terminal.expect("50 120")
+    terminal.type("until [ \"$(stty size)\" = '50 120' ]; do sleep 0.01; done; echo resized\n")
+    terminal.expect("\r\nresized\r\n")
     terminal.type("exit 7\n")
     assert terminal.wait() == 7
     assert terminal.mode() == terminal.before

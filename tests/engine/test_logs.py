@@ -81,8 +81,13 @@ def test_timestamps_and_details(ok: Ok, said: Callable[..., str]) -> None:
     assert re.fullmatch(f"{NANOSECONDS} E=f\\+g,a=1,b=x%2Cy two", ok("logs", "-t", "--details", "-n", "1", name))
 
 
-def test_since_and_until(ok: Ok, said: Callable[..., str]) -> None:
-    name = said("echo one; sleep 0.3; echo two; sleep 0.3; echo three")
+def test_since_and_until(ok: Ok, containers: Containers) -> None:
+    # Each line is on record before the next one is said: their times differ, however slow the machine is.
+    name = background(ok, f"echo one; {WAITING}rm /go; echo two; {WAITING}echo three")
+    for line in ("one\n", "two\n"):
+        eventually(lambda line=line: ok("logs", name).endswith(line))
+        go(containers, name)
+    assert ok("wait", name) == "0\n"
     moments = [line.split()[0] for line in ok("logs", "-t", name).splitlines()]
     assert ok("logs", "--since", moments[1], name) == "two\nthree\n"
     assert ok("logs", "--until", moments[1], name) == "one\ntwo\n"

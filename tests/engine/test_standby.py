@@ -8,6 +8,7 @@ import signal
 import socket
 import subprocess
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -66,8 +67,13 @@ def test_it_goes_on_logging_where_it_was_in_the_middle_of_a_line(
     assert engine("logs", "halves").stderr == b"errors\n"
 
 
-def test_half_a_line_of_the_small_one_is_the_big_ones_to_end(ok: Callable[..., str], containers: Containers) -> None:
-    quiet(ok, containers, "echo up; sleep 1.6; printf half; sleep 1; echo whole; exit 3", "--name", "halves")
+def test_half_a_line_of_the_small_one_is_the_big_ones_to_end(
+    ok: Callable[..., str], containers: Containers, tmp_path: Path
+) -> None:
+    wait = "until [ -e /shared/go ]; do sleep 0.05; done"
+    script = f"echo up; {wait}; printf half; sleep 1; echo whole; exit 3"
+    quiet(ok, containers, script, "--name", "halves", "-v", f"{tmp_path}:/shared")
+    (tmp_path / "go").touch()
     assert ok("wait", "halves") == "3\n"
     assert ok("logs", "halves") == "up\nhalfwhole\n"
 

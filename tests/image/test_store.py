@@ -18,6 +18,7 @@ from minidock.image.locks import content_lock
 from minidock.image.reference import parse
 from minidock.image.store import MANIFEST_TYPE, Image, Store
 from minidock.image.workspace import Workspace, kept, remove_tree
+from tests.engine.containers import eventually
 from tests.image.tars import archive, entry
 
 
@@ -267,8 +268,9 @@ def test_content_locks_exclude_and_vanish(root: Path) -> None:
 # Finding, fetching, building
 
 RECIPE = """
-import sys, tarfile, time, io
-print("on standard output"); time.sleep(0.5)
+import os, sys, tarfile, time, io
+print("on standard output")
+while os.path.exists({wait!r}): time.sleep(0.01)
 open({log!r}, "a").write("built\\n")
 with tarfile.open(sys.argv[2], "w:gz") as tar:
     tar.addfile(tarfile.TarInfo("from-recipe"))
@@ -279,7 +281,8 @@ with tarfile.open(sys.argv[2], "w:gz") as tar:
 def recipes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A directory of recipes with one that makes `tiny`."""
     (tmp_path / "recipes/tiny").mkdir(parents=True)
-    (tmp_path / "recipes/tiny/build.py").write_text(RECIPE.format(log=str(tmp_path / "log")))
+    recipe = RECIPE.format(log=str(tmp_path / "log"), wait=str(tmp_path / "wait"))
+    (tmp_path / "recipes/tiny/build.py").write_text(recipe)
     settings = {"description": "x", "Cmd": ["sh"], "WorkingDir": "/", "tags": ["1.0"]}
     (tmp_path / "recipes/tiny/image.json").write_text(json.dumps(settings))
     monkeypatch.setenv("MINIDOCK_RECIPES", str(tmp_path / "recipes"))
@@ -288,11 +291,14 @@ def recipes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def test_a_missing_image_is_built_once(root: Path, recipes: Path, capfd: pytest.CaptureFixture[str]) -> None:
     said: list[str] = []
+    (recipes / "wait").touch()
     threads = [
         threading.Thread(target=find_or_fetch, args=(str(root), "tiny", "missing", said.append)) for _ in range(4)
     ]
     for thread in threads:
         thread.start()
+    eventually(lambda: sum("Unable to find" in line for line in said) == 4)
+    (recipes / "wait").unlink()
     for thread in threads:
         thread.join()
     assert (recipes / "log").read_text() == "built\n"

@@ -83,7 +83,7 @@ def has_controller(name: str) -> bool:
     return name in (tree() / "cgroup.controllers").read_text().split()
 
 
-def eventually(condition: object, seconds: float = 10) -> bool:
+def eventually(condition: object, seconds: float = 60) -> bool:
     """Whether `condition()` comes true in time."""
     deadline = time.monotonic() + seconds
     while not condition():  # type: ignore[operator]

@@ -142,9 +142,11 @@ def test_the_restart_policy(minidock: Minidock) -> None:
 
 def test_a_new_policy_is_obeyed_by_one_that_runs(minidock: Minidock) -> None:
     state = ("inspect", "--format", "{{.State.Status}} {{.RestartCount}}", "again")
-    minidock("run", "-d", "--name", "again", "--network", "none", "busybox", "sh", "-c", "sleep 1; exit 3")
+    minidock("run", "-d", "--name", "again", "--network", "none", "busybox", "sh", "-c",
+             "until [ -e /go ]; do sleep 0.01; done; exit 3")  # fmt: skip
     try:
         assert update(minidock, "--restart", "on-failure:1", "again")[0] == 0
+        assert minidock("exec", "again", "touch", "/go").returncode in (0, 137)  # it may end with the container
         assert eventually(lambda: minidock(*state).stdout == b"exited 1\n")
     finally:
         minidock("rm", "-f", "again")

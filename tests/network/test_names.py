@@ -113,7 +113,8 @@ for tcp in (False, True):
         container = world.container("--network", net)
         world("exec", "-d", container, "nc", "-l", "-p", "53", "-e", "echo", "mine")
         assert world.lookup(container, container) == [world.address(container, net)]
-        assert world.inside(container, "sleep 0.3; nc 127.0.0.1 53") == "mine\n"
+        listens = "grep -qE ' 0+:0035 ' /proc/net/tcp /proc/net/tcp6"  # the resolver does so at 127.0.0.11
+        assert world.inside(container, f"until {listens}; do sleep 0.01; done; nc 127.0.0.1 53") == "mine\n"
 
 
 class TestTheDefaultNetwork:

@@ -9,7 +9,6 @@ import re
 import signal
 import socket
 import subprocess
-import time
 from pathlib import Path
 
 import pytest
@@ -81,17 +80,18 @@ class TestTaken:
     def test_not_by_two_at_the_same_time(self, host: Host) -> None:
         """Thirty processes want two of sixty ports each: no port is ever two processes'."""
 
-        def hold_and_let_go(go: int) -> list[int]:
+        def hold_and_let_go(go: int, done: int) -> list[int]:
             os.close(starter)
             os.read(go, 1)  # the end of file comes to all at once
             held = [ports.hold([Wish("tcp", 80, "", 9000, 9059)], has_ipv6=False) for _ in range(2)]
-            time.sleep(1)
+            os.close(everybody_has)
+            os.read(done, 1)  # which comes when the last has said that it has its own
             return [one.published[0].host_port for one in held]
 
-        go, starter = os.pipe()
-        children = [host.start(hold_and_let_go, go) for _ in range(30)]
-        os.close(starter)
-        os.close(go)
+        (go, starter), (done, everybody_has) = os.pipe(), os.pipe()
+        children = [host.start(hold_and_let_go, go, done) for _ in range(30)]
+        for fd in (starter, go, done, everybody_has):
+            os.close(fd)
         had = [port for child in children for port in result_of(*child)]
         assert sorted(had) == list(range(9000, 9060))
 

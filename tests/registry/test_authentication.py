@@ -65,12 +65,13 @@ def test_an_anonymous_token_is_got_once_for_one_pull(stub: Stub, user: User) -> 
 
 
 def test_a_token_that_expires_during_a_pull_is_renewed(stub: Stub, user: User) -> None:
-    tokens = TokenServer(stub, life=0.3)
+    tokens = TokenServer(stub, life=0.8)
     stub.add_image("app", layers=[{f"{n}": b""} for n in range(4)])
 
     def slow(request: Request) -> bool:
-        if "/blobs/" in request.path:
-            time.sleep(0.25)
+        if "/blobs/" in request.path and len(tokens.asked) < 3:
+            until, _ = tokens.tokens[request.headers["Authorization"]]
+            time.sleep(max(0.0, until - time.monotonic()))  # the next request comes too late
         return False
 
     stub.faults.append(slow)

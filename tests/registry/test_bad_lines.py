@@ -115,7 +115,7 @@ def test_retry_after_is_kept_to(stub: Stub, user: User) -> None:
 
     stub.faults.append(overloaded)
     user.works("pull", f"{stub.host}/app")
-    assert 2 <= times[1] - times[0] < 5
+    assert times[1] - times[0] >= 2
 
 
 def test_a_registry_that_stays_overloaded_is_given_up(stub: Stub, user: User) -> None:
