@@ -118,28 +118,34 @@ uninstall:
 run: setup
 	@if [ -t 0 ]; then .venv/bin/minidock run --rm alpine sh || [ $$? -ne 125 ]; else .venv/bin/minidock run --rm -i alpine sh; fi
 
-# All checks run, whatever fails; make's last lines name those that did.
+# All checks run, whatever fails; the last line names those that did. Beside the tests, which have a worker on each core,
+# the rest runs one after the other, and shows what it has to say when it is over.
 test: setup-test
-	@$(MAKE) --no-print-directory --keep-going --jobs=1 lint types layers test-native test-vm
+	@rm -f .venv/.failed
+	@$(MAKE) --no-print-directory --keep-going --jobs=2 --output-sync=target test-native lint test-vm types layers || \
+	    { echo "failed:" $$(cat .venv/.failed) >&2; exit 1; }
+
+or_tell = || { echo $@ >>.venv/.failed; exit 1; }
 
 lint: setup-test
-	.venv/bin/ruff check --quiet --output-format concise
+	@.venv/bin/ruff check --quiet --output-format concise $(or_tell)
 
 types: setup-test
-	.venv/bin/mypy --strict minidock rootfs
+	@.venv/bin/mypy --strict minidock rootfs $(or_tell)
 
 layers: setup-test
-	.venv/bin/lint-imports --no-logo
+	@.venv/bin/lint-imports --no-logo $(or_tell)
 
 # Where this kernel has the controllers, the tests marked cgroup run natively and the second kernel stays off.
+# The + is for --output-sync: what might be another make is shown as it comes.
 test-native: setup-test
-	@if .venv/bin/python tests/vm/uml.py --needed; then marks='not interop and not vm and not cgroup'; \
+	+@if .venv/bin/python tests/vm/uml.py --needed; then marks='not interop and not vm and not cgroup'; \
 	else marks='not interop and not vm'; fi; \
-	.venv/bin/python -m pytest -m "$$marks"
+	.venv/bin/python -m pytest --numprocesses auto --dist worksteal -m "$$marks" $(or_tell)
 
 test-vm: setup-test
 	@if .venv/bin/python tests/vm/uml.py --needed; then \
-	    .venv/bin/python tests/vm/uml.py -- .venv/bin/python -m pytest -p no:cacheprovider -m 'cgroup or vm'; fi
+	    .venv/bin/python tests/vm/uml.py -- .venv/bin/python -m pytest -p no:cacheprovider -m 'cgroup or vm' $(or_tell); fi
 
 interop: setup-test
 	$(call debian,$(INTEROP_PACKAGES))
