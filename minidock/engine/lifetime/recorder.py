@@ -24,7 +24,7 @@ import time
 from _thread import get_native_id
 from contextlib import suppress
 from types import FrameType
-from typing import Any
+from typing import Any, NamedTuple
 
 from minidock import errors, observe
 from minidock.linux import spelling, syscalls
@@ -55,6 +55,7 @@ class Recorder(Observer):
         self.chosen = False
         self.narrator = 0  # its pid, in the process that started it
         self.program: socket.socket | None = None  # our end of execve's socket
+        self.asked: dict[int, _Question] = {}  # by thread: the call that it makes
 
     def begins(self, step: Step) -> None:
         event = ("begins", step.title, step.book, _place())
@@ -72,15 +73,17 @@ class Recorder(Observer):
         self._send(("ends", step.title, step.microseconds))
 
     def before(self, call: Call) -> None:
+        self.asked[get_native_id()] = _question(call)
         if call.name == "execve":
             self.program = self._ask(self._event("execve", call))
             if self.program:
                 self.program.recv(1)
 
     def after(self, call: Call) -> None:
+        asked = self.asked.pop(get_native_id(), None)
         if call.name in ("fork", "clone3") and call.result == 0:
             return  # the child, in which no call was made
-        self._send(self._event("call", call))
+        self._send(self._event("call", call, asked))
         if self.program and call.name == "execve":
             self.program.close()
 
@@ -121,15 +124,12 @@ class Recorder(Observer):
         with suppress(ChildProcessError):
             os.waitpid(self.narrator, 0)
 
-    def _event(self, what: str, call: Call) -> tuple[Any, ...]:
-        try:
-            name, arguments = spelling.parts(call)
-        except (TypeError, ValueError, LookupError):  # announced otherwise than it is spelled: not worth a container
-            name, arguments = call.name, [repr(argument) for argument in call.arguments]
+    def _event(self, what: str, call: Call, asked: _Question | None = None) -> tuple[Any, ...]:
+        name, arguments, circumstances = asked or _question(call)
         number = call.result.errno if isinstance(call.result, OSError) else None
         result = call.result if isinstance(call.result, int) and not isinstance(call.result, bool) else 0
         keywords = {key: _simple(value) for key, value in call.keywords}
-        raw = tuple(map(_simple, call.arguments)), {**keywords, **_circumstances(call)}
+        raw = tuple(map(_simple, call.arguments)), {**keywords, **circumstances}
         answer = spelling.answer(call)
         return (what, call.name, name, arguments, answer, number, result, call.microseconds, call.step, _place(), raw,
                 call.pid)  # fmt: skip
@@ -163,6 +163,22 @@ class Recorder(Observer):
         if self in observe.observers:
             observe.observers.remove(self)
         self.end.close()
+
+
+class _Question(NamedTuple):
+    """A call in words, and its circumstances: as they were before it was made, which may change what both mean."""
+
+    name: str
+    arguments: list[str]
+    circumstances: dict[str, Any]
+
+
+def _question(call: Call) -> _Question:
+    try:
+        name, arguments = spelling.parts(call)
+    except (TypeError, ValueError, LookupError):  # announced otherwise than it is spelled: not worth a container
+        name, arguments = call.name, [repr(argument) for argument in call.arguments]
+    return _Question(name, arguments, _circumstances(call))
 
 
 def _circumstances(call: Call) -> dict[str, Any]:

@@ -21,7 +21,7 @@ from typing import Protocol
 from minidock.explain.steps.story import Event, call_of
 
 PROGRAMS = ("container", "exec")  # processes that become a program of the container's, which may have the terminal
-_CLONES = ("fork", "clone3")
+_CLONES = ("fork", "clone", "clone3")
 
 
 class Order(Protocol):

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from typing import NamedTuple
 
 from minidock.explain.steps.story import CallMade
+
+_NAMESPACE = re.compile(r"/proc/(\d+)/ns/\w+")
 
 
 class Copied(NamedTuple):
@@ -17,7 +20,7 @@ class Copied(NamedTuple):
 
 
 class Scene:
-    """`inside`: the pid of the newest process that was cloned into namespaces of its own, or 0; or a name for it.
+    """`inside`: the pid of the process whose namespaces were made or opened last, or 0; or a name for it.
 
     `copies`: what open_tree(2) has copied, by process and descriptor. One command of mount(8) copies, sets options and
     attaches; so that is told with the call that attaches.
@@ -31,6 +34,8 @@ class Scene:
         """A call was made."""
         if call.wrapper == "clone3" and not call.failed:
             self.inside = call.result
+        elif call.wrapper == "open" and (match := _NAMESPACE.fullmatch(str(call.argument(0)))):
+            self.inside = int(match[1])
 
 
 def is_refused(calls: list[CallMade], position: int) -> bool:

@@ -141,6 +141,11 @@ def _clone3(call: CallMade, _: Scene) -> str:
     return f"unshare {' '.join(flags)} --fork ..." if flags else ""
 
 
+def _unshare(call: CallMade, _: Scene) -> str:
+    flags = unshare_flags(call.argument(0))
+    return f"unshare {' '.join(flags)} ..." if flags else ""
+
+
 def _setns(call: CallMade, _: Scene) -> str:
     pid = call.raw[1].get("target")
     return f"nsenter --target {pid} {' '.join(unshare_flags(call.argument(1)))} ..." if pid else ""
@@ -198,6 +203,6 @@ _COMMANDS: dict[str, Callable[[CallMade, Scene], str]] = {
     "symlink": lambda call, _: f"ln -s {_quote(str(call.argument(0)))} {_quote(named(call, 1))}",
     "umask": lambda call, _: f"umask {call.argument(0):03o}",
     "umount2": lambda call, _: f"umount {'-l ' if call.argument(1) else ''}{real_path(call, 0)}",
-    "unshare": lambda call, _: f"unshare {' '.join(unshare_flags(call.argument(0)))} ...",
+    "unshare": _unshare,
     "write": _write,
 }

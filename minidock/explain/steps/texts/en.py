@@ -62,8 +62,8 @@ STEPS = {
         " than its parent.",
     # Inside, until pivot_root
     "tied to its creator: dies when that dies":
-        "If the monitor is killed, the kernel kills the container too: nothing is ever left that nobody looks "
-        "after.",
+        "If the process that made this one is killed, the kernel kills this one too: none is left that nobody "
+        "looks after.",
     "hold of what is to stay shared with the host, if anything":
         "A volume may share its mounts with the host: such directories are held by descriptors before all other "
         "mounts are cut off.",

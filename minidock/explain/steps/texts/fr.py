@@ -116,8 +116,8 @@ STEPS = {
     # Inside, until pivot_root
     "tied to its creator: dies when that dies": (
         "lié à son créateur : il meurt avec lui",
-        "Si le moniteur est tué, le noyau tue aussi le conteneur : rien ne reste jamais sans que quelqu'un s'en "
-        "occupe.",
+        "Si le processus qui a créé celui-ci est tué, le noyau tue aussi celui-ci : il n'en reste aucun dont "
+        "personne ne s'occupe.",
     ),
     "hold of what is to stay shared with the host, if anything": (
         "ce qui doit rester partagé avec l'hôte, s'il y en a, est retenu",
