@@ -37,11 +37,15 @@ def own_path() -> str:
         return next((line.rstrip("\n")[3:] for line in lines if line.startswith("0::")), "/")
 
 
+def path_of(pid: int) -> str:
+    """Where process `pid` is in the version 2 hierarchy, whether that is mounted or not; "" where there is none."""
+    with open(f"/proc/{pid}/cgroup", encoding="utf-8", errors="surrogateescape") as lines:
+        return next((line.rstrip("\n")[3:] for line in lines if line.startswith("0::")), "")
+
+
 def of_process(pid: int) -> Cgroup:
     """The cgroup that a process is in."""
-    with open(f"/proc/{pid}/cgroup", encoding="utf-8", errors="surrogateescape") as lines:
-        path = next(line.rstrip("\n")[3:] for line in lines if line.startswith("0::"))
-    return Cgroup(os.path.join(hierarchy() or "/", path.lstrip("/")))
+    return Cgroup(os.path.join(hierarchy() or "/", path_of(pid).lstrip("/")))
 
 
 class Cgroup:

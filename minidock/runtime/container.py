@@ -13,10 +13,10 @@ import signal
 from contextlib import suppress
 
 from minidock.errors import EXIT_ENGINE, HostError, SetupError
-from minidock.linux import cgroups, devices, limits, namespaces, seccomp, syscalls, systemd
+from minidock.linux import cgroups, limits, namespaces, seccomp, syscalls, systemd
 from minidock.observe import step
 from minidock.runtime import channel as channels
-from minidock.runtime import init
+from minidock.runtime import device_access, init
 from minidock.runtime.channel import Channel, Message
 from minidock.runtime.spec import Spec
 
@@ -39,7 +39,8 @@ class Created:
 def make_cgroup(spec: Spec) -> cgroups.Cgroup | None:
     """The container's cgroup with its limits in force; None where the host has no version 2 hierarchy.
 
-    Without a hierarchy a container without limits runs all the same; with a limit it is refused.
+    Without a hierarchy a container without limits runs all the same, and no device filter watches over it
+    (`device_access.without_filter`); with a limit it is refused.
     """
     resources = spec.linux.get("resources") or {}
     needed = limits.controllers(resources)
@@ -56,8 +57,7 @@ def make_cgroup(spec: Spec) -> cgroups.Cgroup | None:
     cgroup.create(needed, owned=scope and top + scope)
     try:
         limits.apply(cgroup, resources)
-        if resources.get("devices"):
-            devices.restrict(cgroup, resources["devices"])
+        device_access.restrict(spec, cgroup)
     except BaseException:
         cgroup.delete()
         raise
@@ -76,6 +76,7 @@ def create(spec: Spec, stdio: init.Stdio, cache: str | None = None) -> tuple[Cre
             filter_ = (seccomp.compile_filter(section, cache), seccomp.flags(section))
     with step("a control group with the limits", book="3.2"):
         cgroup = make_cgroup(spec)
+        spec = spec if cgroup else device_access.without_filter(spec)
     ours, theirs = channels.pair()
     try:
         with step("a process in namespaces of its own", book="3.1"):

@@ -23,7 +23,7 @@ from minidock import observe
 from minidock.linux import cgroups, namespaces, seccomp, syscalls, terminal
 from minidock.observe import observed, step
 from minidock.runtime import channel as channels
-from minidock.runtime import init, program
+from minidock.runtime import device_access, init, program
 from minidock.runtime.channel import Channel
 from minidock.runtime.container import Created
 from minidock.runtime.spec import Spec
@@ -44,8 +44,11 @@ def create(spec: Spec, target: Target, stdio: init.Stdio, cache: str | None = No
     """Clone a process into the container of `target` and let it run up to where it waits for `container.start`.
 
     `spec` is the container's own, with `process` replaced by what is to be run. `stdio` and `cache` are as for
-    `container.create`. Raises `FileNotFoundError` or `ProcessLookupError` if the container has ended.
+    `container.create`. Raises `FileNotFoundError` or `ProcessLookupError` if the container has ended, `HostError` for
+    powers that nobody may have in a container without a cgroup.
     """
+    if target.cgroup is None:
+        device_access.without_filter(spec)
     filter_ = None
     if section := spec.linux.get("seccomp"):
         with step("the container's system call filter, from the cache", book="9"):

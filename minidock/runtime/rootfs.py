@@ -17,6 +17,7 @@ from typing import Any
 
 from minidock.errors import SetupError
 from minidock.linux import mount_options, mounts, overlay, paths, syscalls
+from minidock.runtime import device_access
 from minidock.runtime.spec import Spec
 
 # The nodes that every container has (config-linux.md, "Default Devices"), with their numbers (null(4), random(4)).
@@ -54,6 +55,9 @@ def mount_root(spec: Spec) -> None:
         overlay.mount(lower, upper, work, spec.rootfs, extra=extra)
     else:
         syscalls.mount(spec.rootfs, spec.rootfs, None, syscalls.MS_BIND | syscalls.MS_REC)
+    if spec.nodev:
+        with opened(spec) as root:
+            syscalls.mount_setattr(root, syscalls.MOUNT_ATTR_NODEV)
 
 
 def take_shared(spec: Spec) -> dict[int, int]:
@@ -78,7 +82,7 @@ def mount_all(spec: Spec, root: int, trees: dict[int, int]) -> None:
             kind = "cgroup2" if kind == "cgroup" else kind
             mounts.mount_in(
                 root, destination, mount.get("source") or "none", kind, mount.get("options") or [],
-                tree=trees.get(number),
+                tree=trees.get(number), nodev=spec.nodev and not device_access.is_own_dev(mount),
                 check=lambda place, kind=kind, wanted=destination: _check_place(place, kind, wanted),  # type: ignore[misc]
             )  # fmt: skip
 

@@ -27,13 +27,17 @@ _UNSUPPORTED = {
 
 
 class Spec(NamedTuple):
-    """A checked bundle. `config` is the parsed config.json; the rest are the parts that several steps need."""
+    """A checked bundle. `config` is the parsed config.json; the rest are the parts that several steps need.
+
+    `nodev`: no device node works but those of the container's own /dev (`device_access.py`).
+    """
 
     bundle: str
     config: dict[str, Any]
     process: dict[str, Any]
     linux: dict[str, Any]
     namespaces: dict[str, str]
+    nodev: bool = False
 
     @property
     def rootfs(self) -> str:

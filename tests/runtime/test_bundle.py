@@ -5,7 +5,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -39,7 +39,8 @@ def oci_run(bundle: Path) -> OciRun:
     """Runs a shell script in the bundle; `change` is called with the specification before."""
 
     def run(
-        script: str, change: Callable[[Spec], object] = id, namespaces: list[str] | None = None, *words: str
+        script: str, change: Callable[[Spec], object] = id, namespaces: list[str] | None = None, *words: str,
+        prefix: Sequence[str] = (),
     ) -> Any:
         config: Spec = {
             "ociVersion": "1.0.2",
@@ -57,7 +58,7 @@ def oci_run(bundle: Path) -> OciRun:
         change(config)
         (bundle / "config.json").write_text(json.dumps(config))
         runner = [str(Path(__file__).with_name("oci_run.py"))] if words else ["-m", "minidock.runtime"]
-        program = [sys.executable, "-P", *runner, str(bundle), *words]
+        program = [*prefix, sys.executable, "-P", *runner, str(bundle), *words]
         environment = {**os.environ, "PYTHONPATH": str(ROOT)}
         return subprocess.run(program, capture_output=True, text=True, timeout=60, check=False, env=environment)
 
@@ -228,6 +229,76 @@ def test_devices_of_the_bundle(oci_run: OciRun, bundle: Path) -> None:
         "/dev/net/tun character special file a:c8 666 0:0",
         "/dev/pipe fifo 0:0 666 0:0",
     ]
+
+
+ZERO, KMSG = (1, 5), (1, 11)
+
+
+@pytest.fixture
+def nodes(bundle: Path) -> None:
+    """Device nodes in the root file system, for everybody: one that every container may use, and one of the host's."""
+    for name, numbers in (("zero", ZERO), ("kmsg", KMSG)):
+        os.mknod(bundle / "rootfs" / name, 0o20666, os.makedev(*numbers))
+        (bundle / "rootfs" / name).chmod(0o666)
+
+
+OPEN = "true </zero && echo zero; true </kmsg && echo kmsg; true >/dev/null && echo null"
+
+
+@pytest.mark.usefixtures("nodes")
+@pytest.mark.parametrize("user", [False, True])
+def test_a_bundle_without_rules_for_devices(oci_run: OciRun, user: bool) -> None:
+    """What runc does with one: what is not among the default devices is denied."""
+    rows = [{"containerID": 0, "hostID": 0, "size": 65536}]
+    done = oci_run(OPEN, lambda c: c["linux"].update({"uidMappings": rows, "gidMappings": rows} if user else {}),
+                   [*ALL, *["user"] * user])  # fmt: skip
+    assert done.stdout.split() == ["zero", "null"]
+    assert "/kmsg: Operation not permitted" in done.stderr
+
+
+@pytest.mark.usefixtures("nodes")
+def test_a_bundle_that_is_allowed_all_devices(oci_run: OciRun) -> None:
+    rules = [{"allow": False, "access": "rwm"}, {"allow": True, "access": "rwm"}]
+    done = oci_run(OPEN, lambda c: c["linux"].update(resources={"devices": rules}))
+    assert done.stdout.split() == ["zero", "kmsg", "null"]
+
+
+@pytest.mark.usefixtures("nodes")
+@pytest.mark.parametrize("user", [False, True])
+def test_a_bundle_without_a_cgroup(oci_run: OciRun, user: bool) -> None:
+    """Nothing is there that a filter could be attached to: no node outside of /dev works, none can be made in it."""
+
+    def change(config: Spec) -> None:
+        del config["linux"]["cgroupsPath"]
+        rows = [{"containerID": 0, "hostID": 0, "size": 65536}]
+        config["linux"] |= {"uidMappings": rows, "gidMappings": rows} if user else {}
+
+    def weaker(config: Spec) -> None:
+        change(config)
+        config["process"]["capabilities"] = {"bounding": ["CAP_KILL"]}
+
+    kinds = [*ALL, *["user"] * user]
+    refused = oci_run("echo never", change, kinds)
+    assert (refused.returncode, refused.stdout) == (125, "")
+    assert "CAP_SYS_ADMIN cannot be given to a process: no device filter" in refused.stderr
+    done = oci_run(OPEN, weaker, kinds)
+    assert (done.stdout, done.stderr.count("Permission denied")) == ("null\n", 2)
+
+
+def test_nothing_is_masked_with_what_is_no_null_device(oci_run: OciRun, tmp_path: Path) -> None:
+    """In a user namespace none can be made, so the host's is taken, if that is what it should be."""
+    rows = [{"containerID": 0, "hostID": 0, "size": 65536}]
+
+    def change(config: Spec) -> None:
+        config["linux"] |= {"uidMappings": rows, "gidMappings": rows, "maskedPaths": ["/proc/version", "/proc/nosuch"]}
+
+    assert oci_run("cat /proc/version", change, [*ALL, "user"]).stdout == ""
+    host = tmp_path / "host"
+    host.write_text("of the host")
+    prefix = ["unshare", "--mount", "sh", "-c", f'mount --bind {host} /dev/null && exec "$@" </dev/zero', "sh"]
+    done = oci_run("cat /proc/version", change, [*ALL, "user"], prefix=prefix)
+    assert (done.returncode, done.stdout) == (125, "")
+    assert "/dev/null of the host is not the null device" in done.stderr
 
 
 REFUSED: dict[str, tuple[Callable[[Spec], object], str]] = {

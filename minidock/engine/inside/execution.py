@@ -18,7 +18,7 @@ from minidock.engine.lifetime.streams import wait
 from minidock.engine.making import users
 from minidock.engine.making.environment import environment
 from minidock.engine.records import Record
-from minidock.errors import EXIT_CANNOT_EXECUTE, EXIT_ENGINE, ConflictError, SetupError, UsageError
+from minidock.errors import EXIT_CANNOT_EXECUTE, EXIT_ENGINE, ConflictError, HostError, SetupError, UsageError
 from minidock.linux import capabilities, cgroups, trees
 from minidock.observe import step
 from minidock.runtime import container as runtime
@@ -62,8 +62,21 @@ def open_target(record: Record, name: str) -> Target:
 
 
 def _cgroup(record: Record) -> cgroups.Cgroup | None:
-    top, path = cgroups.hierarchy(), record.data.get("cgroup")
-    return cgroups.Cgroup(os.path.join(top, path.lstrip("/"))) if top and path else None
+    """The container's cgroup; None of one that was started where the hierarchy was not mounted.
+
+    Raises `HostError` if it has one that is out of sight: what goes in would be out of its limits, and of its device
+    filter.
+    """
+    top, path = cgroups.hierarchy(), record.data.get("cgroup") or ""
+    cgroup = cgroups.Cgroup(os.path.join(top or "/", path.lstrip("/")))
+    if top and cgroup.exists():
+        return cgroup
+    if record.id not in cgroups.path_of(record.data["state"]["pid"]):
+        return None
+    if not top:
+        why = "no cgroup v2 hierarchy is mounted here"
+        raise HostError(f"the cgroup of container {record.id} cannot be entered: {why}", exit_code=EXIT_ENGINE)
+    return cgroup
 
 
 def begin(record: Record, name: str, asked: ExecOptions, stdio: tuple[int, int, int] | None, cache: str) -> Created:

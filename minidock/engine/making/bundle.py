@@ -70,8 +70,7 @@ def _protect(linux: dict[str, Any], options: ContainerOptions, caps: list[str]) 
     nodes, rules = devices.asked(isolation.devices, isolation.device_rules)
     if options.privileged:
         linux["devices"] = devices.host_devices()
-    else:
-        linux["resources"]["devices"] = [*security.DEVICE_RULES, *rules]
+    linux["resources"]["devices"] = security.ALL_DEVICES if options.privileged else [*security.DEVICE_RULES, *rules]
     if not (options.privileged or isolation.bare_system_paths):
         linux |= {"maskedPaths": security.masked_paths(), "readonlyPaths": security.READONLY_PATHS}
     if nodes:

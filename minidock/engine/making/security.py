@@ -10,6 +10,7 @@ from typing import Any
 
 from minidock.errors import HostError, UsageError
 from minidock.linux import capabilities, cgroups
+from minidock.runtime import device_access
 
 DEFAULT_CAPABILITIES = [
     "CAP_CHOWN", "CAP_DAC_OVERRIDE", "CAP_FSETID", "CAP_FOWNER", "CAP_MKNOD", "CAP_NET_RAW", "CAP_SETGID", "CAP_SETUID",
@@ -25,16 +26,9 @@ READONLY_PATHS = ["/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysr
 
 _THERMAL = "/sys/devices/system/cpu/cpu[0-9]*/thermal_throttle"
 
-# What a container may touch: making nodes is allowed, using them only for these. Sources: runc's default list.
-DEVICE_RULES: list[dict[str, Any]] = [
-    {"allow": False, "access": "rwm"},
-    {"allow": True, "type": "c", "access": "m"},
-    {"allow": True, "type": "b", "access": "m"},
-    *(
-        {"allow": True, "type": "c", "major": major, "minor": minor, "access": "rwm"}
-        for major, minor in ((1, 3), (1, 5), (1, 7), (1, 8), (1, 9), (5, 0), (5, 1), (5, 2), (136, -1))
-    ),
-]
+# What a container may touch: making nodes is allowed, using them only for a few.
+DEVICE_RULES: list[dict[str, Any]] = [{"allow": False, "access": "rwm"}, *device_access.ALWAYS]
+ALL_DEVICES: list[dict[str, Any]] = [{"allow": True, "access": "rwm"}]
 
 
 def masked_paths() -> list[str]:

@@ -1,0 +1,101 @@
+"""What keeps a container from the host's devices: a filter in its cgroup, or mounts in which no node works (book 9).
+
+A device node is a file like any other. One that means the host's disk may lie in an image's layer or in a volume, or be
+made inside (CAP_MKNOD). In the container's cgroup a filter is asked at every open (`linux/devices.py`). Where there is
+no such cgroup, nobody asks: then every mount but the container's own /dev is nodev (mount(2), MS_NODEV), and a process
+that could undo that, or make a node in /dev, is refused.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from minidock.errors import EXIT_ENGINE, HostError
+from minidock.linux import devices
+from minidock.linux.cgroups import Cgroup
+from minidock.runtime.spec import Spec
+
+Rule = dict[str, Any]
+
+# What every container may do, whatever its bundle says: make nodes, and use these. Sources: runc's default list
+# (libcontainer/specconv), which it puts behind the bundle's own rules; config-linux.md, "Default Devices".
+ALWAYS: list[Rule] = [
+    {"allow": True, "type": "c", "access": "m"},
+    {"allow": True, "type": "b", "access": "m"},
+    *(
+        {"allow": True, "type": "c", "major": major, "minor": minor, "access": "rwm"}
+        for major, minor in ((1, 3), (1, 5), (1, 7), (1, 8), (1, 9), (5, 0), (5, 1), (5, 2), (136, -1))
+    ),
+]
+
+
+def restrict(spec: Spec, cgroup: Cgroup) -> None:
+    """Attach the filter for the bundle's rules, or for none, to the container's `cgroup`.
+
+    Raises `HostError` where that cannot be: better no container than one that has the host's disk.
+    """
+    if allows_all(spec):
+        return
+    rules = _rules(spec)
+    try:
+        devices.restrict(cgroup, [*rules, *(rule for rule in ALWAYS if rule not in rules)])
+    except OSError as error:
+        raise HostError(
+            f"no device filter can be attached to {cgroup.path} ({error.strerror}): without one the container could "
+            "open the host's devices",
+            exit_code=EXIT_ENGINE,
+        ) from error
+
+
+def allows_all(spec: Spec) -> bool:
+    """Whether the bundle asks for all devices, as --privileged does: a rule for everything, nothing denied after."""
+    answer = False
+    for rule in _rules(spec):
+        if not rule["allow"]:
+            answer = False
+        elif rule.get("type", "a") == "a" and all(rule.get(key, -1) < 0 for key in ("major", "minor")):
+            answer = answer or set(rule.get("access") or "rwm") == set("rwm")
+    return answer
+
+
+def without_filter(spec: Spec) -> Spec:
+    """The bundle for a container, or a process that goes into one, that no filter watches.
+
+    Raises `HostError` for what cannot be had without: powers that undo nodev, devices that may be used only in part.
+    """
+    if allows_all(spec):
+        return spec
+    sets = spec.process.get("capabilities")
+    dangerous = {"CAP_SYS_ADMIN"} if "user" in spec.namespaces else {"CAP_SYS_ADMIN", "CAP_MKNOD"}
+    held = dangerous if sets is None else dangerous & {name for names in sets.values() for name in names or []}
+    if held:
+        raise _refused(f"{' and '.join(sorted(held))} cannot be given to a process")
+    usable = [rule for rule in _rules(spec) if rule["allow"] and set("rw") <= set(rule.get("access") or "rwm")]
+    for node in spec.linux.get("devices") or []:
+        if node["type"] != "p" and not any(_is_about(rule, node) for rule in [*usable, *ALWAYS[2:]]):
+            raise _refused(f"{node['path']} cannot be had for less than reading and writing")
+    return spec._replace(nodev=True)
+
+
+def is_own_dev(mount: dict[str, Any]) -> bool:
+    """Whether this is the container's /dev, or its terminals: made for it, with nodes of ours."""
+    place = (mount["destination"].rstrip("/"), mount.get("type"))
+    return place in (("/dev", "tmpfs"), ("/dev/pts", "devpts"))
+
+
+def _rules(spec: Spec) -> list[Rule]:
+    return (spec.linux.get("resources") or {}).get("devices") or []
+
+
+def _is_about(rule: Rule, node: dict[str, Any]) -> bool:
+    kind = "c" if node["type"] == "u" else node["type"]
+    numbers = all(rule.get(key, -1) in (node.get(key, 0), -1) for key in ("major", "minor"))
+    return numbers and rule.get("type", "a") in (kind, "a")
+
+
+def _refused(what: str) -> HostError:
+    return HostError(
+        f"{what}: no device filter watches over this container, as it has no cgroup v2 of its own "
+        "(mount -t cgroup2 none /sys/fs/cgroup)",
+        exit_code=EXIT_ENGINE,
+    )
