@@ -140,9 +140,15 @@ _ABSENT = {
     "build": "change a container and `commit` it, or `import` a tarball",
     **dict.fromkeys(("builder", "buildx", "compose", "checkpoint", "config", "context", "manifest", "node", "plugin",
                      "secret", "service", "stack", "swarm", "trust"), ""),
+    "volume update": "it changes the volumes of a swarm",
 }  # fmt: skip
 # Other names that docker has for the commands of its nouns.
 _ALIASES = {"list": "ls", "ps": "ls", "remove": "rm"}
+
+
+def _not_here(name: str) -> UsageError:
+    why = f": {_ABSENT[name]}" if _ABSENT[name] else ""
+    return UsageError(f"docker's '{name}' is not part of minidock{why}", exit_code=EXIT_ENGINE)
 
 
 class Group(click.Group):
@@ -166,6 +172,8 @@ class Group(click.Group):
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
+        if f"{self.name} {args[0]}" in _ABSENT:
+            raise _not_here(f"{self.name} {args[0]}")
         name, command, words = super().resolve_command(ctx, args)
         if command and name and explaining.has(self.name or "", name):
             words = explaining.take(command, words)
@@ -193,9 +201,7 @@ class TopLevel(Group):
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
         if args[0] in _ABSENT:
-            instead = _ABSENT[args[0]]
-            raise UsageError(f"docker's '{args[0]}' is not part of minidock" + (f": {instead}" if instead else ""),
-                             exit_code=EXIT_ENGINE)  # fmt: skip
+            raise _not_here(args[0])
         if args[0] == "help":
             args = [*args[1:], "--help"]
         if args[0] == "--help":

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from minidock.cli.options.elsewhere import TREE
+from minidock.cli.options.flags import PLATFORM
 from minidock.cli.templates.values import Fields
 from minidock.engine.paths import Paths
 from minidock.errors import MinidockError, UsageError
@@ -48,6 +50,7 @@ _CREATED_BY_WIDTH = 45
 @click.option("--digests", is_flag=True, help="Show the digests under which registries have the images.")
 @click.option("-f", "--filter", "filters", multiple=True, metavar="NAME=VALUE", help="dangling, label, reference, ...")
 @click.option("--format", "template", metavar="TEMPLATE", help="A Go template, 'table TEMPLATE', 'table' or 'json'.")
+@TREE
 @click.argument("repository", metavar="[REPOSITORY[:TAG]]", required=False)
 @click.pass_obj
 def images(
@@ -136,14 +139,20 @@ def size(count: int, digits: int = 3) -> str:
 @click.option("-H/-P", "--human/--plain", "human", default=True, help="Sizes and times for people [yes].")
 @click.option("--no-trunc", is_flag=True, help="Do not shorten.")
 @click.option("--format", "template", metavar="TEMPLATE", help="A Go template, 'table TEMPLATE', 'table' or 'json'.")
+@PLATFORM
 @click.argument("name", metavar="IMAGE")
 @click.pass_obj
-def history(paths: Paths, quiet: bool, human: bool, no_trunc: bool, template: str | None, name: str) -> None:
+def history(
+    paths: Paths, quiet: bool, human: bool, no_trunc: bool, template: str | None, platform: str, name: str
+) -> None:
     """Show how an image was made, the latest step first."""
     from minidock.cli import format
+    from minidock.engine.images import check_platform
     from minidock.image.store import Store
 
-    rows = _steps(Store(paths.root).resolve(name), human=human, no_trunc=no_trunc)
+    found = Store(paths.root).resolve(name)
+    check_platform(found, name, platform)
+    rows = _steps(found, human=human, no_trunc=no_trunc)
     if quiet:
         click.echo("".join(f"{row['ID']}\n" for row in rows), nl=False)
         return
@@ -189,18 +198,22 @@ def tag(paths: Paths, source: str, target: str) -> None:
 
 @click.command(context_settings=_HELP)
 @click.option("-f", "--force", is_flag=True, help="Remove all names, even if a container uses the image.")
+@PLATFORM
 @click.argument("names", metavar="IMAGE...", nargs=-1, required=True)
 @click.pass_obj
-def rmi(paths: Paths, force: bool, names: tuple[str, ...]) -> int:
+def rmi(paths: Paths, force: bool, platform: str, names: tuple[str, ...]) -> int:
     """Remove names of images, and images with their last name."""
     from minidock.engine import recovery
-    from minidock.engine.images import remove
+    from minidock.engine.images import check_platform, remove
     from minidock.errors import NotFoundError
+    from minidock.image.store import Store
 
     recovery.sweep_all(paths.root)  # a container that was killed with its monitor uses nothing any more
     code = 0
     for name in names:
         try:
+            if platform:
+                check_platform(Store(paths.root).resolve(name), name, platform)
             for line in remove(paths.root, name, force=force):
                 click.echo(line)
         except MinidockError as error:

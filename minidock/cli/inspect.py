@@ -10,6 +10,7 @@ import click
 
 from minidock.cli.commands import HELP
 from minidock.cli.inspection import FORMAT, show
+from minidock.cli.options.flags import PLATFORM
 from minidock.engine.paths import Paths
 from minidock.errors import NotFoundError, UsageError
 
@@ -41,13 +42,16 @@ def _of(kind: str, help_: str) -> click.Command:
     @FORMAT
     @click.argument("names", metavar=f"{kind.upper()}...", nargs=-1, required=True)
     @click.pass_obj
-    def command(paths: Paths, template: str | None, names: tuple[str, ...], size: bool = False) -> int:
+    def command(
+        paths: Paths, template: str | None, names: tuple[str, ...], size: bool = False, platform: str = ""
+    ) -> int:
         from minidock.engine import recovery
 
         recovery.sweep_all(paths.root)
-        return show(names, _kinds(paths.root, size=size)[kind], template)
+        return show(names, _kinds(paths.root, size=size, platform=platform)[kind], template)
 
-    return _SIZE(command) if kind == "container" else command
+    more = {"container": _SIZE, "image": PLATFORM}.get(kind)
+    return more(command) if more else command
 
 
 container_inspect = _of("container", "Show everything about containers.")
@@ -57,7 +61,7 @@ volume_inspect = _of("volume", "Show everything about volumes.")
 Finders = dict[str, Callable[[str], dict[str, Any]]]
 
 
-def _kinds(root: str, *, size: bool) -> Finders:
+def _kinds(root: str, *, size: bool, platform: str = "") -> Finders:
     """How each kind of thing is looked up, in the order in which docker does."""
 
     def container(name: str) -> dict[str, Any]:
@@ -67,11 +71,13 @@ def _kinds(root: str, *, size: bool) -> Finders:
         return describe.container(records.find(root, name), size=size)
 
     def image(name: str) -> dict[str, Any]:
+        from minidock.engine.images import check_platform
         from minidock.engine.showing import describe
         from minidock.image.store import Store
 
         store = Store(root)
         found = store.resolve(name)
+        check_platform(found, name, platform)
         return describe.image(found, store.references(found.id))
 
     def volume(name: str) -> dict[str, Any]:

@@ -11,6 +11,7 @@ import click
 from minidock.cli.commands import HELP
 from minidock.cli.container import for_each
 from minidock.cli.options.attachment import attachment_of, warn, with_attachment
+from minidock.cli.options.elsewhere import CHECKPOINT, with_flags
 from minidock.cli.options.flags import flag
 from minidock.engine.paths import Paths
 from minidock.errors import ConflictError, MinidockError, UsageError
@@ -22,6 +23,7 @@ NAMES = click.argument("names", metavar="CONTAINER...", nargs=-1, required=True)
 @flag("-a --attach", "Attach to its output, pass signals on, and end as it ends.")
 @flag("-i --interactive", "Attach standard input too.")
 @with_attachment
+@with_flags(CHECKPOINT)
 @NAMES
 @click.pass_obj
 def start(paths: Paths, /, names: tuple[str, ...], **flags: Any) -> int:

@@ -9,18 +9,24 @@ import click
 
 from minidock.cli import explaining
 from minidock.cli.commands import TopLevel
+from minidock.cli.options.elsewhere import DAEMON, with_flags
+from minidock.cli.words import understood
 from minidock.errors import EXIT_ENGINE, MinidockError, words
 
 
 @click.group(cls=TopLevel, invoke_without_command=False, context_settings={"help_option_names": ["--help"]})
 @click.option("--root", metavar="DIRECTORY", help="Where images and containers are kept [/var/lib/minidock].")
-@click.option("--debug", is_flag=True, help="Show a traceback for an error.")
+@click.option("-D", "--debug", is_flag=True, help="Show a traceback for an error.")
+@click.option("--config", metavar="DIRECTORY", help="Where registries' credentials are kept [~/.docker].")
+@with_flags(DAEMON)
 @click.version_option(None, "-v", "--version", package_name="minidock", message="minidock version %(version)s")
 @click.pass_context
-def cli(ctx: click.Context, root: str | None, debug: bool) -> None:
+def cli(ctx: click.Context, root: str | None, debug: bool, config: str | None) -> None:
     """A container runtime in pure Python that shows how Docker works."""
     from minidock.engine import paths
 
+    if config:
+        os.environ["DOCKER_CONFIG"] = config
     ctx.obj = paths.choose(root)
 
 
@@ -29,7 +35,7 @@ def run_command_line() -> None:
     arguments = sys.argv[1:]
     try:
         try:
-            result = cli.main(args=arguments, prog_name="minidock", standalone_mode=False)
+            result = cli.main(args=understood(cli, arguments), prog_name="minidock", standalone_mode=False)
         finally:
             explaining.end()
         code = result if isinstance(result, int) else 0
@@ -76,7 +82,7 @@ def _usage(error: click.ClickException) -> str:
 
 
 def _explain(error: Exception, arguments: list[str]) -> None:
-    if arguments[:1] == ["--debug"]:
+    if arguments[:1] in (["--debug"], ["-D"]):
         import traceback
 
         traceback.print_exception(error)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from minidock.cli.options.flags import content_trust
+from minidock.cli.options.flags import PLATFORM, content_trust
 from minidock.engine.paths import Paths
 from minidock.errors import UsageError
 from minidock.image.reference import DEFAULT_TAG
@@ -52,10 +52,12 @@ def pull(paths: Paths, /, all_tags: bool, platform: str | None, quiet: bool, nam
 @click.option("-a", "--all-tags", is_flag=True, help="Push all tags of the repository.")
 @click.option("-q", "--quiet", is_flag=True, help="Show only what was pushed.")
 @content_trust(exit_code=1)
+@PLATFORM
 @click.argument("name", metavar="NAME[:TAG]")
 @click.pass_obj
-def push(paths: Paths, /, all_tags: bool, quiet: bool, name: str) -> None:
+def push(paths: Paths, /, all_tags: bool, quiet: bool, platform: str, name: str) -> None:
     """Publish an image to a registry."""
+    from minidock.engine import images
     from minidock.engine.transfers import transfer
     from minidock.engine.transfers.progress import progress_on
     from minidock.image import reference
@@ -69,6 +71,7 @@ def push(paths: Paths, /, all_tags: bool, quiet: bool, name: str) -> None:
             transfer.push_all(Store(paths.root), wanted, progress)
         else:
             wanted = _with_tag(wanted, progress)
+            images.check_platform(Store(paths.root).resolve(str(wanted)), str(wanted), platform)
             transfer.push(Store(paths.root), wanted, progress)
     if quiet:
         click.echo(wanted.canonical)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from minidock.cli.commands import HELP
+from minidock.cli.options.elsewhere import CLUSTER_VOLUME, with_flags
 from minidock.cli.templates.values import Fields
 from minidock.engine.paths import Paths
 from minidock.errors import UsageError
@@ -26,6 +27,7 @@ HEADERS = Row({
     "Labels": "LABELS", "Links": "LINKS", "Mountpoint": "MOUNTPOINT", "Name": "VOLUME NAME", "Scope": "SCOPE",
     "Size": "SIZE", "Status": "STATUS",
 })  # fmt: skip
+_CLUSTER_COLUMNS = "{{.Name}}\t{{.Group}}\t{{.Driver}}\t{{.Availability}}\t{{.Status}}"
 _UNNAMED = "WARNING! This will remove anonymous local volumes not used by at least one container."
 _UNUSED = "WARNING! This will remove all local volumes not used by at least one container."
 
@@ -36,6 +38,7 @@ _UNUSED = "WARNING! This will remove all local volumes not used by at least one 
 @click.option("--name", "other", hidden=True, help="Name, as docker once took it.")
 @click.option("-o", "--opt", "options", multiple=True, metavar="KEY=VALUE",
               help="Mount a file system while it is used: type, device and o, as mount(8) has them.")  # fmt: skip
+@with_flags(CLUSTER_VOLUME)
 @click.argument("name", metavar="[VOLUME]", required=False)
 @click.pass_obj
 def create(
@@ -58,18 +61,21 @@ def create(
 @click.option("-q", "--quiet", is_flag=True, help="Show names only.")
 @click.option("-f", "--filter", "filters", multiple=True, metavar="NAME=VALUE", help="dangling, driver, label, name.")
 @click.option("--format", "template", metavar="TEMPLATE", help="A Go template, 'table TEMPLATE', 'table' or 'json'.")
+@click.option("--cluster", is_flag=True, help="Show cluster volumes only (there are none).")
 @click.pass_obj
-def ls(paths: Paths, quiet: bool, filters: tuple[str, ...], template: str | None) -> None:
+def ls(paths: Paths, quiet: bool, filters: tuple[str, ...], template: str | None, cluster: bool) -> None:
     """List volumes."""
     from minidock.cli import format
     from minidock.engine import recovery, volume_care
 
     recovery.sweep_all(paths.root)
     found = volume_care.select(paths.root, volume_care.parse(filters, volume_care.FOR_LISTS))
+    if cluster:
+        found = []
     if quiet and not template:
         click.echo("".join(f"{volume.name}\n" for volume in found), nl=False)
         return
-    columns = "{{.Name}}" if quiet else "{{.Driver}}\t{{.Name}}"
+    columns = "{{.Name}}" if quiet else _CLUSTER_COLUMNS if cluster else "{{.Driver}}\t{{.Name}}"
     click.echo(format.listing(template, [row(volume) for volume in found], HEADERS, columns), nl=False)
 
 

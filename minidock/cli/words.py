@@ -23,7 +23,7 @@ def understood(command: click.Command, words: list[str]) -> list[str]:
     """
     options = {name: param for param in command.params if isinstance(param, click.Option)
                for name in (*param.opts, *param.secondary_opts)}  # fmt: skip
-    is_interspersed = command.context_settings.get("allow_interspersed_args", True)
+    is_interspersed = command.context_settings.get("allow_interspersed_args", command.allow_interspersed_args)
     result: list[str] = []
     rest = list(words)
     while rest:

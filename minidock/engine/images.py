@@ -59,6 +59,11 @@ def _is_host(platform: str) -> bool:
     return not platform or parse_platform(platform)[:2] == ("linux", host_architecture())
 
 
+def check_platform(image: Image, text: str, platform: str) -> None:
+    """Raise `NotFoundError` in docker's words, unless the image that is called `text` is for `platform`; '' is any."""
+    _fitting(image, text, platform)
+
+
 def _fitting(image: Image, text: str, platform: str) -> Image:
     """The image, if it is for `platform`. Raises `NotFoundError` in docker's words."""
     if platform:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from minidock.cli.options import health, isolation, limits, mounts, networking, ports, values
+from minidock.cli.options import elsewhere, health, isolation, limits, mounts, networking, ports, values
 from minidock.cli.options.attachment import say, warn
 from minidock.cli.options.flags import check_root, flag, list_option
 from minidock.engine.options import ContainerOptions, Mount
@@ -76,6 +76,7 @@ _OPTIONS = [
     *limits.LIMITS,
     *limits.DEVICE_LIMITS,
     *isolation.OPTIONS,
+    *elsewhere.CONTAINER,
 ]  # fmt: skip
 
 Command = TypeVar("Command", bound=Callable[..., Any])

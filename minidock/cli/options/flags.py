@@ -39,6 +39,10 @@ def content_trust(exit_code: int) -> Callable[[Any], Any]:
     return click.option(names, default=True, hidden=True, expose_value=False, callback=check)
 
 
+# An image is here for one platform, so that this is a check.
+PLATFORM = click.option("--platform", default="", metavar="OS/ARCH[/VARIANT]", help="Only if the image is for this.")
+
+
 def check_root() -> None:
     """Namespaces and mounts need root. Say so before anything fails half-way."""
     if os.geteuid() != 0:

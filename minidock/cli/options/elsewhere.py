@@ -1,0 +1,76 @@
+"""Flags of docker's client for what is not here: a daemon, Windows, a swarm. Each is refused in a line with the reason.
+
+They are understood where they ask for nothing, so that a script that is written for docker goes on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import click
+
+from minidock.errors import UsageError
+
+Decorator = Callable[[Any], Any]
+
+_NO_DAEMON = "minidock has no daemon that it could reach, its commands do all themselves"
+_ONLY_WINDOWS = "it is only supported on a Docker daemon running on windows"
+_NO_SWARM = "this node is no swarm manager, and minidock has no cluster volumes"
+_LEVELS = ("debug", "info", "warn", "error", "fatal", "panic", "trace", "warning")
+
+
+def refused(name: str, why: str, *short: str, is_flag: bool = False) -> Decorator:
+    """A flag that cannot be given."""
+
+    def refuse(ctx: click.Context, _: click.Parameter, value: Any) -> None:
+        if (value if is_flag else any(value)) and not ctx.resilient_parsing:
+            raise UsageError(f'"{name}" cannot be used: {why}')
+
+    return click.option(*short, name, is_flag=is_flag, multiple=not is_flag, hidden=True, expose_value=False,
+                        is_eager=True, callback=refuse)  # fmt: skip
+
+
+def _level(_: click.Context, __: click.Parameter, value: str) -> None:
+    if value not in _LEVELS:
+        raise UsageError(f"Unable to parse logging level: {value}")
+
+
+def _context(_: click.Context, __: click.Parameter, value: str) -> None:
+    if value not in ("", "default"):
+        raise UsageError(f'"--context" cannot be {value}: {_NO_DAEMON}')
+
+
+DAEMON = [
+    refused("--host", _NO_DAEMON, "-H"),
+    click.option("-c", "--context", default="", hidden=True, expose_value=False, callback=_context),
+    click.option("-l", "--log-level", default="info", hidden=True, expose_value=False, callback=_level),
+    *(refused(f"--tls{name}", _NO_DAEMON) for name in ("cacert", "cert", "key")),
+    *(refused(f"--tls{name}", _NO_DAEMON, is_flag=True) for name in ("", "verify")),
+]
+CONTAINER = [
+    *(refused(f"--{name}", _ONLY_WINDOWS) for name in ("cpu-count", "cpu-percent", "io-maxbandwidth", "io-maxiops")),
+    refused("--use-api-socket", "there is no API socket that could be put into a container", is_flag=True),
+]
+CHECKPOINT = [
+    refused(name, "it is only supported on a Docker daemon with experimental features enabled")
+    for name in ("--checkpoint", "--checkpoint-dir")
+]
+CLUSTER_VOLUME = [
+    refused(f"--{name}", _NO_SWARM)
+    for name in ("availability", "group", "limit-bytes", "required-bytes", "scope", "secret", "sharing",
+                 "topology-preferred", "topology-required", "type")
+]  # fmt: skip
+TREE = refused("--tree", "an image is here for one platform: `minidock image layers` shows what it is made of",
+               is_flag=True)  # fmt: skip
+
+
+def with_flags(flags: list[Decorator]) -> Decorator:
+    """Decorate a click command with several flags."""
+
+    def decorate(command: Any) -> Any:
+        for flag in reversed(flags):
+            command = flag(command)
+        return command
+
+    return decorate
