@@ -17,8 +17,8 @@ from collections.abc import Callable
 
 from minidock.engine import events, first_process, names, records, recovery
 from minidock.engine.lifetime import signals
-from minidock.engine.lifetime.client import visit
 from minidock.engine.lifetime.streams import wait as poll
+from minidock.engine.lifetime.visiting import visit
 from minidock.engine.records import PAUSED, RESTARTING, RUNNING, Record
 from minidock.errors import EXIT_ENGINE, ConflictError, HostError, MinidockError, NotFoundError, UsageError
 from minidock.linux import cgroups

@@ -8,7 +8,7 @@ from contextlib import suppress
 
 from minidock import observe
 from minidock.engine import events, first_process, records, recovery
-from minidock.engine.lifetime.client import visit
+from minidock.engine.lifetime.visiting import visit
 from minidock.engine.records import PAUSED, REMOVING, RESTARTING, Record
 from minidock.errors import ConflictError
 from minidock.observe import step

@@ -146,7 +146,7 @@ def _tell_monitor(record: Record) -> list[str]:
     """Have the container's monitor see to it that there is a resolver, and wait until it has. Returns its warnings."""
     if not connections.has_names(record.data["networks"]):
         return []
-    from minidock.engine.lifetime.client import visit
+    from minidock.engine.lifetime.visiting import visit
 
     channel = visit(record)
     if channel is None:

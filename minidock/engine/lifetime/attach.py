@@ -18,13 +18,14 @@ from __future__ import annotations
 
 import os
 import select
+import signal
 import socket
 from contextlib import suppress
 from typing import Any
 
 from minidock import observe, state
 from minidock.engine import paths
-from minidock.engine.lifetime.departure import ENDING
+from minidock.engine.lifetime.departure import ENDING, NAMELESS
 from minidock.engine.lifetime.output import Sink
 from minidock.engine.lifetime.running import Running, is_plain_end
 from minidock.engine.lifetime.streams import Events, wait
@@ -80,12 +81,18 @@ class Visitor:
             self.terminal = None
 
 
+def _listen(path: str) -> socket.socket:
+    state.directory(paths.run_directory(), "containers")
+    return sockets.listen(path)
+
+
 class Visitors:
     """All of a container's visitors, and the socket that they come through."""
 
     def __init__(self, first: Visitor | None) -> None:
         self.all = [first] if first else []
         self.listener: socket.socket | None = None
+        self.path = ""  # the listener's name
         self.is_asked_to_look = False
         self.starts_again = False  # the container: who wanted to be told what this process does is told of that too
         self.waiting_for_names: list[Visitor] = []
@@ -93,17 +100,35 @@ class Visitors:
     def open(self, container_id: str) -> None:
         """Let others in."""
         if self.listener is None:
-            path = paths.socket_path(container_id)
-            state.directory(paths.run_directory(), "containers")
+            self.path = paths.socket_path(container_id)
             with suppress(FileNotFoundError):  # of a monitor that was killed
-                os.unlink(path)
-            self.listener = sockets.listen(path)
+                os.unlink(self.path)
+            self.listener = _listen(self.path)
+            signal.signal(NAMELESS, self._open_again)
+
+    def take_up(self, listener: int, container_id: str) -> None:
+        """Go on listening at a descriptor that came through execve(2)."""
+        self.path = paths.socket_path(container_id)
+        self.listener = socket.socket(fileno=listener)
+        self.listener.setblocking(False)
+        signal.signal(NAMELESS, self._open_again)
+        self._open_again()
+
+    def _open_again(self, *_: object) -> None:
+        """Where the socket's name is gone, listen at a new one (`visiting.py`).
+
+        Under the old one's number: that is what is being waited for in this moment, and again after a signal.
+        """
+        with suppress(OSError):
+            if self.listener and not os.path.lexists(self.path):
+                with _listen(self.path) as fresh:
+                    os.dup2(fresh.fileno(), self.listener.fileno(), inheritable=False)
 
     def close(self) -> None:
         """Let nobody in any more. Who has come so far is told how it ended, like all others."""
         if self.listener:
             with suppress(FileNotFoundError):  # first, or somebody could still come behind the last one let in
-                os.unlink(self.listener.getsockname())
+                os.unlink(self.path)
             with suppress(BlockingIOError):
                 while True:
                     self._let_in(None)

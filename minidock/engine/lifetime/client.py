@@ -13,12 +13,12 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any, NamedTuple
 
-from minidock import observe
 from minidock.engine import events, recovery
 from minidock.engine.lifetime import launch
 from minidock.engine.lifetime.keys import DetachKeys
 from minidock.engine.lifetime.streams import Events, Flow, unshared, wait
-from minidock.engine.paths import Paths, socket_path
+from minidock.engine.lifetime.visiting import visit
+from minidock.engine.paths import Paths
 from minidock.engine.records import Record
 from minidock.errors import EXIT_ENGINE, ConflictError, MinidockError
 from minidock.linux import terminal
@@ -30,19 +30,6 @@ _KEPT = {signal.SIGKILL, signal.SIGSTOP, signal.SIGCHLD, signal.SIGPIPE, signal.
          signal.SIGSEGV, signal.SIGBUS, signal.SIGFPE, signal.SIGILL}  # fmt: skip
 _A_MOMENT = 0.03  # seconds
 FORWARDED = signal.valid_signals() - _KEPT
-
-
-def visit(record: Record) -> Channel | None:
-    """A channel to a container's monitor, as one visitor among others (`attach.py`); None if there is no monitor."""
-    from minidock.linux import sockets
-
-    try:
-        channel = Channel(sockets.connect(socket_path(record.id)))
-        for seat in observe.seats():
-            channel.send("observe", seat)
-    except (FileNotFoundError, ConnectionRefusedError, BrokenPipeError, ConnectionResetError):
-        return None
-    return channel
 
 
 class Attachment(NamedTuple):

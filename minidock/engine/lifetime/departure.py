@@ -10,6 +10,9 @@ from minidock.engine.lifetime.streams import unshared
 # Asking a container to end before it has begun: it is not begun.
 ENDING = {signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT}
 
+# To a monitor: its socket has no name any more. Who does not know that is not harmed: it is ignored by default.
+NAMELESS = signal.SIGURG
+
 
 def leave_the_caller() -> tuple[int, int, int]:
     """No directory held, no descriptor of the caller's but copies of 0, 1 and 2, which are returned."""

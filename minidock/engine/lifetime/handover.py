@@ -99,8 +99,7 @@ def take_up(state: dict[str, Any]) -> int:
         raise HostError(f"the record of container {state['id']} is gone")
     running = _running(record, state)
     visitors = Visitors(None)
-    visitors.listener = socket.socket(fileno=state["listener"])
-    visitors.listener.setblocking(False)
+    visitors.take_up(state["listener"], record.id)
     life = monitor.Life(record, state["lock"], state["cache"])
     life.began, life.backoff.next = state["began"], state["backoff"]
     return monitor.go_on(life, running, visitors)

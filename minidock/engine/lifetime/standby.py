@@ -20,9 +20,12 @@ _READ = 1 << 16
 _ENDS = select.POLLHUP | select.POLLERR
 TYPE_CHECKING = False  # as in `typing`, without loading that
 if TYPE_CHECKING:
+    import signal as _signal
     from typing import Any
 
     from minidock.engine.journal.logs import Log
+else:
+    import _signal  # what `signal` is made of, as `posix` is of `os`
 
 
 def main() -> None:
@@ -31,19 +34,22 @@ def main() -> None:
     state = marshal.loads(posix.pread(state_file, posix.fstat(state_file).st_size, 0))
     posix.close(state_file)
     sys.path[:] = state["path"]
-    _wait(state)
+    nameless = _nameless()
+    _wait(state, nameless)
+    posix.close(_signal.set_wakeup_fd(-1))
+    posix.close(nameless)
     from minidock.engine.lifetime import handover
 
     posix._exit(handover.take_up(state) & 255)
 
 
-def _wait(state: "dict[str, Any]") -> None:
+def _wait(state: "dict[str, Any]", nameless: int) -> None:
     """Log what the container writes, until something else is to be done. `state` knows at the end how far that came."""
     sources = {output["fd"]: output for output in state["outputs"] if output["fd"] >= 0}
     poll = select.poll()
     if state["memory"]:
         poll.register(state["memory"][0], select.POLLPRI)
-    for fd in (state["pidfd"], state["listener"], *state["names"], *sources):
+    for fd in (state["pidfd"], state["listener"], *state["names"], *sources, nameless):
         poll.register(fd, select.POLLIN)
     log: Log | None = None
     while True:
@@ -69,6 +75,14 @@ def _is_out_of_memory(fd: int, seen: int) -> bool:
     from minidock.engine.lifetime import out_of_memory
 
     return out_of_memory.kills(fd) > seen
+
+
+def _nameless() -> int:
+    """A descriptor that can be read when we are told that our socket has no name any more (`visiting.py`)."""
+    reader, writer = posix.pipe2(posix.O_NONBLOCK | posix.O_CLOEXEC)
+    _signal.set_wakeup_fd(writer)
+    _signal.signal(_signal.SIGURG, lambda *_: None)
+    return reader
 
 
 def _open_log(state: "dict[str, Any]") -> "Log | None":

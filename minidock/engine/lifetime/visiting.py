@@ -1,0 +1,74 @@
+"""A channel to the monitor of a container that runs, for whoever is not the command that started it.
+
+The monitor listens on a socket below /run (`attach.py`). What is there can be wiped while containers run: a mount over
+it, a clean-up that goes too far. A socket without a name cannot be connected to any more, so that the monitor is asked
+to make it anew: by SIGURG, which means nothing to a process that does not know it (signal(7): ignored by default).
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from contextlib import suppress
+
+from minidock import observe
+from minidock.engine import records
+from minidock.engine.lifetime.departure import NAMELESS
+from minidock.engine.paths import socket_path
+from minidock.engine.records import RESTARTING, GoneError, Record
+from minidock.linux import sockets
+from minidock.observe import step
+from minidock.runtime.channel import Channel
+
+_PATIENCE = 30.0  # seconds for the monitor, which may have to load itself first, on a machine that is busy
+_AGAIN = 0.05  # seconds after which to ask again: just then it may have been becoming another program
+_POLL = 0.005
+_NOBODY = (FileNotFoundError, ConnectionRefusedError, BrokenPipeError, ConnectionResetError)
+
+
+def visit(record: Record) -> Channel | None:
+    """A channel to a container's monitor, as one visitor among others (`attach.py`); None if there is no monitor."""
+    channel = _connect(record)
+    if channel is None and _has_monitor(record):
+        with step("the monitor's socket, made anew where it was wiped", book="4.7.3"):
+            channel = _call(record)
+    return channel
+
+
+def _connect(record: Record) -> Channel | None:
+    try:
+        channel = Channel(sockets.connect(socket_path(record.id)))
+        for seat in observe.seats():
+            channel.send("observe", seat)
+    except _NOBODY:
+        return None
+    return channel
+
+
+def _has_monitor(record: Record) -> bool:
+    """Whether a monitor is alive that should be listening: it holds the container's lock until it is done."""
+    try:
+        fresh = records.load(record.root, record.id)
+        if fresh is None or not (fresh.is_up or fresh.status == RESTARTING):
+            return False
+        lock = records.take_lock(record.root, record.id)
+    except GoneError:
+        return False
+    if lock is not None:
+        os.close(lock)
+    return lock is None
+
+
+def _call(record: Record) -> Channel | None:
+    """Ask the monitor for a socket, and wait for it. None if it ends meanwhile, or does not do it."""
+    deadline = time.monotonic() + _PATIENCE
+    asked = 0.0
+    while time.monotonic() < deadline and _has_monitor(record):
+        if time.monotonic() > asked + _AGAIN:
+            with suppress(ProcessLookupError):
+                os.kill(record.data["state"]["monitor"], NAMELESS)
+            asked = time.monotonic()
+        time.sleep(_POLL)
+        if channel := _connect(record):
+            return channel
+    return None
