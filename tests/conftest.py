@@ -42,19 +42,16 @@ def outside(pytestconfig: pytest.Config) -> list[str]:
     return pytestconfig.stash[KEPT].outside() if KEPT in pytestconfig.stash else []
 
 
-@pytest.fixture(scope="session", autouse=True)
-def directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """This session's directory, of whatever is kept on disk; temporary files of programs are in it, too."""
-    base = tmp_path_factory.getbasetemp()
-    os.environ["TMPDIR"] = str(base)
-    tempfile.tempdir = None  # which has remembered the old answer
-    return base
+@pytest.fixture(scope="session")
+def basetemp(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """This session's directory for whatever tests keep on disk."""
+    return tmp_path_factory.getbasetemp()
 
 
 @pytest.fixture(autouse=True)
-def machine_is_left_as_found(directory: Path) -> Iterator[None]:
+def machine_is_left_as_found(basetemp: Path) -> Iterator[None]:
     """Fail the test that leaves a mount, link, route, cgroup, process, ... behind, naming each."""
-    before = Snapshot(directory)
+    before = Snapshot(basetemp)
     yield
     left = left_since(before)
     if left:
@@ -79,9 +76,9 @@ def minidock(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Minidock]:
 
 
 @pytest.fixture(scope="session")
-def alpine(minidock: Minidock, outside: list[str], directory: Path) -> None:
+def alpine(minidock: Minidock, outside: list[str], basetemp: Path) -> None:
     """The alpine image. The first worker that needs it makes it for all, in the machine's network: it is downloaded."""
-    shared = directory.parent if "PYTEST_XDIST_WORKER" in os.environ else directory
+    shared = basetemp.parent if "PYTEST_XDIST_WORKER" in os.environ else basetemp
     archive = shared / "alpine.tar"
     with open(shared / "alpine.lock", "w", encoding="ascii") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)

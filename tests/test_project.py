@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 import zipfile
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -29,12 +30,13 @@ def run(*command: str, cwd: str = "/", input: str = "") -> subprocess.CompletedP
     )
 
 
-def make(*targets: str) -> subprocess.CompletedProcess[str]:
-    return run("make", "--no-print-directory", *targets, cwd=str(CHECKOUT))
+def make(*targets: str, outside: Sequence[str] = ()) -> subprocess.CompletedProcess[str]:
+    """`outside` is the fixture of that name, for what pip may have to download."""
+    return run(*outside, "make", "--no-print-directory", *targets, cwd=str(CHECKOUT))
 
 
-def test_setting_up_again_does_nothing_and_says_nothing() -> None:
-    make("setup", "setup-test")  # in case setup.cfg was just edited
+def test_setting_up_again_does_nothing_and_says_nothing(outside: list[str]) -> None:
+    make("setup", "setup-test", outside=outside)  # in case setup.cfg was just edited
     before = installed()
     done = make("setup", "setup-test")
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
@@ -122,9 +124,9 @@ def enabled(host: Path) -> set[str]:
 
 
 @pytest.mark.slow
-def test_what_is_installed_runs_is_enabled_and_goes(tmp_path: Path) -> None:
+def test_what_is_installed_runs_is_enabled_and_goes(tmp_path: Path, outside: list[str]) -> None:
     prefix = tmp_path / "usr" / "local"
-    done = make("install", f"PREFIX={prefix}")
+    done = make("install", f"PREFIX={prefix}", outside=outside)
     assert (done.returncode, done.stdout) == (0, ""), done.stderr
     assert run(f"{prefix}/bin/minidock", "--version").stdout.startswith("minidock version ")
     assert enabled(tmp_path) == {f"{prefix}/bin/minidock"}

@@ -25,7 +25,7 @@ def processes(containers: Containers) -> set[str]:
     return set((cgroup2() / record["cgroup"].lstrip("/") / "cgroup.procs").read_text().split())
 
 
-def test_top_is_the_host_s_ps(ok: Ok, containers: Containers) -> None:
+def test_top_is_the_host_s_ps(engine: Minidock, ok: Ok, containers: Containers) -> None:
     ok("run", "-d", "--name", "one", "--network", "none", "alpine", "sh", "-c", "sleep 1001 & sleep 1002 & wait")
     header, *rows = ok("top", "one").splitlines()
     assert header.split() == ["UID", "PID", "PPID", "C", "STIME", "TTY", "TIME", "CMD"]
@@ -34,6 +34,7 @@ def test_top_is_the_host_s_ps(ok: Ok, containers: Containers) -> None:
     assert sorted(row.split(maxsplit=7)[7] for row in rows) == [
         "sh -c sleep 1001 & sleep 1002 & wait", "sleep 1001", "sleep 1002",
     ]  # fmt: skip
+    assert b"& wait\n" in engine("top", "one", env={"COLUMNS": "40"}).stdout
     assert ok("top", "one", "-o", "pid,args").splitlines()[0].split() == ["PID", "COMMAND"]
     assert ok("top", "one", "aux").splitlines()[0].split()[:3] == ["USER", "PID", "%CPU"]
     assert {row.split()[0] for row in ok("top", "one", "fx").splitlines()[1:]} == processes(containers)  # no -q with f

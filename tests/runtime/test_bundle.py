@@ -2,6 +2,7 @@
 
 import json
 import os
+import stat
 import subprocess
 import sys
 import time
@@ -22,9 +23,9 @@ OciRun = Callable[..., "subprocess.CompletedProcess[str]"]
 @pytest.fixture
 def bundle(tmp_path: Path) -> Path:
     """A directory with a root file system of a static busybox. Every directory above it can be entered by all."""
-    tmp_path.chmod(0o755)
-    for parent in (tmp_path.parent, tmp_path.parent.parent):
-        parent.chmod(0o755)
+    for directory in (tmp_path, *tmp_path.parents):
+        if not directory.stat().st_mode & stat.S_IXOTH:
+            directory.chmod(0o755)
     binaries = tmp_path / "bundle/rootfs/bin"
     binaries.mkdir(parents=True)
     (binaries / "busybox").write_bytes(Path("/bin/busybox").read_bytes())

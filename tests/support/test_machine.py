@@ -32,9 +32,9 @@ def places(tmp_path: Path) -> dict[str, str]:
 
 
 @pytest.mark.parametrize("kind", MAKE_AND_UNDO)
-def test_each_kind_of_leftover_is_named(kind: str, places: dict[str, str], directory: Path) -> None:
+def test_each_kind_of_leftover_is_named(kind: str, places: dict[str, str], basetemp: Path) -> None:
     make, undo = (command.format(**places) for command in MAKE_AND_UNDO[kind])
-    before = Snapshot(directory)
+    before = Snapshot(basetemp)
     subprocess.run(make, shell=True, check=True)
     try:
         left = left_since(before, grace=0.1)
@@ -43,8 +43,8 @@ def test_each_kind_of_leftover_is_named(kind: str, places: dict[str, str], direc
     assert kind in [thing[0] for thing in left]
 
 
-def test_a_fork_that_lost_its_parent_is_still_ours(directory: Path) -> None:
-    before = Snapshot(directory)
+def test_a_fork_that_lost_its_parent_is_still_ours(basetemp: Path) -> None:
+    before = Snapshot(basetemp)
     reading, writing = os.pipe()
     child = os.fork()
     if child == 0:
@@ -59,14 +59,14 @@ def test_a_fork_that_lost_its_parent_is_still_ours(directory: Path) -> None:
     assert "process" in [thing[0] for thing in left]
 
 
-def test_what_ends_within_the_grace_is_no_leftover(places: dict[str, str], directory: Path) -> None:
-    before = Snapshot(directory)
+def test_what_ends_within_the_grace_is_no_leftover(places: dict[str, str], basetemp: Path) -> None:
+    before = Snapshot(basetemp)
     subprocess.run(f"{places['orphan']} sleep 0.3", shell=True, check=True)
     assert left_since(before) == []
 
 
-def test_the_bridge_and_the_table_may_stay(directory: Path) -> None:
-    before = Snapshot(directory)
+def test_the_bridge_and_the_table_may_stay(basetemp: Path) -> None:
+    before = Snapshot(basetemp)
     had = (
         b"table ip minidock"
         in subprocess.run(["nft", "list", "tables"], capture_output=True, check=True).stdout
@@ -78,8 +78,8 @@ def test_the_bridge_and_the_table_may_stay(directory: Path) -> None:
     assert left == []
 
 
-def test_a_mount_left_in_the_sessions_directory_is_detached(tmp_path: Path, directory: Path) -> None:
-    before = Snapshot(directory)
+def test_a_mount_left_in_the_sessions_directory_is_detached(tmp_path: Path, basetemp: Path) -> None:
+    before = Snapshot(basetemp)
     subprocess.run(["mount", "-t", "tmpfs", "mdtest", tmp_path], check=True)
     detach_mounts(left_since(before, grace=0))
     assert not tmp_path.is_mount()

@@ -48,6 +48,7 @@ def _pids(record: Record) -> list[int]:
 
 def _run(words: list[str], pids: list[int]) -> list[str]:
     """The output of ps. Some of its options, such as f, exclude -q: then it shows all processes."""
+    os.environ.pop("COLUMNS", None)  # the caller's, to which ps would cut its lines; docker's daemon has none
     for more in ([f"-q{','.join(map(str, pids))}"], []):
         try:
             done = programs.run(["ps", *words, *more])
