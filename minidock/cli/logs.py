@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 import click
@@ -38,14 +39,16 @@ def logs(
     wanted = log_reader.Wanted(_count(tail), *limits)
     recovery.sweep_all(paths.root)
     record = records.find(paths.root, name)
-    if log_options.driver(record) == log_options.NONE:
+    driver = log_options.driver_of(record)
+    if driver is None:
         raise MinidockError("configured logging driver does not support reading")
-    path = log_options.log_path(record)
+    path = log_options.path(record, driver)
     if follow:
         is_running = log_reader.while_running(paths.root, record.id)
-        blocks = log_reader.follow(path, wanted, is_running, lambda line: click.echo(f"minidock: {line}", err=True))
+        warn = partial(click.echo, err=True)
+        blocks = log_reader.follow(path, wanted, is_running, lambda line: warn(f"minidock: {line}"), driver)
     else:
-        blocks = log_reader.read(path, wanted)
+        blocks = log_reader.read(path, wanted, driver)
     _print(blocks, _form(timestamps=timestamps, details=details))
 
 

@@ -19,6 +19,7 @@ from minidock.linux import syscalls
 from minidock.linux.directories import remove_tree
 from minidock.observe import step
 
+LOG_SUFFIXES = ("-json.log", "-local.log")  # those of the log drivers, which few commands need to load
 KILLED = 137
 SWITCHED_OFF = 255  # docker's exit code for what ran when the machine went down
 
@@ -148,7 +149,7 @@ def _remove_files(directory: str, container_id: str) -> None:
     for name in ("upper", "work"):
         remove_tree(os.path.join(directory, name))
     for name in os.listdir(directory):
-        if name.startswith(f"{container_id}-json.log"):
+        if name.startswith(tuple(container_id + suffix for suffix in LOG_SUFFIXES)):
             with suppress(FileNotFoundError):  # somebody else removes the same
                 syscalls.unlink(os.path.join(directory, name))
 

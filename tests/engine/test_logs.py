@@ -128,7 +128,7 @@ def test_what_has_no_log(engine: Minidock, said: Callable[..., str], ok: Ok) -> 
 @pytest.mark.parametrize(
     ("options", "why"),
     [
-        (["--log-driver", "nosuch"], "no log driver named 'nosuch' is registered"),
+        (["--log-driver", "nosuch"], 'error looking up logging plugin nosuch: plugin "nosuch" not found'),
         (["--log-driver", "none", "--log-opt", "max-size=1k"], "invalid logging opts for driver none"),
         (["--log-opt", "nosuch=1"], "unknown log opt 'nosuch' for json-file log driver"),
         (["--log-opt", "max-size=x"], "invalid size: 'x'"),

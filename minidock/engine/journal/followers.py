@@ -63,11 +63,16 @@ class Keeper:
         self._log = log
         self._links: dict[str, int] = {}  # made in a reader's directory since they were last counted
 
-    def keep(self, size: int) -> None:
-        """Keep the log file for all readers: it is complete and about to be renamed. `size`: its bytes."""
-        for reader in _living(self._log):
+    def keep(self, size: int) -> bool:
+        """Keep the log file for all readers: it is complete and about to be renamed. `size`: its bytes.
+
+        Returns whether there are any.
+        """
+        readers = _living(self._log)
+        for reader in readers:
             with suppress(OSError):  # whatever goes wrong here concerns a reader, and must not stop the writer
                 self._link(reader, size)
+        return bool(readers)
 
     def _link(self, path: str, size: int) -> None:
         missed = os.path.join(path, MISSED)

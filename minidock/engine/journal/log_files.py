@@ -2,30 +2,38 @@
 
 from __future__ import annotations
 
-import json
 import os
 import time
 from collections.abc import Iterator
 from contextlib import suppress
-from typing import Any
+from typing import TYPE_CHECKING
+
+from minidock.engine.journal import packing
+from minidock.engine.journal.drivers import json_file
+from minidock.engine.journal.logs import PACKED
+
+if TYPE_CHECKING:
+    from minidock.engine.journal.drivers import Driver, Record
 
 _CHUNK = 1 << 20
 _PATIENCE = 1.0  # seconds
-
-Record = dict[str, Any]  # log, stream, time, and perhaps attrs
 
 
 class LogFile:
     """An open log file, its size when it was opened, how far it is read, and whether the writer is done with it.
 
+    `driver`: whose records are in it.
+
     Raises `FileNotFoundError` where there is none.
     """
 
-    def __init__(self, path: str, *, is_complete: bool = False) -> None:
+    def __init__(self, path: str, driver: Driver = json_file, *, is_complete: bool = False) -> None:
+        self.driver = driver
         self.fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
         self.size = os.fstat(self.fd).st_size
         self.at = 0
         self.is_complete = is_complete
+        self.is_left_out = False
 
     def close(self) -> None:
         """Close it: if it was rotated away, its blocks are free then."""
@@ -43,36 +51,59 @@ class LogFile:
         return os.path.samestat(os.fstat(self.fd), os.fstat(other.fd))
 
     def records(self, *, growing: bool = True) -> Iterator[list[Record]]:
-        """What was not read before, in blocks, up to the last whole line.
+        """What was not read before, in blocks, up to the last whole record.
 
         `growing`: with what is written meanwhile, so that whoever writes faster than this is read never lets it end.
         """
         while True:
+            fd = self.content()
             size = _CHUNK if growing else min(_CHUNK, self.size - self.at)
-            chunk = os.pread(self.fd, max(0, size), self.at)
-            end = chunk.rfind(b"\n") + 1
+            found, end = self.driver.parse(os.pread(fd, max(0, size), self.at))
             if not end:
                 return
             self.at += end
-            yield _parsed(chunk[: end - 1].split(b"\n"))
+            yield found
 
     def skip_to_last(self, count: int) -> int:
         """Leave out all but the last `count` records; returns how many of these it does not have."""
-        at = self.size
-        while at > 0:
-            start = max(0, at - _CHUNK)
-            chunk = os.pread(self.fd, at - start, start)
-            end = len(chunk)
-            while (end := chunk.rfind(b"\n", 0, end)) >= 0:
-                if count == 0:
-                    self.at = start + end + 1
-                    return 0
-                count -= 1
-            at = start
-        return count
+        fd = self.content()
+        self.at, missing = self.driver.back(fd, self.size, count)
+        return missing
+
+    def content(self) -> int:
+        """The descriptor to read from."""
+        return self.fd
 
 
-def open_all(log: str) -> list[LogFile]:
+class PackedFile(LogFile):
+    """One that was compressed when it was rotated. It is unpacked only if something of it is wanted."""
+
+    def __init__(self, path: str, driver: Driver) -> None:
+        super().__init__(path, driver, is_complete=True)
+        self._unpacked = -1
+
+    def content(self) -> int:
+        if self._unpacked < 0:
+            self._unpacked = packing.unpacked(self.fd)
+            self.size = os.fstat(self._unpacked).st_size
+        return self._unpacked
+
+    def skip_to_last(self, count: int) -> int:
+        if count:
+            return super().skip_to_last(count)
+        self.is_left_out = True
+        return 0
+
+    def records(self, *, growing: bool = True) -> Iterator[list[Record]]:
+        return iter(()) if self.is_left_out else super().records(growing=growing)
+
+    def close(self) -> None:
+        super().close()
+        if self._unpacked >= 0:
+            os.close(self._unpacked)
+
+
+def open_all(log: str, driver: Driver = json_file) -> list[LogFile]:
     """All files of a log, the oldest first; none if nothing was ever logged.
 
     If one was rotated while we opened them, its name is another's now, and we begin again. A writer that was killed
@@ -82,11 +113,11 @@ def open_all(log: str) -> list[LogFile]:
     while True:
         files: list[LogFile] = []
         with suppress(FileNotFoundError):
-            files.append(LogFile(log))
+            files.append(LogFile(log, driver))
         has_newest = bool(files)
         with suppress(FileNotFoundError):
             for number in range(1, 1 << 30):
-                files.append(LogFile(f"{log}.{number}"))
+                files.append(_open_rotated(f"{log}.{number}", driver))
         if (has_newest and files[0].is_at(log)) or not files or time.monotonic() > deadline:
             return files[::-1]
         for file in files:
@@ -99,13 +130,9 @@ def leave_out(files: list[LogFile], tail: int) -> None:
         tail = file.skip_to_last(tail)
 
 
-def _parsed(lines: list[bytes]) -> list[Record]:
-    """All at once, which is much faster; a line that somebody else wrote into the file is left out."""
+def _open_rotated(path: str, driver: Driver) -> LogFile:
+    """A file that was rotated, or what it was compressed to. Both are there if the writer was killed in between."""
     try:
-        records: list[Record] = json.loads(b"[" + b",".join(lines) + b"]")
-    except ValueError:
-        records = []
-        for line in lines:
-            with suppress(ValueError):
-                records.append(json.loads(line))
-    return records
+        return LogFile(path, driver)
+    except FileNotFoundError:
+        return PackedFile(path + PACKED, driver)

@@ -1,25 +1,26 @@
-"""What --log-driver and --log-opt mean: `json-file` (docker's default) or `none`.
+"""What --log-driver and --log-opt mean: a driver of `drivers/` (docker's default is `json-file`), or `none`.
 
-max-size, max-file                  rotation
+max-size, max-file, compress        rotation
 labels, env, tag, labels-regex, env-regex    what `logs --details` shows beside each line
 mode, max-buffer-size               accepted: the monitor never waits for anything but the disk
-compress                            only false
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from minidock.engine.journal import drivers
+from minidock.engine.journal.drivers.values import refused
 from minidock.engine.journal.logs import Log
 from minidock.engine.records import Record
-from minidock.errors import EXIT_ENGINE, UsageError
 
-NONE, JSON_FILE = "none", "json-file"
-_KNOWN = ("max-file", "max-size", "compress", "labels", "labels-regex", "env", "env-regex", "tag")
+if TYPE_CHECKING:
+    from minidock.engine.journal.drivers import Driver
+
+NONE = "none"
 _MODES = ("blocking", "non-blocking", "")
-_SIZE = re.compile(r"(\d+(?:\.\d+)?) ?([kmgtp]?)b?", re.IGNORECASE)
 # What a tag may name, such as {{.Name}}/{{.ID}} (moby: daemon/logger/loginfo.go).
 _FIELD = re.compile(r"\{\{\s*\.(\w+)\s*\}\}")
 _TAG_FIELDS: dict[str, Callable[[Record], str]] = {
@@ -34,62 +35,43 @@ _TAG_FIELDS: dict[str, Callable[[Record], str]] = {
 }
 
 
-def check(driver: str, options: dict[str, str]) -> None:
+def check(name: str, options: dict[str, str]) -> None:
     """Refuse, in docker's words, what cannot be logged to: `UsageError` with exit code 125."""
-    if driver == NONE:
+    if name == NONE:
         if options:
-            raise _refused(f"invalid logging opts for driver {driver}")
+            raise refused(f"invalid logging opts for driver {name}")
         return
     if options.get("mode", "") not in _MODES:
-        raise _refused(f"logger: logging mode not supported: {options['mode']}")
+        raise refused(f"logger: logging mode not supported: {options['mode']}")
     if "max-buffer-size" in options and options.get("mode") != "non-blocking":
-        raise _refused("logger: max-buffer-size option is only supported with 'mode=non-blocking'")
-    if driver != JSON_FILE:
-        raise _refused(f"logger: no log driver named '{driver}' is registered")
-    for name in options:
-        if name not in (*_KNOWN, "mode", "max-buffer-size"):
-            raise _refused(f"unknown log opt '{name}' for json-file log driver")
-    if options.get("compress", "false").lower() not in ("false", "0", "f"):
-        raise _refused("log opt 'compress' is not supported: rotated files stay as they are")
+        raise refused("logger: max-buffer-size option is only supported with 'mode=non-blocking'")
+    driver = drivers.find(name)
+    for option in options:
+        if option not in (*driver.OPTIONS, "mode", "max-buffer-size"):
+            raise refused(driver.unknown(option))
     if "{{" in _FIELD.sub(lambda match: "" if match[1] in _TAG_FIELDS else match[0], options.get("tag", "")):
-        raise _refused(f"log opt 'tag' cannot be understood; fields are {', '.join(_TAG_FIELDS)}")
-    rotation(options)
+        raise refused(f"log opt 'tag' cannot be understood; fields are {', '.join(_TAG_FIELDS)}")
+    driver.rotation(options)
 
 
-def rotation(options: dict[str, str]) -> tuple[int | None, int]:
-    """max-size in bytes (a unit is 1000 times the one before), None for no limit; and max-file."""
-    size: int | None = None
-    if "max-size" in options:
-        match = _SIZE.fullmatch(options["max-size"])
-        if not match:
-            raise _refused(f"invalid size: '{options['max-size']}'")
-        size = int(float(match[1]) * 1000 ** " kmgtp".index(match[2].lower() or " "))
-        if size <= 0:
-            raise _refused("max-size must be a positive number")
-    files = options.get("max-file", "1")
-    if not re.fullmatch(r"[+-]?\d+", files):
-        raise _refused(f"max-file '{files}' is not a number")
-    if int(files) < 1:
-        raise _refused("max-file cannot be less than 1")
-    return size, int(files)
+def driver_of(record: Record) -> Driver | None:
+    """The container's log driver; None with `none`."""
+    name = str(record.data["options"].get("log_driver") or drivers.JSON_FILE)
+    return None if name == NONE else drivers.find(name)
 
 
-def log_path(record: Record) -> str:
-    """Where the log of a container is, if it has one."""
-    return record.path(f"{record.id}-json.log")
-
-
-def driver(record: Record) -> str:
-    """The name of the container's log driver."""
-    return str(record.data["options"].get("log_driver") or JSON_FILE)
+def path(record: Record, driver: Driver) -> str:
+    """Where the log of a container is."""
+    return record.path(record.id + driver.SUFFIX)
 
 
 def open_log(record: Record) -> Log | None:
     """The container's log, to be written; None with driver `none`."""
-    if driver(record) == NONE:
+    driver = driver_of(record)
+    if driver is None:
         return None
     options = record.data["options"].get("log_options") or {}
-    return Log(log_path(record), *rotation(options), attributes=_attributes(record, options))
+    return Log(path(record, driver), *driver.rotation(options), _attributes(record, options), driver.NAME)
 
 
 def _attributes(record: Record, options: dict[str, str]) -> dict[str, str]:
@@ -108,7 +90,3 @@ def _chosen(values: dict[str, str], options: dict[str, str], name: str) -> dict[
     if pattern := options.get(f"{name}-regex"):
         wanted += [key for key in values if re.search(pattern, key)]
     return {key: values[key] for key in wanted}
-
-
-def _refused(message: str) -> UsageError:
-    return UsageError(message, exit_code=EXIT_ENGINE)

@@ -11,13 +11,17 @@ import os
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from minidock.engine import records, recovery
 from minidock.engine.journal import followers
-from minidock.engine.journal.log_files import LogFile, Record, leave_out, open_all
+from minidock.engine.journal.drivers import json_file
+from minidock.engine.journal.log_files import LogFile, leave_out, open_all
 from minidock.errors import NotFoundError
 from minidock.linux.directories import remove_tree
+
+if TYPE_CHECKING:
+    from minidock.engine.journal.drivers import Driver, Record
 
 _ALIVE = ("running", "paused", "restarting")
 _PERIOD = 1.0  # seconds: how often to ask whether the container is still there, when nothing is written
@@ -43,9 +47,9 @@ class Wanted(NamedTuple):
         return block, True
 
 
-def read(log: str, wanted: Wanted) -> Iterator[list[Record]]:
+def read(log: str, wanted: Wanted, driver: Driver = json_file) -> Iterator[list[Record]]:
     """The records that are there now, in blocks. There are none for a container that has not yet run."""
-    files = open_all(log)
+    files = open_all(log, driver)
     if wanted.tail is not None:
         leave_out(files, wanted.tail)
     for file in files:
@@ -57,10 +61,14 @@ def read(log: str, wanted: Wanted) -> Iterator[list[Record]]:
 
 
 def follow(
-    log: str, wanted: Wanted, is_running: Callable[[], bool], warn: Callable[[str], None]
+    log: str,
+    wanted: Wanted,
+    is_running: Callable[[], bool],
+    warn: Callable[[str], None],
+    driver: Driver = json_file,
 ) -> Iterator[list[Record]]:
     """`read`, and then what is written as long as `is_running`. `warn` is told if something was missed."""
-    with _Follower(log, warn) as follower:
+    with _Follower(log, warn, driver) as follower:
         for block in follower.blocks(wanted.tail, is_running):
             chosen, more = wanted.choose(block)
             yield chosen
@@ -90,9 +98,10 @@ class _Follower:
     with it.
     """
 
-    def __init__(self, log: str, warn: Callable[[str], None]) -> None:
+    def __init__(self, log: str, warn: Callable[[str], None], driver: Driver) -> None:
         self.log = log
         self.warn = warn
+        self.driver = driver
         self._queue: list[str] = []  # paths of links, the oldest first
 
     def __enter__(self) -> _Follower:
@@ -134,14 +143,14 @@ class _Follower:
     def _open_all(self) -> list[LogFile]:
         """All files of the log, and before them those that were rotated away since we announced ourselves."""
         while True:
-            files, links = open_all(self.log), self._links()
+            files, links = open_all(self.log, self.driver), self._links()
             known = next((n for n, link in enumerate(links) if any(file.is_at(link) for file in files)), None)
             # One of ours that is linked, or the newest that is the newest still, tells which links are older.
             if known is not None or not files or files[-1].is_at(self.log):
                 break
             for opened in files:  # the newest was being rotated when we announced ourselves, without a link for us
                 opened.close()
-        older = [file for link in links[:known] if (file := _open(link))]
+        older = [file for link in links[:known] if (file := self._open(link))]
         for link in links[:known]:
             _forget(link)
         return older + files
@@ -166,7 +175,7 @@ class _Follower:
         while True:
             file = self._from_link()
             if file is None:
-                file = _open(self.log)
+                file = self._open(self.log)
                 if file and self._links():  # rotated just now, perhaps more than once: what is linked comes first
                     file.close()
                     continue
@@ -186,10 +195,15 @@ class _Follower:
         self._queue = self._queue or self._links()
         while self._queue:
             link = self._queue.pop(0)
-            file = _open(link, is_complete=True)
+            file = self._open(link, is_complete=True)
             _forget(link)
             if file:
                 return file
+        return None
+
+    def _open(self, path: str, *, is_complete: bool = False) -> LogFile | None:
+        with suppress(FileNotFoundError):
+            return LogFile(path, self.driver, is_complete=is_complete)
         return None
 
     def _links(self) -> list[str]:
@@ -202,12 +216,6 @@ class _Follower:
             names.remove(followers.MISSED)
             _forget(os.path.join(self._place, followers.MISSED))
         return [os.path.join(self._place, name) for name in names]
-
-
-def _open(path: str, *, is_complete: bool = False) -> LogFile | None:
-    with suppress(FileNotFoundError):
-        return LogFile(path, is_complete=is_complete)
-    return None
 
 
 def _forget(link: str) -> None:

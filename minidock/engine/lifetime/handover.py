@@ -56,7 +56,7 @@ def hand_over(life: Life, running: Running, visitors: Visitors) -> None:
         "memory": [running.memory.fd, running.memory.seen] if running.memory else None,
         "ports": ports,
         "names": names,
-        "log": [log.path, log.max_size, log.max_file, log.attributes] if log else None,
+        "log": log.arguments if log else None,
         "rest": log.rest if log else None,
     }
     fd = os.memfd_create("minidock-monitor")

@@ -9,7 +9,7 @@ import os
 from typing import TYPE_CHECKING, Any
 
 from minidock.engine.inside import exec_ids
-from minidock.engine.journal import log_options
+from minidock.engine.journal import drivers, log_options
 from minidock.engine.making import publishing
 from minidock.engine.records import PAUSED, RESTARTING, Record
 from minidock.engine.showing import describe_endpoints, describe_host
@@ -35,7 +35,8 @@ def container(record: Record, *, size: bool = False) -> dict[str, Any]:
     `size`: also how many bytes it has written, and how many it has together with its image.
     """
     data, arguments = record.data, record.data["command"]
-    has_log = log_options.driver(record) != log_options.NONE and record.data["state"]["startedAt"]
+    log = log_options.driver_of(record)
+    has_log = log and log.NAME == drivers.JSON_FILE and record.data["state"]["startedAt"]  # docker tells of no other
     return {
         "Id": record.id,
         "Created": data["created"],
@@ -46,7 +47,7 @@ def container(record: Record, *, size: bool = False) -> dict[str, Any]:
         "ResolvConfPath": record.path("resolv.conf"),
         "HostnamePath": record.path("hostname"),
         "HostsPath": record.path("hosts"),
-        "LogPath": log_options.log_path(record) if has_log else "",
+        "LogPath": log_options.path(record, log) if log and has_log else "",
         "OCIConfigPath": record.path("bundle", "config.json"),
         "Name": f"/{record.name}",
         "RestartCount": data.get("restartCount", 0),

@@ -10,6 +10,7 @@ from typing import Any
 
 from minidock import __version__
 from minidock.engine import records
+from minidock.engine.journal import drivers
 from minidock.engine.records import PAUSED, RESTARTING, RUNNING
 from minidock.engine.showing import host
 from minidock.engine.showing.usage import host_memory
@@ -27,7 +28,8 @@ _NOT_OURS: dict[str, Any] = {
               "RemoteManagers": None},
     "ClientInfo": {"Debug": False, "Context": "default", "Plugins": [], "Warnings": None},
 }  # fmt: skip
-_PLUGINS = {"Volume": ["local"], "Network": ["bridge", "host", "null"], "Authorization": None, "Log": ["json-file"]}
+_PLUGINS = {"Volume": ["local"], "Network": ["bridge", "host", "null"], "Authorization": None,
+            "Log": list(drivers.NAMES)}  # fmt: skip
 # Docker's words for a controller that the host does not have (moby: daemon/info_unix.go). That the host does not route
 # is no reason for one: what makes the first network turns that on.
 _WARNINGS = {"MemoryLimit": "No memory limit support", "SwapLimit": "No swap limit support",
@@ -50,7 +52,7 @@ def info(root: str) -> dict[str, Any]:
         "Driver": "overlay2",
         "DriverStatus": [["Backing Filesystem", mounts.filesystem_of(root)]],
         "Plugins": _PLUGINS,
-        "LoggingDriver": "json-file",
+        "LoggingDriver": drivers.JSON_FILE,
         **abilities,
         "SystemTime": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
         "KernelVersion": os.uname().release,
