@@ -86,6 +86,17 @@ class Observer:
         """A descriptor by which another process can tell the same listener; None if there is no such thing."""
         return None
 
+    def descriptors(self) -> list[int]:
+        """What it needs to have open, in this process and in those that are forked from it."""
+        return []
+
+    def pass_on(self) -> dict[str, str]:
+        """Let the program that this process is about to become have the descriptors that it needs to be observed too.
+
+        Returns the environment variables that tell it how (`engine/observers.py`).
+        """
+        return {}
+
     def released(self) -> None:
         """Whoever asked is gone, and this process goes on: let go of what is theirs (a terminal, a socket)."""
 

@@ -30,7 +30,7 @@ def _begin() -> None:
         try:
             os.fstat(fd)
         except OSError:
-            os.open(os.devnull, os.O_RDWR)
+            os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)
     os.umask(0o022)  # not the caller's: a container's files are for all its users
     if any(name.startswith("MINIDOCK_OBSERVE_") for name in os.environ):
         from minidock.engine import observers

@@ -3,6 +3,11 @@
     MINIDOCK_OBSERVE_TRACE=FILE   every step and kernel call of every process, a line of JSON each
     MINIDOCK_OBSERVE_FAIL=N       the Nth kernel call, counted over all processes, fails with EIO
     MINIDOCK_OBSERVE_KILL=N       the process that is about to make the Nth kernel call is killed
+
+A program that minidock runs itself as (`lifetime/launch.py`) is told in the same way, and is given descriptors:
+
+    MINIDOCK_OBSERVE_COUNTER=FD           how many calls there have been
+    MINIDOCK_OBSERVE_RECORDER=FD:STEPPING    the socket of the one who explains (`lifetime/recorder.py`)
 """
 
 from __future__ import annotations
@@ -25,6 +30,9 @@ class Trace(Observer):
     def __init__(self, path: str) -> None:
         self.fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
 
+    def descriptors(self) -> list[int]:
+        return [self.fd]
+
     def ends(self, step: Step) -> None:
         self._write(what="step", title=step.title, book=step.book, microseconds=step.microseconds)
 
@@ -44,11 +52,21 @@ class Trace(Observer):
 class Breaker(Observer):
     """Lets the Nth call of all processes together fail, or kills the process that is about to make it."""
 
-    def __init__(self, number: int, *, kill: bool) -> None:
+    def __init__(self, number: int, *, kill: bool, counter: int | None = None) -> None:
         self.number = number
         self.kill = kill
-        self.counter = mmap.mmap(-1, 8)  # shared with every process that is forked from here on
-        self.lock = os.memfd_create("minidock-breaker", os.MFD_CLOEXEC)
+        self.lock = os.memfd_create("minidock-breaker", os.MFD_CLOEXEC) if counter is None else counter
+        if counter is None:
+            os.ftruncate(self.lock, 8)
+        os.set_inheritable(self.lock, False)
+        self.counter = mmap.mmap(self.lock, 8)  # shared with every process that is forked, or told, from here on
+
+    def descriptors(self) -> list[int]:
+        return [self.lock]
+
+    def pass_on(self) -> dict[str, str]:
+        os.set_inheritable(self.lock, True)
+        return {"MINIDOCK_OBSERVE_COUNTER": str(self.lock)}
 
     def before(self, call: Call) -> None:
         if self._count() != self.number:
@@ -71,7 +89,12 @@ def from_environment(environ: dict[str, str]) -> None:
     """Add the observers that `environ` names."""
     if path := environ.get("MINIDOCK_OBSERVE_TRACE"):
         observe.observers.append(Trace(path))
-    if number := environ.get("MINIDOCK_OBSERVE_FAIL"):
-        observe.observers.append(Breaker(int(number), kill=False))
-    if number := environ.get("MINIDOCK_OBSERVE_KILL"):
-        observe.observers.append(Breaker(int(number), kill=True))
+    counter = int(environ["MINIDOCK_OBSERVE_COUNTER"]) if "MINIDOCK_OBSERVE_COUNTER" in environ else None
+    for name in ("FAIL", "KILL"):
+        if number := environ.get(f"MINIDOCK_OBSERVE_{name}"):
+            observe.observers.append(Breaker(int(number), kill=name == "KILL", counter=counter))
+    if seat := environ.get("MINIDOCK_OBSERVE_RECORDER"):
+        from minidock.engine.lifetime import recorder
+
+        fd, _, stepping = seat.partition(":")
+        recorder.resume(int(fd), stepping=bool(stepping))

@@ -74,6 +74,12 @@ def check_alive(pidfd: int) -> None:
         raise ProcessLookupError(errno.ESRCH, "the process has ended")
 
 
+def pid_of(pidfd: int) -> int:
+    """The number of the process that a pidfd is of; -1 if it has ended and been waited for (pidfd_open(2))."""
+    with open(f"/proc/self/fdinfo/{pidfd}", encoding="ascii") as file:
+        return next(int(line[4:]) for line in file if line.startswith("Pid:"))
+
+
 def join(pid: int, pidfd: int, kinds: list[str]) -> None:
     """Move this process into process `pid`'s namespaces of `kinds`; "/" is then the root of the mount namespace.
 

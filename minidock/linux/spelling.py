@@ -315,6 +315,7 @@ _SPELLINGS: dict[str, Callable[..., Spelled]] = {
     "chdir": lambda _, place: ("chdir", [text(place)]),
     "chmod": _at("chmod"),
     "chown": _at("chown"),
+    "clone": lambda _, mask: ("clone", [f"flags={clone_flags(mask)}|SIGCHLD"]),
     "clone3": _clone3,
     "connect": _connect,
     "close_range": lambda _, first, last, how: (

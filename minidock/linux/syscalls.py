@@ -50,6 +50,7 @@ AT_RECURSIVE = 0x8000
 CLONE_NEWTIME = 0x00000080
 CLONE_FS = 0x00000200
 CLONE_PIDFD = 0x00001000
+CLONE_PARENT = 0x00008000
 CLONE_NEWNS = 0x00020000
 CLONE_NEWCGROUP = 0x02000000
 CLONE_NEWUTS = 0x04000000
@@ -99,14 +100,14 @@ SYS_CLONE3 = 435
 SYS_CLOSE_RANGE = 436
 SYS_OPENAT2 = 437
 SYS_MOUNT_SETATTR = 442
-_SYS = {  # pivot_root, capset, keyctl, seccomp, bpf, rt_sigaction: <asm/unistd.h>
-    "x86_64": (155, 126, 250, 317, 321, 13),
-    "aarch64": (41, 91, 219, 277, 280, 134),
-    "riscv64": (41, 91, 219, 277, 280, 134),
-    "ppc64le": (203, 184, 271, 358, 361, 173),
-    "s390x": (217, 185, 280, 348, 351, 174),
+_SYS = {  # pivot_root, capset, keyctl, seccomp, bpf, rt_sigaction, clone: <asm/unistd.h>
+    "x86_64": (155, 126, 250, 317, 321, 13, 56),
+    "aarch64": (41, 91, 219, 277, 280, 134, 220),
+    "riscv64": (41, 91, 219, 277, 280, 134, 220),
+    "ppc64le": (203, 184, 271, 358, 361, 173, 120),
+    "s390x": (217, 185, 280, 348, 351, 174, 120),
 }
-SYS_PIVOT_ROOT, SYS_CAPSET, SYS_KEYCTL, SYS_SECCOMP, SYS_BPF, SYS_RT_SIGACTION = _SYS[os.uname().machine]
+SYS_PIVOT_ROOT, SYS_CAPSET, SYS_KEYCTL, SYS_SECCOMP, SYS_BPF, SYS_RT_SIGACTION, SYS_CLONE = _SYS[os.uname().machine]
 
 @cache
 def _library(*, keep_lock: bool = False) -> Any:
@@ -290,24 +291,39 @@ def clone3(flags: int, cgroup_fd: int | None = None) -> tuple[int, int]:
     # struct clone_args in its 88-byte version (Linux 5.7): flags, pidfd, child_tid, parent_tid, exit_signal, stack,
     # stack_size, tls, set_tid, set_tid_size, cgroup
     arguments = struct.pack("11Q", flags, ctypes.addressof(pidfd), 0, 0, int(signal.SIGCHLD), *[0] * 5, cgroup_fd or 0)
-    syscall = _library(keep_lock=True).syscall
     words = ctypes.c_long(SYS_CLONE3), arguments, ctypes.c_long(len(arguments))
-    python = ctypes.pythonapi
-
-    def make() -> int:
-        python.PyOS_BeforeFork()
-        pid = int(syscall(*words))
-        errno = ctypes.get_errno()
-        if pid == 0:
-            python.PyOS_AfterFork_Child()
-        else:
-            python.PyOS_AfterFork_Parent()
-        if pid == -1:
-            raise _raise("clone3", (flags,), errno)
-        return pid
-
-    pid = announced("clone3", (flags, cgroup_fd), make)
+    pid = announced("clone3", (flags, cgroup_fd), lambda: _fork("clone3", flags, words))
     return (pid, pidfd.value) if pid else (0, -1)
+
+
+def clone(flags: int) -> tuple[int, int]:
+    """clone(2) used as a fork, as `clone3`: the older call, whose flags filters of system calls can see."""
+    import ctypes
+
+    pidfd = ctypes.c_int(-1)
+    flags |= CLONE_PIDFD
+    masked, stack = ctypes.c_long(flags | signal.SIGCHLD), ctypes.c_long(0)  # no stack: a copy of the caller's
+    first = (stack, masked) if os.uname().machine == "s390x" else (masked, stack)
+    words = ctypes.c_long(SYS_CLONE), *first, ctypes.byref(pidfd), ctypes.c_long(0), ctypes.c_long(0)
+    pid = announced("clone", (flags,), lambda: _fork("clone", flags, words))
+    return (pid, pidfd.value) if pid else (0, -1)
+
+
+def _fork(name: str, flags: int, words: tuple[Any, ...]) -> int:
+    """A system call that forks, between the hooks that `os.fork` uses too."""
+    import ctypes
+
+    syscall, python = _library(keep_lock=True).syscall, ctypes.pythonapi
+    python.PyOS_BeforeFork()
+    pid = int(syscall(*words))
+    errno = ctypes.get_errno()
+    if pid == 0:
+        python.PyOS_AfterFork_Child()
+    else:
+        python.PyOS_AfterFork_Parent()
+    if pid == -1:
+        raise _raise(name, (flags,), errno)
+    return pid
 
 
 def seccomp_set_filter(program: bytes, flags: int = 0) -> None:

@@ -14,7 +14,7 @@ import signal
 import sys
 
 from minidock.errors import EXIT_SIGNAL, MinidockError, UsageError
-from minidock.linux import terminal
+from minidock.linux import interpreter, terminal
 from minidock.runtime import container, spec
 from minidock.runtime.container import Created
 
@@ -25,6 +25,7 @@ def main(arguments: list[str]) -> int:
     """Run the bundle that the one argument names; returns what to exit with. Raises `MinidockError`."""
     if len(arguments) != 1 or arguments[0].startswith("-"):
         raise UsageError("usage: python -m minidock.runtime BUNDLE (a directory with a config.json)")
+    interpreter.begin_again()
     bundle = spec.load(os.path.abspath(arguments[0]))
     created, cgroup = container.create(bundle, None if bundle.terminal else (0, 1, 2))
     try:
@@ -33,10 +34,9 @@ def main(arguments: list[str]) -> int:
         created.signal(signal.SIGKILL)
         raise
     finally:
-        status = os.waitpid(created.pid, 0)[1]
+        code = container.reap(created)
         if cgroup:
             cgroup.delete()
-    code = os.waitstatus_to_exitcode(status)
     return code if code >= 0 else EXIT_SIGNAL - code
 
 
@@ -52,6 +52,8 @@ def _run(created: Created) -> None:
         container.start(created)
         if created.console is not None:
             _carry(created.console, created.pidfd)
+        else:
+            select.select([created.pidfd], [], [])
     finally:
         if mode:
             terminal.restore(0, mode)

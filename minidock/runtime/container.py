@@ -9,7 +9,9 @@ The caller may do in between what needs the container's namespaces from outside,
 from __future__ import annotations
 
 import os
+import select
 import signal
+import time
 from contextlib import suppress
 
 from minidock.errors import EXIT_ENGINE, HostError, SetupError
@@ -20,15 +22,23 @@ from minidock.runtime import device_access, init
 from minidock.runtime.channel import Channel, Message
 from minidock.runtime.spec import Spec
 
+_PATIENCE = 10.0  # seconds from SIGKILL to a process's end
+_TRACER = 0.5  # seconds from that to the moment when its parent may know
+_POLL = 0.001
+
 
 class Created:
-    """A process in its container, before or after `start`. `console`: the master end of its terminal, if it has one."""
+    """A process in its container, before or after `start`. `console`: the master end of its terminal, if it has one.
+
+    `forerunner`: the process that it was until it went in, if it was another (`exec.py`).
+    """
 
     def __init__(self, pid: int, pidfd: int, channel: Channel) -> None:
         self.pid = pid
         self.pidfd = pidfd
         self.channel = channel
         self.console: int | None = None
+        self.forerunner: int | None = None
         self.is_ready = False
 
     def signal(self, number: int) -> None:
@@ -100,17 +110,32 @@ def create(spec: Spec, stdio: init.Stdio, cache: str | None = None) -> tuple[Cre
 
 def _clone(spec: Spec, cgroup: cgroups.Cgroup | None) -> tuple[int, int]:
     """clone3 into the new namespaces and, in the same instant, the cgroup: no instruction runs outside the limits."""
-    if path := spec.namespaces.get("pid"):
-        namespaces.enter(path, "pid")  # for pid namespaces this counts for children only: the one cloned next
     directory = cgroup.open() if cgroup else None
     try:
-        pid, pidfd = syscalls.clone3(spec.clone_flags, directory)
-        if pid and path:
-            namespaces.enter("/proc/self/ns/pid", "pid")  # where later children belong
-        return pid, pidfd
+        if path := spec.namespaces.get("pid"):
+            return _clone_beside(path, spec.clone_flags, directory)
+        return syscalls.clone3(spec.clone_flags, directory)
     finally:
         if directory is not None:
             os.close(directory)
+
+
+def _clone_beside(path: str, flags: int, directory: int | None) -> tuple[int, int]:
+    """clone3 into the process namespace at `path`, where others are, who must not look into the new process.
+
+    From its first instruction to execve its memory is not dumpable (prctl(2)); only CAP_SYS_PTRACE overcomes that. It
+    cannot come in last, as `exec.py` does: a proc file system shows the process namespace of who mounts it.
+    """
+    namespaces.enter(path, "pid")  # for pid namespaces this counts for children only: the one cloned next
+    init.set_dumpable(0)
+    pid = -1
+    try:
+        pid, pidfd = syscalls.clone3(flags, directory)
+        return pid, pidfd
+    finally:
+        if pid:
+            init.set_dumpable(1)
+            namespaces.enter("/proc/self/ns/pid", "pid")  # where later children belong
 
 
 def wait_ready(created: Created) -> None:
@@ -127,17 +152,85 @@ def wait_ready(created: Created) -> None:
             _take(message)
 
 
-def start(created: Created) -> None:
+def start(created: Created, seconds: float | None = None) -> None:
     """Let the container's program run. Returns when it does: execve has closed the child's end of the channel.
 
-    So has the end of a child that was killed meanwhile, which its exit code tells.
+    So has the end of a child that was killed meanwhile, which its exit code tells. Raises `SetupError` with what the
+    child reports, or if it takes more than `seconds`: whoever may trace it inside can hold it for ever.
     """
     wait_ready(created)
     with suppress(BrokenPipeError):
         created.channel.send("start")
-    while (message := created.channel.receive()[0]) is not None:
-        _take(message)
+    deadline = None if seconds is None else time.monotonic() + seconds
+    while True:
+        message, fd = _receive(created.channel, deadline)
+        if message is None:
+            break
+        if message["type"] == "born" and fd is not None:
+            _take_birth(created, fd)
+        else:
+            _take(message)
     created.channel.close()
+
+
+def _receive(channel: Channel, deadline: float | None) -> tuple[Message | None, int | None]:
+    if deadline is not None:
+        poll = select.poll()
+        poll.register(channel.end, select.POLLIN)
+        if not poll.poll(max(0.0, deadline - time.monotonic()) * 1000):
+            raise SetupError("it does not begin: a process in the container holds it", exit_code=EXIT_ENGINE)
+    return channel.receive()
+
+
+def _take_birth(created: Created, pidfd: int) -> None:
+    """The process that was on its way in has ended, and goes on as the child that `pidfd` is of (`exec.py`).
+
+    A tracer inside could have sent another: only a child of our own is taken, and only one.
+    """
+    try:
+        os.waitid(os.P_PIDFD, pidfd, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+    except ChildProcessError:
+        os.close(pidfd)
+        return
+    if created.forerunner is not None:
+        os.close(pidfd)
+        return
+    os.close(created.pidfd)
+    created.forerunner, created.pid, created.pidfd = created.pid, namespaces.pid_of(pidfd), pidfd
+
+
+def reap(created: Created) -> int:
+    """The exit code of a process that has ended, or been sent SIGKILL; a signal's number negative, as in subprocess.
+
+    Of the end of a process that is traced (ptrace(2)), its parent is told only when its tracer has seen to it, which
+    may be never. Then its exit code is what /proc/PID/stat says of the zombie (proc(5)). One that does not even end
+    counts as killed. Either is left to whoever inherits our children.
+    """
+    poll = select.poll()
+    poll.register(created.pidfd, select.POLLIN)
+    status = None
+    if poll.poll(_PATIENCE * 1000):
+        status = _wait(created.pid)
+        if status is None:
+            status = _status_of_zombie(created.pid)
+    if created.forerunner is not None:
+        _wait(created.forerunner)
+    return os.waitstatus_to_exitcode(int(signal.SIGKILL) if status is None else status)
+
+
+def _wait(pid: int) -> int | None:
+    """waitpid(2) for a process that has ended: its status, or None if that is its tracer's to know."""
+    deadline = time.monotonic() + _TRACER
+    while (ended := os.waitpid(pid, os.WNOHANG)) == (0, 0):
+        if time.monotonic() > deadline:
+            return None
+        time.sleep(_POLL)
+    return ended[1]
+
+
+def _status_of_zombie(pid: int) -> int:
+    with open(f"/proc/{pid}/stat", "rb") as file:
+        return int(file.read().rpartition(b")")[2].split()[49])
 
 
 def _take(message: Message) -> None:

@@ -1,13 +1,20 @@
 """One more process in a container that runs (book 3.1; setns(2)): the way in for whoever comes later.
 
 `init.py` makes a container around a process. Here there is a container already, and a process goes in: it is born in
-the container's cgroup and process namespace, joins all other namespaces that PID 1 is in, and gives up the same powers
-by the same steps. What PID 1 has done to itself meanwhile (another user, another root directory) is its own affair:
-nothing is taken from it but its namespaces.
+the container's cgroup, joins all namespaces that PID 1 is in, and gives up the same powers by the same steps. What
+PID 1 has done to itself meanwhile (another user, another root directory) is its own affair: nothing is taken from it
+but its namespaces.
 
-Until execve, the program that does this is the host's, with the host's powers, and in sight of what runs inside. So it
-makes itself unreadable before it goes in (CVE-2016-9962), believes nothing that the container's /proc says, and takes
-no open file along that is not meant to be there (CVE-2024-21626).
+Until execve, the program that does this is the host's. Whoever has the right inside (CAP_SYS_PTRACE) reads the memory,
+environment, files and root directory of every process in the container's process namespace, and has it do anything. So
+that namespace comes last, when nothing is left to be had: a process is in no process namespace but the one that it was
+born into, and the one that has joined everything else, and given up everything, has a child born there, which only
+becomes the program. Others inside are kept off by its memory not being dumpable (CVE-2016-9962, `init.set_identity`).
+Nothing that the container's /proc says is believed, and no open file is taken along that is not meant to be there
+(CVE-2024-21626).
+
+What the child still shows to a tracer: a Python that was started for this (`linux/interpreter.py`), with the paths of
+its library and what was asked to be run; of the caller's environment, nothing.
 """
 
 from __future__ import annotations
@@ -20,7 +27,7 @@ from typing import NamedTuple
 import prctl
 
 from minidock import observe
-from minidock.linux import cgroups, namespaces, seccomp, syscalls, terminal
+from minidock.linux import cgroups, interpreter, namespaces, seccomp, syscalls, terminal
 from minidock.observe import observed, step
 from minidock.runtime import channel as channels
 from minidock.runtime import device_access, init, program
@@ -29,7 +36,6 @@ from minidock.runtime.container import Created
 from minidock.runtime.spec import Spec
 
 _set_pdeathsig = observed("prctl", prctl.set_pdeathsig, "PR_SET_PDEATHSIG")
-_set_dumpable = observed("prctl", prctl.set_dumpable, "PR_SET_DUMPABLE")
 
 
 class Target(NamedTuple):
@@ -41,7 +47,7 @@ class Target(NamedTuple):
 
 
 def create(spec: Spec, target: Target, stdio: init.Stdio, cache: str | None = None) -> Created:
-    """Clone a process into the container of `target` and let it run up to where it waits for `container.start`.
+    """Clone a process that goes into the container of `target` up to where it waits for `container.start`.
 
     `spec` is the container's own, with `process` replaced by what is to be run. `stdio` and `cache` are as for
     `container.create`. Raises `FileNotFoundError` or `ProcessLookupError` if the container has ended, `HostError` for
@@ -55,8 +61,8 @@ def create(spec: Spec, target: Target, stdio: init.Stdio, cache: str | None = No
             filter_ = (seccomp.compile_filter(section, cache), seccomp.flags(section))
     kinds = namespaces.of_another(target.pid, target.pidfd)
     ours, theirs = channels.pair()
-    with step("a process born in the container's cgroup and process namespace", book="3.1"):
-        pid, pidfd = _clone(target, kinds)
+    with step("Clone a process into the container's cgroup", book="3.1"):
+        pid, pidfd = _clone(target)
     if pid == 0:
         observe.who = "exec"
         ours.close()
@@ -65,33 +71,7 @@ def create(spec: Spec, target: Target, stdio: init.Stdio, cache: str | None = No
     return Created(pid, pidfd, ours)
 
 
-def _clone(target: Target, kinds: list[str]) -> tuple[int, int]:
-    """clone3 into the cgroup and, through this process's own setting for its children, the process namespace.
-
-    Afterwards this process is as it was; the child is not dumpable (prctl(2), PR_SET_DUMPABLE): its memory and its
-    open files are readable for nobody inside, until execve makes another program of it.
-    """
-    own = namespaces.open_namespace("self", "pid")
-    _set_dumpable(0)
-    pid = -1
-    try:
-        if "pid" in kinds:
-            namespaces.join(target.pid, target.pidfd, ["pid"])
-        pid, pidfd = _clone_into(target)
-    except OSError as error:
-        # What clone(2) says where PID 1 of the namespace has ended: nothing can be born there any more.
-        if error.errno == errno.ENOMEM:
-            raise ProcessLookupError(errno.ESRCH, "the container has ended") from error
-        raise
-    finally:
-        if pid:
-            syscalls.setns(own, syscalls.CLONE_NEWPID)
-            _set_dumpable(1)
-        os.close(own)
-    return pid, pidfd
-
-
-def _clone_into(target: Target) -> tuple[int, int]:
+def _clone(target: Target) -> tuple[int, int]:
     """Where the container makes cgroups of its own (systemd does), processes belong in those: then PID 1's is it."""
     if target.cgroup is None:
         return syscalls.clone3(0)
@@ -115,8 +95,9 @@ def _become(
 ) -> None:
     with step("tied to its creator: dies when that dies", book="3.4"):
         _set_pdeathsig(signal.SIGKILL)
-        syscalls.setsid()
         syscalls.umask(0o022)
+    with step("Take nothing along: no other open file, no words of the caller's", book="9"):
+        _leave_behind({channel.end.fileno(), target.pidfd, *(stdio or ())})
     with step("limits of the process itself", book="3.2"):
         init.set_limits(spec.process)
     with step("most of root's power out of reach for ever", book="9"):
@@ -124,8 +105,8 @@ def _become(
 
     # Up to here, /proc is the host's. An import would run the container's files from here on, as us.
     init.forget_modules()
-    with step("the container's namespaces, all at once", book="3.1"):
-        namespaces.join(target.pid, target.pidfd, [kind for kind in kinds if kind != "pid"])
+    with step("Join the container's namespaces, all at once; that of processes for a child", book="3.1"):
+        namespaces.join(target.pid, target.pidfd, kinds)
         os.close(target.pidfd)
         if "user" in kinds:
             syscalls.setresgid(0, 0, 0)
@@ -144,13 +125,50 @@ def _become(
         channel.send("ready")
         init.expect(channel, "start")
     assert stdio is not None
-    init.take_over(spec, stdio, filter_, file)
+    init.give_up_power(spec, stdio, filter_)
+    with step("Be born into the container's process namespace, last of all", book="3.1"):
+        _be_born(channel, has_terminal=spec.terminal)
+    init.take_over(spec, file)
+
+
+def _leave_behind(kept: set[int]) -> None:
+    """Close every descriptor but 0, 1, 2 and those `kept`, and what observers need; blank words and environment."""
+    kept |= {fd for observer in observe.observers for fd in observer.descriptors()}
+    first = 3
+    for fd in sorted(fd for fd in kept if fd > 2):
+        if fd > first:
+            syscalls.close_range(first, fd - 1)
+        first = fd + 1
+    syscalls.close_range(first)
+    interpreter.forget_words()
+
+
+def _be_born(channel: Channel, *, has_terminal: bool) -> None:
+    """Have a child that goes on here, in the container's process namespace, as a child of our creator's; then end.
+
+    The child could be held or led by a tracer inside, from its first instruction on. Nothing is believed that comes
+    over the channel from now on but its end (`container.start`).
+    """
+    try:
+        pid, pidfd = syscalls.clone(syscalls.CLONE_PARENT)
+    except OSError as error:
+        # What clone(2) says where PID 1 of the namespace has ended: nothing can be born there any more.
+        if error.errno == errno.ENOMEM:
+            raise ProcessLookupError(errno.ESRCH, "the container has ended") from error
+        raise
+    if pid:
+        channel.send("born", fd=pidfd)
+        os._exit(0)
+    _set_pdeathsig(signal.SIGKILL)
+    syscalls.setsid()
+    if has_terminal:
+        terminal.set_controlling(0)
+    channel.send("inside")  # fails if our creator has ended before it was said that we shall end with it
 
 
 def _open_terminal(channel: Channel) -> tuple[int, int, int]:
     """Make a pseudo-terminal in the container's devpts, send its master outside, return the slave three times."""
     master, slave = terminal.open_peer("/dev/pts/ptmx")
-    terminal.set_controlling(slave)
     channel.send("console", fd=master)
     os.close(master)
     return slave, slave, slave

@@ -30,6 +30,7 @@ from minidock.runtime.spec import Spec
 
 _set_pdeathsig = observed("prctl", prctl.set_pdeathsig, "PR_SET_PDEATHSIG")
 _set_no_new_privs = observed("prctl", prctl.set_no_new_privs, "PR_SET_NO_NEW_PRIVS")
+set_dumpable = observed("prctl", prctl.set_dumpable, "PR_SET_DUMPABLE")
 _set_keepcaps = observed("prctl", prctl.set_keepcaps, "PR_SET_KEEPCAPS")
 _setrlimit = observed("setrlimit", resource.setrlimit)
 
@@ -127,16 +128,16 @@ def _become(spec: Spec, channel: Channel, stdio: Stdio, seccomp: Filter) -> None
     assert stdio is not None
     with step("most of root's power out of reach for ever", book="9"):
         limit_power(spec.process)
-    take_over(spec, stdio, seccomp, file)
+    give_up_power(spec, stdio, seccomp)
+    take_over(spec, file)
 
 
-def take_over(spec: Spec, stdio: tuple[int, int, int], seccomp: Filter, file: str) -> None:
-    """Power goes last, piece by piece: each step still needs what the next one takes away. Ends in `file`'s execve."""
+def give_up_power(spec: Spec, stdio: tuple[int, int, int], seccomp: Filter) -> None:
+    """Power goes last, piece by piece: each step still needs what the next one takes away."""
     with step("standard input, output and error; nothing else stays open", book="3.4"):
         set_stdio(stdio, spec)
     with step("signals as a program expects to find them", book="3.4"):
         reset_signals()
-    environment = dict(entry.split("=", 1) for entry in spec.process.get("env") or [])
     promised = bool(spec.process.get("noNewPrivileges"))
     # Only root's CAP_SYS_ADMIN or the promise never to gain privileges lets a process set a filter (seccomp(2)). With
     # the promise the filter comes last, as it may forbid any call; without, while there is still power to set it.
@@ -148,6 +149,11 @@ def take_over(spec: Spec, stdio: tuple[int, int, int], seccomp: Filter, file: st
     if seccomp and promised:
         with step("system calls filtered", book="9"):
             syscalls.seccomp_set_filter(*seccomp)
+
+
+def take_over(spec: Spec, file: str) -> None:
+    """execve(2): from here on this process is the container's program."""
+    environment = dict(entry.split("=", 1) for entry in spec.process.get("env") or [])
     with step("the program takes over", book="3.4"):
         program.execute(file, spec.process["args"], environment)
 
@@ -304,6 +310,8 @@ def set_identity(process: dict[str, Any]) -> None:
         _set_no_new_privs(1)
     # Changing the user cleared this (prctl(2)): without it, the container would outlive a killed monitor.
     _set_pdeathsig(signal.SIGKILL)
+    # And set this to what fs.suid_dumpable says: from now on others of the same user could look into our memory.
+    set_dumpable(0)
 
 
 def _setgroups_denied() -> bool:

@@ -112,7 +112,7 @@ AS_DOCKER: dict[str, tuple[tuple[str, ...], str, int, str]] = {
     "no-directory": (("-w", "/no", "true"), "", 126, "the working directory /no: No such file or directory"),
     "relative-directory": (("-w", "no", "true"), "", 126, "Cwd must be an absolute path"),
     # CVE-2019-5736: the host's Python under the name of a program; CVE-2024-21626: a directory that was left open.
-    "ourselves": (("/proc/self/exe",), "", 126, 'exec: "/proc/self/exe": is the runtime itself'),
+    "ourselves": (("/proc/self/exe",), "", 127, 'exec: "/proc/self/exe": no such file or directory'),
     "our-directory": (("-w", "/proc/self/fd/5", "pwd"), "", 126, "the working directory /proc/self/fd/5"),
 }  # fmt: skip
 

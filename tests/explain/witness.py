@@ -203,7 +203,8 @@ def _witnessed(directory: Path, also: int) -> tuple[Told, Told]:
         if pid in files:
             lines = files[pid].read_text(errors="surrogateescape").splitlines()
             if pid == also:  # from where it began to tell
-                lines = lines[max((i + 1 for i, line in enumerate(lines) if "standby" in line), default=0) :]
+                waking = [i + 1 for i, line in enumerate(lines) if re.search("standby|MOUNT_ATTR_NOEXEC", line)]
+                lines = lines[max(waking, default=0) :]
             calls, born = _calls(lines[1:] if pid == first else lines)
             ours += born
             if calls:
@@ -214,14 +215,14 @@ def _witnessed(directory: Path, also: int) -> tuple[Told, Told]:
 
 
 def _calls(lines: list[str]) -> tuple[list[str], list[int]]:
-    """A process's calls up to its execve, and the children (and threads) that it has made until then."""
+    """A process's calls up to its program's execve, and the children (and threads) that it has made until then."""
     calls, born = [], []
     for position, line in enumerate(lines):
         if made := re.match(r"(?:clone3?|v?fork)\(.* = (\d+)$", line):
             born.append(int(made[1]))
         if call := _call(line, lines[position + 1 :]):
             calls.append(call)
-        if re.match(r"execve\(.* = 0$", line):
+        if re.match(r'execve\((?!"/proc/self/fd/).* = 0$', line):  # a helper of minidock's goes on
             break
     return calls, born
 
@@ -284,7 +285,8 @@ def _normal(text: str) -> str:
         fields = dict(re.findall(r"(\w+)=([^,}]+)", text.partition("=> ")[0]))
         kept = ", ".join(f"{key}={fields[key]}" for key in ("flags", "exit_signal", "cgroup") if key in fields)
         text = f"clone3({{{kept}}}) ={text.rpartition(' =')[2]}"
-    text = re.sub(r"^clone\(child_stack=NULL, (flags=[^,)]*)(?:, child_tidptr=\w+)?\)", r"clone(\1)", text)
+    pointer = r"(?:, (?:child_tidptr=\w+|parent_tid=\[\d+\]))?"
+    text = re.sub(rf"^clone\(child_stack=NULL, (flags=[^,)]*){pointer}\)", r"clone(\1)", text)
     text = re.sub(r", filter=0x[0-9a-f]+", "", text)
     return re.sub(r"[\w<]+(?:\|[\w<]+)+", lambda match: "|".join(sorted(match[0].split("|"))), text)
 

@@ -10,6 +10,7 @@ import os
 import select
 import signal
 import time
+from contextlib import suppress
 from typing import NamedTuple
 
 from minidock.engine import first_process, options, records
@@ -18,7 +19,15 @@ from minidock.engine.lifetime.streams import wait
 from minidock.engine.making import users
 from minidock.engine.making.environment import environment
 from minidock.engine.records import Record
-from minidock.errors import EXIT_CANNOT_EXECUTE, EXIT_ENGINE, ConflictError, HostError, SetupError, UsageError
+from minidock.errors import (
+    EXIT_CANNOT_EXECUTE,
+    EXIT_ENGINE,
+    ConflictError,
+    HostError,
+    MinidockError,
+    SetupError,
+    UsageError,
+)
 from minidock.linux import capabilities, cgroups, trees
 from minidock.observe import step
 from minidock.runtime import container as runtime
@@ -28,6 +37,7 @@ from minidock.runtime.container import Created
 from minidock.runtime.exec import Target
 
 _A_MOMENT = 0.2  # seconds
+_PATIENCE = 60.0  # seconds for the last steps, as others inside can hold a process there
 
 
 class Outcome(NamedTuple):
@@ -90,14 +100,32 @@ def begin(record: Record, name: str, asked: ExecOptions, stdio: tuple[int, int, 
     except (ProcessLookupError, FileNotFoundError):
         raise ConflictError(f"Container {record.id} is not running") from None
     except SetupError as error:
-        # What is inside is killed when PID 1 ends, a moment before that can be seen to have ended.
-        if wait({target.pidfd: select.POLLIN}, _A_MOMENT if error.exit_code == EXIT_ENGINE else 0):
-            raise ConflictError(f"Container {record.id} is not running") from None
-        if error.exit_code == EXIT_ENGINE:
-            error.exit_code = EXIT_CANNOT_EXECUTE  # docker's code for whatever fails inside
-        raise
+        raise _explained(error, record, target.pidfd) from None
     finally:
         os.close(target.pidfd)
+
+
+def _explained(error: SetupError, record: Record, pidfd: int | None) -> MinidockError:
+    """Why a process could not go in; `pidfd` is that of the container's PID 1."""
+    # What is inside is killed when PID 1 ends, a moment before that can be seen to have ended.
+    if pidfd is None or wait({pidfd: select.POLLIN}, _A_MOMENT if error.exit_code == EXIT_ENGINE else 0):
+        return ConflictError(f"Container {record.id} is not running")
+    if error.exit_code == EXIT_ENGINE:
+        error.exit_code = EXIT_CANNOT_EXECUTE  # docker's code for whatever fails inside
+    return error
+
+
+def start(record: Record, created: Created, seconds: float = _PATIENCE) -> None:
+    """Let a process that `begin` has brought in be its program, which may take `seconds`."""
+    try:
+        runtime.start(created, seconds)
+    except SetupError as error:
+        pidfd = first_process.open_process(record)
+        try:
+            raise _explained(error, record, pidfd) from None
+        finally:
+            if pidfd is not None:
+                os.close(pidfd)
 
 
 def _enter(
@@ -114,8 +142,10 @@ def _enter(
 
 def end(created: Created) -> None:
     """Kill a process and wait for its end."""
-    created.signal(signal.SIGKILL)
-    os.waitpid(created.pid, 0)
+    with suppress(ProcessLookupError):
+        created.signal(signal.SIGKILL)
+    runtime.reap(created)
+    os.close(created.pidfd)
 
 
 def _spec(record: Record, target: Target, asked: ExecOptions) -> oci.Spec:
@@ -166,16 +196,15 @@ def run_in(record: Record, command: list[str], *, timeout: float, most: int = 40
             os.close(null)
             os.close(writer)
         try:
-            runtime.start(created)
+            start(record, created, max(0.0, deadline - time.monotonic()))
             output, ended = _collect(reader, created.pidfd, deadline, most)
         except BaseException:
             end(created)
             raise
         if not ended:
             end(created)
-            os.close(created.pidfd)
             return Outcome(None, output)
-        code = os.waitstatus_to_exitcode(os.waitpid(created.pid, 0)[1])
+        code = runtime.reap(created)
         os.close(created.pidfd)
         return Outcome(code if code >= 0 else 128 - code, output)
     finally:

@@ -76,7 +76,7 @@ def serve(channel: Channel) -> int:
         observe.release()
     caller.tell("started", warnings=[])
     _attend(kept, caller)
-    code = os.waitstatus_to_exitcode(os.waitpid(kept.created.pid, 0)[1])
+    code = runtime.reap(kept.created)
     code = code if code >= 0 else EXIT_SIGNAL - code
     exec_ids.end(record, exec_id, lock)
     events.emit_container(record.root, "exec_die", record.data, execID=exec_id, exitCode=code)
@@ -103,7 +103,7 @@ def _start(message: dict[str, Any], record: Record, exec_id: str, caller: Caller
     try:
         kept = _meet(caller, created, pipes, asked)
         events.emit_container(record.root, f"exec_create: {words}", record.data, execID=exec_id)
-        runtime.start(created)
+        execution.start(record, created)
         events.emit_container(record.root, f"exec_start: {words}", record.data, execID=exec_id)
     except BaseException:
         execution.end(created)

@@ -21,7 +21,7 @@ from minidock.engine.lifetime.attach import Visitors
 from minidock.engine.lifetime.output import Output
 from minidock.engine.lifetime.running import Running
 from minidock.errors import HostError, MinidockError
-from minidock.linux import syscalls
+from minidock.linux import interpreter
 from minidock.observe import step
 from minidock.runtime import channel
 from minidock.runtime.container import Created
@@ -59,23 +59,30 @@ def hand_over(life: Life, running: Running, visitors: Visitors) -> None:
         "log": log.arguments if log else None,
         "rest": log.rest if log else None,
     }
-    fd = os.memfd_create("minidock-monitor")
-    kept = [fd, life.lock, running.created.pidfd, visitors.listener.fileno(), *ports, *names, *sources]
+    kept = [life.lock, running.created.pidfd, visitors.listener.fileno(), *ports, *names, *sources]
     if running.memory:
         kept.append(running.memory.fd)
     if running.entrance is not None and running.entrance not in kept:
         kept.append(running.entrance)
-    os.write(fd, marshal.dumps(state))
-    _inherit(kept, True)
     try:
         with step("the monitor made small: a program that only waits", book="4.7.2"):
-            command = [sys.executable, "-I", "-S", _program(), str(fd)]
-            syscalls.execve(sys.executable, command, dict(os.environ))
+            _become_small(state, kept)
     except OSError:  # no memory, or it was upgraded at this moment
         _inherit(kept, False)
-        os.close(fd)
         if running.resolver:
             running.resolver.start()
+
+
+def _become_small(state: dict[str, Any], kept: list[int]) -> None:
+    """execve(2). The new one makes containers too, when it is a monitor again: it runs from where this one does."""
+    state["interpreter"] = program = interpreter.take()
+    try:
+        with open(os.memfd_create("minidock-monitor"), "wb", buffering=0) as file:
+            file.write(marshal.dumps(state))
+            _inherit([file.fileno(), *kept], True)
+            interpreter.execute(program, [*interpreter.ALONE, _program(), str(file.fileno())], dict(os.environ))
+    finally:
+        os.close(program)
 
 
 def _program() -> str:
@@ -89,6 +96,7 @@ def take_up(state: dict[str, Any]) -> int:
     observe.who = "monitor"
     from minidock.engine.lifetime import monitor
 
+    interpreter.bar(state["interpreter"])
     sources = [output["fd"] for output in state["outputs"] if output["fd"] >= 0]
     entrance = [] if state["entrance"] in (None, *sources) else [state["entrance"]]
     memory = state["memory"][:1] if state["memory"] else []

@@ -1,57 +1,109 @@
 """Starting a monitor, early.
 
 Most of the time from `minidock run` to the program's first instruction is spent importing modules. So the monitor is
-forked before the command line is even parsed, and imports what it needs on another processor while this one imports
+started before the command line is even parsed, and imports what it needs on another processor while this one imports
 what parsing needs. It then waits on its channel for a container to look after; if none comes, it is gone with the
 command. It also stays smaller that way: it never loads the command line's modules.
+
+It is a program of its own (`helper.py`), run from a Python that the container cannot reach (`linux/interpreter.py`).
+And it knows nothing of the command but what it is told: of the caller's environment, which is nobody's business inside,
+it has those few variables that it needs.
 """
 
 from __future__ import annotations
 
+import gc
 import importlib
 import os
 import socket
+import sys
 from contextlib import suppress
+from typing import NoReturn
 
 from minidock import observe
+from minidock.errors import EXIT_ENGINE, words
+from minidock.linux import interpreter
 from minidock.runtime.channel import Channel
 
 _MODULES = {"monitor": "minidock.engine.lifetime.monitor", "keeper": "minidock.engine.inside.keeper"}
+# How programs, libraries and systemd are found, and what bytes mean.
+_KEPT_VARIABLES = {"PATH", "LD_LIBRARY_PATH", "DBUS_SYSTEM_BUS_ADDRESS", "LANG", "LC_ALL", "LC_CTYPE"}
 _waiting: list[Channel] = []
 
 
 def early(kind: str = "monitor", *, bridged: bool = False) -> None:
-    """Fork a monitor that `monitor` will return later. If that is impossible, `monitor` will say so.
+    """Start a monitor that `monitor` will return later. If that is impossible, `monitor` will say so.
 
     `bridged`: its container will probably have a network. What that needs is loaded while nobody waits for it.
     """
     with suppress(OSError):
-        _waiting.append(_fork(kind, bridged=bridged))
+        _waiting.append(_start(kind, bridged=bridged))
 
 
 def monitor(kind: str = "monitor") -> Channel:
     """The channel to a monitor that waits for a container, or to a "keeper" that waits for a process of `exec`."""
-    return _waiting.pop() if _waiting else _fork(kind)
+    return _waiting.pop() if _waiting else _start(kind)
 
 
-def _fork(kind: str, *, bridged: bool = False) -> Channel:
+def _start(kind: str, *, bridged: bool = False) -> Channel:
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     with (
         observe.step("a monitor for the container, instead of a daemon", book="3.4") if kind == "monitor" else
         observe.step("a keeper for the process that goes into the container", book="3.4")
     ):  # fmt: skip
-        forked = observe.announced("fork", (), os.fork)
-    if forked:
-        theirs.close()
-        return Channel(ours)
-    exit_code = 125
+        program = interpreter.take()
+        try:
+            if observe.announced("fork", (), os.fork) == 0:
+                _become(kind, theirs, program, bridged=bridged)
+        finally:
+            os.close(program)
+    theirs.close()
+    return Channel(ours)
+
+
+def _become(kind: str, end: socket.socket, program: int, *, bridged: bool) -> NoReturn:
+    """In the child: be the helper program."""
     observe.who = kind
     try:
         os.setsid()  # at once: Ctrl-C in the terminal is for the command, which tells the monitor
-        ours.close()
+        environment = {name: value for name, value in os.environ.items()
+                       if name in _KEPT_VARIABLES or name.startswith("MINIDOCK_")}  # fmt: skip
+        for observer in observe.observers:
+            environment |= observer.pass_on()
+        end.set_inheritable(True)
+        helper = os.path.join(os.path.dirname(__file__), "helper.py")
+        arguments = [*interpreter.ALONE, helper, kind, str(end.fileno()), str(program), str(int(bridged)), *sys.path]
+        with observe.step("Become a program of its own, which knows little of its caller", book="9"):
+            interpreter.execute(program, arguments, environment)
+    except BaseException as error:
+        _tell(Channel(end), error)
+    finally:
+        os._exit(EXIT_ENGINE)
+
+
+def _tell(channel: Channel, error: BaseException) -> None:
+    with suppress(OSError):  # nobody is there
+        channel.send("failed", message=words(error), exit_code=getattr(error, "exit_code", EXIT_ENGINE))
+
+
+def begin(kind: str, end: int, program: int, *, bridged: bool) -> NoReturn:
+    """The helper's life, with what it was told by the program that started it."""
+    exit_code, channel = EXIT_ENGINE, Channel(socket.socket(fileno=end))
+    observe.who = kind
+    try:
+        gc.set_threshold(50_000)  # as in `cli/entry.py`
+        os.set_inheritable(end, False)
+        if any(name.startswith("MINIDOCK_OBSERVE_") for name in os.environ):
+            from minidock.engine import observers
+
+            observers.from_environment(dict(os.environ))
+        with observe.step("Let nobody inside run this Python", book="9"):
+            interpreter.bar(program)
         module = importlib.import_module(_MODULES[kind])
         if bridged:
             importlib.import_module("minidock.network.endpoints").warm_up()
-        exit_code = module.serve(Channel(theirs))
+        exit_code = module.serve(channel)
+    except BaseException as error:
+        _tell(channel, error)
     finally:
         os._exit(exit_code & 255)

@@ -46,6 +46,7 @@ from minidock.engine.lifetime.streams import Events, wait
 from minidock.engine.records import Record
 from minidock.errors import EXIT_ENGINE, EXIT_SIGNAL, MinidockError, words
 from minidock.observe import step
+from minidock.runtime import container as runtime
 from minidock.runtime.channel import Channel
 
 if TYPE_CHECKING:
@@ -210,7 +211,7 @@ def _serve(running: Running, visitors: Visitors, ready: Events) -> None:
 
 def _reap(running: Running) -> int:
     """The exit code of the container, whose last output is now where it belongs."""
-    code = os.waitstatus_to_exitcode(os.waitpid(running.created.pid, 0)[1])
+    code = runtime.reap(running.created)
     running.drain()
     return EXIT_SIGNAL - code if code < 0 else code
 

@@ -81,7 +81,7 @@ class Recorder(Observer):
 
     def after(self, call: Call) -> None:
         asked = self.asked.pop(get_native_id(), None)
-        if call.name in ("fork", "clone3") and call.result == 0:
+        if call.name in ("fork", "clone", "clone3") and call.result == 0:
             return  # the child, in which no call was made
         self._send(self._event("call", call, asked))
         if self.program and call.name == "execve":
@@ -95,6 +95,13 @@ class Recorder(Observer):
 
     def seat(self) -> int:
         return self.end.fileno()
+
+    def descriptors(self) -> list[int]:
+        return [self.end.fileno()]
+
+    def pass_on(self) -> dict[str, str]:
+        os.set_inheritable(self.end.fileno(), True)
+        return {"MINIDOCK_OBSERVE_RECORDER": f"{self.end.fileno()}:{'stepping' if self.stepping else ''}"}
 
     def released(self) -> None:
         self._send(("released",))
@@ -207,6 +214,12 @@ def _network_of(fd: int, indices: list[int]) -> dict[str, Any]:
             answer = fcntl.ioctl(fd, _SIOCGIFNAME, struct.pack("16si20x", b"", index))
             names[str(index)] = answer[:16].rstrip(b"\0").decode()
     return {"inside": inside, "links": names}
+
+
+def resume(fd: int, *, stepping: bool) -> None:
+    """Go on telling what this process does, which did so as another program (`Recorder.pass_on`)."""
+    os.set_inheritable(fd, False)
+    observe.observers.append(Recorder(socket.socket(fileno=fd), stepping=stepping))
 
 
 def join(fd: int) -> Recorder:

@@ -59,7 +59,7 @@ def start(record: Record, visitors: Visitors, cache: str, caller: Visitor | None
         if resolver:
             resolver.close()
         created.signal(signal.SIGKILL)
-        os.waitpid(created.pid, 0)
+        runtime.reap(created)
         raise
     return running, warnings
 

@@ -199,12 +199,24 @@ STEPS = {
     "the user, looked up in the container's own files":
         "Names of users are the container's: its passwd is read through a copy of its mounts, not by a process "
         "that goes in.",
-    "a process born in the container's cgroup and process namespace":
-        "A process cannot change its own process namespace, only that of its children: so one is cloned, and it "
-        "is in the container's control group from its first instruction on.",
-    "the container's namespaces, all at once":
-        "setns moves this process into the namespaces of the container's PID 1: from here on it is one of its "
-        "own.",
+    "Become a program of its own, which knows little of its caller":
+        "What comes near a container could be read from inside: so it begins with a memory of its own, and a few "
+        "variables of the caller's environment.",
+    "Let nobody inside run this Python":
+        "Before a process in a container is the container's program, it is minidock's Python: from inside, that could "
+        "be run, or overwritten for the next time. So it is run from a mount where neither can be done.",
+    "Clone a process into the container's cgroup":
+        "From its first instruction, the new process lives under the container's limits. Its own children will be "
+        "the container's, but it is not yet.",
+    "Take nothing along: no other open file, no words of the caller's":
+        "Who has the right inside reads a process's memory, environment and open files as soon as it is there: so it "
+        "brings nothing.",
+    "Join the container's namespaces, all at once; that of processes for a child":
+        "setns moves this process into the namespaces that the container's PID 1 is in. The process namespace is "
+        "for its children only: nobody inside can see it yet.",
+    "Be born into the container's process namespace, last of all":
+        "A process is born into its process namespace, and others there may have the right to trace it: so this comes "
+        "last, when it has no more than any process of the container.",
     "a copy of the container's mounts":
         "To reach its files, volumes included, its whole mount tree is copied and held by a descriptor: no "
         "process goes in.",

@@ -366,15 +366,36 @@ STEPS = {
         "Les noms d'utilisateurs sont ceux du conteneur : son passwd est lu à travers une copie de ses montages, "
         "sans qu'un processus y entre.",
     ),
-    "a process born in the container's cgroup and process namespace": (
-        "un processus né dans le cgroup et le namespace de processus du conteneur",
-        "Un processus ne peut pas changer de namespace de processus, seulement choisir celui de ses enfants : on "
-        "en clone donc un, qui est dans le groupe de contrôle du conteneur dès sa première instruction.",
+    "Become a program of its own, which knows little of its caller": (
+        "un programme à part, qui sait peu de son appelant",
+        "Ce qui approche d'un conteneur pourrait être lu de l'intérieur : il commence donc avec une mémoire à lui, et "
+        "quelques variables de l'environnement de l'appelant.",
     ),
-    "the container's namespaces, all at once": (
-        "les namespaces du conteneur, tous à la fois",
-        "setns fait entrer ce processus dans les namespaces du PID 1 du conteneur : à partir d'ici, il est des "
-        "siens.",
+    "Let nobody inside run this Python": (
+        "son propre Python, que personne à l'intérieur ne peut exécuter",
+        "Avant d'être le programme du conteneur, un processus est le Python de minidock : de l'intérieur, on pourrait "
+        "l'exécuter, ou l'écraser pour la fois suivante. Il vient donc d'un montage où ni l'un ni l'autre n'est "
+        "possible.",
+    ),
+    "Clone a process into the container's cgroup": (
+        "un processus né dans le cgroup du conteneur",
+        "Dès sa première instruction, le nouveau processus vit sous les limites du conteneur. Ses enfants seront du "
+        "conteneur, lui pas encore.",
+    ),
+    "Take nothing along: no other open file, no words of the caller's": (
+        "rien d'emporté : ni fichier ouvert, ni mots de l'appelant",
+        "Qui en a le droit à l'intérieur lit la mémoire, l'environnement et les fichiers ouverts d'un processus dès "
+        "qu'il est là : il n'apporte donc rien.",
+    ),
+    "Join the container's namespaces, all at once; that of processes for a child": (
+        "les namespaces du conteneur, tous à la fois ; celui des processus pour son enfant",
+        "setns fait entrer ce processus dans les namespaces du PID 1 du conteneur. Celui des processus ne vaut que "
+        "pour ses enfants : personne à l'intérieur ne le voit encore.",
+    ),
+    "Be born into the container's process namespace, last of all": (
+        "né parmi les processus du conteneur, sans plus rien à perdre",
+        "Un processus naît dans son namespace de processus, et d'autres peuvent y avoir le droit de le tracer : cela "
+        "vient donc en dernier, quand il n'a pas plus que tout processus du conteneur.",
     ),
     "a copy of the container's mounts": (
         "une copie des montages du conteneur",

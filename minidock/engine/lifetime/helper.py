@@ -1,0 +1,15 @@
+"""The program that a monitor or a keeper is, from its first instruction on (`launch.py`).
+
+    python -I -S helper.py KIND CHANNEL INTERPRETER BRIDGED PATH...
+
+KIND is "monitor" or "keeper"; CHANNEL and INTERPRETER are descriptors, of the socket to the command and of the Python
+that this runs from; BRIDGED is 1 if a network will probably be needed; PATH... are the command's own sys.path.
+"""
+
+import sys
+
+if __name__ == "__main__":
+    kind, channel, interpreter, bridged, *sys.path = sys.argv[1:]
+    from minidock.engine.lifetime import launch
+
+    launch.begin(kind, int(channel), int(interpreter), bridged=bridged == "1")
