@@ -34,3 +34,8 @@ def run_directory() -> str:
 def socket_path(container_id: str) -> str:
     """The socket of a container's monitor. Short: a socket's path has 108 bytes at most (unix(7))."""
     return os.path.join(run_directory(), "containers", container_id[:32])
+
+
+def exec_directory(container_id: str) -> str:
+    """Where the processes are named that `exec` has brought into a container (`inside/exec_ids.py`)."""
+    return os.path.join(run_directory(), "execs", container_id)

@@ -13,6 +13,7 @@ from contextlib import suppress
 
 from minidock import state
 from minidock.engine import events, paths, records
+from minidock.engine.inside import exec_ids
 from minidock.engine.records import CREATED, EXITED, REMOVING, RESTARTING, Record
 from minidock.errors import MinidockError
 from minidock.linux import syscalls
@@ -76,9 +77,11 @@ def _undo_mounts(record: Record) -> None:
         mountpoints.release(record)
 
 
-def _undo_socket(record: Record) -> None:
+def _undo_sockets(record: Record) -> None:
+    """What a reboot takes: the monitor's socket, and what keepers of `exec` have left that were killed."""
     with suppress(FileNotFoundError):
         os.unlink(paths.socket_path(record.id))
+    exec_ids.running(record.id)
 
 
 def _undo_cidfile(record: Record) -> None:
@@ -139,7 +142,7 @@ def _finish_removal(root: str, container_id: str) -> None:
             from minidock.engine import volume_removal
 
             volume_removal.remove_anonymous(root, record.data["mounts"])
-        _undo_socket(record)
+        _undo_sockets(record)
         _undo_cidfile(record)
     remove_tree(doomed)
 
@@ -247,7 +250,7 @@ def finish(
     failure: Exception | None = None
     try:
         if not restarting:
-            _undo_socket(record)
+            _undo_sockets(record)
         undo(record)
     except (OSError, MinidockError) as why:
         failure = why

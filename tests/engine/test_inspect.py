@@ -145,11 +145,11 @@ def test_exec_ids(ok: Ok, engine: Minidock) -> None:
     assert (rows[-1][0], rows[-1][2]) == ("exec_die", "3")
 
 
-def test_a_keeper_that_was_killed_is_forgotten(ok: Ok, containers: Containers) -> None:
+def test_a_keeper_that_was_killed_is_forgotten(ok: Ok, engine: Minidock, containers: Containers) -> None:
     ok("run", "-d", "--name", "one", "--network", "none", "alpine", "sleep", "1000")
     ok("exec", "-d", "one", "sleep", "1000")
     (exec_id,) = eventually(lambda: json.loads(ok("inspect", "-f", "{{json .ExecIDs}}", "one")))
-    file = containers.directory / containers.records()[0]["id"] / "execs" / exec_id
+    file = engine.run / "execs" / containers.records()[0]["id"] / exec_id
     (keeper,) = [pid for pid in containers.commands() if str(file) in map(os.readlink, opened(pid))]
     os.kill(keeper, signal.SIGKILL)
     eventually(lambda: ok("inspect", "-f", "{{json .ExecIDs}}", "one") == "null\n")

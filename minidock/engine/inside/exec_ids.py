@@ -1,8 +1,10 @@
 """Which processes of `exec` there are in a container, each known by an id: docker's ExecIDs.
 
-    containers/<id>/execs/<exec id>     locked (flock) by the process's keeper
+    <run>/execs/<container id>/<exec id>     locked (flock) by the process's keeper
 
-A keeper that was killed has let go of its file, which then means nothing, and is removed by who sees it.
+Not in the container's own directory: a process can be brought in also when that has no room for a file. A keeper that
+was killed has let go of its file, which then means nothing, and is removed by whoever sees it next, at the latest at
+the container's end.
 """
 
 from __future__ import annotations
@@ -11,42 +13,49 @@ import fcntl
 import os
 from contextlib import suppress
 
-from minidock.engine import names
-from minidock.engine.records import Record
+from minidock.engine import names, paths
 
 
-def begin(record: Record) -> tuple[str, int]:
-    """A new id, known as long as the returned descriptor is open and `end` was not called.
-
-    Raises `FileNotFoundError` if the container is gone.
-    """
+def begin(container_id: str) -> tuple[str, int]:
+    """A new id, known as long as the returned descriptor is open and `end` was not called."""
+    running(container_id)
     exec_id = names.new_id()
-    with suppress(FileExistsError):
-        os.mkdir(record.path("execs"), 0o710)
-    fd = os.open(record.path("execs", exec_id), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    fcntl.flock(fd, fcntl.LOCK_EX)
-    return exec_id, fd
+    while True:
+        directory = paths.exec_directory(container_id)
+        os.makedirs(directory, mode=0o700, exist_ok=True)
+        with suppress(FileNotFoundError):  # the directory was empty, and removed just now
+            fd = os.open(os.path.join(directory, exec_id), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            fcntl.flock(fd, fcntl.LOCK_EX)
+            if os.fstat(fd).st_nlink:  # it was not taken for a killed keeper's before it was locked
+                return exec_id, fd
+            os.close(fd)
 
 
-def end(record: Record, exec_id: str, fd: int) -> None:
+def end(container_id: str, exec_id: str, fd: int) -> None:
     """The process has ended."""
-    with suppress(FileNotFoundError):  # the container is gone, too
-        os.unlink(record.path("execs", exec_id))
-    os.close(fd)
-
-
-def running(record: Record) -> list[str]:
-    """The ids of the processes that have not ended."""
-    found = []
+    directory = paths.exec_directory(container_id)
     with suppress(FileNotFoundError):
-        for name in sorted(os.listdir(record.path("execs"))):
+        os.unlink(os.path.join(directory, exec_id))
+    os.close(fd)
+    with suppress(OSError):  # there are others
+        os.rmdir(directory)
+
+
+def running(container_id: str) -> list[str]:
+    """The ids of the processes that have not ended. What keepers have left that were killed is removed."""
+    found, directory = [], paths.exec_directory(container_id)
+    with suppress(FileNotFoundError):
+        for name in sorted(os.listdir(directory)):
             with suppress(FileNotFoundError):
-                fd = os.open(record.path("execs", name), os.O_RDWR | os.O_CLOEXEC)
+                fd = os.open(os.path.join(directory, name), os.O_RDWR | os.O_CLOEXEC)
                 try:
                     fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                    os.unlink(record.path("execs", name))
+                    os.unlink(os.path.join(directory, name))
                 except BlockingIOError:
                     found.append(name)
                 finally:
                     os.close(fd)
+        if not found:
+            with suppress(OSError):  # another has just begun
+                os.rmdir(directory)
     return found

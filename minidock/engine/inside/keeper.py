@@ -27,7 +27,7 @@ from minidock.engine.inside.exec_options import ExecOptions
 from minidock.engine.lifetime.departure import leave_the_caller
 from minidock.engine.lifetime.streams import Events, Flow, Pipes, wait
 from minidock.engine.records import Record
-from minidock.errors import EXIT_ENGINE, EXIT_SIGNAL, MinidockError, NotFoundError
+from minidock.errors import EXIT_ENGINE, EXIT_SIGNAL, MinidockError, words
 from minidock.linux import terminal
 from minidock.runtime import container as runtime
 from minidock.runtime.channel import Channel
@@ -67,10 +67,15 @@ def serve(channel: Channel) -> int:
     if message is None:
         return 0  # the command ended without asking for anything
     try:
-        record, exec_id, lock = _enrol(message)
-        kept = _start(message, record, exec_id, caller)
+        record = records.find(message["root"], message["name"])
+        exec_id, lock = exec_ids.begin(record.id)
+        try:
+            kept = _start(message, record, exec_id, caller)
+        except BaseException:
+            exec_ids.end(record.id, exec_id, lock)
+            raise
     except BaseException as error:
-        caller.tell("failed", message=str(error), exit_code=getattr(error, "exit_code", EXIT_ENGINE))
+        caller.tell("failed", message=words(error), exit_code=getattr(error, "exit_code", EXIT_ENGINE))
         return EXIT_ENGINE
     if message["options"]["detach"]:
         observe.release()
@@ -78,33 +83,24 @@ def serve(channel: Channel) -> int:
     _attend(kept, caller)
     code = runtime.reap(kept.created)
     code = code if code >= 0 else EXIT_SIGNAL - code
-    exec_ids.end(record, exec_id, lock)
+    exec_ids.end(record.id, exec_id, lock)
     events.emit_container(record.root, "exec_die", record.data, execID=exec_id, exitCode=code)
     _deliver_the_rest(kept, caller)
     caller.tell("exit", code=code, undone=True)
     return 0
 
 
-def _enrol(message: dict[str, Any]) -> tuple[Record, str, int]:
-    """The container, and an id by which the process is known as long as the descriptor beside it is open."""
-    record = records.find(message["root"], message["name"])
-    try:
-        return record, *exec_ids.begin(record)
-    except FileNotFoundError:
-        raise NotFoundError(f"No such container: {message['name']}") from None
-
-
 def _start(message: dict[str, Any], record: Record, exec_id: str, caller: Caller) -> _Kept:
     asked = ExecOptions(**message["options"])
     pipes = None if asked.tty else Pipes(interactive=asked.interactive)
     created = execution.begin(record, message["name"], asked, pipes.inside if pipes else None, message["cache"])
-    words = f"{asked.command[0]} {' '.join(asked.command[1:])}"  # with the space also behind one word, as in docker
+    line = f"{asked.command[0]} {' '.join(asked.command[1:])}"  # with the space also behind one word, as in docker
     caller.on_detach = partial(events.emit_container, record.root, "exec_detach", record.data, execID=exec_id)
     try:
         kept = _meet(caller, created, pipes, asked)
-        events.emit_container(record.root, f"exec_create: {words}", record.data, execID=exec_id)
+        events.emit_container(record.root, f"exec_create: {line}", record.data, execID=exec_id)
         execution.start(record, created)
-        events.emit_container(record.root, f"exec_start: {words}", record.data, execID=exec_id)
+        events.emit_container(record.root, f"exec_start: {line}", record.data, execID=exec_id)
     except BaseException:
         execution.end(created)
         raise

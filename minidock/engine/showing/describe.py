@@ -56,7 +56,7 @@ def container(record: Record, *, size: bool = False) -> dict[str, Any]:
         "MountLabel": "",
         "ProcessLabel": "",
         "AppArmorProfile": "",
-        "ExecIDs": exec_ids.running(record) or None,
+        "ExecIDs": exec_ids.running(record.id) or None,
         "HostConfig": describe_host.host_config(record),
         "GraphDriver": {"Data": _directories(record), "Name": "overlay2"},
         **(_sizes(record) if size else {}),
