@@ -87,7 +87,8 @@ def _is_link(name: str, parent: int) -> bool:
 
 def place_in(root: int, fd: int) -> str:
     """Where the open file `fd` is, seen from `root`, without symbolic links."""
-    return "/" + os.path.relpath(os.readlink(through(fd)), os.readlink(through(root))).removeprefix(".")
+    place = os.path.relpath(os.readlink(through(fd)), os.readlink(through(root)))
+    return "/" if place == "." else f"/{place}"
 
 
 def through(fd: int) -> str:

@@ -22,6 +22,7 @@ def root(tmp_path: Path) -> Iterator[int]:
 
 LEADS = {
     "a/b/c": "/a/b/c",
+    ".hidden": "/.hidden",
     "/a/../../../x": "/x",
     "absolute/x": "/etc/x",
     "upwards/x": "/x",
