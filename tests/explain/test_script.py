@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import os
+import re
 import subprocess
 from pathlib import Path
 
@@ -50,6 +53,57 @@ def test_the_container_is_the_same(engine: Minidock, tmp_path: Path, options: li
     done = engine(*words)
     assert (done.returncode, done.stderr) == (0, b"")
     assert by_hand(script) == done.stdout.decode()
+
+
+def test_the_first_container_after_a_boot(engine: Minidock, tmp_path: Path) -> None:
+    """It finds no bridge and no rules, and makes them; when its script is run, they are there."""
+    script, name = tmp_path / "script", bridge_of(engine)
+    subprocess.run(["ip", "link", "delete", name], check=True)
+    for family in ("inet", "bridge"):
+        subprocess.run(["nft", "delete", "table", family, "minidock"], check=True)
+    words = ["run", "--rm", f"--explain=shell:{script}", "-p", "18090:80", "alpine", "ip", "-4", "-o", "address"]
+    done = engine(*words)
+    assert done.returncode == 0, done.stderr
+    assert f"ip link add {name}" in script.read_text()
+    before = rules()
+    for _ in range(2):
+        assert by_hand(script) == done.stdout.decode()
+        assert rules() == before
+    subprocess.run(["ip", "link", "delete", name], check=True)
+    assert by_hand(script) == done.stdout.decode(), "it makes the bridge itself where there is none"
+
+
+def test_a_script_that_fails_leaves_nothing(engine: Minidock, tmp_path: Path) -> None:
+    script, here = tmp_path / "script", tmp_path / "here"
+    here.mkdir()
+    words = ["run", "--rm", f"--explain=shell:{script}", "alpine", "true"]
+    assert engine(*words).returncode == 0
+    text = script.read_text()
+    group = next(line.split()[-1] for line in text.splitlines() if line.startswith("mkdir -p -m 755 /sys/fs/cgroup/"))
+    for victim in ("ip link set md", "mount -t overlay"):
+        script.write_text(text.replace(victim, "false ", 1))
+        environment = {"PATH": os.environ["PATH"], "TMPDIR": str(here)}
+        done = subprocess.run(["sh", script], stdin=subprocess.DEVNULL, capture_output=True, timeout=20, check=False,
+                              env=environment)  # fmt: skip
+        assert done.returncode != 0, victim
+        assert list(here.iterdir()) == []
+        container_id = next(line.split()[0][3:] for line in text.splitlines() if line.startswith("id="))
+        assert not Path(group.replace("$id", container_id)).exists()
+    cables = json.loads(subprocess.check_output(["ip", "-j", "link"]))
+    assert [row["ifname"] for row in cables if row["ifname"].startswith("md" + container_id[:12])] == []
+
+
+def bridge_of(engine: Minidock) -> str:
+    """The interface that is the default network's bridge."""
+    network = json.loads(engine("network", "inspect", "bridge").stdout)[0]
+    return str(network["Options"]["com.docker.network.bridge.name"])
+
+
+def rules() -> list[str]:
+    """What is in the packet filter's own tables, without what only counts."""
+    tables = [subprocess.check_output(["nft", "list", "table", family, "minidock"], text=True)
+              for family in ("inet", "bridge")]  # fmt: skip
+    return [re.sub(r"packets \d+ bytes \d+", "", line) for table in tables for line in table.splitlines()]
 
 
 def test_a_container_that_was_there_before(engine: Minidock, tmp_path: Path) -> None:

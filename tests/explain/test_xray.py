@@ -99,7 +99,7 @@ def test_mounts_are_those_of_mountinfo(web: Container, xray: Xray) -> None:
     rows = xray["running"]["mounts"]
     assert [row["path"] for row in rows] == [line[4] for line in lines]
     roles = {row["path"]: row["role"] for row in rows}
-    assert (roles["/"], roles["/proc"], roles["/etc/hosts"], roles["/dev/shm"]) == ("root", "kernel", "bind", "device")
+    assert (roles["/"], roles["/proc"], roles["/etc/hosts"], roles["/dev/shm"]) == ("root", "kernel", "bind", "memory")
     masked = [row["path"] for row in rows if row["role"] == "masked"]
     assert masked
     assert web.shell(f"for i in {' '.join(masked)}; do if [ -d $i ]; then ls -A $i; else cat $i; fi; done") == ""

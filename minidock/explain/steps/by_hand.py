@@ -5,12 +5,11 @@ from __future__ import annotations
 import re
 import shlex
 
-from minidock.explain.steps import shell
+from minidock.explain.steps import filter_by_hand, shell
 from minidock.explain.steps.scene import Scene, named, open_on
 from minidock.explain.steps.story import Block, CallMade
 
 WITHOUT_COMMAND = {"bpf": "no_device_rules", "seccomp": "no_filter", "keyctl": "no_keyring"}  # with their labels
-OF_ONE_CABLE = re.compile(r'add element .*"md[0-9a-f]{12}"')
 _ULIMITS = {0: "t", 1: "f", 2: "d", 3: "s", 4: "c", 6: "u", 7: "n", 8: "l", 9: "v"}  # letters of sh's own ulimit
 # What unshare(1) and the shell do by themselves, or what another command includes.
 _INCLUDED = ("setsid", "dup2", "close_range", "rt_sigaction", "unshare", "open", "openat2", "fchdir")
@@ -44,24 +43,29 @@ def here_document(content: str) -> list[str]:
     return re.sub(r"([\\$`])", r"\\\1", content.rstrip("\n")).split("\n")
 
 
-def outside(call: CallMade, later: list[CallMade], scene: Scene) -> list[str]:
-    """Commands for a call of the command's or the monitor's; `later`: the calls after it in the same step."""
+def outside(call: CallMade, later: list[CallMade], scene: Scene, own: list[str]) -> list[str]:
+    """Commands for a call of the command's or the monitor's; `later`: the calls after it in the same step.
+
+    `own`: the container's cables and addresses. What serves all containers (a bridge, rules) may be there already.
+    """
     if call.wrapper == "execve":
-        return _program(call, later)
+        return _program(call, later, own)
     if call.wrapper == "mkdir":
         return [f"mkdir -p -m {call.argument(1, 'mode', 0o777):o} {shlex.quote(named(call))}"]
     to_kernel = call.wrapper == "write" and open_on(call).startswith(("/sys/fs/", "/proc/sys/"))
     kept = call.wrapper == "netlink" or to_kernel
-    return list(filter(None, [shell.command(call, scene)])) if kept else []
+    command = shell.command(call, scene) if kept else ""
+    if command.startswith("ip link add ") and command.split()[3] not in own:
+        command = f"ip link show {command.split()[3]} >/dev/null 2>&1 || {{ {command}; }}"
+    return list(filter(None, [re.sub("^ip address add", "ip address replace", command)]))
 
 
-def _program(call: CallMade, later: list[CallMade]) -> list[str]:
+def _program(call: CallMade, later: list[CallMade], own: list[str]) -> list[str]:
     """nft and iptables with what they were given; what only lists is left away."""
     words = [str(word) for word in call.argument(1)]
     if words[0] == "nft" and "-f" in words:
         given = next((text(c.argument(1)) for c in later if c.wrapper == "write"), "")
-        added = "\n".join(line for line in given.splitlines() if not line.startswith("delete "))  # what was there then
-        return ["nft -f - <<EOF\n" + "\n".join([*here_document(added), "EOF"])] if added else []
+        return filter_by_hand.commands(given, own)
     changes = words[0].startswith("iptables") and {"-I", "-A", "-D"} & set(words)
     return [shlex.join(words)] if changes else []
 

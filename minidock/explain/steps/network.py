@@ -38,6 +38,8 @@ def _link(call: CallMade, scene: Scene) -> str:
     up = message["flags"] & IFF_UP
     if info is None:
         return f"ip link set {name}{master}{' up' if up else ''}"
+    if info.get_attr("IFLA_INFO_SLAVE_KIND"):
+        return f"ip link set {name} type bridge_slave hairpin on"
     kind = info.get_attr("IFLA_INFO_KIND")
     shown = f"ip link add {name}{_properties(message)} type {kind}"
     peer = info.get_attr("IFLA_INFO_DATA") if kind == "veth" else None

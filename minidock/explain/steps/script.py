@@ -18,7 +18,7 @@ import socket
 from contextlib import suppress
 
 from minidock.engine.lifetime import recorder
-from minidock.explain.steps import by_hand, shell, texts
+from minidock.explain.steps import by_hand, filter_by_hand, shell, texts
 from minidock.explain.steps.output import Output
 from minidock.explain.steps.scene import Scene, is_refused, named, open_on
 from minidock.explain.steps.story import Block, CallMade, Event, Story, call_of
@@ -93,15 +93,40 @@ class Script:
         label = self.texts.labels
         lines = [
             "#!/bin/sh", f"# {label['by_hand']}", "set -eu", f"id={container_id}  # {label['another_id']}",
-            "short=$(echo $id | cut -c1-12)", "here=$(mktemp -d)",
+            "short=$(echo $id | cut -c1-12)", "here=$(mktemp -d)", *self._at_the_end(),
             'mkdir "$here/upper" "$here/work" "$here/bundle" "$here/bundle/rootfs"',
             *self._outside(outside[:end]), *self._written(),
             "", "cat > \"$here/inside\" <<'INSIDE'", *self._inside(inside), "INSIDE",
-            "", 'mkfifo "$here/pid" "$here/go"', f"(   # {label['from_outside']}", 'read -r inside < "$here/pid"',
-            *filter(None, self._outside(outside[end:started])), 'echo go > "$here/go"', ") || kill $$ &",
+            "", 'mkfifo "$here/pid" "$here/go"', f"(   # {label['from_outside']}",
+            "trap 'test $? = 0 || kill -KILL $inside' EXIT",
+            'read -r inside < "$here/pid"', *filter(None, self._outside(outside[end:started])),
+            'echo go > "$here/go"', ") &", "outside=$!",
             *self._titled(born, self._born(flags)),
         ]  # fmt: skip
         return [by_hand.own(line, directory, container_id) for line in lines]
+
+    def _at_the_end(self) -> list[str]:
+        """However it ends: nothing of the script's own stays."""
+        gone = [f"    rmdir {group} 2>/dev/null" for group in self._groups()]
+        return ["undo() {", "    set +e", "    kill ${outside:-} 2>/dev/null", *gone,
+                '    rm -rf --one-file-system "$here"', "}", "trap undo EXIT"]  # fmt: skip
+
+    def _groups(self) -> list[str]:
+        """The container's own control group, if it has one."""
+        made = [named(call) for block in self.blocks for call in block.calls if call.wrapper == "mkdir"]
+        return [path for path in made if _OF_A_CONTAINER.search(path) and not _CONTAINER.search(path)][-1:]
+
+    def _own(self) -> list[str]:
+        """The container's cables and addresses, as messages to the kernel name them."""
+        found = []
+        for block in self.blocks:
+            for call in block.calls:
+                words = call.argument(0).split() if call.wrapper == "netlink" else [""]
+                if words[0] == "RTM_NEWLINK" and "veth" in words:
+                    found.append(words[1])
+                elif words[0] == "RTM_NEWADDR" and call.raw[1].get("inside"):
+                    found.append(words[1].partition("/")[0])
+        return found
 
     def _place(self) -> tuple[str, str]:
         """The container's directory and id, as its calls name them."""
@@ -113,7 +138,7 @@ class Script:
 
     def _outside(self, blocks: list[Block]) -> list[str]:
         """Commands for what the command and the monitor did."""
-        scene, lines = Scene(), []
+        scene, lines, own = Scene(), [], self._own()
         scene.inside = '"$inside"'
         for block in blocks:
             commands: list[str] = []
@@ -121,7 +146,7 @@ class Script:
                 if call.wrapper in by_hand.WITHOUT_COMMAND and not call.failed:
                     commands.append(f"# {self.texts.labels[by_hand.WITHOUT_COMMAND[call.wrapper]]}")
                 elif not is_refused(block.calls, position) and not _makes_the_directory(call):
-                    commands += by_hand.outside(call, block.calls[position + 1 :], scene)
+                    commands += by_hand.outside(call, block.calls[position + 1 :], scene, own)
             lines += self._titled(block, list(dict.fromkeys(commands)))
         return lines
 
@@ -154,19 +179,22 @@ class Script:
 
     def _born(self, flags: str) -> list[str]:
         """The clone: a shell in the control group becomes unshare, which forks the shell inside. And the end."""
-        made = [named(call) for block in self.blocks for call in block.calls if call.wrapper == "mkdir"]
-        groups = [path for path in made if _OF_A_CONTAINER.search(path) and not _CONTAINER.search(path)]
-        enter = f"echo 0 > {groups[-1]}/cgroup.procs; " if groups else ""
+        groups = self._groups()
+        enter = f"echo 0 > {groups[0]}/cgroup.procs; " if groups else ""
         words = f'exec unshare {flags} --fork --kill-child sh "$here/inside"'
         lines = ["status=0", f"(export here id short; {enter}{words}) || status=$?",
                  "", f"# {self.texts.step('everything undone')[0]}", *self._forgotten()]  # fmt: skip
         if groups:
-            lines += [f"sleep 0.1   # {self.texts.labels['until_buried']}", f"rmdir {groups[-1]}"]
-        return [*lines, 'rm -rf --one-file-system "$here"', "exit $status"]
+            events = f"{groups[0]}/cgroup.events"
+            lines += [f"# {self.texts.labels['until_buried']}",
+                      f"until grep -q 'populated 0' {events}; do sleep 0.1; done"]  # fmt: skip
+        return [*lines, "exit $status"]
 
     def _forgotten(self) -> list[str]:
         """What the packet filter was told of this container alone, taken back."""
-        told = [line for block in self.blocks for call in block.calls if call.wrapper == "write"
-                for line in by_hand.text(call.argument(1)).splitlines() if by_hand.OF_ONE_CABLE.match(line)
-                and not open_on(call).startswith("/")]  # fmt: skip
-        return ["nft -f - <<EOF", *(f"delete{line[3:]}" for line in dict.fromkeys(told)), "EOF"] if told else []
+        own = self._own()
+        told = [line for block in self.blocks for call in block.calls
+                if call.wrapper == "write" and not open_on(call).startswith("/")
+                for line in filter_by_hand.elements(by_hand.text(call.argument(1)), own)]  # fmt: skip
+        taken = filter_by_hand.fed("", [f"delete{line[3:]}" for line in dict.fromkeys(told)])
+        return [taken] if taken else []

@@ -76,7 +76,7 @@ def _role(line: Line) -> str:
         return "protected"
     if line.type in _KERNEL:
         return "kernel"
-    if line.point == "/dev" or line.point.startswith("/dev/"):
+    if line.point == "/dev" or (line.point.startswith("/dev/") and line.point != "/dev/shm"):  # shared memory
         return "device"
     return "memory" if line.type in _MEMORY and line.root == "/" else "bind"
 
