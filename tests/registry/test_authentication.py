@@ -5,7 +5,10 @@ import time
 
 import pytest
 
+from minidock.image.registry import realm
 from minidock.image.registry.challenge import Challenge, parse
+from minidock.image.registry.failures import RegistryError
+from minidock.image.registry.settings import Settings
 from tests.registry.conftest import PASSWORD, USER, User
 from tests.registry.stub import Request, Stub, TokenServer
 
@@ -218,3 +221,83 @@ def test_neither_redirects_nor_tokens_lead_to_plain_http_elsewhere(stub: Stub, u
 
     stub.faults[:] = [challenge]
     assert "http://192.0.2.1 is not asked without TLS" in user.fails("pull", f"{stub.host}/app")
+
+
+class TestWhoIsToldThePassword:
+    """A registry names the server that gives tokens for it. The password goes no further than its own site."""
+
+    @pytest.fixture
+    def elsewhere(self, stub: Stub, user: User) -> tuple[TokenServer, str]:
+        """A registry whose tokens are given under another name, at which its user has logged in."""
+        tokens = TokenServer(stub, user=USER, password=PASSWORD)
+        stub.add_image("app")
+        log_in(user, stub)
+        tokens.asked.clear()
+        other = f"localhost:{stub.host.rpartition(':')[2]}"
+        assert other != stub.host
+
+        def challenge(request: Request) -> bool:
+            if request.path.startswith("/token") or "Authorization" in request.headers:
+                return False
+            realm = f'Bearer realm="http://{other}/token",service="stub, the registry"'
+            request.reply(401, WWW_Authenticate=realm)
+            return True
+
+        stub.faults.insert(0, challenge)
+        return tokens, other
+
+    def test_another_site_s_is_not(self, stub: Stub, user: User, elsewhere: tuple[TokenServer, str]) -> None:
+        tokens, other = elsewhere
+        line = user.fails("pull", f"{stub.host}/app")
+        assert f"{stub.host} wants its password sent to {other}, which is another site's: `token_servers`" in line
+        assert tokens.asked == []
+
+    def test_one_that_the_user_allows_is(self, stub: Stub, user: User, elsewhere: tuple[TokenServer, str]) -> None:
+        tokens, other = elsewhere
+        user.configure(f'[registries.token_servers]\n"{stub.host}" = ["{other}"]\n')
+        user.works("pull", f"{stub.host}/app")
+        assert tokens.asked[-1]["account"] == [USER]
+
+    def test_without_a_password_there_is_nothing_to_tell(
+        self, stub: Stub, user: User, elsewhere: tuple[TokenServer, str]
+    ) -> None:
+        tokens, _ = elsewhere
+        tokens.pair = ""
+        user.works("logout", stub.host)
+        user.works("pull", f"{stub.host}/app")
+        assert "account" not in tokens.asked[-1]
+
+    @pytest.mark.parametrize(
+        ("registry", "url"),
+        [
+            ("https://index.docker.io/v1/", "https://auth.docker.io/token"),
+            ("registry.gitlab.com", "https://gitlab.com/jwt/auth"),
+            ("quay.io", "https://quay.io/v2/auth"),
+            ("ghcr.io", "https://ghcr.io/token"),
+            ("me.azurecr.io", "https://me.azurecr.io/oauth2/token"),
+            ("registry.example.co.uk:5000", "https://auth.example.co.uk/token?x=1"),
+            ("127.0.0.1:5000", "http://127.0.0.1:5001/token"),
+            ("[::1]:5000", "http://[::1]:5001/token"),
+        ],
+    )
+    def test_of_one_site(self, registry: str, url: str) -> None:
+        realm.check(url, registry, Settings(), secret=True)
+
+    @pytest.mark.parametrize(
+        ("registry", "url"),
+        [
+            ("https://index.docker.io/v1/", "https://auth.docker.io.example.com/token"),
+            ("registry.example.com", "https://example.net/token"),
+            ("registry.example.co.uk", "https://auth.other.co.uk/token"),
+            ("10.1.0.1:5000", "https://10.2.0.1:5000/token"),
+            ("registry", "https://example/token"),
+            ("registry.example.com", "https://evil.net\\@registry.example.com/token"),
+            ("registry.example.com", "https://registry.example.com@evil.net/token"),
+            ("registry.example.com", "https://evil.net#@registry.example.com/token"),
+            ("registry.example.com", "ftp://registry.example.com/token"),
+            ("registry.example.com", "https:///token"),
+        ],
+    )
+    def test_of_another(self, registry: str, url: str) -> None:
+        with pytest.raises(RegistryError):
+            realm.check(url, registry, Settings(), secret=True)

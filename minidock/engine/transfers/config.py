@@ -17,6 +17,11 @@
     [registries.mirrors]
     "docker.io" = ["https://mirror.example.com", "http://10.1.2.3:5000"]
 
+    # A registry's password, or what stands for it, goes to the registry's own host and to hosts of its own site
+    # (registry.example.com: auth.example.com). What else may have it, because the registry names it:
+    [registries.token_servers]
+    "registry.example.com" = ["login.example.net"]
+
 MINIDOCK_CONFIG names another file. Proxies come from the environment: HTTP_PROXY, HTTPS_PROXY, NO_PROXY.
 """
 
@@ -48,6 +53,10 @@ def registry_settings() -> Settings:
             changes[key] = _number(table[key], f"registries.{key}", path)
     mirrors = _table(table, "mirrors", path)
     changes["mirrors"] = {name: _mirrors(urls, f"registries.mirrors.{name}", path) for name, urls in mirrors.items()}
+    servers = _table(table, "token_servers", path)
+    changes["token_servers"] = {
+        name: _strings(hosts, f"registries.token_servers.{name}", path) for name, hosts in servers.items()
+    }
     return Settings()._replace(**changes)
 
 

@@ -18,7 +18,8 @@ HUB_INDEX = "https://index.docker.io/v1/"
 
 
 class Settings(NamedTuple):
-    """`mirrors`: for a registry's name, the base URLs to be asked first. `insecure`: `host`, `host:port` or
+    """`mirrors`: for a registry's name, the base URLs to be asked first. `token_servers`: for a registry's name, hosts
+    of other sites that may be given its credentials (`realm.py`). `insecure`: `host`, `host:port` or
     networks (10.0.0.0/8) that may be without TLS, or with a certificate that nobody vouches for."""
 
     mirrors: Mapping[str, tuple[str, ...]] = {}
@@ -26,6 +27,7 @@ class Settings(NamedTuple):
     certificates: tuple[str, ...] = ("/etc/docker/certs.d", "/etc/minidock/certs.d")
     downloads: int = 4
     uploads: int = 4
+    token_servers: Mapping[str, tuple[str, ...]] = {}
 
     def is_insecure(self, address: str) -> bool:
         """Whether the user has said that `host[:port]` needs no proof of who it is."""

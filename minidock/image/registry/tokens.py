@@ -17,6 +17,7 @@ from urllib.parse import urlencode, urlsplit
 from minidock.errors import printable
 from minidock.image.registry.challenge import Challenge
 from minidock.image.registry.failures import Denied, Interrupted, RegistryError, from_answer
+from minidock.image.registry.realm import check
 from minidock.image.registry.settings import Credentials, Keychain
 from minidock.image.registry.transport import Answer, Transport
 
@@ -89,8 +90,8 @@ class Authorizer:
         if credentials and credentials.registry_token:
             return _Token(f"Bearer {credentials.registry_token}", float("inf"))
         realm = challenge.parameters.get("realm", "")
-        if urlsplit(realm).scheme not in ("http", "https"):
-            raise RegistryError(f"{self._key} names no server that gives tokens: realm={printable(realm)!r}")
+        secret = bool(credentials and (credentials.username or credentials.identity_token))
+        check(realm, self._key, self._transport.settings, secret=secret)
         wanted = scopes or tuple(challenge.parameters.get("scope", "").split())
         service = challenge.parameters.get("service", "")
         asked_at = time.monotonic()
