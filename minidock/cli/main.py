@@ -13,8 +13,11 @@ from minidock.cli.options.elsewhere import DAEMON, with_flags
 from minidock.cli.words import understood
 from minidock.errors import EXIT_ENGINE, MinidockError, words
 
+# `color`: click takes colours out of what goes into a pipe; but what is printed there is data (see `screen.py`).
+_SETTINGS = {"help_option_names": ["--help"], "color": True}
 
-@click.group(cls=TopLevel, invoke_without_command=False, context_settings={"help_option_names": ["--help"]})
+
+@click.group(cls=TopLevel, invoke_without_command=False, context_settings=_SETTINGS)
 @click.option("--root", metavar="DIRECTORY", help="Where images and containers are kept [/var/lib/minidock].")
 @click.option("-D", "--debug", is_flag=True, help="Show a traceback for an error.")
 @click.option("--config", metavar="DIRECTORY", help="Where registries' credentials are kept [~/.docker].")
@@ -33,6 +36,10 @@ def cli(ctx: click.Context, root: str | None, debug: bool, config: str | None) -
 def run_command_line() -> None:
     """Run the command line of this process. Ends the process with docker's exit codes."""
     arguments = sys.argv[1:]
+    if any(stream and stream.isatty() for stream in (sys.stdout, sys.stderr)):
+        from minidock.cli import screen
+
+        screen.guard()
     try:
         try:
             result = cli.main(args=understood(cli, arguments), prog_name="minidock", standalone_mode=False)

@@ -31,6 +31,7 @@ _DESCRIPTION_WIDTH = 45
 @click.pass_obj
 def pull(paths: Paths, /, all_tags: bool, platform: str | None, quiet: bool, name: str) -> None:
     """Fetch an image from a registry."""
+    from minidock.cli import screen
     from minidock.engine.transfers import transfer
     from minidock.engine.transfers.progress import progress_on
     from minidock.image import reference
@@ -39,7 +40,7 @@ def pull(paths: Paths, /, all_tags: bool, platform: str | None, quiet: bool, nam
     wanted = reference.parse_untagged(name)
     if all_tags:
         _refuse_tag(wanted)
-    with closing(progress_on(sys.stdout, quiet=quiet)) as progress:
+    with closing(progress_on(screen.canvas(), quiet=quiet)) as progress:
         if all_tags:
             transfer.pull_all(Store(paths.root), wanted, progress, platform)
         else:
@@ -57,6 +58,7 @@ def pull(paths: Paths, /, all_tags: bool, platform: str | None, quiet: bool, nam
 @click.pass_obj
 def push(paths: Paths, /, all_tags: bool, quiet: bool, platform: str, name: str) -> None:
     """Publish an image to a registry."""
+    from minidock.cli import screen
     from minidock.engine import images
     from minidock.engine.transfers import transfer
     from minidock.engine.transfers.progress import progress_on
@@ -66,7 +68,7 @@ def push(paths: Paths, /, all_tags: bool, quiet: bool, platform: str, name: str)
     wanted = reference.parse_untagged(name)
     if all_tags:
         _refuse_tag(wanted)
-    with closing(progress_on(sys.stdout, quiet=quiet)) as progress:
+    with closing(progress_on(screen.canvas(), quiet=quiet)) as progress:
         if all_tags:
             transfer.push_all(Store(paths.root), wanted, progress)
         else:

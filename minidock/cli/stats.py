@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import time
 from collections.abc import Callable, Sequence
 
@@ -72,13 +71,16 @@ def _once(chosen: Chosen, template: str | None, *, no_trunc: bool) -> None:
 
 def _again_and_again(chosen: Chosen, template: str | None, *, no_trunc: bool) -> None:
     """Draw over what was drawn before, until somebody has seen enough, or a named container is gone."""
+    from minidock.cli import screen
+
     before: Samples = {}
     while True:
         found = chosen()
         after = _samples(found)
         text = _listing(found, before, after, template, no_trunc=no_trunc)
-        sys.stdout.write(_HOME + text.replace("\n", f"{_END_OF_LINE}\n") + _END_OF_SCREEN)
-        sys.stdout.flush()
+        out = screen.canvas()
+        out.write(_HOME + screen.harmless(text).replace("\n", f"{_END_OF_LINE}\n") + _END_OF_SCREEN)
+        out.flush()
         before = after
         time.sleep(_PERIOD)
 

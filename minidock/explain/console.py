@@ -22,10 +22,11 @@ def console() -> Console:
     """Standard output. What it cannot encode is shown as an escape, so no name of a file can end the program."""
     from rich.console import Console
 
-    if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(errors="backslashreplace")
-    width = None if sys.stdout.isatty() or os.environ.get("COLUMNS") else PIPED_WIDTH
-    return Console(highlight=False, markup=False, emoji=False, width=width, soft_wrap=False)
+    out = sys.__stdout__ or sys.stdout  # not `cli/screen.py`, which shows colours as text
+    if isinstance(out, io.TextIOWrapper):
+        out.reconfigure(errors="backslashreplace")
+    width = None if out.isatty() or os.environ.get("COLUMNS") else PIPED_WIDTH
+    return Console(file=out, highlight=False, markup=False, emoji=False, width=width, soft_wrap=False)
 
 
 def show(out: Console, parts: Iterable[RenderableType]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import textwrap
 
+from minidock.explain import shown
 from minidock.explain.steps import book, see, shell
 from minidock.explain.steps.scene import Scene
 from minidock.explain.steps.story import Block, CallMade
@@ -87,10 +88,10 @@ class Renderer:
 
     def _row(self, label: str, words: str, colour: str = "") -> str:
         """A labelled line; the lines of a longer text stand below each other."""
-        first, *more = words.split("\n")
+        first, *more = map(shown.text, words.split("\n"))
         indent = " " * 14
-        shown = "\n".join([first, *(indent + line for line in more)])
-        return f"     {self._paint(f'{self.texts.labels[label]:<7}', _DIM)}  {self._paint(shown, colour)}"
+        lines = "\n".join([first, *(indent + line for line in more)])
+        return f"     {self._paint(f'{self.texts.labels[label]:<7}', _DIM)}  {self._paint(lines, colour)}"
 
     def _paint(self, words: str, colour: str) -> str:
         return f"\x1b[{colour}m{words}\x1b[0m" if self.coloured and colour else words
