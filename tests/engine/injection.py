@@ -16,7 +16,7 @@ from pathlib import Path
 from tests.engine.containers import Containers, eventually, ids_in
 from tests.support.command import Minidock
 
-GRACE = 5.0  # seconds: a killed process's descriptors and cgroup go a moment after it
+GRACE = 30.0  # seconds: a killed process's descriptors and cgroup go a moment after it
 
 
 @dataclass

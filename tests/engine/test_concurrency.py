@@ -18,7 +18,7 @@ from tests.support.command import Minidock
 
 __all__ = ["no_containers_afterwards", "ok"]
 
-CHURN = int(os.environ.get("MINIDOCK_TEST_CHURN", "200"))
+CHURN = int(os.environ.get("MINIDOCK_TEST_CHURN", "60"))
 EXPECTED = (
     "No such container",
     "is not running",

@@ -253,9 +253,9 @@ def test_killed_at_any_moment(root: Path, tmp_path: Path, store: Store) -> None:
     started = time.monotonic()
     subprocess.run(command, check=True, capture_output=True)
     duration = time.monotonic() - started
-    for attempt in range(25):
+    for attempt in range(12):
         process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
-        time.sleep(duration * attempt / 25)
+        time.sleep(duration * attempt / 12)
         process.kill()
         if process.wait() == -signal.SIGKILL:
             killed += 1
@@ -263,7 +263,7 @@ def test_killed_at_any_moment(root: Path, tmp_path: Path, store: Store) -> None:
             duration *= 0.8
         for image, _ in store.list():
             assert image.missing_layers == []
-    assert killed > 10
+    assert killed > 4
     image = import_tarball(str(root), str(tmp_path / "big.tar.gz"), parse("after"))
     assert list((root / "tmp").iterdir()) == list(root.rglob("*.tmp")) == []
     assert len(list(Path(image.layer_paths[0]).rglob("f*"))) == 1500

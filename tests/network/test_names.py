@@ -82,7 +82,7 @@ class TestNeighbours:
         program = """
 import dnslib
 for tcp in (False, True):
-    answer = dnslib.DNSRecord.parse(dnslib.DNSRecord.question("many").send("127.0.0.11", 53, tcp=tcp, timeout=5))
+    answer = dnslib.DNSRecord.parse(dnslib.DNSRecord.question("many").send("127.0.0.11", 53, tcp=tcp, timeout=30))
     print(answer.header.tc, answer.q.qname, len(answer.rr))
 """
         assert in_network_of(world, asker, program) == "1 many. 30\n0 many. 40\n"
@@ -103,7 +103,7 @@ silent[0].sendall(b"\xff")
 silent[1].sendall(b"\0\2xx")
 import dnslib
 for tcp in (False, True):
-    answer = dnslib.DNSRecord.parse(dnslib.DNSRecord.question(NAME).send("127.0.0.11", 53, tcp=tcp, timeout=5))
+    answer = dnslib.DNSRecord.parse(dnslib.DNSRecord.question(NAME).send("127.0.0.11", 53, tcp=tcp, timeout=30))
     print(len(answer.rr))
 """.replace("NAME", repr(container))
         assert in_network_of(world, container, program) == "1\n1\n"

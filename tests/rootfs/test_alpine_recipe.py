@@ -12,12 +12,12 @@ import platform
 import signal
 import subprocess
 import tarfile
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from tests.engine.containers import eventually
 from tests.rootfs.recipes import NOWHERE, ROOTFS, built, command, members, refused, run
 from tests.support.machine import loop_devices
 
@@ -223,11 +223,7 @@ def test_killed_midway_it_leaves_nothing(
         assert moment == "unpacking" or loop_devices(tmp_path)
         build.send_signal(number)
         said = build.stderr.read().splitlines()
-    deadline = time.monotonic() + 10
-    while (loop_devices(tmp_path) or processes_about(output)) and time.monotonic() < deadline:
-        time.sleep(0.02)
-    assert not loop_devices(tmp_path)
-    assert processes_about(output) == []
+    eventually(lambda: not loop_devices(tmp_path) and not processes_about(output))
     assert str(tmp_path) not in Path("/proc/self/mountinfo").read_text()
     assert not output.exists()
     if number == signal.SIGTERM:

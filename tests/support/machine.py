@@ -25,7 +25,7 @@ KEPT_TABLE = "minidock"
 # Docker's daemon, which is there for many tests, mounts its data root over itself at its first need.
 DOCKER_ROOT = re.compile(r"/docker\d+/docker$")
 
-GRACE = 3.0  # seconds: a monitor that was told to end may still be on its way out
+GRACE = 10.0  # seconds: a monitor that was told to end may still be on its way out
 POLL = 0.05
 
 PF_KTHREAD = 0x0020_0000  # among a process's flags in /proc/PID/stat: a thread of the kernel (linux/sched.h)
