@@ -32,7 +32,7 @@ def of_process(pid: int, pidfd: int, without: Sequence[str] = ()) -> int:
             try:
                 syscalls.umount2(path, syscalls.MNT_DETACH | syscalls.UMOUNT_NOFOLLOW)
             except OSError as error:
-                if error.errno not in (errno.EINVAL, errno.ENOENT):  # nothing is mounted there, or nothing is there
+                if error.errno not in (errno.EINVAL, errno.ENOENT, errno.ENOTDIR):  # nothing is mounted or there
                     raise
         return _clone("/", recursive=True)
 

@@ -20,7 +20,7 @@ from minidock.image.difference import differences
 from minidock.image.packing import pack
 from minidock.image.reference import Reference
 from minidock.image.store import Image, Store
-from minidock.linux import cgroups, syscalls
+from minidock.linux import cgroups, overlay, syscalls
 from minidock.observe import step
 
 _PATIENCE = 10.0  # seconds
@@ -78,14 +78,16 @@ def keep(root: str, name: str, wishes: Wishes) -> Image:
 
 
 def _differences(record: Record) -> list[tuple[str, str]]:
-    return differences(record.path("upper"), record.data["layers"][::-1], _mount_points(record))
+    lower = [*filter(os.path.isdir, [record.path("init")]), *record.data["layers"][::-1]]
+    return differences(record.path("upper"), lower, _mount_points(record, lower))
 
 
-def _mount_points(record: Record) -> list[str]:
-    """Where the runtime mounts what every container has. An image may lack such a place, and gets it on top."""
+def _mount_points(record: Record, lower: list[str]) -> list[str]:
+    """Where the runtime mounts what every container has, if the layers below have nothing there: it is made on top."""
     asked = {point["destination"] for point in record.data["mounts"]} | set(record.data["options"]["tmpfs"])
     spec = state.read_json(record.path("bundle", "config.json"))
-    return [mount["destination"] for mount in spec["mounts"] if mount["destination"] not in asked | {"/"}]
+    places = {mount["destination"] for mount in spec["mounts"]} - asked - {"/"}
+    return [path for path in places if overlay.entry(lower, path.strip("/").split("/")) is None]
 
 
 def _config(record: Record) -> dict[str, Any]:

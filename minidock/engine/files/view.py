@@ -1,9 +1,11 @@
 """A container's files, seen from outside: for `cp`, `export` and whoever else reads or writes them.
 
 What is seen is a copy of the container's mounts that hangs on a descriptor (`linux/trees.py`): of one that runs, those
-in its mount namespace, with all that is bound into it; of any other, the same made anew from its layers. What belongs
-to the kernel, not to the container (/proc, /sys, /dev), is left away, as in docker. No device can be opened and no
-program run through the copy, so that a file that a container puts in another's place at the wrong moment is harmless.
+in its mount namespace, with all that is bound into it; of any other, the same made anew from its layers. As in docker,
+its other mounts are left away: those of the kernel (/proc, /sys, /dev), and what is in memory only (--tmpfs, /dev/shm).
+In their places are the directories that they are mounted on, which a program inside does not see. No device can be
+opened and no program run through the copy, so that a file that a container puts in another's place at the wrong moment
+is harmless.
 """
 
 from __future__ import annotations
@@ -12,8 +14,10 @@ import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 from minidock.engine import first_process, records
+from minidock.engine.making.bundle import FOR_NAMES
 from minidock.engine.records import Record
 from minidock.errors import ConflictError
 from minidock.linux import mounts, syscalls, trees
@@ -21,7 +25,6 @@ from minidock.observe import step
 from minidock.runtime import rootfs
 from minidock.runtime import spec as oci
 
-_KERNELS_OWN = ("/proc", "/sys", "/dev")
 _PATIENCE = 10.0  # seconds
 
 
@@ -68,13 +71,21 @@ def _open(record: Record, *, bare: bool) -> tuple[int, int | None]:
     raise ConflictError(f"Container {record.id} is restarting, wait until the container is running")
 
 
+def _binds(record: Record) -> list[dict[str, Any]]:
+    """The binds that are a user's, and the files for names."""
+    asked = {point["destination"] for point in record.data["mounts"]} | {f"/etc/{name}" for name in FOR_NAMES}
+    return [mount for mount in oci.load(record.path("bundle")).mounts
+            if mount.get("type", "bind") == "bind" and mount["destination"] in asked]  # fmt: skip
+
+
 def _of_running(record: Record, pidfd: int, *, bare: bool) -> int:
     pid = record.data["state"]["pid"]
     with step("a copy of the container's mounts", book="3.5.1"):
         if bare:
             return trees.root_of_process(pid, pidfd)
-        spec = oci.load(record.path("bundle"))
-        return trees.of_process(pid, pidfd, [path for path in _KERNELS_OWN if not spec.binds(path)])
+        bound = [mount["destination"] for mount in _binds(record)]
+        places = [mount["destination"] for mount in oci.load(record.path("bundle")).mounts]
+        return trees.of_process(pid, pidfd, [path for path in places if path not in ("/", *bound)])
 
 
 def _of_stopped(record: Record, *, bare: bool) -> int:
@@ -83,10 +94,9 @@ def _of_stopped(record: Record, *, bare: bool) -> int:
     def make() -> str:
         rootfs.mount_root(spec)
         with rootfs.opened(spec) as root:
-            for mount in spec.mounts if not bare else ():
-                if mount.get("type", "bind") == "bind" and not mount["destination"].startswith(_KERNELS_OWN):
-                    mounts.mount_in(root, mount["destination"], mount["source"], "bind", mount.get("options") or [],
-                                    check=lambda place: None)  # fmt: skip
+            for mount in _binds(record) if not bare else ():
+                mounts.mount_in(root, mount["destination"], mount["source"], "bind", mount.get("options") or [],
+                                check=lambda place: None)  # fmt: skip
         if spec.config["root"].get("readonly") and not bare:
             mounts.remount_bind(spec.rootfs, syscalls.MS_RDONLY)
         return spec.rootfs

@@ -21,6 +21,8 @@ from minidock.runtime import spec as oci
 
 Config = dict[str, Any]
 
+# Files in /etc that each container has of its own.
+FOR_NAMES = ("resolv.conf", "hostname", "hosts")
 INITS = ("/usr/bin/tini-static", "/usr/libexec/docker/docker-init", "/usr/bin/docker-init", "/usr/bin/catatonit")
 
 
@@ -183,7 +185,7 @@ def _mounts(
     taken = {row[0] for row in asked}  # what a user wants in a default mount's place takes it
     rows = [row for row in rows if row[0] not in taken and not ("/dev" in taken and row[0].startswith("/dev/"))]
     files = [(f"/etc/{name}", "bind", os.path.join(directory, name), ["rbind", "rprivate"])
-             for name in ("resolv.conf", "hostname", "hosts") if f"/etc/{name}" not in taken]  # fmt: skip
+             for name in FOR_NAMES if f"/etc/{name}" not in taken]  # fmt: skip
     rows += sorted([*files, *asked], key=lambda row: row[0].rstrip("/").count("/"))
     return [{"destination": d, "type": t, "source": s, "options": o} for d, t, s, o in rows]
 

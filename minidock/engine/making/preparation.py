@@ -6,7 +6,7 @@ from contextlib import suppress
 
 from minidock import state
 from minidock.engine import records
-from minidock.engine.making import bundle, isolation
+from minidock.engine.making import bundle, init_layer, isolation
 from minidock.engine.networking import connections
 from minidock.engine.networking.connections import Surroundings
 from minidock.engine.options import ContainerOptions, from_json
@@ -41,8 +41,10 @@ def _write_bundle(
     for name in ("upper", "work", "bundle", "bundle/rootfs"):
         with suppress(FileExistsError):
             syscalls.mkdir(record.path(name), 0o755 if name == "upper" else 0o711)
+    init, layers = record.path("init"), record.data["layers"]
+    init_layer.make(init, layers[::-1])
     config = bundle.specification(
-        options, record.data["imageConfig"], record.data["layers"], record.id, record.directory, surroundings,
+        options, record.data["imageConfig"], [*layers, init], record.id, record.directory, surroundings,
         record.data["mounts"], isolation.share(record, options, surroundings.netns, join=starting),
     )  # fmt: skip
     for directory in (record.directory, record.path("bundle")):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import re
 import shlex
 
@@ -10,6 +11,7 @@ from minidock.explain.steps.scene import Scene, named, open_on
 from minidock.explain.steps.story import Block, CallMade
 
 WITHOUT_COMMAND = {"bpf": "no_device_rules", "seccomp": "no_filter", "keyctl": "no_keyring"}  # with their labels
+_INIT_LAYER = re.compile(r"/containers/[0-9a-f]{64}/init(/|$)")
 _ULIMITS = {0: "t", 1: "f", 2: "d", 3: "s", 4: "c", 6: "u", 7: "n", 8: "l", 9: "v"}  # letters of sh's own ulimit
 # What unshare(1) and the shell do by themselves, or what another command includes.
 _INCLUDED = ("setsid", "dup2", "close_range", "rt_sigaction", "unshare", "open", "openat2", "fchdir")
@@ -18,6 +20,12 @@ _INCLUDED = ("setsid", "dup2", "close_range", "rt_sigaction", "unshare", "open",
 def is_start(block: Block) -> bool:
     """Whether this block writes down that the container runs."""
     return any(call.wrapper == "rename" and named(call, 1).endswith("/container.json") for call in block.calls)
+
+
+def in_init_layer(call: CallMade) -> bool:
+    """Whether the call makes a part of the container's init layer, which the script makes anew in any case."""
+    is_making = call.wrapper in ("mkdir", "mknod", "symlink") and call.number in (None, errno.EEXIST)
+    return is_making and bool(_INIT_LAYER.search(named(call, int(call.wrapper == "symlink"))))
 
 
 def own(line: str, directory: str, container_id: str) -> str:
@@ -52,6 +60,8 @@ def outside(call: CallMade, later: list[CallMade], scene: Scene, own: list[str])
         return _program(call, later, own)
     if call.wrapper == "mkdir":
         return [f"mkdir -p -m {call.argument(1, 'mode', 0o777):o} {shlex.quote(named(call))}"]
+    if call.wrapper in ("mknod", "symlink"):
+        return [shell.command(call._replace(number=None), scene)] if in_init_layer(call) else []
     to_kernel = call.wrapper == "write" and open_on(call).startswith(("/sys/fs/", "/proc/sys/"))
     kept = call.wrapper == "netlink" or to_kernel
     command = shell.command(call, scene) if kept else ""

@@ -148,7 +148,9 @@ class Script:
             for position, call in enumerate(block.calls):
                 if call.wrapper in by_hand.WITHOUT_COMMAND and not call.failed:
                     commands.append(f"# {self.texts.labels[by_hand.WITHOUT_COMMAND[call.wrapper]]}")
-                elif not is_refused(block.calls, position) and not _makes_the_directory(call):
+                elif _makes_the_directory(call):
+                    continue
+                elif by_hand.in_init_layer(call) or not is_refused(block.calls, position):
                     commands += by_hand.outside(call, block.calls[position + 1 :], scene, own)
             lines += self._titled(block, list(dict.fromkeys(commands)))
         return lines

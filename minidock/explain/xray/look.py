@@ -114,7 +114,7 @@ class Look:
         if line and line.type == "overlay":
             options = dict(option.partition("=")[::2] for option in _options(line.super_options))
             upper, work = (_plain(options.get(name, "")) for name in ("upperdir", "workdir"))
-            named = split_paths(options.get("lowerdir", ""))[::-1]
+            named = [path for path in split_paths(options.get("lowerdir", ""))[::-1] if path != record.path("init")]
             # Of many layers, mount(2) was given short numbers, which mean nothing here (linux/overlay.py).
             if named and all(path.startswith("/") for path in named):
                 lower, source = named, "mountinfo"

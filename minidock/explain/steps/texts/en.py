@@ -82,6 +82,9 @@ STEPS = {
         "Programs expect null, zero, random and the like: the host's disks are not among them.",
     "the working directory, if the image lacks it":
         "The program starts in this directory, so it has to be there before the root may become read-only.",
+    "what every container has, whatever its image has in its place":
+        "Places to mount on, such as /proc and /etc/hosts, in a layer between the image's and the container's own: an "
+        "image may lack them, or have something else there.",
     "a null device to mask files with":
         "Files of proc that the container must not see are hidden by mounting a null device over them: it is made here,"
         " as a /dev/null of the container's could be anything.",

@@ -154,6 +154,11 @@ STEPS = {
         "Le programme démarre dans ce répertoire : il doit exister avant que la racine ne passe, peut-être, en "
         "lecture seule.",
     ),
+    "what every container has, whatever its image has in its place": (
+        "ce que tout conteneur possède, quoi que l'image ait à cette place",
+        "Les endroits où l'on monte, comme /proc et /etc/hosts, dans une couche entre celles de l'image et celle du "
+        "conteneur : une image peut ne pas les avoir, ou y avoir autre chose.",
+    ),
     "a null device to mask files with": (
         "un périphérique null pour masquer des fichiers",
         "Les fichiers de proc que le conteneur ne doit pas voir sont cachés en montant par-dessus un périphérique null"
