@@ -131,6 +131,8 @@ STEPS = {
         "and minidock is gone.",
     "it runs: written down for every other command":
         "There is no daemon to ask: what others need to know, its pid above all, is in a file.",
+    "the monitor's socket, made anew where it was wiped":
+        "Somebody has emptied /run, and nobody finds the monitor any more: a signal has it make its socket again.",
     "a socket for those who attach to it later, or wait for its end":
         "attach, logs, stop and wait come from other processes: they find the monitor by this name in the file "
         "system.",

@@ -244,6 +244,10 @@ STEPS = {
         "Il n'y a pas de démon à interroger : ce que les autres doivent savoir, son pid avant tout, est dans un "
         "fichier.",
     ),
+    "the monitor's socket, made anew where it was wiped": (
+        "le socket du moniteur, refait là où il avait disparu",
+        "Quelqu'un a vidé /run, et plus personne ne trouve le moniteur : un signal lui fait refaire son socket.",
+    ),
     "a socket for those who attach to it later, or wait for its end": (
         "une socket pour ceux qui s'y attacheront plus tard, ou qui attendent sa fin",
         "attach, stop ou wait viennent d'autres processus : ils trouvent le moniteur par ce nom dans le système "
