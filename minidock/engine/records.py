@@ -20,11 +20,13 @@ import os
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
+from functools import partial
 from typing import Any
 
 from minidock import state
 from minidock.errors import HostError, MinidockError, NotFoundError, UsageError
 from minidock.linux import syscalls
+from minidock.linux.patience import Patience
 
 _PATIENCE = 10.0  # seconds
 _RESERVED = 32 << 10  # bytes that the lock file takes, for a record on a full disk
@@ -235,13 +237,21 @@ def wait_for_lock(root: str, container_id: str, meanwhile: Callable[[], None] = 
 
     Raises `GoneError` if the container is gone, `HostError` if its holder does not let go.
     """
-    deadline = time.monotonic() + _PATIENCE
+    patience = Patience(_PATIENCE, partial(_monitor_of, root, container_id))
     while (lock := take_lock(root, container_id)) is None:
-        if time.monotonic() > deadline:
+        if patience.is_over:
             raise HostError(f"the monitor of container {container_id[:12]} does not answer: kill it, or try again")
         meanwhile()
         time.sleep(0.005)
     return lock
+
+
+def _monitor_of(root: str, container_id: str) -> list[int]:
+    """The monitor's process, as far as the record can tell."""
+    with suppress(OSError, MinidockError):
+        if record := load(root, container_id):
+            return [record.data["state"].get("monitor") or 0]
+    return []
 
 
 def make_directory(root: str, container_id: str) -> int:

@@ -16,6 +16,7 @@ from contextlib import suppress
 
 from minidock.errors import EXIT_ENGINE, HostError
 from minidock.linux import directories, syscalls
+from minidock.linux.patience import Patience
 
 # Handed down whenever the host has them: limits need them, and so do the counters that `stats` shows.
 CONTROLLERS = ("cpu", "cpuset", "io", "memory", "pids")
@@ -115,15 +116,15 @@ class Cgroup:
                 found += [int(line) for line in procs]
         return found
 
-    def freeze(self, patience: float = 5.0) -> None:
+    def freeze(self, seconds: float = 5.0) -> None:
         """Stop everything inside, until `thaw`; returns when it has stopped (cgroup-v2.rst, "cgroup.freeze").
 
         Unlike SIGSTOP, the processes cannot tell, and cannot be waited for. SIGKILL still ends them.
         """
         self.write("cgroup.freeze", "1")
-        deadline = time.monotonic() + patience
+        patience = Patience(seconds, self.processes)
         while "frozen 1" not in self.read("cgroup.events").splitlines():  # an error, if it goes meanwhile
-            if time.monotonic() > deadline:  # in the middle of a call that cannot be interrupted
+            if patience.is_over:  # in the middle of a call that cannot be interrupted
                 self.write("cgroup.freeze", "0")
                 raise HostError(f"cgroup {self.path} does not come to rest")
             time.sleep(0.001)
@@ -145,12 +146,12 @@ class Cgroup:
                     os.kill(pid, 9)
             time.sleep(0.01)
 
-    def delete(self, patience: float = 5.0) -> None:
+    def delete(self, seconds: float = 5.0) -> None:
         """Remove the cgroup and those below it. A process that was just killed may keep it busy for a moment.
 
-        Raises `OSError` (EBUSY) if something is still inside after `patience` seconds.
+        Raises `OSError` (EBUSY) if something is still inside that has not moved for some `seconds`.
         """
-        deadline = time.monotonic() + patience
+        patience = Patience(seconds, self.processes)
         for directory in self._tree():
             while True:
                 try:
@@ -158,7 +159,7 @@ class Cgroup:
                 except FileNotFoundError:
                     break
                 except OSError as error:
-                    if error.errno != errno.EBUSY or time.monotonic() > deadline:
+                    if error.errno != errno.EBUSY or patience.is_over:
                         raise
                     time.sleep(0.002)
                 else:
