@@ -47,8 +47,14 @@ def has(group: str, command: str) -> bool:
 def declare(command: click.Command) -> None:
     """Have the command's help show the flag, and its parser know it."""
     if not any(param.name == "explain" for param in command.params):
-        option = click.Option(["--explain"], metavar="[STYLE][:FILE]", help=_HELP, expose_value=False)
-        command.params.append(option)
+        command.params.append(_Flag(["--explain"], help=_HELP, expose_value=False))
+
+
+class _Flag(click.Option):
+    """As it is shown in a help text: its value can be left away."""
+
+    def get_help_record(self, ctx: click.Context) -> tuple[str, str]:
+        return "--explain[=STYLE[:FILE]]", self.help or ""
 
 
 def take(command: click.Command, words: list[str]) -> list[str]:
@@ -66,6 +72,10 @@ def take(command: click.Command, words: list[str]) -> list[str]:
             break
         if word == "--explain" or word.startswith("--explain="):
             chosen = word.partition("=")[2] or "full"
+            following = words[position + 1] if position + 1 < len(words) else ""
+            if word == "--explain" and following.partition(":")[0] in STYLES:
+                print(f"minidock: '{following}' is no value of --explain here; did you mean --explain={following}?",
+                      file=sys.stderr)  # fmt: skip
         else:
             takes_next = word in values or (word[:2] != "--" and f"-{word[-1:]}" in values and "=" not in word)
             rest += words[position : position + 1 + takes_next]

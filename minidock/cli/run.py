@@ -47,9 +47,13 @@ def run(paths: Paths, /, **flags: Any) -> int:
 
 @contextmanager
 def engine_errors() -> Iterator[None]:
-    """An error's plain exit code 1 would be taken for the program's own."""
+    """An error's plain exit code 1 would be taken for the program's own; only who leaves with Ctrl-C gets it."""
+    from minidock.engine.lifetime.client import Abandoned
+
     try:
         yield
+    except Abandoned:
+        raise
     except MinidockError as error:
         if error.exit_code == MinidockError.exit_code:
             error.exit_code = EXIT_ENGINE

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import os
 import random
@@ -15,6 +16,7 @@ from pathlib import Path
 import pytest
 
 from tests.engine.containers import QUIET, Containers, eventually
+from tests.engine.pty import Terminal
 from tests.support.command import Minidock
 from tests.support.machine import read
 
@@ -133,3 +135,26 @@ def test_a_set_up_that_hangs_can_be_interrupted(engine: Minidock, containers: Co
     _, errors = command.communicate(timeout=30)
     assert (command.returncode, errors) == (130, b"minidock: interrupted before the start\n")
     eventually(lambda: not containers.left())
+
+
+def test_three_signals_end_a_client_whose_container_ignores_them(engine: Minidock, containers: Containers) -> None:
+    """As in docker. The container goes on, and the second time somebody at a terminal is told how to leave."""
+    words = [*QUIET, "-t=false", "--name", "deaf", "alpine", "sh", "-c", "trap '' INT TERM; echo on; sleep 1000"]
+    terminal = Terminal([*engine.program, *words], engine.environment)
+    try:
+        terminal.expect("on\r\n")
+        terminal.type("\x03")
+        terminal.expect(r"\^C")
+        terminal.type("\x03")  # one that comes before the first was seen is the same signal
+        for _ in range(5):
+            with contextlib.suppress(AssertionError):
+                terminal.expect("Ctrl-C once more leaves it running .minidock kill ends it.", timeout=1)
+                break
+            terminal.type("\x03")
+        terminal.type("\x03")
+        assert terminal.wait() == 1
+        assert b"got 3 SIGTERM/SIGINTs, forcefully exiting" in terminal.seen + terminal.rest()
+    finally:
+        terminal.close()
+    assert engine("inspect", "-f", "{{.State.Status}}", "deaf").stdout == b"running\n"
+    assert engine("rm", "-f", "deaf").returncode == 0

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.engine.containers import eventually
+from tests.engine.pty import Terminal
 from tests.support.command import Minidock
 
 RUN = ("run", "--rm", "--network", "none")
@@ -27,7 +28,8 @@ def explained(engine: Minidock, *words: str, env: dict[str, str] | None = None) 
 def test_steps_are_numbered_and_say_why_and_where(engine: Minidock) -> None:
     out, told = explained(engine, *RUN, "--explain")
     blocks = re.split(r"\n(?= {1,2}\d+  )", told)
-    assert [int(re.match(r" *(\d+)", block)[1]) for block in blocks] == list(range(1, len(blocks) + 1))  # type: ignore[index]
+    numbers = [int(re.match(r" *(\d+)", block)[1]) for block in blocks]  # type: ignore[index]
+    assert sorted(set(numbers)) == list(range(1, max(numbers) + 1))
     block = next(block for block in blocks if "a host name of its own" in block)
     assert "the container's first process, pid " in block
     assert "In a UTS namespace of its own" in block
@@ -58,11 +60,48 @@ def test_what_is_moved_by_its_directory_is_told_with_all_of_its_path(engine: Min
     assert all(path.startswith(("/", "$")) for move in moves for path in move)
 
 
-def test_brief_is_one_line_a_step(engine: Minidock) -> None:
-    _, told = explained(engine, *RUN, "--explain=brief")
-    *lines, total = told.splitlines()
+@pytest.mark.parametrize("language", ["C", "fr_FR.UTF-8"])
+def test_brief_is_one_short_line_a_step(engine: Minidock, language: str) -> None:
+    """Of every step, also of one that others interrupt: a line that an old terminal need not break."""
+    done = engine("run", "--rm", "--explain=brief", "alpine", "true", env={"LC_ALL": language, "COLUMNS": "200"})
+    *lines, total = done.stderr.decode().splitlines()
     assert all(re.match(r" *\d+  .* \[.*\] \w+", line) for line in lines)
-    assert re.fullmatch(rf" *kernel calls: \d+, parts: {len(lines)}, processes: 3", total)
+    assert [line for line in lines if len(line) > 80] == []
+    assert [int(line.split()[0]) for line in lines] == list(range(1, len(lines) + 1))
+    assert re.search(rf": \d+, \w+[ \xa0]?: {len(lines)}, ", total)
+
+
+def test_a_step_that_goes_on_keeps_its_number(engine: Minidock) -> None:
+    _, told = explained(engine, "run", "--rm", "--explain")
+    headings = re.findall(r"^ *(\d+)  (.*?)(?: \(continued\))?  (.*), pid (\d+)$", told, re.MULTILINE)
+    assert len(headings) > len({number for number, *_ in headings}), "some step was interrupted by one in it"
+    titles: dict[str, set[tuple[str, str]]] = {}
+    for number, title, _, pid in headings:
+        titles.setdefault(number, set()).add((title, pid))
+    assert all(len(those) == 1 for those in titles.values())
+
+
+def test_a_style_without_its_sign_is_said(engine: Minidock) -> None:
+    done = engine("run", "--rm", "--explain", "brief", "alpine", "true", env={"LC_ALL": "C"})
+    assert done.returncode == 125
+    assert "did you mean --explain=brief?" in done.stderr.decode().splitlines()[0]
+    assert b"--explain[=STYLE[:FILE]]" in engine("run", "--help").stdout
+
+
+@pytest.mark.parametrize("language", ["C", "fr_FR.UTF-8"])
+def test_an_old_terminal_has_to_break_no_heading_and_no_call(engine: Minidock, language: str) -> None:
+    """What is told fits 80 columns, but for commands and definitions, which are to be copied."""
+    command = [*engine.program, *RUN, "--explain", "alpine", "true"]
+    terminal = Terminal(command, {**engine.environment, "LC_ALL": language, "NO_COLOR": "1"}, columns=80)
+    try:
+        assert terminal.wait() == 0
+        terminal.rest()
+        lines = terminal.seen.decode().replace("\r", "").splitlines()
+    finally:
+        terminal.close()
+    long = [line for line in lines if len(line) > 80 and not re.match(r" {5}(shell|see|voir|\w+=| {9})", line)]
+    assert [line for line in long if re.search(r"[ |]\S", line[7:80].strip())] == []
+    assert any(re.match(r" {11}\S", line) for line in lines), "some call was broken"
 
 
 def test_french(engine: Minidock) -> None:

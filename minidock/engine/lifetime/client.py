@@ -29,6 +29,7 @@ from minidock.runtime.channel import Channel
 _KEPT = {signal.SIGKILL, signal.SIGSTOP, signal.SIGCHLD, signal.SIGPIPE, signal.SIGURG, signal.SIGTTIN, signal.SIGTTOU,
          signal.SIGSEGV, signal.SIGBUS, signal.SIGFPE, signal.SIGILL}  # fmt: skip
 _A_MOMENT = 0.03  # seconds
+_MOST_INTERRUPTS = 3  # as in docker's client
 FORWARDED = signal.valid_signals() - _KEPT
 
 
@@ -80,6 +81,13 @@ def run(paths: Paths, take: Callable[[], tuple[Record, int]], attachment: Attach
         client.close()
         if client.trouble:
             recovery.take_over(record)
+
+
+class Abandoned(MinidockError):
+    """A user has typed Ctrl-C often enough: what was attached goes on without us."""
+
+    def __init__(self) -> None:
+        super().__init__(f"got {_MOST_INTERRUPTS} SIGTERM/SIGINTs, forcefully exiting", exit_code=1)
 
 
 class Detached(MinidockError):
@@ -140,6 +148,7 @@ class Client:
         self.trouble = True
         self.resized: Callable[[int, int], None] = lambda rows, columns: None  # told of each size that is passed on
         self._has_begun = False
+        self._interrupts = 0
         self._entrance: int | None = None  # where the container's input goes
         self._input: Flow | None = None
         self._is_console = False
@@ -267,6 +276,17 @@ class Client:
             self._copy_window_size()
         else:
             self.send("signal", number=number)
+            if number in (signal.SIGINT, signal.SIGTERM):
+                self._count_interrupt()
+
+    def _count_interrupt(self) -> None:
+        """A container may ignore what ends other programs: nobody has to look for another terminal because of that."""
+        self._interrupts += 1
+        if self._interrupts == _MOST_INTERRUPTS - 1 and os.isatty(2):
+            self.warn("the container goes on; Ctrl-C once more leaves it running (minidock kill ends it)")
+        elif self._interrupts == _MOST_INTERRUPTS:
+            self.trouble = False
+            raise Abandoned
 
     def _copy_window_size(self) -> None:
         """The container's terminal is as large as ours, if one of 0, 1 and 2 is a terminal."""

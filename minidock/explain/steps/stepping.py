@@ -31,7 +31,6 @@ class Stepping(Narrative):
     def __init__(self, output: Output, words: texts.Texts) -> None:
         super().__init__(output, words, brief=False)
         self.free, self.wanted = False, ""
-        self.numbers: dict[tuple[int, str], int] = {}
         self.latest = 0
         # Ctrl-C puts a byte into a pipe (signal.set_wakeup_fd): so it is heard however early it comes, also by a wait
         # that has not begun yet, and breaks off no line that is being written.
@@ -50,12 +49,16 @@ class Stepping(Narrative):
             self.tell(block)
         if is_taken_over(event):
             self.free = self.output.is_polite = True
+        answer = recorder.GO
         if event.what == "begins" and not self.free:
-            self._announce(event)
-            if reply:
-                recorder.answer(reply, self._ask(event))
-        elif reply:
-            recorder.answer(reply, recorder.GO)
+            self.number += 1
+            self.numbers[event.pid, event.content[0]] = self.number
+            if self._is_wanted(event.content[0]):
+                self.brief = False
+                self._announce(event)
+                answer = self._ask() if reply else answer
+        if reply:
+            recorder.answer(reply, answer)
 
     def tell(self, block: Block) -> None:
         """One block; its heading was shown already, if its step was waited for."""
@@ -63,10 +66,10 @@ class Stepping(Narrative):
         if number is None or block.again:
             super().tell(block)
             return
-        for call in block.calls:
-            self.scene.note(call)
-        self.calls += len(block.calls)
-        self.processes |= {call.pid for call in block.calls}
+        self.count(block)
+        if self.brief:
+            self.output.write(self.renderer.line(number, block))
+            return
         if number != self.latest:
             self.output.write(self.renderer.heading(number, block.title, who=block.who, pid=block.pid))
         self.show(self.renderer.body(block, self.scene) + "\n")
@@ -78,32 +81,31 @@ class Stepping(Narrative):
         if self.wanted:
             self.output.write(f"{self.texts.labels['skipped_past'].format(name=self.wanted)}\n")
 
+    def _is_wanted(self, title: str) -> bool:
+        names = (title.lower(), self.texts.step(title)[0].lower())
+        return not self.wanted or any(self.wanted.lower() in name for name in names)
+
     def _announce(self, event: Event) -> None:
         title, key, _ = event.content
-        self.number += 1
-        self.numbers[event.pid, title] = self.latest = self.number
+        self.latest = self.number
         self.output.write(self.renderer.heading(self.number, title, who=event.who, pid=event.pid))
         self.output.write(self.renderer.why(title, key))
 
-    def _ask(self, event: Event) -> bytes:
-        """Wait for what to do with the step that was just announced."""
-        title = event.content[0]
-        names = (title.lower(), self.texts.step(title)[0].lower())
-        if self.wanted and not any(self.wanted.lower() in name for name in names):
-            return recorder.GO
+    def _ask(self) -> bytes:
+        """Wait for what to do with the step that was just announced. What is skipped or unmade is told in brief."""
         self.wanted = ""
         prompt = self.texts.labels["prompt"].format(number=self.number)
-        word, rest = "?", ""
-        while word not in _ANSWERS:  # what was mistyped does nothing: it might have been meant to stop
+        while True:  # what was mistyped does nothing: it might have been meant to stop
             word, _, rest = self._line(f"     {prompt} ").strip().partition(" ")
-        if word == "q":
-            self.free = True
-            return recorder.QUIT
-        if word == "s":
-            self.wanted = rest.strip()
-        elif word == "c":
-            self.free = True
-        return recorder.GO
+            name = rest.strip()
+            if word == "s" and not self.texts.is_step(name):
+                self.output.write(f"     {self.texts.labels['unknown_step'].format(name=name)}\n")
+            elif word in _ANSWERS:
+                break
+        self.wanted = name if word == "s" else ""
+        self.brief = bool(self.wanted) or word == "q"
+        self.free = word in ("c", "q")
+        return recorder.QUIT if word == "q" else recorder.GO
 
     def _line(self, prompt: str) -> str:
         """What is typed; Ctrl-C and the end of input mean the same as quitting."""

@@ -40,9 +40,10 @@ class Narrative:
         self.texts = words
         self.brief = brief
         self.story, self.scene = Story(), Scene()
-        self.renderer = Renderer(words, coloured=output.coloured, width=output.width)
+        self.renderer = Renderer(words, coloured=output.coloured, width=output.width, is_terminal=output.is_terminal)
         self.names = Names()
         self.number, self.calls = 0, 0
+        self.numbers: dict[tuple[int, str], int] = {}  # by process and title: a step that goes on keeps its number
         self.processes: set[int] = set()
 
     def take(self, event: Event, reply: socket.socket | None) -> None:
@@ -57,15 +58,22 @@ class Narrative:
 
     def tell(self, block: Block) -> None:
         """One block."""
-        self.number += 1
+        self.count(block)
+        number = self.numbers.get((block.pid, block.title), 0) if block.again else 0
+        if not number:
+            self.number += 1
+            number = self.numbers[block.pid, block.title] = self.number
+        if not self.brief:
+            self.show(self.renderer.block(number, block, self.scene) + "\n")
+        elif not block.again:
+            self.output.write(self.renderer.line(number, block))
+
+    def count(self, block: Block) -> None:
+        """Note what a block's calls have changed, and how many they are."""
         self.calls += len(block.calls)
         self.processes |= {call.pid for call in block.calls}
         for call in block.calls:
             self.scene.note(call)
-        if self.brief:
-            self.output.write(self.renderer.line(self.number, block))
-        else:
-            self.show(self.renderer.block(self.number, block, self.scene) + "\n")
 
     def show(self, text: str) -> None:
         """Write text, in which long paths have short names; of new ones it is said first what they stand for."""
@@ -76,7 +84,7 @@ class Narrative:
         """What is not over, and how much it was."""
         for block in self.story.rest():
             self.tell(block)
-        words = self.texts.labels["sum"].format(calls=self.calls, blocks=self.number, processes=len(self.processes))
+        words = self.texts.labels["sum"].format(calls=self.calls, steps=self.number, processes=len(self.processes))
         self.output.write(f"     {words}\n")
         self.output.finish()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import textwrap
 
 from minidock.explain import shown
@@ -11,31 +12,41 @@ from minidock.explain.steps.story import Block, CallMade
 from minidock.explain.steps.texts import Texts
 
 _MOST_COMMANDS = 12  # of equivalent shell commands for one block
+_OLD_TERMINAL = 80  # columns
+_LEAST_ROOM_FOR_CALLS = 20  # columns, with the step's number and the blanks
 _BOLD, _DIM, _CYAN, _GREEN, _RED, _YELLOW = "1", "2", "36", "32", "31", "33"
 
 
 class Renderer:
     """Turns blocks into text, in the language of `texts`, with a terminal's colours if `coloured`.
 
-    Sentences fit into `width` columns; what may be copied (calls, commands) is left on its line, however long.
+    Sentences and headings fit into `width` columns. At a terminal (`is_terminal`) so do calls, broken between words;
+    elsewhere a call is a line, for grep(1). Commands, which are to be copied, stay on their line, however long.
     """
 
-    def __init__(self, texts: Texts, *, coloured: bool, width: int) -> None:
+    def __init__(self, texts: Texts, *, coloured: bool, width: int, is_terminal: bool = False) -> None:
         self.texts = texts
         self.coloured = coloured
         self.width = width
+        self.is_terminal = is_terminal
 
     def heading(self, number: int, title: str, *, who: str, pid: int, again: bool = False) -> str:
         """The line that a step begins with: its number and title, and whose it is."""
         shown = self.texts.step(title)[0] + (f" {self.texts.labels['again']}" if again else "")
-        place = self._paint(f"{self.texts.process(who)}, pid {pid}", _DIM)
-        return f"{self._paint(f'{number:>3}', _BOLD)}  {self._paint(shown, _BOLD)}  {place}\n"
+        place = f"{self.texts.process(who)}, pid {pid}"
+        head, *more = textwrap.wrap(shown, self.width - 5, break_on_hyphens=False) or [""]
+        rows = [f"{self._paint(f'{number:>3}', _BOLD)}  {self._paint(head, _BOLD)}"]
+        rows += [f"     {self._paint(line, _BOLD)}" for line in more]
+        last = len(more[-1] if more else head) + len("     " + "  ")
+        beside = last + len(place) <= self.width
+        return "\n".join(rows) + ("  " if beside else "\n     ") + f"{self._paint(place, _DIM)}\n"
 
     def why(self, title: str, key: str) -> str:
         """Why a step is there, and where the book speaks of it."""
         why, section = self.texts.step(title)[1], book.reference(key)
         rows = [self._paint(line, _CYAN) for line in self._wrapped(why)]
-        rows += [self._row("book", section)] if section else []
+        shown = "\n".join(textwrap.wrap(section, self.width - 14, break_on_hyphens=False))
+        rows += [self._row("book", shown)] if section else []
         return "".join(f"{row}\n" for row in rows)
 
     def block(self, number: int, block: Block, scene: Scene) -> str:
@@ -45,7 +56,7 @@ class Renderer:
 
     def body(self, block: Block, scene: Scene) -> str:
         """What comes below the heading: the calls, and where to look."""
-        rows = [f"       {self._call(call, block)}" for call in block.calls]
+        rows = [line for call in block.calls for line in self._call(call, block)]
         place = f"{block.place}  {_time(block.microseconds)}" if block.microseconds is not None else block.place
         if block.place:
             rows.append(self._row("code", place))
@@ -65,12 +76,15 @@ class Renderer:
         return head + "".join(f"     {self._paint(row, _YELLOW)}\n" for row in rows) + "\n"
 
     def line(self, number: int, block: Block) -> str:
-        """A block on one line."""
-        names = dict.fromkeys(call.name for call in block.calls)
+        """A block on one line, which no terminal has to break; what has no room ends in dots."""
+        width = min(self.width, _OLD_TERMINAL)
+        who = f"[{self.texts.short.get(block.who, block.who)}]"
+        title = _cut(self.texts.step(block.title)[0], width - len(who) - _LEAST_ROOM_FOR_CALLS)
+        names = ", ".join(dict.fromkeys(call.name for call in block.calls))
         took = f" {_time(block.microseconds)}" if block.microseconds is not None else ""
-        title = self.texts.step(block.title)[0]
-        who = self._paint(f"[{self.texts.process(block.who)}]", _DIM)
-        return f"{number:>3}  {self._paint(title, _BOLD)} {who} {', '.join(names)}{took}\n"
+        room = width - len(f"{number:>3}  {title} {who} ")
+        calls = names + took if len(names + took) <= room else _cut(names, room)
+        return f"{number:>3}  {self._paint(title, _BOLD)} {self._paint(who, _DIM)} {calls}\n"
 
     def _wrapped(self, words: str) -> list[str]:
         """Lines that fit the terminal's width, indented."""
@@ -79,12 +93,28 @@ class Renderer:
             words, self.width, initial_indent=indent, subsequent_indent=indent, break_on_hyphens=False
         )
 
-    def _call(self, call: CallMade, block: Block) -> str:
+    def _call(self, call: CallMade, block: Block) -> list[str]:
         by = f"[pid {call.pid}] " if call.pid != block.pid else ""
         if block.last and call is block.calls[-1]:
-            return f"{by}{call.question} {self._paint(self.texts.labels['does_not_return'], _DIM)}"
-        result = self._paint(call.answer, _RED) if call.failed else call.answer
-        return f"{by}{call.question} = {result}"
+            result, colour = f" {self.texts.labels['does_not_return']}", _DIM
+        else:
+            result, colour = f" = {call.answer}", _RED if call.failed else ""
+        lines = self._broken(f"       {by}{call.question}{result}")
+        if lines[-1].endswith(result):
+            lines[-1] = lines[-1].removesuffix(result) + self._paint(result, colour)
+        return lines
+
+    def _broken(self, words: str) -> list[str]:
+        """A call on lines that fit the terminal: broken at blanks, and where flags are joined."""
+        if not self.is_terminal or len(words) <= self.width:
+            return [words]
+        lines, indent = [""], " " * 11
+        for piece in re.findall(r" *[^ |]*[|]?", words):
+            if lines[-1].strip() and len((lines[-1] + piece).rstrip()) > self.width:
+                lines.append(indent + piece.lstrip())
+            else:
+                lines[-1] += piece
+        return lines
 
     def _row(self, label: str, words: str, colour: str = "") -> str:
         """A labelled line; the lines of a longer text stand below each other."""
@@ -95,6 +125,10 @@ class Renderer:
 
     def _paint(self, words: str, colour: str) -> str:
         return f"\x1b[{colour}m{words}\x1b[0m" if self.coloured and colour else words
+
+
+def _cut(words: str, room: int) -> str:
+    return words if len(words) <= room else words[: max(room - 1, 0)].rstrip(" ,") + "\N{HORIZONTAL ELLIPSIS}"
 
 
 def _time(microseconds: int) -> str:

@@ -5,6 +5,7 @@ A step's title in the code is English and is the key of its texts. A language ha
     STEPS    {title: (title in that language, one sentence that says why the step is there)}
     LABELS   {key: words of the explanation itself}
     PROCESSES  {what a process is: its name}
+    SHORT    {what a process is: the same in one word}
 
 A title that a catalog does not know is shown as it is, without a why; a test keeps that from happening.
 """
@@ -25,10 +26,15 @@ class Texts(NamedTuple):
     steps: dict[str, tuple[str, str]]
     labels: dict[str, str]
     processes: dict[str, str]
+    short: dict[str, str]
 
     def step(self, title: str) -> tuple[str, str]:
         """A step's title and why, in this language."""
         return self.steps.get(title, (title or self.labels["no_step"], ""))
+
+    def is_step(self, part: str) -> bool:
+        """Whether a step has `part` in its title, in this language or in English."""
+        return any(part.lower() in title.lower() for row in self.steps.items() for title in (row[0], row[1][0]))
 
     def process(self, who: str) -> str:
         """What a process is called."""
@@ -48,10 +54,10 @@ def load(code: str) -> Texts:
         from minidock.explain.steps.texts import fr
 
         steps = {key: (_unbroken(title), _unbroken(why)) for key, (title, why) in fr.STEPS.items()}
-        return Texts(steps, {key: _unbroken(words) for key, words in fr.LABELS.items()}, fr.PROCESSES)
+        return Texts(steps, {key: _unbroken(words) for key, words in fr.LABELS.items()}, fr.PROCESSES, fr.SHORT)
     from minidock.explain.steps.texts import en
 
-    return Texts({title: (title, why) for title, why in en.STEPS.items()}, en.LABELS, en.PROCESSES)
+    return Texts({title: (title, why) for title, why in en.STEPS.items()}, en.LABELS, en.PROCESSES, en.SHORT)
 
 
 def _unbroken(words: str) -> str:

@@ -284,8 +284,9 @@ LABELS = {
     "more": "... and {count} more",
     "names": "shortened below; to use them in another terminal:",
     "prompt": "[Enter] do step {number}  [s NAME] skip to one  [c] run on  [q] unmake all:",
+    "unknown_step": "no step has '{name}' in its title",
     "skipped_past": "no step was called '{name}'",
-    "sum": "kernel calls: {calls}, parts: {blocks}, processes: {processes}",
+    "sum": "kernel calls: {calls}, steps: {steps}, processes: {processes}",
     "lost": "a call too long to be told ({size} bytes)",
     "not_steppable": "there is no terminal to wait at: going on without stopping",
     "by_hand": "A container by hand: needs root, util-linux and iproute2, and nft where rules are written.",
@@ -307,3 +308,6 @@ PROCESSES = {
     "exec": "the process that goes in",
     "helper": "a helper",
 }  # fmt: skip
+
+SHORT = {"command": "command", "monitor": "monitor", "keeper": "keeper", "container": "container", "exec": "exec",
+         "helper": "helper"}  # fmt: skip

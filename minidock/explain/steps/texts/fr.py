@@ -511,8 +511,9 @@ LABELS = {
     "more": "... et {count} de plus",
     "names": "abrégé ci-dessous ; pour s'en servir dans un autre terminal :",
     "prompt": "[Entrée] étape {number}  [s NOM] aller à  [c] continuer  [q] tout défaire :",
+    "unknown_step": "aucune étape n'a « {name} » dans son titre",
     "skipped_past": "aucune étape ne s'appelait « {name} »",
-    "sum": "appels au noyau : {calls}, parties : {blocks}, processus : {processes}",
+    "sum": "appels au noyau : {calls}, étapes : {steps}, processus : {processes}",
     "lost": "un appel trop long pour être raconté ({size} octets)",
     "not_steppable": "il n'y a pas de terminal où attendre : on continue sans s'arrêter",
     "by_hand":
@@ -537,3 +538,6 @@ PROCESSES = {
     "exec": "le processus qui entre",
     "helper": "un aide",
 }  # fmt: skip
+
+SHORT = {"command": "commande", "monitor": "moniteur", "keeper": "gardien", "container": "conteneur", "exec": "exec",
+         "helper": "aide"}  # fmt: skip
