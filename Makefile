@@ -136,7 +136,7 @@ types: setup-test
 layers: setup-test
 	@.venv/bin/lint-imports --no-logo $(or_tell)
 
-# Where this kernel has the controllers, the tests marked cgroup run natively and the second kernel stays off.
+# Where this kernel has the controllers, the tests marked cgroup run natively, and those marked vm alone in the second.
 # The + is for --output-sync: what might be another make is shown as it comes.
 test-native: setup-test
 	+@if .venv/bin/python tests/vm/uml.py --needed; then marks='not interop and not vm and not cgroup'; \
@@ -144,8 +144,8 @@ test-native: setup-test
 	.venv/bin/python -m pytest --numprocesses auto --dist worksteal -m "$$marks" $(or_tell)
 
 test-vm: setup-test
-	@if .venv/bin/python tests/vm/uml.py --needed; then \
-	    .venv/bin/python tests/vm/uml.py -- .venv/bin/python -m pytest -p no:cacheprovider -m 'cgroup or vm' $(or_tell); fi
+	@if .venv/bin/python tests/vm/uml.py --needed; then marks='cgroup or vm'; else marks=vm; fi; \
+	.venv/bin/python tests/vm/uml.py -- .venv/bin/python -m pytest -p no:cacheprovider -m "$$marks" $(or_tell)
 
 interop: setup-test
 	$(call debian,$(INTEROP_PACKAGES))

@@ -12,16 +12,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-import pytest
-
 from minidock.linux import cgroups, systemd
 from tests.support.command import Minidock
-
-# Who gives out cgroups: under systemd a container is in a scope, and a parent is a slice (minidock/linux/systemd.py).
-UNDER_SYSTEMD = systemd.owns_the_tree()
-only_cgroupfs = pytest.mark.skipif(
-    UNDER_SYSTEMD, reason="systemd owns the tree: a parent is a slice, which it makes and lets hold nothing but units"
-)
 
 
 @dataclass
@@ -36,7 +28,7 @@ class Running:
     @property
     def place(self) -> Path:
         """What is its own below its --cgroup-parent: the cgroup, or the scope that systemd made around it."""
-        return self.cgroup.parent if UNDER_SYSTEMD else self.cgroup
+        return self.cgroup.parent if systemd.owns_the_tree() else self.cgroup
 
     def read(self, name: str) -> str:
         return (self.cgroup / name).read_text().strip()

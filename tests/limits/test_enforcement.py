@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from minidock.linux.cgroups import Cgroup
-from tests.limits.containers import eventually, only_cgroupfs, running, tree
+from tests.limits.containers import eventually, running, tree
 from tests.support.command import Minidock, Process
 
 pytestmark = pytest.mark.cgroup
@@ -45,7 +45,7 @@ def test_processes_and_processor_time_run_out(minidock: Minidock) -> None:
         assert eventually(lambda: container.counters("cpu.stat")["nr_throttled"] > 0)
 
 
-@only_cgroupfs
+@pytest.mark.usefixtures("only_cgroupfs")
 def test_a_parent_that_holds_processes_is_refused_and_left_as_it_is(minidock: Minidock, parent: Path) -> None:
     with Process(["sleep", "1000"]) as squatter:
         (parent / "cgroup.procs").write_text(str(squatter.pid))
@@ -64,7 +64,7 @@ def test_a_parent_that_holds_processes_is_refused_and_left_as_it_is(minidock: Mi
         squatter.kill()
 
 
-@only_cgroupfs
+@pytest.mark.usefixtures("only_cgroupfs")
 def test_a_parent_made_of_threads_is_refused(minidock: Minidock, parent: Path) -> None:
     (parent / "threads").mkdir()
     (parent / "threads" / "cgroup.type").write_text("threaded")
@@ -76,7 +76,7 @@ def test_a_parent_made_of_threads_is_refused(minidock: Minidock, parent: Path) -
     assert [path.name for path in parent.iterdir() if path.is_dir()] == ["threads"]
 
 
-@only_cgroupfs
+@pytest.mark.usefixtures("only_cgroupfs")
 def test_dots_do_not_lead_out_of_the_tree(minidock: Minidock) -> None:
     with running(minidock, "--cgroup-parent", "../../minidock-dots") as container:
         assert container.cgroup.parent == tree() / "minidock-dots"

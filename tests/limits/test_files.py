@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 
-from minidock.linux import limits
+from minidock.linux import limits, systemd
 from minidock.linux.cgroups import Cgroup
 from tests.limits.conftest import Parent
-from tests.limits.containers import UNDER_SYSTEMD, Running, eventually, has_controller, running, tree
+from tests.limits.containers import Running, eventually, has_controller, running, tree
 from tests.support.command import Minidock
 
 pytestmark = pytest.mark.cgroup
@@ -73,7 +73,8 @@ def test_a_limit_is_in_the_cgroups_file(limited: Running, file: str, text: str) 
 
 def test_the_parent_is_the_one_asked_for(limited: Running, inner_parent: Parent) -> None:
     assert limited.place.parent == inner_parent.path
-    assert re.fullmatch("minidock-[0-9a-f]{64}.scope" if UNDER_SYSTEMD else "[0-9a-f]{64}", limited.place.name)
+    name = "minidock-[0-9a-f]{64}.scope" if systemd.owns_the_tree() else "[0-9a-f]{64}"
+    assert re.fullmatch(name, limited.place.name)
 
 
 def test_every_cgroup_above_hands_the_controllers_down_and_holds_nobody(limited: Running) -> None:

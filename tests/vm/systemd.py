@@ -14,9 +14,11 @@ Not on the machine itself: systemd sets up the whole machine that it finds, devi
 import argparse
 import os
 import shlex
+import shutil
 import subprocess
 import sys
 import tempfile
+import time
 from pathlib import Path
 
 SYSTEMD = Path("/lib/systemd/systemd")
@@ -92,15 +94,29 @@ def boot(share: Path) -> str:
     path = "/run/systemd/transient:/run/systemd/system.control:/run/systemd/system"
     environment = {"PATH": os.environ["PATH"], "container": "test", "SYSTEMD_UNIT_PATH": path}
     try:
-        done = subprocess.run(
-            [*NAMESPACES, "sh", "-e", "-c", script],
-            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL, env=environment,
-            text=True, errors="replace", check=False,
-        )  # fmt: skip
+        with (share / "said").open("wb") as said:
+            system = subprocess.Popen(
+                [*NAMESPACES, "sh", "-e", "-c", script],
+                stdout=said, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL, env=environment,
+            )  # fmt: skip
+        copy_while_running(share / "output", system)
     finally:
         for directory, _, _ in os.walk(machine, topdown=False):
             os.rmdir(directory)
-    return done.stdout
+    return (share / "said").read_text(errors="replace")
+
+
+def copy_while_running(output: Path, system: subprocess.Popen[bytes]) -> None:
+    """What the command writes to a file, to our own output as it comes."""
+    output.touch()
+    with output.open("rb") as file:
+        while True:
+            ended = system.poll() is not None  # asked first: nothing is written after that
+            shutil.copyfileobj(file, sys.stdout.buffer)
+            sys.stdout.buffer.flush()
+            if ended:
+                return
+            time.sleep(0.1)
 
 
 def main() -> int:
@@ -113,9 +129,8 @@ def main() -> int:
         write_units(share, arguments.unit)
         write_command(share, arguments.command)
         said = boot(share)
-        output, status = share / "output", share / "status"
-        sys.stdout.write(output.read_text(errors="replace") if output.exists() else said)
-        if os.environ.get("SYSTEMD_LOG"):
+        status = share / "status"
+        if not status.exists():
             sys.stderr.write(said)
         return int(status.read_text()) if status.exists() else 1
 
