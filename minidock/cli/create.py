@@ -9,6 +9,7 @@ import click
 from minidock.cli.options.creation import find_image, to_options, with_options
 from minidock.cli.options.flags import CONTEXT
 from minidock.engine.paths import Paths
+from minidock.errors import MinidockError
 
 
 @click.command(context_settings=CONTEXT)
@@ -21,6 +22,10 @@ def create(paths: Paths, /, **flags: Any) -> None:
     from minidock.engine import containers
 
     options = to_options(flags)
-    record, lock = containers.create(paths.root, options, find_image(paths, options, flags))
-    containers.put_away(record, lock)
+    try:
+        record, lock = containers.create(paths.root, options, find_image(paths, options, flags))
+        containers.put_away(record, lock)
+    except MinidockError as error:
+        error.exit_code = 1  # as in docker: 125 is for flags, here
+        raise
     click.echo(record.id)

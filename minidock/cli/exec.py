@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from minidock.cli.options import values
+from minidock.cli.options import pairs
 from minidock.cli.options.flags import CONTEXT, check_root, flag, list_option
 from minidock.engine.paths import Paths
 from minidock.errors import UsageError
@@ -37,7 +37,7 @@ def exec_command(paths: Paths, /, container: str, command: tuple[str, ...], **fl
         raise UsageError("the input device is not a TTY")
     asked = ExecOptions(
         command=list(command),
-        env=values.environment(flags["env"], flags["env_file"]),
+        env=pairs.environment(flags["env"], flags["env_file"]),
         user=flags["user"] or None,
         workdir=flags["workdir"] or None,
         privileged=flags["privileged"],

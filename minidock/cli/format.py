@@ -42,6 +42,16 @@ def listing(
     return table([line.split("\t") for line in (_title(parsed, headers), *lines)])
 
 
+def check(template: str | None, headers: Fields, failures: tuple[str, str]) -> None:
+    """Raise `UsageError` for a template that fits no row, tried with an empty one: there may be none."""
+    if template:
+        empty = {name: "" if isinstance(title, str) else lambda *_: "" for name, title in headers.items()}
+        try:
+            parse(template.replace("\\t", "\t").replace("\\n", "\n"), failures[0]).render(type(headers)(empty))
+        except TemplateError as error:
+            raise UsageError(f"{failures[1]}: {error}") from error
+
+
 def parse(text: str, failure: str = _FAILURES[0], exit_code: int = 1) -> Template:
     """A template; `UsageError` if it cannot be read."""
     try:

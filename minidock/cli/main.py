@@ -52,8 +52,10 @@ def run_command_line() -> None:
         code = 0
         error.show()
     except click.ClickException as error:
-        code = EXIT_ENGINE
-        _complain(_usage(error))
+        from minidock.cli.complaints import complaint
+
+        line, code = complaint(error)
+        _complain(line)
     except MinidockError as error:
         code = error.exit_code
         _explain(error, arguments)
@@ -80,12 +82,6 @@ def _leave(code: int) -> None:
         code = EXIT_ENGINE
         _complain(f"standard output: {error.strerror}")
     os._exit(code)
-
-
-def _usage(error: click.ClickException) -> str:
-    context = getattr(error, "ctx", None)
-    command = context.command_path if context else "minidock"
-    return f"{error.format_message().rstrip('.')} (see '{command} --help')"
 
 
 def _explain(error: Exception, arguments: list[str]) -> None:

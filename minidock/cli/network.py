@@ -8,7 +8,7 @@ import click
 
 from minidock.cli.commands import HELP
 from minidock.cli.inspection import FORMAT, show
-from minidock.cli.templates.values import Fields
+from minidock.cli.templates.values import Fields, label_title
 from minidock.engine.paths import Paths
 
 
@@ -18,7 +18,7 @@ class _Row(Fields):
 
 _HEADERS = _Row({
     "CreatedAt": "CREATED AT", "Driver": "DRIVER", "ID": "NETWORK ID", "IPv4": "IPV4", "IPv6": "IPV6",
-    "Internal": "INTERNAL", "Label": lambda name: name, "Labels": "LABELS", "Name": "NAME", "Scope": "SCOPE",
+    "Internal": "INTERNAL", "Label": label_title, "Labels": "LABELS", "Name": "NAME", "Scope": "SCOPE",
 })  # fmt: skip
 _COLUMNS = "{{.ID}}\t{{.Name}}\t{{.Driver}}\t{{.Scope}}"
 
@@ -38,7 +38,7 @@ _COLUMNS = "{{.ID}}\t{{.Name}}\t{{.Driver}}\t{{.Scope}}"
 @click.pass_obj
 def create(paths: Paths, /, name: str, **flags: Any) -> None:
     """Make a network, a bridge of its own, and print its id."""
-    from minidock.cli.options import values
+    from minidock.cli.options import pairs, values
     from minidock.cli.options.flags import check_root
     from minidock.engine.networking import networks
     from minidock.engine.networking.network_options import NetworkOptions
@@ -54,7 +54,7 @@ def create(paths: Paths, /, name: str, **flags: Any) -> None:
         internal=flags["internal"],
         ipv6=flags["ipv6"],
         attachable=flags["attachable"],
-        labels=values.key_values(flags["labels"]),
+        labels=pairs.labels(flags["labels"]),
         options=values.key_values(flags["options"]),
     )
     click.echo(networks.create(paths.root, asked).id)

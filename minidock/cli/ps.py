@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from minidock.cli.commands import HELP
-from minidock.cli.templates.values import Fields, Nil
+from minidock.cli.templates.values import Fields, Nil, label_title
 from minidock.engine.paths import Paths
 from minidock.engine.records import Record
 
@@ -30,7 +30,7 @@ HEADERS = _Row({
     "Command": "COMMAND", "CreatedAt": "CREATED AT", "ID": "CONTAINER ID", "Image": "IMAGE", "Labels": "LABELS",
     "LocalVolumes": "LOCAL VOLUMES", "Mounts": "MOUNTS", "Names": "NAMES", "Networks": "NETWORKS",
     "Platform": "PLATFORM", "Ports": "PORTS", "RunningFor": "CREATED", "Size": "SIZE", "State": "STATE",
-    "Status": "STATUS", "Label": lambda name: name,
+    "Status": "STATUS", "Label": label_title,
 })  # fmt: skip
 
 
@@ -61,6 +61,8 @@ def ps(
     from minidock.engine.showing import listing
 
     wanted = listing.parse(filters)
+    if not quiet:
+        format.check(template, HEADERS, _FAILURES)
     recovery.sweep_all(paths.root)
     found = listing.select(paths.root, wanted, everything=everything, last=1 if latest and last < 1 else last)
     if quiet:

@@ -109,7 +109,7 @@ def login(username: str | None, password: str | None, password_stdin: bool, serv
         click.echo("WARNING! Using --password via the CLI is insecure. Use --password-stdin.", err=True)
     if password_stdin:
         if not username:
-            raise UsageError("Must provide --username with --password-stdin")
+            raise UsageError("the --password-stdin option requires --username to be set")
         password = sys.stdin.read().rstrip("\r\n")
     done = None
     if username is None and password is None:

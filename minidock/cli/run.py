@@ -8,12 +8,11 @@ from typing import Any
 
 import click
 
-from minidock.cli.options import values
 from minidock.cli.options.attachment import attachment_of, warn, with_attachment
 from minidock.cli.options.creation import find_image, to_options, with_options
 from minidock.cli.options.flags import CONTEXT
 from minidock.engine.paths import Paths
-from minidock.errors import EXIT_ENGINE, MinidockError
+from minidock.errors import EXIT_ENGINE, MinidockError, UsageError
 
 
 @click.command(context_settings=CONTEXT)
@@ -31,10 +30,10 @@ def run(paths: Paths, /, **flags: Any) -> int:
     from minidock.engine import containers
     from minidock.engine.lifetime import client
 
+    detached = flags["detach"]
+    if detached and flags["attach"]:
+        raise UsageError("conflicting options: cannot specify both --attach and --detach")
     with engine_errors():
-        detached = flags["detach"]
-        if detached and flags["attach"]:
-            raise values.fail("conflicting options: cannot specify both --attach and --detach")
         options = to_options(flags, detached=detached)
         streams = () if detached else options.attach
         attachment = attachment_of(streams, flags)

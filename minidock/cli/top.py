@@ -10,7 +10,7 @@ from minidock.engine.paths import Paths
 _WIDTH = 20  # of a column, with the three spaces behind it: docker's
 
 
-@click.command(context_settings={**HELP, "ignore_unknown_options": True, "allow_interspersed_args": False})
+@click.command(context_settings={**HELP, "allow_interspersed_args": False})
 @click.argument("name", metavar="CONTAINER")
 @click.argument("options", metavar="[ps OPTIONS]", nargs=-1, type=click.UNPROCESSED)
 @click.pass_obj

@@ -8,7 +8,7 @@ import click
 
 from minidock.cli.commands import HELP
 from minidock.cli.options.elsewhere import CLUSTER_VOLUME, with_flags
-from minidock.cli.templates.values import Fields
+from minidock.cli.templates.values import Fields, label_title
 from minidock.engine.paths import Paths
 from minidock.errors import UsageError
 
@@ -23,7 +23,7 @@ class Row(Fields):
 
 
 HEADERS = Row({
-    "Availability": "AVAILABILITY", "Driver": "DRIVER", "Group": "GROUP", "Label": lambda name: name,
+    "Availability": "AVAILABILITY", "Driver": "DRIVER", "Group": "GROUP", "Label": label_title,
     "Labels": "LABELS", "Links": "LINKS", "Mountpoint": "MOUNTPOINT", "Name": "VOLUME NAME", "Scope": "SCOPE",
     "Size": "SIZE", "Status": "STATUS",
 })  # fmt: skip
@@ -45,14 +45,14 @@ def create(
     paths: Paths, driver: str, labels: tuple[str, ...], other: str | None, options: tuple[str, ...], name: str | None
 ) -> None:
     """Make a volume. Without a name it gets one that nobody else has."""
-    from minidock.cli.options import values
+    from minidock.cli.options import pairs, values
     from minidock.engine import volumes
 
     if other and name:
         raise UsageError(
             "conflicting options: cannot specify a volume-name through both --name and as a positional arg"
         )
-    made = volumes.create(paths.root, name or other or "", driver=driver, labels=values.key_values(labels),
+    made = volumes.create(paths.root, name or other or "", driver=driver, labels=pairs.labels(labels),
                           options=values.key_values(options))  # fmt: skip
     click.echo(made.name)
 

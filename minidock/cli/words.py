@@ -37,6 +37,12 @@ def understood(command: click.Command, words: list[str]) -> list[str]:
     return result
 
 
+def shown(option: click.Option) -> str:
+    """A flag as docker's help has it, such as "-m, --memory"; of several long names the longest is the present one."""
+    short = [name for name in option.opts if not name.startswith("--")]
+    return ", ".join([*short[:1], max(option.opts, key=len)])
+
+
 def _is_flag(word: str) -> bool:
     return len(word) > 1 and word.startswith("-")
 
@@ -70,5 +76,6 @@ def _short(options: Options, word: str, take_next: Callable[[], list[str]]) -> l
 def _switch(option: click.Option, name: str, value: str) -> list[str]:
     """A switch with a value: its name, the name of its opposite, or nothing where it is off anyway."""
     if value.lower() not in _BOOLEANS:
-        raise UsageError(f"invalid argument '{value}' for '{name}': it is true or false", exit_code=EXIT_ENGINE)
+        why = f'strconv.ParseBool: parsing "{value}": invalid syntax'
+        raise UsageError(f'invalid argument "{value}" for "{shown(option)}" flag: {why}', exit_code=EXIT_ENGINE)
     return [name] if _BOOLEANS[value.lower()] else option.secondary_opts[:1]

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from minidock.engine import events, volume_removal, volumes
 from minidock.engine.volumes import Volume
-from minidock.errors import ConflictError, NotFoundError, UsageError
+from minidock.errors import EXIT_ENGINE, ConflictError, NotFoundError, UsageError
 from minidock.image.filters import Filters, labels_fit
 
 FOR_LISTS = ("dangling", "driver", "label", "name")
@@ -22,7 +22,8 @@ def parse(texts: Iterable[str], known: tuple[str, ...]) -> Filters:
     for text in texts:
         name, equals, value = text.partition("=")
         if not equals:
-            raise UsageError("bad format of filter (expected name=value)")
+            why = "bad format of filter (expected name=value)"
+            raise UsageError(f'invalid argument "{text}" for "-f, --filter" flag: {why}', exit_code=EXIT_ENGINE)
         if name not in known:
             raise UsageError(f"Invalid filter '{name}'")
         if name in ("all", "dangling") and value.lower() not in _TRUE + _FALSE:

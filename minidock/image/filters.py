@@ -9,7 +9,7 @@ import re
 import time
 from collections.abc import Iterable
 
-from minidock.errors import UsageError
+from minidock.errors import EXIT_ENGINE, UsageError
 from minidock.image.reference import Reference
 from minidock.image.store import Image, Store
 
@@ -26,7 +26,8 @@ def parse(texts: Iterable[str], known: tuple[str, ...]) -> Filters:
     for text in texts:
         name, equals, value = text.partition("=")
         if not equals:
-            raise UsageError(f"bad format of filter {text!r} (expected name=value)")
+            why = "bad format of filter (expected name=value)"
+            raise UsageError(f'invalid argument "{text}" for "-f, --filter" flag: {why}', exit_code=EXIT_ENGINE)
         if name not in known:
             raise UsageError(f"invalid filter {name!r}: there are {', '.join(known)}")
         filters.setdefault(name, []).append(value)

@@ -86,7 +86,6 @@ REFUSED = {
     "volume create -o device=tmpfs bad": 'create bad: missing required option: "type"',
     "volume create -d nope bad": 'create bad: error looking up volume plugin nope: plugin "nope" not found',
     "volume create --name one two": "conflicting options: cannot specify a volume-name through both --name and as a",
-    "volume ls -f foo": "bad format of filter (expected name=value)",
     "volume ls -f foo=x": "Invalid filter 'foo'",
     "volume ls -f dangling=x": "Invalid filter 'dangling=[x]'",
     "volume inspect nope": "get nope: no such volume",

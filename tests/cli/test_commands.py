@@ -152,13 +152,13 @@ def test_a_noun_alone_is_a_question(minidock: Minidock, words: tuple[str, ...]) 
     done = minidock(*words)
     assert done.returncode == 0
     assert b"Usage: minidock" in done.stdout + done.stderr
-    assert minidock(*words, "no-such-verb").returncode == 125
+    assert minidock(*words, "no-such-verb").returncode == 1
 
 
 @pytest.mark.parametrize("words", [["nosuch"], ["ps", "--nosuch"], ["rm"], ["inspect"], ["--nosuch", "ps"]])
 def test_bad_usage_is_one_line(minidock: Minidock, words: list[str]) -> None:
     done = minidock(*words)
-    assert (done.returncode, done.stdout) == (125, b"")
+    assert (done.returncode, done.stdout) == (125 if "--nosuch" in words else 1, b"")
     assert done.stderr.startswith(b"minidock: ")
     assert done.stderr.count(b"\n") == 1
 
@@ -167,7 +167,7 @@ def test_help_is_a_command_too(minidock: Minidock) -> None:
     for words in ((), ("run",), ("network",), ("network", "ls")):
         helped = minidock("help", *words)
         assert (helped.returncode, helped.stdout) == (0, minidock(*words, "--help").stdout)
-    assert minidock("help", "rum").stderr == b"minidock: No such command 'rum' (see 'minidock --help')\n"
+    assert minidock("help", "rum").stderr == b"minidock: unknown command: minidock rum (see 'minidock --help')\n"
     assert minidock("-v").stdout == minidock("--version").stdout
 
 

@@ -90,7 +90,6 @@ def test_a_foreground_run_ends_with_the_first_end(
         (("--restart", "on-failure:x"), "maximum retry count must be an integer"),
         (("--restart", "on-failure:-1"), "maximum retry count cannot be negative"),
         (("--rm", "--restart", "always"), "conflicting options: cannot specify both --restart and --rm"),
-        (("-d", "-a", "stdout"), "conflicting options: cannot specify both --attach and --detach"),
         (("-a", "stdwhat"), "valid streams are STDIN, STDOUT and STDERR"),
         (("--detach-keys", "ctrl-1"), "invalid detach keys (ctrl-1)"),
         (("--log-opt", "foo=bar"), "unknown log opt 'foo' for json-file log driver"),

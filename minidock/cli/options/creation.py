@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from minidock.cli.options import elsewhere, health, isolation, limits, mounts, networking, ports, values
+from minidock.cli.options import elsewhere, health, isolation, limits, mounts, networking, pairs, ports, values
 from minidock.cli.options.attachment import say, warn
 from minidock.cli.options.flags import check_root, flag, list_option
 from minidock.engine.options import ContainerOptions, Mount
@@ -61,7 +61,7 @@ _OPTIONS = [
     list_option("--label", "Set a label.", "KEY[=VALUE]", "-l"),
     list_option("--label-file", "Read labels from a file.", "FILE"),
     click.option("--stop-signal", help="Signal that stops the container."),
-    click.option("--pull", type=click.Choice(["missing", "always", "never"]), default="missing",
+    click.option("--pull", default="missing", metavar="missing|always|never",
                  help="When to ask the registry for the image."),
     click.option("--platform", default="", metavar="OS/ARCH[/VARIANT]", help="The image for this kind of machine."),
     click.option("-q", "--quiet", is_flag=True, help="Do not tell how the image is fetched."),
@@ -114,7 +114,7 @@ def to_options(flags: dict[str, Any], *, detached: bool = False) -> ContainerOpt
         entrypoint=None if entrypoint is None else [entrypoint] if entrypoint else [],
         name=flags["name"] or None,
         hostname=values.hostname(flags["hostname"] or ""),
-        env=values.environment(flags["env"], flags["env_file"]),
+        env=pairs.environment(flags["env"], flags["env_file"]),
         workdir=flags["workdir"],
         user=flags["user"],
         interactive=interactive,
@@ -135,10 +135,10 @@ def to_options(flags: dict[str, Any], *, detached: bool = False) -> ContainerOpt
         cap_drop=list(flags["cap_drop"]),
         ulimits=dict(values.ulimit(text) for text in flags["ulimit"]),
         sysctls=dict(values.sysctl(text, networks["network"]) for text in flags["sysctl"]),
-        labels=values.labels(flags["label"], flags["label_file"]),
+        labels=pairs.labels(flags["label"], flags["label_file"], "-l, --label"),
         isolation=isolation.parse(flags),
         stop_signal=values.stop_signal(flags["stop_signal"]) if flags["stop_signal"] else None,
-        pull=flags["pull"],
+        pull=values.pull(flags["pull"]),
         cidfile=os.path.abspath(flags["cidfile"]) if flags["cidfile"] else None,
         cgroup_parent=flags["cgroup_parent"],
         attach=[] if detached else attach,

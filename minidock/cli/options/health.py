@@ -47,7 +47,7 @@ def _duration(text: str, name: str, key: str) -> int:
     flag = f"--health-{name.replace('_', '-')}"
     duration = times.duration(text.removeprefix("-"))
     if duration is None:
-        raise values.fail(f"invalid argument '{text}' for '{flag}': it is a time such as 1m30s")
+        raise values.refuse(text, flag, f'time: invalid duration "{text}"')
     if text.startswith("-"):
         raise values.fail(f"{flag} cannot be negative")
     if 0 < duration < _SHORTEST:

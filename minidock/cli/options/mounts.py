@@ -31,6 +31,8 @@ _RECURSIONS = ("enabled", "disabled", "writable", "readonly")
 
 def volume(text: str, driver: str = "") -> Mount | str:
     """One -v: a `Mount`, or the place of a volume without a name. `driver` is --volume-driver's."""
+    if not text:
+        raise fail("invalid empty volume spec")
     parts = text.split(":")
     if len(parts) == 1:
         return place(text)

@@ -6,7 +6,7 @@ import re
 import socket
 from typing import Any
 
-from minidock.cli.options.values import fail
+from minidock.cli.options.values import fail, refuse
 from minidock.errors import UsageError
 from minidock.network.attachment import NOTHING_SPECIAL, Attachment
 
@@ -33,7 +33,7 @@ def from_flags(flags: dict[str, Any]) -> dict[str, Any]:
     return {
         "network": kind,
         "attachments": {} if alone else networks,
-        "dns": [check_address(text, f"IP address is not correctly formatted: {text}") for text in flags["dns"]],
+        "dns": [_name_server(text) for text in flags["dns"]],
         "dns_search": [_domain(text) for text in flags["dns_search"]],
         "dns_options": list(flags["dns_option"]),
         "extra_hosts": [_extra_host(text) for text in flags["add_host"]],
@@ -114,19 +114,19 @@ def _check_conflicts(kind: str, first: Attachment, flags: dict[str, Any]) -> Non
 def with_address(asked: Attachment, text: str, key: str) -> Attachment:
     """--ip and --ip6."""
     name = "IPv4" if key == "ip" else "IPv6"
-    address = check_address(text, f"invalid {name} address: {text}")
+    address = check_address(text, fail(f"invalid {name} address: {text}"))
     if (":" in address) != (key == "ip6"):
         raise fail(f"invalid {name} address: {text}")
     return asked._replace(address=address) if key == "ip" else asked._replace(address6=address)
 
 
-def check_address(text: str, refusal: str) -> str:
-    """The IP address, as people write it. Raises `UsageError` with `refusal`."""
+def check_address(text: str, refusal: UsageError) -> str:
+    """The IP address, as people write it. Raises `refusal` if it is none."""
     family = socket.AF_INET6 if ":" in text else socket.AF_INET
     try:
         return socket.inet_ntop(family, socket.inet_pton(family, text))
     except (OSError, UnicodeEncodeError):
-        raise fail(refusal) from None
+        raise refusal from None
 
 
 def hardware_address(text: str) -> str:
@@ -146,10 +146,15 @@ def link(text: str) -> tuple[str, str]:
     return parts[0].removeprefix("/"), parts[-1].removeprefix("/")
 
 
+def _name_server(text: str) -> str:
+    """--dns."""
+    return check_address(text, refuse(text, "--dns", f"IP address is not correctly formatted: {text}"))
+
+
 def _domain(text: str) -> str:
     """--dns-search; "." is for no domain at all."""
     if text != "." and (len(text) > 253 or not _DOMAIN.fullmatch(text)):
-        raise fail(f"{text} is not a valid domain")
+        raise refuse(text, "--dns-search", f"{text} is not a valid domain")
     return text
 
 
@@ -157,9 +162,10 @@ def _extra_host(text: str) -> tuple[str, str]:
     """--add-host NAME:ADDRESS or NAME=ADDRESS; the address may be `host-gateway`, which stands for the host itself."""
     name, separator, address = text.partition("=") if "=" in text else text.partition(":")
     if not separator or not name or re.search(r"[\s#]", name):
-        raise fail(f'bad format for add-host: "{text}"')
+        raise refuse(text, "--add-host", f'bad format for add-host: "{text}"')
     if address != "host-gateway":
-        address = check_address(address.strip("[]"), f'invalid IP address in add-host: "{address}"')
+        refusal = refuse(text, "--add-host", f'invalid IP address in add-host: "{address}"')
+        address = check_address(address.strip("[]"), refusal)
     return name, address
 
 

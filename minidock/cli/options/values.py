@@ -25,6 +25,12 @@ def fail(message: str) -> UsageError:
     return UsageError(message, exit_code=125)
 
 
+def refuse(text: str, flag: str, why: str) -> UsageError:
+    """A bad value of a flag, in the words of docker's parser; `flag` as in "-e, --env"."""
+    quoted = text.replace("\\", "\\\\").replace('"', '\\"')
+    return fail(f'invalid argument "{quoted}" for "{flag}" flag: {why}')
+
+
 class Size(click.ParamType):  # type: ignore[type-arg]  # generic only in newer versions of click
     """Bytes: a number with an optional unit b, k, m, g, t or p, each 1024 times the one before."""
 
@@ -40,54 +46,13 @@ class Size(click.ParamType):  # type: ignore[type-arg]  # generic only in newer 
             return -1
         match = _SIZE.fullmatch(value)
         if not match:
-            self.fail(f"invalid size: '{value}' (a number and a unit b, k, m or g, such as 64m)", param, ctx)
+            self.fail(f"invalid size: '{value}'", param, ctx)
         return int(float(match[1]) * 1024 ** "bkmgtp".index(match[2].lower() or "b"))
 
 
 def key_values(rows: tuple[str, ...]) -> dict[str, str]:
     """--label key=value; without "=" the value is empty."""
     return dict(row.partition("=")[::2] for row in rows)
-
-
-def labels(rows: tuple[str, ...], files: tuple[str, ...]) -> dict[str, str]:
-    """--label-file, then --label, which counts where both name one."""
-    found: dict[str, str] = {}
-    for path in files:
-        try:
-            with open(path, encoding="utf-8-sig") as file:
-                lines = [line.strip() for line in file]
-        except (OSError, UnicodeDecodeError) as error:
-            why = (error.strerror or "").lower() if isinstance(error, OSError) else "it is not UTF-8 text"
-            raise fail(f"open {path}: {why}") from error
-        found |= key_values(tuple(line for line in lines if line and not line.startswith("#")))
-    return found | key_values(rows)
-
-
-def environment(rows: tuple[str, ...], files: tuple[str, ...]) -> list[str]:
-    """--env-file, then -e: "NAME=value", or "NAME" for the caller's own value, which unsets it if there is none."""
-    result = []
-    for path in files:
-        try:
-            with open(path, encoding="utf-8-sig") as file:
-                lines = [line.rstrip("\r\n").lstrip() for line in file]
-        except (OSError, UnicodeDecodeError) as error:
-            why = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
-            raise fail(f"cannot read --env-file {path}: {why}") from error
-        rows_here = [line for line in lines if line and not line.startswith("#")]
-        for row in rows_here:
-            if re.search(r"\s", row.partition("=")[0]):
-                raise fail(f"--env-file {path}: variable '{row.partition('=')[0]}' contains whitespaces")
-        # Unlike -e, a name that the caller does not have asks for nothing here.
-        result += [_from_caller(row) for row in rows_here if "=" in row or row in os.environ]
-    for row in rows:
-        if not row.partition("=")[0]:
-            raise fail(f"invalid environment variable: {row}")
-        result.append(_from_caller(row))
-    return result
-
-
-def _from_caller(row: str) -> str:
-    return f"{row}={os.environ[row]}" if "=" not in row and row in os.environ else row
 
 
 def hostname(text: str) -> str | None:
@@ -102,15 +67,17 @@ def ulimit(text: str) -> tuple[str, tuple[int, int]]:
     name, equals, values = text.partition("=")
     soft, _, hard = values.partition(":")
     if not equals or name not in _ULIMITS:
-        raise fail(f"invalid ulimit type: {name}" if equals else f"invalid ulimit argument: {text} (name=soft[:hard])")
+        why = f"invalid ulimit type: {name}" if equals else f"invalid ulimit argument: {text}"
+        raise refuse(text, "--ulimit", why)
     try:
         numbers = int(soft), int(hard or soft)
     except ValueError:
-        raise fail(f"invalid ulimit argument: {text}: '{values}' is no number") from None
+        raise refuse(text, "--ulimit", f"invalid ulimit argument: {text}: '{values}' is no number") from None
     if min(numbers) < -1:
-        raise fail(f"invalid ulimit argument: {text}: only -1 (unlimited) may be negative")
+        raise refuse(text, "--ulimit", f"invalid ulimit argument: {text}: only -1 (unlimited) may be negative")
     if numbers[0] > numbers[1] >= 0 or (numbers[0] == -1 != numbers[1]):
-        raise fail(f"ulimit soft limit must be less than or equal to hard limit: {numbers[0]} > {numbers[1]}")
+        why = f"ulimit soft limit must be less than or equal to hard limit: {numbers[0]} > {numbers[1]}"
+        raise refuse(text, "--ulimit", why)
     return name, numbers
 
 
@@ -119,7 +86,7 @@ def sysctl(text: str, network: str) -> tuple[str, str]:
     name, equals, value = text.partition("=")
     ours = name.startswith("net.") or name in _IPC_SYSCTLS or name.startswith("fs.mqueue.")
     if not equals or not ours:
-        raise fail(f"sysctl '{text}' is not allowed: it does not belong to a namespace, so it would change the host")
+        raise refuse(text, "--sysctl", f"sysctl '{text}' is not allowed: it does not belong to a namespace")
     if name.startswith("net.") and network == "host":
         raise fail(f"sysctl '{text}' is not allowed in the host's network namespace")
     return name, value
@@ -162,11 +129,18 @@ def stop_signal(text: str) -> str:
     return name
 
 
+def pull(text: str) -> str:
+    """--pull: when the registry is asked."""
+    if text not in ("missing", "always", "never"):
+        raise fail(f"invalid pull option: '{text}': must be one of \"always\", \"missing\" or \"never\"")
+    return text
+
+
 def streams(names: tuple[str, ...], *, interactive: bool) -> list[str]:
     """--attach: which of stdin, stdout and stderr; without any, the two outputs, and the input if it is passed on."""
     for name in names:
         if name.lower() not in ("stdin", "stdout", "stderr"):
-            raise fail(f"invalid argument '{name}' for -a: valid streams are STDIN, STDOUT and STDERR")
+            raise refuse(name, "-a, --attach", "valid streams are STDIN, STDOUT and STDERR")
     chosen = {name.lower() for name in names} or {"stdout", "stderr"}
     if interactive:
         chosen.add("stdin")

@@ -29,14 +29,17 @@ def _length(value: Any) -> int:
 def _index(found: Any, *keys: Any) -> Any:
     for key in keys:
         if isinstance(found, Mapping):
-            found = found.get(key, "" if all(isinstance(one, str) for one in found.values()) else None)
-        elif isinstance(found, (list, tuple, str, Nil)):
+            found = found.get(key, getattr(found, "missing", None))
+        elif isinstance(found, Nil) and found.text == "map[]":
+            found = found.missing
+        elif isinstance(found, Nil):
+            raise ValueError("index of untyped nil")
+        elif isinstance(found, (list, tuple, str)):
             if not isinstance(key, int) or isinstance(key, bool):
                 raise ValueError(f"cannot index slice/array with type {go_type(key)}")
             if not 0 <= key < len(found):
-                if isinstance(found, Nil) and found.text != "[]":
-                    raise ValueError("index of nil pointer")
-                raise ValueError(f"index out of range: {key}")
+                kind = "reflect: string index out of range" if isinstance(found, str) else f"index out of range: {key}"
+                raise ValueError(kind)
             found = found.encode()[key] if isinstance(found, str) else list(found)[key]
         elif found is None:
             raise ValueError("index of untyped nil")
@@ -94,6 +97,10 @@ def _split(text: str, between: str) -> list[str] | str:
     return text.split(between) if between else list(text)
 
 
+def _title(text: str) -> str:
+    return text if isinstance(text, Header) else " ".join(word[:1].upper() + word[1:] for word in text.split(" "))
+
+
 def _pad(text: str, left: int, right: int) -> str:
     return " " * left + text + " " * right if text else text
 
@@ -107,9 +114,9 @@ FUNCTIONS: dict[str, Function] = {
     "json": Function(as_json, (None,)),
     "join": Function(lambda values, between: between.join(map(shown, values)), (list, str)),
     "split": Function(_split, (str, str)),
-    "lower": Function(str.lower, (str,)),
-    "upper": Function(str.upper, (str,)),
-    "title": Function(lambda text: " ".join(word[:1].upper() + word[1:] for word in text.split(" ")), (str,)),
+    "lower": Function(lambda text: text if isinstance(text, Header) else text.lower(), (str,)),
+    "upper": Function(lambda text: text if isinstance(text, Header) else text.upper(), (str,)),
+    "title": Function(_title, (str,)),
     "pad": Function(_pad, (str, int, int)),
     "truncate": Function(lambda text, count: text if isinstance(text, Header) else text[:count], (str, int)),
     "len": Function(_length, (None,)),

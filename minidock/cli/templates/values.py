@@ -31,7 +31,12 @@ EMPTY: dict[str, tuple[str, Any]] = {
 
 
 class Map(dict[str, Any]):
-    """A Go map: a key that it does not have gives no value. Any other mapping is a struct: that is a mistake."""
+    """A Go map: a key that it does not have gives no value. Any other mapping is a struct: that is a mistake.
+
+    `missing` is what `index` gives for such a key: the empty value of its elements' type, None where docker has none.
+    """
+
+    missing: Any = None
 
 
 class Fields(dict[str, Any]):
@@ -48,14 +53,19 @@ class Fields(dict[str, Any]):
 
 
 class Header(str):
-    """A column's title: `{{json .ID}}` and `{{truncate .ID 5}}` in a table have the title as it is."""
+    """A column's title: `{{json .ID}}` and `{{upper .ID}}` in a table have the title as it is."""
+
+
+def label_title(name: str) -> Header:
+    """The title of a column of labels, such as "kind" for org.example.kind (docker/cli: SubHeaderContext.Label)."""
+    return Header(name.rpartition(".")[2].replace("-", " ").replace("_", " "))
 
 
 class Nil:
     """Go's nil, which is printed according to its type. It has no elements and is false."""
 
-    def __init__(self, text: str) -> None:
-        self.text = text
+    def __init__(self, text: str, missing: Any = None) -> None:
+        self.text, self.missing = text, missing
 
     def __len__(self) -> int:
         return 0
@@ -64,18 +74,28 @@ class Nil:
         return iter(())
 
 
-_NIL_MAP, _NIL_LIST, _NIL_POINTER = Nil("map[]"), Nil("[]"), Nil("<nil>")
+_NIL_LIST, _NIL_POINTER = Nil("[]"), Nil("<nil>")
+# What `index` gives for a key that a map does not have; "" for those that are not here.
+_MISSING: dict[str, Any] = {"Networks": _NIL_POINTER, "Volumes": {}, "Ports": None, "PortBindings": None,
+                            "ExposedPorts": None, "Containers": None}  # fmt: skip
 
 
 def typed(value: Any, name: str = "") -> Any:
     """What `inspect` prints as JSON, with the types that its fields have in docker: maps and kinds of nil."""
     if isinstance(value, Mapping):
         is_map = name in _MAPS and not (name == "Config" and "Cmd" in value)
-        return (Map if is_map else dict)({key: typed(one, key) for key, one in value.items()})
+        fields = {key: typed(one, key) for key, one in value.items()}
+        if not is_map:
+            return fields
+        found = Map(fields)
+        found.missing = _MISSING.get(name, "")
+        return found
     if isinstance(value, list):
         return [typed(one) for one in value]
     if value is None:
-        return _NIL_MAP if name in _MAPS else _NIL_POINTER if name in _POINTERS else _NIL_LIST
+        if name in _MAPS:
+            return Nil("map[]", _MISSING.get(name, ""))
+        return _NIL_POINTER if name in _POINTERS else _NIL_LIST
     return value
 
 
