@@ -149,6 +149,25 @@ def test_rotated_files_are_compressed_and_read(ok: Ok, containers: Containers, d
 
 
 @DRIVERS
+def test_a_small_monitor_writes_the_same(ok: Ok, containers: Containers, driver: str) -> None:
+    """One that waits as lifetime/standby.py, which opens the log anew; it rotates and compresses, too."""
+    script = "printf half; until [ -e /go ]; do sleep 0.01; done; echo ' a line'; seq 300; touch /done; exec sleep 1000"
+    words = ("--network", "none", "--init", "--log-driver", driver, *COMPRESSED, "alpine", "sh", "-c", script)
+    ok("run", "-d", "--name", "quiet", *words)
+    state = containers.one_running()["state"]
+    command = Path("/proc", str(state["monitor"]), "cmdline")
+    eventually(lambda: b"standby" in command.read_bytes())
+    Path(f"/proc/{state['pid']}/root/go").touch()
+    eventually(Path(f"/proc/{state['pid']}/root/done").exists)
+    (directory,) = containers.directory.glob("*/")
+    everything = "half a line\n" + "".join(f"{number}\n" for number in range(1, 301))
+    shown = eventually(lambda: (text := ok("logs", "quiet")).endswith("\n300\n") and text)
+    assert everything.endswith(str(shown))
+    assert b"standby" in command.read_bytes()
+    assert sorted(path.name[-5:] for path in directory.glob("*.log.*")) == [".1.gz", ".2.gz"]
+
+
+@DRIVERS
 def test_who_follows_misses_nothing_and_hears_nothing_twice(
     engine: Minidock, ok: Ok, containers: Containers, driver: str
 ) -> None:
