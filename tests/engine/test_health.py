@@ -126,7 +126,7 @@ def test_the_images_own_check(engine: Minidock, ok: Callable[..., str], containe
         (("--health-interval", "-1s"), "--health-interval cannot be negative"),
         (("--health-timeout", "10us"), "Timeout in Healthcheck cannot be less than 1ms"),
         (("--health-retries", "-1"), "--health-retries cannot be negative"),
-        (("--health-start-period", "soon"), "invalid argument 'soon' for '--health-start-period'"),
+        (("--health-start-period", "soon"), '"--health-start-period" flag: time: invalid duration "soon"'),
     ],
 )
 def test_what_cannot_be_meant_is_refused(engine: Minidock, flags: tuple[str, ...], error: str) -> None:
