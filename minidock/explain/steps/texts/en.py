@@ -19,6 +19,8 @@ STEPS = {
         "dies.",
     "a kernel module":
         "Layers need the overlay file system, which many kernels load only when it is asked for.",
+    "whether a kernel module could be loaded":
+        "What the kernel has not loaded it may still have: modprobe looks for it, and loads nothing.",
     "the image built by its recipe, a program of its own":
         "With no registry in reach, the image's own recipe makes it from its sources.",
     # Before the clone

@@ -36,6 +36,10 @@ STEPS = {
         "Les couches ont besoin du système de fichiers overlay, que beaucoup de noyaux ne chargent qu'à la "
         "demande.",
     ),
+    "whether a kernel module could be loaded": (
+        "un module du noyau pourrait-il être chargé",
+        "Ce que le noyau n'a pas chargé, il peut l'avoir tout de même : modprobe le cherche, et ne charge rien.",
+    ),
     "the image built by its recipe, a program of its own": (
         "l'image construite par sa recette, un programme à part",
         "Sans registre à portée, la recette de l'image la fabrique à partir de ses sources.",
