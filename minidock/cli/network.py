@@ -8,6 +8,7 @@ import click
 
 from minidock.cli.commands import HELP
 from minidock.cli.inspection import FORMAT, show
+from minidock.cli.options.elsewhere import NETWORK, with_flags
 from minidock.cli.templates.values import Fields, label_title
 from minidock.engine.paths import Paths
 
@@ -34,6 +35,7 @@ _COLUMNS = "{{.ID}}\t{{.Name}}\t{{.Driver}}\t{{.Scope}}"
 @click.option("--attachable", is_flag=True, help="For swarms in docker; means nothing here.")
 @click.option("--label", "labels", multiple=True, metavar="KEY[=VALUE]", help="Set a label.")
 @click.option("-o", "--opt", "options", multiple=True, metavar="KEY=VALUE", help="Set an option of the driver.")
+@with_flags(NETWORK)
 @click.argument("name", metavar="NETWORK")
 @click.pass_obj
 def create(paths: Paths, /, name: str, **flags: Any) -> None:

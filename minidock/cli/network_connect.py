@@ -7,6 +7,7 @@ from typing import Any
 import click
 
 from minidock.cli.commands import HELP
+from minidock.cli.options.elsewhere import ENDPOINT, with_flags
 from minidock.engine.paths import Paths
 
 
@@ -15,6 +16,8 @@ from minidock.engine.paths import Paths
 @click.option("--ip", metavar="ADDRESS", help="IPv4 address on the network.")
 @click.option("--ip6", metavar="ADDRESS", help="IPv6 address on the network.")
 @click.option("--link", multiple=True, metavar="CONTAINER[:ALIAS]", help="Know another container by an alias.")
+@click.option("--gw-priority", type=int, default=0, metavar="N", help="The highest of a container's is its way out.")
+@with_flags(ENDPOINT)
 @click.argument("network")
 @click.argument("container")
 @click.pass_obj

@@ -20,6 +20,7 @@ class Attachment(NamedTuple):
     address6: str
     mac: str
     links: list[tuple[str, str]]
+    gw_priority: int = 0  # of the networks that lead out, that with the highest is the container's way to everyone else
 
     @classmethod
     def from_json(cls, row: dict[str, Any]) -> Attachment:

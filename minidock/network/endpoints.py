@@ -41,6 +41,7 @@ class Endpoint(NamedTuple):
     prefix6: int
     gateway6: str
     names: list[str]  # by which others on this network find it
+    gw_priority: int = 0
 
 
 Endpoints = dict[str, Endpoint]  # by the network's name
@@ -65,7 +66,7 @@ def reserve(root: str, container_id: str, name: str, attachments: dict[str, Atta
             leases.held[container_id] = lease
             leases.write()
             cables.add(lease.interface)
-            made[network_name] = _endpoint(network, lease, asked.mac)
+            made[network_name] = _endpoint(network, lease, asked)
     return made
 
 
@@ -104,7 +105,7 @@ def check_wanted(network: Network, wanted: str, width: int) -> None:
         raise ConflictError(f"Address already in use: {wanted}")
 
 
-def _endpoint(network: Network, lease: Lease, mac: str) -> Endpoint:
+def _endpoint(network: Network, lease: Lease, asked: Attachment) -> Endpoint:
     v4, v6 = network.pool(IPV4), network.pool(IPV6)
     assert v4 is not None, "a network has an IPv4 subnet when it is settled"
     return Endpoint(
@@ -112,7 +113,7 @@ def _endpoint(network: Network, lease: Lease, mac: str) -> Endpoint:
         bridge=network.interface,
         interface=f"{network.prefix_of_interfaces}{_LETTERS.index(lease.interface[14:])}",
         host_interface=lease.interface,
-        mac=mac or mac_of(lease.address),
+        mac=asked.mac or mac_of(lease.address),
         address=lease.address,
         prefix=v4.net.prefix,
         gateway="" if network.internal else v4.gateway,
@@ -120,6 +121,7 @@ def _endpoint(network: Network, lease: Lease, mac: str) -> Endpoint:
         prefix6=v6.net.prefix if v6 else 0,
         gateway6=v6.gateway if v6 and not network.internal else "",
         names=lease.names,
+        gw_priority=asked.gw_priority,
     )
 
 
@@ -163,11 +165,13 @@ def _plug(
 
 
 def gateway(endpoints: Endpoints) -> Endpoint | None:
-    """The endpoint whose gateway is the container's way to everyone else: of those that have one, the first by name.
+    """The endpoint whose gateway is the container's way to everyone else: of those that have one, that with the highest
+    priority (--gw-priority), and of these the first by name.
 
     That is docker's rule, and the reason why connecting a container to one more network can move its default route.
     """
-    return next((endpoint for _, endpoint in sorted(endpoints.items()) if endpoint.gateway), None)
+    ways = [(-endpoint.gw_priority, name) for name, endpoint in endpoints.items() if endpoint.gateway]
+    return endpoints[min(ways)[1]] if ways else None
 
 
 def set_default_routes(inside: links.Rtnetlink, endpoints: Endpoints) -> None:

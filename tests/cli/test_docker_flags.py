@@ -19,9 +19,7 @@ from tests.cli.conftest import Run
 TABLE: dict[str, str] = json.loads((Path(__file__).parent / "docker_flags.json").read_text())
 # What is still to be understood, or refused with the reason.
 LACKING = {
-    "--link-local-ip", "--format", "-l|--link", "--no-prune", "--platform",
-    "--driver-opt", "--gw-priority", "--config-from", "--config-only", "--ingress", "--ipam-driver", "--ipam-opt",
-    "--ipv4", "--scope",
+    "--format", "-l|--link", "--no-prune", "--platform",
 }  # fmt: skip
 NOT_HERE = ("volume update",)  # a command of docker's that is refused as a whole
 
@@ -50,6 +48,19 @@ def test_every_flag_is_there(name: str) -> None:
 
 
 REFUSED = {
+    ("run", "--link-local-ip", "169.254.7.7", "alpine"): '"--link-local-ip" cannot be used: a container sends from the',
+    ("run", "--network", "name=x,driver-opt=a=b", "alpine"): "driver-opt in --network name=x,driver-opt=a=b cannot be",
+    ("run", "--network", "name=x,gw-priority=z", "alpine"): "invalid gw-priority (z) in --network",
+    ("network", "connect", "--link-local-ip", "169.254.7.7", "x", "y"): '"--link-local-ip" cannot be used: a container',
+    ("network", "connect", "--driver-opt", "a=b", "x", "y"): '"--driver-opt" cannot be used: the driver bridge has no',
+    ("network", "connect", "--gw-priority", "z", "x", "y"): 'invalid argument "z" for "--gw-priority"',
+    ("network", "create", "--config-only", "x"): '"--config-only" cannot be used: a network that is only a',
+    ("network", "create", "--config-from", "y", "x"): '"--config-from" cannot be used: a network that is only a',
+    ("network", "create", "--ingress", "x"): '"--ingress" cannot be used: this node is no swarm manager',
+    ("network", "create", "--ipam-driver", "dhcp", "x"): '"--ipam-driver" cannot be dhcp: there is the driver default',
+    ("network", "create", "--ipam-opt", "a=b", "x"): '"--ipam-opt" cannot be used: the IPAM driver default has no',
+    ("network", "create", "--ipv4=false", "x"): '"--ipv4" cannot be turned off: each network here has IPv4 addresses',
+    ("network", "create", "--scope", "swarm", "x"): '"--scope" cannot be swarm: this node is no swarm manager',
     ("-H", "tcp://a:1", "ps"): '"--host" cannot be used: minidock has no daemon',
     ("--context=other", "ps"): '"--context" cannot be other: minidock has no daemon',
     ("--tlsverify", "ps"): '"--tlsverify" cannot be used: minidock has no daemon',
@@ -82,6 +93,7 @@ def test_what_cannot_be_done_is_said_in_a_line(run: Run, words: tuple[str, ...])
         ("--config", "/nowhere", "--host=", "--tls=false", "ps", "-q"),
         ("run", "--rm", "--net=none", "--disable-content-trust", "--use-api-socket=false", "alpine", "true"),
         ("volume", "ls", "--cluster", "-q"),
+        ("run", "--rm", "--network=none", "--dns-opt", "ndots:2", "alpine", "true"),
         ("image", "inspect", "-f", " ", "--platform", "LINUX/X86_64", "alpine"),
     ],
     ids=" ".join,

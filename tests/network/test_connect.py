@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 import time
 
@@ -141,3 +142,29 @@ def test_what_cannot_be(world: World) -> None:
     }.items():
         code, line = world.refused("network", *words.split())
         assert (code, message in line) == (1, True), (words, line)
+
+
+def test_the_network_with_the_highest_priority_is_the_way_out(world: World) -> None:
+    """--gw-priority, of `run` and of `connect`: names decide only among equals."""
+    first, second, third = (world.network(name=name) for name in ("gw-a", "gw-b", "gw-c"))
+    container = world.container("--network", f"name={second},gw-priority=5", "--network", first)
+
+    def leads_to(network: str) -> bool:
+        return f"via {gateway(world, network)} " in default_route(world, container)
+
+    assert leads_to(second)
+    world("network", "connect", "--gw-priority", "9", third, container)
+    assert leads_to(third)
+    described = json.loads(world("inspect", container))[0]["NetworkSettings"]["Networks"]
+    assert {name: row["GwPriority"] for name, row in described.items()} == {first: 0, second: 5, third: 9}
+    world("network", "disconnect", third, container)
+    assert leads_to(second)
+    world("network", "connect", "--gw-priority", "-3", third, container)
+    assert leads_to(second)
+
+
+def test_an_alias_and_a_resolver_s_option_by_docker_s_old_flags(world: World) -> None:
+    network = world.network()
+    named = world.container("--network", network, "--net-alias", "alone", "--dns-opt", "ndots:3")
+    assert "ndots:3" in world.inside(named, "cat /etc/resolv.conf")
+    assert world.inside(world.container("--network", network), "nslookup alone")

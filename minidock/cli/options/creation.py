@@ -20,14 +20,15 @@ if TYPE_CHECKING:
 _NETWORKING = [
     click.option("--network", "--net", multiple=True, metavar="NETWORK",
                  help="A network's name, bridge, none, host, or container:NAME for another container's."),
-    list_option("--network-alias", "Another name on the network.", "NAME"),
+    click.option("--network-alias", "--net-alias", multiple=True, metavar="NAME", help="Another name on the network."),
     click.option("--ip", metavar="ADDRESS", help="IPv4 address on the network."),
     click.option("--ip6", metavar="ADDRESS", help="IPv6 address on the network."),
     click.option("--mac-address", metavar="ADDRESS", help="Hardware address on the network."),
     list_option("--link", "Know another container by its name, or by an alias.", "CONTAINER[:ALIAS]"),
     list_option("--dns", "Name server to ask instead of the host's.", "ADDRESS"),
     list_option("--dns-search", "Domain in which short names are looked up; '.' for none.", "DOMAIN"),
-    list_option("--dns-option", "Option for resolv.conf.", "OPTION"),
+    click.option("--dns-option", "--dns-opt", multiple=True, metavar="OPTION", help="Option for resolv.conf."),
+    elsewhere.LINK_LOCAL,
     list_option("--add-host", "A line for /etc/hosts; the address host-gateway is the host's.", "NAME:ADDRESS"),
 ]  # fmt: skip
 

@@ -17,6 +17,10 @@ Decorator = Callable[[Any], Any]
 _NO_DAEMON = "minidock has no daemon that it could reach, its commands do all themselves"
 _ONLY_WINDOWS = "it is only supported on a Docker daemon running on windows"
 _NO_SWARM = "this node is no swarm manager, and minidock has no cluster volumes"
+_NO_CONFIGURATION = "a network that is only a configuration is for the nodes of a swarm"
+_NO_SWARM_NETWORKS = "this node is no swarm manager, and minidock's networks are this host's"
+NO_LINK_LOCAL = "a container sends from the addresses that its networks have given it, and from no other"
+NO_DRIVER_OPTIONS = "the driver bridge has no options for a single container"
 _LEVELS = ("debug", "info", "warn", "error", "fatal", "panic", "trace", "warning")
 
 
@@ -41,6 +45,21 @@ def _context(_: click.Context, __: click.Parameter, value: str) -> None:
         raise UsageError(f'"--context" cannot be {value}: {_NO_DAEMON}')
 
 
+def _ipam_driver(_: click.Context, __: click.Parameter, value: str) -> None:
+    if value not in ("", "default"):
+        raise UsageError(f'"--ipam-driver" cannot be {value}: there is the driver default')
+
+
+def _ipv4(_: click.Context, __: click.Parameter, wanted: bool) -> None:
+    if not wanted:
+        raise UsageError('"--ipv4" cannot be turned off: each network here has IPv4 addresses, --ipv6 adds others')
+
+
+def _scope(_: click.Context, __: click.Parameter, value: str) -> None:
+    if value not in ("", "local"):
+        raise UsageError(f'"--scope" cannot be {value}: {_NO_SWARM_NETWORKS}')
+
+
 DAEMON = [
     refused("--host", _NO_DAEMON, "-H"),
     click.option("-c", "--context", default="", hidden=True, expose_value=False, callback=_context),
@@ -61,6 +80,17 @@ CLUSTER_VOLUME = [
     for name in ("availability", "group", "limit-bytes", "required-bytes", "scope", "secret", "sharing",
                  "topology-preferred", "topology-required", "type")
 ]  # fmt: skip
+LINK_LOCAL = refused("--link-local-ip", NO_LINK_LOCAL)
+ENDPOINT = [LINK_LOCAL, refused("--driver-opt", NO_DRIVER_OPTIONS)]
+NETWORK = [
+    refused("--config-only", _NO_CONFIGURATION, is_flag=True),
+    refused("--config-from", f"{_NO_CONFIGURATION}: name its options here"),
+    refused("--ingress", _NO_SWARM_NETWORKS, is_flag=True),
+    refused("--ipam-opt", "the IPAM driver default has no options"),
+    click.option("--ipam-driver", default="default", hidden=True, expose_value=False, callback=_ipam_driver),
+    click.option("--ipv4/--no-ipv4", default=True, hidden=True, expose_value=False, callback=_ipv4),
+    click.option("--scope", default="", hidden=True, expose_value=False, callback=_scope),
+]
 TREE = refused("--tree", "an image is here for one platform: `minidock image layers` shows what it is made of",
                is_flag=True)  # fmt: skip
 

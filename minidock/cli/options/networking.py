@@ -6,6 +6,7 @@ import re
 import socket
 from typing import Any
 
+from minidock.cli.options.elsewhere import NO_DRIVER_OPTIONS, NO_LINK_LOCAL
 from minidock.cli.options.values import fail, refuse
 from minidock.errors import UsageError
 from minidock.network.attachment import NOTHING_SPECIAL, Attachment
@@ -13,6 +14,7 @@ from minidock.network.attachment import NOTHING_SPECIAL, Attachment
 # `default` is what docker's API calls the default network.
 _ALIASES = {"default": "bridge", "": "bridge"}
 _WITHOUT_NAMES = ("bridge", "host", "none")
+_NOT_SUPPORTED = {"driver-opt": NO_DRIVER_OPTIONS, "link-local-ip": NO_LINK_LOCAL}
 _DOMAIN = re.compile(r"([a-z0-9_]([a-z0-9_-]*[a-z0-9_])?\.)*[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?\.?", re.IGNORECASE)
 _HARDWARE_ADDRESS = re.compile(r"[0-9a-f]{2}([:-][0-9a-f]{2}){5}", re.IGNORECASE)
 
@@ -41,7 +43,7 @@ def from_flags(flags: dict[str, Any]) -> dict[str, Any]:
 
 
 def _network(text: str) -> tuple[str, Attachment]:
-    """--network: a name, or `name=NAME,alias=...,ip=...,ip6=...,mac-address=...`."""
+    """--network: a name, or `name=NAME,alias=...,ip=...,ip6=...,mac-address=...,gw-priority=...`."""
     if not text:
         raise fail("no name set for network")
     if "=" not in text:
@@ -54,19 +56,34 @@ def _network(text: str) -> tuple[str, Attachment]:
             raise fail(f"invalid field '{part}' in --network {text}: it is key=value")
         if key == "name":
             name = value
-        elif key == "alias":
-            asked = asked._replace(aliases=[*asked.aliases, value])
-        elif key in ("ip", "ip6"):
-            asked = with_address(asked, value, key)
-        elif key == "mac-address":
-            asked = asked._replace(mac=hardware_address(value))
         else:
-            raise fail(f"invalid field key {key} in --network {text}: there are name, alias, ip, ip6 and mac-address")
+            asked = _with_field(asked, key, value, text)
     if not name:
         raise fail(f"invalid --network {text}: network name/id is not specified")
     if asked.aliases and _ALIASES.get(name, name) in _WITHOUT_NAMES:
         raise fail("network-scoped aliases are only supported for user-defined networks")
     return _ALIASES.get(name, name), asked
+
+
+def _with_field(asked: Attachment, key: str, value: str, text: str) -> Attachment:
+    if key == "alias":
+        return asked._replace(aliases=[*asked.aliases, value])
+    if key in ("ip", "ip6"):
+        return with_address(asked, value, key)
+    if key == "mac-address":
+        return asked._replace(mac=hardware_address(value))
+    if key == "gw-priority":
+        return asked._replace(gw_priority=_priority(value, text))
+    if key in _NOT_SUPPORTED:
+        raise fail(f"{key} in --network {text} cannot be used: {_NOT_SUPPORTED[key]}")
+    known = "name, alias, ip, ip6, mac-address and gw-priority"
+    raise fail(f"invalid field key {key} in --network {text}: there are {known}")
+
+
+def _priority(value: str, text: str) -> int:
+    if not re.fullmatch(r"[+-]?\d+", value, re.ASCII):
+        raise fail(f"invalid gw-priority ({value}) in --network {text}: it is a whole number")
+    return int(value)
 
 
 def _with_flags(kind: str, asked: Attachment, flags: dict[str, Any]) -> Attachment:
@@ -172,7 +189,8 @@ def _extra_host(text: str) -> tuple[str, str]:
 def attachment(flags: dict[str, Any]) -> Attachment:
     """The flags of `network connect`. Raises `UsageError`, with the exit code 1 that commands on containers have."""
     try:
-        asked = NOTHING_SPECIAL._replace(aliases=list(flags["alias"]), links=[link(text) for text in flags["link"]])
+        links = [link(text) for text in flags["link"]]
+        asked = NOTHING_SPECIAL._replace(aliases=list(flags["alias"]), links=links, gw_priority=flags["gw_priority"])
         for key in ("ip", "ip6"):
             if flags[key]:
                 asked = with_address(asked, flags[key], key)

@@ -48,6 +48,7 @@ def _endpoint(record: Record, asked: dict[str, Any], has: dict[str, Any] | None)
         "Aliases": asked.get("aliases") or None,
         "MacAddress": has.get("mac", ""),
         "DriverOpts": None,
+        "GwPriority": asked.get("gw_priority", 0),
         "NetworkID": has.get("network", ""),
         "EndpointID": endpoint_id(has["network"], record.id) if has else "",
         "Gateway": has.get("gateway", ""),
