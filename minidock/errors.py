@@ -7,10 +7,20 @@ killed by signal n, otherwise the program's own.
 
 from __future__ import annotations
 
+import errno
+import os
+
 EXIT_ENGINE = 125
 EXIT_CANNOT_EXECUTE = 126
 EXIT_NOT_FOUND = 127
 EXIT_SIGNAL = 128
+
+# What a user can do where the kernel's words do not say it.
+_HINTS = {
+    errno.ENOSPC: "no blocks or no inodes are left: df, df -i",
+    errno.ENFILE: "the machine's limit of open files: fs.file-max",
+    errno.EMFILE: "this process's limit of open files: ulimit -n",
+}
 
 
 class MinidockError(Exception):
@@ -56,9 +66,34 @@ def printable(text: object, limit: int = _SHOWN) -> str:
 
 
 def words(error: BaseException) -> str:
-    """What to tell a user of an error of any kind. Only a `MinidockError` says what can be done about it."""
+    """What to tell a user of an error of any kind, in words: no numbers, no names of Python's.
+
+    It is the only place that words what is no `MinidockError`; a message that has another error in it asks here too.
+    """
     if isinstance(error, MinidockError):
         return str(error)
+    if isinstance(error, MemoryError):
+        return "out of memory: end something, or raise what limits it (ulimit -v, a cgroup's memory.max)"
+    if isinstance(error, RuntimeError) and "can't start new thread" in str(error):
+        return "no more threads can be started: end some, or raise what limits them (ulimit -u, a cgroup's pids.max)"
+    if isinstance(error, UnicodeError):
+        return "what was read is not UTF-8"
     if isinstance(error, OSError):
-        return f"{error.filename}: {error.strerror}" if error.filename else error.strerror or str(error)
+        return _of_the_kernel(error)
     return f"{type(error).__name__}: {error}"
+
+
+def is_expected(error: BaseException) -> bool:
+    """Whether `words` says all that there is to say: the machine or the user has brought the error about, not a defect.
+    """
+    is_limit = isinstance(error, RuntimeError) and "can't start new thread" in str(error)
+    return isinstance(error, (MinidockError, OSError, MemoryError)) or is_limit
+
+
+def _of_the_kernel(error: OSError) -> str:
+    """What the call was about, what the kernel said, and what helps where that is always the same."""
+    said = error.strerror or str(error) or type(error).__name__
+    names = [os.fsdecode(name) for name in (error.filename, error.filename2) if isinstance(name, (str, bytes))]
+    about = f"{' to '.join(names)}: " if names else ""
+    hint = _HINTS.get(error.errno or 0, "")
+    return f"{about}{said}{f' ({hint})' if hint else ''}"

@@ -19,6 +19,7 @@ from typing import Any, BinaryIO
 
 from minidock.errors import HostError
 from minidock.observe import announced
+from minidock.shapes import misfit
 
 SCHEMA = 1
 TEMPORARY = ".tmp"  # how the name of a file ends that is about to take another's place
@@ -97,9 +98,11 @@ def replacing(path: str, *, durable: bool, mode: int) -> Iterator[BinaryIO]:
                 os.fsync(fd)
             # Before the file is closed, and its lock with it, so that no `sweep` takes it away.
             announced("rename", (temporary, path), lambda: os.rename(temporary, path))
-    except BaseException:
+    except BaseException as error:
         with suppress(FileNotFoundError):
             os.unlink(temporary)
+        if isinstance(error, IsADirectoryError):
+            raise DamagedError(path, "it is a directory", "move it away") from error
         raise
     if durable:
         _sync_directory(os.path.dirname(path))
@@ -148,22 +151,56 @@ def _is_left(name: str, of: str | None) -> bool:
     return name.endswith(TEMPORARY) and process.isdigit() and of in (None, target)
 
 
-def read_json(path: str) -> dict[str, Any]:
-    """The JSON object at `path`.
+class DamagedError(HostError):
+    """The file at `path` is not what was written there: `why`. `cure`: what its user can do about it.
 
-    Raises `FileNotFoundError`, or `HostError` for a file that is no JSON object or of a newer schema than ours.
+    Whatever it was that the file told of is neither forgotten nor deleted.
     """
-    with open(path, encoding="utf-8") as file:
-        text = file.read()
+
+    def __init__(self, path: str, why: str, cure: str) -> None:
+        super().__init__(f"{path} is damaged ({why}): {cure}")
+        self.path = path
+        self.why = why
+        self.cure = cure
+
+
+RESTORE = "restore it from a backup"
+
+
+def read_json(path: str, shape: Any = dict, cure: str = RESTORE, *, version: int = SCHEMA) -> dict[str, Any]:
+    """The JSON object at `path`, which has the `shape` (`misfit`).
+
+    Raises `FileNotFoundError`, or `DamagedError` for anything else than such an object, whose schema
+    has the `version`.
+    """
     try:
-        content = json.loads(text)
-    except ValueError as error:
-        raise HostError(f"{path} is damaged ({error}): remove it, or restore it from a backup") from error
+        with open(path, encoding="utf-8") as file:
+            content = json.load(file)
+    except (IsADirectoryError, ValueError, RecursionError) as error:
+        raise DamagedError(path, _why(path, error), cure) from error
     if not isinstance(content, dict):
-        raise HostError(f"{path} is damaged (no JSON object): remove it, or restore it from a backup")
-    if content.get("schemaVersion", SCHEMA) > SCHEMA and "mediaType" not in content:
-        raise HostError(f"{path} was written by a newer minidock: upgrade this one")
+        raise DamagedError(path, "no JSON object", cure)
+    if content.get("schemaVersion", version) != version:
+        raise DamagedError(path, "of another version of minidock", f"use that version, or {cure}")
+    if why := misfit(content, shape):
+        raise DamagedError(path, why, cure)
     return content
+
+
+def legible_name(path: str) -> str:
+    """The name in a JSON file that is cut or garbled, if it can still be seen there."""
+    with suppress(OSError), open(path, encoding="utf-8", errors="replace") as file:
+        for line in file:
+            key, _, value = line.strip().rstrip(",").partition(": ")
+            if key == '"name"' and len(value) > 2 and value[1:-1].isprintable() and value[0] == value[-1] == '"':
+                return value[1:-1]
+    return ""
+
+
+def _why(path: str, error: Exception) -> str:
+    if isinstance(error, IsADirectoryError):
+        return "it is a directory"
+    return "it is empty" if os.path.getsize(path) == 0 else "no JSON"
 
 
 @contextmanager
@@ -175,6 +212,8 @@ def locked(path: str, *, shared: bool = False) -> Iterator[None]:
     """
     try:
         fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except IsADirectoryError as error:
+        raise DamagedError(path, "it is a directory, where a file to lock should be", "remove it") from error
     except OSError as error:
         if error.errno != errno.EROFS:
             raise
@@ -200,8 +239,9 @@ def boot_id() -> str:
 
 def _sync_directory(path: str) -> None:
     """Make a rename inside `path` survive a power cut too (fsync(2): the directory entry is the directory's data)."""
-    fd = os.open(path or ".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(fd)
-    finally:
-        os.close(fd)
+    with suppress(OSError):  # it has been renamed, and everybody sees it: a failure here would not be the truth
+        fd = os.open(path or ".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            os.fsync(fd)
+        finally:
+            os.close(fd)

@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from minidock.engine.paths import Paths
-from minidock.errors import MinidockError
+from minidock.errors import MinidockError, words
 
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
@@ -40,7 +40,7 @@ def for_each(names: tuple[str, ...], work: Any, *, forgiving: bool = False, quie
             work(name)
             if not quiet:
                 click.echo(name)
-        except MinidockError as error:
-            click.echo(f"minidock: {error}", err=True)
+        except (MinidockError, OSError) as error:
+            click.echo(f"minidock: {words(error)}", err=True)
             code = code if forgiving and isinstance(error, NotFoundError) else 1
     return code

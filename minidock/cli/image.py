@@ -10,7 +10,7 @@ from minidock.cli.options.elsewhere import TREE
 from minidock.cli.options.flags import PLATFORM
 from minidock.cli.templates.values import Fields
 from minidock.engine.paths import Paths
-from minidock.errors import MinidockError, UsageError
+from minidock.errors import MinidockError, UsageError, words
 
 if TYPE_CHECKING:
     from minidock.image.compression import Reader
@@ -71,11 +71,11 @@ def images(
     wanted = image_filters.parse(filters, image_filters.FOR_LISTS)
     if repository is not None:
         wanted.setdefault("reference", []).append(repository)
-    rows = [
-        row
-        for found, names in image_filters.select(Store(paths.root), wanted)
-        for row in rows_of(found, names, no_trunc=no_trunc)
-    ]
+    store = Store(paths.root)
+    rows = [row for found, names in image_filters.select(store, wanted)
+            for row in rows_of(found, names, no_trunc=no_trunc)]  # fmt: skip
+    for damaged in store.damaged():
+        click.echo(f"WARNING: an image is not shown: {damaged}", err=True)
     if quiet:
         click.echo("".join(f"{row['ID']}\n" for row in rows), nl=False)
         return
@@ -216,8 +216,8 @@ def rmi(paths: Paths, force: bool, platform: str, names: tuple[str, ...]) -> int
                 check_platform(Store(paths.root).resolve(name), name, platform)
             for line in remove(paths.root, name, force=force):
                 click.echo(line)
-        except MinidockError as error:
-            click.echo(f"minidock: {error}", err=True)
+        except (MinidockError, OSError) as error:
+            click.echo(f"minidock: {words(error)}", err=True)
             code = code if force and isinstance(error, NotFoundError) else 1
     return code
 

@@ -31,3 +31,5 @@ def prune(paths: Paths, unused: bool, force: bool, filters: tuple[str, ...]) -> 
     if pruned.lines:
         click.echo("Deleted Images:\n" + "".join(f"{line}\n" for line in pruned.lines))
     click.echo(f"Total reclaimed space: {size(pruned.size, 4)}")
+    if pruned.warning:
+        click.echo(f"WARNING: {pruned.warning}", err=True)

@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from minidock.errors import MinidockError, UsageError
+from minidock.errors import MinidockError, UsageError, words
 
 FORMAT = click.option("-f", "--format", "template", metavar="TEMPLATE", help="A Go template, or 'json'.")
 EXIT_TEMPLATE = 64  # as docker has it, for a template that cannot be read
@@ -26,8 +26,8 @@ def show(names: Iterable[str], find: Callable[[str], dict[str, Any]], template: 
     for name in names:
         try:
             shown.append(one(find(name)))
-        except MinidockError as error:
-            failures.append(str(error))
+        except (MinidockError, OSError) as error:
+            failures.append(words(error))
     if template in (None, ""):
         click.echo(json.dumps(shown, indent=4, ensure_ascii=False))
     elif template == "json":

@@ -11,7 +11,7 @@ from minidock.cli import explaining
 from minidock.cli.commands import TopLevel
 from minidock.cli.options.elsewhere import DAEMON, with_flags
 from minidock.cli.words import understood
-from minidock.errors import EXIT_ENGINE, MinidockError, words
+from minidock.errors import EXIT_ENGINE, MinidockError, is_expected, words
 
 # `color`: click takes colours out of what goes into a pipe; but what is printed there is data (see `screen.py`).
 _SETTINGS = {"help_option_names": ["--help"], "color": True}
@@ -89,8 +89,8 @@ def _explain(error: Exception, arguments: list[str]) -> None:
         import traceback
 
         traceback.print_exception(error)
-    is_expected = isinstance(error, (MinidockError, OSError))
-    _complain(words(error) + ("" if is_expected else " (a defect of minidock's: `minidock --debug ...` shows where)"))
+    defect = " (a defect of minidock's: `minidock --debug ...` shows where)"
+    _complain(words(error) + ("" if is_expected(error) else defect))
 
 
 def _complain(message: str) -> None:

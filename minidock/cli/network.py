@@ -73,6 +73,7 @@ def ls(paths: Paths, quiet: bool, no_trunc: bool, filters: tuple[str, ...], temp
     from minidock.cli import format
     from minidock.engine.networking import networks
     from minidock.image import filters as image_filters
+    from minidock.network import store
 
     found = networks.select(paths.root, image_filters.parse(filters, networks.FOR_LISTS))
     rows = [
@@ -94,6 +95,8 @@ def ls(paths: Paths, quiet: bool, no_trunc: bool, filters: tuple[str, ...], temp
         click.echo("".join(f"{row['ID']}\n" for row in rows), nl=False)
     else:
         click.echo(format.listing(template, rows, _HEADERS, _COLUMNS), nl=False)
+    for ruin in store.damaged(paths.root):
+        click.echo(f"WARNING: a network is not shown: {ruin}", err=True)
 
 
 @click.command(context_settings=HELP)

@@ -63,6 +63,8 @@ def system(paths: Paths, unused: bool, force: bool, volumes: bool, filters: tupl
     rest = images.prune(paths.root, unused=unused, filters=wanted)
     _tell("Deleted Images", rest.lines)
     click.echo(f"Total reclaimed space: {size(reclaimed + rest.size, 4)}")
+    if rest.warning:
+        click.echo(f"WARNING: {rest.warning}", err=True)
 
 
 def _warning(filters: tuple[str, ...], *, unused: bool, volumes: bool) -> str:

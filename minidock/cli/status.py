@@ -5,7 +5,7 @@ from __future__ import annotations
 import calendar
 import time
 
-from minidock.engine.records import CREATED, PAUSED, RESTARTING, Record
+from minidock.engine.records import CREATED, DEAD, PAUSED, RESTARTING, Record
 
 
 def since(moment: str) -> str:
@@ -39,6 +39,8 @@ def status(record: Record) -> str:
     from minidock.engine.showing import listing
 
     state = record.data["state"]
+    if record.status == DEAD:
+        return "Dead (record damaged)"
     if record.status == PAUSED:
         return f"Up {since(state['startedAt'])} (Paused)"
     if record.status == RESTARTING:

@@ -131,7 +131,7 @@ def _claim(root: str, options: ContainerOptions, image: Image) -> tuple[Record, 
     """Under the lock of all containers: a free name, an id, a directory, a record in it."""
     with records.all_locked(root):
         recovery.sweep(root)
-        taken = {record.name: record.id for record in records.load_all(root)}
+        taken = records.taken(root)
         name = names.check_name(options.name) if options.name is not None else names.random_name(set(taken))
         if name in taken:
             raise names.taken(name, taken[name])

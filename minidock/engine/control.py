@@ -146,9 +146,8 @@ def rename(root: str, name: str, new: str) -> None:
             raise UsageError("Renaming a container with the same name as its current name")
         try:
             new = names.check_name(new)
-            for other in records.load_all(root):
-                if other.name == new:
-                    raise names.taken(new, other.id)
+            if other := records.taken(root).get(new):
+                raise names.taken(new, other)
         except (UsageError, ConflictError) as error:
             raise type(error)(f"Error when allocating new name: {error}") from None
         with records.changing(record):

@@ -7,9 +7,11 @@ import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from minidock.engine import events
+from minidock.engine.image_users import has_layer, users_of
 from minidock.errors import EXIT_ENGINE, ConflictError, HostError, MinidockError, NotFoundError, UsageError
 from minidock.image import reference
 from minidock.image.locks import lock
@@ -17,6 +19,7 @@ from minidock.image.platform import check_system
 from minidock.image.reference import Reference
 from minidock.image.store import Image, Store
 from minidock.observe import step
+from minidock.state import DamagedError
 
 if TYPE_CHECKING:
     from minidock.image.filters import Filters
@@ -77,20 +80,6 @@ def _fitting(image: Image, text: str, platform: str) -> Image:
                 exit_code=EXIT_ENGINE,
             )
     return image
-
-
-def in_use(root: str) -> dict[str, list[str]]:
-    """Image ids, each with the ids of the containers made from it."""
-    users: dict[str, list[str]] = {}
-    directory = os.path.join(root, "containers")
-    for container in sorted(os.listdir(directory)) if os.path.isdir(directory) else ():
-        try:
-            with open(os.path.join(directory, container, "container.json"), encoding="utf-8") as file:
-                image = json.load(file)["image"]
-        except (FileNotFoundError, NotADirectoryError, ValueError, KeyError):
-            continue  # removed meanwhile, not yet made, or damaged
-        users.setdefault(image, []).append(container)
-    return users
 
 
 @contextmanager
@@ -232,8 +221,17 @@ def remove(root: str, text: str, *, force: bool = False) -> list[str]:
         image = store.resolve(text)
     except NotFoundError:
         raise NotFoundError(f"No such image: {text}") from None
+    except DamagedError:
+        if not force:
+            raise
+        from minidock.image.garbage import collect
+
+        store.forget(text)
+        with suppress(DamagedError):
+            collect(root, has_layer(root))
+        return [f"Untagged: {text}"]
     names = store.references(image.id)
-    users = in_use(root).get(image.id, [])
+    users = users_of(root, image)
     if _is_id(image, text):
         untagged = _all_names(image, names, users, force)
     else:
@@ -244,16 +242,17 @@ def remove(root: str, text: str, *, force: bool = False) -> list[str]:
     lines = [f"Untagged: {name}" for name in untagged]
     if len(untagged) < len(names) or (users and untagged):
         return lines
-    collected = store.remove(image.id, lambda: in_use(root).get(image.id, []))
+    collected = store.remove(image.id, lambda: users_of(root, image), has_layer(root))
     events.emit_image(root, "delete", image.id)
     return lines + [f"Deleted: {digest}" for digest in (image.id, *collected.layers)]
 
 
 class Pruned(NamedTuple):
-    """What a prune did: docker's lines about it, and the bytes that it freed."""
+    """What a prune did: docker's lines about it, the bytes that it freed, and what has kept it from more."""
 
     lines: list[str]
     size: int
+    warning: str
 
 
 def prune(root: str, *, unused: bool, filters: Filters) -> Pruned:
@@ -264,17 +263,21 @@ def prune(root: str, *, unused: bool, filters: Filters) -> Pruned:
     store = Store(root)
     lines, size = [], 0
     for image, names in select(store, filters):
-        if in_use(root).get(image.id) or (names and not unused):
+        if (names and not unused) or users_of(root, image):
             continue
         with suppress(ConflictError, NotFoundError):  # used, or removed, since it was listed
-            collected = store.remove(image.id, lambda image=image: in_use(root).get(image.id, []))  # type: ignore[misc]
+            collected = store.remove(image.id, partial(users_of, root, image), has_layer(root))
             events.emit_image(root, "delete", image.id)
             lines += [f"untagged: {name}" for name in names]
             lines += [f"deleted: {digest}" for digest in (image.id, *collected.layers)]
             size += collected.size
-    size += collect(root).size
+    warning = ""
+    try:
+        size += collect(root, has_layer(root)).size
+    except DamagedError as error:
+        warning = f"what no image needs was not deleted: {error}"
     events.emit(root, "image", "prune", "", reclaimed=size)
-    return Pruned(lines, size)
+    return Pruned(lines, size, warning)
 
 
 def _is_id(image: Image, text: str) -> bool:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
+from minidock.errors import HostError
 from minidock.network.attachment import Attachment
 from minidock.network.published import Wish
 
@@ -182,7 +183,14 @@ class ContainerOptions(NamedTuple):
 
 
 def from_json(content: dict[str, Any]) -> ContainerOptions:
-    """What `as_json` made, as it was."""
+    """What `as_json` made, as it was. Raises `HostError` if it is something else, or of another version."""
+    try:
+        return _typed(content)
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise HostError(f"the container's options are none of this version ({error}): make it anew") from error
+
+
+def _typed(content: dict[str, Any]) -> ContainerOptions:
     mounts, limits = [Mount(**mount) for mount in content["mounts"]], Limits(**content["limits"])
     attachments = {name: Attachment.from_json(row) for name, row in content["attachments"].items()}
     publish = [Wish(**row) for row in content["publish"]]

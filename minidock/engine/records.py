@@ -17,6 +17,7 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
+import re
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
@@ -24,20 +25,28 @@ from functools import partial
 from typing import Any
 
 from minidock import state
+from minidock.engine import record_file
+from minidock.engine.record_file import (
+    CREATED,
+    EXITED,
+    PAUSED,
+    REMOVING,
+    RESTARTING,
+    RUNNING,
+    DamagedRecordError,
+    directory,
+)
 from minidock.errors import HostError, MinidockError, NotFoundError, UsageError
 from minidock.linux import syscalls
 from minidock.linux.patience import Patience
 
+__all__ = ["CREATED", "EXITED", "PAUSED", "REMOVING", "RESTARTING", "RUNNING", "DamagedRecordError", "directory"]
+
 _PATIENCE = 10.0  # seconds
+_ID = re.compile("[0-9a-f]{64}")
 _RESERVED = 32 << 10  # bytes that the lock file takes, for a record on a full disk
 
-# What every record has from the first on (`containers.py`).
-_KEYS = {"name", "created", "image", "imageName", "imageConfig", "layers", "mounts", "command", "options",
-         "attachments", "ports", "networks", "restartCount", "config", "state"}  # fmt: skip
-
-CREATED, RUNNING, PAUSED, RESTARTING, EXITED = "created", "running", "paused", "restarting", "exited"
-# Before the id, in the name of a directory that is being removed: no container any more, but not yet nothing.
-REMOVING = ".removing-"
+DEAD = "dead"  # docker's word for a container that can only be removed: here, one whose record is damaged
 
 
 class GoneError(NotFoundError, FileNotFoundError):
@@ -48,12 +57,16 @@ class GoneError(NotFoundError, FileNotFoundError):
 
 
 class Record:
-    """One container: `data` is the content of its container.json."""
+    """One container: `data` is the content of its container.json.
+
+    `is_ours`: this process is its monitor, which knows better than a file that is damaged.
+    """
 
     def __init__(self, root: str, container_id: str, data: dict[str, Any]) -> None:
         self.root = root
         self.id = container_id
         self.data = data
+        self.is_ours = False
 
     @property
     def directory(self) -> str:
@@ -101,7 +114,12 @@ class Record:
 
     def reload(self) -> None:
         """Take in what others have changed. Raises `GoneError` if the container is gone."""
-        fresh = load(self.root, self.id)
+        try:
+            fresh = load(self.root, self.id)
+        except DamagedRecordError:
+            if not self.is_ours:
+                raise
+            return
         if fresh is None:
             raise GoneError(self.name)
         self.data = fresh.data
@@ -109,11 +127,6 @@ class Record:
     def path(self, *names: str) -> str:
         """A path inside the container's directory."""
         return os.path.join(self.directory, *names)
-
-
-def directory(root: str, container_id: str) -> str:
-    """Where container `container_id` keeps its things."""
-    return os.path.join(root, "containers", container_id)
 
 
 def all_locked(root: str) -> AbstractContextManager[None]:
@@ -127,7 +140,7 @@ def ids(root: str) -> Iterator[str]:
         names = os.listdir(os.path.join(root, "containers"))
     except FileNotFoundError:
         return
-    yield from (name for name in names if not name.startswith("."))
+    yield from (name for name in names if _ID.fullmatch(name))  # and no lost+found
 
 
 def removed(root: str) -> list[str]:
@@ -143,19 +156,17 @@ def is_there(root: str, container_id: str) -> bool:
 def load(root: str, container_id: str) -> Record | None:
     """The record of one container; None if its creator had not yet written it, or it is being removed.
 
-    After a power cut, a record that was not saved durably can be an empty file: it is as good as not written. Raises
-    `HostError` for one that is no record of this schema.
+    Raises `DamagedRecordError` for one that cannot be read.
     """
-    path = os.path.join(directory(root, container_id), "container.json")
-    try:
-        if os.path.getsize(path) == 0:
-            return None
-        data = state.read_json(path)
-    except FileNotFoundError:
+    data = record_file.read(root, container_id)
+    if data is None:
         return None
-    if missing := _KEYS - data.keys():
-        raise HostError(f"{path} is damaged (no {min(missing)!r}): remove it, or restore it from a backup")
-    return Record(root, container_id, data)
+    record = Record(root, container_id, data)
+    # Without the lock nobody can tell whether a monitor lives; of a container that is over there is none.
+    lock = record.path("lock")
+    if not os.path.isfile(lock) and (os.path.exists(lock) or not record.is_over):
+        raise DamagedRecordError(root, container_id, lock, "no file to lock")
+    return record
 
 
 def name_of(root: str, container_id: str) -> str:
@@ -193,37 +204,68 @@ def used(record: Record) -> Iterator[None]:
 
 
 def load_all(root: str) -> list[Record]:
-    """All containers, the newest first."""
-    records = [record for container_id in ids(root) if (record := load(root, container_id))]
-    return sorted(records, key=lambda record: str(record.data["created"]), reverse=True)
+    """All containers whose records can be read, the newest first."""
+    return survey(root)[0]
+
+
+def damaged(root: str) -> list[DamagedRecordError]:
+    """The containers whose records cannot be read. What is in use nobody can tell as long as there are any."""
+    return survey(root)[1]
+
+
+def survey(root: str) -> tuple[list[Record], list[DamagedRecordError]]:
+    """All containers, the newest first; and those whose records cannot be read."""
+    found, ruins = [], []
+    for container_id in ids(root):
+        try:
+            if record := load(root, container_id):
+                found.append(record)
+        except DamagedRecordError as error:
+            ruins.append(error)
+    return sorted(found, key=lambda record: str(record.data["created"]), reverse=True), ruins
+
+
+def taken(root: str) -> dict[str, str]:
+    """The names of all containers, each with the id of the one that is called so."""
+    found, ruins = survey(root)
+    return {**{ruin.name: ruin.id for ruin in ruins}, **{record.name: record.id for record in found}}
 
 
 def find(root: str, name: str) -> Record:
     """The container that a user means: by name, by id or by a prefix that only one id has.
 
-    Raises `NotFoundError`, or `UsageError` for a prefix that several have.
+    Raises `NotFoundError`, `UsageError` for a prefix that several have, or `DamagedRecordError`.
     """
-    records = load_all(root)
-    for record in records:
-        if name.removeprefix("/") == record.name or name == record.id:
-            return record
-    matching = [record for record in records if name and record.id.startswith(name)]
-    if len(matching) > 1:
-        raise UsageError(f"{name} is the beginning of {len(matching)} container ids: give more of it")
-    if not matching:
-        raise NotFoundError(f"No such container: {name}")
-    return matching[0]
+    records, ruins = survey(root)
+    known: list[Record | DamagedRecordError] = [*records, *ruins]
+    found = next((one for one in known if name.removeprefix("/") == one.name or name == one.id), None)
+    if found is None:
+        matching = [one for one in known if name and one.id.startswith(name)]
+        if len(matching) > 1:
+            raise UsageError(f"{name} is the beginning of {len(matching)} container ids: give more of it")
+        if not matching:
+            nameless = next((f" (unless it is this one: {ruin})" for ruin in ruins if not ruin.name), "")
+            raise NotFoundError(f"No such container: {name}{nameless}")
+        found = matching[0]
+    if isinstance(found, DamagedRecordError):
+        raise found
+    return found
 
 
 def take_lock(root: str, container_id: str) -> int | None:
     """Take a container's lock: its descriptor, to be kept open as long as the container lives; None if it is held.
 
+    Made anew if somebody has removed it: a container whose monitor may live is not over, and damaged then (`load`).
     Raises `GoneError` if the container is gone.
     """
+    path = os.path.join(directory(root, container_id), "lock")
+    create = 0 if container_id.startswith(REMOVING) else os.O_CREAT
     try:
-        fd = os.open(os.path.join(directory(root, container_id), "lock"), os.O_RDWR | os.O_CLOEXEC)
+        fd = os.open(path, os.O_RDWR | create | os.O_CLOEXEC, 0o600)
     except FileNotFoundError:
         raise GoneError(container_id) from None
+    except IsADirectoryError:
+        raise DamagedRecordError(root, container_id, path, "no file to lock") from None
     try:
         fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:

@@ -131,7 +131,13 @@ def _has_anonymous(record: Record) -> bool:
 def _finish_removal(root: str, container_id: str) -> None:
     """Idempotent. Files go first: on a full disk, giving an address back needs the room that they take."""
     doomed = os.path.join(root, "containers", REMOVING + container_id)
-    record = records.load(root, REMOVING + container_id)
+    try:
+        record = records.load(root, REMOVING + container_id)
+    except records.DamagedRecordError:
+        from minidock.engine import ruins
+
+        ruins.undo(root, container_id)
+        record = None
     if record:
         record.id = container_id
         _undo_cgroup(record)
@@ -162,7 +168,7 @@ def sweep(root: str) -> None:
 
     One that `run` had not yet started goes without a trace; one that ran is kept as exited, or removed if it had --rm.
     What cannot be undone now (a full disk, a process that the kernel does not let die) is left for the next sweep: it
-    must not keep anybody from using the other containers.
+    must not keep anybody from using the other containers. One whose record is damaged stays as it is (`ruins.py`).
     """
     for name in (*records.ids(root), *records.removed(root)):
         with suppress(OSError, MinidockError):
@@ -187,13 +193,13 @@ def _mend_network(root: str) -> None:
 
 def _sweep_one(root: str, name: str) -> None:
     """`name`: that of a directory, so an id, or one with the prefix of those that are being removed."""
-    record = records.load(root, name)
-    if record and record.is_over and not name.startswith(REMOVING):
+    if not name.startswith(REMOVING) and (record := records.load(root, name)) and record.is_over:
         return  # without a try at its lock, which would keep others from it
     try:
         lock = records.take_lock(root, name)
-    except FileNotFoundError:  # killed between mkdir and the lock file, or at the end of removing
-        remove_tree(os.path.join(root, "containers", name))
+    except FileNotFoundError:  # killed at the end of removing
+        if name.startswith(REMOVING):
+            remove_tree(os.path.join(root, "containers", name))
         return
     if lock is None:
         return

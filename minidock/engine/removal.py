@@ -9,8 +9,8 @@ from contextlib import suppress
 from minidock import observe
 from minidock.engine import events, first_process, records, recovery
 from minidock.engine.lifetime.visiting import visit
-from minidock.engine.records import PAUSED, REMOVING, RESTARTING, Record
-from minidock.errors import ConflictError
+from minidock.engine.records import PAUSED, REMOVING, RESTARTING, DamagedRecordError, Record
+from minidock.errors import ConflictError, NotFoundError
 from minidock.observe import step
 from minidock.runtime.channel import Channel
 
@@ -20,7 +20,13 @@ def remove(root: str, name: str, *, force: bool, volumes: bool = False) -> None:
 
     Its volumes stay, unless `volumes` takes away those that were given no name.
     """
-    record = records.find(root, name)
+    try:
+        record = records.find(root, name)
+    except DamagedRecordError as damaged:
+        if not force:
+            raise
+        _remove_damaged(root, damaged.id, volumes=volumes)
+        return
     # Only for who is told what the monitor does: the command itself waits for the lock that the monitor holds.
     watched = _watch(record) if force and observe.seats() else None
     try:
@@ -48,6 +54,22 @@ def remove(root: str, name: str, *, force: bool, volumes: bool = False) -> None:
     finally:
         os.close(lock)
     events.emit_container(root, "destroy", record.data)
+
+
+def _remove_damaged(root: str, container_id: str, *, volumes: bool) -> None:
+    """With its record written anew by its monitor, as any other; else by what the kernel shows. Its volumes stay then.
+    """
+    from minidock.engine import ruins
+
+    if not ruins.kill(root, container_id):
+        lock = records.wait_for_lock(root, container_id)
+        try:
+            ruins.remove(root, container_id)
+        finally:
+            os.close(lock)
+    elif records.is_there(root, container_id):
+        with suppress(NotFoundError):  # it had --rm
+            remove(root, container_id, force=True, volumes=volumes)
 
 
 def _watch(record: Record) -> Channel | None:

@@ -65,7 +65,7 @@ def prune(root: str, filters: Filters, *, named: bool) -> Pruned:
     names, size = [], 0
     used = volumes.users(root)
     for volume in select(root, filters):
-        if volume.name in used or not (named or volume.is_anonymous):
+        if volume.damage or volume.name in used or not (named or volume.is_anonymous):
             continue
         volume_size = volumes.size(volume)
         with suppress(ConflictError, NotFoundError):  # taken by a container, or removed, since

@@ -7,8 +7,9 @@ import os
 from contextlib import suppress
 from typing import Any
 
-from minidock.engine import events
-from minidock.engine.volumes import DRIVER, Volume, detach, directory, load, locked, users
+from minidock.engine import events, records
+from minidock.engine.record_file import may_have
+from minidock.engine.volumes import DRIVER, Volume, detach, directory, locked, look, users
 from minidock.errors import ConflictError, NotFoundError
 from minidock.linux import syscalls
 from minidock.linux.directories import remove_tree
@@ -21,13 +22,16 @@ def remove(root: str, name: str, *, force: bool = False) -> None:
     Raises `NotFoundError`, or `ConflictError` with docker's words for one that is in use.
     """
     with locked(root):
-        volume = load(root, name)
+        volume = look(root, name)
         if volume is None:
             if force:
                 return
             raise NotFoundError(f"get {name}: no such volume")
         if containers := users(root).get(name):
             raise ConflictError(f"remove {name}: volume is in use - [{', '.join(containers)}]")
+        for ruin in records.damaged(root):
+            if may_have(root, ruin.id, volume.mountpoint):
+                raise ConflictError(f"remove {name}: volume may be in use: {ruin}")
         doomed = _take_away(volume)
         remover = os.open(doomed, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         fcntl.flock(remover, fcntl.LOCK_EX)

@@ -24,21 +24,27 @@ from minidock.errors import HostError, NotFoundError, UsageError
 from minidock.linux import mounts, syscalls
 from minidock.linux.directories import remove_tree, tree_size
 from minidock.observe import step
+from minidock.state import DamagedError
 
 # Docker's label for a volume that was given no name: what `volume prune` removes without --all.
 ANONYMOUS = "com.docker.volume.anonymous"
 DRIVER = "local"
 _NAME = re.compile("[a-zA-Z0-9][a-zA-Z0-9_.-]+")
 _OPTIONS = ("type", "o", "device")
+_MAYBE = (dict, type(None))
+_SHAPE = {"createdAt": str, "driver": str, "labels": _MAYBE, "options": _MAYBE}
+_CURE = "restore it from a backup, or copy what is in _data beside it and remove the volume with volume rm {}"
 
 
 class Volume:
-    """One volume: `data` is the content of its volume.json."""
+    """One volume: `data` is the content of its volume.json. `damage`: why that cannot be read, and `data` knows little.
+    """
 
-    def __init__(self, root: str, name: str, data: dict[str, Any]) -> None:
+    def __init__(self, root: str, name: str, data: dict[str, Any], damage: DamagedError | None = None) -> None:
         self.root = root
         self.name = name
         self.data = data
+        self.damage = damage
 
     @property
     def directory(self) -> str:
@@ -180,13 +186,28 @@ def _make(volume: Volume) -> None:
 
 
 def load(root: str, name: str) -> Volume | None:
-    """The volume called `name`, if there is one."""
-    if not _NAME.fullmatch(name):
+    """The volume called `name`, if there is one. Raises `DamagedError` if nobody can tell how it is to be mounted."""
+    volume = look(root, name)
+    if volume and volume.damage:
+        raise volume.damage
+    return volume
+
+
+def look(root: str, name: str) -> Volume | None:
+    """The volume called `name`, if there is one, damaged or not: to be listed, or to be removed by its name."""
+    place = os.path.join(directory(root), name)
+    path = os.path.join(place, "volume.json")
+    if not _NAME.fullmatch(name) or not os.path.isdir(place):
         return None
     try:
-        return Volume(root, name, state.read_json(os.path.join(directory(root), name, "volume.json")))
-    except (FileNotFoundError, NotADirectoryError):
-        return None
+        return Volume(root, name, state.read_json(path, _SHAPE, _CURE.format(name)))
+    except DamagedError as error:
+        damage = error
+    except FileNotFoundError:
+        if not os.path.isdir(os.path.join(place, "_data")):
+            return None  # removed just now, or none of ours
+        damage = DamagedError(path, "it is missing", _CURE.format(name))
+    return Volume(root, name, {"createdAt": "", "driver": DRIVER, "labels": None, "options": None}, damage)
 
 
 def find(root: str, name: str) -> Volume:
@@ -198,12 +219,12 @@ def find(root: str, name: str) -> Volume:
 
 
 def load_all(root: str) -> list[Volume]:
-    """All volumes, by name."""
+    """All volumes, by name, the damaged ones too."""
     try:
         found = sorted(os.listdir(directory(root)))
     except FileNotFoundError:
         return []
-    return [volume for name in found if not name.startswith(".") and (volume := load(root, name))]
+    return [volume for name in found if not name.startswith(".") and (volume := look(root, name))]
 
 
 def users(root: str) -> dict[str, list[str]]:

@@ -6,17 +6,22 @@ there is whole and true; nobody has to check it again.
 
 from __future__ import annotations
 
+import json
 import os
-from typing import TYPE_CHECKING
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
 
-from minidock.errors import HostError, NotFoundError
-from minidock.image.digest import DigestMismatch, hex_of
-from minidock.state import directory
+from minidock.errors import HostError
+from minidock.image import config
+from minidock.image.digest import DigestMismatch, hex_of, of_bytes
+from minidock.image.limits import MANIFEST_BYTES
+from minidock.state import DamagedError, directory
 
 if TYPE_CHECKING:
     from minidock.image.compression import Reader
 
 _CHUNK = 256 << 10
+_CURE = "pull, load or import the image again, or remove it with rmi -f"
 
 
 class BlobWriter:
@@ -62,15 +67,59 @@ def blob_path(images: str, digest: str) -> str:
 
 
 def read_blob(images: str, digest: str, limit: int) -> bytes:
-    """A small blob (manifest, config) of at most `limit` bytes."""
+    """A small blob (manifest, config) of at most `limit` bytes. Raises `DamagedError` if there is none."""
+    path = blob_path(images, digest)
     try:
-        with open(blob_path(images, digest), "rb") as file:
+        with open(path, "rb") as file:
             content = file.read(limit + 1)
     except FileNotFoundError:
-        raise NotFoundError(f"the store has lost the blob {digest}: pull or import the image again") from None
+        raise DamagedError(path, "it is missing", _CURE) from None
+    except IsADirectoryError:
+        raise DamagedError(path, "it is a directory", _CURE) from None
     if len(content) > limit:
         raise HostError(f"the blob {digest} has more than {limit} bytes, too many for a manifest or config")
     return content
+
+
+def read_json(images: str, digest: str) -> dict[str, Any]:
+    """The object in a manifest or config. Raises `DamagedError` for anything else.
+
+    Its digest is not looked at, since every `run` asks and hashing has to be imported; `is_sound` does.
+    """
+    try:
+        content = json.loads(read_blob(images, digest, MANIFEST_BYTES))
+    except (ValueError, RecursionError):
+        content = None
+    if not isinstance(content, dict):
+        raise DamagedError(blob_path(images, digest), "no JSON object", _CURE)
+    return content
+
+
+def read_config(images: str, digest: str) -> dict[str, Any]:
+    """An image's configuration. Raises `DamagedError`, or `MalformedConfig` for one that another tool has put here.
+    """
+    try:
+        return config.parse(read_blob(images, digest, MANIFEST_BYTES))
+    except config.MalformedConfig as error:
+        if is_sound(images, digest):
+            raise
+        raise DamagedError(blob_path(images, digest), str(error), _CURE) from error
+
+
+def read_sound(images: str, digest: str) -> dict[str, Any]:
+    """The object in a manifest or config that is as it was stored. Raises `DamagedError` for anything else."""
+    content = read_json(images, digest)
+    if not is_sound(images, digest):
+        raise DamagedError(blob_path(images, digest), "its digest is another one", _CURE)
+    return content
+
+
+def is_sound(images: str, digest: str) -> bool:
+    """Whether a manifest or config is there, as it was stored."""
+    try:
+        return of_bytes(read_blob(images, digest, MANIFEST_BYTES)) == digest
+    except HostError:
+        return False
 
 
 def copy(source: Reader, writer: BlobWriter) -> None:
@@ -84,4 +133,6 @@ def publish(images: str, writer: BlobWriter, digest: str) -> None:
     path = blob_path(images, digest)
     directory(os.path.dirname(images), "images", "blobs", "sha256")
     os.chmod(writer.path, 0o644)
+    with suppress(FileNotFoundError, NotADirectoryError):
+        os.rmdir(path)  # in the place of one that is damaged
     os.rename(writer.path, path)

@@ -9,6 +9,7 @@ import json
 import os
 
 from minidock.image.digest import hex_of
+from minidock.linux.directories import tree_size
 
 
 def layer_path(root: str, diff_id: str) -> str:
@@ -22,9 +23,13 @@ def has_layer(root: str, diff_id: str) -> bool:
 
 
 def layer_size(root: str, diff_id: str) -> int:
-    """The size of the layer's files and symbolic links, as docker counts, in bytes. 0 if it is not unpacked."""
+    """The size of the layer's files and symbolic links, as docker counts, in bytes. 0 if it is not unpacked.
+
+    What was counted when it was unpacked; where that cannot be read, it is counted again.
+    """
+    path = layer_path(root, diff_id)
     try:
-        with open(layer_path(root, diff_id) + ".json", encoding="utf-8") as file:
+        with open(f"{path}.json", encoding="utf-8") as file:
             return int(json.load(file)["size"])
-    except FileNotFoundError:
-        return 0
+    except (OSError, ValueError, LookupError, TypeError, RecursionError):
+        return tree_size(path)

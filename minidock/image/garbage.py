@@ -6,13 +6,12 @@ crash.
 
 from __future__ import annotations
 
-import json
 import os
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from minidock.image import blobs, directories
 from minidock.image.digest import is_digest
-from minidock.image.limits import MANIFEST_BYTES
 from minidock.image.locks import store_lock
 from minidock.image.store import read_index
 from minidock.image.workspace import Workspace, kept
@@ -26,10 +25,11 @@ class Collected(NamedTuple):
     size: int
 
 
-def collect(root: str) -> Collected:
-    """Delete what no image of the store at `root` needs.
+def collect(root: str, has_layer: Callable[[str], bool] = lambda path: False) -> Collected:
+    """Delete what no image of the store at `root` needs, and no container: `has_layer` tells, for a layer's path.
 
-    Under the lock, the garbage is only renamed away; deleting many files takes its time outside.
+    Under the lock, the garbage is only renamed away; deleting many files takes its time outside. Raises `DamagedError`
+    if something cannot be read that may need what seems to be garbage: then nothing is deleted.
     """
     deleted, size = [], 0
     with step("collect garbage"), Workspace(root) as workspace, store_lock(root):
@@ -42,7 +42,8 @@ def collect(root: str) -> Collected:
         layer_directory = os.path.join(root, "layers")
         for name in sorted(_names(layer_directory)):
             diff_id = f"sha256:{name.removesuffix('.json')}"
-            if is_digest(diff_id) and diff_id not in needed:
+            path = directories.layer_path(root, diff_id)
+            if is_digest(diff_id) and diff_id not in needed and not has_layer(path):
                 # The directory comes before its .json, which knows the size.
                 size += 0 if name.endswith(".json") else directories.layer_size(root, diff_id)
                 os.rename(os.path.join(layer_directory, name), os.path.join(workspace.path, f"layer-{name}"))
@@ -64,18 +65,17 @@ def _follow(images: str, descriptor: dict[str, Any], found: set[str]) -> None:
     if not is_digest(digest) or digest in found:
         return
     found.add(str(digest))
-    if not os.path.exists(blobs.blob_path(images, str(digest))):
-        return
-    content = json.loads(blobs.read_blob(images, str(digest), MANIFEST_BYTES))
-    for inner in content.get("manifests", ()):
-        _follow(images, inner, found)
-    found.update(layer["digest"] for layer in content.get("layers", ()))
-    config = content.get("config", {}).get("digest")
+    content = blobs.read_sound(images, str(digest))
+    for inner in content.get("manifests") or ():
+        if os.path.exists(blobs.blob_path(images, inner["digest"])):  # those of other machines are not here
+            _follow(images, inner, found)
+    found.update(layer["digest"] for layer in content.get("layers") or ())
+    config = str((content.get("config") or {}).get("digest"))
     if is_digest(config):
         found.add(config)
-        if os.path.exists(blobs.blob_path(images, config)):
-            rootfs = json.loads(blobs.read_blob(images, config, MANIFEST_BYTES)).get("rootfs") or {}
-            found.update(rootfs.get("diff_ids", ()))
+        if content.get("layers"):
+            rootfs = blobs.read_sound(images, config).get("rootfs") or {}
+            found.update(rootfs.get("diff_ids") or ())
 
 
 def _names(directory: str) -> list[str]:

@@ -43,6 +43,10 @@ class Ingest:
         """Whether the blob is in the store; if so, it stays while the block runs."""
         return self._keep(digest) and self.store.has_blob(digest)
 
+    def has_sound_blob(self, digest: str) -> bool:
+        """The same of a manifest or config, which must be as it was stored."""
+        return self._keep(digest) and blobs.is_sound(self.store.images, digest)
+
     def has_layer(self, diff_id: str) -> bool:
         """Whether the layer is unpacked; if so, it stays while the block runs."""
         return self._keep(diff_id) and layers.has_layer(self.store.root, diff_id)
@@ -68,7 +72,7 @@ class Ingest:
     def put_bytes(self, content: bytes) -> str:
         """Store a small blob, and return its digest."""
         digest = of_bytes(content)
-        return digest if self.has_blob(digest) else self.put_blob(BytesIO(content), digest)
+        return digest if self.has_sound_blob(digest) else self.put_blob(BytesIO(content), digest)
 
     def unpack_blob(self, digest: str, diff_id: str) -> None:
         """Unpack the layer blob `digest`, unless its directory is there already."""

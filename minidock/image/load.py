@@ -29,6 +29,7 @@ from minidock.image.reference import Reference
 from minidock.image.save import IMAGE_NAME
 from minidock.image.store import CONFIG_TYPE, LAYER_TYPE, MANIFEST_TYPE, MANIFEST_TYPES, REF_NAME, Image, Store
 from minidock.image.tarstream import TarStream
+from minidock.state import DamagedError
 
 _INDEX_TYPES = (
     "application/vnd.oci.image.index.v1+json",
@@ -238,7 +239,7 @@ def _add(store: Store, ingest: Ingest, files: _Files, found: _Found) -> Loaded:
         manifest, media_type = _keep_manifest(ingest, files, found, diff_ids), found.manifest["mediaType"]
     else:
         manifest, media_type = _make_manifest(ingest, files, found, diff_ids), MANIFEST_TYPE
-    if not ingest.has_blob(config.close()):
+    if not ingest.has_sound_blob(config.close()):
         ingest.publish(config, _digest(found.config) if found.manifest else None)
     replaced = {name: old for name in found.names if (old := _holder(store, name))}
     names: list[Reference | None] = [*found.names] or [None]
@@ -293,5 +294,5 @@ def _make_manifest(ingest: Ingest, files: _Files, found: _Found, diff_ids: list[
 def _holder(store: Store, name: Reference) -> str | None:
     try:
         return store.resolve(str(name)).id
-    except NotFoundError:
+    except (NotFoundError, DamagedError):
         return None

@@ -25,14 +25,13 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from minidock.errors import ConflictError, HostError, MinidockError, NotFoundError, UsageError
 from minidock.image import blobs, directories, platform, reference
-from minidock.image import config as configuration
 from minidock.image.digest import is_digest
-from minidock.image.limits import MANIFEST_BYTES
 from minidock.image.locks import store_lock
 from minidock.image.platform import Platform
 from minidock.image.reference import Reference
 from minidock.observe import step
-from minidock.state import directory, sweep, write_text
+from minidock.shapes import misfit
+from minidock.state import DamagedError, directory, read_json, sweep, write_text
 
 if TYPE_CHECKING:
     from minidock.image.garbage import Collected
@@ -40,6 +39,7 @@ if TYPE_CHECKING:
 Descriptor = dict[str, Any]
 Descriptors = list[Descriptor]
 Strings = list[str]
+Damages = list[DamagedError]
 
 REF_NAME = "org.opencontainers.image.ref.name"
 INDEX_TYPE = "application/vnd.oci.image.index.v1+json"
@@ -48,6 +48,8 @@ CONFIG_TYPE = "application/vnd.oci.image.config.v1+json"
 LAYER_TYPE = "application/vnd.oci.image.layer.v1.tar+gzip"
 DOCKER_LAYER_TYPE = "application/vnd.docker.image.rootfs.diff.tar.gzip"
 DOCKER_MANIFEST_TYPE = "application/vnd.docker.distribution.manifest.v2+json"
+_MANIFEST = {"config": {"digest": str}, "layers": [{"digest": str}]}
+_INDEX = {"manifests": [{"mediaType": str, "digest": str, "size": int}]}
 MANIFEST_TYPES = (MANIFEST_TYPE, DOCKER_MANIFEST_TYPE)
 
 
@@ -143,6 +145,19 @@ class Store:
             references.sort(key=str)
         return sorted(found.values(), key=lambda pair: pair[0].created, reverse=True)
 
+    def damaged(self) -> Damages:
+        """Why images are missing in `list`, though the index has them."""
+        found = []
+        with self._reading():
+            for descriptor in self._manifests():
+                try:
+                    self._image(descriptor)
+                except DamagedError as error:
+                    found.append(error)
+                except MinidockError:
+                    continue  # no image but an artifact
+        return found
+
     def references(self, image_id: str) -> References:
         """All names of an image."""
         return next((references for image, references in self.list() if image.id == image_id), [])
@@ -175,12 +190,23 @@ class Store:
                 raise NotFoundError(f"no such image: {name}")
             self._write_index(kept, known)
 
-    def remove(self, image_id: str, users: Callable[[], Strings]) -> Collected:
+    def forget(self, text: str) -> None:
+        """Take an image that cannot be read out of the index: one with the name `text`, or a manifest's digest."""
+        with self.lock():
+            known = self._index()
+            named = self._by_name(known, text)
+            digest = named["digest"] if named else text
+            self._save([d for d in known if d["digest"] != digest])
+
+    def remove(
+        self, image_id: str, users: Callable[[], Strings], has_layer: Callable[[str], bool] = lambda path: False
+    ) -> Collected:
         """Forget an image and all its names, and delete what no other image needs.
 
-        `users`, asked under the lock, says which containers use the image: if any, `ConflictError`.
+        `users`, asked under the lock, says which containers use the image: if any, `ConflictError`. `has_layer`:
+        whether a container has the layer at a path, whatever the images say.
         """
-        from minidock.image.garbage import collect
+        from minidock.image.garbage import Collected, collect
 
         with self.lock():
             if containers := users():
@@ -190,7 +216,10 @@ class Store:
             if len(kept) == len(known):
                 raise NotFoundError(f"no such image: {image_id}")
             self._save(kept)
-        return collect(self.root)
+        try:
+            return collect(self.root, has_layer)
+        except DamagedError:  # what another image needs cannot be told: `image prune` says so
+            return Collected([], 0)
 
     # Content
 
@@ -280,21 +309,19 @@ class Store:
     def _id(self, descriptor: Descriptor) -> str:
         """The id of the image that a descriptor leads to, or '' if it leads to none."""
         try:
-            manifest = json.loads(blobs.read_blob(self.images, descriptor["digest"], MANIFEST_BYTES))
-            return str(manifest["config"]["digest"])
-        except (MinidockError, ValueError, KeyError, TypeError):
+            return str(blobs.read_json(self.images, descriptor["digest"])["config"]["digest"])
+        except (MinidockError, KeyError, TypeError):
             return ""
 
     def _image(self, descriptor: Descriptor) -> Image:
         digest = descriptor["digest"]
-        try:
-            manifest = json.loads(blobs.read_blob(self.images, digest, MANIFEST_BYTES))
-            image_id = manifest["config"]["digest"]
-            config = configuration.parse(blobs.read_blob(self.images, image_id, MANIFEST_BYTES))
-            blob_digests = [layer["digest"] for layer in manifest["layers"]]
-            diff_ids = config["rootfs"]["diff_ids"]
-        except (ValueError, KeyError, TypeError) as error:
-            raise HostError(f"the manifest {digest} is not that of an image ({error!r})") from error
+        manifest = blobs.read_json(self.images, digest)
+        if why := misfit(manifest, _MANIFEST):
+            raise HostError(f"the manifest {digest} is not that of an image ({why})")
+        image_id = manifest["config"]["digest"]
+        config = blobs.read_config(self.images, image_id)
+        blob_digests = [layer["digest"] for layer in manifest["layers"]]
+        diff_ids = config["rootfs"]["diff_ids"]
         if len(blob_digests) != len(diff_ids) or not all(map(is_digest, [*blob_digests, *diff_ids])):
             raise HostError(f"the manifest {digest} and its config do not agree on the image's layers")
         return Image(self.root, image_id, digest, manifest, config)
@@ -304,12 +331,11 @@ def read_index(images: str) -> list[Descriptor]:
     """The descriptors in the index of the image layout at `images`."""
     path = os.path.join(images, "index.json")
     try:
-        with open(path, encoding="utf-8") as file:
-            descriptors: list[Descriptor] = json.load(file)["manifests"]
+        content = read_json(path, _INDEX, "restore it from a backup, or move it away and pull or load the images again",
+                            version=2)  # fmt: skip
     except FileNotFoundError:
         return []
-    except (ValueError, KeyError, TypeError) as error:
-        raise HostError(f"{path} is damaged ({error}): restore it, or remove it and pull again") from error
+    descriptors: list[Descriptor] = content["manifests"]
     return descriptors
 
 

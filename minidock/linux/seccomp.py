@@ -42,7 +42,7 @@ def compile_filter(section: dict[str, Any], cache: str | None = None) -> bytes:
         return kept
     program = _compile(section)
     if path and cache:
-        with suppress(OSError):
+        with suppress(OSError, state.DamagedError):
             state.directory(os.path.dirname(cache), os.path.basename(cache))
             state.sweep(cache)
             state.write_bytes(path, b"\n".join((key, _checksum(program), program)), durable=False, mode=0o600)

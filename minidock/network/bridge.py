@@ -11,6 +11,7 @@ needs it. Both are made again when they are found missing: deleted by someone, o
 from __future__ import annotations
 
 import contextlib
+import os
 import socket
 
 from minidock import state
@@ -140,13 +141,20 @@ def remove(root: str, network: Network) -> None:
     """
     from minidock.network import filter
 
-    if store.leases(root, network.id).held:
+    if store.leases(root, network.id).held or cables(network.interface):
         raise ConflictError(
             f"error while removing network: network {network.name} id {network.id} has active endpoints"
         )
     unmake(network)
     filter.forget(network.id)
     store.forget(root, network)
+
+
+def cables(interface: str) -> list[str]:
+    """The cables of containers that a bridge has, if it is there."""
+    with contextlib.suppress(FileNotFoundError):
+        return [name for name in os.listdir(f"/sys/class/net/{interface}/brif") if name.startswith("md")]
+    return []
 
 
 def unmake(network: Network) -> None:

@@ -20,7 +20,7 @@ from minidock.network import bridge, store
 from minidock.network.addresses import IPV4, IPV6, Subnet, mac_of, number
 from minidock.network.attachment import Attachment
 from minidock.network.bridge import BOOK
-from minidock.network.leases import Lease, Leases
+from minidock.network.leases import CURE, Lease, Leases
 from minidock.network.published import Published
 from minidock.network.store import Network
 from minidock.observe import step
@@ -58,8 +58,9 @@ def reserve(root: str, container_id: str, name: str, attachments: dict[str, Atta
         networks = store.ensure(root)
         cables = {leases.held[container_id].interface for leases in _held(root, container_id)}
         for network_name, asked in attachments.items():
-            network = store.pick(networks, network_name, "network {} not found")
+            network = store.pick(networks, network_name, "network {} not found", root=root)
             leases = store.leases(root, network.id)
+            _check_all_known(network, leases)
             network = bridge.settled(root, network, in_use=bool(leases.held))
             lease = leases.held.get(container_id) or _lease(network, leases, asked, _next_cable(container_id, cables))
             lease = lease._replace(names=names_of(container_id, name, asked) if network.has_names else [])
@@ -68,6 +69,13 @@ def reserve(root: str, container_id: str, name: str, attachments: dict[str, Atta
             cables.add(lease.interface)
             made[network_name] = _endpoint(network, lease, asked)
     return made
+
+
+def _check_all_known(network: Network, leases: Leases) -> None:
+    """Raise `DamagedError` if somebody is on the bridge who has no lease: two containers would get one address."""
+    known = {lease.interface for lease in leases.held.values()}
+    if unknown := [cable for cable in bridge.cables(network.interface) if cable not in known]:
+        raise state.DamagedError(leases.path, f"it does not know {unknown[0]}, which is on the bridge", CURE)
 
 
 def names_of(container_id: str, name: str, asked: Attachment) -> list[str]:
@@ -224,11 +232,16 @@ def _dismiss(cables: list[str], meanwhile: Callable[[], None] = lambda: None) ->
 
 
 def _held(root: str, container_id: str, network_id: str | None = None) -> list[Leases]:
-    """The networks' leases among which is one of the container's."""
+    """The networks' leases among which is one of the container's. Those that cannot be read are made anew one day from
+    what is on record of the containers that there are then."""
     directory = store.directory(root)
     files = [f"{network_id}.leases.json"] if network_id else os.listdir(directory)
-    read = [Leases.read(f"{directory}/{name}") for name in files if name.endswith(".leases.json")]
-    return [leases for leases in read if container_id in leases.held]
+    found = []
+    for name in files:
+        with contextlib.suppress(state.DamagedError):
+            if name.endswith(".leases.json") and container_id in (leases := Leases.read(f"{directory}/{name}")).held:
+                found.append(leases)
+    return found
 
 
 def _pull(names: list[str]) -> None:

@@ -14,6 +14,10 @@ from typing import NamedTuple
 from minidock import state
 from minidock.errors import ConflictError, HostError
 from minidock.network.addresses import IPV4, Subnet, number, shown, width_of
+from minidock.shapes import Each
+
+_SHAPE = {"boot": str, "last": Each(str), "leases": Each(list)}
+CURE = "network reload makes it anew of what the containers have"
 
 
 class Lease(NamedTuple):
@@ -39,18 +43,21 @@ class Leases:
 
     @classmethod
     def read(cls, path: str) -> Leases:
-        """The leases in the file at `path`; none if there is no file.
+        """The leases in the file at `path`; none if there is no file, or one of an earlier boot.
 
-        An empty file is what a power cut can leave of one that was not waited for (`durable=False`), and
-        after a power cut nobody holds anything.
+        Raises `DamagedError`. An empty file is none yet, as it is what a power cut can leave of one that was not waited
+        for (`durable=False`), and after that nobody holds anything: who gives addresses looks who is there (`reserve`).
         """
         try:
-            content = state.read_json(path) if os.path.getsize(path) else {}
+            content = state.read_json(path, _SHAPE, CURE) if os.path.isdir(path) or os.path.getsize(path) else {}
         except FileNotFoundError:
             content = {}
         if content.get("boot") != state.boot_id():
             return cls(path, {}, {})
-        return cls(path, {holder: Lease(*row) for holder, row in content["leases"].items()}, content["last"])
+        rows = content["leases"].items()
+        if any(len(row) != len(Lease._fields) for _, row in rows):
+            raise state.DamagedError(path, "a lease is incomplete", CURE)
+        return cls(path, {holder: Lease(*row) for holder, row in rows}, content["last"])
 
     def write(self) -> None:
         """Replace the file. Not waiting for the disk, since a reboot makes it worthless anyway.

@@ -7,12 +7,14 @@ known at once to everybody, with one file written and no one told.
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from typing import NamedTuple
 
 from minidock.network import store
 from minidock.network.addresses import IPV4, IPV6, Subnet
 from minidock.network.leases import Lease, Leases
 from minidock.network.store import Network
+from minidock.state import DamagedError
 
 
 class Found(NamedTuple):
@@ -69,8 +71,9 @@ class Names:
             return {}
         mark = (status.st_ino, status.st_mtime_ns, status.st_size)
         if network.id not in self._read or self._read[network.id][0] != mark:
-            self._read[network.id] = (mark, Leases.read(path).held)
-        return self._read[network.id][1]
+            with suppress(DamagedError):  # until it is made anew, what was known before
+                self._read[network.id] = (mark, Leases.read(path).held)
+        return self._read[network.id][1] if network.id in self._read else {}
 
 
 def address_of(reverse: str) -> str | None:

@@ -22,9 +22,17 @@ from minidock.network import ruleset
 from minidock.network.published import Published
 from minidock.network.ruleset import Member, Segment
 from minidock.observe import step
+from minidock.shapes import Each
 
 RUN = "/run/minidock"
 SO_NETNS_COOKIE = 71  # <asm-generic/socket.h>
+_SHAPE = {
+    "boot": str, "generation": int, "rules": int,
+    "segments": Each({"bridge": str, "subnet": str, "subnet6": str, "internal": bool, "masquerade": bool,
+                            "icc": bool}),
+    "members": Each({"interface": str, "bridge": str, "mac": str, "address": str, "address6": str,
+                           "published": [list]}),
+}  # fmt: skip
 UNKNOWN = -1  # a generation that no kernel has: what it holds is anybody's guess
 
 
@@ -51,11 +59,8 @@ def is_intact() -> bool | None:
     after each would cost every command as much as a whole start.
     """
     with step("has somebody else changed the packet filter?", book="4.1.1"):
-        try:
-            content = state.read_json(path())
-        except FileNotFoundError:
-            return None
-        if content.get("boot") != state.boot_id():
+        content = _content()
+        if not content:
             return None
         generation = _generation(content)
         serves_nobody = generation != UNKNOWN and not content["members"]
@@ -82,12 +87,9 @@ def _namespace() -> int:
 
 
 def read() -> Registry:
-    """The registry; an empty one if there is no file, or one of an earlier boot (where /run outlives that)."""
-    try:
-        content = state.read_json(path())
-    except FileNotFoundError:
-        content = {}
-    if content.get("boot") != state.boot_id():
+    """The registry; an empty one if there is none."""
+    content = _content()
+    if not content:
         return Registry(UNKNOWN, 0, {}, {})
     return Registry(
         _generation(content),
@@ -95,6 +97,16 @@ def read() -> Registry:
         {key: Segment(**row) for key, row in content["segments"].items()},
         {name: _member(row) for name, row in content["members"].items()},
     )
+
+
+def _content() -> dict[str, Any]:
+    """What is in the file: nothing if there is none, or one of an earlier boot (where /run outlives that), or if it is
+    damaged. What it said is on record elsewhere."""
+    try:
+        content = state.read_json(path(), _SHAPE)
+    except (FileNotFoundError, state.DamagedError):
+        return {}
+    return content if content["boot"] == state.boot_id() else {}
 
 
 def _generation(content: dict[str, Any]) -> int:

@@ -17,14 +17,21 @@ from contextlib import AbstractContextManager, suppress
 from typing import Any, NamedTuple
 
 from minidock import state
-from minidock.errors import HostError, NotFoundError, UsageError
+from minidock.errors import NotFoundError, UsageError
+from minidock.linux.directories import remove_tree
 from minidock.network.addresses import Subnet
 from minidock.network.leases import Leases
+from minidock.shapes import Each
 
 BRIDGE, HOST, NONE = "bridge", "host", "none"
 PREDEFINED = {BRIDGE: "bridge", HOST: "host", NONE: "null"}  # name: driver
 DEFAULT_INTERFACE = "minidock0"
 _OPTION = "com.docker.network.bridge."
+_SHAPE = {
+    "id": str, "name": str, "driver": str, "created": str, "interface": str, "pools": [{"subnet": str}],
+    "chosen": bool, "internal": bool, "ipv6": bool, "attachable": bool, "labels": Each(str),
+    "options": Each(str),
+}  # fmt: skip
 
 
 class Pool(NamedTuple):
@@ -125,24 +132,53 @@ def leases(root: str, network_id: str) -> Leases:
     return Leases.read(f"{directory(root)}/{network_id}.leases.json")
 
 
+class DamagedNetworkError(state.DamagedError):
+    """The file of a network cannot be read. `name` is what it was called, as far as that can still be seen."""
+
+    def __init__(self, path: str, why: str) -> None:
+        self.id = os.path.basename(path).removesuffix(".json")
+        self.name = state.legible_name(path)
+        remove = f"stop who is on it and remove it with network rm {self.id[:12]}"
+        super().__init__(path, why, f"{state.RESTORE}, or {remove}")
+
+
 def load_all(root: str) -> list[Network]:
-    """All networks, by name. Where none has been used yet, there are none."""
+    """All networks whose files can be read, by name. Where none has been used yet, there are none."""
+    return _survey(root)[0]
+
+
+def damaged(root: str) -> list[DamagedNetworkError]:
+    """The networks whose files cannot be read."""
+    return _survey(root)[1]
+
+
+def _survey(root: str) -> tuple[list[Network], list[DamagedNetworkError]]:
     try:
         names = os.listdir(directory(root))
     except FileNotFoundError:
-        return []
-    found = []
+        return [], []
+    found, ruins = [], []
     for name in names:
         if len(name) == 69 and name.endswith(".json"):  # 64 hex digits
-            with suppress(FileNotFoundError):  # removed just now
+            try:
                 found.append(_from_json(f"{directory(root)}/{name}"))
-    return sorted(found, key=lambda network: network.name)
+            except DamagedNetworkError as error:
+                ruins.append(error)
+            except FileNotFoundError:  # removed just now
+                continue
+    return sorted(found, key=lambda network: network.name), ruins
 
 
 def ensure(root: str) -> list[Network]:
-    """All networks; those that are always there are made if they are not. The caller holds the lock."""
-    found = load_all(root)
+    """All networks; those that are always there are made if they are not. The caller holds the lock.
+
+    Raises `DamagedNetworkError` if one of them may be there and cannot be read.
+    """
+    found, ruins = _survey(root)
     missing = PREDEFINED.keys() - {network.name for network in found}
+    for ruin in ruins if missing else ():
+        if ruin.name in ("", *missing):
+            raise ruin
     for name in sorted(missing):
         interface = default_interface(root) if name == BRIDGE else ""
         network = Network(
@@ -163,14 +199,18 @@ def save(root: str, network: Network) -> None:
 def forget(root: str, network: Network) -> None:
     """Remove a network's files, the network itself last. The caller holds the lock."""
     for ending in (".leases.json", ".json"):
+        path = f"{directory(root)}/{network.id}{ending}"
+        if os.path.isdir(path):  # in the place of a file, whoever made it
+            remove_tree(path)
         with suppress(FileNotFoundError):
-            os.unlink(f"{directory(root)}/{network.id}{ending}")
+            os.unlink(path)
 
 
-def pick(networks: Iterable[Network], name: str, missing: str = "No such network: {}") -> Network:
+def pick(networks: Iterable[Network], name: str, missing: str = "No such network: {}", *, root: str = "") -> Network:
     """The network that a user means: by name, by id or by a prefix that only one id has.
 
-    Raises `NotFoundError` (in the words of `missing`), or `UsageError` for a prefix that several have.
+    Raises `NotFoundError` (in the words of `missing`), `UsageError` for a prefix that several have, or
+    `DamagedNetworkError` if it is one of `root` that cannot be read.
     """
     known = list(networks)
     for network in known:
@@ -180,7 +220,12 @@ def pick(networks: Iterable[Network], name: str, missing: str = "No such network
     if len(matching) > 1:
         raise UsageError(f"network {name} is ambiguous ({len(matching)} matches found based on ID prefix)")
     if not matching:
-        raise NotFoundError(missing.format(name))
+        nameless = ""
+        for ruin in damaged(root) if root and name else ():
+            if ruin.name == name or ruin.id.startswith(name):
+                raise ruin
+            nameless = nameless if ruin.name else f" (unless it is this one: {ruin})"
+        raise NotFoundError(missing.format(name) + nameless)
     return matching[0]
 
 
@@ -195,12 +240,14 @@ def interface_of(network_id: str) -> str:
 
 
 def _from_json(path: str) -> Network:
-    content: dict[str, Any] = state.read_json(path)
-    content.pop("schemaVersion", None)
     try:
-        return Network(**{**content, "pools": [_pool(row) for row in content["pools"]]})
-    except (KeyError, TypeError, ValueError) as error:
-        raise HostError(f"{path} cannot be read ({error}): correct or remove it") from None
+        content: dict[str, Any] = state.read_json(path, _SHAPE)
+        network = {key: content[key] for key in Network._fields}
+        return Network(**{**network, "pools": [_pool(row) for row in content["pools"]]})
+    except state.DamagedError as error:
+        raise DamagedNetworkError(path, error.why) from error
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise DamagedNetworkError(path, str(error)) from None
 
 
 def _pool(row: dict[str, Any]) -> Pool:

@@ -46,7 +46,8 @@ def download(url: str, target: Path) -> None:
         reason = getattr(error, "reason", error)
         if isinstance(reason, ssl.SSLCertVerificationError):
             raise RecipeError(f"{url}: {reason.verify_message}: refused") from error
-        raise Unreachable(f"{url}: {reason}") from error
+        said = getattr(reason, "strerror", None) or str(reason) or type(reason).__name__
+        raise Unreachable(f"{url}: {said}") from error
 
 
 def newest_release(index: str) -> tuple[str, str]:

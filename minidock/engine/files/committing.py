@@ -23,6 +23,7 @@ from minidock.image.store import Image, Store
 from minidock.linux import cgroups, overlay, syscalls
 from minidock.observe import step
 
+_BUNDLE = {"mounts": [{"destination": str}]}
 _PATIENCE = 10.0  # seconds
 
 
@@ -85,7 +86,7 @@ def _differences(record: Record) -> list[tuple[str, str]]:
 def _mount_points(record: Record, lower: list[str]) -> list[str]:
     """Where the runtime mounts what every container has, if the layers below have nothing there: it is made on top."""
     asked = {point["destination"] for point in record.data["mounts"]} | set(record.data["options"]["tmpfs"])
-    spec = state.read_json(record.path("bundle", "config.json"))
+    spec = state.read_json(record.path("bundle", "config.json"), _BUNDLE, "start the container, which writes it anew")
     places = {mount["destination"] for mount in spec["mounts"]} - asked - {"/"}
     return [path for path in places if overlay.entry(lower, path.strip("/").split("/")) is None]
 

@@ -18,6 +18,7 @@ _KNOWN = ("config", "container", "daemon", "event", "image", "label", "network",
 # Their actions have a command or a result behind a colon.
 _OPEN_ACTIONS = {"health_status", "exec_create", "exec_start"}
 
+_SHAPE = {"type": str, "action": str, "id": str, "attributes": dict, "timeNano": int}
 Event = dict[str, Any]  # type, action, id, attributes, timeNano
 
 
@@ -51,7 +52,7 @@ def read(root: str, since: int | None, until: int | None) -> Iterator[Event]:
 
 def _open(path: str) -> LogFile | None:
     with suppress(FileNotFoundError):
-        return LogFile(path)
+        return LogFile(path, shape=_SHAPE)
     return None
 
 

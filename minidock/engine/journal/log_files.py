@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from minidock.engine.journal import packing
 from minidock.engine.journal.drivers import json_file
 from minidock.engine.journal.logs import PACKED
+from minidock.state import DamagedError
 
 if TYPE_CHECKING:
     from minidock.engine.journal.drivers import Driver, Record
@@ -18,16 +19,23 @@ if TYPE_CHECKING:
 _CHUNK = 1 << 20
 _PATIENCE = 1.0  # seconds
 
+_SHAPE = {"log": str, "stream": str, "time": str}
 
 class LogFile:
     """An open log file, its size when it was opened, how far it is read, and whether the writer is done with it.
 
-    `driver`: whose records are in it.
+    `driver`: whose records are in it. `shape`: what each has, by key; what somebody else wrote into the file is left
+    out.
 
-    Raises `FileNotFoundError` where there is none.
+    Raises `FileNotFoundError` where there is none, `DamagedError` for a directory.
     """
 
-    def __init__(self, path: str, driver: Driver = json_file, *, is_complete: bool = False) -> None:
+    def __init__(
+        self, path: str, driver: Driver = json_file, *, is_complete: bool = False, shape: Mapping[str, type] = _SHAPE
+    ) -> None:
+        if os.path.isdir(path):
+            raise DamagedError(path, "it is a directory", "move it away")
+        self.shape = shape
         self.driver = driver
         self.fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
         self.size = os.fstat(self.fd).st_size
@@ -62,7 +70,10 @@ class LogFile:
             if not end:
                 return
             self.at += end
-            yield found
+            yield list(filter(self._is_record, found))
+
+    def _is_record(self, record: Any) -> bool:
+        return isinstance(record, dict) and all(isinstance(record.get(key), kind) for key, kind in self.shape.items())
 
     def skip_to_last(self, count: int) -> int:
         """Leave out all but the last `count` records; returns how many of these it does not have."""

@@ -20,7 +20,7 @@ from minidock.engine.lifetime import out_of_memory, standby
 from minidock.engine.lifetime.attach import Visitors
 from minidock.engine.lifetime.output import Output
 from minidock.engine.lifetime.running import Running
-from minidock.errors import HostError, MinidockError
+from minidock.errors import MinidockError
 from minidock.linux import interpreter
 from minidock.observe import step
 from minidock.runtime import channel
@@ -43,6 +43,7 @@ def hand_over(life: Life, running: Running, visitors: Visitors) -> None:
         "path": sys.path,
         "root": life.record.root,
         "id": life.record.id,
+        "record": life.record.data,
         "cache": life.cache,
         "lock": life.lock,
         "began": life.began,
@@ -102,9 +103,9 @@ def take_up(state: dict[str, Any]) -> int:
     memory = state["memory"][:1] if state["memory"] else []
     ours = [state["lock"], state["pidfd"], state["listener"], *memory, *state["ports"], *state["names"]]
     _inherit([*ours, *sources, *entrance], False)
-    record = records.load(state["root"], state["id"])
-    if record is None:
-        raise HostError(f"the record of container {state['id']} is gone")
+    record = records.Record(state["root"], state["id"], state["record"])
+    record.is_ours = True
+    record.reload()
     running = _running(record, state)
     visitors = Visitors(None)
     visitors.take_up(state["listener"], record.id)

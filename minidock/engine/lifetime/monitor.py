@@ -67,6 +67,7 @@ def serve(channel: Channel) -> int:
     try:
         record = records.load(message["root"], message["id"])
         assert record is not None, "its creator holds its lock"
+        record.is_ours = True
         attached = message["attached"]
         caller.gives_input = "stdin" in attached
         for fd, name in zip(stdio, ("stdin", "stdout", "stderr"), strict=True):

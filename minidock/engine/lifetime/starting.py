@@ -18,7 +18,7 @@ from minidock.engine.lifetime.streams import Pipes, wait
 from minidock.engine.making import preparation, publishing
 from minidock.engine.networking import connections
 from minidock.engine.records import Record
-from minidock.errors import EXIT_SIGNAL, SetupError
+from minidock.errors import EXIT_SIGNAL, SetupError, words
 from minidock.linux import terminal
 from minidock.observe import step
 from minidock.runtime import container as runtime
@@ -123,7 +123,7 @@ def _make_resolver(record: Record, created: runtime.Created, warnings: list[str]
     except FileNotFoundError:
         raise
     except OSError as error:  # the container's neighbours can be reached by number all the same
-        warnings.append(f"names of other containers are not known inside: {error}")
+        warnings.append(f"names of other containers are not known inside: {words(error)}")
         return None
 
 

@@ -12,7 +12,8 @@ from minidock.engine.networking.network_options import NetworkOptions
 from minidock.errors import ConflictError, MinidockError, NotFoundError, UsageError
 from minidock.image import filters as image_filters
 from minidock.linux import links
-from minidock.network import bridge, registry, store
+from minidock.network import bridge, endpoints, registry, store
+from minidock.network import filter as packet_filter
 from minidock.network.addresses import IPV4, IPV6, unique_local
 from minidock.network.leases import Lease
 from minidock.network.store import Network, Pool
@@ -68,7 +69,7 @@ def _with_subnets(host: links.Rtnetlink, root: str, network: Network) -> Network
 
 def find(root: str, name: str) -> Network:
     """The network of that name, id, or beginning of an id. Raises `NotFoundError`."""
-    return store.pick(everything(root), name, "network {} not found")
+    return store.pick(everything(root), name, "network {} not found", root=root)
 
 
 def is_known(root: str, name: str) -> bool:
@@ -127,8 +128,6 @@ def members(root: str, network: Network) -> dict[str, Lease]:
     held = store.leases(root, network.id).held
     lost = [holder for holder in held if not records.is_there(root, holder)]
     if lost:
-        from minidock.network import endpoints
-
         for holder in lost:
             endpoints.release(root, holder)
     return {holder: lease for holder, lease in held.items() if holder not in lost}
@@ -136,12 +135,37 @@ def members(root: str, network: Network) -> dict[str, Lease]:
 
 def remove(root: str, name: str) -> Network:
     """Remove a network that no running container is on. Raises `NotFoundError`, `ConflictError`."""
-    network = find(root, name)
+    try:
+        network = find(root, name)
+    except store.DamagedNetworkError as ruin:
+        return _remove_damaged(root, ruin)
     if network.is_predefined:
         raise ConflictError(f"{network.name} is a pre-defined network and cannot be removed")
     members(root, network)
     with step("a network is unmade", book=bridge.BOOK), store.locked(root):
         bridge.remove(root, network)
+    events.emit(root, "network", "destroy", network.id, name=network.name, type=network.driver)
+    return network
+
+
+def _remove_damaged(root: str, ruin: store.DamagedNetworkError) -> Network:
+    """Remove a network of which only the id is known for sure: its bridge, which is named by that, rules and files.
+
+    It may also be the network `bridge`, if no other is that. Raises `ConflictError` while somebody is on it.
+    """
+    found = {network.name for network in store.load_all(root)}
+    is_default = ruin.name in ("", store.BRIDGE) and store.BRIDGE not in found
+    for interface in (store.interface_of(ruin.id), *([store.default_interface(root)] if is_default else [])):
+        network = Network(id=ruin.id, name=ruin.name or ruin.id, driver="bridge", created="", interface=interface,
+                          pools=[], chosen=False, internal=False, ipv6=False, attachable=False, labels={},
+                          options={})  # fmt: skip
+        with step("a network is unmade", book=bridge.BOOK), store.locked(root):
+            if bridge.cables(interface):
+                raise ConflictError(f"error while removing network: network {network.name} has active endpoints")
+            bridge.unmake(network)
+    packet_filter.forget(ruin.id)
+    with store.locked(root):
+        store.forget(root, network)
     events.emit(root, "network", "destroy", network.id, name=network.name, type=network.driver)
     return network
 

@@ -2,22 +2,28 @@
 
 from __future__ import annotations
 
+import os
+
 from minidock.engine import records
 from minidock.engine.making import publishing
 from minidock.engine.records import Record
 from minidock.errors import HostError
 from minidock.linux import links
-from minidock.network import endpoints, store
+from minidock.network import bridge, endpoints, store
 from minidock.network import filter as packet_filter
+from minidock.network.leases import Lease, Leases
 from minidock.observe import step
+from minidock.state import DamagedError
 
 
 def reload(root: str) -> None:
     """`network reload`: whatever the kernel holds of ours is replaced by what running containers need.
 
-    For after a firewall was flushed or started anew. Any command notices that as well; this one does not ask. Raises
-    `HostError` if the rules cannot be written.
+    For after a firewall was flushed or started anew. Any command notices that as well; this one does not ask. Leases
+    that cannot be read, or that somebody has removed, are made anew too. Raises `HostError` if the rules cannot be
+    written.
     """
+    _restore_leases(root)
     networks = {network.id: network for network in store.load_all(root)}
     plugged: list[endpoints.Endpoint] = []
     published = {}
@@ -35,6 +41,36 @@ def reload(root: str) -> None:
         warnings = packet_filter.admit(known, plugged, published, anew=True)
     if warnings:
         raise HostError(warnings[0])
+
+
+def _restore_leases(root: str) -> None:
+    """See to it that each container that holds an address has a lease. Raises `DamagedRecordError` if a container may
+    hold one that nobody knows."""
+    with store.locked(root):
+        for network in store.load_all(root):
+            leases, is_damaged = _legible(root, network.id)
+            had = dict(leases.held)
+            for record in records.load_all(root):
+                for row in record.data["networks"].values() if not record.is_over else ():
+                    if row["network"] == network.id:
+                        lease = Lease(row["address"], row["address6"], row["host_interface"], row["names"])
+                        leases.held.setdefault(record.id, lease)
+            known = {lease.interface for lease in leases.held.values()}
+            unknown = set(bridge.cables(network.interface)) - known
+            if is_damaged or unknown or leases.held != had:
+                for ruin in records.damaged(root):
+                    raise ruin
+                if os.path.isdir(leases.path):
+                    os.rename(leases.path, f"{leases.path}.damaged")
+                leases.write()
+
+
+def _legible(root: str, network_id: str) -> tuple[Leases, bool]:
+    """A network's leases, none if they are damaged; and whether they are."""
+    try:
+        return store.leases(root, network_id), False
+    except DamagedError as error:
+        return Leases(error.path, {}, {}), True
 
 
 def if_needed(root: str) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import NamedTuple
 
-from minidock.engine import images, records, volumes
+from minidock.engine import image_users, records, volumes
 from minidock.engine.records import Record
 from minidock.engine.volumes import Volume
 from minidock.image.directories import layer_size
@@ -58,7 +58,7 @@ class Usage(NamedTuple):
 def measure(root: str) -> Usage:
     """Look at every file below `root`."""
     found = Store(root).list()
-    users = images.in_use(root)
+    users = image_users.in_use(root)
     owners = Counter(diff_id for image, _ in found for diff_id in set(image.layers))
     sizes = {diff_id: layer_size(root, diff_id) for diff_id in owners}
     image_uses = [

@@ -5,17 +5,20 @@ Filters of different kinds must all hold. Of several of one kind, each label mus
 
 from __future__ import annotations
 
+import os
 import re
+import time
 from collections.abc import Callable, Iterable
+from functools import partial
 from typing import Any
 
 from minidock.engine import records
 from minidock.engine.journal import filters
 from minidock.engine.journal.filters import Filters
 from minidock.engine.making import publishing
-from minidock.engine.records import CREATED, RESTARTING, Record
+from minidock.engine.records import CREATED, DEAD, RESTARTING, DamagedRecordError, Record
 from minidock.engine.showing import describe_endpoints
-from minidock.errors import NotFoundError, UsageError
+from minidock.errors import MinidockError, NotFoundError, UsageError
 
 _KNOWN = ("ancestor", "before", "exited", "expose", "health", "id", "is-task", "isolation", "label", "name", "network",
           "publish", "since", "status", "volume")  # fmt: skip
@@ -63,18 +66,44 @@ def select(root: str, filters: Filters, *, everything: bool = False, last: int =
     for; or the `last` so many.
     """
     everything = everything or last > 0 or "status" in filters
-    found = records.load_all(root)
+    found, ruins = records.survey(root)
+    found += map(partial(_stand_in, root), ruins)
     after = max((records.find(root, name).data["created"] for name in filters.get("since", ())), default="")
     before = min((records.find(root, name).data["created"] for name in filters.get("before", ())), default="9")
     tests = [make(root, filters[name]) for name, make in _TESTS.items() if name in filters]
     chosen = [
         record
         for record in found
-        if (everything or record.is_up or record.status == RESTARTING)
+        if (everything or record.is_up or record.status == RESTARTING or _may_run(record))
         and after < record.data["created"] < before
         and all(test(record) for test in tests)
     ]
     return chosen[:last] if last > 0 else chosen
+
+
+def _stand_in(root: str, damaged: DamagedRecordError) -> Record:
+    """A record to list in the place of one that cannot be read: what is not known is empty."""
+    made = os.stat(records.directory(root, damaged.id)).st_mtime
+    created = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(made))
+    return Record(root, damaged.id, {
+        "id": damaged.id, "name": damaged.name, "created": created, "image": "", "imageName": "", "layers": [],
+        "mounts": [], "command": [], "attachments": {}, "ports": {}, "networks": {}, "imageConfig": {},
+        "options": {"expose": [], "publish": [], "network": ""},
+        "config": {"labels": {}, "stopSignal": ""}, "state": {"status": DEAD, "exitCode": 0, "error": str(damaged)},
+    })  # fmt: skip
+
+
+def _may_run(record: Record) -> bool:
+    """Whether a container whose record is damaged has a monitor: its lock is held."""
+    if record.status != DEAD:
+        return False
+    try:
+        lock = records.take_lock(record.root, record.id)
+    except (OSError, MinidockError):
+        return True
+    if lock is not None:
+        os.close(lock)
+    return lock is None
 
 
 def health(record: Record) -> str:

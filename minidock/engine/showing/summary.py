@@ -11,7 +11,7 @@ from typing import Any
 from minidock import __version__
 from minidock.engine import records
 from minidock.engine.journal import drivers
-from minidock.engine.records import PAUSED, RESTARTING, RUNNING
+from minidock.engine.records import DEAD, PAUSED, RESTARTING, RUNNING
 from minidock.engine.showing import host
 from minidock.engine.showing.usage import host_memory
 from minidock.engine.transfers import config
@@ -40,7 +40,8 @@ _WARNINGS = {"MemoryLimit": "No memory limit support", "SwapLimit": "No swap lim
 
 def info(root: str) -> dict[str, Any]:
     """Docker's keys, where they mean something here, and the facts about the kernel under `Facts`."""
-    states = [record.status for record in records.load_all(root)]
+    found, ruins = records.survey(root)
+    states = [record.status for record in found] + [DEAD for _ in ruins]
     running, paused = states.count(RUNNING) + states.count(RESTARTING), states.count(PAUSED)
     abilities = {**_cgroups(), "IPv4Forwarding": _is_on("/proc/sys/net/ipv4/ip_forward")}
     return {

@@ -31,7 +31,7 @@ import os
 from typing import Any
 from urllib.parse import urlsplit
 
-from minidock.errors import UsageError
+from minidock.errors import UsageError, words
 from minidock.image.registry.settings import Settings
 
 DEFAULT_PATH = "/etc/minidock/config.toml"
@@ -70,8 +70,15 @@ def _read(path: str) -> dict[str, Any]:
         if "MINIDOCK_CONFIG" in os.environ:
             raise UsageError(f"MINIDOCK_CONFIG names {path}, which does not exist") from None
         return {}
-    except (OSError, ValueError) as error:
+    except (OSError, UnicodeError) as error:
+        raise UsageError(f"{path} cannot be read: {_why(error)}") from error
+    except ValueError as error:  # tomllib says where
         raise UsageError(f"{path} cannot be read: {error}") from error
+
+
+def _why(error: OSError | UnicodeError) -> str:
+    """Without the file's name, which the message has already."""
+    return (error.strerror or words(error)) if isinstance(error, OSError) else words(error)
 
 
 def _table(parent: dict[str, Any], key: str, path: str) -> dict[str, Any]:

@@ -20,9 +20,14 @@ from urllib.parse import urlsplit
 
 from minidock.errors import HostError
 from minidock.image.registry.settings import Credentials
-from minidock.state import sweep, write_text
+from minidock.shapes import misfit
+from minidock.state import DamagedError, sweep, write_text
 
 _TOKEN_USER = "<token>"  # the name under which helpers keep an identity token
+_MAYBE_TEXT = (str, type(None))
+_NOTHING: dict[str, Any] = {"auths": {}, "credHelpers": {}, "credsStore": None}
+_SHAPE = {"auths": (dict, type(None)), "credHelpers": (dict, type(None)), "credsStore": _MAYBE_TEXT}
+_CURE = "restore it from a backup, or move it away and log in again"
 _NOT_FOUND = "credentials not found in native keychain"
 
 
@@ -87,11 +92,13 @@ class Keychain:
                 content = json.load(file)
         except FileNotFoundError:
             return {}
-        except (OSError, ValueError) as error:
-            raise HostError(f"{self.path} cannot be read: {error}") from error
-        if not isinstance(content, dict):
-            raise HostError(f"{self.path} is damaged: it is not a JSON object")
-        return content
+        except OSError as error:
+            raise HostError(f"{self.path} cannot be read: {error.strerror}") from error
+        except (ValueError, RecursionError) as error:
+            raise DamagedError(self.path, "no JSON", _CURE) from error
+        if why := misfit(content, dict) or misfit({**_NOTHING, **content}, _SHAPE):
+            raise DamagedError(self.path, why, _CURE)
+        return content  # type: ignore[no-any-return]
 
     def _write(self, content: dict[str, Any]) -> None:
         os.makedirs(os.path.dirname(self.path), mode=0o700, exist_ok=True)

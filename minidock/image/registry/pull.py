@@ -33,6 +33,7 @@ from minidock.image.registry.remote import Remote
 from minidock.image.registry.repository import Document, Repository
 from minidock.image.registry.transport import Transport
 from minidock.image.store import Image, Store
+from minidock.state import DamagedError
 
 _UNPACKS = 2  # at once: each keeps about one and a half processors busy
 _GRACE = 5.0  # seconds for other threads to notice that all is over
@@ -107,7 +108,7 @@ class _Pull:
                 return None
             if self._name.tag and not self._name.digest:
                 self._store.tag(image, self._name)
-        except NotFoundError:  # not here, or removed while we looked
+        except (NotFoundError, DamagedError):  # not here, or removed while we looked, or to be repaired
             return None
         return image
 
@@ -121,7 +122,7 @@ class _Pull:
 
     def _fetch(self, digest: str, document: Document, manifest: Manifest) -> Pulled:
         with Ingest(self._store) as ingest:
-            is_new = not ingest.has_blob(manifest.config.digest)
+            is_new = not ingest.has_sound_blob(manifest.config.digest)
             diff_ids = self._config(ingest, manifest)
             _Layers(ingest, self._repository, self._progress).run(list(zip(manifest.layers, diff_ids, strict=True)))
             image = ingest.add_manifest(self._by_digest(digest), document.content, manifest.media_type)
@@ -137,7 +138,7 @@ class _Pull:
         blob = manifest.config
         if blob.size > MANIFEST_BYTES:
             raise RegistryError(f"the config of {self._name} has {blob.size} bytes, more than {MANIFEST_BYTES}")
-        if not ingest.has_blob(blob.digest):
+        if not ingest.has_sound_blob(blob.digest):
             fetch(self._repository, blob, ingest, lambda _: None)
         with open(self._store.blob_path(blob.digest), "rb") as file:
             content = file.read()

@@ -7,6 +7,7 @@ server that could never be asked (`RegistryUnreachable`, `Untrusted`) and those 
 
 from __future__ import annotations
 
+import http.client
 import io
 import ssl
 import threading
@@ -18,7 +19,7 @@ import urllib3
 from urllib3 import exceptions
 
 from minidock import __version__
-from minidock.errors import printable
+from minidock.errors import printable, words
 from minidock.image.registry import tls
 from minidock.image.registry.failures import (
     Interrupted,
@@ -199,8 +200,13 @@ def _reason(error: BaseException) -> str:
     if isinstance(found, TimeoutError) or (not found and isinstance(error, exceptions.TimeoutError)):
         return "it does not answer"
     if found:
-        return (getattr(found, "strerror", None) or str(found)).lower()
-    return printable(error)
+        return printable(words(found)).lower()
+    if _cause(error, http.client.IncompleteRead) or isinstance(error, exceptions.IncompleteRead):
+        return "the connection closed too early"
+    if _cause(error, http.client.HTTPException):
+        return "its answer is no HTTP"
+    # Some carry the exception that they come from beside their text.
+    return printable(next((text for text in error.args if isinstance(text, str)), "the connection broke"))
 
 
 def _cause(error: BaseException, kind: type[BaseException]) -> BaseException | None:

@@ -1,0 +1,99 @@
+"""container.json: what every record of a container has, and what it is if it has something else.
+
+A record that cannot be read is a container all the same: it may run, and hold addresses, volumes and an image. It harms
+no other, is shown by `ps -a`, and nothing of it is deleted but by `rm -f`, which looks into the kernel (`ruins.py`).
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from contextlib import suppress
+from typing import Any
+
+from minidock import state
+from minidock.shapes import Each
+from minidock.state import DamagedError
+
+STATUSES = CREATED, RUNNING, PAUSED, RESTARTING, EXITED = "created", "running", "paused", "restarting", "exited"
+_MOMENT = re.compile(r"\d{4}-(0[1-9]|1[0-2])-(0[1-9]|[12]\d|3[01])T([01]\d|2[0-3]):[0-5]\d:[0-5]\d")
+_TEXT = (str, type(None))
+# What every record has from the first on (`containers.py`).
+_SHAPE = {
+    "name": str, "created": str, "image": str, "imageName": str, "imageConfig": dict, "layers": [str],
+    "mounts": [{"type": str, "name": str, "source": str, "destination": str, "anonymous": bool}], "command": [str],
+    "options": {"remove": bool, "cidfile": _TEXT, "network": str, "isolation": {"ipc": str}, "limits": dict},
+    "attachments": Each(dict), "ports": dict, "restartCount": int, "config": {"labels": dict, "stopSignal": str},
+    "networks": Each({"network": str, "address": str, "host_interface": str, "names": list}),
+    "state": {"status": str, "pid": int, "exitCode": int, "error": str, "startedAt": str, "finishedAt": str,
+              "boot": str, "stopped": bool, "again": bool},
+}  # fmt: skip
+# Before the id, in the name of a directory that is being removed: no container any more, but not yet nothing.
+REMOVING = ".removing-"
+
+
+def directory(root: str, container_id: str) -> str:
+    """Where container `container_id` keeps its things."""
+    return os.path.join(root, "containers", container_id)
+
+
+class DamagedRecordError(DamagedError):
+    """A container is there, and what is on record of it cannot be read. `name` is what it was called, as far as known.
+
+    It may run. Only `removal.remove` with force takes such a container away (`ruins.py`).
+    """
+
+    def __init__(self, root: str, container_id: str, path: str, why: str) -> None:
+        self.id = container_id.removeprefix(REMOVING)
+        super().__init__(path, why, f"{state.RESTORE}, or remove the container with rm -f {self.id[:12]}")
+        self.name = state.legible_name(os.path.join(directory(root, container_id), "container.json"))
+
+
+def may_have(root: str, container_id: str, path: str) -> bool:
+    """Whether a container whose record cannot be read may use a layer or volume that is at `path`: its bundle tells."""
+    bundle = os.path.join(directory(root, container_id), "bundle", "config.json")
+    with suppress(OSError), open(bundle, encoding="utf-8", errors="replace") as file:
+        text = file.read()
+        with suppress(ValueError):
+            return isinstance(json.loads(text), dict) and json.dumps(path)[1:-1] in text
+    return True
+
+
+def read(root: str, container_id: str) -> dict[str, Any] | None:
+    """The content of a container's record; None if its creator had not yet written it, or it is being removed.
+
+    After a power cut, a record that was not saved durably can be an empty file: it is as good as not written, if the
+    container had nothing yet. Raises `DamagedRecordError` for anything else that is no record of this schema.
+    """
+    place = directory(root, container_id)
+    path = os.path.join(place, "container.json")
+    try:
+        data = state.read_json(path, _SHAPE)
+    except FileNotFoundError:
+        if has_begun(place) and not container_id.startswith(REMOVING):
+            raise DamagedRecordError(root, container_id, path, "it is missing") from None
+        return None
+    except DamagedError as error:
+        if os.path.isfile(path) and os.path.getsize(path) == 0 and not has_begun(place):
+            return None
+        raise DamagedRecordError(root, container_id, path, error.why) from error
+    if why := _nonsense(data):
+        raise DamagedRecordError(root, container_id, path, why)
+    return data
+
+
+def _nonsense(data: dict[str, Any]) -> str:
+    """What cannot be meant in a record that has the right shape."""
+    present = data["state"]
+    if present["status"] not in STATUSES:
+        return f"no status is called {present['status']!r}"
+    moments = [data["created"], *filter(None, (present["startedAt"], present["finishedAt"]))]
+    return next((f"{moment!r} is no time" for moment in moments if not _MOMENT.match(moment)), "")
+
+
+def has_begun(place: str) -> bool:
+    """Whether there is more in a container's directory than a record that was never written."""
+    with suppress(FileNotFoundError):
+        return any(name not in ("lock", "container.json") and not name.endswith(".tmp") for name in os.listdir(place))
+    return False

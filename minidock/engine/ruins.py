@@ -1,0 +1,163 @@
+"""A container whose record is damaged, taken away by what the kernel and the file system still show of it.
+
+If its monitor lives, that knows all that the record said: once the container's processes are killed it writes the
+record anew, and the removal is one like any other. If not, everything of a container bears its id: its cgroup, the
+root of its processes, its cables and leases, its mounts, its name among a volume's users, its socket.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+
+from minidock.engine import events, paths, records, volumes
+from minidock.engine.records import REMOVING, DamagedRecordError
+from minidock.errors import HostError, MinidockError
+from minidock.linux import cgroups, syscalls
+from minidock.linux.directories import remove_tree
+from minidock.observe import step
+
+_PATIENCE = 10.0  # seconds
+_POLL = 0.01
+
+
+def kill(root: str, container_id: str) -> bool:
+    """Kill all processes of a container, and its monitor if that does not write the record anew then.
+
+    Returns whether the record can be read now, or is gone with the container.
+    """
+    with step("all processes of a container whose record is damaged, found by their root and killed", book="2.2.4"):
+        _wait(lambda: _is_quiet(container_id))
+    if _is_legible(root, container_id):
+        return True
+    with suppress(HostError):
+        _wait(lambda: _is_legible(root, container_id) or not _holders(root, container_id))
+    if _is_legible(root, container_id):
+        return True
+    for pid in _holders(root, container_id):
+        if os.getsid(pid) == pid:  # a monitor; others hold the lock for a moment only
+            _kill(pid)
+    _wait(lambda: not _holders(root, container_id))
+    return False
+
+
+def remove(root: str, container_id: str) -> None:
+    """Remove the directory of a container that has no processes, and before it all that lies elsewhere. Idempotent."""
+    undo(root, container_id)
+    doomed = os.path.join(root, "containers", REMOVING + container_id)
+    with step("the container and its files removed", book="4.6.4"):
+        with suppress(FileNotFoundError):
+            syscalls.rename(records.directory(root, container_id), doomed)
+        remove_tree(doomed)
+    events.emit(root, "container", "destroy", container_id)
+
+
+def undo(root: str, container_id: str) -> None:
+    """Take away all that a container has outside its directory. All is tried; the first failure is raised at the end.
+    """
+    failure: Exception | None = None
+    for piece in (_undo_cgroup, _undo_network, _undo_mounts, _undo_volumes, _undo_socket):
+        try:
+            piece(root, container_id)
+        except (OSError, MinidockError) as error:
+            failure = failure or error
+    if failure:
+        raise failure
+
+
+def _undo_cgroup(_: str, container_id: str) -> None:
+    for path in _cgroups(container_id):
+        cgroup = cgroups.Cgroup(path)
+        cgroup.kill()
+        cgroup.delete()
+
+
+def _undo_network(root: str, container_id: str) -> None:
+    from minidock.network import endpoints
+
+    endpoints.release(root, container_id)
+
+
+def _undo_mounts(root: str, container_id: str) -> None:
+    for name in (container_id, REMOVING + container_id):
+        volumes.detach(records.directory(root, name))
+
+
+def _undo_volumes(root: str, container_id: str) -> None:
+    for volume in volumes.load_all(root):
+        if os.path.exists(volume.path("users", container_id)):
+            volumes.unmount(volume, container_id)
+
+
+def _undo_socket(_: str, container_id: str) -> None:
+    with suppress(FileNotFoundError):
+        os.unlink(paths.socket_path(container_id))
+
+
+def _cgroups(container_id: str) -> list[str]:
+    """The container's cgroups, whatever they are below: named by its id, or its scope (`linux/systemd.py`)."""
+    top = cgroups.hierarchy()
+    names = {container_id, f"minidock-{container_id}.scope"}
+    return [os.path.join(place, name) for place, inner, _ in os.walk(top or "") for name in inner if name in names]
+
+
+def _is_quiet(container_id: str) -> bool:
+    """Whether nothing of the container runs; what does, is killed."""
+    for path in _cgroups(container_id):
+        with suppress(OSError):
+            container = os.path.join(path, "container")  # beside its monitor, in a scope
+            cgroups.Cgroup(container if os.path.isdir(container) else path).kill()
+    found = list(_processes(container_id))
+    for pid in found:
+        _kill(pid)
+    return not found
+
+
+def _processes(container_id: str) -> Iterator[int]:
+    """The processes whose root is the container's: an overlay that writes to its directory (proc_pid_mountinfo(5))."""
+    sign = f"/containers/{container_id}/upper"
+    for pid in _pids():
+        with suppress(OSError), open(f"/proc/{pid}/mountinfo", encoding="utf-8", errors="surrogateescape") as lines:
+            if any(sign in line and line.split(" ")[4] == "/" for line in lines):
+                yield pid
+
+
+def _holders(root: str, container_id: str) -> list[int]:
+    """The processes that have the container's lock open, also if it has no name any more."""
+    path = os.path.join(records.directory(root, container_id), "lock")
+    found = []
+    for pid in _pids():
+        with suppress(OSError):
+            links = [os.readlink(entry.path) for entry in os.scandir(f"/proc/{pid}/fd")]
+            if pid != os.getpid() and {path, f"{path} (deleted)"} & set(links):
+                found.append(pid)
+    return found
+
+
+def _pids() -> list[int]:
+    return [int(name) for name in os.listdir("/proc") if name.isdigit()]
+
+
+def _kill(pid: int) -> None:
+    with suppress(ProcessLookupError):
+        os.kill(pid, signal.SIGKILL)
+
+
+def _is_legible(root: str, container_id: str) -> bool:
+    try:
+        records.load(root, container_id)
+    except DamagedRecordError:
+        return False
+    return True
+
+
+def _wait(until: Callable[[], bool]) -> None:
+    """Raises `HostError` if it takes too long: for processes that the kernel does not let die."""
+    deadline = time.monotonic() + _PATIENCE
+    while not until():
+        if time.monotonic() > deadline:
+            raise HostError(f"processes of a damaged container did not end within {_PATIENCE:.0f} seconds of SIGKILL")
+        time.sleep(_POLL)

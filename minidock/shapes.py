@@ -1,0 +1,41 @@
+"""Shapes of JSON: what a file must have before anything in it is used."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+_KINDS = {dict: "an object", list: "a list", str: "a text", int: "a number", bool: "true or false"}
+
+
+class Each(NamedTuple):
+    """The shape of an object with any keys, whose values all have the shape `values`."""
+
+    values: Any
+
+
+def misfit(content: Any, shape: Any, place: str = "") -> str:
+    """What keeps `content`, found at `place`, from having a shape; "" if it has it.
+
+    A shape is a type, a tuple of types, a list of the one shape of all items, an object of the shapes that keys have
+    which have to be there, or an `Each`.
+    """
+    if isinstance(shape, (dict, Each)) and not isinstance(content, dict):
+        return f"{place or 'all of it'} is not {_KINDS[dict]}"
+    if isinstance(shape, list) and not isinstance(content, list):
+        return f"{place or 'all of it'} is not {_KINDS[list]}"
+    if isinstance(shape, Each):
+        rows = [(key, value, shape.values) for key, value in content.items()]
+    elif isinstance(shape, dict):
+        if missing := shape.keys() - content.keys():
+            return f"no {_below(place, min(missing))}"
+        rows = [(key, content[key], inner) for key, inner in shape.items()]
+    elif isinstance(shape, list):
+        rows = [(str(number), value, shape[0]) for number, value in enumerate(content)]
+    else:
+        kinds = shape if isinstance(shape, tuple) else (shape,)
+        return "" if isinstance(content, kinds) else f"{place} is not {_KINDS[kinds[0]]}"
+    return next((why for key, value, inner in rows if (why := misfit(value, inner, _below(place, key)))), "")
+
+
+def _below(place: str, key: str) -> str:
+    return f"{place}.{key}" if place else key
