@@ -2,7 +2,7 @@
 
 Work on the kernel is done inside named steps, and every kernel call is announced from inside the step it belongs to:
 
-    with step("a hostname of its own", book="3.1"):
+    with step("Set the host name", book="3.1"):
         syscalls.sethostname("web")
 
 With nobody observing, a step costs one append and a call one truth test. Whoever wants to know adds an `Observer`:

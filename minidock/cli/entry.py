@@ -44,7 +44,7 @@ def _begin() -> None:
     if kind := _HELPERS.get("".join(command)):
         from minidock.engine.lifetime import launch
 
-        # A guess that costs nothing but time when it is wrong: what the words mean is found out by whom it concerns.
+        # A guess: the command line is parsed later. A wrong one costs nothing but time.
         launch.early(kind, bridged=kind == "monitor" and not {"none", "host"} & set(sys.argv))
     from minidock.cli.main import run_command_line
 

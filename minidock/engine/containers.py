@@ -46,7 +46,7 @@ def create(root: str, options: ContainerOptions, image: Image) -> tuple[Record, 
         from minidock.engine.making import network_modes  # most containers need none of it
 
         options = network_modes.resolved(root, options)
-    with step("a name, a directory and a record", book="2.2.3"):
+    with step("Create the container's directory and record", book="2.2.3"):
         record, lock = _claim(root, options, image)
     try:
         if record.data["mounts"]:
@@ -67,7 +67,7 @@ def put_away(record: Record, lock: int) -> None:
     from minidock.engine.making import preparation
 
     try:
-        with step("put away until it is started", book="4.7.3"):
+        with step("Write the record of a created container", book="4.7.3"):
             preparation.put_down(record)
             with records.changing(record):
                 record.data["state"] |= {"kept": True, "undone": True}
@@ -96,7 +96,7 @@ def claim(root: str, name: str) -> tuple[Record, int]:
     except FileNotFoundError:
         raise NotFoundError(f"No such container: {name}") from None
     try:
-        with step("the container claimed, so that nobody else starts or removes it", book="4.7.3"):
+        with step("Lock the container", book="4.7.3"):
             recovery.settle(record)
             with records.changing(record):
                 record.data["state"] |= {"undone": False, "stopped": False, "again": False, "shutdown": False,

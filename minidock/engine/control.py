@@ -98,7 +98,7 @@ def kill(root: str, name: str, text: str) -> None:
     except NotFoundError as error:
         raise NotFoundError(f"Cannot kill container: {name}: {error}") from None
     stops = number in (signal.SIGKILL, signals.to_stop(record))
-    with step("what is wanted of it, told to its monitor", book="4.7.3"):
+    with step("Tell the monitor what is asked", book="4.7.3"):
         with records.changing(record):
             if not record.is_up:
                 raise ConflictError(f"Cannot kill container: {name}: Container {record.id} is not running")
@@ -115,7 +115,7 @@ def kill(root: str, name: str, text: str) -> None:
 def pause(root: str, name: str) -> None:
     """Freeze all of a container's processes (the cgroup freezer)."""
     record = records.find(root, name)
-    with step("the container paused", book="3.2"), records.changing(record):
+    with step("Pause the container", book="3.2"), records.changing(record):
         if record.status == PAUSED:
             raise ConflictError(f"Container {record.id} is already paused")
         if record.status == RESTARTING:
@@ -205,7 +205,7 @@ def _stop_signal(record: Record, asked: str) -> int:
 
 def _end(record: Record, timeout: int | None, number: int, *, again: bool = False, shutdown: bool = False) -> bool:
     """Stop a container with the signal `number`; False if it did not run. `again`: its monitor starts it once more."""
-    with step("what is wanted of it, told to its monitor", book="4.7.3"):
+    with step("Tell the monitor what is asked", book="4.7.3"):
         watch = _Watch(record)
         with records.changing(record):
             if not record.is_up and record.status != RESTARTING:
@@ -272,7 +272,7 @@ def _freeze(record: Record) -> None:
 
 def _thaw(record: Record) -> None:
     cgroup = _cgroup(record)
-    with step("the container goes on", book="3.2"), records.changing(record):
+    with step("Unpause the container", book="3.2"), records.changing(record):
         if record.status == PAUSED:
             cgroup.thaw()
             record.data["state"]["status"] = RUNNING

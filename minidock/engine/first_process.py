@@ -15,7 +15,7 @@ from minidock.state import boot_id
 
 def kill(record: Record, number: int) -> None:
     """Send a signal to the container's PID 1, if the record's pid is still the process that was recorded."""
-    with step("a signal for the container's first process", book="2.2.4"):
+    with step("Signal the container's first process", book="2.2.4"):
         pidfd = open_process(record)
         if pidfd is None:
             return
@@ -47,7 +47,7 @@ def open_process(record: Record) -> int | None:
     if not pid or record.data["state"].get("boot", boot_id()) != boot_id():
         return None
     try:
-        with step("the container's first process, held by a descriptor", book="2.2.3"):
+        with step("Open a pidfd of the first process", book="2.2.3"):
             pidfd = syscalls.pidfd_open(pid)
     except ProcessLookupError:
         return None

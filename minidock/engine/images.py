@@ -185,7 +185,7 @@ def _build(store: Store, name: Reference, recipe: str) -> Image:
         tarball = os.path.join(workspace.path, "rootfs.tar.gz")
         # Its standard output is not ours: whoever runs a container may be reading that.
         command = [sys.executable, os.path.join(recipe, "build.py"), "--output", tarball]
-        with step("the image built by its recipe, a program of its own", book="2.2.1"):
+        with step("Build the image by its recipe", book="2.2.1"):
             done = programs.run(command, to=sys.stderr.fileno())
         if done.returncode:
             raise HostError(f"the recipe {recipe} for {name} failed: see its message above", exit_code=EXIT_ENGINE)

@@ -112,7 +112,7 @@ def discard(record: Record, *, keep_volumes: bool = False) -> None:
                 _remove_files(record.directory, record.id)
                 _note_keep_volumes(record, keep_volumes)
     doomed = os.path.join(record.root, "containers", REMOVING + record.id)
-    with step("the container and its files removed", book="4.6.4"):
+    with step("Remove the container and its files", book="4.6.4"):
         with suppress(FileNotFoundError):
             syscalls.rename(record.directory, doomed)
         _finish_removal(record.root, record.id)
@@ -204,7 +204,7 @@ def _sweep_one(root: str, name: str) -> None:
     if lock is None:
         return
     try:
-        with step("what a monitor that was killed has left behind", book="4.7.3"):
+        with step("Clean up after a killed monitor", book="4.7.3"):
             if name.startswith(REMOVING):
                 _finish_removal(root, name.removeprefix(REMOVING))
             elif (record := records.load(root, name)) is None:

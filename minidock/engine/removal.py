@@ -73,7 +73,7 @@ def _remove_damaged(root: str, container_id: str, *, volumes: bool) -> None:
 
 
 def _watch(record: Record) -> Channel | None:
-    with step("what is wanted of it, told to its monitor", book="4.7.3"):
+    with step("Tell the monitor what is asked", book="4.7.3"):
         return visit(record)
 
 
@@ -107,7 +107,7 @@ class _Killer:
             if not (record.is_up or record.status == RESTARTING):
                 return
             if not record.data["state"]["stopped"]:
-                with step("what is wanted of it, told to its monitor", book="4.7.3"), records.changing(record):
+                with step("Tell the monitor what is asked", book="4.7.3"), records.changing(record):
                     record.data["state"] |= {"stopped": True, "again": False}
             if record.status == RESTARTING and (channel := visit(record)):
                 with suppress(BrokenPipeError, ConnectionResetError):

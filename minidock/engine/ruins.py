@@ -48,7 +48,7 @@ def remove(root: str, container_id: str) -> None:
     """Remove the directory of a container that has no processes, and before it all that lies elsewhere. Idempotent."""
     undo(root, container_id)
     doomed = os.path.join(root, "containers", REMOVING + container_id)
-    with step("the container and its files removed", book="4.6.4"):
+    with step("Remove the container and its files", book="4.6.4"):
         with suppress(FileNotFoundError):
             syscalls.rename(records.directory(root, container_id), doomed)
         remove_tree(doomed)

@@ -54,7 +54,7 @@ def _enforce(record: Record, wanted: Limits) -> None:
     for setting in kernel.settings(resources):
         with suppress(FileNotFoundError):
             before[setting.file] = cgroup.read(setting.file)
-    with step("other limits for the container's cgroup", book="3.2"):
+    with step("Write new limits to the cgroup", book="3.2"):
         try:
             kernel.apply(cgroup, resources)
         except BaseException:

@@ -36,7 +36,7 @@ def remove(root: str, name: str, *, force: bool = False) -> None:
         remover = os.open(doomed, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         fcntl.flock(remover, fcntl.LOCK_EX)
     try:
-        with step("a volume emptied, where nobody finds it any more", book="4.2.5"):
+        with step("Delete the volume's files", book="4.2.5"):
             remove_tree(doomed)  # which can take long, so without keeping others from their volumes
     finally:
         os.close(remover)
@@ -47,7 +47,7 @@ def _take_away(volume: Volume) -> str:
     """From here on there is no such volume; the caller holds the lock. Returns the directory that is left to remove."""
     detach(volume.directory)  # what is mounted there is not the volume's own, and must not be emptied with it
     doomed = os.path.join(directory(volume.root), f".removing-{volume.name}-{os.urandom(4).hex()}")
-    with step("a volume that nobody has, out of sight before it is emptied", book="4.2.5"):
+    with step("Rename the unused volume", book="4.2.5"):
         syscalls.rename(volume.directory, doomed)
     return doomed
 

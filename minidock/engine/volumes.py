@@ -153,7 +153,7 @@ def create(root: str, name: str, *, driver: str = "", labels: dict[str, str] | N
             return volume
         volume = Volume(root, name, {"createdAt": state.now()[:19] + "Z", "driver": DRIVER, "labels": labels,
                                      "options": dict(options or {}) or None})  # fmt: skip
-        with step("a volume: a directory that outlives its containers", book="4.2.2"):
+        with step("Create a volume", book="4.2.2"):
             _make(volume)
     events.emit(root, "volume", "create", name, driver=DRIVER)
     return volume
@@ -254,7 +254,7 @@ def mount(volume: Volume, holder: str) -> None:
         os.makedirs(volume.path("users"), mode=0o700, exist_ok=True)
         os.close(os.open(volume.path("users", holder), os.O_CREAT | os.O_CLOEXEC, 0o600))
         if not mounts.mounted_at_or_below(volume.mountpoint):
-            with step("a volume's own file system", book="4.2.2"):
+            with step("Mount a volume's file system", book="4.2.2"):
                 _mount(volume)
 
 
@@ -299,7 +299,7 @@ def unmount(volume: Volume, holder: str) -> None:
 def detach(path: str) -> None:
     """Unmount everything at `path` and below, the last first."""
     for place in reversed(mounts.mounted_at_or_below(path)):
-        with step("a volume's file system, unmounted with its last container", book="4.2.2"):
+        with step("Unmount a volume's file system", book="4.2.2"):
             syscalls.umount2(place, syscalls.MNT_DETACH)
 
 

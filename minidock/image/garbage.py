@@ -32,7 +32,7 @@ def collect(root: str, has_layer: Callable[[str], bool] = lambda path: False) ->
     if something cannot be read that may need what seems to be garbage: then nothing is deleted.
     """
     deleted, size = [], 0
-    with step("collect garbage"), Workspace(root) as workspace, store_lock(root):
+    with step("Collect garbage"), Workspace(root) as workspace, store_lock(root):
         needed = reachable(root) | kept(root)
         blob_directory = os.path.join(root, "images", "blobs", "sha256")
         for name in _names(blob_directory):

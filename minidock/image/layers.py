@@ -121,7 +121,7 @@ def unpack_in(workspace: Workspace, source: LayerSource, root: str, diff_id_expe
     os.mkdir(made, 0o755)
     os.chmod(made, 0o755)
     size, name = 0, ""
-    with step("unpack a layer", book="3.5.4"), Pipeline(source.chunks()) as chunks:
+    with step("Unpack a layer", book="3.5.4"), Pipeline(source.chunks()) as chunks:
         try:
             archive = TarStream(chunks, source.limits)
             with Extractor(made, made + ".replaced") as extractor:

@@ -17,7 +17,7 @@ _FUNCTIONS = {"bridge": "br_add_if", "veth": "veth_newlink", "nf_tables": "nft_d
 
 def load(name: str) -> bool:
     """Have the kernel load a module; False if it cannot."""
-    with step("a kernel module", book="3.5.6"):
+    with step("Load the overlay module", book="3.5.6"):
         return _modprobe(name)
 
 
@@ -25,7 +25,7 @@ def is_there(name: str) -> bool:
     """Whether a module is loaded, built in, or can be loaded. Nothing is changed."""
     if os.path.isdir(f"/sys/module/{name}"):
         return True
-    with step("whether a kernel module could be loaded", book="3.5.6"):
+    with step("Ask whether a module could be loaded", book="3.5.6"):
         return _modprobe(name, "--dry-run") or _is_built_in(name)
 
 

@@ -37,7 +37,7 @@ def settled(root: str, network: Network, *, in_use: bool) -> Network:
     from minidock.network import registry  # here, because few starts come this far, and every one imports this module
 
     with (
-        step("a subnet that nothing else on this host uses", book=BOOK),
+        step("Choose a free subnet", book=BOOK),
         state.locked(registry.lock_path()),  # for all roots: the next to choose must see this bridge among the routes
         links.Rtnetlink() as host,
     ):
@@ -104,7 +104,7 @@ def is_routed(network: Network) -> bool:
 def make(host: links.Rtnetlink, root: str, network: Network) -> None:
     """Make the bridge, or what is missing of it. Several processes may do this at once."""
     name = network.interface
-    with step("a bridge on the host for the network", book=BOOK):
+    with step("Create the bridge", book=BOOK):
         mac = mac_of(next(pool.gateway for pool in network.pools if pool.net.width == IPV4))
         with contextlib.suppress(FileExistsError):
             host.add_bridge(name, mac, mtu(network))

@@ -54,7 +54,7 @@ def reserve(root: str, container_id: str, name: str, attachments: dict[str, Atta
     was asked for and is in use.
     """
     made: Endpoints = {}
-    with step("an address for the container", book=BOOK), store.locked(root):
+    with step("Reserve an address", book=BOOK), store.locked(root):
         networks = store.ensure(root)
         cables = {leases.held[container_id].interface for leases in _held(root, container_id)}
         for network_name, asked in attachments.items():
@@ -152,7 +152,7 @@ def connect(
         if published and (entrance := gateway(endpoints)):
             host.set_hairpin(entrance.host_interface)
         set_default_routes(inside, endpoints)
-    with step("the packet filter: the host's address towards the world, its published ports", book=BOOK):
+    with step("Add the container to the packet filter", book=BOOK):
         return _admit(networks, endpoints, published)
 
 
@@ -161,10 +161,10 @@ def _plug(
 ) -> None:
     if not bridge.is_routed(network):  # deleted by someone, or gone with a reboot
         bridge.make(host, root, network)
-    with step("a cable between the container and the bridge", book=BOOK):
+    with step("Create the veth pair", book=BOOK):
         host.add_veth(endpoint.host_interface, endpoint.bridge, bridge.mtu(network),
                       peer=endpoint.interface, mac=endpoint.mac, netns_fd=netns_fd)  # fmt: skip
-    with step("its address inside", book=BOOK):
+    with step("Set the address of eth0", book=BOOK):
         index = inside.index(endpoint.interface)
         for address, prefix in ((endpoint.address, endpoint.prefix), (endpoint.address6, endpoint.prefix6)):
             if address:
@@ -184,7 +184,7 @@ def gateway(endpoints: Endpoints) -> Endpoint | None:
 
 def set_default_routes(inside: links.Rtnetlink, endpoints: Endpoints) -> None:
     """Have the container send what is for no neighbour to the gateway of one of its networks."""
-    with step("the bridge as its way to everyone else", book=BOOK):
+    with step("Set the default route", book=BOOK):
         first = gateway(endpoints)
         first6 = gateway({name: e for name, e in endpoints.items() if e.gateway6})
         if first:
@@ -209,7 +209,7 @@ def release(root: str, container_id: str, network_id: str | None = None) -> None
     that when it finds the time. After this call it is done.
     """
     with (
-        step("the container's cables and addresses go back", book=BOOK),
+        step("Release the container's networks", book=BOOK),
         contextlib.suppress(FileNotFoundError),
     ):
         cables = [leases.held[container_id].interface for leases in _held(root, container_id, network_id)]

@@ -58,7 +58,7 @@ def is_intact() -> bool | None:
     The kernel counts changes of any table. Where others make many (another engine on this host), writing ours anew
     after each would cost every command as much as a whole start.
     """
-    with step("has somebody else changed the packet filter?", book="4.1.1"):
+    with step("Read the packet filter's generation", book="4.1.1"):
         content = _content()
         if not content:
             return None

@@ -82,14 +82,14 @@ def create(spec: Spec, stdio: init.Stdio, cache: str | None = None) -> tuple[Cre
     """
     filter_ = None
     if section := spec.linux.get("seccomp"):
-        with step("the system call filter, compiled or from the cache", book="9"):
+        with step("Compile the seccomp filter", book="chapter 9, 2.1"):
             filter_ = (seccomp.compile_filter(section, cache), seccomp.flags(section))
-    with step("a control group with the limits", book="3.2"):
+    with step("Create the control group, with its limits", book="3.2"):
         cgroup = make_cgroup(spec)
         spec = spec if cgroup else device_access.without_filter(spec)
     ours, theirs = channels.pair()
     try:
-        with step("a process in namespaces of its own", book="3.1"):
+        with step("Clone the first process into new namespaces", book="3.1"):
             pid, pidfd = _clone(spec, cgroup)
     except BaseException:
         if cgroup:

@@ -57,7 +57,7 @@ def create(spec: Spec, target: Target, stdio: init.Stdio, cache: str | None = No
         device_access.without_filter(spec)
     filter_ = None
     if section := spec.linux.get("seccomp"):
-        with step("the container's system call filter, from the cache", book="9"):
+        with step("Read the container's seccomp filter", book="chapter 9, 2.1"):
             filter_ = (seccomp.compile_filter(section, cache), seccomp.flags(section))
     kinds = namespaces.of_another(target.pid, target.pidfd)
     ours, theirs = channels.pair()
@@ -93,19 +93,19 @@ def _clone(target: Target) -> tuple[int, int]:
 def _become(
     spec: Spec, target: Target, kinds: list[str], channel: Channel, stdio: init.Stdio, filter_: init.Filter
 ) -> None:
-    with step("tied to its creator: dies when that dies", book="3.4"):
+    with step("Set PR_SET_PDEATHSIG: die with the parent", book="3.4"):
         _set_pdeathsig(signal.SIGKILL)
         syscalls.umask(0o022)
-    with step("Take nothing along: no other open file, no words of the caller's", book="9"):
+    with step("Close all other files, blank the arguments", book="chapter 9, 2.1"):
         _leave_behind({channel.end.fileno(), target.pidfd, *(stdio or ())})
-    with step("limits of the process itself", book="3.2"):
+    with step("Set the resource limits (ulimit)", book="3.2"):
         init.set_limits(spec.process)
-    with step("most of root's power out of reach for ever", book="9"):
+    with step("Limit the capability bounding set", book="chapter 9, 2.1"):
         init.limit_power(spec.process)
 
     # Up to here, /proc is the host's. An import would run the container's files from here on, as us.
     init.forget_modules()
-    with step("Join the container's namespaces, all at once; that of processes for a child", book="3.1"):
+    with step("Join the container's namespaces", book="3.1"):
         namespaces.join(target.pid, target.pidfd, kinds)
         os.close(target.pidfd)
         if "user" in kinds:
@@ -114,19 +114,19 @@ def _become(
             init.limit_power(spec.process)  # in another user namespace, root begins with all of it again
     # From here on every path means the container's own, from its namespace's root on, whatever PID 1's root is.
     if spec.terminal:
-        with step("a terminal of its own", book="4.4"):
+        with step("Open a pseudo-terminal", book="4.4"):
             stdio = _open_terminal(channel)
-    with step("keys left outside", book="9"):
+    with step("Join a new session keyring", book="chapter 9, 2.1"):
         init.join_keyring()
-    with step("the program is looked up, in the container's own PATH", book="3.4"):
+    with step("Look up the program in the container's PATH", book="3.4"):
         init.enter_working_directory(spec.process["cwd"])
         file = program.find(spec.process)
-    with step("everything is ready: wait for the start", book="3.4"):
+    with step("Wait for the start", book="3.4"):
         channel.send("ready")
         init.expect(channel, "start")
     assert stdio is not None
     init.give_up_power(spec, stdio, filter_)
-    with step("Be born into the container's process namespace, last of all", book="3.1"):
+    with step("Clone into the process namespace", book="3.1"):
         _be_born(channel, has_terminal=spec.terminal)
     init.take_over(spec, file)
 

@@ -70,63 +70,63 @@ def _tell(channel: Channel, report: dict[str, Any]) -> None:
 
 
 def _become(spec: Spec, channel: Channel, stdio: Stdio, seccomp: Filter) -> None:
-    with step("tied to its creator: dies when that dies", book="3.4"):
+    with step("Set PR_SET_PDEATHSIG: die with the parent", book="3.4"):
         _set_pdeathsig(signal.SIGKILL)
         syscalls.setsid()
         syscalls.umask(0o022)  # not the caller's: what is made below is for all users inside
-    with step("namespaces made from inside or joined", book="3.1"):
+    with step("Create or join the other namespaces", book="3.1"):
         enter_namespaces(spec, channel)
 
     # Until pivot_root below, the host's whole tree is in sight; what is mounted now is mounted in our copy of it.
-    with step("hold of what is to stay shared with the host, if anything", book="3.5.1"):
+    with step("Open the mounts shared with the host", book="3.5.1"):
         trees = rootfs.take_shared(spec)
-    with step("mounts of its own: what happens here stays here", book="3.5.1"):
+    with step("Make all mounts slaves of the host's", book="3.5.1"):
         # Slaves and not private: what the host unmounts meanwhile is not kept busy by our copy.
         mounts.set_propagation("/", syscalls.MS_REC | syscalls.MS_SLAVE)
-    with step("the image's layers with a writable one on top", book="3.5.5"):
+    with step("Mount the layers with overlayfs", book="3.5.5"):
         rootfs.mount_root(spec)
     with rootfs.opened(spec) as root:
-        with step("proc, sys, dev and the caller's directories", book="3.5.1"):
+        with step("Mount proc, sys, dev and the volumes", book="3.5.1"):
             rootfs.mount_all(spec, root, trees)
-        with step("devices: a handful of harmless ones", book="9"):
+        with step("Create the device nodes", book="chapter 9, 2.1"):
             rootfs.make_devices(spec, root)
-        with step("the working directory, if the image lacks it", book="3.5.1"):
+        with step("Create the working directory", book="3.5.1"):
             rootfs.make_working_directory(spec, root)
-    with step("a null device to mask files with", book="9"):
+    with step("Create a null device for masks", book="chapter 9, 2.1"):
         mask = rootfs.take_mask(spec)
-    with step("the new root: the host's files are gone from sight", book="3.5.1"):
+    with step("Change the root with pivot_root", book="3.5.1"):
         mounts.pivot_root(spec.rootfs)
         rootfs.set_propagation(spec)
 
     # From here on every path means the container's own. An import would run the image's files, as us.
     forget_modules()
     if spec.terminal:
-        with step("a terminal of its own", book="4.4"):
+        with step("Open a pseudo-terminal", book="4.4"):
             stdio = open_console(spec, channel)
     if spec.is_new("network"):
-        with step("loopback up", book="4.1.1"):
+        with step("Bring the loopback interface up", book="4.1.1"):
             loopback.up()
     if spec.is_new("uts") and spec.config.get("hostname"):
-        with step("a host name of its own", book="3.1"):
+        with step("Set the host name", book="3.1"):
             syscalls.sethostname(spec.config["hostname"])
-    with step("kernel parameters", book="3.1"):
+    with step("Set kernel parameters", book="3.1"):
         set_sysctls(spec.linux.get("sysctl") or {})
-    with step("parts of proc and sys masked or read-only", book="9"):
+    with step("Mask parts of proc and sys", book="chapter 9, 2.1"):
         rootfs.protect(spec, mask)
-    with step("limits of the process itself", book="3.2"):
+    with step("Set the resource limits (ulimit)", book="3.2"):
         set_limits(spec.process)
-    with step("keys left outside", book="9"):
+    with step("Join a new session keyring", book="chapter 9, 2.1"):
         join_keyring()
 
-    with step("the program is looked up, in the container's own PATH", book="3.4"):
+    with step("Look up the program in the container's PATH", book="3.4"):
         enter_working_directory(spec.process["cwd"])
         file = program.find(spec.process)
-    with step("everything is ready: wait for the start", book="3.4"):
+    with step("Wait for the start", book="3.4"):
         channel.send("ready")
         expect(channel, "start")
 
     assert stdio is not None
-    with step("most of root's power out of reach for ever", book="9"):
+    with step("Limit the capability bounding set", book="chapter 9, 2.1"):
         limit_power(spec.process)
     give_up_power(spec, stdio, seccomp)
     take_over(spec, file)
@@ -134,27 +134,27 @@ def _become(spec: Spec, channel: Channel, stdio: Stdio, seccomp: Filter) -> None
 
 def give_up_power(spec: Spec, stdio: tuple[int, int, int], seccomp: Filter) -> None:
     """Power goes last, piece by piece: each step still needs what the next one takes away."""
-    with step("standard input, output and error; nothing else stays open", book="3.4"):
+    with step("Set standard input, output and error", book="3.4"):
         set_stdio(stdio, spec)
-    with step("signals as a program expects to find them", book="3.4"):
+    with step("Reset the signals", book="3.4"):
         reset_signals()
     promised = bool(spec.process.get("noNewPrivileges"))
     # Only root's CAP_SYS_ADMIN or the promise never to gain privileges lets a process set a filter (seccomp(2)). With
     # the promise the filter comes last, as it may forbid any call; without, while there is still power to set it.
     if seccomp and not promised:
-        with step("system calls filtered", book="9"):
+        with step("Install the seccomp filter", book="chapter 9, 2.1"):
             syscalls.seccomp_set_filter(*seccomp)
-    with step("root's power cut down, another user if asked for", book="9"):
+    with step("Set the user and the capabilities", book="chapter 9, 2.1"):
         set_identity(spec.process)
     if seccomp and promised:
-        with step("system calls filtered", book="9"):
+        with step("Install the seccomp filter", book="chapter 9, 2.1"):
             syscalls.seccomp_set_filter(*seccomp)
 
 
 def take_over(spec: Spec, file: str) -> None:
     """execve(2): from here on this process is the container's program."""
     environment = dict(entry.split("=", 1) for entry in spec.process.get("env") or [])
-    with step("the program takes over", book="3.4"):
+    with step("Execute the program", book="3.4"):
         program.execute(file, spec.process["args"], environment)
 
 

@@ -111,7 +111,7 @@ def test_a_profile_under_which_nothing_can_start_says_so(run: Run, tmp_path: Pat
     (tmp_path / "profile.json").write_text(json.dumps(profile))
     done = run("--security-opt", f"seccomp={tmp_path}/profile.json", "alpine", "true")
     assert (done.code, done.out) == (125, "")
-    assert done.err.startswith("minidock: root's power cut down, another user if asked for: ")
+    assert done.err.startswith("minidock: Set the user and the capabilities: ")
     assert done.err.endswith("Operation not permitted\n")
 
 

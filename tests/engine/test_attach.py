@@ -22,7 +22,7 @@ ECHO = "echo up; while read line; do echo got-$line; done; echo end"
 
 @pytest.fixture
 def terminal(engine: Minidock) -> Iterator[Open]:
-    """`terminal("attach", "web")`: a command on a terminal of its own."""
+    """`terminal("attach", "web")`: a command on Open a pseudo-terminal."""
     opened: list[Terminal] = []
 
     def open_(*words: str, **size: int) -> Terminal:

@@ -30,7 +30,7 @@ def test_steps_are_numbered_and_say_why_and_where(engine: Minidock) -> None:
     blocks = re.split(r"\n(?= {1,2}\d+  )", told)
     numbers = [int(re.match(r" *(\d+)", block)[1]) for block in blocks]  # type: ignore[index]
     assert sorted(set(numbers)) == list(range(1, max(numbers) + 1))
-    block = next(block for block in blocks if "a host name of its own" in block)
+    block = next(block for block in blocks if "Set the host name" in block)
     assert "the container's first process, pid " in block
     assert "In a UTS namespace of its own" in block
     assert "Introduction à Docker, 3.1 Namespaces (p. 24)" in block
@@ -40,7 +40,7 @@ def test_steps_are_numbered_and_say_why_and_where(engine: Minidock) -> None:
     source = re.search(r"code     (minidock/\S+):(\d+)  [\d.]+ ms", block)
     assert source
     line = (Path(__file__).parents[2] / source[1]).read_text().splitlines()[int(source[2]) - 1]
-    assert 'step("a host name of its own"' in line
+    assert 'step("Set the host name"' in line
     assert "\x1b" not in told, "plain where it is no terminal"
 
 
@@ -106,7 +106,7 @@ def test_an_old_terminal_has_to_break_no_heading_and_no_call(engine: Minidock, l
 
 def test_french(engine: Minidock) -> None:
     _, told = explained(engine, *RUN, "--explain", env=FRENCH)
-    assert "un nom d'hôte à lui  le premier processus du conteneur, pid " in told
+    assert "Définir le nom d'hôte  le premier processus du conteneur, pid " in told
     assert "changer le nom de la machine ne le change que pour ce conteneur." in told
     assert "voir     nsenter" in told
 
@@ -135,7 +135,7 @@ def test_failed_calls_are_told(engine: Minidock, tmp_path: Path) -> None:
 def test_it_goes_to_a_file_if_one_is_named(engine: Minidock, tmp_path: Path) -> None:
     _, told = explained(engine, *RUN, f"--explain=brief:{tmp_path}/told")
     assert told == ""
-    assert "a host name of its own" in (tmp_path / "told").read_text()
+    assert "Set the host name" in (tmp_path / "told").read_text()
 
 
 def test_a_word_of_the_containers_is_none_of_ours(engine: Minidock) -> None:

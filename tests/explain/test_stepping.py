@@ -23,7 +23,7 @@ Step = Callable[..., Terminal]
 
 @pytest.fixture
 def step(engine: Minidock) -> Iterator[Step]:
-    """`minidock run --rm --explain=step WORDS` at a terminal of its own."""
+    """`minidock run --rm --explain=step WORDS` at Open a pseudo-terminal."""
     opened: list[Terminal] = []
 
     def start(*words: str) -> Terminal:
@@ -44,12 +44,12 @@ def pid_in(text: str) -> int:
 def test_a_class_can_look_at_the_half_made_container(step: Step) -> None:
     terminal = step("-h", "inside", "alpine", "hostname")
     terminal.expect(PROMPT)
-    terminal.type("s new root\n")
-    pid = pid_in(terminal.expect("the new root: .*" + PROMPT))
+    terminal.type("s pivot_root\n")
+    pid = pid_in(terminal.expect("Change the root with .*" + PROMPT))
     root = Path(f"/proc/{pid}/root")
     assert (root / "usr/bin/python3").exists() or (root / "etc/debian_version").exists(), "still the host's files"
     terminal.type("s host name\n")
-    assert pid_in(terminal.expect("a host name of its own.*" + PROMPT)) == pid
+    assert pid_in(terminal.expect("Set the host name.*" + PROMPT)) == pid
     assert (root / "etc/alpine-release").exists()
     assert not (root / "etc/debian_version").exists()
     assert os.readlink(f"/proc/{pid}/ns/uts") != os.readlink("/proc/self/ns/uts")
@@ -63,7 +63,7 @@ def test_a_class_can_look_at_the_half_made_container(step: Step) -> None:
 def test_every_step_waits_until_the_program_has_the_terminal(step: Step) -> None:
     terminal = step("alpine", "sh")
     waited = 0
-    while "the program takes over" not in terminal.expect(".*?" + PROMPT):
+    while "Execute the program" not in terminal.expect(".*?" + PROMPT):
         waited += 1
         terminal.type("\n")
     assert waited > 20
@@ -81,7 +81,7 @@ def test_the_time_of_a_step_is_not_the_teachers(step: Step) -> None:
     terminal = step("alpine", "true")
     terminal.expect(PROMPT)
     began = time.monotonic()
-    for title in ("OCI bundle", "namespaces of its own", "new root"):
+    for title in ("OCI bundle", "new namespaces", "pivot_root"):
         terminal.type(f"s {title}\n")
         terminal.expect(PROMPT)
         time.sleep(PAUSE)  # what is measured, or rather not
@@ -99,11 +99,11 @@ def test_the_time_of_a_step_is_not_the_teachers(step: Step) -> None:
     [
         ("", "q\n"),
         ("OCI bundle", "\x03"),
-        ("namespaces of its own", "q\n"),
+        ("new namespaces", "q\n"),
         ("layers", "\x03"),
-        ("new root", "\x04"),
-        ("filtered", "q\n"),
-        ("takes over", "q\n"),
+        ("pivot_root", "\x04"),
+        ("Install the seccomp", "q\n"),
+        ("Execute the program", "q\n"),
     ],
 )
 def test_quitting_leaves_nothing(step: Step, engine: Minidock, title: str, key: str) -> None:
@@ -141,8 +141,8 @@ def test_the_question_fits_an_old_terminal(language: str) -> None:
 def test_a_step_that_never_comes_is_said_at_the_end(step: Step) -> None:
     terminal = step("alpine", "true")
     terminal.expect(PROMPT)
-    terminal.type("s container paused\n")
-    terminal.expect("no step was called 'container paused'")
+    terminal.type("s Pause the container\n")
+    terminal.expect("no step was called 'Pause the container'")
     assert terminal.wait() == 0
 
 
@@ -158,10 +158,10 @@ def test_a_step_that_no_command_has_is_asked_for_again(step: Step) -> None:
 def test_what_is_skipped_or_unmade_is_told_in_brief(step: Step) -> None:
     terminal = step("alpine", "true")
     terminal.expect(PROMPT)
-    terminal.type("s new root\n")
+    terminal.type("s pivot_root\n")
     skipped = terminal.expect(".*" + PROMPT)
     assert skipped.count("\n") < 45
-    assert "  code  " not in skipped.split("new root")[0]
+    assert "  code  " not in skipped.split("pivot_root")[0]
     terminal.type("q\n")
     assert terminal.wait() == 130
     assert terminal.rest().count(b"\n") < 24

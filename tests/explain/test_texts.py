@@ -46,6 +46,15 @@ def test_every_step_has_its_texts_and_no_other(language: str) -> None:
         assert why.endswith("."), f"not a sentence: {why}"
 
 
+@pytest.mark.parametrize("language", texts.LANGUAGES)
+def test_a_title_can_stand_on_a_slide(language: str) -> None:
+    """It says what is done, verb first, on one line of an old terminal with the step's number and its process."""
+    for title, _ in texts.load(language).steps.values():
+        assert len(title) <= 56, title
+        assert re.match(r"[A-ZÉ][a-zéèêâîôûçà]+ ", title), title
+        assert not title.endswith((".", "?", "!")), title
+
+
 def test_languages_have_the_same_keys_and_the_same_gaps() -> None:
     english, *others = (texts.load(language) for language in texts.LANGUAGES)
     for other in others:

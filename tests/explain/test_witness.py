@@ -67,7 +67,7 @@ def test_pull(tmp_path: Path) -> None:
         accounts = witness.observe(minidock, tmp_path, "pull", "EXPLAIN", f"{registry.host}/app", env=user.environment)
     check(accounts, "pull")
     steps = {json.loads(line)["step"] for line in (tmp_path / "explained.json").read_text().splitlines()}
-    assert "unpack a layer" in steps
+    assert "Unpack a layer" in steps
 
 
 def test_every_call_is_made_in_a_step(engine: Minidock, tmp_path: Path, request: pytest.FixtureRequest) -> None:

@@ -31,7 +31,7 @@ OPTIONS = [
                  help="Allow the use of devices."),
     click.option("--security-opt", multiple=True, metavar="NAME[=VALUE]",
                  help="seccomp=unconfined|FILE, no-new-privileges, systempaths=unconfined."),
-    click.option("--oom-score-adj", type=int, help="How gladly it is killed when memory runs out, -1000 to 1000."),
+    click.option("--oom-score-adj", type=int, help="Adjust the out-of-memory score, -1000 to 1000."),
     click.option("--oom-kill-disable", is_flag=True, help="Without effect: cgroup v2 has nothing of the kind."),
     click.option("--memory-swappiness", type=int, help="Without effect: cgroup v2 has nothing of the kind."),
     click.option("--isolation", default="", metavar="default", help="There is only default."),

@@ -69,7 +69,7 @@ def keep(root: str, name: str, wishes: Wishes) -> Image:
     instructions.apply(wishes.changes, config)
     note = Note(wishes.author, " ".join(record.data["command"]), wishes.message)
     still = _paused(record) if wishes.pause else nullcontext()
-    with records.used(record), still, step("what was changed becomes a layer", book="3.5.4"):
+    with records.used(record), still, step("Pack the changes as a layer", book="3.5.4"):
         # What was only copied up is no change: without it, the same changes are the same layer.
         stream = TarReader(record.path("upper"), {path for _, path in _differences(record)})
         image = commit(base, stream, config, note, wishes.name)
@@ -125,7 +125,7 @@ def _paused(record: Record) -> Iterator[None]:
         yield
         return
     reader, writer = os.pipe()
-    with step("a helper that lets the container go on, whatever becomes of us", book="3.2"):
+    with step("Fork a helper that unpauses the container", book="3.2"):
         helper = syscalls.fork()
     if helper == 0:
         try:
@@ -133,12 +133,12 @@ def _paused(record: Record) -> Iterator[None]:
             os.setsid()  # what ends the command from a terminal is not for this one
             os.close(writer)
             os.read(reader, 1)
-            with step("the container goes on", book="3.2"):
+            with step("Unpause the container", book="3.2"):
                 cgroup.write("cgroup.freeze", "0")
         finally:
             os._exit(0)
     try:
-        with step("the container paused", book="3.2"):
+        with step("Pause the container", book="3.2"):
             cgroup.write("cgroup.freeze", "1")
             _wait_until_frozen(cgroup)
         yield

@@ -37,7 +37,7 @@ def opened(record: Record, *, bare: bool = False) -> Iterator[int]:
     """
     root, lock = _open(record, bare=bare)
     try:
-        with step("no device and no program in the copy works", book="3.5.1"):
+        with step("Set nodev and noexec on the copy", book="3.5.1"):
             syscalls.mount_setattr(root, syscalls.MOUNT_ATTR_NODEV | syscalls.MOUNT_ATTR_NOEXEC)
         yield root
     finally:
@@ -80,7 +80,7 @@ def _binds(record: Record) -> list[dict[str, Any]]:
 
 def _of_running(record: Record, pidfd: int, *, bare: bool) -> int:
     pid = record.data["state"]["pid"]
-    with step("a copy of the container's mounts", book="3.5.1"):
+    with step("Copy the container's mount tree", book="3.5.1"):
         if bare:
             return trees.root_of_process(pid, pidfd)
         bound = [mount["destination"] for mount in _binds(record)]
@@ -101,5 +101,5 @@ def _of_stopped(record: Record, *, bare: bool) -> int:
             mounts.remount_bind(spec.rootfs, syscalls.MS_RDONLY)
         return spec.rootfs
 
-    with step("the container's layers mounted, where nobody sees it", book="3.5.5"):
+    with step("Mount the layers outside of any namespace", book="3.5.5"):
         return trees.of_mounts(make)

@@ -156,7 +156,7 @@ def _spec(record: Record, target: Target, asked: ExecOptions) -> oci.Spec:
     if asked.workdir and not asked.workdir.startswith("/"):
         raise UsageError("Cwd must be an absolute path", exit_code=EXIT_CANNOT_EXECUTE)
     wanted = asked.user or chosen.user or image_config.get("User") or ""
-    with step("the user, looked up in the container's own files", book="3.5.1"):
+    with step("Look up the user in the container's files", book="3.5.1"):
         root = trees.of_process(target.pid, target.pidfd)
         try:
             user = users.look_up_inside(root, wanted, chosen.isolation.groups)

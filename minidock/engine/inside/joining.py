@@ -45,7 +45,7 @@ def connect(root: str, network_name: str, container_name: str, asked: Attachment
     try:
         pid = first_process.running_pid(record)
         if pid is not None:
-            with step("another network, for a container that runs", book=BOOK):
+            with step("Connect the running container", book=BOOK):
                 warnings = _plug_in(record, network, connections.attachments(record)[network.name], pid)
     except BaseException:
         with suppress(OSError, MinidockError):  # the first error is the one to tell
@@ -115,7 +115,7 @@ def disconnect(root: str, network_name: str, container_name: str, *, force: bool
         raise ConflictError(f"container {record.id} is not connected to network {network.name}")
     had = {name: endpoint for name, endpoint in connections.has(record).items() if name == network.name}
     _take_off_record(record, network, "attachments")
-    with step("the container leaves a network", book=BOOK):
+    with step("Disconnect the container from the network", book=BOOK):
         endpoints.release(root, record.id, network.id)  # also what a `connect` left that was killed half-way
         _take_off_record(record, network, "networks")  # only now: as long as it is there, somebody will release it
         pid, rest = first_process.running_pid(record), connections.has(record)

@@ -294,7 +294,7 @@ class Client:
             ours = next((fd for fd in (0, 1, 2) if os.isatty(fd)), None)
             if ours is not None and self._entrance is not None:
                 size = terminal.window_size(ours)
-                with step("the size of the window, passed on", book="4.4"):
+                with step("Pass on the window size", book="4.4"):
                     terminal.set_window_size(self._entrance, *size)
                 self.resized(*size)
         except OSError:  # one of the two was hung up just now

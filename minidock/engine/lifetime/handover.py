@@ -66,7 +66,7 @@ def hand_over(life: Life, running: Running, visitors: Visitors) -> None:
     if running.entrance is not None and running.entrance not in kept:
         kept.append(running.entrance)
     try:
-        with step("the monitor made small: a program that only waits", book="4.7.2"):
+        with step("Replace the idle monitor by a small program", book="4.7.2"):
             _become_small(state, kept)
     except OSError:  # no memory, or it was upgraded at this moment
         _inherit(kept, False)

@@ -48,8 +48,8 @@ def monitor(kind: str = "monitor") -> Channel:
 def _start(kind: str, *, bridged: bool = False) -> Channel:
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     with (
-        observe.step("a monitor for the container, instead of a daemon", book="3.4") if kind == "monitor" else
-        observe.step("a keeper for the process that goes into the container", book="3.4")
+        observe.step("Fork the container's monitor", book="3.4") if kind == "monitor" else
+        observe.step("Fork the keeper of the exec", book="3.4")
     ):  # fmt: skip
         program = interpreter.take()
         try:
@@ -73,7 +73,7 @@ def _become(kind: str, end: socket.socket, program: int, *, bridged: bool) -> No
         end.set_inheritable(True)
         helper = os.path.join(os.path.dirname(__file__), "helper.py")
         arguments = [*interpreter.ALONE, helper, kind, str(end.fileno()), str(program), str(int(bridged)), *sys.path]
-        with observe.step("Become a program of its own, which knows little of its caller", book="9"):
+        with observe.step("Execute a new Python", book="chapter 9, 2.1"):
             interpreter.execute(program, arguments, environment)
     except BaseException as error:
         _tell(Channel(end), error)
@@ -97,7 +97,7 @@ def begin(kind: str, end: int, program: int, *, bridged: bool) -> NoReturn:
             from minidock.engine import observers
 
             observers.from_environment(dict(os.environ))
-        with observe.step("Let nobody inside run this Python", book="9"):
+        with observe.step("Forbid to execute this Python again", book="chapter 9, 2.1"):
             interpreter.bar(program)
         module = importlib.import_module(_MODULES[kind])
         if bridged:

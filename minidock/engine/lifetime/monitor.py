@@ -227,7 +227,7 @@ def _finish(record: Record, running: Running, exit_code: int, *, restarting: boo
         running.memory.close()
     events.emit_container(record.root, "die", record.data, exitCode=exit_code)
     try:
-        with step("everything undone", book="2.2.4"):
+        with step("Clean up after the container", book="2.2.4"):
             recovery.finish(record, exit_code, oom_killed=oom_killed, restarting=restarting)
     except (OSError, MinidockError):
         return False

@@ -51,9 +51,9 @@ def start(record: Record, visitors: Visitors, cache: str, caller: Visitor | None
         if caller and caller.is_attached:
             _meet(caller, visitors, running)
         runtime.start(created)
-        with step("it runs: written down for every other command", book="4.7.3"):
+        with step("Write the pid and the start into the record", book="4.7.3"):
             _write_down(record, created)
-        with step("a socket for those who attach to it later, or wait for its end", book="4.7.2"):
+        with step("Listen on the monitor's socket", book="4.7.2"):
             visitors.open(record.id)
     except BaseException:
         if resolver:
@@ -102,7 +102,7 @@ def _connect(record: Record, created: runtime.Created, warnings: list[str]) -> R
     try:
         if connections.has_names(record.data["networks"]):
             resolver = _make_resolver(record, created, warnings)
-        with step("cables to its networks", book="4.1.1"):
+        with step("Connect the container to its networks", book="4.1.1"):
             warnings += connections.plug(record, created.pid)
         if resolver:
             resolver.start()

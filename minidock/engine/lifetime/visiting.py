@@ -30,7 +30,7 @@ def visit(record: Record) -> Channel | None:
     """A channel to a container's monitor, as one visitor among others (`attach.py`); None if there is no monitor."""
     channel = _connect(record)
     if channel is None and _has_monitor(record):
-        with step("the monitor's socket, made anew where it was wiped", book="4.7.3"):
+        with step("Make the monitor's socket again", book="4.7.3"):
             channel = _call(record)
     return channel
 

@@ -48,7 +48,7 @@ def fill(volume: Volume, source: Source, holder: str) -> None:
         _finish(volume)
         if os.listdir(volume.mountpoint):
             return
-        with step("the image's files at that place, copied into the new volume", book="4.2.2"):
+        with step("Copy the image's files into the new volume", book="4.2.2"):
             remove_tree(volume.path("_copying"))
             syscalls.mkdir(volume.path("_copying"), 0o700)
             copying.copy_tree(source.places, volume.path("_copying"))

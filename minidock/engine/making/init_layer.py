@@ -24,7 +24,7 @@ LINKS = {"/etc/mtab": "/proc/mounts"}
 
 def make(directory: str, layers: list[str]) -> None:
     """Make the layer in `directory`, over the image's `layers` (topmost first). What is there already is kept."""
-    with step("what every container has, whatever its image has in its place", book="3.5.5"):
+    with step("Create the init layer", book="3.5.5"):
         _make_directory(directory, None)
         for path in DIRECTORIES:
             _make_directories(directory, layers, path.split("/")[1:])

@@ -93,7 +93,7 @@ def prepare(record: Record, isolation: Isolation) -> None:
     if isolation.ipc == "shareable" and not mounts.mounted_at_or_below(record.path("shm")):
         os.makedirs(record.path("shm"), mode=0o700, exist_ok=True)
         flags = syscalls.MS_NOSUID | syscalls.MS_NODEV | syscalls.MS_NOEXEC
-        with step("shared memory where other containers find it", book="3.1"):
+        with step("Mount shared memory outside", book="3.1"):
             size = isolation.shm_size or SHM_SIZE
             syscalls.mount("shm", record.path("shm"), "tmpfs", flags, f"mode=1777,size={size}")
 
@@ -102,5 +102,5 @@ def release(record: Record) -> None:
     """Unmount what `prepare` mounted, also where the container's directory is on its way out. Idempotent."""
     for directory in (record.directory, records.directory(record.root, records.REMOVING + record.id)):
         for place in mounts.mounted_at_or_below(os.path.join(directory, "shm")):
-            with step("shared memory, taken away with its owner", book="3.1"):
+            with step("Unmount the shared memory", book="3.1"):
                 syscalls.umount2(place, syscalls.MNT_DETACH)

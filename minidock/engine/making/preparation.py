@@ -25,7 +25,7 @@ def prepare(record: Record) -> oci.Spec:
 
         mountpoints.prepare(record)
     isolation.prepare(record, options.isolation)
-    with step("what the container is, written down as an OCI bundle", book="3.4"):
+    with step("Write the OCI bundle", book="3.4"):
         return _write_bundle(record, options, surroundings, starting=True)
 
 

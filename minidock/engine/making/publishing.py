@@ -32,7 +32,7 @@ def publish(record: Record) -> Held | None:
     if entrance is None:
         return None  # on internal networks only: there is no way in
     network = store.pick(store.load_all(record.root), entrance.network)
-    with step("ports of the host, before anybody else takes them", book=BOOK):
+    with step("Reserve the published ports", book=BOOK):
         try:
             held = ports.hold(wishes, has_ipv6=bool(entrance.address6), default=network.publishing_address)
         except MinidockError as error:

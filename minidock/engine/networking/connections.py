@@ -80,7 +80,7 @@ def _with_files(
             for name, address in options.extra_hosts]  # fmt: skip
     rows += [link.row for link in links] + own_rows(networks, hostname, options.isolation.domainname)
     resolv = etc.resolv_conf(options, has_names=has_names(networks))
-    with step("files of its own for names: hosts, hostname, resolv.conf", book="4.1.1"):
+    with step("Write hosts, hostname and resolv.conf", book="4.1.1"):
         etc.write(record.directory, hostname, etc.hosts(options, rows), resolv)
     variables = [variable for link in links for variable in link.variables]
     return Surroundings(hostname, record.directory, None if is_host else "", networks, variables)

@@ -25,7 +25,7 @@ def make(record: Record, pid: int, sockets: tuple[int, int] | None = None) -> Re
     asked = record.data["options"]["dns"]
     servers = [Server(address, False) for address in asked]
     servers = servers or [Server(address, etc.is_loopback(address)) for address in etc.host_servers()]
-    with step("a name server of its own, for the names of its neighbours", book="4.1.1"):
+    with step("Start the container's name server", book="4.1.1"):
         netns = namespaces.open_namespace(pid, "network")
         try:
             return Resolver(Names(record.root, record.id, _links(record)), servers, netns, sockets)
@@ -49,7 +49,7 @@ def follow(record: Record, running: Running) -> list[str]:
             running.resolver = make(record, running.created.pid)
             running.resolver.start()
             resolv = etc.resolv_conf(from_json(record.data["options"]), has_names=True)
-            with step("Name the container's own name server in its resolv.conf", book="4.1.1"):
+            with step("Name the name server in resolv.conf", book="4.1.1"):
                 etc.rewrite(record.path("resolv.conf"), resolv)
     except FileNotFoundError:  # it ends at this moment
         return []

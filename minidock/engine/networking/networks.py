@@ -32,7 +32,7 @@ def create(root: str, asked: NetworkOptions) -> Network:
     """
     network = network_options.to_network(asked)
     with (
-        step("a new network", book=bridge.BOOK),
+        step("Create the network", book=bridge.BOOK),
         store.locked(root),
         state.locked(registry.lock_path()),  # for all roots: the next to choose must see our bridge among the routes
         links.Rtnetlink() as host,
@@ -142,7 +142,7 @@ def remove(root: str, name: str) -> Network:
     if network.is_predefined:
         raise ConflictError(f"{network.name} is a pre-defined network and cannot be removed")
     members(root, network)
-    with step("a network is unmade", book=bridge.BOOK), store.locked(root):
+    with step("Remove the network", book=bridge.BOOK), store.locked(root):
         bridge.remove(root, network)
     events.emit(root, "network", "destroy", network.id, name=network.name, type=network.driver)
     return network
@@ -159,7 +159,7 @@ def _remove_damaged(root: str, ruin: store.DamagedNetworkError) -> Network:
         network = Network(id=ruin.id, name=ruin.name or ruin.id, driver="bridge", created="", interface=interface,
                           pools=[], chosen=False, internal=False, ipv6=False, attachable=False, labels={},
                           options={})  # fmt: skip
-        with step("a network is unmade", book=bridge.BOOK), store.locked(root):
+        with step("Remove the network", book=bridge.BOOK), store.locked(root):
             if bridge.cables(interface):
                 raise ConflictError(f"error while removing network: network {network.name} has active endpoints")
             bridge.unmake(network)

@@ -32,7 +32,7 @@ def reload(root: str) -> None:
         plugged += mine.values()
         if (entrance := endpoints.gateway(mine)) and (ports := publishing.published(record)):
             published[entrance.host_interface] = ports
-    with step("the packet filter, anew", book="4.1.1"):
+    with step("Write the packet filter again", book="4.1.1"):
         with links.Rtnetlink() as host:
             for cable in filter(links.exists, published):
                 host.set_hairpin(cable)

@@ -2,7 +2,7 @@
 et mise en pratique sur une architecture micro-services », ENI.
 
 A section's number is not unique in the book, each chapter begins with 1. The numbers in the code mean the chapter that
-this table says; "9" stands for what the book says of security.
+this table says, or the chapter that they name.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ SECTIONS = {
     "4.7.3": Section(_FIRST_STEPS, "4.7.3", "Gestion correcte du cycle de vie des conteneurs", 148),
     "4.7.4": Section(_FIRST_STEPS, "4.7.4", "Exposition de fichiers", 151),
     "4.7.5": Section(_FIRST_STEPS, "4.7.5", "Supervision des conteneurs", 153),
-    "9": Section("Encore plus loin avec Docker", "2.1", "Sécurité", 453),
+    "chapter 9, 2.1": Section("Encore plus loin avec Docker", "2.1", "Sécurité", 453),
 }
 
 

@@ -1,8 +1,8 @@
 """For programs: one JSON object a line, as soon as it is known.
 
-    {"event": "begins", "step": "a host name of its own", "book": "3.1", "source": "minidock/runtime/init.py:87", ...}
+    {"event": "begins", "step": "Set the host name", "book": "3.1", "source": "minidock/runtime/init.py:87", ...}
     {"event": "call", "call": "sethostname", "arguments": ["\\"web\\"", "3"], "result": "0", "text": "...", ...}
-    {"event": "ends", "step": "a host name of its own", "microseconds": 31, ...}
+    {"event": "ends", "step": "Set the host name", "microseconds": 31, ...}
 
 Every line has the `pid` (and `thread`) of who told it, as seen from where minidock was called, what that process
 is (`process`), and `nanoseconds` of the monotonic clock. `by` is who made the call: for the execve of a program that

@@ -49,7 +49,7 @@ def start(*, stepping: bool) -> recorder.Recorder:
     observer = recorder.Recorder(ours, stepping=stepping)
     observer.narrator = pid
     observe.observers.append(observer)
-    with observe.step("a process that tells what the others do"):
+    with observe.step("Fork the narrator"):
         observe.happened("fork", (), pid)
     return observer
 

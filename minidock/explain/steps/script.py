@@ -188,7 +188,7 @@ class Script:
         enter = f"echo 0 > {groups[0]}/cgroup.procs; " if groups else ""
         words = f'exec unshare {flags} --fork --kill-child sh "$here/inside"'
         lines = ["status=0", f"(export here id short; {enter}{words}) || status=$?",
-                 "", f"# {self.texts.step('everything undone')[0]}", *self._forgotten()]  # fmt: skip
+                 "", f"# {self.texts.step('Clean up after the container')[0]}", *self._forgotten()]  # fmt: skip
         if groups:
             events = f"{groups[0]}/cgroup.events"
             lines += [f"# {self.texts.labels['until_buried']}",

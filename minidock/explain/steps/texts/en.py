@@ -2,251 +2,248 @@
 
 STEPS = {
     # The command
-    "a process that tells what the others do":
-        "To tell a story in order, one process must hear all the others: it is forked before anything else.",
-    "a monitor for the container, instead of a daemon":
-        "Somebody must stay beside the container, hold its terminal and learn how it ends: here it is one small "
-        "process per container, where Docker has a daemon for all.",
-    "a keeper for the process that goes into the container":
-        "Somebody must hold the new process's terminal or pipes, and learn how it ends.",
-    "a name, a directory and a record":
-        "A container exists on disk before it runs: its directory holds everything that it will change, and a "
-        "lock on it says whether somebody looks after it.",
-    "put away until it is started":
+    "Fork the narrator":
+        "One process receives what all others tell, and prints it in order: it is forked before anything else.",
+    "Fork the container's monitor":
+        "The monitor is the parent of the container's first process: it holds its terminal or pipes, and learns how "
+        "it ends. There is one for each container, where Docker has one daemon for all.",
+    "Fork the keeper of the exec":
+        "The keeper is the parent of the new process: it holds its terminal or pipes, and learns how it ends.",
+    "Create the container's directory and record":
+        "A container exists on disk before it runs: its directory holds everything that it will change, and a lock on "
+        "it is held by the process that looks after it.",
+    "Write the record of a created container":
         "create ends here: the container is on disk, and nothing of it is in the kernel yet.",
-    "the container claimed, so that nobody else starts or removes it":
-        "A lock on its directory is held by whoever looks after it, and the kernel lets go of it when its holder "
-        "dies.",
-    "a kernel module":
+    "Lock the container":
+        "The lock on its directory keeps others from starting or removing it. It is held by the process that looks "
+        "after the container, and the kernel releases it when that process dies.",
+    "Load the overlay module":
         "Layers need the overlay file system, which many kernels load only when it is asked for.",
-    "whether a kernel module could be loaded":
+    "Ask whether a module could be loaded":
         "What the kernel has not loaded it may still have: modprobe looks for it, and loads nothing.",
-    "the image built by its recipe, a program of its own":
+    "Build the image by its recipe":
         "With no registry in reach, the image's own recipe makes it from its sources.",
     # Before the clone
-    "what the container is, written down as an OCI bundle":
-        "All that the container will be is in one text, config.json, in the standard form that runc reads too: "
-        "from here on nobody looks at the command line.",
-    "files of its own for names: hosts, hostname, resolv.conf":
-        "What an image has of these is another machine's: the container's own are written outside, and bound over"
-        " them inside.",
-    "a volume: a directory that outlives its containers":
-        "What a container writes into its own layer goes with it: a volume is a directory of the host's, and "
+    "Write the OCI bundle":
+        "Everything that was asked for is in one file, config.json, in the standard form that runc reads too: from "
+        "here on the command line is not looked at any more.",
+    "Write hosts, hostname and resolv.conf":
+        "The image's files of these names are another machine's: the container's own are written outside, and "
+        "bind-mounted over them.",
+    "Create a volume":
+        "What a container writes into its own layer is removed with it: a volume is a directory of the host's, and "
         "stays.",
-    "a volume's own file system":
-        "A volume may be a file system of its own, from a disk, from memory or from another machine: it is "
-        "mounted when the first container uses it.",
-    "the image's files at that place, copied into the new volume":
-        "A volume hides what the image has in its place, so a new one begins with a copy of that.",
-    "a volume that nobody has, out of sight before it is emptied":
-        "It is renamed first: from then on it is gone for everybody, whatever interrupts the rest.",
-    "a volume emptied, where nobody finds it any more":
-        "That can take long, so it is done without the lock that others wait for.",
-    "a volume's file system, unmounted with its last container":
-        "Nobody uses it any more, so the disk, the memory or the other machine is let go.",
-    "shared memory where other containers find it":
-        "A container whose IPC may be shared has its /dev/shm outside, where those who join it can mount it too.",
-    "shared memory, taken away with its owner":
-        "It was this container's: those who joined it keep what they have mounted, and no others come.",
-    "ports of the host, before anybody else takes them":
-        "Two programs cannot listen on one port: it is taken first, so that a container whose port is in use does"
-        " not start at all.",
-    "the system call filter, compiled or from the cache":
-        "Which system calls the program may make is said by a small program for the kernel (BPF): it is made in "
-        "advance, because that takes longer than all the rest.",
-    "a control group with the limits":
-        "A control group says how much memory, processor time and how many processes a group may use: it is "
-        "there, with its limits, before the first process is born in it.",
-    "other limits for the container's cgroup":
-        "Limits are files: a new number written there counts at once, for all processes in the group.",
-    "a process in namespaces of its own":
-        "One system call makes the container: a fork whose child sees other mounts, processes, networks and names"
-        " than its parent.",
+    "Mount a volume's file system":
+        "A volume may be a file system of its own, from a disk, from memory or from another machine: it is mounted "
+        "when the first container uses it.",
+    "Copy the image's files into the new volume":
+        "A volume hides what the image has at the same path, so a new one begins with a copy of that.",
+    "Rename the unused volume":
+        "From then on no command finds it, whatever interrupts the rest.",
+    "Delete the volume's files":
+        "That can take long, so it is done without the lock that other commands wait for.",
+    "Unmount a volume's file system":
+        "The last container that used it has ended: the disk, the memory or the other machine is released.",
+    "Mount shared memory outside":
+        "Other containers may join this one's IPC namespace: its /dev/shm is mounted on the host, so that they can "
+        "mount it too.",
+    "Unmount the shared memory":
+        "It was this container's: containers that have joined it keep what they have mounted.",
+    "Reserve the published ports":
+        "Two programs cannot listen on one port: it is bound first, so that a container whose port is in use does not "
+        "start at all.",
+    "Compile the seccomp filter":
+        "A small program for the kernel (BPF) says which system calls are allowed. It is compiled before the clone "
+        "and cached, because that takes longer than all the rest.",
+    "Create the control group, with its limits":
+        "A control group limits the memory, the processor time and the number of processes of all that is in it: it "
+        "is there, with its limits, before the first process.",
+    "Write new limits to the cgroup":
+        "Limits are files: a new number written there applies at once, to all processes in the group.",
+    "Clone the first process into new namespaces":
+        "One system call makes the container: a fork whose child has other mounts, processes, networks and names than "
+        "its parent.",
     # Inside, until pivot_root
-    "tied to its creator: dies when that dies":
-        "If the process that made this one is killed, the kernel kills this one too: none is left that nobody "
-        "looks after.",
-    "hold of what is to stay shared with the host, if anything":
-        "A volume may share its mounts with the host: such directories are held by descriptors before all other "
-        "mounts are cut off.",
-    "namespaces made from inside or joined":
-        "The root of a cgroup namespace is the group in which its maker is: so it is made from inside.",
-    "mounts of its own: what happens here stays here":
-        "The new mount namespace is a copy of the host's: made a slave, it still hears of the host's mounts, but "
-        "the host no longer of ours.",
-    "the image's layers with a writable one on top":
-        "All containers of an image share its read-only layers, and each writes only into a layer of its own: "
-        "this is why starting one copies nothing.",
-    "proc, sys, dev and the caller's directories":
-        "These are windows to the kernel, and to directories of the host: each is mounted anew, with the view of "
-        "this container's namespaces.",
-    "devices: a handful of harmless ones":
+    "Set PR_SET_PDEATHSIG: die with the parent":
+        "If the parent of this process is killed, the kernel kills this process too: none is left that nobody looks "
+        "after.",
+    "Open the mounts shared with the host":
+        "A volume may share its mounts with the host: such directories are opened before all other mounts are cut off.",
+    "Create or join the other namespaces":
+        "The root of a cgroup namespace is the group of the process that creates it: so the first process creates it, "
+        "in its own group.",
+    "Make all mounts slaves of the host's":
+        "The new mount namespace is a copy of the host's: as slaves, its mounts follow changes on the host, but the "
+        "host's do not follow changes here.",
+    "Mount the layers with overlayfs":
+        "All containers of an image share its read-only layers, and each writes only into a layer of its own: this is "
+        "why starting one copies nothing.",
+    "Mount proc, sys, dev and the volumes":
+        "proc and sys show the kernel, each for the namespaces in which it was mounted; volumes are directories of "
+        "the host's. All are mounted anew for this container.",
+    "Create the device nodes":
         "Programs expect null, zero, random and the like: the host's disks are not among them.",
-    "the working directory, if the image lacks it":
+    "Create the working directory":
         "The program starts in this directory, so it has to be there before the root may become read-only.",
-    "what every container has, whatever its image has in its place":
+    "Create the init layer":
         "Places to mount on, such as /proc and /etc/hosts, in a layer between the image's and the container's own: an "
         "image may lack them, or have something else there.",
-    "a null device to mask files with":
-        "Files of proc that the container must not see are hidden by mounting a null device over them: it is made here,"
-        " as a /dev/null of the container's could be anything.",
-    "the new root: the host's files are gone from sight":
-        "pivot_root exchanges the root of the mount namespace and lets the old one go: unlike after chroot, there"
-        " is no way back, because nothing is there any more.",
+    "Create a null device for masks":
+        "Files of proc that the container must not see are hidden by mounting a null device over them: it is made "
+        "here, as a /dev/null of the container's could be anything.",
+    "Change the root with pivot_root":
+        "pivot_root exchanges the root of the mount namespace, and the old one is unmounted: unlike after chroot, no "
+        "path leads back.",
     # Inside, after pivot_root
-    "a terminal of its own":
-        "A pseudo-terminal in the container's own devpts: line editing, Ctrl-C and job control work inside, and "
-        "the monitor holds the other end.",
-    "loopback up":
-        "A new network namespace has one interface, lo, and it is down: until it is up, localhost answers nobody.",
-    "a host name of its own":
+    "Open a pseudo-terminal":
+        "It is in the container's own devpts: line editing, Ctrl-C and job control work inside, and the other end is "
+        "held outside.",
+    "Bring the loopback interface up":
+        "A new network namespace has one interface, lo, and it is down: until it is up, nothing answers at localhost.",
+    "Set the host name":
         "In a UTS namespace of its own, a new host name is one for this container only.",
-    "kernel parameters":
+    "Set kernel parameters":
         "Some parameters belong to a namespace, so a container may have values of its own.",
-    "parts of proc and sys masked or read-only":
-        "proc and sys know no containers: some of their files tell too much about the host, or would change it "
-        "for everybody.",
-    "limits of the process itself":
-        "Resource limits (ulimit) belong to the process, and its children inherit them.",
-    "keys left outside":
-        "The kernel keeps a ring of keys for each session: a new one leaves the caller's outside.",
-    "the program is looked up, in the container's own PATH":
-        "Now, in the new root, where the host's files of the same names are out of reach.",
-    "everything is ready: wait for the start":
-        "The house is built and nobody lives in it yet: the monitor connects the network and the caller's "
-        "terminal, then says go.",
+    "Mask parts of proc and sys":
+        "proc and sys are not divided by containers: some of their files show too much of the host, or change it for "
+        "all.",
+    "Set the resource limits (ulimit)":
+        "Resource limits belong to the process, and its children inherit them.",
+    "Join a new session keyring":
+        "The kernel keeps a ring of keys for each session: with a new one, the caller's keys are not accessible.",
+    "Look up the program in the container's PATH":
+        "This is done in the container's root, where the host's files of the same names are out of reach.",
+    "Wait for the start":
+        "The parent connects the network and the caller's terminal, then sends the start.",
     # Power goes
-    "most of root's power out of reach for ever":
-        "Root's power is cut into some forty capabilities: what leaves the bounding set cannot come back, not "
-        "even through a set-uid program.",
-    "standard input, output and error; nothing else stays open":
-        "An open file of the host's would be a way out: only these three are kept across execve.",
-    "signals as a program expects to find them":
-        "execve keeps ignored signals ignored: the program shall not inherit what Python or the caller ignores.",
-    "system calls filtered":
-        "From here on the kernel asks the filter at every system call: of more than 300, those for administrators"
-        " are refused.",
-    "root's power cut down, another user if asked for":
-        "The program shall have the user and the capabilities that it was promised, and no more.",
-    "the program takes over":
-        "execve replaces minidock by the program, in the same process: all that was made above is now around it, "
-        "and minidock is gone.",
-    "it runs: written down for every other command":
-        "There is no daemon to ask: what others need to know, its pid above all, is in a file.",
-    "the monitor's socket, made anew where it was wiped":
-        "Somebody has emptied /run, and nobody finds the monitor any more: a signal has it make its socket again.",
-    "a socket for those who attach to it later, or wait for its end":
-        "attach, logs, stop and wait come from other processes: they find the monitor by this name in the file "
-        "system.",
-    "the size of the window, passed on":
-        "The kernel tells the programs on a terminal when its size changes; the container's terminal is another "
-        "one.",
-    "the monitor made small: a program that only waits":
-        "A container may run for years: its monitor becomes a much smaller program, with the same pid and the "
-        "same open files, and is itself again when something happens.",
+    "Limit the capability bounding set":
+        "Root's rights are divided into some forty capabilities: what is dropped from the bounding set cannot be had "
+        "again, not even by a set-uid program.",
+    "Set standard input, output and error":
+        "All other descriptors are closed by execve: an open file of the host's would be a way out.",
+    "Reset the signals":
+        "execve leaves ignored signals ignored: the program does not inherit what Python or the caller ignores.",
+    "Install the seccomp filter":
+        "From here on the kernel runs the filter at every system call: of more than 300, those for administrators are "
+        "refused.",
+    "Set the user and the capabilities":
+        "The program has the user and the capabilities that were asked for, and no more.",
+    "Execute the program":
+        "execve replaces minidock by the program, in the same process: the namespaces, the root and the limits made "
+        "above are the program's.",
+    "Write the pid and the start into the record":
+        "There is no daemon to ask: other commands read the pid of the first process, and the rest, from this file.",
+    "Make the monitor's socket again":
+        "Somebody has emptied /run, and no command finds the monitor any more: on a signal it makes its socket again.",
+    "Listen on the monitor's socket":
+        "attach, stop and wait are other processes: they connect to the monitor by this name in the file system.",
+    "Pass on the window size":
+        "The kernel tells the programs on a terminal when its size changes; the container has another terminal than "
+        "the caller.",
+    "Replace the idle monitor by a small program":
+        "A container may run for years: its monitor becomes a much smaller program, with the same pid and the same "
+        "open files, until something happens.",
     # Networks
-    "a subnet that nothing else on this host uses":
+    "Choose a free subnet":
         "Addresses of containers must not be those of a network that the host can reach already.",
-    "a bridge on the host for the network":
-        "A bridge is a switch made of software: whatever is plugged into it can talk to each other.",
-    "a new network":
-        "A network is a name, a subnet and a bridge: containers on it see each other, and those on others do not.",
-    "a network is unmade":
-        "Its bridge, its addresses and its rules go: it can be done while no container is on it.",
-    "an address for the container":
+    "Create the bridge":
+        "A bridge is a switch made of software: interfaces that are attached to it reach each other.",
+    "Create the network":
+        "A network is a name, a subnet and a bridge: containers on it reach each other, and those on others do not.",
+    "Remove the network":
+        "Its bridge, its addresses and its rules are removed: this is possible while no container is on it.",
+    "Reserve an address":
         "The container is a machine in a network: it gets the next free address, and keeps it while it runs.",
-    "cables to its networks":
+    "Connect the container to its networks":
         "The new network namespace is empty: it is connected from outside.",
-    "a cable between the container and the bridge":
-        "A veth pair is a virtual cable: one end lies inside the container and is called eth0, the other is "
-        "plugged into the bridge.",
-    "its address inside":
-        "The interface inside gets the address, as any machine's does.",
-    "the bridge as its way to everyone else":
-        "What is for no neighbour is sent to the bridge, that is, to the host.",
-    "the packet filter: the host's address towards the world, its published ports":
-        "Outside, nobody knows the container's address: the host writes its own in its place and remembers the "
-        "connection (masquerading), and sends on what comes for a published port.",
-    "a name server of its own, for the names of its neighbours":
-        "On a network of one's own making, containers find each other by name: a small name server at 127.0.0.11,"
-        " inside, knows them.",
-    "another network, for a container that runs":
-        "A running container gets one more cable: nothing in it has to be started anew.",
-    "the container leaves a network":
-        "Its cable to this network is pulled while it runs, and the address is free.",
-    "the packet filter, anew":
-        "Others may have flushed the rules: what should hold follows from who is on which network, so it can be "
-        "written again at any time.",
-    "has somebody else changed the packet filter?":
-        "The kernel counts the changes of its rules: one number tells whether anybody, such as a firewall that "
-        "was restarted, has been at them.",
-    "the container's cables and addresses go back":
-        "The cable is pulled, and the address is free for the next container.",
+    "Create the veth pair":
+        "A veth pair is a virtual cable: one end is inside the container and is called eth0, the other is attached to "
+        "the bridge.",
+    "Set the address of eth0":
+        "The interface inside gets the address that was reserved.",
+    "Set the default route":
+        "What is for no address of the subnet is sent to the bridge's address, that is, to the host.",
+    "Add the container to the packet filter":
+        "Outside the host, the container's address is unknown: the host replaces it by its own (masquerading), and "
+        "forwards to the container what comes for a published port.",
+    "Start the container's name server":
+        "On a network that a user has created, containers find each other by name: a small name server at 127.0.0.11 "
+        "inside answers.",
+    "Connect the running container":
+        "The container gets one more veth pair: it is not restarted.",
+    "Disconnect the container from the network":
+        "Its veth pair to this network is deleted while it runs, and the address is free again.",
+    "Write the packet filter again":
+        "Other programs may have flushed the rules: what they must be follows from which container is on which "
+        "network, so they can be written again at any time.",
+    "Read the packet filter's generation":
+        "The kernel counts the changes of its rules: the number tells whether another program, such as a restarted "
+        "firewall, has changed them.",
+    "Release the container's networks":
+        "The veth pair is deleted, and the address is free for the next container.",
     # The end
-    "what is wanted of it, told to its monitor":
-        "The monitor has to know, before the container ends, whether that is wanted: a restart policy may start "
+    "Tell the monitor what is asked":
+        "The monitor has to know, before the container ends, whether that was asked for: a restart policy may start "
         "it again.",
-    "a signal for the container's first process":
-        "The signal goes through a pidfd, which cannot mean another process that has got the same number "
+    "Signal the container's first process":
+        "The signal goes through a pidfd, which cannot refer to another process that has got the same number "
         "meanwhile.",
-    "everything undone":
-        "What is left in its control group is killed, the group removed, the cable pulled: only its files stay, "
-        "or go too with --rm.",
-    "the container and its files removed":
-        "The directory is renamed first: from then on the container is gone for everybody, whatever interrupts "
-        "the rest.",
-    "what a monitor that was killed has left behind":
-        "A lock without a holder says that the monitor is dead: whoever finds that undoes what it could not.",
+    "Clean up after the container":
+        "The remaining processes of its control group are killed, the group and the veth pair removed: its files "
+        "stay, except with --rm.",
+    "Remove the container and its files":
+        "The directory is renamed first: from then on no command finds the container, whatever interrupts the rest.",
+    "Clean up after a killed monitor":
+        "A lock without a holder says that the monitor is dead: the next command does what it could not.",
     # exec, cp
-    "the container's first process, held by a descriptor":
-        "A pid is a number that may be given to another process: a pidfd means this one for ever, also when it "
-        "has ended.",
-    "the container's system call filter, from the cache":
-        "What comes in later is bound by the same filter.",
-    "the user, looked up in the container's own files":
-        "Names of users are the container's: its passwd is read through a copy of its mounts, not by a process "
-        "that goes in.",
-    "Become a program of its own, which knows little of its caller":
-        "What comes near a container could be read from inside: so it begins with a memory of its own, and a few "
-        "variables of the caller's environment.",
-    "Let nobody inside run this Python":
+    "Open a pidfd of the first process":
+        "A pid is a number that may be given to another process: a pidfd refers to this one only, also when it has "
+        "ended.",
+    "Read the container's seccomp filter":
+        "A process that comes in later has the same filter.",
+    "Look up the user in the container's files":
+        "Names of users are the container's: its passwd is read through a copy of its mounts, not by a process inside.",
+    "Execute a new Python":
+        "The memory of a process near a container could be read from inside: so it begins with memory of its own, and "
+        "a few variables of the caller's environment.",
+    "Forbid to execute this Python again":
         "Before a process in a container is the container's program, it is minidock's Python: from inside, that could "
         "be run, or overwritten for the next time. So it is run from a mount where neither can be done.",
     "Clone a process into the container's cgroup":
-        "From its first instruction, the new process lives under the container's limits. Its own children will be "
-        "the container's, but it is not yet.",
-    "Take nothing along: no other open file, no words of the caller's":
-        "Who has the right inside reads a process's memory, environment and open files as soon as it is there: so it "
-        "brings nothing.",
-    "Join the container's namespaces, all at once; that of processes for a child":
-        "setns moves this process into the namespaces that the container's PID 1 is in. The process namespace is "
-        "for its children only: nobody inside can see it yet.",
-    "Be born into the container's process namespace, last of all":
-        "A process is born into its process namespace, and others there may have the right to trace it: so this comes "
-        "last, when it has no more than any process of the container.",
-    "a copy of the container's mounts":
-        "To reach its files, volumes included, its whole mount tree is copied and held by a descriptor: no "
-        "process goes in.",
-    "no device and no program in the copy works":
-        "A container may have put anything there: whoever reads its files opens no device, and runs nothing.",
-    "the container's layers mounted, where nobody sees it":
-        "A container that does not run has no mounts: its layers are mounted for a moment, in no namespace.",
+        "From its first instruction on, the new process has the container's limits. It is not in the container's "
+        "namespaces yet.",
+    "Close all other files, blank the arguments":
+        "A process inside with the right to trace reads memory, environment and open files of any other: this one has "
+        "none to be read.",
+    "Join the container's namespaces":
+        "setns moves this process into the namespaces of the container's PID 1. The process namespace applies to its "
+        "children only: no process inside sees it yet.",
+    "Clone into the process namespace":
+        "Processes inside may have the right to trace others: so this comes last, when the process has no more rights "
+        "than any other of the container.",
+    "Copy the container's mount tree":
+        "Its files, volumes included, are reached through a copy of its mounts that hangs on a descriptor: no process "
+        "enters the container.",
+    "Set nodev and noexec on the copy":
+        "A container may have put anything there: a command that reads its files opens no device, and executes "
+        "nothing.",
+    "Mount the layers outside of any namespace":
+        "A container that does not run has no mounts: its layers are mounted for a moment, and hang on a descriptor.",
     # Images
-    "a helper that lets the container go on, whatever becomes of us":
-        "If this command were killed now, nobody would thaw the container: so a second process waits for the end "
-        "of the first.",
-    "the container goes on":
-        "The group is thawed, and no process inside can tell that it was ever stopped, but by the clock.",
-    "the container paused":
-        "Files that are being written cannot be copied well: freezing the control group stops all its processes "
-        "at once.",
-    "what was changed becomes a layer":
-        "All that the container has changed is in its writable layer: packed as an archive, that is a new layer "
-        "of an image.",
-    "unpack a layer":
+    "Fork a helper that unpauses the container":
+        "If this command were killed now, nobody would thaw the container: so a second process waits for the end of "
+        "the first.",
+    "Unpause the container":
+        "The group is thawed: processes inside notice nothing but the time that has passed.",
+    "Pause the container":
+        "Freezing the control group stops all its processes at once: none writes a file while files are copied.",
+    "Pack the changes as a layer":
+        "All that the container has changed is in its writable layer: packed as an archive, that is a new layer of an "
+        "image.",
+    "Unpack a layer":
         "A layer is a tar archive: it is unpacked once, and shared by every container from then on.",
-    "collect garbage":
-        "What no name and no container needs any more is removed.",
+    "Collect garbage":
+        "Blobs and layers that no name and no container needs any more are removed.",
     "Look up the path on the host":
         "Links in a path are followed one by one, from the root on: what is copied must be the file that the user "
         "means.",
@@ -259,7 +256,7 @@ STEPS = {
         "The record says on which networks the container is, also at its next start.",
     "Take the network out of the container's record":
         "At its next start the container is not on this network.",
-    "Name the container's own name server in its resolv.conf":
+    "Name the name server in resolv.conf":
         "Programs in the container ask the server that is named in this file: from now on that is the one that knows "
         "its neighbours.",
     "Replace the rules of an earlier name server":

@@ -2,456 +2,453 @@
 
 STEPS = {
     # The command
-    "a process that tells what the others do": (
-        "un processus qui raconte ce que font les autres",
-        "Pour raconter dans l'ordre, il faut qu'un seul processus entende tous les autres : il est créé avant "
-        "tout le reste.",
+    "Fork the narrator": (
+        "Créer le narrateur",
+        "Un processus reçoit ce que tous les autres racontent, et l'affiche dans l'ordre : il est créé avant tout le "
+        "reste.",
     ),
-    "a monitor for the container, instead of a daemon": (
-        "un moniteur pour le conteneur, à la place d'un démon",
-        "Il faut quelqu'un auprès du conteneur pour tenir son terminal et apprendre comment il se termine : ici "
-        "un petit processus par conteneur, là où Docker a un démon pour tous.",
+    "Fork the container's monitor": (
+        "Créer le moniteur du conteneur",
+        "Le moniteur est le parent du premier processus du conteneur : il tient son terminal ou ses tubes, et apprend "
+        "comment il se termine. Il y en a un par conteneur, là où Docker a un démon pour tous.",
     ),
-    "a keeper for the process that goes into the container": (
-        "un gardien pour le processus qui entre dans le conteneur",
-        "Il faut quelqu'un pour tenir le terminal ou les tubes du nouveau processus, et apprendre comment il se "
+    "Fork the keeper of the exec": (
+        "Créer le gardien de l'exec",
+        "Le gardien est le parent du nouveau processus : il tient son terminal ou ses tubes, et apprend comment il se "
         "termine.",
     ),
-    "a name, a directory and a record": (
-        "un nom, un répertoire et une fiche",
-        "Un conteneur existe sur le disque avant de fonctionner : son répertoire contient tout ce qu'il "
-        "modifiera, et un verrou dit si quelqu'un s'en occupe.",
+    "Create the container's directory and record": (
+        "Créer le répertoire et la fiche du conteneur",
+        "Un conteneur existe sur le disque avant de fonctionner : son répertoire contient tout ce qu'il modifiera, et "
+        "un verrou dessus est tenu par le processus qui s'en occupe.",
     ),
-    "put away until it is started": (
-        "rangé jusqu'à ce qu'on le démarre",
+    "Write the record of a created container": (
+        "Écrire la fiche d'un conteneur créé",
         "create s'arrête ici : le conteneur est sur le disque, et rien de lui n'est encore dans le noyau.",
     ),
-    "the container claimed, so that nobody else starts or removes it": (
-        "le conteneur est réservé, pour que personne d'autre ne le démarre ni ne le supprime",
-        "Un verrou sur son répertoire est tenu par celui qui s'en occupe, et le noyau le relâche à la mort de son"
-        " porteur.",
+    "Lock the container": (
+        "Verrouiller le conteneur",
+        "Le verrou sur son répertoire empêche les autres de le démarrer ou de le supprimer. Il est tenu par le "
+        "processus qui s'occupe du conteneur, et le noyau le relâche quand ce processus meurt.",
     ),
-    "a kernel module": (
-        "un module du noyau",
-        "Les couches ont besoin du système de fichiers overlay, que beaucoup de noyaux ne chargent qu'à la "
-        "demande.",
+    "Load the overlay module": (
+        "Charger le module overlay",
+        "Les couches ont besoin du système de fichiers overlay, que beaucoup de noyaux ne chargent qu'à la demande.",
     ),
-    "whether a kernel module could be loaded": (
-        "un module du noyau pourrait-il être chargé",
+    "Ask whether a module could be loaded": (
+        "Demander si un module peut être chargé",
         "Ce que le noyau n'a pas chargé, il peut l'avoir tout de même : modprobe le cherche, et ne charge rien.",
     ),
-    "the image built by its recipe, a program of its own": (
-        "l'image construite par sa recette, un programme à part",
+    "Build the image by its recipe": (
+        "Construire l'image par sa recette",
         "Sans registre à portée, la recette de l'image la fabrique à partir de ses sources.",
     ),
     # Before the clone
-    "what the container is, written down as an OCI bundle": (
-        "ce qu'est le conteneur, mis par écrit dans un bundle OCI",
-        "Tout ce que sera le conteneur tient dans un texte, config.json, sous la forme normalisée que lit aussi "
-        "runc : à partir d'ici, plus personne ne regarde la ligne de commande.",
+    "Write the OCI bundle": (
+        "Écrire le bundle OCI",
+        "Tout ce qui a été demandé tient dans un fichier, config.json, sous la forme normalisée que lit aussi runc : "
+        "à partir d'ici, la ligne de commande ne sert plus.",
     ),
-    "files of its own for names: hosts, hostname, resolv.conf": (
-        "ses propres fichiers de noms : hosts, hostname, resolv.conf",
-        "Ceux de l'image sont ceux d'une autre machine : les siens sont écrits à l'extérieur, puis montés par-"
-        "dessus à l'intérieur.",
+    "Write hosts, hostname and resolv.conf": (
+        "Écrire hosts, hostname et resolv.conf",
+        "Les fichiers de ces noms dans l'image sont ceux d'une autre machine : ceux du conteneur sont écrits à "
+        "l'extérieur, puis montés par-dessus.",
     ),
-    "a volume: a directory that outlives its containers": (
-        "un volume : un répertoire qui survit à ses conteneurs",
-        "Ce qu'un conteneur écrit dans sa propre couche disparaît avec lui : un volume est un répertoire de "
+    "Create a volume": (
+        "Créer un volume",
+        "Ce qu'un conteneur écrit dans sa propre couche est supprimé avec lui : un volume est un répertoire de "
         "l'hôte, et il reste.",
     ),
-    "a volume's own file system": (
-        "le système de fichiers propre à un volume",
-        "Un volume peut être un système de fichiers à part, sur un disque, en mémoire ou sur une autre machine : "
-        "il est monté quand le premier conteneur s'en sert.",
+    "Mount a volume's file system": (
+        "Monter le système de fichiers d'un volume",
+        "Un volume peut être un système de fichiers à part, sur un disque, en mémoire ou sur une autre machine : il "
+        "est monté quand le premier conteneur s'en sert.",
     ),
-    "the image's files at that place, copied into the new volume": (
-        "les fichiers que l'image a à cet endroit, copiés dans le nouveau volume",
-        "Un volume cache ce que l'image a au même endroit : un volume neuf commence donc par en recevoir une "
-        "copie.",
+    "Copy the image's files into the new volume": (
+        "Copier les fichiers de l'image dans le nouveau volume",
+        "Un volume cache ce que l'image a au même chemin : un volume neuf commence donc par en recevoir une copie.",
     ),
-    "a volume that nobody has, out of sight before it is emptied": (
-        "un volume que personne n'a, mis hors de vue avant d'être vidé",
-        "Il est d'abord renommé : dès cet instant il n'existe plus pour personne, quoi qui interrompe la suite.",
+    "Rename the unused volume": (
+        "Renommer le volume inutilisé",
+        "Dès lors aucune commande ne le trouve, quoi qui interrompe la suite.",
     ),
-    "a volume emptied, where nobody finds it any more": (
-        "un volume vidé, là où plus personne ne le trouve",
-        "Cela peut être long : c'est donc fait sans le verrou que d'autres attendent.",
+    "Delete the volume's files": (
+        "Supprimer les fichiers du volume",
+        "Cela peut être long : c'est donc fait sans le verrou que d'autres commandes attendent.",
     ),
-    "a volume's file system, unmounted with its last container": (
-        "le système de fichiers d'un volume, démonté avec son dernier conteneur",
-        "Plus personne ne s'en sert : le disque, la mémoire ou l'autre machine sont donc lâchés.",
+    "Unmount a volume's file system": (
+        "Démonter le système de fichiers d'un volume",
+        "Le dernier conteneur qui s'en servait est terminé : le disque, la mémoire ou l'autre machine sont libérés.",
     ),
-    "shared memory where other containers find it": (
-        "de la mémoire partagée là où d'autres conteneurs la trouvent",
-        "Un conteneur dont l'IPC peut être partagé a son /dev/shm à l'extérieur, où ceux qui le rejoignent "
-        "peuvent aussi le monter.",
+    "Mount shared memory outside": (
+        "Monter la mémoire partagée à l'extérieur",
+        "D'autres conteneurs peuvent rejoindre le namespace IPC de celui-ci : son /dev/shm est monté sur l'hôte, pour "
+        "qu'ils puissent aussi le monter.",
     ),
-    "shared memory, taken away with its owner": (
-        "la mémoire partagée, retirée avec son propriétaire",
-        "C'était celle de ce conteneur : ceux qui l'ont rejoint gardent ce qu'ils ont monté, et personne ne vient"
-        " plus.",
+    "Unmount the shared memory": (
+        "Démonter la mémoire partagée",
+        "C'était celle de ce conteneur : ceux qui l'ont rejointe gardent ce qu'ils ont monté.",
     ),
-    "ports of the host, before anybody else takes them": (
-        "des ports de l'hôte, avant qu'un autre ne les prenne",
-        "Deux programmes ne peuvent pas écouter sur le même port : il est pris d'abord, pour qu'un conteneur dont"
-        " le port est occupé ne démarre pas du tout.",
+    "Reserve the published ports": (
+        "Réserver les ports publiés",
+        "Deux programmes ne peuvent pas écouter sur le même port : il est pris d'abord, pour qu'un conteneur dont le "
+        "port est occupé ne démarre pas du tout.",
     ),
-    "the system call filter, compiled or from the cache": (
-        "le filtre d'appels système, compilé ou repris du cache",
-        "Les appels système permis sont décrits par un petit programme destiné au noyau (BPF) : il est préparé "
-        "d'avance, car cela prend plus de temps que tout le reste.",
+    "Compile the seccomp filter": (
+        "Compiler le filtre seccomp",
+        "Un petit programme destiné au noyau (BPF) dit quels appels système sont permis. Il est compilé avant le "
+        "clone et mis en cache, car cela prend plus de temps que tout le reste.",
     ),
-    "a control group with the limits": (
-        "un groupe de contrôle avec les limites",
-        "Un groupe de contrôle dit combien de mémoire, de temps de calcul et de processus un groupe peut utiliser"
-        " : il est là, limites comprises, avant que le premier processus n'y naisse.",
+    "Create the control group, with its limits": (
+        "Créer le groupe de contrôle, avec ses limites",
+        "Un groupe de contrôle limite la mémoire, le temps de calcul et le nombre de processus de tout ce qu'il "
+        "contient : il est là, limites comprises, avant le premier processus.",
     ),
-    "other limits for the container's cgroup": (
-        "d'autres limites pour le cgroup du conteneur",
-        "Les limites sont des fichiers : un nouveau nombre écrit là vaut aussitôt, pour tous les processus du "
+    "Write new limits to the cgroup": (
+        "Écrire de nouvelles limites dans le cgroup",
+        "Les limites sont des fichiers : un nouveau nombre écrit là s'applique aussitôt, à tous les processus du "
         "groupe.",
     ),
-    "a process in namespaces of its own": (
-        "un processus dans ses propres namespaces",
-        "Un seul appel système fait le conteneur : un fork dont l'enfant voit d'autres montages, d'autres "
-        "processus, un autre réseau et d'autres noms que son parent.",
+    "Clone the first process into new namespaces": (
+        "Cloner le premier processus dans de nouveaux namespaces",
+        "Un seul appel système fait le conteneur : un fork dont l'enfant a d'autres montages, d'autres processus, un "
+        "autre réseau et d'autres noms que son parent.",
     ),
     # Inside, until pivot_root
-    "tied to its creator: dies when that dies": (
-        "lié à son créateur : il meurt avec lui",
-        "Si le processus qui a créé celui-ci est tué, le noyau tue aussi celui-ci : il n'en reste aucun dont "
-        "personne ne s'occupe.",
+    "Set PR_SET_PDEATHSIG: die with the parent": (
+        "Poser PR_SET_PDEATHSIG : mourir avec le parent",
+        "Si le parent de ce processus est tué, le noyau tue aussi ce processus : il n'en reste aucun dont personne ne "
+        "s'occupe.",
     ),
-    "hold of what is to stay shared with the host, if anything": (
-        "ce qui doit rester partagé avec l'hôte, s'il y en a, est retenu",
-        "Un volume peut partager ses montages avec l'hôte : ces répertoires sont retenus par des descripteurs "
-        "avant que tous les autres montages ne soient coupés.",
+    "Open the mounts shared with the host": (
+        "Ouvrir les montages partagés avec l'hôte",
+        "Un volume peut partager ses montages avec l'hôte : ces répertoires sont ouverts avant que tous les autres "
+        "montages ne soient coupés.",
     ),
-    "namespaces made from inside or joined": (
-        "les namespaces créés de l'intérieur ou rejoints",
-        "La racine d'un namespace de cgroups est le groupe où se trouve celui qui le crée : il est donc créé de "
-        "l'intérieur.",
+    "Create or join the other namespaces": (
+        "Créer ou rejoindre les autres namespaces",
+        "La racine d'un namespace de cgroups est le groupe du processus qui le crée : le premier processus le crée "
+        "donc, dans son propre groupe.",
     ),
-    "mounts of its own: what happens here stays here": (
-        "ses propres montages : ce qui se passe ici reste ici",
-        "Le nouveau namespace de montages est une copie de celui de l'hôte : rendu esclave, il apprend encore les"
-        " montages de l'hôte, mais l'hôte n'apprend plus les nôtres.",
+    "Make all mounts slaves of the host's": (
+        "Rendre tous les montages esclaves de ceux de l'hôte",
+        "Le nouveau namespace de montages est une copie de celui de l'hôte : esclaves, ses montages suivent les "
+        "changements de l'hôte, mais ceux de l'hôte ne suivent pas les siens.",
     ),
-    "the image's layers with a writable one on top": (
-        "les couches de l'image, avec une couche en écriture par-dessus",
-        "Tous les conteneurs d'une image partagent ses couches en lecture seule, et chacun n'écrit que dans la "
-        "sienne : voilà pourquoi en démarrer un ne copie rien.",
+    "Mount the layers with overlayfs": (
+        "Monter les couches avec overlayfs",
+        "Tous les conteneurs d'une image partagent ses couches en lecture seule, et chacun n'écrit que dans la sienne "
+        ": voilà pourquoi en démarrer un ne copie rien.",
     ),
-    "proc, sys, dev and the caller's directories": (
-        "proc, sys, dev et les répertoires demandés",
-        "Ce sont des fenêtres sur le noyau et sur des répertoires de l'hôte : chacune est montée à neuf, avec la "
-        "vue qu'en donnent les namespaces de ce conteneur.",
+    "Mount proc, sys, dev and the volumes": (
+        "Monter proc, sys, dev et les volumes",
+        "proc et sys montrent le noyau, selon les namespaces où ils ont été montés ; les volumes sont des répertoires "
+        "de l'hôte. Tous sont montés à neuf pour ce conteneur.",
     ),
-    "devices: a handful of harmless ones": (
-        "des périphériques : une poignée, et sans danger",
-        "Les programmes s'attendent à trouver null, zero, random et leurs semblables : les disques de l'hôte n'en"
-        " font pas partie.",
+    "Create the device nodes": (
+        "Créer les périphériques",
+        "Les programmes s'attendent à trouver null, zero, random et leurs semblables : les disques de l'hôte n'en "
+        "font pas partie.",
     ),
-    "the working directory, if the image lacks it": (
-        "le répertoire de travail, si l'image ne l'a pas",
+    "Create the working directory": (
+        "Créer le répertoire de travail",
         "Le programme démarre dans ce répertoire : il doit exister avant que la racine ne passe, peut-être, en "
         "lecture seule.",
     ),
-    "what every container has, whatever its image has in its place": (
-        "ce que tout conteneur possède, quoi que l'image ait à cette place",
+    "Create the init layer": (
+        "Créer la couche d'initialisation",
         "Les endroits où l'on monte, comme /proc et /etc/hosts, dans une couche entre celles de l'image et celle du "
         "conteneur : une image peut ne pas les avoir, ou y avoir autre chose.",
     ),
-    "a null device to mask files with": (
-        "un périphérique null pour masquer des fichiers",
-        "Les fichiers de proc que le conteneur ne doit pas voir sont cachés en montant par-dessus un périphérique null"
-        " : il est créé ici, car un /dev/null du conteneur pourrait être n'importe quoi.",
+    "Create a null device for masks": (
+        "Créer un périphérique null pour les masques",
+        "Les fichiers de proc que le conteneur ne doit pas voir sont cachés en montant par-dessus un périphérique "
+        "null : il est créé ici, car un /dev/null du conteneur pourrait être n'importe quoi.",
     ),
-    "the new root: the host's files are gone from sight": (
-        "la nouvelle racine : les fichiers de l'hôte ont disparu",
-        "pivot_root échange la racine du namespace de montages et lâche l'ancienne : contrairement à chroot, "
-        "aucun retour n'est possible, puisqu'il n'y a plus rien derrière.",
+    "Change the root with pivot_root": (
+        "Changer de racine avec pivot_root",
+        "pivot_root échange la racine du namespace de montages, et l'ancienne est démontée : contrairement à chroot, "
+        "aucun chemin n'y ramène.",
     ),
     # Inside, after pivot_root
-    "a terminal of its own": (
-        "un terminal à lui",
-        "Un pseudo-terminal dans le devpts du conteneur : l'édition de ligne, Ctrl-C et le contrôle des tâches "
-        "fonctionnent à l'intérieur, et le moniteur tient l'autre bout.",
+    "Open a pseudo-terminal": (
+        "Ouvrir un pseudo-terminal",
+        "Il est dans le devpts du conteneur : l'édition de ligne, Ctrl-C et le contrôle des tâches fonctionnent à "
+        "l'intérieur, et l'autre bout est tenu à l'extérieur.",
     ),
-    "loopback up": (
-        "l'interface de bouclage activée",
-        "Un namespace réseau neuf n'a qu'une interface, lo, et elle est inactive : sans elle, localhost ne répond"
-        " à personne.",
+    "Bring the loopback interface up": (
+        "Activer l'interface de bouclage",
+        "Un namespace réseau neuf n'a qu'une interface, lo, et elle est inactive : sans elle, rien ne répond sur "
+        "localhost.",
     ),
-    "a host name of its own": (
-        "un nom d'hôte à lui",
+    "Set the host name": (
+        "Définir le nom d'hôte",
         "Dans son propre namespace UTS, changer le nom de la machine ne le change que pour ce conteneur.",
     ),
-    "kernel parameters": (
-        "des paramètres du noyau",
+    "Set kernel parameters": (
+        "Définir les paramètres du noyau",
         "Certains paramètres appartiennent à un namespace : un conteneur peut donc avoir ses propres valeurs.",
     ),
-    "parts of proc and sys masked or read-only": (
-        "des parties de proc et de sys masquées ou en lecture seule",
-        "proc et sys ne connaissent pas les conteneurs : certains de leurs fichiers en disent trop sur l'hôte, ou"
-        " le modifieraient pour tout le monde.",
+    "Mask parts of proc and sys": (
+        "Masquer des parties de proc et de sys",
+        "proc et sys ne sont pas séparés par conteneur : certains de leurs fichiers en montrent trop sur l'hôte, ou "
+        "le modifient pour tous.",
     ),
-    "limits of the process itself": (
-        "les limites du processus lui-même",
-        "Les limites de ressources (ulimit) appartiennent au processus, et ses enfants en héritent.",
+    "Set the resource limits (ulimit)": (
+        "Définir les limites de ressources (ulimit)",
+        "Les limites de ressources appartiennent au processus, et ses enfants en héritent.",
     ),
-    "keys left outside": (
-        "les clés restent dehors",
-        "Le noyau garde un trousseau de clés par session : un trousseau neuf laisse dehors celui de l'appelant.",
+    "Join a new session keyring": (
+        "Prendre un nouveau trousseau de clés",
+        "Le noyau garde un trousseau de clés par session : avec un trousseau neuf, les clés de l'appelant ne sont pas "
+        "accessibles.",
     ),
-    "the program is looked up, in the container's own PATH": (
-        "le programme est cherché, dans le PATH du conteneur",
-        "Maintenant, dans la nouvelle racine, où les fichiers de même nom de l'hôte sont hors d'atteinte.",
+    "Look up the program in the container's PATH": (
+        "Chercher le programme dans le PATH du conteneur",
+        "C'est fait dans la racine du conteneur, où les fichiers de même nom de l'hôte sont hors d'atteinte.",
     ),
-    "everything is ready: wait for the start": (
-        "tout est prêt : attendre le départ",
-        "La maison est construite, mais personne ne l'habite encore : le moniteur raccorde le réseau et le "
-        "terminal de l'appelant, puis donne le départ.",
+    "Wait for the start": (
+        "Attendre le départ",
+        "Le parent raccorde le réseau et le terminal de l'appelant, puis envoie le départ.",
     ),
     # Power goes
-    "most of root's power out of reach for ever": (
-        "l'essentiel du pouvoir de root hors d'atteinte, pour toujours",
-        "Le pouvoir de root est découpé en une quarantaine de capabilities : ce qui quitte le « bounding set » ne"
-        " peut plus revenir, pas même par un programme set-uid.",
+    "Limit the capability bounding set": (
+        "Limiter le bounding set des capabilities",
+        "Les droits de root sont divisés en une quarantaine de capabilities : ce qui est retiré du bounding set ne "
+        "peut plus être obtenu, pas même par un programme set-uid.",
     ),
-    "standard input, output and error; nothing else stays open": (
-        "entrée, sortie et erreur standard ; rien d'autre ne reste ouvert",
-        "Un fichier de l'hôte resté ouvert serait une issue : seuls ces trois-là passent à travers execve.",
+    "Set standard input, output and error": (
+        "Définir l'entrée, la sortie et l'erreur standard",
+        "Tous les autres descripteurs sont fermés par execve : un fichier de l'hôte resté ouvert serait une issue.",
     ),
-    "signals as a program expects to find them": (
-        "les signaux tels qu'un programme s'attend à les trouver",
-        "execve laisse ignorés les signaux qui l'étaient : le programme ne doit pas hériter de ce qu'ignorent "
-        "Python ou l'appelant.",
+    "Reset the signals": (
+        "Réinitialiser les signaux",
+        "execve laisse ignorés les signaux qui l'étaient : le programme n'hérite pas de ce qu'ignorent Python ou "
+        "l'appelant.",
     ),
-    "system calls filtered": (
-        "les appels système filtrés",
-        "À partir d'ici, le noyau consulte le filtre à chaque appel système : sur plus de 300, ceux de "
+    "Install the seccomp filter": (
+        "Installer le filtre seccomp",
+        "À partir d'ici, le noyau exécute le filtre à chaque appel système : sur plus de 300, ceux de "
         "l'administrateur sont refusés.",
     ),
-    "root's power cut down, another user if asked for": (
-        "le pouvoir de root réduit, un autre utilisateur si c'est demandé",
-        "Le programme doit avoir l'utilisateur et les capabilities qui lui ont été promis, et rien de plus.",
+    "Set the user and the capabilities": (
+        "Définir l'utilisateur et les capabilities",
+        "Le programme a l'utilisateur et les capabilities qui ont été demandés, et rien de plus.",
     ),
-    "the program takes over": (
-        "le programme prend la place",
-        "execve remplace minidock par le programme, dans le même processus : tout ce qui précède l'entoure "
-        "désormais, et minidock n'y est plus.",
+    "Execute the program": (
+        "Exécuter le programme",
+        "execve remplace minidock par le programme, dans le même processus : les namespaces, la racine et les limites "
+        "créés ci-dessus sont ceux du programme.",
     ),
-    "it runs: written down for every other command": (
-        "il fonctionne : c'est noté pour toutes les autres commandes",
-        "Il n'y a pas de démon à interroger : ce que les autres doivent savoir, son pid avant tout, est dans un "
-        "fichier.",
+    "Write the pid and the start into the record": (
+        "Inscrire le pid et le démarrage dans la fiche",
+        "Il n'y a pas de démon à interroger : les autres commandes lisent dans ce fichier le pid du premier "
+        "processus, et le reste.",
     ),
-    "the monitor's socket, made anew where it was wiped": (
-        "le socket du moniteur, refait là où il avait disparu",
-        "Quelqu'un a vidé /run, et plus personne ne trouve le moniteur : un signal lui fait refaire son socket.",
+    "Make the monitor's socket again": (
+        "Recréer la socket du moniteur",
+        "Quelqu'un a vidé /run, et aucune commande ne trouve plus le moniteur : sur un signal, il recrée sa socket.",
     ),
-    "a socket for those who attach to it later, or wait for its end": (
-        "une socket pour ceux qui s'y attacheront plus tard, ou qui attendent sa fin",
-        "attach, stop ou wait viennent d'autres processus : ils trouvent le moniteur par ce nom dans le système "
-        "de fichiers.",
+    "Listen on the monitor's socket": (
+        "Écouter sur la socket du moniteur",
+        "attach, stop et wait sont d'autres processus : ils se connectent au moniteur par ce nom dans le système de "
+        "fichiers.",
     ),
-    "the size of the window, passed on": (
-        "la taille de la fenêtre, transmise",
-        "Le noyau prévient les programmes d'un terminal quand sa taille change ; or celui du conteneur en est un "
-        "autre.",
+    "Pass on the window size": (
+        "Transmettre la taille de la fenêtre",
+        "Le noyau prévient les programmes d'un terminal quand sa taille change ; le conteneur a un autre terminal que "
+        "l'appelant.",
     ),
-    "the monitor made small: a program that only waits": (
-        "le moniteur réduit à un petit programme qui attend",
-        "Un conteneur peut fonctionner des années : son moniteur devient un programme bien plus petit, avec le "
-        "même pid et les mêmes fichiers ouverts, et redevient lui-même quand il se passe quelque chose.",
+    "Replace the idle monitor by a small program": (
+        "Remplacer le moniteur inactif par un petit programme",
+        "Un conteneur peut fonctionner des années : son moniteur devient un programme bien plus petit, avec le même "
+        "pid et les mêmes fichiers ouverts, jusqu'à ce qu'il se passe quelque chose.",
     ),
     # Networks
-    "a subnet that nothing else on this host uses": (
-        "un sous-réseau que rien d'autre n'utilise sur cet hôte",
+    "Choose a free subnet": (
+        "Choisir un sous-réseau libre",
         "Les adresses des conteneurs ne doivent pas être celles d'un réseau que l'hôte atteint déjà.",
     ),
-    "a bridge on the host for the network": (
-        "un pont sur l'hôte pour le réseau",
-        "Un pont est un commutateur logiciel : tout ce qui y est branché peut communiquer.",
+    "Create the bridge": (
+        "Créer le pont",
+        "Un pont est un commutateur logiciel : les interfaces qui y sont attachées se joignent.",
     ),
-    "a new network": (
-        "un nouveau réseau",
-        "Un réseau est un nom, un sous-réseau et un pont : les conteneurs qui y sont se voient, les autres non.",
+    "Create the network": (
+        "Créer le réseau",
+        "Un réseau est un nom, un sous-réseau et un pont : les conteneurs qui y sont se joignent, les autres non.",
     ),
-    "a network is unmade": (
-        "un réseau est défait",
-        "Son pont, ses adresses et ses règles disparaissent : c'est possible tant qu'aucun conteneur n'y est.",
+    "Remove the network": (
+        "Supprimer le réseau",
+        "Son pont, ses adresses et ses règles sont supprimés : c'est possible tant qu'aucun conteneur n'y est.",
     ),
-    "an address for the container": (
-        "une adresse pour le conteneur",
-        "Le conteneur est une machine dans un réseau : il reçoit la prochaine adresse libre, et la garde tant "
-        "qu'il fonctionne.",
+    "Reserve an address": (
+        "Réserver une adresse",
+        "Le conteneur est une machine dans un réseau : il reçoit la prochaine adresse libre, et la garde tant qu'il "
+        "fonctionne.",
     ),
-    "cables to its networks": (
-        "des câbles vers ses réseaux",
+    "Connect the container to its networks": (
+        "Raccorder le conteneur à ses réseaux",
         "Le nouveau namespace réseau est vide : il est raccordé de l'extérieur.",
     ),
-    "a cable between the container and the bridge": (
-        "un câble entre le conteneur et le pont",
-        "Une paire veth est un câble virtuel : un bout est dans le conteneur et s'appelle eth0, l'autre est "
-        "branché sur le pont.",
+    "Create the veth pair": (
+        "Créer la paire veth",
+        "Une paire veth est un câble virtuel : un bout est dans le conteneur et s'appelle eth0, l'autre est attaché "
+        "au pont.",
     ),
-    "its address inside": (
-        "son adresse à l'intérieur",
-        "L'interface intérieure reçoit l'adresse, comme sur n'importe quelle machine.",
+    "Set the address of eth0": (
+        "Définir l'adresse d'eth0",
+        "L'interface intérieure reçoit l'adresse réservée.",
     ),
-    "the bridge as its way to everyone else": (
-        "le pont comme chemin vers tous les autres",
-        "Ce qui n'est pour aucun voisin est envoyé au pont, c'est-à-dire à l'hôte.",
+    "Set the default route": (
+        "Définir la route par défaut",
+        "Ce qui n'est pas pour une adresse du sous-réseau est envoyé à l'adresse du pont, c'est-à-dire à l'hôte.",
     ),
-    "the packet filter: the host's address towards the world, its published ports": (
-        "le filtre de paquets : l'adresse de l'hôte vers l'extérieur, les ports publiés",
-        "À l'extérieur, personne ne connaît l'adresse du conteneur : l'hôte y met la sienne et se souvient de la "
-        "connexion (masquerading), et il transmet ce qui arrive sur un port publié.",
+    "Add the container to the packet filter": (
+        "Ajouter le conteneur au filtre de paquets",
+        "Hors de l'hôte, l'adresse du conteneur est inconnue : l'hôte la remplace par la sienne (masquerading), et "
+        "transmet au conteneur ce qui arrive sur un port publié.",
     ),
-    "a name server of its own, for the names of its neighbours": (
-        "son propre serveur de noms, pour les noms de ses voisins",
-        "Sur un réseau que l'on a créé, les conteneurs se trouvent par leur nom : un petit serveur de noms, en "
-        "127.0.0.11 à l'intérieur, les connaît.",
+    "Start the container's name server": (
+        "Démarrer le serveur de noms du conteneur",
+        "Sur un réseau créé par un utilisateur, les conteneurs se trouvent par leur nom : un petit serveur de noms, "
+        "en 127.0.0.11 à l'intérieur, répond.",
     ),
-    "another network, for a container that runs": (
-        "un réseau de plus, pour un conteneur qui fonctionne",
-        "Un conteneur qui fonctionne reçoit un câble de plus : rien n'a besoin d'y être redémarré.",
+    "Connect the running container": (
+        "Raccorder le conteneur qui fonctionne",
+        "Le conteneur reçoit une paire veth de plus : il n'est pas redémarré.",
     ),
-    "the container leaves a network": (
-        "le conteneur quitte un réseau",
-        "Son câble vers ce réseau est débranché pendant qu'il fonctionne, et l'adresse est libre.",
+    "Disconnect the container from the network": (
+        "Détacher le conteneur du réseau",
+        "Sa paire veth vers ce réseau est supprimée pendant qu'il fonctionne, et l'adresse est de nouveau libre.",
     ),
-    "the packet filter, anew": (
-        "le filtre de paquets, à neuf",
-        "D'autres ont pu vider les règles : ce qui doit valoir découle de qui est sur quel réseau, et peut donc "
-        "être réécrit à tout moment.",
+    "Write the packet filter again": (
+        "Réécrire le filtre de paquets",
+        "D'autres programmes ont pu vider les règles : ce qu'elles doivent être découle de quel conteneur est sur "
+        "quel réseau, et elles peuvent donc être réécrites à tout moment.",
     ),
-    "has somebody else changed the packet filter?": (
-        "quelqu'un d'autre a-t-il modifié le filtre de paquets ?",
-        "Le noyau compte les modifications de ses règles : un nombre suffit pour savoir si quelqu'un, un pare-feu"
-        " redémarré par exemple, y a touché.",
+    "Read the packet filter's generation": (
+        "Lire la génération du filtre de paquets",
+        "Le noyau compte les modifications de ses règles : ce nombre dit si un autre programme, un pare-feu redémarré "
+        "par exemple, les a modifiées.",
     ),
-    "the container's cables and addresses go back": (
-        "les câbles et les adresses du conteneur sont rendus",
-        "Le câble est débranché, et l'adresse est libre pour le prochain conteneur.",
+    "Release the container's networks": (
+        "Libérer les réseaux du conteneur",
+        "La paire veth est supprimée, et l'adresse est libre pour le prochain conteneur.",
     ),
     # The end
-    "what is wanted of it, told to its monitor": (
-        "ce qu'on veut de lui, dit à son moniteur",
-        "Le moniteur doit savoir, avant la fin du conteneur, si elle est voulue : une politique de redémarrage "
+    "Tell the monitor what is asked": (
+        "Dire au moniteur ce qui est demandé",
+        "Le moniteur doit savoir, avant la fin du conteneur, si elle a été demandée : une politique de redémarrage "
         "pourrait le relancer.",
     ),
-    "a signal for the container's first process": (
-        "un signal pour le premier processus du conteneur",
-        "Le signal passe par un pidfd, qui ne peut pas désigner un autre processus ayant reçu entre-temps le même"
-        " numéro.",
+    "Signal the container's first process": (
+        "Envoyer un signal au premier processus du conteneur",
+        "Le signal passe par un pidfd, qui ne peut pas désigner un autre processus ayant reçu entre-temps le même "
+        "numéro.",
     ),
-    "everything undone": (
-        "tout est défait",
-        "Ce qui reste dans son groupe de contrôle est tué, le groupe supprimé, le câble débranché : seuls ses "
-        "fichiers restent, ou partent aussi avec --rm.",
+    "Clean up after the container": (
+        "Nettoyer après le conteneur",
+        "Les processus restants de son groupe de contrôle sont tués, le groupe et la paire veth supprimés : ses "
+        "fichiers restent, sauf avec --rm.",
     ),
-    "the container and its files removed": (
-        "le conteneur et ses fichiers supprimés",
-        "Le répertoire est d'abord renommé : dès cet instant le conteneur n'existe plus pour personne, quoi qui "
-        "interrompe la suite.",
+    "Remove the container and its files": (
+        "Supprimer le conteneur et ses fichiers",
+        "Le répertoire est d'abord renommé : dès lors aucune commande ne trouve le conteneur, quoi qui interrompe la "
+        "suite.",
     ),
-    "what a monitor that was killed has left behind": (
-        "ce qu'a laissé un moniteur qui a été tué",
-        "Un verrou que personne ne tient dit que le moniteur est mort : celui qui le constate défait ce qu'il n'a"
-        " pas pu défaire.",
+    "Clean up after a killed monitor": (
+        "Nettoyer après un moniteur tué",
+        "Un verrou que rien ne tient dit que le moniteur est mort : la commande suivante fait ce qu'il n'a pas pu "
+        "faire.",
     ),
     # exec, cp
-    "the container's first process, held by a descriptor": (
-        "le premier processus du conteneur, tenu par un descripteur",
-        "Un pid est un numéro qui peut être redonné à un autre processus : un pidfd désigne celui-ci pour "
-        "toujours, même une fois terminé.",
+    "Open a pidfd of the first process": (
+        "Ouvrir un pidfd du premier processus",
+        "Un pid est un numéro qui peut être redonné à un autre processus : un pidfd ne désigne que celui-ci, même une "
+        "fois terminé.",
     ),
-    "the container's system call filter, from the cache": (
-        "le filtre d'appels système du conteneur, repris du cache",
-        "Ce qui entre plus tard est soumis au même filtre.",
+    "Read the container's seccomp filter": (
+        "Lire le filtre seccomp du conteneur",
+        "Un processus qui entre plus tard a le même filtre.",
     ),
-    "the user, looked up in the container's own files": (
-        "l'utilisateur, cherché dans les fichiers du conteneur",
-        "Les noms d'utilisateurs sont ceux du conteneur : son passwd est lu à travers une copie de ses montages, "
-        "sans qu'un processus y entre.",
+    "Look up the user in the container's files": (
+        "Chercher l'utilisateur dans les fichiers du conteneur",
+        "Les noms d'utilisateurs sont ceux du conteneur : son passwd est lu à travers une copie de ses montages, sans "
+        "qu'un processus y entre.",
     ),
-    "Become a program of its own, which knows little of its caller": (
-        "un programme à part, qui sait peu de son appelant",
-        "Ce qui approche d'un conteneur pourrait être lu de l'intérieur : il commence donc avec une mémoire à lui, et "
-        "quelques variables de l'environnement de l'appelant.",
+    "Execute a new Python": (
+        "Exécuter un nouveau Python",
+        "La mémoire d'un processus proche d'un conteneur pourrait être lue de l'intérieur : il commence donc avec une "
+        "mémoire à lui, et quelques variables de l'environnement de l'appelant.",
     ),
-    "Let nobody inside run this Python": (
-        "son propre Python, que personne à l'intérieur ne peut exécuter",
+    "Forbid to execute this Python again": (
+        "Interdire de réexécuter ce Python",
         "Avant d'être le programme du conteneur, un processus est le Python de minidock : de l'intérieur, on pourrait "
         "l'exécuter, ou l'écraser pour la fois suivante. Il vient donc d'un montage où ni l'un ni l'autre n'est "
         "possible.",
     ),
     "Clone a process into the container's cgroup": (
-        "un processus né dans le cgroup du conteneur",
-        "Dès sa première instruction, le nouveau processus vit sous les limites du conteneur. Ses enfants seront du "
-        "conteneur, lui pas encore.",
+        "Cloner un processus dans le cgroup du conteneur",
+        "Dès sa première instruction, le nouveau processus a les limites du conteneur. Il n'est pas encore dans ses "
+        "namespaces.",
     ),
-    "Take nothing along: no other open file, no words of the caller's": (
-        "rien d'emporté : ni fichier ouvert, ni mots de l'appelant",
-        "Qui en a le droit à l'intérieur lit la mémoire, l'environnement et les fichiers ouverts d'un processus dès "
-        "qu'il est là : il n'apporte donc rien.",
+    "Close all other files, blank the arguments": (
+        "Fermer les autres fichiers, effacer les arguments",
+        "Un processus qui a le droit de tracer lit à l'intérieur la mémoire, l'environnement et les fichiers ouverts "
+        "des autres : celui-ci n'en a plus à lire.",
     ),
-    "Join the container's namespaces, all at once; that of processes for a child": (
-        "les namespaces du conteneur, tous à la fois ; celui des processus pour son enfant",
+    "Join the container's namespaces": (
+        "Rejoindre les namespaces du conteneur",
         "setns fait entrer ce processus dans les namespaces du PID 1 du conteneur. Celui des processus ne vaut que "
-        "pour ses enfants : personne à l'intérieur ne le voit encore.",
+        "pour ses enfants : aucun processus à l'intérieur ne le voit encore.",
     ),
-    "Be born into the container's process namespace, last of all": (
-        "né parmi les processus du conteneur, sans plus rien à perdre",
-        "Un processus naît dans son namespace de processus, et d'autres peuvent y avoir le droit de le tracer : cela "
-        "vient donc en dernier, quand il n'a pas plus que tout processus du conteneur.",
+    "Clone into the process namespace": (
+        "Cloner dans le namespace de processus",
+        "Des processus à l'intérieur peuvent avoir le droit d'en tracer d'autres : cela vient donc en dernier, quand "
+        "le processus n'a pas plus de droits que les autres du conteneur.",
     ),
-    "a copy of the container's mounts": (
-        "une copie des montages du conteneur",
-        "Pour atteindre ses fichiers, volumes compris, tout son arbre de montages est copié et tenu par un "
-        "descripteur : aucun processus n'y entre.",
+    "Copy the container's mount tree": (
+        "Copier l'arbre de montages du conteneur",
+        "Ses fichiers, volumes compris, sont atteints par une copie de ses montages, tenue par un descripteur : aucun "
+        "processus n'entre dans le conteneur.",
     ),
-    "no device and no program in the copy works": (
-        "aucun périphérique, aucun programme de la copie ne fonctionne",
-        "Un conteneur y met ce qu'il veut : qui lit ses fichiers n'ouvre pas de périphérique et n'exécute rien.",
+    "Set nodev and noexec on the copy": (
+        "Poser nodev et noexec sur la copie",
+        "Un conteneur y met ce qu'il veut : une commande qui lit ses fichiers n'ouvre aucun périphérique et n'exécute "
+        "rien.",
     ),
-    "the container's layers mounted, where nobody sees it": (
-        "les couches du conteneur montées, là où personne ne les voit",
-        "Un conteneur arrêté n'a pas de montages : ses couches sont montées pour un instant, dans aucun "
-        "namespace.",
+    "Mount the layers outside of any namespace": (
+        "Monter les couches hors de tout namespace",
+        "Un conteneur arrêté n'a pas de montages : ses couches sont montées pour un instant, tenues par un "
+        "descripteur.",
     ),
     # Images
-    "a helper that lets the container go on, whatever becomes of us": (
-        "un aide qui laissera repartir le conteneur, quoi qu'il nous arrive",
-        "Si cette commande était tuée maintenant, personne ne dégèlerait le conteneur : un second processus "
-        "attend donc la fin du premier.",
+    "Fork a helper that unpauses the container": (
+        "Créer un aide qui fera repartir le conteneur",
+        "Si cette commande était tuée maintenant, personne ne dégèlerait le conteneur : un second processus attend "
+        "donc la fin du premier.",
     ),
-    "the container goes on": (
-        "le conteneur repart",
-        "Le groupe est dégelé, et aucun processus à l'intérieur ne sait qu'il a été arrêté, sinon par l'horloge.",
+    "Unpause the container": (
+        "Faire repartir le conteneur",
+        "Le groupe est dégelé : les processus à l'intérieur ne remarquent que le temps écoulé.",
     ),
-    "the container paused": (
-        "le conteneur mis en pause",
-        "On copie mal des fichiers en cours d'écriture : geler le groupe de contrôle arrête tous ses processus "
-        "d'un coup.",
+    "Pause the container": (
+        "Mettre le conteneur en pause",
+        "Geler le groupe de contrôle arrête tous ses processus d'un coup : aucun n'écrit pendant qu'on copie des "
+        "fichiers.",
     ),
-    "what was changed becomes a layer": (
-        "ce qui a changé devient une couche",
+    "Pack the changes as a layer": (
+        "Empaqueter les changements en une couche",
         "Tout ce que le conteneur a modifié est dans sa couche en écriture : mis en archive, c'est une nouvelle "
         "couche d'image.",
     ),
-    "unpack a layer": (
-        "dépaqueter une couche",
-        "Une couche est une archive tar : elle est dépaquetée une seule fois, puis partagée par tous les "
-        "conteneurs.",
+    "Unpack a layer": (
+        "Extraire une couche",
+        "Une couche est une archive tar : elle est extraite une seule fois, puis partagée par tous les conteneurs.",
     ),
-    "collect garbage": (
-        "ramasser les miettes",
-        "Ce dont plus aucun nom ni aucun conteneur n'a besoin est supprimé.",
+    "Collect garbage": (
+        "Supprimer ce qui ne sert plus",
+        "Les blobs et les couches dont plus aucun nom ni aucun conteneur n'a besoin sont supprimés.",
     ),
     "Look up the path on the host": (
         "Chercher le chemin sur l'hôte",
@@ -475,8 +472,8 @@ STEPS = {
         "Retirer le réseau de la fiche du conteneur",
         "À son prochain démarrage, le conteneur n'est plus sur ce réseau.",
     ),
-    "Name the container's own name server in its resolv.conf": (
-        "Nommer le serveur de noms du conteneur dans son resolv.conf",
+    "Name the name server in resolv.conf": (
+        "Nommer le serveur de noms dans resolv.conf",
         "Les programmes du conteneur interrogent le serveur que nomme ce fichier : désormais celui qui connaît ses "
         "voisins.",
     ),
