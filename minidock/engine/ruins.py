@@ -29,7 +29,7 @@ def kill(root: str, container_id: str) -> bool:
 
     Returns whether the record can be read now, or is gone with the container.
     """
-    with step("all processes of a container whose record is damaged, found by their root and killed", book="2.2.4"):
+    with step("Kill the processes of a damaged container", book="2.2.4"):
         _wait(lambda: _is_quiet(container_id))
     if _is_legible(root, container_id):
         return True

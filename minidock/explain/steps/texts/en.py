@@ -193,6 +193,8 @@ STEPS = {
         "stay, except with --rm.",
     "Remove the container and its files":
         "The directory is renamed first: from then on no command finds the container, whatever interrupts the rest.",
+    "Kill the processes of a damaged container":
+        "The record cannot say which they are: they are found in /proc by their root directory.",
     "Clean up after a killed monitor":
         "A lock without a holder says that the monitor is dead: the next command does what it could not.",
     # exec, cp

@@ -356,6 +356,10 @@ STEPS = {
         "Le répertoire est d'abord renommé : dès lors aucune commande ne trouve le conteneur, quoi qui interrompe la "
         "suite.",
     ),
+    "Kill the processes of a damaged container": (
+        "Tuer les processus d'un conteneur endommagé",
+        "La fiche ne peut pas dire lesquels ce sont : ils sont trouvés dans /proc par leur répertoire racine.",
+    ),
     "Clean up after a killed monitor": (
         "Nettoyer après un moniteur tué",
         "Un verrou que rien ne tient dit que le moniteur est mort : la commande suivante fait ce qu'il n'a pas pu "
