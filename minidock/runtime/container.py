@@ -16,13 +16,15 @@ from contextlib import suppress
 
 from minidock.errors import EXIT_ENGINE, HostError, SetupError
 from minidock.linux import cgroups, limits, namespaces, seccomp, syscalls, systemd
+from minidock.linux.patience import Patience
 from minidock.observe import step
 from minidock.runtime import channel as channels
 from minidock.runtime import device_access, init
 from minidock.runtime.channel import Channel, Message
 from minidock.runtime.spec import Spec
 
-_PATIENCE = 10.0  # seconds from SIGKILL to a process's end
+_PATIENCE = 10.0  # seconds without a sign of life from SIGKILL to a process's end
+_LOOK = 1.0
 _TRACER = 0.5  # seconds from that to the moment when its parent may know
 _POLL = 0.001
 
@@ -208,8 +210,10 @@ def reap(created: Created) -> int:
     """
     poll = select.poll()
     poll.register(created.pidfd, select.POLLIN)
-    status = None
-    if poll.poll(_PATIENCE * 1000):
+    status, patience = None, Patience(_PATIENCE, lambda: [created.pid])
+    while not (ended := poll.poll(_LOOK * 1000)) and not patience.is_over:
+        continue
+    if ended:
         status = _wait(created.pid)
         if status is None:
             status = _status_of_zombie(created.pid)
