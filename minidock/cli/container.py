@@ -12,16 +12,22 @@ from minidock.errors import MinidockError, words
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
 @click.option("-f", "--force", is_flag=True, help="Kill and remove a running container too.")
+@click.option("-l", "--link", is_flag=True, help="Remove a link, CONTAINER/ALIAS, and no container.")
 @click.option("-v", "--volumes", is_flag=True, help="Remove the volumes as well that were given no name.")
 @click.argument("names", metavar="CONTAINER...", nargs=-1, required=True)
 @click.pass_obj
-def rm(paths: Paths, force: bool, volumes: bool, names: tuple[str, ...]) -> int:
+def rm(paths: Paths, force: bool, link: bool, volumes: bool, names: tuple[str, ...]) -> int:
     """Remove containers, each on its own: one that cannot be removed does not keep the others."""
     from minidock.engine import recovery, removal
 
     recovery.sweep_all(paths.root)
 
     def remove(name: str) -> None:
+        if link:
+            from minidock.engine.networking import links
+
+            links.unlink(paths.root, name)
+            return
         removal.remove(paths.root, name, force=force, volumes=volumes)
 
     return for_each(names, remove, forgiving=force)

@@ -199,6 +199,7 @@ def tag(paths: Paths, source: str, target: str) -> None:
 @click.command(context_settings=_HELP)
 @click.option("-f", "--force", is_flag=True, help="Remove all names, even if a container uses the image.")
 @PLATFORM
+@click.option("--no-prune", is_flag=True, expose_value=False, help="Without effect: none are below it.")
 @click.argument("names", metavar="IMAGE...", nargs=-1, required=True)
 @click.pass_obj
 def rmi(paths: Paths, force: bool, platform: str, names: tuple[str, ...]) -> int:
@@ -225,10 +226,13 @@ def rmi(paths: Paths, force: bool, platform: str, names: tuple[str, ...]) -> int
 @click.command("import", context_settings=_HELP)
 @click.option("-c", "--change", multiple=True, metavar="INSTRUCTION", help="Apply an instruction (CMD, ENV, ...).")
 @click.option("-m", "--message", default="", help="A comment for the image's history.")
+@click.option("--platform", default="", metavar="OS/ARCH[/VARIANT]", help="What the image is for [this machine].")
 @click.argument("file", metavar="FILE|-")
 @click.argument("repository", metavar="[REPOSITORY[:TAG]]", required=False)
 @click.pass_obj
-def import_command(paths: Paths, change: tuple[str, ...], message: str, file: str, repository: str | None) -> None:
+def import_command(
+    paths: Paths, change: tuple[str, ...], message: str, platform: str, file: str, repository: str | None
+) -> None:
     """Make an image from a tarball of a file system.
 
     It may be compressed with gzip, bzip2, xz or zstd; - reads standard input.
@@ -236,12 +240,14 @@ def import_command(paths: Paths, change: tuple[str, ...], message: str, file: st
     from minidock.engine import events
     from minidock.image import reference
     from minidock.image.importer import import_tarball
+    from minidock.image.registry.manifests import parse_platform
 
     name = reference.parse(repository) if repository else None
     if name and name.digest:
         raise UsageError(f"cannot import digest reference: {repository}")
     source: str | Reader = standard_input() if file == "-" else file
-    imported = import_tarball(paths.root, source, name, change, message)
+    made_for = parse_platform(platform) if platform else None
+    imported = import_tarball(paths.root, source, name, change, message, made_for=made_for)
     events.emit_image(paths.root, "import", imported.id, imported.labels)
     click.echo(imported.id)
 

@@ -11,6 +11,7 @@ from contextlib import suppress
 import click
 
 from minidock import state
+from minidock.cli.options.flags import PLATFORM
 from minidock.engine.paths import Paths
 from minidock.errors import NotFoundError, UsageError
 
@@ -19,16 +20,20 @@ _HELP = {"help_option_names": ["-h", "--help"]}
 
 @click.command(context_settings=_HELP)
 @click.option("-o", "--output", metavar="FILE", help="Write to a file instead of standard output.")
+@PLATFORM
 @click.argument("names", metavar="IMAGE...", nargs=-1, required=True)
 @click.pass_obj
-def save(paths: Paths, output: str | None, names: tuple[str, ...]) -> None:
+def save(paths: Paths, output: str | None, platform: str, names: tuple[str, ...]) -> None:
     """Save images to an archive that docker, podman and skopeo load too."""
     from minidock.engine import events
+    from minidock.engine.images import check_platform
     from minidock.image.save import save as pieces
     from minidock.image.store import Store
 
     refuse_terminal(output)
     store = Store(paths.root)
+    for name in names if platform else ():
+        check_platform(store.resolve(name), name, platform)
     deliver(pieces(store, names), output)
     for name in names:
         with suppress(NotFoundError):  # a repository whose tags were all saved
@@ -61,13 +66,15 @@ def deliver(archive: Iterator[bytes], output: str | None) -> None:
 
 @click.command(context_settings=_HELP)
 @click.option("-i", "--input", "file", metavar="FILE", help="Read from a file instead of standard input.")
+@click.option("--platform", default="", metavar="OS/ARCH[/VARIANT]", help="The images for this kind of machine.")
 @click.option("-q", "--quiet", is_flag=True, help="Say only what was loaded.")
 @click.pass_obj
-def load(paths: Paths, file: str | None, quiet: bool) -> None:
+def load(paths: Paths, file: str | None, platform: str, quiet: bool) -> None:
     """Load images from an archive of docker, podman, skopeo, ... or minidock, bare or compressed."""
     from minidock.cli.image import standard_input
     from minidock.engine import events
     from minidock.image.load import load as images
+    from minidock.image.registry.manifests import parse_platform
     from minidock.image.store import Store
 
     if file is None and sys.stdin.isatty():
@@ -77,7 +84,8 @@ def load(paths: Paths, file: str | None, quiet: bool) -> None:
     except FileNotFoundError:
         raise NotFoundError(f"no such file: {file}") from None
     with stream:
-        for loaded in images(Store(paths.root), stream):
+        wanted = parse_platform(platform) if platform else None
+        for loaded in images(Store(paths.root), stream, wanted):
             events.emit_image(paths.root, "load", loaded.image.id, loaded.image.labels)
             for name, old in loaded.replaced.items() if not quiet else ():
                 click.echo(f"The image {name} already exists, renaming the old one with ID {old} to empty string")

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from minidock.cli.options.flags import PLATFORM, content_trust
+from minidock.cli.templates.values import Fields
 from minidock.engine.paths import Paths
 from minidock.errors import UsageError
 from minidock.image.reference import DEFAULT_TAG
@@ -20,6 +21,17 @@ if TYPE_CHECKING:
 
 _HELP = {"help_option_names": ["-h", "--help"]}
 _DESCRIPTION_WIDTH = 45
+
+
+class _Found(Fields):
+    go_type = "*search.searchContext"
+
+
+_SEARCH_HEADERS = _Found({
+    "Name": "NAME", "Description": "DESCRIPTION", "StarCount": "STARS", "IsOfficial": "OFFICIAL",
+    "IsAutomated": "AUTOMATED",
+})  # fmt: skip
+_SEARCH_COLUMNS = "{{.Name}}\t{{.Description}}\t{{.StarCount}}\t{{.IsOfficial}}"
 
 
 @click.command(context_settings=_HELP)
@@ -165,10 +177,11 @@ def logout(server: str | None) -> None:
     metavar="FILTER",
     help="is-official=true|false, or stars=NUMBER.",
 )
+@click.option("--format", "template", metavar="TEMPLATE", help="A Go template, 'table TEMPLATE', 'table' or 'json'.")
 @click.option("--limit", type=click.IntRange(1, 100), default=25, help="At most so many [25].")
 @click.option("--no-trunc", is_flag=True, help="Do not shorten descriptions.")
 @click.argument("term")
-def search(filters: tuple[str, ...], limit: int, no_trunc: bool, term: str) -> None:
+def search(filters: tuple[str, ...], template: str | None, limit: int, no_trunc: bool, term: str) -> None:
     """Search Docker Hub for images, or another registry: registry.lan:5000/TERM."""
     from minidock.cli import format
     from minidock.engine.transfers import transfer
@@ -181,7 +194,7 @@ def search(filters: tuple[str, ...], limit: int, no_trunc: bool, term: str) -> N
             str(found.is_official).lower(),
         ):
             rows.append(_row(found, no_trunc))
-    click.echo(format.table([("NAME", "DESCRIPTION", "STARS", "OFFICIAL"), *rows]), nl=False)
+    click.echo(format.listing(template, rows, _SEARCH_HEADERS, _SEARCH_COLUMNS), nl=False)
 
 
 def _wanted(filters: tuple[str, ...]) -> dict[str, str]:
@@ -196,8 +209,10 @@ def _wanted(filters: tuple[str, ...]) -> dict[str, str]:
     return wanted
 
 
-def _row(found: Found, no_trunc: bool) -> tuple[str, ...]:
+def _row(found: Found, no_trunc: bool) -> dict[str, str]:
     text = found.description
     if not no_trunc and len(text) > _DESCRIPTION_WIDTH:
         text = f"{text[: _DESCRIPTION_WIDTH - 1]}…"
-    return found.name, text, str(found.stars), "[OK]" if found.is_official else ""
+    official = "[OK]" if found.is_official else ""
+    return {"Name": found.name, "Description": text, "StarCount": str(found.stars), "IsOfficial": official,
+            "IsAutomated": ""}  # fmt: skip

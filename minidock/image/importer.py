@@ -14,6 +14,7 @@ from minidock.image import platform
 from minidock.image.compression import CorruptArchive, Reader
 from minidock.image.digest import EMPTY_FILE
 from minidock.image.ingest import Ingest
+from minidock.image.platform import Platform
 from minidock.image.reference import Reference
 from minidock.image.store import CONFIG_TYPE, LAYER_TYPE, MANIFEST_TYPE, Image, Store
 
@@ -25,18 +26,19 @@ def import_tarball(
     changes: Iterable[str] = (),
     message: str = "",
     config: dict[str, Any] | None = None,
+    made_for: Platform | None = None,
 ) -> Image:
     """Make an image of the tarball at path `source`, or of what the reader `source` gives.
 
     `config` is what the OCI config has under "config" (Env, Cmd, ...) before the Dockerfile instructions
-    `changes` are applied. The tarball may be compressed with gzip, bzip2, xz or zstd. Raises
-    `CorruptArchive`, `UnsafePath`, `UsageError` for a change that cannot be read, `HostError` for a full
-    disk; nothing is left behind then.
+    `changes` are applied. `made_for`: what machine the image is for, if not for this one. The tarball may be
+    compressed with gzip, bzip2, xz or zstd. Raises `CorruptArchive`, `UnsafePath`, `UsageError` for a change that
+    cannot be read, `HostError` for a full disk; nothing is left behind then.
     """
     settings = dict(config or {})
     instructions.apply(changes, settings)
     if not isinstance(source, str):
-        return _import(Store(root), source, reference, settings, message or "Imported from -")
+        return _import(Store(root), source, reference, settings, message or "Imported from -", made_for)
     try:
         file = open(source, "rb", buffering=0)  # noqa: SIM115 - closed by the with below
     except FileNotFoundError:
@@ -44,15 +46,22 @@ def import_tarball(
     except OSError as error:
         raise UsageError(f"{source} cannot be read: {error.strerror}") from error
     with file:
-        return _import(Store(root), file, reference, settings, message or f"Imported from {source}")
+        return _import(Store(root), file, reference, settings, message or f"Imported from {source}", made_for)
 
 
-def _import(store: Store, stream: Reader, name: Reference | None, config: dict[str, Any], message: str) -> Image:
+def _import(
+    store: Store,
+    stream: Reader,
+    name: Reference | None,
+    config: dict[str, Any],
+    message: str,
+    made_for: Platform | None,
+) -> Image:
     with Ingest(store) as ingest:
         diff_id, digest, size = ingest.put_layer(stream)
         if diff_id == EMPTY_FILE:
             raise CorruptArchive("the tarball is empty")
-        image_config = _as_json(_image_config(diff_id, config, message))
+        image_config = _as_json(_image_config(diff_id, config, message, made_for))
         config_digest = ingest.put_bytes(image_config)
         manifest = {
             "schemaVersion": 2,
@@ -63,14 +72,16 @@ def _import(store: Store, stream: Reader, name: Reference | None, config: dict[s
         return ingest.add_manifest(name, _as_json(manifest), MANIFEST_TYPE)
 
 
-def _image_config(diff_id: str, config: dict[str, Any], message: str) -> dict[str, Any]:
+def _image_config(
+    diff_id: str, config: dict[str, Any], message: str, made_for: Platform | None
+) -> dict[str, Any]:
     created = now()
-    variant = platform.host_variant()
+    system, architecture, variant = made_for or ("linux", platform.host_architecture(), platform.host_variant())
     return {
         "created": created,
-        "architecture": platform.host_architecture(),
+        "architecture": architecture,
         **({"variant": variant} if variant else {}),
-        "os": "linux",
+        "os": system,
         "config": config,
         "rootfs": {"type": "layers", "diff_ids": [diff_id]},
         "history": [{"created": created, "comment": message}],

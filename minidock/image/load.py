@@ -25,6 +25,7 @@ from minidock.image.ingest import Ingest
 from minidock.image.layers import LayerSource
 from minidock.image.limits import MANIFEST_BYTES
 from minidock.image.pipeline import Pipeline
+from minidock.image.platform import Platform
 from minidock.image.reference import Reference
 from minidock.image.save import IMAGE_NAME
 from minidock.image.store import CONFIG_TYPE, LAYER_TYPE, MANIFEST_TYPE, MANIFEST_TYPES, REF_NAME, Image, Store
@@ -47,18 +48,20 @@ class Loaded(NamedTuple):
     replaced: dict[Reference, str]
 
 
-def load(store: Store, stream: Reader) -> Iterator[Loaded]:
+def load(store: Store, stream: Reader, wanted: Platform | None = None) -> Iterator[Loaded]:
     """Load all images of an archive (bare, or compressed in any way), one after the other.
+
+    `wanted`: of an image for several platforms, that for this one; one that is for another is refused.
 
     Raises `CorruptArchive` if it is none, `DigestMismatch` if something in it is not what it says.
     """
     with Ingest(store) as ingest:
         files = _Files(ingest, stream)
-        found = list(_oci_images(files)) or list(_docker_images(files))
+        found = list(_oci_images(files, wanted)) or list(_docker_images(files))
         if not found:
             raise CorruptArchive("the archive holds no image: neither index.json nor manifest.json names one")
         for item in found:
-            yield _add(store, ingest, files, item)
+            yield _add(store, ingest, files, item, wanted)
 
 
 class _Found(NamedTuple):
@@ -144,7 +147,7 @@ def _digest(path: str) -> str:
 # OCI layouts
 
 
-def _oci_images(files: _Files) -> Iterator[_Found]:
+def _oci_images(files: _Files, wanted: Platform | None) -> Iterator[_Found]:
     """The images that index.json leads to. One with several names is named several times there."""
     if "index.json" not in files:
         return
@@ -152,7 +155,7 @@ def _oci_images(files: _Files) -> Iterator[_Found]:
         tags = {image.config: image.names for image in _docker_images(files)}
         found: dict[str, tuple[dict[str, Any], list[Reference]]] = {}
         for descriptor in files.json("index.json")["manifests"]:
-            manifest = _for_this_machine(files, descriptor, _INDEX_DEPTH)
+            manifest = _chosen(files, descriptor, wanted, _INDEX_DEPTH)
             if manifest is not None:
                 names = found.setdefault(manifest["digest"], (manifest, []))[1]
                 names += _annotated(descriptor.get("annotations") or {})
@@ -163,8 +166,10 @@ def _oci_images(files: _Files) -> Iterator[_Found]:
             yield _Found(names, manifest, config, [_path(layer["digest"]) for layer in content["layers"]])
 
 
-def _for_this_machine(files: _Files, descriptor: dict[str, Any], depth: int) -> dict[str, Any] | None:
-    """The manifest that a descriptor means; of an index, this machine's, else the first that is in the archive."""
+def _chosen(
+    files: _Files, descriptor: dict[str, Any], wanted: Platform | None, depth: int
+) -> dict[str, Any] | None:
+    """The manifest that a descriptor means; of an index, the wanted, this machine's, or the first in the archive."""
     if descriptor.get("mediaType") in MANIFEST_TYPES:
         return descriptor if _path(descriptor["digest"]) in files else None
     if descriptor.get("mediaType") not in _INDEX_TYPES or _path(descriptor["digest"]) not in files or not depth:
@@ -174,8 +179,9 @@ def _for_this_machine(files: _Files, descriptor: dict[str, Any], depth: int) -> 
         for d in files.json(_path(descriptor["digest"]))["manifests"]
         if "vnd.docker.reference.type" not in (d.get("annotations") or {})  # an attestation about an image
     ]
-    inner.sort(key=lambda d: (d.get("platform") or {}).get("architecture") != platform.host_architecture())
-    return next((found for d in inner if (found := _for_this_machine(files, d, depth - 1))), None)
+    architecture = wanted.architecture if wanted else platform.host_architecture()
+    inner.sort(key=lambda d: (d.get("platform") or {}).get("architecture") != architecture)
+    return next((found for d in inner if (found := _chosen(files, d, wanted, depth - 1))), None)
 
 
 def _annotated(annotations: dict[str, str]) -> list[Reference]:
@@ -230,9 +236,9 @@ class _shaped:
 # Into the store
 
 
-def _add(store: Store, ingest: Ingest, files: _Files, found: _Found) -> Loaded:
+def _add(store: Store, ingest: Ingest, files: _Files, found: _Found, wanted: Platform | None) -> Loaded:
     config = files.open(found.config)
-    diff_ids = _checked(files.bytes(found.config))
+    diff_ids = _checked(files.bytes(found.config), wanted)
     if len(diff_ids) != len(found.layers):
         raise CorruptArchive(f"the archive has {len(found.layers)} layers for an image of {len(diff_ids)}")
     if found.manifest:
@@ -248,12 +254,14 @@ def _add(store: Store, ingest: Ingest, files: _Files, found: _Found) -> Loaded:
     return Loaded(image, found.names, {name: old for name, old in replaced.items() if old != image.id})
 
 
-def _checked(content: bytes) -> list[str]:
-    """The diff IDs in a configuration that is as docker takes it, and for its system."""
+def _checked(content: bytes, wanted: Platform | None) -> list[str]:
+    """The diff IDs in a configuration that is as docker takes it, for its system and what is `wanted`."""
     config = configuration.parse(content)
-    system = platform.normalized(config.get("os", ""), "").os
-    if system not in ("", "linux"):
-        raise HostError(f"cannot load {printable(system)} image on linux")
+    made_for = platform.normalized(*(config.get(key, "") for key in ("os", "architecture", "variant")))
+    if made_for.os not in ("", "linux"):
+        raise HostError(f"cannot load {printable(made_for.os)} image on linux")
+    if wanted and made_for[:2] != wanted[:2]:
+        raise NotFoundError(f"the image in the archive is for {printable(made_for)}, and not for {wanted}")
     return list(config["rootfs"]["diff_ids"])
 
 

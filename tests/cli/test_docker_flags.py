@@ -17,10 +17,6 @@ from minidock.cli.main import cli
 from tests.cli.conftest import Run
 
 TABLE: dict[str, str] = json.loads((Path(__file__).parent / "docker_flags.json").read_text())
-# What is still to be understood, or refused with the reason.
-LACKING = {
-    "--format", "-l|--link", "--no-prune", "--platform",
-}  # fmt: skip
 NOT_HERE = ("volume update",)  # a command of docker's that is refused as a whole
 
 
@@ -44,7 +40,7 @@ def test_every_flag_is_there(name: str) -> None:
         if not any(set(names) <= {*option.opts} for option in options):
             lost.append(flag)
         assert long.startswith("--")
-    assert set(lost) <= LACKING
+    assert lost == []
 
 
 REFUSED = {

@@ -134,6 +134,19 @@ class TestTheDefaultNetwork:
         assert world("inspect", "-f", template, name) == f'["/{server}:/client/db"] ["{server}:db"]\n'
         assert world.fails_inside(server, "ping -c 1 -W 1 client")
 
+    def test_a_link_is_removed_and_no_container(self, world: World) -> None:
+        server = world.container(name="web-server")
+        name = world.container("--link", f"{server}:db", "--link", f"{server}:other", name="client")
+        assert world("rm", "--link", f"/{name}/db") == f"/{name}/db\n"
+        hosts = world.inside(name, "cat /etc/hosts")
+        assert ("\tdb " in hosts, "\tother " in hosts) == (False, True)
+        assert world("inspect", "-f", "{{json .HostConfig.Links}}", name) == f'["/{server}:/{name}/other"]\n'
+        for wrong, why in {f"{name}/db": f"No such container: {name}/db", "nosuch/db": "No such container: nosuch",
+                           name: "Conflict, cannot remove the default link name of the container"}.items():  # fmt: skip
+            code, said = world.refused("rm", "-l", wrong)
+            assert (code, why in said) == (1, True)
+        assert len(world("ps", "-q").split()) >= 2
+
     def test_a_domain_is_part_of_the_whole_name(self, world: World) -> None:
         name = world.container("-h", "box", "--domainname", "example.test")
         row = f"{world.address(name, 'bridge')}\tbox.example.test box"

@@ -214,4 +214,7 @@ def test_search(stub: Stub, user: User) -> None:
     assert lines[0].split() == ["NAME", "DESCRIPTION", "STARS", "OFFICIAL"]
     assert [one.split()[0] for one in lines[1:]] == [f"{stub.host}/team/app", f"{stub.host}/team/base"]
     assert user.works("search", "--filter", "is-official=true", f"{stub.host}/team").splitlines()[1:] == []
+    shown = user.works("search", "--format", "{{.Name}}|{{.StarCount}}|{{.IsAutomated}}", f"{stub.host}/team")
+    assert shown.splitlines() == [f"{stub.host}/team/app|0|", f"{stub.host}/team/base|0|"]
+    assert user.works("search", "--format", "table {{.IsOfficial}}", f"{stub.host}/none") == "OFFICIAL\n"
     assert "invalid filter" in user.fails("search", "--filter", "x=1", f"{stub.host}/team")

@@ -69,6 +69,26 @@ def remember(record: Record) -> None:
             pass
 
 
+def unlink(root: str, text: str) -> None:
+    """`rm --link [/]CONTAINER/ALIAS`: the container knows the other one by that name no more.
+
+    Its variables are those that its first process was given; they go with its next start. Raises `NotFoundError`.
+    """
+    name, _, alias = text.strip("/").rpartition("/")
+    if not name:
+        record = records.find(root, alias)
+        raise ConflictError(f"Conflict, cannot remove the default link name of the container {record.name}")
+    record = records.find(root, name)
+    with records.changing(record):
+        kept = [row for row in _asked(record) if row[1] != alias]
+        if kept == _asked(record):
+            raise NotFoundError(f"No such container: {text.strip('/')}")
+        record.data["attachments"][store.BRIDGE]["links"] = kept
+        if record.is_up:
+            gone = [(address, names) for address, names in _rows(record) if names.split()[0] == alias]
+            etc.replace_rows(record.path("hosts"), gone, [])
+
+
 def follow(record: Record) -> None:
     """The container has started: put its address right in the hosts files of those that are linked to it."""
     for container_id in os.listdir(record.path(LINKED)):
@@ -78,10 +98,15 @@ def follow(record: Record) -> None:
                 os.unlink(record.path(LINKED, container_id))
         elif follower.is_up:
             new = [_row(record, alias) for container_id, alias in _asked(follower) if container_id == record.id]
-            rows = [line.split("\t") for line in etc.host_file(follower.path("hosts")).splitlines() if "\t" in line]
-            old = [(address, names) for address, names, *_ in rows if record.id[:12] in names.split()]
+            old = [(address, names) for address, names in _rows(follower) if record.id[:12] in names.split()]
             with suppress(FileNotFoundError), records.changing(follower):  # one at a time
                 etc.replace_rows(follower.path("hosts"), old, new)
+
+
+def _rows(record: Record) -> list[etc.Row]:
+    """The lines of a container's hosts file."""
+    lines = [line.split("\t") for line in etc.host_file(record.path("hosts")).splitlines()]
+    return [(fields[0], fields[1]) for fields in lines if len(fields) > 1 and fields[1].strip()]
 
 
 def _row(other: Record, alias: str) -> etc.Row:
