@@ -12,7 +12,7 @@ import errno
 import os
 import stat
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 from minidock.errors import SetupError
@@ -115,22 +115,30 @@ def make_devices(spec: Spec, root: int) -> None:
         os.close(directory)
     dev = paths.open_in(root, "/dev")
     for name, target in DEVICE_LINKS.items():
-        syscalls.symlink(target, name, dir_fd=dev)
+        with suppress(FileExistsError):
+            syscalls.symlink(target, name, dir_fd=dev)
     os.close(dev)
     syscalls.umask(umask)
 
 
 def _make_device(directory: int, path: str, device: dict[str, Any], *, by_mknod: bool) -> None:
-    """One node, made by mknod, or by binding the host's where a user namespace forbids mknod."""
+    """One node, made by mknod, or by binding the host's where a user namespace forbids mknod.
+
+    What a mount has put in its place stays there, as with runc.
+    """
     name = os.path.basename(path)
     if by_mknod:
         mode = DEVICE_TYPES[device["type"]] | device.get("fileMode", 0o666)
-        syscalls.mknod(name, mode, os.makedev(device.get("major", 0), device.get("minor", 0)), dir_fd=directory)
+        try:
+            syscalls.mknod(name, mode, os.makedev(device.get("major", 0), device.get("minor", 0)), dir_fd=directory)
+        except FileExistsError:
+            return
         if device.get("uid") or device.get("gid"):
-            syscalls.chown(name, device.get("uid", 0), device.get("gid", 0), dir_fd=directory)
+            # The place may be in a volume, where somebody puts a link to a file of the host's into it meanwhile.
+            owner = device.get("uid", 0), device.get("gid", 0)
+            syscalls.chown(name, *owner, dir_fd=directory, follow_symlinks=False)
     else:
-        syscalls.mknod(name, stat.S_IFREG | 0o666, dir_fd=directory)
-        syscalls.mount(path, f"{paths.through(directory)}/{name}", None, syscalls.MS_BIND)
+        mounts.mount_in(directory, name, path, "bind", ["bind"], check=lambda _: None)
 
 
 def make_working_directory(spec: Spec, root: int) -> None:

@@ -98,6 +98,14 @@ def test_devices(run: Run) -> None:
     ]  # fmt: skip
 
 
+def test_what_is_mounted_in_the_place_of_a_device_stays_there(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("of the host\n")
+    words = [word for name in ("full", "stdin") for word in ("-v", f"{tmp_path}/file:/dev/{name}")]
+    assert run.shell("cat /dev/full /dev/stdin; stat -c %t:%T /dev/null", *words) == "of the host\n" * 2 + "1:3\n"
+    before = run.shell("cat /etc/issue")
+    assert run.shell("cat /etc/issue", "--device", "/dev/null:/etc/issue") == before
+
+
 def test_a_console_comes_with_a_terminal(run: Run) -> None:
     script = "stat -c %t:%T /dev/console; tty; readlink /proc/1/fd/0; grep ' /dev/console ' /proc/1/mountinfo"
     out = run("-t", "-i=false", "alpine", "sh", "-c", script).out.splitlines()
