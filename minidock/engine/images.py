@@ -200,6 +200,8 @@ def tag(root: str, source: str, target: str) -> None:
     name = reference.parse(target)
     if name.digest:
         raise UsageError("refusing to create a tag with a digest reference")
+    if name.familiar_name == "sha256":  # or an id could not be told from it
+        raise UsageError("refusing to create an ambiguous tag using digest algorithm as name")
     store = Store(root)
     image = store.resolve(source)
     store.tag(image, name)

@@ -82,6 +82,14 @@ def test_a_column_of_labels_has_the_last_word_for_a_title(minidock: Minidock) ->
         assert minidock("ps", "--format", wrong).returncode == 1, "though there are no containers"
 
 
+def test_a_map_is_sorted_and_words_are_quoted(minidock: Minidock) -> None:
+    container = minidock("create", "--network", "none", "-l", "b=1", "-l", "a=2", "alpine", "echo", 'a "b"').stdout
+    template = '{{json .Config.Labels}} {{printf "%q" .Config.Cmd}}'
+    shown = minidock("inspect", "-f", template, container.decode().strip()).stdout.decode()
+    assert shown == '{"a":"2","b":"1"} ["echo" "a \\"b\\""]\n'
+    minidock("rm", container.decode().strip())
+
+
 def test_index_of_what_is_not_there(minidock: Minidock) -> None:
     container = minidock("create", "--network", "none", "alpine").stdout.decode().strip()
     for template, shown in {

@@ -204,7 +204,7 @@ def test_labels_stop_signal_and_cidfile(minidock: Minidock, run: Run, tmp_path: 
     assert re.fullmatch("[0-9a-f]{64}", file.read_text())
     assert shown["Id"] == file.read_text()
     assert shown["Config"]["Labels"] == {"a": "1", "b": ""}
-    assert shown["Config"]["StopSignal"] == "SIGUSR1"
+    assert shown["Config"]["StopSignal"] == "usr1", "as it was written"
 
 
 def test_pull_never_takes_what_is_there(run: Run) -> None:

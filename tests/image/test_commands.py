@@ -23,6 +23,13 @@ def test_tag(root: Path, store: Store, command: Command) -> None:
     assert "refusing to create a tag with a digest" in command("tag", "a:1", f"x@{of_bytes(b'')}").err
 
 
+def test_a_name_that_would_be_taken_for_an_id(root: Path, store: Store, command: Command) -> None:
+    image = add(root, "1", "a:1")
+    done = command("tag", "a:1", "sha256:x")
+    assert (done.code, store.references(image.id)) == (1, [parse("a:1")])
+    assert "refusing to create an ambiguous tag using digest algorithm as name" in done.err
+
+
 def test_history(store: Store, command: Command) -> None:
     image = two_layers(store, "a:1")
     lines = command("history", "a:1").out.decode().splitlines()

@@ -155,6 +155,9 @@ class TestTheDefaultNetwork:
         world("network", "connect", net, name)
         world("network", "disconnect", net, name)
         assert world.inside(name, "tail -1 /etc/hosts") == f"{row}\n"
+        dotted = world.container("-h", "box.example.test")
+        row = f"{world.address(dotted, 'bridge')}\tbox.example.test box"
+        assert world.inside(dotted, "hostname; tail -1 /etc/hosts") == f"box.example.test\n{row}\n"
 
     def test_a_link_follows_its_target(self, world: World) -> None:
         server = world.container()

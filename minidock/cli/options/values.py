@@ -117,16 +117,16 @@ def device_weight(text: str) -> tuple[str, int]:
 
 
 def stop_signal(text: str) -> str:
-    """--stop-signal: a name with or without SIG, or a number."""
+    """--stop-signal: a name with or without SIG, or a number; kept as it is written."""
     name = text.upper() if text.upper().startswith("SIG") else f"SIG{text.upper()}"
     if text.isdigit() and int(text) in signal.valid_signals():
         return text
     realtime = re.fullmatch(r"SIGRTMIN\+(\d+)|SIGRTMAX-(\d+)", name)
     if realtime and int(realtime[1] or realtime[2]) <= signal.SIGRTMAX - signal.SIGRTMIN:
-        return name
+        return text
     if name not in signal.Signals.__members__:
         raise fail(f"Invalid signal: {text}")
-    return name
+    return text
 
 
 def pull(text: str) -> str:

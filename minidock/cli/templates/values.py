@@ -110,7 +110,8 @@ def _plain(value: Any) -> Any:
     if isinstance(value, Fields):
         return _plain(value.as_json())
     if isinstance(value, Mapping):
-        return {key: _plain(one) for key, one in value.items()}
+        rows = sorted(value.items()) if isinstance(value, Map) else value.items()  # as Go writes a map
+        return {key: _plain(one) for key, one in rows}
     if isinstance(value, (list, tuple)):
         return [_plain(one) for one in value]
     return None if isinstance(value, Nil) else value
@@ -174,13 +175,23 @@ def sprintf(form: str, arguments: Sequence[Any]) -> str:
     return done
 
 
+def _is_text(value: Any) -> bool:
+    return isinstance(value, str) or (isinstance(value, (list, tuple)) and all(map(_is_text, value)))
+
+
+def _quoted(value: Any) -> str:
+    if isinstance(value, str):
+        return json.dumps(value, ensure_ascii=False)
+    return f"[{' '.join(map(_quoted, value))}]"
+
+
 def _verb(verb: str, precision: str | None, flags: str, value: Any) -> str:
     is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
     forms: dict[str, tuple[bool, Callable[[], str]]] = {
         "v": (True, lambda: shown(value)),
         "T": (True, lambda: go_type(value)),
         "s": (not is_number and not isinstance(value, bool), lambda: shown(value)[: int(precision or 1 << 30)]),
-        "q": (isinstance(value, str), lambda: json.dumps(value, ensure_ascii=False)),
+        "q": (_is_text(value), lambda: _quoted(value)),
         "t": (isinstance(value, bool), lambda: shown(value)),
         "d": (is_number and isinstance(value, int), lambda: f"{value:{'+' if '+' in flags else ''}d}"),
         "x": (isinstance(value, (int, str)), lambda: f"{value:x}" if is_number else value.encode().hex()),

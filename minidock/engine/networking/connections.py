@@ -101,9 +101,11 @@ def has_names(networks: dict[str, dict[str, Any]]) -> bool:
 def own_rows(networks: dict[str, dict[str, Any]], hostname: str, domain: str) -> list[etc.Row]:
     """The container's own lines in its hosts file: its addresses on all its networks.
 
-    With a domain, the whole name comes first: it is what `hostname -f` then answers (hosts(5), "canonical_hostname").
+    With a domain, be it part of the host name, the whole name comes first: it is what `hostname -f` then answers
+    (hosts(5), "canonical_hostname").
     """
-    names = f"{hostname}.{domain} {hostname}" if domain else hostname
+    short = hostname.partition(".")[0]
+    names = f"{hostname}.{domain} {hostname}" if domain else f"{hostname} {short}" if short != hostname else hostname
     rows = [(row[key], names) for row in networks.values() for key in ("address", "address6")]
     return [row for row in rows if row[0]]
 
