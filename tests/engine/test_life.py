@@ -179,9 +179,14 @@ def test_wait_for_several_of_which_one_is_removed_at_its_end(
 ) -> None:
     monitor = background(ok, containers, PATIENT, "--name", "first", "--rm")["state"]["monitor"]
     background(ok, containers, PATIENT, "--name", "second")
-    alone = len(os.listdir(f"/proc/{monitor}/fd"))
+
+    def sockets() -> int:
+        """The one that it listens on, and one for each who was let in."""
+        return sum("socket:" in os.readlink(entry) for entry in Path(f"/proc/{monitor}/fd").iterdir())
+
+    alone = sockets()
     waiting = engine.start("wait", "first", "second", stdout=subprocess.PIPE)
-    eventually(lambda: len(os.listdir(f"/proc/{monitor}/fd")) > alone)
+    eventually(lambda: sockets() > alone)
     ok("stop", "first")
     ok("kill", "second")
     assert waiting.communicate(timeout=30)[0] == b"5\n137\n"
