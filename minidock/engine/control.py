@@ -19,7 +19,7 @@ from minidock.engine import events, first_process, names, records, recovery
 from minidock.engine.lifetime import signals
 from minidock.engine.lifetime.streams import wait as poll
 from minidock.engine.lifetime.visiting import visit
-from minidock.engine.records import PAUSED, RESTARTING, RUNNING, Record
+from minidock.engine.records import EXITED, PAUSED, RESTARTING, RUNNING, Record
 from minidock.errors import EXIT_ENGINE, ConflictError, HostError, MinidockError, NotFoundError, UsageError
 from minidock.linux import cgroups
 from minidock.linux.patience import Patience
@@ -99,7 +99,7 @@ def kill(root: str, name: str, text: str) -> None:
         raise NotFoundError(f"Cannot kill container: {name}: {error}") from None
     stops = number in (signal.SIGKILL, signals.to_stop(record))
     with step("Tell the monitor what is asked", book="4.7.3"):
-        with records.changing(record):
+        with records.changing(record, aside=True):
             if not record.is_up:
                 raise ConflictError(f"Cannot kill container: {name}: Container {record.id} is not running")
             if stops:
@@ -192,7 +192,7 @@ class _Watch:
         """There is no monitor, or none that listens (any more): what the record says, once that is true."""
         recovery.sweep_all(self.record.root)
         fresh = records.load(self.record.root, self.record.id)
-        if fresh is None or fresh.is_over:
+        if fresh is None or fresh.is_over or fresh.status == EXITED:
             return int(fresh.data["state"]["exitCode"]) if fresh else 0
         time.sleep(_POLL)  # it is just being started, or just ending
         return None
@@ -207,7 +207,7 @@ def _end(record: Record, timeout: int | None, number: int, *, again: bool = Fals
     """Stop a container with the signal `number`; False if it did not run. `again`: its monitor starts it once more."""
     with step("Tell the monitor what is asked", book="4.7.3"):
         watch = _Watch(record)
-        with records.changing(record):
+        with records.changing(record, aside=True):
             if not record.is_up and record.status != RESTARTING:
                 return False
             record.data["state"] |= {"stopped": not again, "again": again, "shutdown": shutdown}

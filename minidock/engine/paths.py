@@ -36,6 +36,11 @@ def socket_path(container_id: str) -> str:
     return os.path.join(run_directory(), "containers", container_id[:32])
 
 
+def aside_path(container_id: str) -> str:
+    """What is on record of a container while its root cannot be written to (`record_file.py`)."""
+    return os.path.join(run_directory(), "aside", f"{container_id}.json")
+
+
 def exec_directory(container_id: str) -> str:
     """Where the processes are named that `exec` has brought into a container (`inside/exec_ids.py`)."""
     return os.path.join(run_directory(), "execs", container_id)

@@ -2,6 +2,9 @@
 
 A record that cannot be read is a container all the same: it may run, and hold addresses, volumes and an image. It harms
 no other, is shown by `ps -a`, and nothing of it is deleted but by `rm -f`, which looks into the kernel (`ruins.py`).
+
+A root can become read-only, or run out of inodes, while containers run. What is wanted of one then, and how it ended,
+is kept aside, in the run directory, until it can be written where it belongs.
 """
 
 from __future__ import annotations
@@ -13,11 +16,14 @@ from contextlib import suppress
 from typing import Any
 
 from minidock import state
+from minidock.engine import paths
 from minidock.shapes import Each
 from minidock.state import DamagedError
 
 STATUSES = CREATED, RUNNING, PAUSED, RESTARTING, EXITED = "created", "running", "paused", "restarting", "exited"
 _MOMENT = re.compile(r"\d{4}-(0[1-9]|1[0-2])-(0[1-9]|[12]\d|3[01])T([01]\d|2[0-3]):[0-5]\d:[0-5]\d")
+# What is in a container's directory before its record is.
+_AT_ONCE = ("lock", "spare", "container.json")
 _TEXT = (str, type(None))
 # What every record has from the first on (`containers.py`).
 _SHAPE = {
@@ -48,6 +54,30 @@ class DamagedRecordError(DamagedError):
         self.id = container_id.removeprefix(REMOVING)
         super().__init__(path, why, f"{state.RESTORE}, or remove the container with rm -f {self.id[:12]}")
         self.name = state.legible_name(os.path.join(directory(root, container_id), "container.json"))
+
+
+def keep_aside(container_id: str, data: dict[str, Any]) -> None:
+    """Write the record of a container that runs, or did until now, where `aside` finds it."""
+    state.directory(paths.run_directory(), "aside")
+    state.write_json(paths.aside_path(container_id), data, durable=False)
+
+
+def aside(container_id: str, data: dict[str, Any]) -> dict[str, Any] | None:
+    """What was kept aside of the run that the record `data` tells of, if anything."""
+    if data["state"]["status"] not in (RUNNING, PAUSED, RESTARTING):
+        return None
+    try:
+        newer = state.read_json(paths.aside_path(container_id), _SHAPE)
+    except (OSError, DamagedError):
+        return None
+    is_same = all(newer["state"][key] == data["state"][key] for key in ("startedAt", "boot"))
+    return newer if is_same and data["state"]["boot"] == state.boot_id() else None
+
+
+def forget_aside(container_id: str) -> None:
+    """It is written where it belongs, or the container is gone."""
+    with suppress(FileNotFoundError):
+        os.unlink(paths.aside_path(container_id))
 
 
 def may_have(root: str, container_id: str, path: str) -> bool:
@@ -95,5 +125,5 @@ def _nonsense(data: dict[str, Any]) -> str:
 def has_begun(place: str) -> bool:
     """Whether there is more in a container's directory than a record that was never written."""
     with suppress(FileNotFoundError):
-        return any(name not in ("lock", "container.json") and not name.endswith(".tmp") for name in os.listdir(place))
+        return any(name not in _AT_ONCE and not name.endswith(".tmp") for name in os.listdir(place))
     return False

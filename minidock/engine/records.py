@@ -67,6 +67,7 @@ class Record:
         self.id = container_id
         self.data = data
         self.is_ours = False
+        self.is_aside = False  # part of what it says could not be written yet (`record_file.keep_aside`)
 
     @property
     def directory(self) -> str:
@@ -101,16 +102,22 @@ class Record:
     def save(self) -> None:
         """Write container.json: so that it survives a power cut, if the container itself is to survive one.
 
-        On a disk that is full, with the room that was reserved for this: the end of each run can be written down.
+        On a disk that is full, with the blocks and the inode that were reserved for this: the end of each run can be
+        written down.
         """
         path = os.path.join(self.directory, "container.json")
         try:
             state.write_json(path, self.data, durable=self.is_kept)
         except OSError as error:
-            if error.errno != errno.ENOSPC:
+            if error.errno not in (errno.ENOSPC, errno.EDQUOT):
                 raise
             os.truncate(os.path.join(self.directory, "lock"), 0)
+            with suppress(FileNotFoundError):
+                os.unlink(os.path.join(self.directory, "spare"))
             state.write_json(path, self.data, durable=self.is_kept)
+        if self.is_aside:
+            record_file.forget_aside(self.id)
+            self.is_aside = False
 
     def reload(self) -> None:
         """Take in what others have changed. Raises `GoneError` if the container is gone."""
@@ -122,7 +129,7 @@ class Record:
             return
         if fresh is None:
             raise GoneError(self.name)
-        self.data = fresh.data
+        self.data, self.is_aside = fresh.data, fresh.is_aside
 
     def path(self, *names: str) -> str:
         """A path inside the container's directory."""
@@ -161,7 +168,9 @@ def load(root: str, container_id: str) -> Record | None:
     data = record_file.read(root, container_id)
     if data is None:
         return None
-    record = Record(root, container_id, data)
+    newer = record_file.aside(container_id, data)
+    record = Record(root, container_id, newer or data)
+    record.is_aside = newer is not None
     # Without the lock nobody can tell whether a monitor lives; of a container that is over there is none.
     lock = record.path("lock")
     if not os.path.isfile(lock) and (os.path.exists(lock) or not record.is_over):
@@ -176,10 +185,11 @@ def name_of(root: str, container_id: str) -> str:
 
 
 @contextmanager
-def changing(record: Record) -> Iterator[None]:
+def changing(record: Record, *, aside: bool = False) -> Iterator[None]:
     """Change a container's record inside the `with` block: read anew before it, saved after it.
 
-    The lock is on the container's directory, so it goes with the container. Raises `GoneError` if that is gone.
+    `aside`: if it cannot be written, it is kept in the run directory, so that the container can be ended, and its end
+    known. The lock is on the container's directory, so it goes with the container. Raises `GoneError` if that is gone.
     """
     with used(record):
         fd = os.open(record.directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
@@ -187,7 +197,13 @@ def changing(record: Record) -> Iterator[None]:
             fcntl.flock(fd, fcntl.LOCK_EX)
             record.reload()
             yield
-            record.save()
+            try:
+                record.save()
+            except OSError:
+                if not aside or not os.path.isdir(record.directory):
+                    raise
+                record_file.keep_aside(record.id, record.data)
+                record.is_aside = True
         finally:
             os.close(fd)
 
@@ -266,6 +282,10 @@ def take_lock(root: str, container_id: str) -> int | None:
         raise GoneError(container_id) from None
     except IsADirectoryError:
         raise DamagedRecordError(root, container_id, path, "no file to lock") from None
+    except OSError as error:
+        if error.errno != errno.EROFS:
+            raise
+        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     try:
         fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -302,11 +322,13 @@ def make_directory(root: str, container_id: str) -> int:
     syscalls.mkdir(path, 0o710)
     fd = os.open(os.path.join(path, "lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     fcntl.flock(fd, fcntl.LOCK_EX)
-    reserve(fd)
+    reserve(path, fd)
     return fd
 
 
-def reserve(lock: int) -> None:
-    """Have the file of a container's lock take the room that its record needs on a full disk (`Record.save`)."""
+def reserve(place: str, lock: int) -> None:
+    """Have the files `lock` and `spare` in a container's directory take what its record needs on a full disk
+    (`Record.save`): blocks, and an inode."""
     with suppress(OSError):  # full already: writing the record will tell
         os.posix_fallocate(lock, 0, _RESERVED)
+        os.close(os.open(os.path.join(place, "spare"), os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600))

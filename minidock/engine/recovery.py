@@ -12,7 +12,7 @@ import os
 from contextlib import suppress
 
 from minidock import state
-from minidock.engine import events, paths, records
+from minidock.engine import events, paths, record_file, records
 from minidock.engine.inside import exec_ids
 from minidock.engine.records import CREATED, EXITED, REMOVING, RESTARTING, Record
 from minidock.errors import MinidockError
@@ -151,6 +151,7 @@ def _finish_removal(root: str, container_id: str) -> None:
         _undo_sockets(record)
         _undo_cidfile(record)
     remove_tree(doomed)
+    record_file.forget_aside(container_id)
 
 
 def _remove_files(directory: str, container_id: str) -> None:
@@ -194,6 +195,9 @@ def _mend_network(root: str) -> None:
 def _sweep_one(root: str, name: str) -> None:
     """`name`: that of a directory, so an id, or one with the prefix of those that are being removed."""
     if not name.startswith(REMOVING) and (record := records.load(root, name)) and record.is_over:
+        if record.is_aside:
+            with records.changing(record):  # which writes it where it belongs, if that is possible now
+                pass
         return  # without a try at its lock, which would keep others from it
     try:
         lock = records.take_lock(root, name)
@@ -250,17 +254,20 @@ def finish(
 
     `restarting`: its monitor will start it again.
     """
-    if not record.is_kept and not restarting:
-        discard(record)
-        return
     failure: Exception | None = None
+    if not record.is_kept and not restarting:
+        try:
+            discard(record)
+            return
+        except OSError as why:
+            failure = why  # if its directory is there still, on a root that became read-only: its end is kept aside
     try:
         if not restarting:
             _undo_sockets(record)
         undo(record)
     except (OSError, MinidockError) as why:
-        failure = why
-    with records.changing(record):
+        failure = failure or why
+    with records.changing(record, aside=True):
         present = record.data["state"]
         if record.is_up:
             present |= {"status": RESTARTING if restarting else EXITED, "pid": 0, "exitCode": exit_code,
@@ -269,7 +276,7 @@ def finish(
             present["again"] = False
         elif record.status == RESTARTING:
             present |= {"status": EXITED, "error": error}
-        else:
+        elif record.status != EXITED:
             present |= {"exitCode": exit_code, "error": error}
         present["undone"] = failure is None
         if failure is None:

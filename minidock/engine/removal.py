@@ -107,7 +107,7 @@ class _Killer:
             if not (record.is_up or record.status == RESTARTING):
                 return
             if not record.data["state"]["stopped"]:
-                with step("Tell the monitor what is asked", book="4.7.3"), records.changing(record):
+                with step("Tell the monitor what is asked", book="4.7.3"), records.changing(record, aside=True):
                     record.data["state"] |= {"stopped": True, "again": False}
             if record.status == RESTARTING and (channel := visit(record)):
                 with suppress(BrokenPipeError, ConnectionResetError):

@@ -262,8 +262,44 @@ def test_what_is_there_can_be_seen_on_a_disk_that_became_read_only(engine: Minid
         minidock run --name old --network none alpine echo said; mount -o remount,ro "$MINIDOCK_ROOT"
         minidock logs old; minidock ps -a --format '{{.Names}} {{.State}}'; minidock inspect -f '{{.Name}}' old
         minidock images -q alpine | wc -l; minidock rm old; echo code=$?""")
-    assert done.stdout == "said\nsaid\nold exited\n/old\n1\ncode=125\n", done
+    assert done.stdout == "said\nsaid\nold exited\n/old\n1\ncode=1\n", done
     assert done.stderr.count("\n") == 1
+
+
+# How it comes to that, and how that ends.
+_READ_ONLY = ('mount --bind "$MINIDOCK_ROOT" "$MINIDOCK_ROOT"; mount -o remount,ro,bind "$MINIDOCK_ROOT"',
+              'umount "$MINIDOCK_ROOT"')  # fmt: skip
+_NO_INODES = ('n=0; while : >"$MINIDOCK_ROOT/more$n"; do n=$((n+1)); done 2>/dev/null',
+              'rm -f "$MINIDOCK_ROOT"/more*')  # fmt: skip
+
+
+@pytest.mark.parametrize("options", ["--restart always", "--rm"])
+@pytest.mark.parametrize("how", [_READ_ONLY, _NO_INODES], ids=["read-only", "no inodes"])
+def test_what_runs_on_a_root_that_takes_no_more_can_be_ended_and_its_end_is_known(
+    engine: Minidock, tmp_path: Path, how: tuple[str, str], options: str
+) -> None:
+    """A root that became read-only, and one without inodes: the signal first, and the end is kept where it can be."""
+    done = on_disk(engine, tmp_path, f"""
+        cd /
+        for name in first second third; do
+            minidock run -d {options} --name $name --network none alpine \
+                sh -c 'trap "exit 7" TERM; while :; do sleep 0.1; done' >/dev/null
+        done
+        pids=$(minidock inspect -f '{{{{.State.Pid}}}}' first second third)
+        {how[0]}
+        minidock stop first; minidock kill second; minidock rm -f third >/dev/null 2>&1
+        minidock wait first second 2>/dev/null; minidock ps -q
+        for pid in $pids; do [ ! -d /proc/$pid ] || echo $pid lives; done
+        {how[1]}
+        minidock ps -a --format '{{{{.Names}}}} {{{{.State}}}}' | grep -v third
+        rm -rf "$MINIDOCK_RUN/aside"
+        minidock inspect -f '{{{{.State.ExitCode}}}}' first second 2>/dev/null
+        minidock rm -f first second third >/dev/null 2>&1
+        ls "$MINIDOCK_ROOT/containers" """, "ext4")  # fmt: skip
+    if options == "--rm":
+        assert [line for line in done.stdout.split() if not line.isdigit()] == ["first", "second"], done
+    else:
+        assert done.stdout == "first\nsecond\n7\n137\nsecond exited\nfirst exited\n7\n137\n", done
 
 
 def test_a_read_only_root_is_one_line(engine: Minidock, tmp_path: Path) -> None:

@@ -100,7 +100,7 @@ def _live(life: Life, visitors: Visitors) -> int:
     caller = visitors.all[0] if visitors.all else None
     while True:
         life.began = time.monotonic()
-        records.reserve(life.lock)  # the end of the run before may have needed it
+        records.reserve(life.record.directory, life.lock)  # the end of the run before may have needed it
         try:
             running, warnings = starting.start(life.record, visitors, life.cache, caller)
         except BaseException as error:
