@@ -127,7 +127,11 @@ def _become(
     assert stdio is not None
     init.give_up_power(spec, stdio, filter_)
     with step("Clone into the process namespace", book="3.1"):
-        _be_born(channel, has_terminal=spec.terminal)
+        born = _be_born(has_terminal=spec.terminal)
+    if born is not None:
+        channel.send("born", fd=born)
+        os._exit(0)
+    channel.send("inside")  # fails if our creator has ended before it was said that we shall end with it
     init.take_over(spec, file)
 
 
@@ -143,8 +147,9 @@ def _leave_behind(kept: set[int]) -> None:
     interpreter.forget_words()
 
 
-def _be_born(channel: Channel, *, has_terminal: bool) -> None:
-    """Have a child that goes on here, in the container's process namespace, as a child of our creator's; then end.
+def _be_born(*, has_terminal: bool) -> int | None:
+    """Have a child that goes on, in the container's process namespace, as a child of our creator's: its pidfd, or None
+    in the child.
 
     The child could be held or led by a tracer inside, from its first instruction on. Nothing is believed that comes
     over the channel from now on but its end (`container.start`).
@@ -157,13 +162,12 @@ def _be_born(channel: Channel, *, has_terminal: bool) -> None:
             raise ProcessLookupError(errno.ESRCH, "the container has ended") from error
         raise
     if pid:
-        channel.send("born", fd=pidfd)
-        os._exit(0)
+        return pidfd
     _set_pdeathsig(signal.SIGKILL)
     syscalls.setsid()
     if has_terminal:
         terminal.set_controlling(0)
-    channel.send("inside")  # fails if our creator has ended before it was said that we shall end with it
+    return None
 
 
 def _open_terminal(channel: Channel) -> tuple[int, int, int]:

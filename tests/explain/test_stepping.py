@@ -129,7 +129,7 @@ def test_what_is_mistyped_does_nothing(step: Step, engine: Minidock) -> None:
     assert re.findall(PROMPT, first) == re.findall(PROMPT, again)
     terminal.type("q\n")
     assert terminal.wait() == 130
-    assert Containers(engine).left() == []
+    eventually(lambda: Containers(engine).left() == [])
 
 
 @pytest.mark.parametrize("language", texts.LANGUAGES)

@@ -25,6 +25,8 @@ from minidock.engine.lifetime import recorder
 from minidock.explain.steps.order import AfterClone, Grouped, Order
 from minidock.explain.steps.story import Event, call_of
 
+_PATIENCE = 1000  # milliseconds
+
 
 class Style(Protocol):
     """A way of telling."""
@@ -83,6 +85,7 @@ class Narrator:
         self.order: Order = Grouped()
         self.waiting: list[Event] = []
         self.replies: dict[Event, socket.socket] = {}  # of steps that wait for somebody at the terminal
+        self.asking: list[int] = []  # of those, who waits for an answer
         self.becoming: dict[int, tuple[socket.socket, Event]] = {}  # by descriptor: processes in execve
 
     def listen(self) -> None:
@@ -117,7 +120,11 @@ class Narrator:
         poll = select.poll()
         for fd in (self.end.fileno(), *self.becoming):
             poll.register(fd, select.POLLIN)
-        return [fd for fd, _ in poll.poll()]
+        ready = [fd for fd, _ in poll.poll(_PATIENCE if self.asking else None)]
+        if not ready and self.style:  # whoever has made the process that asks was killed before it could tell
+            self._give(self.order.rest())
+            self._let_go()
+        return ready
 
     def _receive(self) -> tuple[Event, socket.socket | None] | None:
         room = socket.CMSG_SPACE(struct.calcsize("iII")) + socket.CMSG_SPACE(4)
@@ -142,9 +149,17 @@ class Narrator:
         elif reply and event.what == "begins":
             self._take_step(event, reply)
         else:
-            self._hear(event)
             if reply:  # of execve: what may write to the same terminal waits until all that led to it is told
                 self.becoming[reply.fileno()] = (reply, event)
+                self.asking.append(event.pid)
+            self._hear(event)
+            self._let_go()
+
+    def _let_go(self) -> None:
+        """Answer those who may execute their programs, as all that led to that is told."""
+        for reply, event in self.becoming.values():
+            if event.pid in self.asking and not self.order.is_unborn(event.pid):
+                self.asking.remove(event.pid)
                 recorder.answer(reply, recorder.GO, close=False)
 
     def _take_step(self, event: Event, reply: socket.socket) -> None:

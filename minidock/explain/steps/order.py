@@ -30,8 +30,35 @@ class Order(Protocol):
     def take(self, event: Event) -> Iterator[Event]:
         """The events that can be told now that `event` has arrived."""
 
+    def is_unborn(self, pid: int) -> bool:
+        """Whether a process has told something, and its making has not been told to the end."""
+
     def rest(self) -> Iterator[Event]:
-        """All others: no more will arrive."""
+        """All others: no more will arrive, or what is missing will not."""
+
+
+class _Births:
+    """The processes that may be told of: the command, those whose making is over, and monitors that were there before.
+
+    A making is over with the step that it belongs to.
+    """
+
+    def __init__(self) -> None:
+        self._known: set[int] = set()
+        self._children: dict[int, list[int]] = {}  # of each process, made in the step that it is in
+
+    def note(self, event: Event) -> list[int]:
+        """The children that are made with this event."""
+        if not self._known or event.what == "joined":
+            self._known.add(event.pid)
+        if child := child_of(event):
+            self._children.setdefault(event.pid, []).append(child)
+        made = self._children.pop(event.pid, []) if event.what in ("begins", "ends") else []
+        self._known.update(made)
+        return made
+
+    def __contains__(self, pid: int) -> bool:
+        return pid in self._known
 
 
 def child_of(event: Event) -> int:
@@ -49,6 +76,8 @@ class Grouped:
         self._waiting: dict[int, deque[Event]] = {}  # by process, in the order of what happened
         self._makers: dict[int, int] = {}  # of a process whose clone has arrived and is not told yet
         self._senders: dict[str, int] = {}  # of a message whose sending has arrived and is not told yet
+        self._births = _Births()
+        self._unborn: set[int] = set()  # that have become a program already
         self._command = 0  # the process that tells first
         self._forks = 0  # of the command's: the first is the narrator's own
         self._is_busy = False  # the command has handed its work over, and does something else meanwhile
@@ -61,10 +90,21 @@ class Grouped:
         if event.what == "sent":
             self._senders[event.content[0]] = event.pid
         self._waiting.setdefault(event.pid, deque()).append(event)
+        made = self._births.note(event)
         if self._leads_on(event):
-            yield from self._tell(event.pid)
+            if event.pid in self._births:
+                yield from self._tell(event.pid)
+            else:
+                self._unborn.add(event.pid)
+        for child in self._unborn.intersection(made):
+            self._unborn.remove(child)
+            yield from self._tell(child)
+
+    def is_unborn(self, pid: int) -> bool:
+        return pid in self._unborn
 
     def rest(self) -> Iterator[Event]:
+        self._unborn.clear()
         for pid in [self._command, *self._waiting]:
             yield from self._tell(pid)
 
@@ -100,29 +140,24 @@ class Grouped:
 
 
 class AfterClone:
-    """As they arrive; but a process whose making was not told yet waits for that, to the end of the step it is in."""
+    """As they arrive; but a process whose making is not over yet waits for that."""
 
     def __init__(self) -> None:
-        self._known: set[int] = set()
-        self._children: dict[int, list[int]] = {}  # of each process, made in the step that it is in
+        self._births = _Births()
         self._waiting: dict[int, list[Event]] = {}
 
     def take(self, event: Event) -> Iterator[Event]:
-        if not self._known or event.what == "joined":  # the command, and a monitor that was there before
-            self._known.add(event.pid)
-        if event.pid not in self._known:
+        made = self._births.note(event)
+        if event.pid in self._births:
+            yield event
+        else:
             self._waiting.setdefault(event.pid, []).append(event)
-            return
-        yield event
-        if child := child_of(event):
-            self._children.setdefault(event.pid, []).append(child)
-        elif event.what in ("begins", "ends"):
-            for child in self._children.pop(event.pid, []):
-                self._known.add(child)
-                for later in self._waiting.pop(child, []):
-                    yield from self.take(later)
+        for child in made:
+            yield from self._waiting.pop(child, [])
+
+    def is_unborn(self, pid: int) -> bool:
+        return pid in self._waiting
 
     def rest(self) -> Iterator[Event]:
-        for events in self._waiting.values():
-            yield from events
-        self._waiting.clear()
+        for pid in list(self._waiting):
+            yield from self._waiting.pop(pid)

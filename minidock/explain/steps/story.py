@@ -99,7 +99,10 @@ class Story:
         elif event.what in ("call", "execve"):
             if len(steps) == 1:  # a thread in no step of its own works for what the main thread does
                 steps = self._steps.get((event.pid, 0), steps)
-            steps[-1].calls.append(call_of(event))
+            call = call_of(event)
+            if len(steps) == 1 and call.step:  # a child goes on in the step in which it was made
+                steps.append(_Open(call.step, "", call.place))
+            steps[-1].calls.append(call)
             if event.what == "execve":
                 yield from self._tell(event, steps[-1], last=True)
         elif event.what == "released":

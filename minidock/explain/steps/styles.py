@@ -41,7 +41,8 @@ class Narrative:
         self.brief = brief
         self.story, self.scene = Story(), Scene()
         self.renderer = Renderer(words, coloured=output.coloured, width=output.width, is_terminal=output.is_terminal)
-        self.names = Names()
+        self.names, self.defined = Names(), list[str]()
+        self.renderer.shorten = self._shorten
         self.number, self.calls = 0, 0
         self.numbers: dict[tuple[int, str], int] = {}  # by process and title: a step that goes on keeps its number
         self.processes: set[int] = set()
@@ -77,8 +78,14 @@ class Narrative:
 
     def show(self, text: str) -> None:
         """Write text, in which long paths have short names; of new ones it is said first what they stand for."""
+        shortened = self._shorten(text)
+        self.output.write(self.renderer.definitions(self.defined) + shortened)
+        self.defined = []
+
+    def _shorten(self, text: str) -> str:
         new, shortened = self.names.shorten(text)
-        self.output.write(self.renderer.definitions(new) + shortened)
+        self.defined += new
+        return shortened
 
     def finish(self) -> None:
         """What is not over, and how much it was."""

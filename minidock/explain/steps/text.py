@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import textwrap
+from collections.abc import Callable
 
 from minidock.explain import shown
 from minidock.explain.steps import book, see, shell
@@ -29,6 +30,7 @@ class Renderer:
         self.coloured = coloured
         self.width = width
         self.is_terminal = is_terminal
+        self.shorten: Callable[[str], str] = lambda text: text  # what long paths are called, before a line is broken
 
     def heading(self, number: int, title: str, *, who: str, pid: int, again: bool = False) -> str:
         """The line that a step begins with: its number and title, and whose it is."""
@@ -45,7 +47,8 @@ class Renderer:
         """Why a step is there, and where the book speaks of it."""
         why, section = self.texts.step(title)[1], book.reference(key)
         rows = [self._paint(line, _CYAN) for line in self._wrapped(why)]
-        shown = "\n".join(textwrap.wrap(section, self.width - 14, break_on_hyphens=False))
+        whole = section.replace("p. ", "p.\N{NO-BREAK SPACE}")  # with its number
+        shown = "\n".join(textwrap.wrap(whole, self.width - 14, break_on_hyphens=False)).replace(*"\N{NO-BREAK SPACE} ")
         rows += [self._row("book", shown)] if section else []
         return "".join(f"{row}\n" for row in rows)
 
@@ -99,7 +102,8 @@ class Renderer:
             result, colour = f" {self.texts.labels['does_not_return']}", _DIM
         else:
             result, colour = f" = {call.answer}", _RED if call.failed else ""
-        lines = self._broken(f"       {by}{call.question}{result}")
+        result = self.shorten(result)
+        lines = self._broken(self.shorten(f"       {by}{call.question}") + result)
         if lines[-1].endswith(result):
             lines[-1] = lines[-1].removesuffix(result) + self._paint(result, colour)
         return lines
