@@ -38,6 +38,10 @@ class UsageError(MinidockError):
     """What the user asked for cannot be meant: a malformed value, a name in use, options that exclude each other."""
 
 
+class ClientError(MinidockError):
+    """What docker's client says by itself, before or after anything is done: exit code 1 whatever the command."""
+
+
 class NotFoundError(MinidockError):
     """No such container, image or file."""
 

@@ -10,7 +10,7 @@ import click
 from minidock.cli.options import pairs
 from minidock.cli.options.flags import CONTEXT, check_root, flag, list_option
 from minidock.engine.paths import Paths
-from minidock.errors import UsageError
+from minidock.errors import ClientError
 
 
 @click.command("exec", context_settings=CONTEXT)
@@ -34,7 +34,7 @@ def exec_command(paths: Paths, /, container: str, command: tuple[str, ...], **fl
 
     check_root()
     if flags["interactive"] and flags["tty"] and not flags["detach"] and not os.isatty(0):
-        raise UsageError("the input device is not a TTY")
+        raise ClientError("the input device is not a TTY")
     asked = ExecOptions(
         command=list(command),
         env=pairs.environment(flags["env"], flags["env_file"]),

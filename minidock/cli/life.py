@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from functools import partial
 from typing import Any
 
@@ -10,11 +9,11 @@ import click
 
 from minidock.cli.commands import HELP
 from minidock.cli.container import for_each
-from minidock.cli.options.attachment import attachment_of, warn, with_attachment
+from minidock.cli.options.attachment import attachment_of, check_terminal, warn, with_attachment
 from minidock.cli.options.elsewhere import CHECKPOINT, with_flags
 from minidock.cli.options.flags import flag
 from minidock.engine.paths import Paths
-from minidock.errors import ConflictError, MinidockError, UsageError
+from minidock.errors import ConflictError, MinidockError
 
 NAMES = click.argument("names", metavar="CONTAINER...", nargs=-1, required=True)
 
@@ -75,9 +74,9 @@ def attach(paths: Paths, /, name: str, no_stdin: bool, **flags: Any) -> int:
         raise ConflictError("You cannot attach to a restarting container, wait until it is running")
     options = record.data["options"]
     takes_input = options["interactive"] and not no_stdin
-    if takes_input and options["tty"] and not os.isatty(0):
-        raise UsageError("the input device is not a TTY")
-    return client.attach(record, attachment_of([*["stdin"] * takes_input, "stdout", "stderr"], flags), warn)
+    attachment = attachment_of([*["stdin"] * takes_input, "stdout", "stderr"], flags)
+    check_terminal(attachment, is_terminal=options["tty"])
+    return client.attach(record, attachment, warn)
 
 
 @click.command(context_settings=HELP)

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from minidock.cli.options.attachment import attachment_of, warn, with_attachment
+from minidock.cli.options.attachment import attachment_of, check_terminal, warn, with_attachment
 from minidock.cli.options.creation import find_image, to_options, with_options
 from minidock.cli.options.flags import CONTEXT
 from minidock.engine.paths import Paths
-from minidock.errors import EXIT_ENGINE, MinidockError, UsageError
+from minidock.errors import EXIT_ENGINE, ClientError, MinidockError, UsageError
+
+if TYPE_CHECKING:
+    from minidock.engine.records import Record
 
 
 @click.command(context_settings=CONTEXT)
@@ -35,13 +38,17 @@ def run(paths: Paths, /, **flags: Any) -> int:
         raise UsageError("conflicting options: cannot specify both --attach and --detach")
     with engine_errors():
         options = to_options(flags, detached=detached)
-        streams = () if detached else options.attach
-        attachment = attachment_of(streams, flags)
+        attachment = attachment_of(() if detached else options.attach, flags)
+        check_terminal(attachment, is_terminal=options.tty)
         image = find_image(paths, options, flags)
-        record, code = client.run(paths, lambda: containers.create(paths.root, options, image), attachment, warn)
-        if detached:
-            click.echo(record.id)
-        return code
+
+        def create() -> tuple[Record, int]:
+            record, lock = containers.create(paths.root, options, image)
+            if not (attachment.stdout or attachment.stderr):  # before it is started: so it is known what was not
+                click.echo(record.id)
+            return record, lock
+
+        return client.run(paths, create, attachment, warn)[1]
 
 
 @contextmanager
@@ -54,6 +61,6 @@ def engine_errors() -> Iterator[None]:
     except Abandoned:
         raise
     except MinidockError as error:
-        if error.exit_code == MinidockError.exit_code:
+        if error.exit_code == MinidockError.exit_code and not isinstance(error, ClientError):
             error.exit_code = EXIT_ENGINE
         raise

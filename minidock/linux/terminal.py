@@ -38,10 +38,19 @@ def open_peer(ptmx: str) -> tuple[int, int]:
         if os.fstat(master).st_rdev != _PTMX:
             raise OSError(errno.ENXIO, f"{ptmx} is not the multiplexor of pseudo-terminals")
         _ioctl(master, TIOCSPTLCK, struct.pack("i", 0))
-        return master, _ioctl(master, TIOCGPTPEER, os.O_RDWR | os.O_NOCTTY | os.O_CLOEXEC)
+        return master, open_peer_of(master)
     except BaseException:
         os.close(master)
         raise
+
+
+def open_peer_of(master: int) -> int:
+    """A descriptor of the slave that belongs to `master`, from wherever.
+
+    As long as it is open, reading from the master does not fail (EIO) because all others have closed theirs.
+    """
+    peer: int = _ioctl(master, TIOCGPTPEER, os.O_RDWR | os.O_NOCTTY | os.O_CLOEXEC)
+    return peer
 
 
 def set_controlling(fd: int) -> None:

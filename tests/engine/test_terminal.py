@@ -5,8 +5,8 @@ from __future__ import annotations
 import hashlib
 import os
 import signal
-import subprocess
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 
@@ -78,17 +78,41 @@ def test_t_makes_a_terminal_for_output_into_a_pipe(engine: Minidock) -> None:
 
 def test_it_with_a_pipe_as_input_is_refused(engine: Minidock, containers: Containers) -> None:
     done = engine(*QUIET, "-it", "alpine", "true")
-    assert done.returncode == 125
-    assert b"the input device is not a TTY" in done.stderr
+    assert (done.returncode, done.stderr) == (1, b"minidock: the input device is not a TTY\n")
     assert not containers.records()
 
 
-def test_a_terminal_whose_reader_has_enough_is_hung_up(engine: Minidock) -> None:
-    command = engine.start(*QUIET, "-t", "alpine", "yes", stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
-    assert command.stdout is not None
-    command.stdout.readline()
-    command.stdout.close()
-    assert command.wait(30) != 0
+def test_a_terminal_is_needed_by_who_attaches_only(engine: Minidock) -> None:
+    """As in docker: not to make such a container, nor to start it in the background."""
+    for words in (("create",), ("run", "-d")):
+        done = engine(*words, "--network", "none", "--name", "blind", "-it", "alpine", "true")
+        assert (done.returncode, done.stderr) == (0, b"")
+        engine("rm", "-f", "blind")
+
+
+TERMINALS = {"run": ("/dev/console", ("run", "--rm", "--network", "none", "-t", "alpine")),
+             "exec": ("/dev/pts/0", ("exec", "-t", "lasting"))}  # fmt: skip
+
+
+@pytest.mark.parametrize(("name", "words"), TERMINALS.values(), ids=TERMINALS)
+def test_a_terminal_that_all_have_closed_is_not_over(engine: Minidock, name: str, words: tuple[str, ...]) -> None:
+    """As an init does while it boots."""
+    assert engine("run", "-d", "--network", "none", "--name", "lasting", "alpine", "sleep", "1000").returncode == 0
+    script = f"echo first; exec 0<&- 1>&- 2>&-; sleep 0.3; echo back > {name}; exit 3"
+    done = engine(*words, "sh", "-c", script)
+    assert (done.returncode, done.stdout, done.stderr) == (3, b"first\r\nback\r\n", b"")
+    engine("rm", "-f", "lasting")
+
+
+def test_nor_while_its_monitor_is_small(engine: Minidock, containers: Containers) -> None:
+    script = "exec 0<&- 1>&- 2>&-; read x < /go; echo back > /dev/console; exec sleep 1000"
+    words = ("run", "-d", "-t", "--network", "none", "--name", "booting", "alpine", "sh", "-c", f"mkfifo /go; {script}")
+    assert engine(*words).returncode == 0
+    (monitor,) = containers.commands()
+    eventually(lambda: b"standby" in Path(f"/proc/{monitor}/cmdline").read_bytes())
+    engine("exec", "booting", "sh", "-c", "echo > /go")
+    eventually(lambda: engine("logs", "booting").stdout == b"back\r\n")
+    engine("rm", "-f", "booting")
 
 
 def test_the_window_size_is_that_of_the_callers_and_follows(at_terminal: Open) -> None:
@@ -181,12 +205,17 @@ def test_the_mode_is_restored_whoever_is_killed(
     eventually(lambda: not containers.left())
 
 
-def test_a_window_that_is_closed_ends_the_shell_inside(at_terminal: Open, containers: Containers) -> None:
+def test_a_window_that_is_closed_leaves_the_shell_inside(
+    at_terminal: Open, engine: Minidock, containers: Containers
+) -> None:
+    """As in docker: whoever comes back can attach to it."""
     terminal = at_terminal("alpine", "sh")
     terminal.expect("/ # ")
     terminal.hang_up()
     terminal.process.wait(30)
-    eventually(lambda: not containers.left())
+    (record,) = containers.running()
+    assert engine("exec", record["id"], "true").returncode == 0
+    engine("rm", "-f", record["id"])
 
 
 def test_what_is_typed_ahead_is_for_the_next_program(at_shell: Callable[[], Terminal]) -> None:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
+
+from minidock.errors import ClientError
 
 if TYPE_CHECKING:
     from minidock.engine.lifetime.client import Attachment
@@ -32,6 +35,12 @@ def attachment_of(streams: Iterable[str], flags: dict[str, Any]) -> Attachment:
 
     which = {name: True for name in streams}
     return client.Attachment(**which, keys=keys.parse(flags["detach_keys"]), proxy=flags["sig_proxy"])
+
+
+def check_terminal(attachment: Attachment, *, is_terminal: bool) -> None:
+    """Raise `ClientError` if what is typed is to go to a terminal inside, and comes from none."""
+    if attachment.stdin and is_terminal and not os.isatty(0):
+        raise ClientError("the input device is not a TTY")
 
 
 def say(line: str) -> None:

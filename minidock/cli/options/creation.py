@@ -159,8 +159,6 @@ def _terminal_defaults(interactive: bool | None, tty: bool | None) -> tuple[bool
     on_terminal = os.isatty(0) and os.isatty(1)
     if interactive is None and tty is None:
         return on_terminal, on_terminal
-    if tty and interactive and not os.isatty(0):
-        raise values.fail("the input device is not a TTY: leave -t away when standard input is a pipe or a file")
     if interactive is None:
         interactive = on_terminal and tty is False
     return interactive, bool(tty)

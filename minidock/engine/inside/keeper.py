@@ -29,6 +29,7 @@ from minidock.engine.lifetime.streams import Events, Flow, Pipes, wait
 from minidock.engine.records import Record
 from minidock.errors import EXIT_ENGINE, EXIT_SIGNAL, MinidockError, words
 from minidock.linux import terminal
+from minidock.observe import step
 from minidock.runtime import container as runtime
 from minidock.runtime.channel import Channel
 
@@ -53,11 +54,15 @@ class Caller:
 
 
 class _Kept(NamedTuple):
-    """A process on its way, and the flows of its output. `mode`: what the caller's terminal was like before."""
+    """A process on its way, and the flows of its output. `mode`: what the caller's terminal was like before.
+
+    `peer`: the other end of its terminal, held open: when all who have it inside close it, that is not the end.
+    """
 
     created: runtime.Created
     flows: list[Flow]
     mode: list[Any] | None
+    peer: int | None
 
 
 def serve(channel: Channel) -> int:
@@ -83,6 +88,8 @@ def serve(channel: Channel) -> int:
     _attend(kept, caller)
     code = runtime.reap(kept.created)
     code = code if code >= 0 else EXIT_SIGNAL - code
+    if kept.peer is not None:
+        os.close(kept.peer)
     exec_ids.end(record.id, exec_id, lock)
     events.emit_container(record.root, "exec_die", record.data, execID=exec_id, exitCode=code)
     _deliver_the_rest(kept, caller)
@@ -110,17 +117,19 @@ def _start(message: dict[str, Any], record: Record, exec_id: str, caller: Caller
 def _meet(caller: Caller, created: runtime.Created, pipes: Pipes | None, asked: ExecOptions) -> _Kept:
     """Tell the caller where the process's input goes, wait for its go, and connect the output."""
     stdin, stdout, stderr = caller.stdio
-    mode = None
+    mode = peer = None
     if pipes:
         pipes.close_inside()
-        flows = [Flow(pipes.output, stdout), Flow(pipes.errors, stderr)]
+        flows = [Flow(pipes.output, stdout, lazy=True), Flow(pipes.errors, stderr, lazy=True)]
         caller.tell("ready", pipes.input, console=False)
         if pipes.input is not None:
             os.close(pipes.input)  # the caller's alone now: with it, the process's input ends
     else:
         assert created.console is not None
         os.set_blocking(created.console, False)
-        flows = [Flow(created.console, stdout)]
+        with step("Hold the other end of the terminal open", book="4.4"):
+            peer = terminal.open_peer_of(created.console)
+        flows = [Flow(created.console, stdout, lazy=True)]
         mode = terminal.mode(stdin) if asked.interactive else None
         if size := next((terminal.window_size(fd) for fd in caller.stdio if os.isatty(fd)), None):
             terminal.set_window_size(created.console, *size)
@@ -128,7 +137,7 @@ def _meet(caller: Caller, created: runtime.Created, pipes: Pipes | None, asked: 
     if asked.detach:
         for flow in flows:
             flow.discard()
-    kept = _Kept(created, flows, mode)
+    kept = _Kept(created, flows, mode, peer)
     if caller.channel.receive()[0] is None:
         _caller_left(kept, caller)
         raise MinidockError("the caller is gone")
@@ -184,11 +193,13 @@ def _hear(kept: _Kept, caller: Caller) -> None:
 def _move(kept: _Kept, ready: Events, caller: Caller) -> None:
     for flow in list(kept.flows):
         flow.serve(ready)
-        if flow.over:
+        if flow.broken:  # as docker's client, the caller leaves; the process goes on, its output goes nowhere
+            name = "stderr" if flow.sink == caller.stdio[2] else "stdout"
+            caller.tell("broken", stream=name, why=(flow.broken.strerror or "").lower())
+            flow.discard()
+        elif flow.over:
             kept.flows.remove(flow)
-            os.close(flow.source)  # SIGPIPE for who writes to a pipe; the end of file for who reads a terminal
-            if flow.broken and flow.source == kept.created.console:
-                caller.tell("hangup")
+            os.close(flow.source)
 
 
 def _caller_left(kept: _Kept, caller: Caller) -> None:

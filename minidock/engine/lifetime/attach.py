@@ -9,13 +9,15 @@ input goes into.
                          "attach" (input): begin; "signal" (number); "input-end"; "detach"
                          "look": something changed in the record; "networks": it is on other networks now
                          "observe" + descriptor: tell whoever is there what this process does (`recorder.py`)
-    monitor -> visitor   "ready" (console) + where input goes, if anywhere; "hangup": that is gone; "warning" (line)
+    monitor -> visitor   "ready" (console) + where input goes, if anywhere; "hangup": that is gone; "warning" (line);
+                         "broken" (stream, why): it cannot be written to
                          "networks" (warnings): names are known inside; "detached"
                          at last, and to everybody: "exit" (code, undone)
 """
 
 from __future__ import annotations
 
+import errno
 import os
 import select
 import signal
@@ -27,7 +29,7 @@ from minidock import observe, state
 from minidock.engine import paths
 from minidock.engine.lifetime.departure import ENDING, NAMELESS
 from minidock.engine.lifetime.output import Sink
-from minidock.engine.lifetime.running import Running, is_plain_end
+from minidock.engine.lifetime.running import Running
 from minidock.engine.lifetime.streams import Events, wait
 from minidock.linux import sockets, terminal
 from minidock.observe import Observer
@@ -167,10 +169,16 @@ class Visitors:
             visitor.tell(kind, **content)
 
     def sink_broke(self, sink: Sink) -> None:
-        """Say why somebody gets no more output, if that is not plain to see."""
+        """Say why somebody gets no more output. As docker's client, it leaves then, and the container goes on.
+
+        Unless it is only too slow: it may read on what it has, and learns how the container ends.
+        """
         for visitor in self.all:
-            if sink in visitor.sinks.values() and sink.broken and not is_plain_end(sink.broken):
-                visitor.tell("warning", line=f"the container's output cannot be written: {sink.broken.strerror}")
+            for name, its in visitor.sinks.items():
+                if its is sink and sink.broken and sink.broken.errno == errno.ETIMEDOUT:
+                    visitor.tell("warning", line=f"the container's output cannot be written: {sink.broken.strerror}")
+                elif its is sink and sink.broken:
+                    visitor.tell("broken", stream=name, why=(sink.broken.strerror or "").lower())
 
     def send_away(self, visitor: Visitor, running: Running | None, *, killed: bool = False) -> None:
         """It is gone, or has heard everything: hold nothing of it. The container goes on, as in docker."""

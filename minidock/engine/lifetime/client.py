@@ -20,7 +20,7 @@ from minidock.engine.lifetime.streams import Events, Flow, unshared, wait
 from minidock.engine.lifetime.visiting import visit
 from minidock.engine.paths import Paths
 from minidock.engine.records import Record
-from minidock.errors import EXIT_ENGINE, ConflictError, MinidockError
+from minidock.errors import EXIT_ENGINE, ClientError, ConflictError, MinidockError
 from minidock.linux import terminal
 from minidock.observe import step
 from minidock.runtime.channel import Channel
@@ -227,9 +227,9 @@ class Client:
             self._close_entrance()
         elif kind == "failed":
             raise MinidockError(message["message"], exit_code=message["exit_code"])
-        elif kind == "detached":
+        elif kind in ("broken", "detached"):
             self.trouble = False
-            raise Detached
+            raise Detached if kind == "detached" else ClientError(f"write /dev/{message['stream']}: {message['why']}")
         elif kind == "exit":
             self.trouble = not message["undone"]
             return int(message["code"])
@@ -261,7 +261,10 @@ class Client:
         assert self._input
         detached = self._input.detached
         self._close_entrance()
-        self.send("detach" if detached or self.attachment.streams == ["stdin"] else "input-end")
+        if not detached:
+            self.send("input-end")
+        if detached or self.attachment.streams == ["stdin"]:
+            self.send("detach")
 
     def _close_entrance(self) -> None:
         """The end of the input is the container's too; of a terminal's input, the end is that it was hung up."""

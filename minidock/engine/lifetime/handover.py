@@ -54,6 +54,7 @@ def hand_over(life: Life, running: Running, visitors: Visitors) -> None:
         "outputs": outputs,
         "entrance": running.entrance,
         "console": running.created.console,
+        "peer": running.peer,
         "memory": [running.memory.fd, running.memory.seen] if running.memory else None,
         "ports": ports,
         "names": names,
@@ -63,6 +64,8 @@ def hand_over(life: Life, running: Running, visitors: Visitors) -> None:
     kept = [life.lock, running.created.pidfd, visitors.listener.fileno(), *ports, *names, *sources]
     if running.memory:
         kept.append(running.memory.fd)
+    if running.peer is not None:
+        kept.append(running.peer)
     if running.entrance is not None and running.entrance not in kept:
         kept.append(running.entrance)
     try:
@@ -101,8 +104,9 @@ def take_up(state: dict[str, Any]) -> int:
     sources = [output["fd"] for output in state["outputs"] if output["fd"] >= 0]
     entrance = [] if state["entrance"] in (None, *sources) else [state["entrance"]]
     memory = state["memory"][:1] if state["memory"] else []
+    peer = [] if state["peer"] is None else [state["peer"]]
     ours = [state["lock"], state["pidfd"], state["listener"], *memory, *state["ports"], *state["names"]]
-    _inherit([*ours, *sources, *entrance], False)
+    _inherit([*ours, *sources, *entrance, *peer], False)
     record = records.Record(state["root"], state["id"], state["record"])
     record.is_ours = True
     record.reload()
@@ -132,6 +136,7 @@ def _running(record: records.Record, state: dict[str, Any]) -> Running:
     once = record.data["options"]["stdin_once"]
     running = Running(created, outputs, state["entrance"], once=once, ports=None)
     running.memory = out_of_memory.Watch(*state["memory"]) if state["memory"] else None
+    running.peer = state["peer"]
     running.ports = _ports(record, state["ports"])
     if state["names"]:
         running.resolver = _resolver(record, state["pid"], state["names"])

@@ -19,11 +19,12 @@ A container's status, in its record (`records.py`):
                                    |   +--unpause-- paused <-pause-- running
                                    +--the program cannot be started-> created (exited, if it had run before)
 
-`run` is create and start at once: a container of `run` that cannot be started is removed again. One with --rm goes from
-running to nothing. Only the monitor changes the status; pause and unpause are what a command does on its own. While
-the monitor lives it holds the container's lock. If it is killed, the kernel kills the container (PR_SET_PDEATHSIG) and
-lets go of the lock, and the next command of anybody's finds a record that says "running" and a lock that nobody holds:
-then it undoes what is left, and records that the container exited with 137 (`recovery.sweep`).
+`run` is create and start at once: if its user gives it up before it runs, it is removed again. One with --rm goes from
+running, and from a start that fails, to nothing. Only the monitor changes the status; pause and unpause are what a
+command does on its own. While the monitor lives it holds the container's lock. If it is killed, the kernel kills the
+container (PR_SET_PDEATHSIG) and lets go of the lock, and the next command of anybody's finds a record that says
+"running" and a lock that nobody holds: then it undoes what is left, and records that the container exited with 137
+(`recovery.sweep`).
 
 A monitor that has nothing to do for a second goes on as a much smaller program (`standby.py`) until it has again.
 """
@@ -246,8 +247,14 @@ def _see_to_memory(record: Record, memory: Watch | None) -> None:
 
 
 def _give_up(record: Record, error: BaseException) -> None:
-    """It could not be started. The first error is the one to tell; what cannot be undone now, sweeping finds."""
+    """It could not be started. The first error is the one to tell; what cannot be undone now, sweeping finds.
+
+    As in docker, it stays, with the status "created", the exit code and the error, if its user did not give it up.
+    """
     with suppress(OSError, MinidockError):
+        if _exit_code(error) <= EXIT_SIGNAL and not isinstance(error, starting.CallerGoneError):
+            with step("Keep the container that could not be started", book="4.7.3"), records.changing(record):
+                record.data["state"]["kept"] = True
         recovery.finish(record, _exit_code(error), error=words(error))
 
 

@@ -94,7 +94,7 @@ class Sink:
 class Output:
     """One of a container's outputs: `source` is our end of its pipe or terminal, which must not block.
 
-    `over`: nothing more comes. `refused`: the only reader's end broke, which the container learns as from any pipe.
+    `over`: nothing more comes.
     """
 
     def __init__(self, source: int, name: str, log: Log | None) -> None:
@@ -111,8 +111,8 @@ class Output:
         return any(sink.rest for sink in self.sinks)
 
     def wants(self) -> Events:
-        """What to wait for. A sink that breaks is of interest at any time."""
-        wanted: Events = {sink.fd: select.POLLOUT if sink.rest else 0 for sink in self.sinks}
+        """What to wait for. A sink that breaks is of no interest until there is something for it."""
+        wanted: Events = {sink.fd: select.POLLOUT for sink in self.sinks if sink.rest}
         if self._sink_is_full:
             wanted[self.sinks[0].fd] = select.POLLOUT
         elif not self.over and not any(sink.holds_up for sink in self.sinks):
@@ -132,12 +132,10 @@ class Output:
             self._move()
 
     def shed(self) -> list[Sink]:
-        """Take out the sinks that broke, and return them. With the last patient one goes the source."""
+        """Take out the sinks that broke, and return them. The container goes on: its output to the log, or nowhere."""
         broken = [sink for sink in self.sinks if sink.broken]
         for sink in broken:
             self.drop(sink)
-        if any(sink.patient for sink in broken) and not self.sinks:
-            self.end()
         return broken
 
     def drop(self, sink: Sink) -> None:
@@ -176,7 +174,7 @@ class Output:
         except BlockingIOError:
             self._sink_is_full = True
         except OSError as error:
-            if error.errno == errno.EINVAL:  # a terminal, or a file opened for appending
+            if error.errno in (errno.EINVAL, errno.EIO):  # a terminal, or a file opened for appending
                 sink.splices = False
                 self._move()
             else:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import os
 from typing import TYPE_CHECKING
 
@@ -38,6 +37,8 @@ class Running:
         self.once = once
         self.ports = ports
         self.resolver: Resolver | None = None  # if its networks have names
+        # The other end of its terminal, held open: when all who have it inside close it, that is not the end.
+        self.peer: int | None = None
         self.memory: Watch | None = None  # if the kernel counts what it kills for want of that
         self.ended = False
 
@@ -103,10 +104,7 @@ class Running:
         if self.resolver:
             self.resolver.close()
         self.close_entrance()
+        if self.peer is not None:
+            os.close(self.peer)
         os.close(self.created.pidfd)
         self.ended = True
-
-
-def is_plain_end(error: OSError) -> bool:
-    """Whether a sink broke because its reader had enough, or its terminal is gone: nothing to tell anybody."""
-    return error.errno in (errno.EPIPE, errno.EIO, errno.ECONNRESET)

@@ -27,6 +27,10 @@ if TYPE_CHECKING:
     from minidock.network.resolver import Resolver
 
 
+class CallerGoneError(SetupError):
+    """Who asked for the container was killed before it ran."""
+
+
 def start(record: Record, visitors: Visitors, cache: str, caller: Visitor | None) -> tuple[Running, list[str]]:
     """Create the container, connect it to its caller, let it go. On failure its process is gone when this raises.
 
@@ -46,6 +50,9 @@ def start(record: Record, visitors: Visitors, cache: str, caller: Visitor | None
             resolver = _connect(record, created, warnings)
         _wait_for_set_up(caller, created)
         running = Running(created, *_streams(record, created, pipes), once=options["stdin_once"], ports=ports)
+        if created.console is not None:
+            with step("Hold the other end of the terminal open", book="4.4"):
+                running.peer = terminal.open_peer_of(created.console)
         running.resolver = resolver
         running.memory = out_of_memory.watch(cgroup.path) if cgroup else None
         if caller and caller.is_attached:
@@ -152,7 +159,7 @@ def _is_start(caller: Visitor) -> bool:
     """Whether the caller's next message is "start". Raises if it wants the container no more, or is gone itself."""
     message, _ = caller.channel.receive()
     if message is None:
-        raise SetupError("the caller is gone")
+        raise CallerGoneError("the caller is gone")
     if message["type"] == "signal" and message["number"] in ENDING:
         raise SetupError("interrupted before the start", exit_code=EXIT_SIGNAL + message["number"])
     return bool(message["type"] == "start")

@@ -43,16 +43,17 @@ class Flow:
     """Bytes from `source` to `sink`, until the source ends or the sink takes no more.
 
     Then `over` is set; `broken` says why, if it was not the source's end; `detached` that `keys` were typed. Whoever
-    made the flow closes its ends.
+    made the flow closes its ends. With `lazy`, a sink that breaks is of no interest until there is something for it.
     """
 
-    def __init__(self, source: int, sink: int, keys: DetachKeys | None = None) -> None:
+    def __init__(self, source: int, sink: int, keys: DetachKeys | None = None, *, lazy: bool = False) -> None:
         self.source = source
         self.sink = sink
         self.keys = keys
         self.over = False
         self.detached = False
         self.broken: OSError | None = None
+        self._lazy = lazy
         self._readable = False
         self._rest = memoryview(b"")  # read and not yet written
         kind = os.fstat(self.sink).st_mode
@@ -63,12 +64,12 @@ class Flow:
             self._write = lambda data: end.send(data, socket.MSG_DONTWAIT)
 
     def wants(self) -> Events:
-        """What to wait for. A sink that breaks is of interest at any time."""
+        """What to wait for."""
         if self.over:
             return {}
         if self._rest or self._readable:
             return {self.sink: select.POLLOUT}
-        return {self.source: select.POLLIN, self.sink: 0}
+        return {self.source: select.POLLIN} if self._lazy else {self.source: select.POLLIN, self.sink: 0}
 
     def serve(self, ready: Events) -> None:
         """Move what can be moved now; `ready` is what `wait` returned."""
@@ -83,7 +84,9 @@ class Flow:
             self._readable = True  # next, wait for the sink to be ready as well
 
     def discard(self) -> None:
-        """Nobody listens any more: what comes from here on is read and thrown away."""
+        """Nobody listens any more, or can: what comes from here on is read and thrown away."""
+        if self.broken:
+            self.over, self.broken = False, None
         if not self.over:
             null = os.open(os.devnull, os.O_WRONLY | os.O_CLOEXEC)
             os.dup2(null, self.sink, inheritable=False)
@@ -98,7 +101,7 @@ class Flow:
                     self.over = not os.splice(self.source, self.sink, CHUNK, flags=SPLICE_F_NONBLOCK)
                     return
                 except OSError as error:
-                    if error.errno != errno.EINVAL:
+                    if error.errno not in (errno.EINVAL, errno.EIO):  # EIO: of which end, read and write will tell
                         raise
                     self._splices = False
             self._copy()

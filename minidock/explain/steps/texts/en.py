@@ -220,6 +220,11 @@ STEPS = {
     "Join the container's namespaces":
         "setns moves this process into the namespaces of the container's PID 1. The process namespace applies to its "
         "children only: no process inside sees it yet.",
+    "Hold the other end of the terminal open":
+        "When all processes inside close a terminal, it is not over: an init does so, and opens it again. It ends with "
+        "the process.",
+    "Keep the container that could not be started":
+        "Its state and its error can be inspected, and it can be started again.",
     "Clone into the process namespace":
         "Processes inside may have the right to trace others: so this comes last, when the process has no more rights "
         "than any other of the container.",

@@ -406,6 +406,15 @@ STEPS = {
         "setns fait entrer ce processus dans les namespaces du PID 1 du conteneur. Celui des processus ne vaut que "
         "pour ses enfants : aucun processus à l'intérieur ne le voit encore.",
     ),
+    "Hold the other end of the terminal open": (
+        "Garder ouverte l'autre extrémité du terminal",
+        "Quand tous les processus à l'intérieur ferment un terminal, ce n'est pas fini : un init le fait, et le rouvre. "
+        "Il finit avec le processus.",
+    ),
+    "Keep the container that could not be started": (
+        "Garder le conteneur qui n'a pas pu démarrer",
+        "Son état et son erreur peuvent être examinés, et il peut être redémarré.",
+    ),
     "Clone into the process namespace": (
         "Cloner dans le namespace de processus",
         "Des processus à l'intérieur peuvent avoir le droit d'en tracer d'autres : cela vient donc en dernier, quand "
