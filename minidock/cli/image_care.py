@@ -14,7 +14,7 @@ _UNUSED = "WARNING! This will remove all images without at least one container a
 @click.command(context_settings=_HELP)
 @click.option("-a", "--all", "unused", is_flag=True, help="Remove all images that no container uses.")
 @click.option("-f", "--force", is_flag=True, help="Do not ask first.")
-@click.option("--filter", "filters", multiple=True, metavar="NAME=VALUE", help="label, label! or until.")
+@click.option("--filter", "filters", multiple=True, metavar="NAME=VALUE", help="dangling, label, label! or until.")
 @click.pass_obj
 def prune(paths: Paths, unused: bool, force: bool, filters: tuple[str, ...]) -> None:
     """Remove images without a name, and what is left of images that are gone."""
@@ -24,6 +24,7 @@ def prune(paths: Paths, unused: bool, force: bool, filters: tuple[str, ...]) -> 
     from minidock.image import filters as image_filters
 
     wanted = image_filters.parse(filters, image_filters.FOR_PRUNE)
+    unused = image_filters.wants_unused(wanted, unused=unused)
     if not force and not confirmed(_UNUSED if unused else _DANGLING):
         return
     recovery.sweep_all(paths.root)

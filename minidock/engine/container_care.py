@@ -9,6 +9,7 @@ from minidock.engine import events, records, removal
 from minidock.errors import ConflictError, HostError, NotFoundError
 from minidock.image import filters as image_filters
 from minidock.image.filters import Filters
+from minidock.image.moments import instant
 from minidock.linux.directories import tree_size
 
 FOR_PRUNE = ("label", "label!", "until")
@@ -23,11 +24,12 @@ class Pruned(NamedTuple):
 
 def prune(root: str, filters: Filters) -> Pruned:
     """Remove the containers that do not run, the newest first. Their volumes stay."""
-    before = min(map(image_filters.moment, filters.get("until", ())), default="9")
+    before = min(map(image_filters.moment, filters.get("until", ())), default=float("inf"))
     removed, size = [], 0
     for record in records.load_all(root):
         labels = record.data["config"]["labels"]
-        if not record.is_over or record.data["created"] >= before or not image_filters.labels_fit(labels, filters):
+        is_young = instant(record.data["created"]) >= before
+        if not record.is_over or is_young or not image_filters.labels_fit(labels, filters):
             continue
         written = tree_size(record.path("upper"))
         with suppress(ConflictError, HostError, NotFoundError):  # started, or removed, since it was listed

@@ -10,13 +10,15 @@ import time
 from collections.abc import Iterable
 
 from minidock.errors import EXIT_ENGINE, UsageError
+from minidock.image.moments import NEVER, instant
 from minidock.image.reference import Reference
 from minidock.image.store import Image, Store
 
 Filters = dict[str, list[str]]
 
 FOR_LISTS = ("before", "dangling", "label", "reference", "since", "until")
-FOR_PRUNE = ("label", "label!", "until")
+FOR_PRUNE = ("dangling", "label", "label!", "until")
+_BOOLEANS = ("true", "1", "false", "0")
 _UNITS = {"h": 3600.0, "m": 60.0, "s": 1.0, "ms": 0.001}
 
 
@@ -37,15 +39,17 @@ def parse(texts: Iterable[str], known: tuple[str, ...]) -> Filters:
 def select(store: Store, filters: Filters) -> list[tuple[Image, list[Reference]]]:
     """The images of the store that pass, newest first, with those of their names that pass."""
     chosen = []
-    oldest = max((store.resolve(text).created for text in filters.get("since", ())), default="")
-    newest = min((store.resolve(text).created for text in filters.get("before", ())), default="9")
-    newest = min([newest, *map(moment, filters.get("until", ()))])
+    oldest = max((instant(store.resolve(text).created) for text in filters.get("since", ())), default=None)
+    limits = [instant(store.resolve(text).created) for text in filters.get("before", ())]
+    newest = min([*limits, *map(moment, filters.get("until", ()))], default=None)
     for image, names in store.list():
         patterns = filters.get("reference")
         fitting = names if patterns is None else [n for n in names if any(matches(p, n) for p in patterns)]
         if patterns is not None and not fitting:
             continue
-        if oldest < image.created < newest and labels_fit(_labels(image), filters) and _dangling_fits(names, filters):
+        created = instant(image.created)
+        in_time = (oldest is None or created > oldest) and (newest is None or NEVER < created < newest)
+        if in_time and labels_fit(_labels(image), filters) and _dangling_fits(names, filters):
             chosen.append((image, fitting))
     return chosen
 
@@ -75,22 +79,33 @@ def labels_fit(labels: dict[str, str], filters: Filters) -> bool:
 
 def _dangling_fits(names: list[Reference], filters: Filters) -> bool:
     for value in filters.get("dangling", ()):
-        if value not in ("true", "1", "false", "0"):
+        if value not in _BOOLEANS:
             raise UsageError(f"invalid filter 'dangling={value}': it is true or false")
         if (value in ("true", "1")) != (not names):
             return False
     return True
 
 
-def moment(text: str) -> str:
-    """The time that `until` means, as `created` is on record. It is seconds, RFC 3339, or how long ago (1h30m)."""
-    if re.fullmatch(r"\d{4}-\d\d-\d\d(T.*)?", text):
-        return text
+def moment(text: str) -> float:
+    """The time that `until` means, in seconds since 1970: it is such a number, RFC 3339, or how long ago (1h30m).
+
+    Without a zone it is this machine's.
+    """
+    if re.fullmatch(r"\d{4}-\d\d-\d\d(T.*)?", text) and (found := instant(text)) != NEVER:
+        return found
     if re.fullmatch(r"\d+(\.\d+)?", text):
-        seconds = float(text)
-    elif re.fullmatch(r"(\d+(\.\d+)?(ms|[hms]))+", text):
+        return float(text)
+    if re.fullmatch(r"(\d+(\.\d+)?(ms|[hms]))+", text):
         parts = re.findall(r"(\d+(?:\.\d+)?)(ms|[hms])", text)
-        seconds = time.time() - sum(float(count) * _UNITS[unit] for count, unit in parts)
-    else:
-        raise UsageError(f"invalid filter 'until={text}': it is a time (2025-01-31T12:00:00) or a duration (24h)")
-    return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(seconds))
+        return time.time() - sum(float(count) * _UNITS[unit] for count, unit in parts)
+    raise UsageError(f"invalid filter 'until={text}': it is a time (2025-01-31T12:00:00) or a duration (24h)")
+
+
+def wants_unused(filters: Filters, *, unused: bool) -> bool:
+    """Whether `image prune` removes all images that are not used, and not only those without a name: --all says so,
+    or dangling=false, which is taken out of `filters`. Raises `UsageError` if they contradict each other."""
+    values = filters.pop("dangling", [])
+    said = {value in ("false", "0") for value in values}
+    if len(said) > 1 or (unused and False in said) or any(value not in _BOOLEANS for value in values):
+        raise UsageError(f"invalid filter 'dangling=[{' '.join(values)}]'")
+    return unused or True in said

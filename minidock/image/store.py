@@ -27,6 +27,7 @@ from minidock.errors import ConflictError, HostError, MinidockError, NotFoundErr
 from minidock.image import blobs, directories, platform, reference
 from minidock.image.digest import is_digest
 from minidock.image.locks import store_lock
+from minidock.image.moments import instant
 from minidock.image.platform import Platform
 from minidock.image.reference import Reference
 from minidock.observe import step
@@ -143,7 +144,7 @@ class Store:
                     references.append(reference.parse(_name(descriptor) or ""))
         for _, references in found.values():
             references.sort(key=str)
-        return sorted(found.values(), key=lambda pair: pair[0].created, reverse=True)
+        return sorted(found.values(), key=lambda pair: instant(pair[0].created), reverse=True)
 
     def damaged(self) -> Damages:
         """Why images are missing in `list`, though the index has them."""

@@ -11,6 +11,7 @@ from minidock.engine.networking import network_options
 from minidock.engine.networking.network_options import NetworkOptions
 from minidock.errors import ConflictError, MinidockError, NotFoundError, UsageError
 from minidock.image import filters as image_filters
+from minidock.image.moments import instant
 from minidock.linux import links
 from minidock.network import bridge, endpoints, registry, store
 from minidock.network import filter as packet_filter
@@ -172,10 +173,10 @@ def _remove_damaged(root: str, ruin: store.DamagedNetworkError) -> Network:
 
 def prune(root: str, filters: Filters) -> list[Network]:
     """Remove the networks that users made and nobody is on; returns them."""
-    before = min(map(image_filters.moment, filters.get("until", ())), default="9")
+    before = min(map(image_filters.moment, filters.get("until", ())), default=float("inf"))
     removed = []
     for network in everything(root):
-        if network.is_predefined or network.created >= before:
+        if network.is_predefined or instant(network.created) >= before:
             continue
         if image_filters.labels_fit(network.labels, filters) and not members(root, network):
             with suppress(ConflictError):  # somebody has joined it just now
