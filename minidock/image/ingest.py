@@ -87,13 +87,15 @@ class Ingest:
         diff_id = layers.unpack_in(self.workspace, LayerSource(stream, writer), self.store.root)
         return diff_id, self.publish(writer), writer.size
 
-    def add_manifest(self, name: Reference | None, content: bytes, media_type: str) -> Image:
-        """Store a manifest whose config and layers are in the store and unpacked, and make it an image.
+    def add_manifest(
+        self, name: Reference | None, content: bytes, media_type: str, also: Reference | None = None
+    ) -> Image:
+        """Store a manifest whose config and layers are in the store and unpacked, and make it an image of these names.
 
         Raises `HostError` if something that it needs is missing.
         """
         digest = self.put_bytes(content)
-        return self.store.record(name, {"mediaType": media_type, "digest": digest, "size": len(content)})
+        return self.store.record(name, {"mediaType": media_type, "digest": digest, "size": len(content)}, also)
 
     def _keep(self, digest: str) -> bool:
         with store_lock(self.store.root, shared=True):

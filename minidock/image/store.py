@@ -232,10 +232,10 @@ class Store:
         """The file of a blob, to be read only."""
         return blobs.blob_path(self.images, digest)
 
-    def record(self, name: Reference | None, descriptor: Descriptor) -> Image:
-        """Make the manifest of `descriptor` an image, called `name`. `Ingest.add_manifest` is the way here.
+    def record(self, name: Reference | None, descriptor: Descriptor, also: Reference | None = None) -> Image:
+        """Make the manifest of `descriptor` an image, called `name` and `also`. `Ingest.add_manifest` is the way here.
 
-        From now on the image exists. Raises `HostError` if something that it needs is missing.
+        From now on the image exists, with both names or none: nobody is killed in between. Raises `HostError` if something that it needs is missing.
         """
         with self.lock():
             image = self._image(descriptor)
@@ -243,8 +243,9 @@ class Store:
             if lost := lost + image.missing_layers:
                 raise HostError(f"the image {image.id} cannot be added: the store does not have {lost[0]}")
             known = self._index()
-            kept = [d for d in known if name is None or not _is_called(d, name)]
-            self._write_index([*kept, _named(descriptor, name)], known)
+            names: list[Reference | None] = [one for one in (name, also) if one]
+            kept = [d for d in known if not any(one and _is_called(d, one) for one in names)]
+            self._write_index([*kept, *(_named(descriptor, one) for one in names or [None])], known)
         return image
 
     def lock(self, *, shared: bool = False) -> AbstractContextManager[None]:

@@ -2,6 +2,7 @@
 
 import gzip
 import json
+from pathlib import Path
 
 import pytest
 import zstandard
@@ -23,6 +24,18 @@ def test_the_files_are_those_of_the_layers_and_the_output_is_docker_s(stub: Stub
     assert user.file(name, "a") == b"above"
     assert user.file(name, "b") == b"same"
     user.has_no_leftovers()
+
+
+def test_an_image_gets_its_tag_and_its_digest_at_once(
+    stub: Stub, user: User, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Killed between two writes, it would have no name but a digest, and no prune would see it."""
+    stub.add_image("app")
+    monkeypatch.setenv("MINIDOCK_OBSERVE_TRACE", str(tmp_path / "trace"))
+    user.works("pull", f"{stub.host}/app")
+    calls = [json.loads(line).get("call", "") for line in (tmp_path / "trace").read_text().splitlines()]
+    assert sum(call.startswith("rename") and "/index.json" in call for call in calls) == 1
+    user.works("rmi", f"{stub.host}/app")
 
 
 def test_a_second_pull_asks_for_the_digest_and_nothing_else(stub: Stub, user: User) -> None:

@@ -125,9 +125,8 @@ class _Pull:
             is_new = not ingest.has_sound_blob(manifest.config.digest)
             diff_ids = self._config(ingest, manifest)
             _Layers(ingest, self._repository, self._progress).run(list(zip(manifest.layers, diff_ids, strict=True)))
-            image = ingest.add_manifest(self._by_digest(digest), document.content, manifest.media_type)
-            if not self._name.digest:
-                image = ingest.add_manifest(self._name, document.content, manifest.media_type)
+            also = None if self._name.digest else self._name
+            image = ingest.add_manifest(self._by_digest(digest), document.content, manifest.media_type, also)
         return Pulled(image, digest, is_new)
 
     def _by_digest(self, digest: str) -> Reference:
