@@ -235,7 +235,8 @@ class Store:
     def record(self, name: Reference | None, descriptor: Descriptor, also: Reference | None = None) -> Image:
         """Make the manifest of `descriptor` an image, called `name` and `also`. `Ingest.add_manifest` is the way here.
 
-        From now on the image exists, with both names or none: nobody is killed in between. Raises `HostError` if something that it needs is missing.
+        From now on the image exists, with both names or none: nobody is killed in between. Raises `HostError` if
+        something that it needs is missing.
         """
         with self.lock():
             image = self._image(descriptor)
