@@ -27,6 +27,7 @@ from typing import NamedTuple
 import prctl
 
 from minidock import observe
+from minidock.errors import SetupError
 from minidock.linux import cgroups, interpreter, namespaces, seccomp, syscalls, terminal
 from minidock.observe import observed, step
 from minidock.runtime import channel as channels
@@ -36,6 +37,9 @@ from minidock.runtime.container import Created
 from minidock.runtime.spec import Spec
 
 _set_pdeathsig = observed("prctl", prctl.set_pdeathsig, "PR_SET_PDEATHSIG")
+
+# What clone(2) means by EAGAIN. On its way in, a process is two for a moment.
+_NO_MORE = "the container may have no more processes: see its --pids-limit, and --ulimit nproc"
 
 
 class Target(NamedTuple):
@@ -62,7 +66,10 @@ def create(spec: Spec, target: Target, stdio: init.Stdio, cache: str | None = No
     kinds = namespaces.of_another(target.pid, target.pidfd)
     ours, theirs = channels.pair()
     with step("Clone a process into the container's cgroup", book="3.1"):
-        pid, pidfd = _clone(target)
+        try:
+            pid, pidfd = _clone(target)
+        except BlockingIOError as error:
+            raise SetupError(_NO_MORE) from error
     if pid == 0:
         observe.who = "exec"
         ours.close()
@@ -156,6 +163,8 @@ def _be_born(*, has_terminal: bool) -> int | None:
     """
     try:
         pid, pidfd = syscalls.clone(syscalls.CLONE_PARENT)
+    except BlockingIOError as error:
+        raise SetupError(_NO_MORE) from error
     except OSError as error:
         # What clone(2) says where PID 1 of the namespace has ended: nothing can be born there any more.
         if error.errno == errno.ENOMEM:

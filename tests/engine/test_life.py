@@ -75,11 +75,14 @@ def test_the_monitor_belongs_to_nobody_who_could_go(ok: Callable[..., str], cont
 
 @pytest.mark.parametrize(("command", "code"), [("no-such-program", 127), ("/etc", 126)])
 def test_what_cannot_be_started_is_not_detached(
-    engine: Minidock, containers: Containers, command: str, code: int
+    engine: Minidock, ok: Callable[..., str], containers: Containers, command: str, code: int
 ) -> None:
+    """As in docker, it stays, and its id is known."""
     done = engine("run", "-d", "alpine", command)
-    assert (done.returncode, done.stdout, done.stderr.count(b"\n")) == (code, b"", 1)
-    assert not containers.records()
+    assert (done.returncode, done.stderr.count(b"\n")) == (code, 1)
+    (record,) = containers.records()
+    assert done.stdout.decode() == f"{record['id']}\n"
+    assert ok("rm", record["id"]) == f"{record['id']}\n"
 
 
 def test_created_it_waits_and_keeps_what_it_wrote_between_starts(

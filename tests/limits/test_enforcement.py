@@ -13,6 +13,8 @@ from tests.support.command import Minidock, Process
 
 pytestmark = pytest.mark.cgroup
 
+NO_MORE = "the container may have no more processes: see its --pids-limit, and --ulimit nproc"
+
 # dd's one block is memory that it must hold at once.
 HOLD_64M = ("dd", "if=/dev/zero", "of=/dev/null", "bs=64M", "count=1")
 
@@ -43,6 +45,19 @@ def test_processes_and_processor_time_run_out(minidock: Minidock) -> None:
         assert int(container.read("pids.current")) <= 10
         assert container.counters("pids.events")["max"] >= 1
         assert eventually(lambda: container.counters("cpu.stat")["nr_throttled"] > 0)
+
+
+def test_who_comes_in_where_no_more_may_is_told_so(minidock: Minidock) -> None:
+    words = ("--network", "none", "--name", "crowded", "--pids-limit", "1", "busybox", "sleep", "1000")
+    assert minidock("run", "-d", *words).returncode == 0
+    refused = minidock("exec", "crowded", "true")
+    assert (refused.returncode, refused.stderr.decode()) == (126, f"minidock: {NO_MORE}\n")
+    minidock("update", "--pids-limit", "2", "crowded")  # room for one of the two that it is for a moment
+    refused = minidock("exec", "crowded", "true")
+    assert (refused.returncode, refused.stderr.decode()) == (126, f"minidock: {NO_MORE}\n")
+    minidock("update", "--pids-limit", "3", "crowded")
+    assert minidock("exec", "crowded", "true").returncode == 0
+    minidock("rm", "-f", "crowded")
 
 
 @pytest.mark.usefixtures("only_cgroupfs")
