@@ -408,8 +408,8 @@ STEPS = {
     ),
     "Hold the other end of the terminal open": (
         "Garder ouverte l'autre extrémité du terminal",
-        "Quand tous les processus à l'intérieur ferment un terminal, ce n'est pas fini : un init le fait, et le rouvre. "
-        "Il finit avec le processus.",
+        "Quand tous les processus à l'intérieur ferment un terminal, ce n'est pas fini : un init le fait, et le "
+        "rouvre. Il finit avec le processus.",
     ),
     "Keep the container that could not be started": (
         "Garder le conteneur qui n'a pas pu démarrer",
