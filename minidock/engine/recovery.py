@@ -57,11 +57,11 @@ def _undo_cgroup(record: Record) -> None:
 
 def _undo_network(record: Record) -> None:
     if record.data["attachments"] or record.data["networks"]:
-        from minidock.network import endpoints
+        from minidock.network import drivers, endpoints
 
         endpoints.release(record.root, record.id)
         for name, had in record.data["networks"].items():
-            told = {"container": record.id, "name": name, "type": "bridge"}
+            told = {"container": record.id, "name": name, "type": had.get("driver", drivers.BRIDGE)}
             events.emit(record.root, "network", "disconnect", had["network"], **told)
 
 

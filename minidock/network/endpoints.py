@@ -16,10 +16,10 @@ from typing import NamedTuple
 from minidock import state
 from minidock.errors import ConflictError, UsageError
 from minidock.linux import links
-from minidock.network import bridge, store
+from minidock.network import drivers, ipam, store
 from minidock.network.addresses import IPV4, IPV6, Subnet, mac_of, number
 from minidock.network.attachment import Attachment
-from minidock.network.bridge import BOOK
+from minidock.network.drivers import BOOK
 from minidock.network.leases import CURE, Lease, Leases
 from minidock.network.published import Published
 from minidock.network.store import Network
@@ -42,6 +42,7 @@ class Endpoint(NamedTuple):
     gateway6: str
     names: list[str]  # by which others on this network find it
     gw_priority: int = 0
+    driver: str = drivers.BRIDGE
 
 
 Endpoints = dict[str, Endpoint]  # by the network's name
@@ -61,7 +62,7 @@ def reserve(root: str, container_id: str, name: str, attachments: dict[str, Atta
             network = store.pick(networks, network_name, "network {} not found", root=root)
             leases = store.leases(root, network.id)
             _check_all_known(network, leases)
-            network = bridge.settled(root, network, in_use=bool(leases.held))
+            network = ipam.settled(root, network, in_use=bool(leases.held))
             lease = leases.held.get(container_id) or _lease(network, leases, asked, _next_cable(container_id, cables))
             lease = lease._replace(names=names_of(container_id, name, asked) if network.has_names else [])
             leases.held[container_id] = lease
@@ -74,7 +75,7 @@ def reserve(root: str, container_id: str, name: str, attachments: dict[str, Atta
 def _check_all_known(network: Network, leases: Leases) -> None:
     """Raise `DamagedError` if somebody is on the bridge who has no lease: two containers would get one address."""
     known = {lease.interface for lease in leases.held.values()}
-    if unknown := [cable for cable in bridge.cables(network.interface) if cable not in known]:
+    if unknown := [cable for cable in drivers.find(network.driver).attached(network) if cable not in known]:
         raise state.DamagedError(leases.path, f"it does not know {unknown[0]}, which is on the bridge", CURE)
 
 
@@ -130,6 +131,7 @@ def _endpoint(network: Network, lease: Lease, asked: Attachment) -> Endpoint:
         gateway6=v6.gateway if v6 and not network.internal else "",
         names=lease.names,
         gw_priority=asked.gw_priority,
+        driver=network.driver,
     )
 
 
@@ -159,11 +161,10 @@ def connect(
 def _plug(
     host: links.Rtnetlink, inside: links.Rtnetlink, root: str, network: Network, endpoint: Endpoint, netns_fd: int
 ) -> None:
-    if not bridge.is_routed(network):  # deleted by someone, or gone with a reboot
-        bridge.make(host, root, network)
-    with step("Create the veth pair", book=BOOK):
-        host.add_veth(endpoint.host_interface, endpoint.bridge, bridge.mtu(network),
-                      peer=endpoint.interface, mac=endpoint.mac, netns_fd=netns_fd)  # fmt: skip
+    driver = drivers.find(network.driver)
+    if not driver.is_made(network):  # deleted by someone, or gone with a reboot
+        driver.make(host, root, network)
+    driver.plug(host, network, endpoint, netns_fd)
     with step("Set the address of eth0", book=BOOK):
         index = inside.index(endpoint.interface)
         for address, prefix in ((endpoint.address, endpoint.prefix), (endpoint.address6, endpoint.prefix6)):

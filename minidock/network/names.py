@@ -54,7 +54,7 @@ class Names:
 
     def has_way_out(self) -> bool:
         """Whether names of the world outside are of any use: not to a container on internal networks only."""
-        mine = [n for n in store.load_all(self.root) if n.driver == "bridge" and self.container_id in self._held(n)]
+        mine = [n for n in store.load_all(self.root) if self.container_id in self._held(n)]
         return any(not network.internal for network in mine)
 
     def _networks(self) -> list[tuple[Network, dict[str, Lease]]]:

@@ -89,7 +89,7 @@ class Network(NamedTuple):
     @property
     def has_names(self) -> bool:
         """Whether the containers on it find each other by name: on every network that a user made."""
-        return self.driver == "bridge" and not self.is_predefined
+        return not self.is_predefined
 
     @property
     def masquerades(self) -> bool:
@@ -232,11 +232,6 @@ def pick(networks: Iterable[Network], name: str, missing: str = "No such network
 def default_interface(root: str) -> str:
     """The bridge of the network `bridge`. Each root has one of its own: networks of two roots are two networks."""
     return DEFAULT_INTERFACE if root == state.DEFAULT_ROOT else f"minidock-{crc32(root.encode()) & 0xFFFFFF:06x}"
-
-
-def interface_of(network_id: str) -> str:
-    """The bridge of a network that a user made; 15 characters are what the kernel allows (IFNAMSIZ)."""
-    return f"mdbr-{network_id[:10]}"
 
 
 def _from_json(path: str) -> Network:

@@ -23,7 +23,7 @@ from typing import Any
 
 from minidock import state
 from minidock.linux import links, syscalls
-from minidock.network import bridge, endpoints, registry, store
+from minidock.network import drivers, endpoints, registry, store
 from minidock.network.addresses import Subnet
 from minidock.network.attachment import NOTHING_SPECIAL, Attachment
 from minidock.network.endpoints import Endpoint
@@ -231,7 +231,7 @@ class Host(Namespace):
 
         def remove() -> None:
             with store.locked(self.root):
-                bridge.remove(self.root, self.network(name))
+                drivers.remove(self.root, self.network(name))
 
         self.call(remove)
 

@@ -18,7 +18,7 @@ from minidock.errors import ConflictError, MinidockError, NotFoundError
 from minidock.linux import namespaces
 from minidock.network import endpoints, store
 from minidock.network.attachment import Attachment
-from minidock.network.bridge import BOOK
+from minidock.network.drivers import BOOK
 from minidock.network.endpoints import Endpoints
 from minidock.network.store import Network
 from minidock.observe import step

@@ -145,8 +145,9 @@ def plug(record: Record, pid: int) -> list[str]:
         warnings = endpoints.connect(record.root, has(record), netns, publishing.published(record))
     finally:
         os.close(netns)
-    for name, row in record.data["networks"].items():
-        events.emit(record.root, "network", "connect", row["network"], container=record.id, name=name, type="bridge")
+    for name, endpoint in has(record).items():
+        told = {"container": record.id, "name": name, "type": endpoint.driver}
+        events.emit(record.root, "network", "connect", endpoint.network, **told)
     if os.path.isdir(record.path("linked")):
         from minidock.engine.networking.links import follow
 

@@ -11,17 +11,11 @@ from typing import NamedTuple
 
 from minidock import state
 from minidock.errors import UsageError
-from minidock.network import store
+from minidock.network import drivers, store
 from minidock.network.addresses import IPV4, IPV6, Subnet, number
 from minidock.network.store import Network, Pool
 
 _NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.-]*")
-_BRIDGE = "com.docker.network.bridge."
-_BOOLEANS = (f"{_BRIDGE}enable_icc", f"{_BRIDGE}enable_ip_masquerade")
-_TRUTHS = ("1", "t", "T", "TRUE", "true", "True", "0", "f", "F", "FALSE", "false", "False")
-_MTU = "com.docker.network.driver.mtu"
-_MTU_MIN, _MTU_MAX = 68, 65535  # <linux/if_ether.h>, ETH_MIN_MTU and ETH_MAX_MTU
-IFNAMSIZ = 15  # <linux/if.h>, without the zero at the end
 
 
 class NetworkOptions(NamedTuple):
@@ -45,9 +39,8 @@ def to_network(asked: NetworkOptions) -> Network:
     _check_name(asked.name)
     if asked.driver in ("host", "null"):
         raise UsageError(f'only one instance of "{asked.driver}" network is allowed')
-    if asked.driver != "bridge":
-        raise UsageError(f'plugin "{asked.driver}" not found: minidock has the driver bridge')
-    _check_options(asked.options)
+    driver = drivers.find(asked.driver)
+    driver.check_options(asked.options)
     pools = _pools(asked)
     network_id = os.urandom(32).hex()
     return Network(
@@ -55,7 +48,7 @@ def to_network(asked: NetworkOptions) -> Network:
         name=asked.name,
         driver=asked.driver,
         created=state.now(),
-        interface=asked.options.get(f"{_BRIDGE}name") or store.interface_of(network_id),
+        interface=driver.interface(network_id, asked.options),
         pools=pools,
         chosen=any(pool.net.width == IPV4 for pool in pools),
         internal=asked.internal,
@@ -73,29 +66,6 @@ def _check_name(name: str) -> None:
         raise UsageError(f"invalid network name {name!r}, only [a-zA-Z0-9][a-zA-Z0-9_.-]* are allowed")
 
 
-def _check_options(options: dict[str, str]) -> None:
-    for name in _BOOLEANS:
-        if name in options and options[name] not in _TRUTHS:
-            raise UsageError(f"failed to parse {name} value: {options[name]} (it is true or false)")
-    if _MTU in options:
-        if not re.fullmatch(r"-?\d+", options[_MTU]):
-            raise UsageError(f"failed to parse {_MTU} value: {options[_MTU]} (it is a number of bytes)")
-        if not _MTU_MIN <= int(options[_MTU]) <= _MTU_MAX:
-            raise UsageError(f"invalid MTU number: {options[_MTU]} (it is {_MTU_MIN} to {_MTU_MAX})")
-    if address := options.get(f"{_BRIDGE}host_binding_ipv4"):
-        try:
-            number(address)
-        except ValueError:
-            raise UsageError(f"failed to parse {_BRIDGE}host_binding_ipv4 value: {address}") from None
-    for name in (f"{_BRIDGE}name", "com.docker.network.container_iface_prefix"):
-        text = options.get(name, "x")
-        room = IFNAMSIZ if name.endswith("name") else IFNAMSIZ - 2  # for the number behind a prefix
-        if not 0 < len(os.fsencode(text)) <= room or re.search(r"[\s/:%]", text) or text in (".", ".."):
-            raise UsageError(f"invalid {name}: {text!r} is no name of an interface (at most {room} bytes)")
-    if re.search(r"\d$", options.get("com.docker.network.container_iface_prefix", "")):
-        raise UsageError("invalid com.docker.network.container_iface_prefix: an interface's number is put after it")
-
-
 def _pools(asked: NetworkOptions) -> list[Pool]:
     """The subnets that were asked for, with the gateways, ranges and reserved addresses that lie in them."""
     if not asked.subnets and (asked.gateways or asked.ranges):
@@ -108,7 +78,7 @@ def _pools(asked: NetworkOptions) -> list[Pool]:
             raise UsageError("multiple overlapping subnet configuration is not supported")
     for width in (IPV4, IPV6):
         if sum(net.width == width for net in nets) > 1:
-            raise UsageError("bridge driver doesn't support multiple subnets")
+            raise UsageError(f"{asked.driver} driver doesn't support multiple subnets")
     gateways, ranges, reserved = dict[Subnet, str](), dict[Subnet, str](), dict[Subnet, dict[str, str]]()
     for text in asked.gateways:
         _once(gateways, _home(nets, text, "gateway"), text, "gateway")

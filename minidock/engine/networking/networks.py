@@ -13,11 +13,11 @@ from minidock.errors import ConflictError, MinidockError, NotFoundError, UsageEr
 from minidock.image import filters as image_filters
 from minidock.image.moments import instant
 from minidock.linux import links
-from minidock.network import bridge, endpoints, registry, store
+from minidock.network import drivers, endpoints, ipam, registry, store
 from minidock.network import filter as packet_filter
-from minidock.network.addresses import IPV4, IPV6, unique_local
+from minidock.network.drivers import BOOK
 from minidock.network.leases import Lease
-from minidock.network.store import Network, Pool
+from minidock.network.store import Network
 from minidock.observe import step
 
 FOR_LISTS = ("dangling", "driver", "id", "label", "name", "scope", "type")
@@ -26,46 +26,34 @@ Filters = image_filters.Filters
 
 
 def create(root: str, asked: NetworkOptions) -> Network:
-    """Make a network: its file, and its bridge on the host.
+    """Make a network: its file, and its interface on the host.
 
-    Raises `UsageError` for what cannot be meant, `ConflictError` for a name, a subnet or a bridge that is taken.
-    Killed half-way, it leaves a network whose bridge is made by the first container that is connected to it.
+    Raises `UsageError` for what cannot be meant, `ConflictError` for a name, a subnet or an interface that is taken.
+    Killed half-way, it leaves a network whose interface is made by the first container that is connected to it.
     """
     network = network_options.to_network(asked)
+    driver = drivers.find(network.driver)
     with (
-        step("Create the network", book=bridge.BOOK),
+        step("Create the network", book=BOOK),
         store.locked(root),
-        state.locked(registry.lock_path()),  # for all roots: the next to choose must see our bridge among the routes
+        state.locked(registry.lock_path()),  # for all roots: the next to choose must see our subnet among the routes
         links.Rtnetlink() as host,
     ):
         if any(other.name == network.name for other in store.ensure(root)):
             raise ConflictError(f"network with name {network.name} already exists")
-        if links.exists(network.interface):
-            raise ConflictError(f"cannot create network {network.id}: an interface {network.interface} exists already")
-        network = _with_subnets(host, root, network)
-        bridge.check_free(host, root, network)
+        network = ipam.with_subnets(host, root, network)
+        ipam.check_free(host, root, network)
+        network = driver.prepared(root, network)
         store.save(root, network)
         try:
-            bridge.make(host, root, network)
+            driver.make(host, root, network)
         except BaseException:
             with suppress(OSError, MinidockError):  # the first error is the one to tell
-                bridge.unmake(network)
+                driver.remove_interface(network)
             store.forget(root, network)
             raise
     events.emit(root, "network", "create", network.id, name=network.name, type=network.driver)
     return network
-
-
-def _with_subnets(host: links.Rtnetlink, root: str, network: Network) -> Network:
-    """With an IPv4 subnet, and an IPv6 one if it is to have that, where its user named none."""
-    pools = list(network.pools)
-    if network.pool(IPV4) is None:
-        chosen = bridge.choose(host, root, network, None)
-        pools.insert(0, Pool(str(chosen), chosen.gateway, "", {}))
-    if network.ipv6 and network.pool(IPV6) is None:
-        local = unique_local()
-        pools.append(Pool(str(local), local.gateway, "", {}))
-    return network._replace(pools=sorted(pools, key=lambda pool: pool.net.width))
 
 
 def find(root: str, name: str) -> Network:
@@ -143,27 +131,30 @@ def remove(root: str, name: str) -> Network:
     if network.is_predefined:
         raise ConflictError(f"{network.name} is a pre-defined network and cannot be removed")
     members(root, network)
-    with step("Remove the network", book=bridge.BOOK), store.locked(root):
-        bridge.remove(root, network)
+    with step("Remove the network", book=BOOK), store.locked(root):
+        drivers.remove(root, network)
     events.emit(root, "network", "destroy", network.id, name=network.name, type=network.driver)
     return network
 
 
 def _remove_damaged(root: str, ruin: store.DamagedNetworkError) -> Network:
-    """Remove a network of which only the id is known for sure: its bridge, which is named by that, rules and files.
+    """Remove a network of which only the id is known for sure: what drivers name by that on the host, rules and files.
 
     It may also be the network `bridge`, if no other is that. Raises `ConflictError` while somebody is on it.
     """
     found = {network.name for network in store.load_all(root)}
-    is_default = ruin.name in ("", store.BRIDGE) and store.BRIDGE not in found
-    for interface in (store.interface_of(ruin.id), *([store.default_interface(root)] if is_default else [])):
-        network = Network(id=ruin.id, name=ruin.name or ruin.id, driver="bridge", created="", interface=interface,
-                          pools=[], chosen=False, internal=False, ipv6=False, attachable=False, labels={},
-                          options={})  # fmt: skip
-        with step("Remove the network", book=bridge.BOOK), store.locked(root):
-            if bridge.cables(interface):
-                raise ConflictError(f"error while removing network: network {network.name} has active endpoints")
-            bridge.unmake(network)
+    interfaces = {name: drivers.find(name).interface(ruin.id, {}) for name in drivers.NAMES}
+    perhaps = list(interfaces.items())
+    if ruin.name in ("", store.BRIDGE) and store.BRIDGE not in found:
+        perhaps.append((drivers.BRIDGE, store.default_interface(root)))
+    with step("Remove the network", book=BOOK), store.locked(root):
+        for driver, interface in perhaps:
+            network = Network(id=ruin.id, name=ruin.name or ruin.id, driver=driver, created="", interface=interface,
+                              pools=[], chosen=False, internal=False, ipv6=False, attachable=False, labels={},
+                              options={})  # fmt: skip
+            if drivers.find(driver).attached(network):
+                raise drivers.has_endpoints(network)
+            drivers.find(driver).remove_interface(network)
     packet_filter.forget(ruin.id)
     with store.locked(root):
         store.forget(root, network)

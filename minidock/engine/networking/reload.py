@@ -9,7 +9,7 @@ from minidock.engine.making import publishing
 from minidock.engine.records import Record
 from minidock.errors import HostError
 from minidock.linux import links
-from minidock.network import bridge, endpoints, store
+from minidock.network import drivers, endpoints, store
 from minidock.network import filter as packet_filter
 from minidock.network.leases import Lease, Leases
 from minidock.observe import step
@@ -48,6 +48,8 @@ def _restore_leases(root: str) -> None:
     hold one that nobody knows."""
     with store.locked(root):
         for network in store.load_all(root):
+            if network.driver not in drivers.NAMES:  # nobody has an address there
+                continue
             leases, is_damaged = _legible(root, network.id)
             had = dict(leases.held)
             for record in records.load_all(root):
@@ -56,7 +58,7 @@ def _restore_leases(root: str) -> None:
                         lease = Lease(row["address"], row["address6"], row["host_interface"], row["names"])
                         leases.held.setdefault(record.id, lease)
             known = {lease.interface for lease in leases.held.values()}
-            unknown = set(bridge.cables(network.interface)) - known
+            unknown = set(drivers.find(network.driver).attached(network)) - known
             if is_damaged or unknown or leases.held != had:
                 for ruin in records.damaged(root):
                     raise ruin

@@ -7,6 +7,7 @@ from typing import Any
 from minidock.engine import records
 from minidock.engine.making import publishing
 from minidock.engine.records import Record
+from minidock.network import store
 
 _DEVICE_RATES = (("ReadBps", "device_read_bps"), ("WriteBps", "device_write_bps"),
                  ("ReadIOps", "device_read_iops"), ("WriteIOps", "device_write_iops"))  # fmt: skip
@@ -83,7 +84,7 @@ def _isolation(asked: dict[str, Any]) -> dict[str, Any]:
 
 def _links(record: Record) -> list[str] | None:
     """Those on the default network, as docker writes them: "/db:/web/alias"."""
-    rows = record.data["attachments"].get("bridge", {}).get("links", [])
+    rows = record.data["attachments"].get(store.BRIDGE, {}).get("links", [])
     return [f"/{records.name_of(record.root, other)}:/{record.name}/{alias}" for other, alias in rows] or None
 
 

@@ -13,6 +13,7 @@ from minidock.engine.networking import networks
 from minidock.engine.showing.describe_endpoints import endpoint_id
 from minidock.linux import links
 from minidock.linux.interfaces import Interface, interfaces
+from minidock.network import store
 from minidock.network.addresses import IPV4, IPV6
 from minidock.network.leases import Lease
 from minidock.network.store import Network, Pool
@@ -61,7 +62,7 @@ def _pool(pool: Pool) -> dict[str, Any]:
 
 
 def _options(found: Network) -> dict[str, str]:
-    if found.name != "bridge":
+    if found.name != store.BRIDGE:
         return found.options
     prefix = "com.docker.network.bridge."
     return {

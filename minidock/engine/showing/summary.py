@@ -20,6 +20,7 @@ from minidock.image.registry import proxies
 from minidock.image.registry.settings import HUB, HUB_INDEX
 from minidock.image.store import Store
 from minidock.linux import cgroups, mounts, systemd
+from minidock.network import drivers as network_drivers
 
 # What docker says of a daemon, a client and a swarm where there is none of them; scripts ask for these.
 _NOT_OURS: dict[str, Any] = {
@@ -28,7 +29,7 @@ _NOT_OURS: dict[str, Any] = {
               "RemoteManagers": None},
     "ClientInfo": {"Debug": False, "Context": "default", "Plugins": [], "Warnings": None},
 }  # fmt: skip
-_PLUGINS = {"Volume": ["local"], "Network": ["bridge", "host", "null"], "Authorization": None,
+_PLUGINS = {"Volume": ["local"], "Network": sorted((*network_drivers.NAMES, "host", "null")), "Authorization": None,
             "Log": list(drivers.NAMES)}  # fmt: skip
 # Docker's words for a controller that the host does not have (moby: daemon/info_unix.go). That the host does not route
 # is no reason for one: what makes the first network turns that on.

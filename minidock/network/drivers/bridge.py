@@ -1,0 +1,157 @@
+"""A network in the kernel: a bridge on the host, with the subnet's first address, that containers are plugged into.
+
+    host                                     container
+    eth0 <- masquerade <- minidock0 -- md1a2b3c4d5e6f ==(veth pair)== eth0 172.30.0.2, default via 172.30.0.1
+                          172.30.0.1
+
+The bridge of a network that a user makes is made with it. The default network's is made when the first container
+needs it. Both are made again when they are found missing: deleted by someone, or gone with a reboot.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import socket
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from minidock.errors import ConflictError, UsageError
+from minidock.linux import links
+from minidock.network import store
+from minidock.network.addresses import IPV4, mac_of, number
+from minidock.network.drivers import BOOK, BRIDGE
+from minidock.network.store import Network
+from minidock.observe import step
+
+if TYPE_CHECKING:
+    from minidock.network.endpoints import Endpoint
+
+NAME = BRIDGE
+IS_ROUTED = True
+DEFAULT_MTU = 1500
+IFNAMSIZ = 15  # <linux/if.h>, without the zero at the end
+_PREFIX = "com.docker.network.bridge."
+_BOOLEANS = (f"{_PREFIX}enable_icc", f"{_PREFIX}enable_ip_masquerade")
+_TRUTHS = ("1", "t", "T", "TRUE", "true", "True", "0", "f", "F", "FALSE", "false", "False")
+_MTU = "com.docker.network.driver.mtu"
+_MTU_MIN, _MTU_MAX = 68, 65535  # <linux/if_ether.h>, ETH_MIN_MTU and ETH_MAX_MTU
+
+
+def check_options(options: Mapping[str, str]) -> None:
+    """Refuse what is no value of a bridge's option, in the words of docker's driver."""
+    for name in _BOOLEANS:
+        if name in options and options[name] not in _TRUTHS:
+            raise UsageError(f"failed to parse {name} value: {options[name]} (it is true or false)")
+    if _MTU in options:
+        if not re.fullmatch(r"-?\d+", options[_MTU]):
+            raise UsageError(f"failed to parse {_MTU} value: {options[_MTU]} (it is a number of bytes)")
+        if not _MTU_MIN <= int(options[_MTU]) <= _MTU_MAX:
+            raise UsageError(f"invalid MTU number: {options[_MTU]} (it is {_MTU_MIN} to {_MTU_MAX})")
+    if address := options.get(f"{_PREFIX}host_binding_ipv4"):
+        try:
+            number(address)
+        except ValueError:
+            raise UsageError(f"failed to parse {_PREFIX}host_binding_ipv4 value: {address}") from None
+    for name in (f"{_PREFIX}name", "com.docker.network.container_iface_prefix"):
+        text = options.get(name, "x")
+        room = IFNAMSIZ if name.endswith("name") else IFNAMSIZ - 2  # for the number behind a prefix
+        if not 0 < len(os.fsencode(text)) <= room or re.search(r"[\s/:%]", text) or text in (".", ".."):
+            raise UsageError(f"invalid {name}: {text!r} is no name of an interface (at most {room} bytes)")
+    if re.search(r"\d$", options.get("com.docker.network.container_iface_prefix", "")):
+        raise UsageError("invalid com.docker.network.container_iface_prefix: an interface's number is put after it")
+
+
+def interface(network_id: str, options: Mapping[str, str]) -> str:
+    """The bridge's name; 15 characters are what the kernel allows (IFNAMSIZ)."""
+    return options.get(f"{_PREFIX}name") or f"mdbr-{network_id[:10]}"
+
+
+def prepared(root: str, network: Network) -> Network:
+    """Refuse a bridge whose name is taken, in docker's words."""
+    if links.exists(network.interface):
+        raise ConflictError(f"cannot create network {network.id}: an interface {network.interface} exists already")
+    for other in store.load_all(root):
+        if other.interface == network.interface and other.id != network.id:
+            raise ConflictError(
+                f"cannot create network {network.id} ({network.interface}): conflicts with network {other.id} "
+                f"({other.interface}): networks have same bridge name"
+            )
+    return network
+
+
+def is_made(network: Network) -> bool:
+    """Whether the kernel sends what is for the network to its bridge: it exists, is up and has its address."""
+    subnet = network.subnets[0]
+    for route in links.main_routes():
+        if (route.interface, route.network, route.mask.bit_count()) == (network.interface, *subnet[:2]):
+            return True
+    return False
+
+
+def make(host: links.Rtnetlink, root: str, network: Network) -> None:
+    """Make the bridge, or what is missing of it. Several processes may do this at once."""
+    name = network.interface
+    with step("Create the bridge", book=BOOK):
+        mac = mac_of(next(pool.gateway for pool in network.pools if pool.net.width == IPV4))
+        with contextlib.suppress(FileExistsError):
+            host.add_bridge(name, mac, mtu(network))
+        index = socket.if_nametoindex(name)
+        for pool in network.pools:
+            with contextlib.suppress(FileExistsError):
+                host.add_address(index, pool.gateway, pool.net.prefix, pool.net.broadcast)
+        host.set_up(name)
+        # The cables of containers that were on a bridge which someone deleted.
+        left = [lease.interface for lease in store.leases(root, network.id).held.values()]
+        left = [interface for interface in left if links.exists(interface)]
+        for interface in left:
+            with contextlib.suppress(OSError):
+                host.set_master(interface, name)
+        for interface in _with_published_ports(left):
+            with contextlib.suppress(OSError):
+                host.set_hairpin(interface)
+
+
+def _with_published_ports(interfaces: list[str]) -> list[str]:
+    """Those of the cables whose containers have published ports."""
+    if not interfaces:
+        return []
+    from minidock.network import registry  # here, because few starts come this far, and every one imports this module
+
+    members = registry.read().members
+    return [name for name in interfaces if name in members and members[name].published]
+
+
+def attached(network: Network) -> list[str]:
+    """The cables of containers that a bridge has, if it is there."""
+    with contextlib.suppress(FileNotFoundError):
+        return [name for name in os.listdir(f"/sys/class/net/{network.interface}/brif") if name.startswith("md")]
+    return []
+
+
+def plug(host: links.Rtnetlink, network: Network, endpoint: Endpoint, netns_fd: int) -> None:
+    """Create the cable from the bridge into the container."""
+    with step("Create the veth pair", book=BOOK):
+        host.add_veth(endpoint.host_interface, endpoint.bridge, mtu(network),
+                      peer=endpoint.interface, mac=endpoint.mac, netns_fd=netns_fd)  # fmt: skip
+
+
+def remove_interface(network: Network) -> None:
+    """Delete the bridge, if it is there."""
+    if links.exists(network.interface):
+        with links.Rtnetlink() as host:
+            host.delete_link(network.interface)
+
+
+def mtu(network: Network) -> int:
+    """What the user chose, or that of the interface behind the default route: bigger packets would be cut there."""
+    if network.mtu:
+        return network.mtu
+    defaults = [route for route in links.main_routes() if route.mask == 0]
+    if not defaults:
+        return DEFAULT_MTU
+    try:
+        return links.mtu_of(min(defaults, key=lambda route: route.metric).interface)
+    except OSError:  # it went away just now
+        return DEFAULT_MTU

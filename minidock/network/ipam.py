@@ -1,0 +1,93 @@
+"""The subnets of networks: chosen where nobody has named one, and compared with what this host uses already."""
+
+from __future__ import annotations
+
+import socket
+
+from minidock import state
+from minidock.errors import ConflictError, HostError
+from minidock.linux import links
+from minidock.network import drivers, store
+from minidock.network.addresses import IPV4, IPV6, Subnet, first_free, unique_local
+from minidock.network.drivers import BOOK
+from minidock.network.store import Network, Pool
+from minidock.observe import step
+
+
+def settled(root: str, network: Network, *, in_use: bool) -> Network:
+    """The network with a subnet to take addresses from. The caller holds the networks' lock.
+
+    The default network's subnet is chosen when it is used for the first time, and judged anew when its bridge is
+    missing and nobody holds an address of it. Raises `HostError` if no subnet is free.
+    """
+    if network.pools and (in_use or not network.is_predefined or drivers.find(network.driver).is_made(network)):
+        return network
+    from minidock.network import registry  # here, because few starts come this far, and every one imports this module
+
+    with (
+        step("Choose a free subnet", book=BOOK),
+        state.locked(registry.lock_path()),  # for all roots: the next to choose must see this bridge among the routes
+        links.Rtnetlink() as host,
+    ):
+        preferred = network.pool(IPV4)
+        chosen = choose(host, root, network, preferred.net if preferred else None)
+        if preferred is None or chosen != preferred.net:
+            network = network._replace(pools=[Pool(str(chosen), chosen.gateway, "", {})])
+            store.save(root, network)
+        drivers.find(network.driver).make(host, root, network)
+    return network
+
+
+def choose(host: links.Rtnetlink, root: str, network: Network, preferred: Subnet | None) -> Subnet:
+    """`preferred`, or else the first IPv4 subnet, that no route, address or other network overlaps."""
+    chosen = first_free(claims(host, root, network), preferred)
+    if chosen is None:
+        path = f"{store.directory(root)}/{network.id}.json"
+        raise HostError(
+            "every private subnet that minidock knows collides with a route of this host (ip route show table all): "
+            + (f'write a free one into {path}, as "pools": [{{"subnet": "10.1.2.0/24"}}]' if network.is_predefined
+               else "choose a free one with --subnet")
+        )  # fmt: skip
+    return chosen
+
+
+def claims(host: links.Rtnetlink, root: str, network: Network) -> dict[Subnet, str]:
+    """What subnets others than `network` use, and who: its networks, and the host's routes and addresses."""
+    index = socket.if_nametoindex(network.interface) if links.exists(network.interface) else -1
+    own = set(network.subnets)
+    taken = {}
+    for seen in host.networks():
+        subnet = Subnet.parse(f"{seen.address}/{seen.prefix}")
+        if not (seen.interface == index and any(subnet.network in other for other in own)):
+            taken[subnet] = "a route of this host (ip route show table all)"
+    return taken | _of_networks(root, network)
+
+
+def _of_networks(root: str, network: Network) -> dict[Subnet, str]:
+    others = [other for other in store.load_all(root) if other.id != network.id]
+    return {subnet: f"network {other.name}" for other in others for subnet in other.subnets}
+
+
+def check_free(host: links.Rtnetlink, root: str, network: Network) -> None:
+    """Refuse a network whose subnets others use already, in docker's words.
+
+    A network that the host does not route for may well be one that the host is on by itself.
+    """
+    is_routed = drivers.find(network.driver).IS_ROUTED
+    claimed = claims(host, root, network) if is_routed else _of_networks(root, network)
+    for subnet in network.subnets:
+        for taken, by in claimed.items():
+            if taken.prefix >= 8 and subnet.overlaps(taken):
+                raise ConflictError(f"Pool overlaps with other one on this address space: {subnet} with {taken}, {by}")
+
+
+def with_subnets(host: links.Rtnetlink, root: str, network: Network) -> Network:
+    """With an IPv4 subnet, and an IPv6 one if it is to have that, where its user named none."""
+    pools = list(network.pools)
+    if network.pool(IPV4) is None:
+        chosen = choose(host, root, network, None)
+        pools.insert(0, Pool(str(chosen), chosen.gateway, "", {}))
+    if network.ipv6 and network.pool(IPV6) is None:
+        local = unique_local()
+        pools.append(Pool(str(local), local.gateway, "", {}))
+    return network._replace(pools=sorted(pools, key=lambda pool: pool.net.width))
