@@ -5,12 +5,11 @@ from __future__ import annotations
 import calendar
 import re
 import time
+from contextlib import suppress
 
+from minidock import durations
 from minidock.errors import UsageError
 
-_UNITS = {"h": 3_600_000_000_000, "m": 60_000_000_000, "s": 1_000_000_000, "ms": 1_000_000, "us": 1000, "µs": 1000,
-          "μs": 1000, "ns": 1}  # fmt: skip
-_PART = re.compile(r"(\d+\.?\d*|\.\d+)(h|ms|m|s|us|µs|μs|ns)")
 _DATE = re.compile(
     r"(\d{4})-(\d\d)-(\d\d)(?:T(\d\d)(?::(\d\d)(?::(\d\d)(?:\.(\d+))?)?)?)?(Z|z|[+-]\d\d:\d\d)?", re.ASCII
 )
@@ -21,8 +20,9 @@ def moment(text: str, name: str) -> int:
     """Nanoseconds since 1970 for a duration before now (1h30m), RFC 3339 or its first part (2026-01-31,
     2026-01-31T12:00; local time without a zone), or seconds since 1970. `name`: the flag's, for the `UsageError`.
     """
-    if text != "0" and (length := duration(text)) is not None:
-        return time.time_ns() - length
+    if text.strip("0"):  # a number without a unit is a point in time
+        with suppress(ValueError):
+            return time.time_ns() - durations.parse(text)
     if match := _UNIX.fullmatch(text):
         return int(match[1]) * 1_000_000_000 + int((match[2] or "").ljust(9, "0"))
     try:
@@ -32,16 +32,6 @@ def moment(text: str, name: str) -> int:
     except ValueError as error:
         why = f"parsing time {_quoted(text)}: {error}"
     raise UsageError(f'invalid value for "{name}": {why}')
-
-
-def duration(text: str) -> int | None:
-    """A length of time as Go writes it, such as 1h30m or -1.5s, in nanoseconds; None if it is none."""
-    body = text.lstrip("+-") if text[:1] in ("+", "-") else text
-    parts = list(_PART.finditer(body))
-    if not parts or "".join(part[0] for part in parts) != body:
-        return 0 if body == "0" else None
-    total = sum(round(float(part[1]) * _UNITS[part[2]]) for part in parts)
-    return -total if text.startswith("-") else total
 
 
 def utc(nanoseconds: int) -> str:

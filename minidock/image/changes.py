@@ -1,4 +1,4 @@
-"""Changes: the Dockerfile instructions that `import --change` applies to an image's config.
+"""Changes: the Dockerfile instructions that `import` and `commit --change` apply to an image's config.
 
     minidock import -c 'CMD ["sh"]' -c 'ENV A=b C="d e"' rootfs.tar app:1
 
@@ -16,10 +16,14 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from minidock.errors import UsageError
+from minidock.image import healthcheck
 
 Config = dict[str, Any]
+Flags = dict[str, str]
 
 _SHELL = ["/bin/sh", "-c"]
+# A word that begins with --; blanks may be in its quotes.
+_FLAG = re.compile(r"""(--(?:[^\s"'\\]|\\.|"(?:[^"\\]|\\.)*"|'[^']*')*)(?:\s+|$)""")
 
 
 def apply(changes: Iterable[str], config: Config) -> None:
@@ -29,21 +33,44 @@ def apply(changes: Iterable[str], config: Config) -> None:
         handler = _HANDLERS.get(instruction.upper())
         if handler is None:
             raise UsageError(f"{instruction} is not a valid change command: use {', '.join(_HANDLERS)}")
-        if not rest.strip():
-            raise UsageError(f"the change {instruction} needs an argument")
         try:
-            handler(config, rest.strip())
+            flags, text = _leading_flags(rest.strip(), healthcheck.FLAGS if handler is _healthcheck else ())
+            if not text:
+                raise ValueError(f"{instruction.upper()} requires at least one argument")
+            handler(config, flags, text)
         except ValueError as error:
             raise UsageError(f"the change {change!r} cannot be read: {error}") from error
 
 
+def _leading_flags(text: str, known: Iterable[str]) -> tuple[Flags, str]:
+    """The flags `--name=value` that an instruction begins with, and the rest. `--` ends them."""
+    flags: Flags = {}
+    while match := _FLAG.match(text):
+        text = text[match.end() :]
+        if match[1] == "--":
+            break
+        name, equals, value = "".join(shlex.split(match[1]))[2:].partition("=")
+        if name not in known:
+            raise ValueError(f"unknown flag: {name}")
+        if name in flags:
+            raise ValueError(f"duplicate flag specified: {name}")
+        if not equals:
+            raise ValueError(f"missing a value on flag: {name}")
+        flags[name] = value
+    return flags, text
+
+
 def _words(text: str) -> list[str] | None:
-    """The exec form `["a", "b"]`; None if it is not that."""
+    """The exec form `["a", "b"]`; None if it is not that. As in docker, what follows it is ignored."""
     try:
-        words = json.loads(text)
+        words, _ = json.JSONDecoder().raw_decode(text)
     except ValueError:
         return None
-    return words if isinstance(words, list) and all(isinstance(word, str) for word in words) else None
+    if not isinstance(words, list):
+        return None
+    if not all(isinstance(word, str) for word in words):
+        raise ValueError("when using JSON array syntax, arrays must be comprised of strings only")
+    return words
 
 
 def _command(text: str) -> list[str]:
@@ -68,21 +95,21 @@ def _pairs(text: str) -> list[tuple[str, str]]:
     return pairs
 
 
-def _cmd(config: Config, text: str) -> None:
+def _cmd(config: Config, _flags: Flags, text: str) -> None:
     config["Cmd"] = _command(text)
 
 
-def _entrypoint(config: Config, text: str) -> None:
+def _entrypoint(config: Config, _flags: Flags, text: str) -> None:
     config["Entrypoint"] = _command(text)
 
 
-def _env(config: Config, text: str) -> None:
+def _env(config: Config, _flags: Flags, text: str) -> None:
     entries = {entry.partition("=")[0]: entry for entry in config.get("Env") or []}
     entries |= {name: f"{name}={value}" for name, value in _pairs(text)}
     config["Env"] = list(entries.values())
 
 
-def _expose(config: Config, text: str) -> None:
+def _expose(config: Config, _flags: Flags, text: str) -> None:
     ports = config.setdefault("ExposedPorts", {})
     for word in text.split():
         if not re.fullmatch(r"[0-9]{1,5}(-[0-9]{1,5})?(/(tcp|udp|sctp))?", word):
@@ -95,17 +122,21 @@ def _expose(config: Config, text: str) -> None:
             ports[f"{port}/{protocol or 'tcp'}"] = {}
 
 
-def _label(config: Config, text: str) -> None:
+def _label(config: Config, _flags: Flags, text: str) -> None:
     config.setdefault("Labels", {}).update(_pairs(text))
 
 
-def _onbuild(config: Config, text: str) -> None:
+def _onbuild(config: Config, _flags: Flags, text: str) -> None:
     if text.split(maxsplit=1)[0].upper() in ("ONBUILD", "FROM", "MAINTAINER"):
         raise ValueError(f"{text.split(maxsplit=1)[0]} is not allowed as an ONBUILD trigger")
     config.setdefault("OnBuild", []).append(text)
 
 
-def _stopsignal(config: Config, text: str) -> None:
+def _healthcheck(config: Config, flags: Flags, text: str) -> None:
+    config["Healthcheck"] = healthcheck.parse(flags, text, _words)
+
+
+def _stopsignal(config: Config, _flags: Flags, text: str) -> None:
     from signal import Signals
 
     name = text.upper()
@@ -115,23 +146,24 @@ def _stopsignal(config: Config, text: str) -> None:
     config["StopSignal"] = name
 
 
-def _user(config: Config, text: str) -> None:
+def _user(config: Config, _flags: Flags, text: str) -> None:
     config["User"] = text
 
 
-def _volume(config: Config, text: str) -> None:
+def _volume(config: Config, _flags: Flags, text: str) -> None:
     config.setdefault("Volumes", {}).update({path: {} for path in _words(text) or text.split()})
 
 
-def _workdir(config: Config, text: str) -> None:
+def _workdir(config: Config, _flags: Flags, text: str) -> None:
     config["WorkingDir"] = posixpath.normpath(posixpath.join("/", config.get("WorkingDir") or "/", text))
 
 
-_HANDLERS: dict[str, Callable[[Config, str], None]] = {
+_HANDLERS: dict[str, Callable[[Config, Flags, str], None]] = {
     "CMD": _cmd,
     "ENTRYPOINT": _entrypoint,
     "ENV": _env,
     "EXPOSE": _expose,
+    "HEALTHCHECK": _healthcheck,
     "LABEL": _label,
     "ONBUILD": _onbuild,
     "STOPSIGNAL": _stopsignal,

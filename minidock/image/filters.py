@@ -9,6 +9,7 @@ import re
 import time
 from collections.abc import Iterable
 
+from minidock import durations
 from minidock.errors import EXIT_ENGINE, UsageError
 from minidock.image.moments import NEVER, instant
 from minidock.image.reference import Reference
@@ -19,7 +20,6 @@ Filters = dict[str, list[str]]
 FOR_LISTS = ("before", "dangling", "label", "reference", "since", "until")
 FOR_PRUNE = ("dangling", "label", "label!", "until")
 _BOOLEANS = ("true", "1", "false", "0")
-_UNITS = {"h": 3600.0, "m": 60.0, "s": 1.0, "ms": 0.001}
 
 
 def parse(texts: Iterable[str], known: tuple[str, ...]) -> Filters:
@@ -95,10 +95,11 @@ def moment(text: str) -> float:
         return found
     if re.fullmatch(r"\d+(\.\d+)?", text):
         return float(text)
-    if re.fullmatch(r"(\d+(\.\d+)?(ms|[hms]))+", text):
-        parts = re.findall(r"(\d+(?:\.\d+)?)(ms|[hms])", text)
-        return time.time() - sum(float(count) * _UNITS[unit] for count, unit in parts)
-    raise UsageError(f"invalid filter 'until={text}': it is a time (2025-01-31T12:00:00) or a duration (24h)")
+    try:
+        return time.time() - durations.parse(text) / 1_000_000_000
+    except ValueError:
+        why = "it is a time (2025-01-31T12:00:00) or a duration (24h)"
+        raise UsageError(f"invalid filter 'until={text}': {why}") from None
 
 
 def wants_unused(filters: Filters, *, unused: bool) -> bool:

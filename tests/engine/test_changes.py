@@ -133,6 +133,23 @@ def test_commit_makes_a_layer(engine: Minidock, changed: str) -> None:
         engine("rmi", "-f", "kept:1")
 
 
+def test_commit_keeps_how_health_is_checked(engine: Minidock) -> None:
+    run = ("run", "--name", "checked", "--network", "none", "--health-cmd", "test -e /x", "--health-retries", "7")
+    assert engine(*run, "alpine", "true").returncode == 0
+    try:
+        asked = {"Test": ["CMD-SHELL", "test -e /x"], "Retries": 7}
+        assert commit(engine, "checked", "checks:1")["config"]["Healthcheck"] == asked
+        config = commit(engine, "-c", 'HEALTHCHECK --interval=9s CMD ["true"]', "checked", "checks:2")
+        assert config["config"]["Healthcheck"] == {"Test": ["CMD", "true"], "Interval": 9_000_000_000}
+        assert engine("run", "-d", "--name", "works", "--network", "none", "checks:2", "sleep", "99").returncode == 0
+        shown = json.loads(engine("inspect", "works").stdout)[0]
+        assert shown["Config"]["Healthcheck"] == config["config"]["Healthcheck"]
+        assert shown["State"]["Health"]["Status"] in ("starting", "healthy")
+    finally:
+        engine("rm", "-f", "checked", "works")
+        engine("rmi", "-f", "checks:1", "checks:2")
+
+
 def test_the_container_stands_still_meanwhile_and_then_goes_on(engine: Minidock, changed: str) -> None:
     config = commit(engine, changed, "still")
     assert config["history"][-1].get("comment") is None

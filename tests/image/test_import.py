@@ -8,6 +8,7 @@ import json
 import lzma
 import os
 import random
+import re
 import signal
 import subprocess
 import sys
@@ -139,11 +140,60 @@ def test_config_and_names(root: Path, store: Store) -> None:
         "STOPSIGNAL NO",
         "ENV a='b",
         "ONBUILD FROM x",
+        'CMD ["a", 1]',
+        "USER --name=x y",
+        "HEALTHCHECK",
     ],
 )
 def test_changes_that_cannot_be(root: Path, change: str) -> None:
     with pytest.raises(UsageError):
         import_tarball(str(root), io.BytesIO(CONTENT), changes=[change])
+
+
+@pytest.mark.parametrize(
+    ("instruction", "check"),
+    [
+        ("none", {"Test": ["NONE"]}),
+        ("CMD a  b", {"Test": ["CMD-SHELL", "a  b"]}),
+        ('cmd ["a", "b c"]', {"Test": ["CMD", "a", "b c"]}),
+        ('CMD "a b" c', {"Test": ["CMD-SHELL", '"a b" c']}),
+        ('--interval="5s" -- CMD x', {"Test": ["CMD-SHELL", "x"], "Interval": 5_000_000_000}),
+        ("--interval=1.5h --timeout=1m30s --start-period=0s --start-interval=2ms --retries=+4 CMD x",
+         {"Test": ["CMD-SHELL", "x"], "Interval": 5400_000_000_000, "Timeout": 90_000_000_000,
+          "StartInterval": 2_000_000, "Retries": 4}),
+        ("--interval= --retries=0 CMD x", {"Test": ["CMD-SHELL", "x"]}),
+    ],
+)  # fmt: skip
+def test_a_health_check_from_an_instruction(root: Path, instruction: str, check: dict[str, object]) -> None:
+    """As docker 26 reads them."""
+    image = import_tarball(str(root), io.BytesIO(CONTENT), changes=[f"HEALTHCHECK {instruction}"])
+    assert image.config["config"] == {"Healthcheck": check}
+
+
+@pytest.mark.parametrize(
+    ("instruction", "why"),
+    [
+        ("NONE x", "HEALTHCHECK NONE takes no arguments"),
+        ("CMD", "Missing command after HEALTHCHECK CMD"),
+        ("CMD []", "Missing command after HEALTHCHECK CMD"),
+        ("RUN x", 'Unknown type "RUN" in HEALTHCHECK (try CMD)'),
+        ("--foo=1 CMD x", "unknown flag: foo"),
+        ("--interval=5s", "HEALTHCHECK requires at least one argument"),
+        ("--interval=5 CMD x", 'time: missing unit in duration "5"'),
+        ("--interval=5x CMD x", 'time: unknown unit "x" in duration "5x"'),
+        ("--interval=3000000h CMD x", 'time: invalid duration "3000000h"'),
+        ("--timeout=1us CMD x", 'Interval "timeout" cannot be less than 1ms'),
+        ("--start-period=-1s CMD x", 'Interval "start-period" cannot be less than 1ms'),
+        ("--interval CMD x", "missing a value on flag: interval"),
+        ("--interval=1s --interval=2s CMD x", "duplicate flag specified: interval"),
+        ("--retries=-1 CMD x", "--retries cannot be negative (-1)"),
+        ("--retries=a CMD x", 'strconv.ParseInt: parsing "a": invalid syntax'),
+        ("--retries=99999999999 CMD x", 'strconv.ParseInt: parsing "99999999999": value out of range'),
+    ],
+)
+def test_health_checks_that_cannot_be(root: Path, instruction: str, why: str) -> None:
+    with pytest.raises(UsageError, match=re.escape(why)):
+        import_tarball(str(root), io.BytesIO(CONTENT), changes=[f"HEALTHCHECK {instruction}"])
 
 
 def test_a_name_moves_and_the_old_image_stays(root: Path, store: Store) -> None:

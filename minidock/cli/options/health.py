@@ -10,7 +10,6 @@ from minidock.cli.options import values
 
 _TIMES = {"interval": "Interval", "timeout": "Timeout", "start_period": "StartPeriod",
           "start_interval": "StartInterval"}  # fmt: skip
-_SHORTEST = 1_000_000  # nanoseconds, as in docker
 
 OPTIONS = [
     click.option("--health-cmd", metavar="COMMAND", help="What to run inside to check health."),
@@ -42,14 +41,15 @@ def healthcheck(flags: dict[str, Any]) -> dict[str, Any] | None:
 
 
 def _duration(text: str, name: str, key: str) -> int:
-    from minidock.cli import times
+    from minidock import durations
 
     flag = f"--health-{name.replace('_', '-')}"
-    duration = times.duration(text.removeprefix("-"))
-    if duration is None:
-        raise values.refuse(text, flag, f'time: invalid duration "{text}"')
-    if text.startswith("-"):
+    try:
+        duration = durations.parse(text)
+    except ValueError as error:
+        raise values.refuse(text, flag, str(error)) from error
+    if duration < 0:
         raise values.fail(f"{flag} cannot be negative")
-    if 0 < duration < _SHORTEST:
+    if 0 < duration < durations.SHORTEST:
         raise values.fail(f"{key} in Healthcheck cannot be less than 1ms")
     return duration

@@ -103,6 +103,7 @@ def _config(record: Record) -> dict[str, Any]:
         "User": chosen.user,
         "WorkingDir": chosen.workdir,
         "StopSignal": chosen.stop_signal,
+        "Healthcheck": record.data.get("healthcheck"),
         "Cmd": chosen.command,
         "Volumes": {**(config.get("Volumes") or {}), **{path: {} for path in chosen.volumes}},
         "ExposedPorts": {**(config.get("ExposedPorts") or {}), **{port: {} for port in chosen.expose}},
