@@ -90,6 +90,11 @@ def start_scope(scope: str, top: str) -> None:
     monitor.add(os.getpid())
 
 
+def join_scope(scope: str, top: str) -> None:
+    """Put this process beside the monitor of a container that runs: no part of the session, which may end, any more."""
+    Cgroup(f"{top}{scope}/monitor").add(os.getpid())
+
+
 def _busctl(method: str, *arguments: str) -> None:
     """Call a method of systemd over D-Bus; the arguments are a signature and words as busctl(1) takes them."""
     done = programs.run(["busctl", "--quiet", "call", *_MANAGER, method, *arguments])

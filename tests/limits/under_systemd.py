@@ -133,6 +133,18 @@ def test_a_container_that_outlives_its_monitor_is_found_by_its_cgroup(minidock: 
         assert eventually(lambda: not scope.exists())
 
 
+def test_who_looks_after_exec_is_in_the_container_s_scope(minidock: Minidock) -> None:
+    """A log-out with KillUserProcesses kills what is in the session's own scope, and nothing else."""
+    with kept(minidock, "long", "echo ready; sleep 1000") as (_, scope):
+        before = set((scope / "monitor" / "cgroup.procs").read_text().split())
+        assert minidock("exec", "-d", "long", "sleep", "1000").returncode == 0
+        (keeper,) = set((scope / "monitor" / "cgroup.procs").read_text().split()) - before
+        assert scope.name in Path(f"/proc/{keeper}/cgroup").read_text()
+        assert len((scope / "container" / "cgroup.procs").read_text().split()) == 2
+        assert minidock("rm", "-f", "long").returncode == 0
+        assert eventually(lambda: not scope.exists())
+
+
 def kill_the_monitor(scope: Path) -> None:
     (monitor,) = (scope / "monitor" / "cgroup.procs").read_text().split()
     os.kill(int(monitor), signal.SIGKILL)

@@ -28,7 +28,7 @@ from minidock.errors import (
     SetupError,
     UsageError,
 )
-from minidock.linux import capabilities, cgroups, trees
+from minidock.linux import capabilities, cgroups, systemd, trees
 from minidock.observe import step
 from minidock.runtime import container as runtime
 from minidock.runtime import exec as entrance
@@ -87,6 +87,17 @@ def _cgroup(record: Record) -> cgroups.Cgroup | None:
         why = "no cgroup v2 hierarchy is mounted here"
         raise HostError(f"the cgroup of container {record.id} cannot be entered: {why}", exit_code=EXIT_ENGINE)
     return cgroup
+
+
+def leave_the_session(record: Record) -> None:
+    """Where systemd has the cgroups, who looks after a process in a container is in the container's scope.
+
+    At a log-out, systemd may kill all that the session holds (KillUserProcesses of logind.conf(5)).
+    """
+    top, scope = cgroups.hierarchy(), systemd.scope_of(record.data.get("cgroup") or "")
+    if top and scope:
+        with step("Join the container's scope", book="3.2"), suppress(FileNotFoundError):  # it ends at this moment
+            systemd.join_scope(scope, top)
 
 
 def begin(record: Record, name: str, asked: ExecOptions, stdio: tuple[int, int, int] | None, cache: str) -> Created:

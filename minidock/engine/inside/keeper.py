@@ -99,6 +99,7 @@ def serve(channel: Channel) -> int:
 
 def _start(message: dict[str, Any], record: Record, exec_id: str, caller: Caller) -> _Kept:
     asked = ExecOptions(**message["options"])
+    execution.leave_the_session(record)
     pipes = None if asked.tty else Pipes(interactive=asked.interactive)
     created = execution.begin(record, message["name"], asked, pipes.inside if pipes else None, message["cache"])
     line = f"{asked.command[0]} {' '.join(asked.command[1:])}"  # with the space also behind one word, as in docker

@@ -225,6 +225,9 @@ STEPS = {
         "the process.",
     "Keep the container that could not be started":
         "Its state and its error can be inspected, and it can be started again.",
+    "Join the container's scope":
+        "What systemd finds in a user's session is killed at log-out: the keeper of a process in the container belongs "
+        "to the container.",
     "Clone into the process namespace":
         "Processes inside may have the right to trace others: so this comes last, when the process has no more rights "
         "than any other of the container.",

@@ -415,6 +415,11 @@ STEPS = {
         "Garder le conteneur qui n'a pas pu démarrer",
         "Son état et son erreur peuvent être examinés, et il peut être redémarré.",
     ),
+    "Join the container's scope": (
+        "Rejoindre le scope du conteneur",
+        "Ce que systemd trouve dans la session d'un utilisateur est tué à la déconnexion : le gardien d'un processus "
+        "du conteneur appartient au conteneur.",
+    ),
     "Clone into the process namespace": (
         "Cloner dans le namespace de processus",
         "Des processus à l'intérieur peuvent avoir le droit d'en tracer d'autres : cela vient donc en dernier, quand "
