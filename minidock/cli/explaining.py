@@ -33,7 +33,7 @@ def begin(words: list[str]) -> None:
     """Before anything else: start to record, if a word of the command line looks like the flag."""
     for word in words:
         if word == "--explain" or word.startswith("--explain="):
-            from minidock.explain.steps import narrator
+            from minidock.explain.trace import narrator
 
             _recorder.append(narrator.start(stepping=word.partition("=")[2].partition(":")[0] == "step"))
             return

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import os
 
-from minidock.explain.steps import texts
-from minidock.explain.steps.texts import LANGUAGES
+from minidock.explain.trace import texts
+from minidock.explain.trace.texts import LANGUAGES
 
 TEXTS: dict[str, tuple[str, str]] = {
     # layers

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from minidock.explain.steps import texts
+from minidock.explain.trace import texts
 from tests.engine.containers import Containers, eventually
 from tests.engine.pty import Terminal
 from tests.support.command import Minidock

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 import minidock
-from minidock.explain.steps import book, texts
+from minidock.explain.trace import book, texts
 
 PACKAGE = Path(minidock.__file__).parent
 
@@ -39,7 +39,7 @@ def titles() -> dict[str, str]:
 def test_every_step_has_its_texts_and_no_other(language: str) -> None:
     known = texts.load(language).steps
     missing = {title: place for title, place in titles().items() if title not in known}
-    assert missing == {}, f"add these to minidock/explain/steps/texts/{language}.py"
+    assert missing == {}, f"add these to minidock/explain/trace/texts/{language}.py"
     assert set(known) - set(titles()) == set(), "no step is called so any more"
     for title, why in known.values():
         assert title.strip() == title != ""

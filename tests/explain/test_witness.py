@@ -198,7 +198,7 @@ def test_nothing_goes_past_the_wrappers() -> None:
         r"setgroups|initgroups)\(|subprocess\.(run|Popen|call|check_\w+)\("
     )
     package = Path(minidock_package.__file__).parent
-    told = {"linux/syscalls.py", "linux/programs.py", "explain/steps/narrator.py"}
+    told = {"linux/syscalls.py", "linux/programs.py", "explain/trace/narrator.py"}
     found = [
         f"{file.relative_to(package)}:{number}: {line.strip()}"
         for file in package.rglob("*.py")

@@ -5,28 +5,28 @@ from __future__ import annotations
 import socket
 
 from minidock.engine.lifetime import recorder
-from minidock.explain.steps import texts
-from minidock.explain.steps.names import Names
-from minidock.explain.steps.narrator import Style
-from minidock.explain.steps.output import Output
-from minidock.explain.steps.scene import Scene
-from minidock.explain.steps.story import Block, Event, Story
-from minidock.explain.steps.text import Renderer
+from minidock.explain.trace import texts
+from minidock.explain.trace.names import Names
+from minidock.explain.trace.narrator import Style
+from minidock.explain.trace.output import Output
+from minidock.explain.trace.scene import Scene
+from minidock.explain.trace.story import Block, Event, Story
+from minidock.explain.trace.text import Renderer
 
 
 def make(style: str, file: str) -> Style:
     """The style of that name, writing to `file`, or to standard error if that is ''."""
     output = Output(file)
     if style == "json":
-        from minidock.explain.steps.jsonl import Lines
+        from minidock.explain.trace.jsonl import Lines
 
         return Lines(output)
     if style == "shell":
-        from minidock.explain.steps.script import Script
+        from minidock.explain.trace.script import Script
 
         return Script(output)
     if style == "step":
-        from minidock.explain.steps.stepping import Stepping
+        from minidock.explain.trace.stepping import Stepping
 
         return Stepping(output, texts.here())
     return Narrative(output, texts.here(), brief=style == "brief")

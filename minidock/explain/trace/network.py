@@ -5,8 +5,8 @@ from __future__ import annotations
 import shlex
 from typing import Any
 
-from minidock.explain.steps.scene import Scene
-from minidock.explain.steps.story import CallMade
+from minidock.explain.trace.scene import Scene
+from minidock.explain.trace.story import CallMade
 from minidock.linux import links
 
 IFF_UP = 1

@@ -7,10 +7,10 @@ import textwrap
 from collections.abc import Callable
 
 from minidock.explain import shown
-from minidock.explain.steps import book, see, shell
-from minidock.explain.steps.scene import Scene
-from minidock.explain.steps.story import Block, CallMade
-from minidock.explain.steps.texts import Texts
+from minidock.explain.trace import book, see, shell
+from minidock.explain.trace.scene import Scene
+from minidock.explain.trace.story import Block, CallMade
+from minidock.explain.trace.texts import Texts
 
 _MOST_COMMANDS = 12  # of equivalent shell commands for one block
 _OLD_TERMINAL = 80  # columns

@@ -19,10 +19,10 @@ from collections import Counter
 from typing import Any
 
 from minidock.engine.lifetime import recorder
-from minidock.explain.steps import see, shell
-from minidock.explain.steps.output import Output
-from minidock.explain.steps.scene import Scene
-from minidock.explain.steps.story import Event, call_of
+from minidock.explain.trace import see, shell
+from minidock.explain.trace.output import Output
+from minidock.explain.trace.scene import Scene
+from minidock.explain.trace.story import Event, call_of
 
 
 class Lines:

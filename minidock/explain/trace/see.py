@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable
 
-from minidock.explain.steps.scene import Scene, named, open_on
-from minidock.explain.steps.story import CallMade
+from minidock.explain.trace.scene import Scene, named, open_on
+from minidock.explain.trace.story import CallMade
 
 _MOST = 2  # commands for one block: a class types them
 

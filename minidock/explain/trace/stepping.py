@@ -14,10 +14,10 @@ import socket
 import termios
 
 from minidock.engine.lifetime import recorder
-from minidock.explain.steps import texts
-from minidock.explain.steps.output import Output
-from minidock.explain.steps.story import Block, Event
-from minidock.explain.steps.styles import Narrative, is_taken_over
+from minidock.explain.trace import texts
+from minidock.explain.trace.output import Output
+from minidock.explain.trace.story import Block, Event
+from minidock.explain.trace.styles import Narrative, is_taken_over
 
 _TERMINAL = "/dev/tty"
 _LONGEST_LINE = 4096

@@ -19,10 +19,10 @@ from contextlib import suppress
 
 from minidock.engine.lifetime import recorder
 from minidock.explain import shown
-from minidock.explain.steps import by_hand, filter_by_hand, shell, texts
-from minidock.explain.steps.output import Output
-from minidock.explain.steps.scene import Scene, is_refused, named, open_on
-from minidock.explain.steps.story import Block, CallMade, Event, Story, call_of
+from minidock.explain.trace import by_hand, filter_by_hand, shell, texts
+from minidock.explain.trace.output import Output
+from minidock.explain.trace.scene import Scene, is_refused, named, open_on
+from minidock.explain.trace.story import Block, CallMade, Event, Story, call_of
 from minidock.linux import syscalls
 
 _CONTAINER = re.compile(r"/containers/([0-9a-f]{64})\b")

@@ -22,8 +22,8 @@ from typing import NoReturn, Protocol
 
 from minidock import observe
 from minidock.engine.lifetime import recorder
-from minidock.explain.steps.order import AfterClone, Grouped, Order
-from minidock.explain.steps.story import Event, call_of
+from minidock.explain.trace.order import AfterClone, Grouped, Order
+from minidock.explain.trace.story import Event, call_of
 
 _PATIENCE = 1000  # milliseconds
 
@@ -186,7 +186,7 @@ class Narrator:
             self.style.take(event, self.replies.pop(event, None) if event.what == "begins" else None)
 
     def _choose(self, style: str, file: str) -> None:
-        from minidock.explain.steps import styles
+        from minidock.explain.trace import styles
 
         self.style = styles.make(style, file)
         self.order = AfterClone() if style == "step" else Grouped()

@@ -51,11 +51,11 @@ def language(environ: Mapping[str, str]) -> str:
 def load(code: str) -> Texts:
     """The texts of a language."""
     if code == "fr":
-        from minidock.explain.steps.texts import fr
+        from minidock.explain.trace.texts import fr
 
         steps = {key: (_unbroken(title), _unbroken(why)) for key, (title, why) in fr.STEPS.items()}
         return Texts(steps, {key: _unbroken(words) for key, words in fr.LABELS.items()}, fr.PROCESSES, fr.SHORT)
-    from minidock.explain.steps.texts import en
+    from minidock.explain.trace.texts import en
 
     return Texts({title: (title, why) for title, why in en.STEPS.items()}, en.LABELS, en.PROCESSES, en.SHORT)
 
