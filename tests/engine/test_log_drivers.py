@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 
 from minidock.engine import recovery
-from minidock.engine.journal import drivers
-from minidock.engine.journal.drivers import local
+from minidock.engine.logs import drivers
+from minidock.engine.logs.drivers import local
 from minidock.engine.journal.log_files import leave_out, open_all
 from minidock.engine.journal.logs import PARTIAL, Log
 from tests.engine.containers import Containers, eventually

@@ -9,12 +9,12 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from minidock.engine.journal import packing
-from minidock.engine.journal.drivers import json_file
+from minidock.engine.logs.drivers import json_file
 from minidock.engine.journal.logs import PACKED
 from minidock.state import DamagedError
 
 if TYPE_CHECKING:
-    from minidock.engine.journal.drivers import Driver, Record
+    from minidock.engine.logs.drivers import Driver, Record
 
 _CHUNK = 1 << 20
 _PATIENCE = 1.0  # seconds

@@ -11,13 +11,13 @@ import re
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from minidock.engine.journal import drivers
-from minidock.engine.journal.drivers.values import refused
+from minidock.engine.logs import drivers
+from minidock.engine.logs.drivers.values import refused
 from minidock.engine.journal.logs import Log
 from minidock.engine.records import Record
 
 if TYPE_CHECKING:
-    from minidock.engine.journal.drivers import Driver
+    from minidock.engine.logs.drivers import Driver
 
 NONE = "none"
 _MODES = ("blocking", "non-blocking", "")

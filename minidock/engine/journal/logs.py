@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import os
 
-from minidock.engine.journal import drivers
+from minidock.engine.logs import drivers
 
 # What is not always needed is imported where it is: an idle monitor (`lifetime/standby.py`) stays small that way.
 TYPE_CHECKING = False  # as in `typing`, without loading that

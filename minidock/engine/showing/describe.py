@@ -9,7 +9,8 @@ import os
 from typing import TYPE_CHECKING, Any
 
 from minidock.engine.inside import exec_ids
-from minidock.engine.journal import drivers, log_options
+from minidock.engine.journal import log_options
+from minidock.engine.logs import drivers
 from minidock.engine.making import publishing
 from minidock.engine.records import PAUSED, RESTARTING, Record
 from minidock.engine.showing import describe_endpoints, describe_host

@@ -10,7 +10,7 @@ from typing import Any
 
 from minidock import __version__
 from minidock.engine import records
-from minidock.engine.journal import drivers
+from minidock.engine.logs import drivers
 from minidock.engine.records import DEAD, PAUSED, RESTARTING, RUNNING
 from minidock.engine.showing import host
 from minidock.engine.showing.usage import host_memory

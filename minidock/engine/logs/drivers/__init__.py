@@ -57,11 +57,11 @@ NAMES = (JSON_FILE, LOCAL)
 def find(name: str) -> Driver:
     """The driver of that name. Raises `UsageError` in docker's words if there is none."""
     if name == JSON_FILE:
-        from minidock.engine.journal.drivers import json_file
+        from minidock.engine.logs.drivers import json_file
 
         return json_file
     if name == LOCAL:
-        from minidock.engine.journal.drivers import local
+        from minidock.engine.logs.drivers import local
 
         return local
     raise UsageError(f'error looking up logging plugin {name}: plugin "{name}" not found', exit_code=125)

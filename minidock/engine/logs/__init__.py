@@ -1,0 +1,1 @@
+"""The logs of containers: written by a log driver, read by `logs`."""
