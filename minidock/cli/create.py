@@ -19,7 +19,7 @@ from minidock.errors import MinidockError
 @click.pass_obj
 def create(paths: Paths, /, **flags: Any) -> None:
     """Create a container from IMAGE that is to run COMMAND, without starting it, and print its id."""
-    from minidock.engine import containers
+    from minidock.engine.container import create as containers
 
     options = to_options(flags)
     try:

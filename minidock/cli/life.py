@@ -27,7 +27,7 @@ NAMES = click.argument("names", metavar="CONTAINER...", nargs=-1, required=True)
 @click.pass_obj
 def start(paths: Paths, /, names: tuple[str, ...], **flags: Any) -> int:
     """Start containers that are created or have ended."""
-    from minidock.engine import containers
+    from minidock.engine.container import create
     from minidock.engine.lifetime import client
 
     if not flags["attach"] and not flags["interactive"]:
@@ -37,8 +37,8 @@ def start(paths: Paths, /, names: tuple[str, ...], **flags: Any) -> int:
     streams = [*(["stdin"] if flags["interactive"] else []), "stdout", "stderr"]
     attachment = attachment_of(streams, flags)
     try:
-        return client.run(paths, partial(containers.claim, paths.root, names[0]), attachment, warn)[1]
-    except containers.AlreadyUp as up:
+        return client.run(paths, partial(create.claim, paths.root, names[0]), attachment, warn)[1]
+    except create.AlreadyUp as up:
         return client.attach(up.record, attachment, warn)
     except MinidockError as error:
         error.exit_code = 1  # as in docker: only `run` tells by its exit code what failed
@@ -47,12 +47,12 @@ def start(paths: Paths, /, names: tuple[str, ...], **flags: Any) -> int:
 
 def start_detached(paths: Paths, name: str) -> None:
     """Start one container; nothing is to be done if it runs."""
-    from minidock.engine import containers
+    from minidock.engine.container import create
     from minidock.engine.lifetime import client
 
     try:
-        client.run(paths, partial(containers.claim, paths.root, name), client.DETACHED, warn)
-    except containers.AlreadyUp:
+        client.run(paths, partial(create.claim, paths.root, name), client.DETACHED, warn)
+    except create.AlreadyUp:
         return
 
 

@@ -30,7 +30,7 @@ def run(paths: Paths, /, **flags: Any) -> int:
 
     When standard input and output are both terminals, -i -t is the default.
     """
-    from minidock.engine import containers
+    from minidock.engine.container import create as containers
     from minidock.engine.lifetime import client
 
     detached = flags["detach"]

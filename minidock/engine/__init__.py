@@ -1,6 +1,6 @@
 """What docker's users know as docker: containers, images, networks and volumes; all that is kept on disk.
 
-Here are the things themselves (`containers.py`, `images.py`, `volumes.py`, their records, what users do to them), and
+Here are the things themselves (`create.py`, `images.py`, `volumes.py`, their records, what users do to them), and
 in rooms of their own:
 
     making/       what a container is made of, from its options to its OCI bundle

@@ -25,7 +25,7 @@ _MOMENT = re.compile(r"\d{4}-(0[1-9]|1[0-2])-(0[1-9]|[12]\d|3[01])T([01]\d|2[0-3
 # What is in a container's directory before its record is.
 _AT_ONCE = ("lock", "spare", "container.json")
 _TEXT = (str, type(None))
-# What every record has from the first on (`containers.py`).
+# What every record has from the first on (`create.py`).
 _SHAPE = {
     "name": str, "created": str, "image": str, "imageName": str, "imageConfig": dict, "layers": [str],
     "mounts": [{"type": str, "name": str, "source": str, "destination": str, "anonymous": bool}], "command": [str],
