@@ -65,7 +65,7 @@ def _kinds(root: str, *, size: bool, platform: str = "") -> Finders:
     """How each kind of thing is looked up, in the order in which docker does."""
 
     def container(name: str) -> dict[str, Any]:
-        from minidock.engine import records
+        from minidock.engine.container import records
         from minidock.engine.showing import describe
 
         return describe.container(records.find(root, name), size=size)

@@ -63,7 +63,8 @@ def start_detached(paths: Paths, name: str) -> None:
 @click.pass_obj
 def attach(paths: Paths, /, name: str, no_stdin: bool, **flags: Any) -> int:
     """Attach standard input, output and error to a running container."""
-    from minidock.engine import records, recovery
+    from minidock.engine import recovery
+    from minidock.engine.container import records
     from minidock.engine.lifetime import client
 
     recovery.sweep_all(paths.root)

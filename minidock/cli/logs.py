@@ -31,7 +31,8 @@ def logs(
 ) -> None:
     """Show what a container has printed."""
     from minidock.cli import times
-    from minidock.engine import records, recovery
+    from minidock.engine import recovery
+    from minidock.engine.container import records
     from minidock.engine.journal import log_options, log_reader
 
     limits = [times.utc(times.moment(text, flag)) if text else "" for flag, text in

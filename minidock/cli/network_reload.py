@@ -12,7 +12,8 @@ from minidock.engine.paths import Paths
 @click.pass_obj
 def reload(paths: Paths) -> None:
     """Write all rules of the packet filter anew, as running containers need them."""
-    from minidock.engine import records, recovery
+    from minidock.engine import recovery
+    from minidock.engine.container import records
     from minidock.engine.networking.reload import reload as write_anew
 
     with records.all_locked(paths.root):

@@ -14,7 +14,8 @@ from minidock.engine.paths import Paths
 @click.pass_obj
 def port(paths: Paths, container: str, private_port: str | None) -> None:
     """Show which ports of the host lead to a container's, all of them or those to one."""
-    from minidock.engine import records, recovery
+    from minidock.engine import recovery
+    from minidock.engine.container import records
     from minidock.engine.making import publishing
     from minidock.errors import MinidockError
 

@@ -10,7 +10,7 @@ import click
 from minidock.cli.commands import HELP
 from minidock.cli.templates.values import Fields, Nil, label_title
 from minidock.engine.paths import Paths
-from minidock.engine.records import Record
+from minidock.engine.container.records import Record
 
 _COMMAND_WIDTH = 20
 _MOUNT_WIDTH = 15

@@ -15,7 +15,7 @@ from minidock.engine.paths import Paths
 from minidock.errors import EXIT_ENGINE, ClientError, MinidockError, UsageError
 
 if TYPE_CHECKING:
-    from minidock.engine.records import Record
+    from minidock.engine.container.records import Record
 
 
 @click.command(context_settings=CONTEXT)

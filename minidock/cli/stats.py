@@ -10,7 +10,7 @@ import click
 from minidock.cli.commands import HELP
 from minidock.cli.templates.values import Fields
 from minidock.engine.paths import Paths
-from minidock.engine.records import Record
+from minidock.engine.container.records import Record
 from minidock.engine.showing.usage import Sample
 from minidock.explain.shown import memory
 
@@ -42,7 +42,8 @@ def stats(
     paths: Paths, everything: bool, template: str | None, no_stream: bool, no_trunc: bool, names: tuple[str, ...]
 ) -> None:
     """Show what containers use: processor, memory, network, disk, processes."""
-    from minidock.engine import records, recovery
+    from minidock.engine import recovery
+    from minidock.engine.container import records
     from minidock.engine.showing import listing
 
     recovery.sweep_all(paths.root)

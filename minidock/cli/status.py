@@ -5,7 +5,7 @@ from __future__ import annotations
 import calendar
 import time
 
-from minidock.engine.records import CREATED, DEAD, PAUSED, RESTARTING, Record
+from minidock.engine.container.records import CREATED, DEAD, PAUSED, RESTARTING, Record
 
 
 def since(moment: str) -> str:

@@ -8,9 +8,10 @@ stop`: then the boot id tells what was running (`recovery.settle`). A systemd un
 
 from __future__ import annotations
 
-from minidock.engine import control, records
+from minidock.engine import control
+from minidock.engine.container import records
 from minidock.engine.lifetime import restart
-from minidock.engine.records import Record
+from minidock.engine.container.records import Record
 
 
 def to_start(root: str) -> list[Record]:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from contextlib import suppress
 from typing import NamedTuple
 
-from minidock.engine import events, records, removal
+from minidock.engine import events, removal
+from minidock.engine.container import records
 from minidock.errors import ConflictError, HostError, NotFoundError
 from minidock.image import filters as image_filters
 from minidock.image.filters import Filters

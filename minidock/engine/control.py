@@ -15,11 +15,12 @@ import signal
 import time
 from collections.abc import Callable
 
-from minidock.engine import events, first_process, names, records, recovery
+from minidock.engine import events, first_process, names, recovery
+from minidock.engine.container import records
 from minidock.engine.lifetime import signals
 from minidock.engine.lifetime.streams import wait as poll
 from minidock.engine.lifetime.visiting import visit
-from minidock.engine.records import EXITED, PAUSED, RESTARTING, RUNNING, Record
+from minidock.engine.container.records import EXITED, PAUSED, RESTARTING, RUNNING, Record
 from minidock.errors import EXIT_ENGINE, ConflictError, HostError, MinidockError, NotFoundError, UsageError
 from minidock.linux import cgroups
 from minidock.linux.patience import Patience

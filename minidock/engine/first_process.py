@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 
-from minidock.engine.records import Record
+from minidock.engine.container.records import Record
 from minidock.linux import syscalls
 from minidock.observe import step
 from minidock.state import boot_id

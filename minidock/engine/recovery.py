@@ -12,9 +12,10 @@ import os
 from contextlib import suppress
 
 from minidock import state
-from minidock.engine import events, paths, record_file, records
+from minidock.engine import events, paths, record_file
+from minidock.engine.container import records
 from minidock.engine.inside import exec_ids
-from minidock.engine.records import CREATED, EXITED, REMOVING, RESTARTING, Record
+from minidock.engine.container.records import CREATED, EXITED, REMOVING, RESTARTING, Record
 from minidock.errors import MinidockError
 from minidock.linux import syscalls
 from minidock.linux.directories import remove_tree

@@ -7,9 +7,10 @@ import signal
 from contextlib import suppress
 
 from minidock import observe
-from minidock.engine import events, first_process, records, recovery
+from minidock.engine import events, first_process, recovery
+from minidock.engine.container import records
 from minidock.engine.lifetime.visiting import visit
-from minidock.engine.records import PAUSED, REMOVING, RESTARTING, DamagedRecordError, Record
+from minidock.engine.container.records import PAUSED, REMOVING, RESTARTING, DamagedRecordError, Record
 from minidock.errors import ConflictError, NotFoundError
 from minidock.observe import step
 from minidock.runtime.channel import Channel

@@ -13,8 +13,9 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 
-from minidock.engine import events, paths, records, volumes
-from minidock.engine.records import REMOVING, DamagedRecordError
+from minidock.engine import events, paths, volumes
+from minidock.engine.container import records
+from minidock.engine.container.records import REMOVING, DamagedRecordError
 from minidock.errors import HostError, MinidockError
 from minidock.linux import cgroups, syscalls
 from minidock.linux.directories import remove_tree

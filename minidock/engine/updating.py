@@ -6,10 +6,11 @@ import os
 from collections.abc import Callable
 from contextlib import suppress
 
-from minidock.engine import events, first_process, records
+from minidock.engine import events, first_process
+from minidock.engine.container import records
 from minidock.engine.making import bundle
 from minidock.engine.options import Limits
-from minidock.engine.records import Record
+from minidock.engine.container.records import Record
 from minidock.errors import ConflictError, HostError, MinidockError, NotFoundError
 from minidock.linux import cgroups
 from minidock.linux import limits as kernel

@@ -7,7 +7,8 @@ import os
 from contextlib import suppress
 from typing import Any
 
-from minidock.engine import events, records
+from minidock.engine import events
+from minidock.engine.container import records
 from minidock.engine.record_file import may_have
 from minidock.engine.volumes import DRIVER, Volume, detach, directory, locked, look, users
 from minidock.errors import ConflictError, NotFoundError

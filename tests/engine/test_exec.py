@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from minidock.engine import records
+from minidock.engine.container import records
 from minidock.engine.inside import execution
 from tests.engine.containers import Containers, cgroup2, eventually, lines
 from tests.support.command import Minidock

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from minidock.cli import status
-from minidock.engine.records import Record
+from minidock.engine.container.records import Record
 from tests.engine.containers import Containers, eventually
 from tests.support.command import Minidock
 

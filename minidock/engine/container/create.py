@@ -11,9 +11,10 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from minidock import state
-from minidock.engine import events, names, records, recovery
+from minidock.engine import events, names, recovery
+from minidock.engine.container import records
 from minidock.engine.options import ContainerOptions
-from minidock.engine.records import CREATED, PAUSED, RESTARTING, RUNNING, Record
+from minidock.engine.container.records import CREATED, PAUSED, RESTARTING, RUNNING, Record
 from minidock.errors import EXIT_ENGINE, ConflictError, HostError, MinidockError, NotFoundError
 from minidock.image.platform import check_system
 from minidock.network.attachment import NOTHING_SPECIAL, Attachment

@@ -9,9 +9,10 @@ from contextlib import contextmanager, nullcontext
 from typing import Any, NamedTuple
 
 from minidock import observe, state
-from minidock.engine import events, first_process, options, records
+from minidock.engine import events, first_process, options
+from minidock.engine.container import records
 from minidock.engine.files import view
-from minidock.engine.records import Record
+from minidock.engine.container.records import Record
 from minidock.errors import HostError, NotFoundError
 from minidock.image import changes as instructions
 from minidock.image.committing import Note, commit

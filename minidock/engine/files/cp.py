@@ -6,11 +6,12 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from minidock.engine import events, records
+from minidock.engine import events
+from minidock.engine.container import records
 from minidock.engine.files import copying, view
 from minidock.engine.files.copying import Tree
 from minidock.engine.making import users
-from minidock.engine.records import Record
+from minidock.engine.container.records import Record
 from minidock.errors import UsageError
 from minidock.image.compression import Reader
 from minidock.image.placing import Owner

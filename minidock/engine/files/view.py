@@ -16,9 +16,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from minidock.engine import first_process, records
+from minidock.engine import first_process
+from minidock.engine.container import records
 from minidock.engine.making.bundle import FOR_NAMES
-from minidock.engine.records import Record
+from minidock.engine.container.records import Record
 from minidock.errors import ConflictError
 from minidock.linux import mounts, syscalls, trees
 from minidock.observe import step

@@ -13,12 +13,13 @@ import time
 from contextlib import suppress
 from typing import NamedTuple
 
-from minidock.engine import first_process, options, records
+from minidock.engine import first_process, options
+from minidock.engine.container import records
 from minidock.engine.inside.exec_options import ExecOptions
 from minidock.engine.lifetime.streams import wait
 from minidock.engine.making import users
 from minidock.engine.making.environment import environment
-from minidock.engine.records import Record
+from minidock.engine.container.records import Record
 from minidock.errors import (
     EXIT_CANNOT_EXECUTE,
     EXIT_ENGINE,

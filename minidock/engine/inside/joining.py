@@ -10,10 +10,11 @@ from __future__ import annotations
 import os
 from contextlib import suppress
 
-from minidock.engine import events, first_process, records
+from minidock.engine import events, first_process
+from minidock.engine.container import records
 from minidock.engine.making import etc, network_modes, publishing
 from minidock.engine.networking import connections, networks
-from minidock.engine.records import Record
+from minidock.engine.container.records import Record
 from minidock.errors import ConflictError, MinidockError, NotFoundError
 from minidock.linux import namespaces
 from minidock.network import endpoints, store

@@ -13,7 +13,8 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from typing import TYPE_CHECKING, NamedTuple
 
-from minidock.engine import records, recovery
+from minidock.engine import recovery
+from minidock.engine.container import records
 from minidock.engine.journal import followers
 from minidock.engine.logs.drivers import json_file
 from minidock.engine.journal.log_files import LogFile, leave_out, open_all

@@ -19,7 +19,7 @@ from minidock.engine.lifetime.keys import DetachKeys
 from minidock.engine.lifetime.streams import Events, Flow, unshared, wait
 from minidock.engine.lifetime.visiting import visit
 from minidock.engine.paths import Paths
-from minidock.engine.records import Record
+from minidock.engine.container.records import Record
 from minidock.errors import EXIT_ENGINE, ClientError, ConflictError, MinidockError
 from minidock.linux import terminal
 from minidock.observe import step

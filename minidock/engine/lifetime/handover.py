@@ -14,7 +14,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from minidock import observe
-from minidock.engine import records
+from minidock.engine.container import records
 from minidock.engine.journal import log_options
 from minidock.engine.lifetime import out_of_memory, standby
 from minidock.engine.lifetime.attach import Visitors

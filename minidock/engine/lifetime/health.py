@@ -19,10 +19,11 @@ from typing import Any, NoReturn
 import prctl
 
 from minidock import observe, state
-from minidock.engine import events, records
+from minidock.engine import events
+from minidock.engine.container import records
 from minidock.engine.inside import execution
 from minidock.engine.lifetime.streams import Events
-from minidock.engine.records import RUNNING, Record
+from minidock.engine.container.records import RUNNING, Record
 from minidock.errors import MinidockError
 from minidock.observe import step
 

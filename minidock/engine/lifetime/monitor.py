@@ -38,13 +38,14 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from minidock import observe
-from minidock.engine import events, records, recovery
+from minidock.engine import events, recovery
+from minidock.engine.container import records
 from minidock.engine.lifetime import departure, restart, starting
 from minidock.engine.lifetime.attach import Visitor, Visitors
 from minidock.engine.lifetime.output import Sink
 from minidock.engine.lifetime.running import Running
 from minidock.engine.lifetime.streams import Events, wait
-from minidock.engine.records import Record
+from minidock.engine.container.records import Record
 from minidock.errors import EXIT_ENGINE, EXIT_SIGNAL, MinidockError, words
 from minidock.observe import step
 from minidock.runtime import container as runtime

@@ -6,7 +6,7 @@ each further one, a minute at most, and 100 ms again after a run of ten seconds.
 
 from __future__ import annotations
 
-from minidock.engine.records import Record
+from minidock.engine.container.records import Record
 
 NO, ON_FAILURE, ALWAYS, UNLESS_STOPPED = "no", "on-failure", "always", "unless-stopped"
 POLICIES = (NO, ALWAYS, ON_FAILURE, UNLESS_STOPPED)

@@ -6,7 +6,7 @@ import re
 import signal
 from contextlib import suppress
 
-from minidock.engine.records import Record
+from minidock.engine.container.records import Record
 from minidock.errors import UsageError
 
 _REALTIME = re.compile(r"SIGRTM(IN|AX)(?:([+-])(\d+))?")

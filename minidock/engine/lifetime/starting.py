@@ -8,7 +8,8 @@ import signal
 from typing import TYPE_CHECKING
 
 from minidock import state
-from minidock.engine import first_process, records
+from minidock.engine import first_process
+from minidock.engine.container import records
 from minidock.engine.lifetime import out_of_memory
 from minidock.engine.lifetime.attach import Visitor, Visitors
 from minidock.engine.lifetime.departure import ENDING
@@ -17,7 +18,7 @@ from minidock.engine.lifetime.running import Running
 from minidock.engine.lifetime.streams import Pipes, wait
 from minidock.engine.making import preparation, publishing
 from minidock.engine.networking import connections
-from minidock.engine.records import Record
+from minidock.engine.container.records import Record
 from minidock.errors import EXIT_SIGNAL, SetupError, words
 from minidock.linux import terminal
 from minidock.observe import step

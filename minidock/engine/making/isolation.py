@@ -12,9 +12,10 @@ from __future__ import annotations
 import os
 from typing import NamedTuple
 
-from minidock.engine import first_process, records
+from minidock.engine import first_process
+from minidock.engine.container import records
 from minidock.engine.options import ContainerOptions, Isolation
-from minidock.engine.records import Record
+from minidock.engine.container.records import Record
 from minidock.errors import EXIT_ENGINE, ConflictError
 from minidock.linux import cgroups, mounts, namespaces, syscalls
 from minidock.observe import step

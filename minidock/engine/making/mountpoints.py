@@ -12,10 +12,11 @@ import re
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
-from minidock.engine import events, names, records, volumes
+from minidock.engine import events, names, volumes
+from minidock.engine.container import records
 from minidock.engine.making import contents
 from minidock.engine.options import ContainerOptions, Mount
-from minidock.engine.records import Record
+from minidock.engine.container.records import Record
 from minidock.errors import EXIT_ENGINE, ConflictError, HostError, MinidockError, UsageError
 from minidock.linux import mount_options, mounts
 

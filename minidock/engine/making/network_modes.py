@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from minidock.engine import records
+from minidock.engine.container import records
 from minidock.engine.networking import links, networks
 from minidock.engine.networking.connections import SHARED
 from minidock.engine.options import ContainerOptions

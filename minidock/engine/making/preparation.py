@@ -5,12 +5,12 @@ from __future__ import annotations
 from contextlib import suppress
 
 from minidock import state
-from minidock.engine import records
+from minidock.engine.container import records
 from minidock.engine.making import bundle, init_layer, isolation
 from minidock.engine.networking import connections
 from minidock.engine.networking.connections import Surroundings
 from minidock.engine.options import ContainerOptions, from_json
-from minidock.engine.records import Record
+from minidock.engine.container.records import Record
 from minidock.linux import syscalls
 from minidock.observe import step
 from minidock.runtime import spec as oci

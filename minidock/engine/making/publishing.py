@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
-from minidock.engine import records
-from minidock.engine.records import Record
+from minidock.engine.container import records
+from minidock.engine.container.records import Record
 from minidock.errors import ConflictError, MinidockError
 from minidock.network.published import Published, Wish, as_settings, from_settings, place
 from minidock.observe import step

@@ -9,10 +9,11 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from minidock.engine import events, first_process, records
+from minidock.engine import events, first_process
+from minidock.engine.container import records
 from minidock.engine.making import etc, publishing
 from minidock.engine.options import ContainerOptions
-from minidock.engine.records import Record
+from minidock.engine.container.records import Record
 from minidock.errors import EXIT_ENGINE, ConflictError
 from minidock.linux import namespaces
 from minidock.network.attachment import Attachment

@@ -10,9 +10,9 @@ import os
 from contextlib import suppress
 from typing import Any, NamedTuple
 
-from minidock.engine import records
+from minidock.engine.container import records
 from minidock.engine.making import etc, publishing
-from minidock.engine.records import Record
+from minidock.engine.container.records import Record
 from minidock.errors import EXIT_ENGINE, ConflictError, NotFoundError
 from minidock.network import store
 

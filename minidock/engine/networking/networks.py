@@ -6,7 +6,8 @@ from collections.abc import Callable
 from contextlib import suppress
 
 from minidock import state
-from minidock.engine import events, records
+from minidock.engine import events
+from minidock.engine.container import records
 from minidock.engine.networking import network_options
 from minidock.engine.networking.network_options import NetworkOptions
 from minidock.errors import ConflictError, MinidockError, NotFoundError, UsageError

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 
-from minidock.engine import records
+from minidock.engine.container import records
 from minidock.engine.making import publishing
-from minidock.engine.records import Record
+from minidock.engine.container.records import Record
 from minidock.errors import HostError
 from minidock.linux import links
 from minidock.network import drivers, endpoints, store

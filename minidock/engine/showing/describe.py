@@ -12,7 +12,7 @@ from minidock.engine.inside import exec_ids
 from minidock.engine.journal import log_options
 from minidock.engine.logs import drivers
 from minidock.engine.making import publishing
-from minidock.engine.records import PAUSED, RESTARTING, Record
+from minidock.engine.container.records import PAUSED, RESTARTING, Record
 from minidock.engine.showing import describe_endpoints, describe_host
 
 if TYPE_CHECKING:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from minidock.engine import records
-from minidock.engine.records import Record
+from minidock.engine.container import records
+from minidock.engine.container.records import Record
 from minidock.network import store
 
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from minidock.engine import records
+from minidock.engine.container import records
 from minidock.engine.making import publishing
-from minidock.engine.records import Record
+from minidock.engine.container.records import Record
 from minidock.network import store
 
 _DEVICE_RATES = (("ReadBps", "device_read_bps"), ("WriteBps", "device_write_bps"),

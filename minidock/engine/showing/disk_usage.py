@@ -8,8 +8,9 @@ from __future__ import annotations
 from collections import Counter
 from typing import NamedTuple
 
-from minidock.engine import image_users, records, volumes
-from minidock.engine.records import Record
+from minidock.engine import image_users, volumes
+from minidock.engine.container import records
+from minidock.engine.container.records import Record
 from minidock.engine.volumes import Volume
 from minidock.image.directories import layer_size
 from minidock.image.reference import Reference

@@ -12,11 +12,11 @@ from collections.abc import Callable, Iterable
 from functools import partial
 from typing import Any
 
-from minidock.engine import records
+from minidock.engine.container import records
 from minidock.engine.journal import filters
 from minidock.engine.journal.filters import Filters
 from minidock.engine.making import publishing
-from minidock.engine.records import CREATED, DEAD, RESTARTING, DamagedRecordError, Record
+from minidock.engine.container.records import CREATED, DEAD, RESTARTING, DamagedRecordError, Record
 from minidock.engine.showing import describe_endpoints
 from minidock.errors import MinidockError, NotFoundError, UsageError
 

@@ -9,9 +9,9 @@ import time
 from typing import Any
 
 from minidock import __version__
-from minidock.engine import records
+from minidock.engine.container import records
 from minidock.engine.logs import drivers
-from minidock.engine.records import DEAD, PAUSED, RESTARTING, RUNNING
+from minidock.engine.container.records import DEAD, PAUSED, RESTARTING, RUNNING
 from minidock.engine.showing import host
 from minidock.engine.showing.usage import host_memory
 from minidock.engine.transfers import config

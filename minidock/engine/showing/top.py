@@ -10,8 +10,9 @@ import os
 import re
 from contextlib import suppress
 
-from minidock.engine import events, records
-from minidock.engine.records import RESTARTING, Record
+from minidock.engine import events
+from minidock.engine.container import records
+from minidock.engine.container.records import RESTARTING, Record
 from minidock.errors import ConflictError, HostError, MinidockError, UsageError
 from minidock.linux import cgroups, namespaces, programs
 

@@ -11,7 +11,7 @@ import time
 from contextlib import suppress
 from typing import NamedTuple
 
-from minidock.engine.records import Record
+from minidock.engine.container.records import Record
 from minidock.linux import cgroups, directories
 
 _UNLIMITED = "max"

@@ -7,9 +7,9 @@ import os
 import time
 from contextlib import suppress
 
-from minidock.engine import records
+from minidock.engine.container import records
 from minidock.engine.first_process import running_pid
-from minidock.engine.records import Record
+from minidock.engine.container.records import Record
 from minidock.errors import NotFoundError
 from minidock.explain import stack
 from minidock.explain.layers import Changes, compare, topmost
