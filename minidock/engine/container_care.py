@@ -5,7 +5,8 @@ from __future__ import annotations
 from contextlib import suppress
 from typing import NamedTuple
 
-from minidock.engine import events, removal
+from minidock.engine import events
+from minidock.engine.container import remove
 from minidock.engine.container import records
 from minidock.errors import ConflictError, HostError, NotFoundError
 from minidock.image import filters as image_filters
@@ -34,7 +35,7 @@ def prune(root: str, filters: Filters) -> Pruned:
             continue
         written = tree_size(record.path("upper"))
         with suppress(ConflictError, HostError, NotFoundError):  # started, or removed, since it was listed
-            removal.remove(root, record.id, force=False)
+            remove.remove(root, record.id, force=False)
             removed.append(record.id)
             size += written
     if removed:
