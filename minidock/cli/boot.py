@@ -18,9 +18,10 @@ _AT_ONCE = 64
 @click.pass_obj
 def start(paths: Paths) -> int:
     """Start the containers that were running when the machine went down, as their restart policies want it."""
-    from minidock.engine import boot, recovery
+    from minidock.engine import boot
+    from minidock.engine.container import cleanup
 
-    recovery.sweep_all(paths.root)
+    cleanup.sweep_all(paths.root)
     names = tuple(record.name for record in boot.to_start(paths.root))
     return for_each(names, lambda name: start_detached(paths, name))
 
@@ -29,9 +30,10 @@ def start(paths: Paths) -> int:
 @click.pass_obj
 def stop(paths: Paths) -> int:
     """Stop all containers, in a way that `system start` starts them again."""
-    from minidock.engine import boot, recovery
+    from minidock.engine import boot
+    from minidock.engine.container import cleanup
 
-    recovery.sweep_all(paths.root)
+    cleanup.sweep_all(paths.root)
     running = {record.name: record for record in boot.to_stop(paths.root)}
     with ThreadPoolExecutor(_AT_ONCE) as pool:  # each may need its whole --stop-timeout
         stopped = {name: pool.submit(boot.stop, record) for name, record in running.items()}

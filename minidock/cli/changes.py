@@ -15,11 +15,11 @@ _HELP = {"help_option_names": ["-h", "--help"]}
 @click.pass_obj
 def diff(paths: Paths, container: str) -> None:
     """Show what CONTAINER has added (A), changed (C) and deleted (D)."""
-    from minidock.engine import recovery
+    from minidock.engine.container import cleanup
     from minidock.engine.files import committing
 
     check_root()
-    recovery.sweep_all(paths.root)
+    cleanup.sweep_all(paths.root)
     lines = [f"{kind} {path}\n" for kind, path in committing.changed(paths.root, container)]
     click.echo("".join(lines), nl=False)
 
@@ -31,12 +31,12 @@ def diff(paths: Paths, container: str) -> None:
 def export(paths: Paths, output: str | None, container: str) -> None:
     """Write all files of CONTAINER to a tar archive, without those of volumes."""
     from minidock.cli.image_archive import deliver, refuse_terminal
-    from minidock.engine import recovery
+    from minidock.engine.container import cleanup
     from minidock.engine.files import committing
 
     check_root()
     refuse_terminal(output)
-    recovery.sweep_all(paths.root)
+    cleanup.sweep_all(paths.root)
     deliver(committing.exported(paths.root, container), output)
 
 
@@ -52,11 +52,11 @@ def commit(
     paths: Paths, author: str, change: tuple[str, ...], message: str, pause: bool, container: str, name: str | None
 ) -> None:
     """Make an image of what CONTAINER has changed, and show its id."""
-    from minidock.engine import recovery
+    from minidock.engine.container import cleanup
     from minidock.engine.files import committing
     from minidock.image import reference
 
     check_root()
-    recovery.sweep_all(paths.root)
+    cleanup.sweep_all(paths.root)
     wishes = committing.Wishes(reference.parse(name) if name else None, author, message, change, pause)
     click.echo(committing.keep(paths.root, container, wishes).id)

@@ -18,10 +18,10 @@ from minidock.errors import MinidockError, words
 @click.pass_obj
 def rm(paths: Paths, force: bool, link: bool, volumes: bool, names: tuple[str, ...]) -> int:
     """Remove containers, each on its own: one that cannot be removed does not keep the others."""
-    from minidock.engine import recovery
+    from minidock.engine.container import cleanup
     from minidock.engine.container import remove as removal
 
-    recovery.sweep_all(paths.root)
+    cleanup.sweep_all(paths.root)
 
     def remove(name: str) -> None:
         if link:

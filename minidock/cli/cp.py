@@ -22,11 +22,11 @@ from minidock.errors import MinidockError, UsageError
 @click.pass_obj
 def cp(paths: Paths, archive: bool, follow_link: bool, quiet: bool, source: str, destination: str) -> None:
     """Copy files and directories out of a container or into it; - is a tar stream on standard output or input."""
-    from minidock.engine import recovery
+    from minidock.engine.container import cleanup
     from minidock.engine.files import cp as copies
 
     check_root()
-    recovery.sweep_all(paths.root)
+    cleanup.sweep_all(paths.root)
     (from_name, from_path), (to_name, to_path) = split(source), split(destination)
     if from_name and to_name:
         raise UsageError("copying between containers is not supported")

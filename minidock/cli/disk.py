@@ -45,10 +45,10 @@ _NO_CACHE = {"Active": "0", "Reclaimable": "0B", "Size": "0B", "TotalCount": "0"
 def df(paths: Paths, verbose: bool, template: str | None) -> None:
     """Show what takes how much of the disk, and how much of that nobody uses."""
     from minidock.cli import format
-    from minidock.engine import recovery
+    from minidock.engine.container import cleanup
     from minidock.engine.showing import disk_usage
 
-    recovery.sweep_all(paths.root)
+    cleanup.sweep_all(paths.root)
     usage = disk_usage.measure(paths.root)
     if verbose:
         click.echo(_everything(paths.root, usage, template), nl=False)

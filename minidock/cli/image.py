@@ -204,12 +204,12 @@ def tag(paths: Paths, source: str, target: str) -> None:
 @click.pass_obj
 def rmi(paths: Paths, force: bool, platform: str, names: tuple[str, ...]) -> int:
     """Remove names of images, and images with their last name."""
-    from minidock.engine import recovery
+    from minidock.engine.container import cleanup
     from minidock.engine.images import check_platform, remove
     from minidock.errors import NotFoundError
     from minidock.image.store import Store
 
-    recovery.sweep_all(paths.root)  # a container that was killed with its monitor uses nothing any more
+    cleanup.sweep_all(paths.root)  # a container that was killed with its monitor uses nothing any more
     code = 0
     for name in names:
         try:

@@ -20,14 +20,15 @@ def prune(paths: Paths, unused: bool, force: bool, filters: tuple[str, ...]) -> 
     """Remove images without a name, and what is left of images that are gone."""
     from minidock.cli.image import size
     from minidock.cli.prompt import confirmed
-    from minidock.engine import images, recovery
+    from minidock.engine import images
+    from minidock.engine.container import cleanup
     from minidock.image import filters as image_filters
 
     wanted = image_filters.parse(filters, image_filters.FOR_PRUNE)
     unused = image_filters.wants_unused(wanted, unused=unused)
     if not force and not confirmed(_UNUSED if unused else _DANGLING):
         return
-    recovery.sweep_all(paths.root)
+    cleanup.sweep_all(paths.root)
     pruned = images.prune(paths.root, unused=unused, filters=wanted)
     if pruned.lines:
         click.echo("Deleted Images:\n" + "".join(f"{line}\n" for line in pruned.lines))

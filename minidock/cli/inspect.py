@@ -26,12 +26,12 @@ _NAMES = click.argument("names", metavar="NAME...", nargs=-1, required=True)
 @click.pass_obj
 def inspect(paths: Paths, template: str | None, size: bool, kind: str | None, names: tuple[str, ...]) -> int:
     """Show everything about containers, images, networks and volumes."""
-    from minidock.engine import recovery
+    from minidock.engine.container import cleanup
 
     kinds = _kinds(paths.root, size=size)
     if kind is not None and kind not in kinds:
         raise UsageError(f'unknown type: "{kind}": must be one of ' + ", ".join(f'"{name}"' for name in kinds))
-    recovery.sweep_all(paths.root)
+    cleanup.sweep_all(paths.root)
     return show(names, kinds[kind] if kind else partial(_any, kinds), template)
 
 
@@ -45,9 +45,9 @@ def _of(kind: str, help_: str) -> click.Command:
     def command(
         paths: Paths, template: str | None, names: tuple[str, ...], size: bool = False, platform: str = ""
     ) -> int:
-        from minidock.engine import recovery
+        from minidock.engine.container import cleanup
 
-        recovery.sweep_all(paths.root)
+        cleanup.sweep_all(paths.root)
         return show(names, _kinds(paths.root, size=size, platform=platform)[kind], template)
 
     more = {"container": _SIZE, "image": PLATFORM}.get(kind)

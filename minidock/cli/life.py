@@ -63,11 +63,11 @@ def start_detached(paths: Paths, name: str) -> None:
 @click.pass_obj
 def attach(paths: Paths, /, name: str, no_stdin: bool, **flags: Any) -> int:
     """Attach standard input, output and error to a running container."""
-    from minidock.engine import recovery
+    from minidock.engine.container import cleanup
     from minidock.engine.container import records
     from minidock.engine.lifetime import client
 
-    recovery.sweep_all(paths.root)
+    cleanup.sweep_all(paths.root)
     record = records.find(paths.root, name)
     if record.status == records.PAUSED:
         raise ConflictError("You cannot attach to a paused container, unpause it first")
@@ -85,9 +85,10 @@ def attach(paths: Paths, /, name: str, no_stdin: bool, **flags: Any) -> int:
 @click.pass_obj
 def wait(paths: Paths, names: tuple[str, ...]) -> int:
     """Wait until containers have ended, and print their exit codes."""
-    from minidock.engine import control, recovery
+    from minidock.engine import control
+    from minidock.engine.container import cleanup
 
-    recovery.sweep_all(paths.root)
+    cleanup.sweep_all(paths.root)
     return for_each(names, lambda name: click.echo(control.wait(paths.root, name)), quiet=True)
 
 
@@ -105,9 +106,10 @@ _SIGNAL = click.option("-s", "--signal", "signal", default="", metavar="SIGNAL",
 @click.pass_obj
 def stop(paths: Paths, names: tuple[str, ...], timeout: int | None, signal: str) -> int:
     """Stop containers: with their stop signal, and SIGKILL some time later."""
-    from minidock.engine import control, recovery
+    from minidock.engine import control
+    from minidock.engine.container import cleanup
 
-    recovery.sweep_all(paths.root)
+    cleanup.sweep_all(paths.root)
     return for_each(names, lambda name: control.stop(paths.root, name, timeout, signal=signal))
 
 
@@ -118,9 +120,10 @@ def stop(paths: Paths, names: tuple[str, ...], timeout: int | None, signal: str)
 @click.pass_obj
 def restart(paths: Paths, names: tuple[str, ...], timeout: int | None, signal: str) -> int:
     """Stop containers that run, and start them again."""
-    from minidock.engine import control, recovery
+    from minidock.engine import control
+    from minidock.engine.container import cleanup
 
-    recovery.sweep_all(paths.root)
+    cleanup.sweep_all(paths.root)
 
     return for_each(names, lambda name: control.restart(
         paths.root, name, timeout, lambda record: start_detached(paths, record.id), signal=signal))  # fmt: skip
@@ -132,9 +135,10 @@ def restart(paths: Paths, names: tuple[str, ...], timeout: int | None, signal: s
 @click.pass_obj
 def kill(paths: Paths, names: tuple[str, ...], signal: str) -> int:
     """Send containers a signal."""
-    from minidock.engine import control, recovery
+    from minidock.engine import control
+    from minidock.engine.container import cleanup
 
-    recovery.sweep_all(paths.root)
+    cleanup.sweep_all(paths.root)
     return for_each(names, lambda name: control.kill(paths.root, name, signal))
 
 
@@ -143,9 +147,10 @@ def kill(paths: Paths, names: tuple[str, ...], signal: str) -> int:
 @click.pass_obj
 def pause(paths: Paths, names: tuple[str, ...]) -> int:
     """Freeze all processes of containers."""
-    from minidock.engine import control, recovery
+    from minidock.engine import control
+    from minidock.engine.container import cleanup
 
-    recovery.sweep_all(paths.root)
+    cleanup.sweep_all(paths.root)
     return for_each(names, lambda name: control.pause(paths.root, name))
 
 
@@ -154,9 +159,10 @@ def pause(paths: Paths, names: tuple[str, ...]) -> int:
 @click.pass_obj
 def unpause(paths: Paths, names: tuple[str, ...]) -> int:
     """Let paused containers go on."""
-    from minidock.engine import control, recovery
+    from minidock.engine import control
+    from minidock.engine.container import cleanup
 
-    recovery.sweep_all(paths.root)
+    cleanup.sweep_all(paths.root)
     return for_each(names, lambda name: control.unpause(paths.root, name))
 
 

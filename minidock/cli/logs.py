@@ -31,14 +31,14 @@ def logs(
 ) -> None:
     """Show what a container has printed."""
     from minidock.cli import times
-    from minidock.engine import recovery
+    from minidock.engine.container import cleanup
     from minidock.engine.container import records
     from minidock.engine.journal import log_options, log_reader
 
     limits = [times.utc(times.moment(text, flag)) if text else "" for flag, text in
               (("since", since), ("until", until))]  # fmt: skip
     wanted = log_reader.Wanted(_count(tail), *limits)
-    recovery.sweep_all(paths.root)
+    cleanup.sweep_all(paths.root)
     record = records.find(paths.root, name)
     driver = log_options.driver_of(record)
     if driver is None:

@@ -106,14 +106,14 @@ def ls(paths: Paths, quiet: bool, no_trunc: bool, filters: tuple[str, ...], temp
 @click.pass_obj
 def inspect(paths: Paths, template: str | None, verbose: bool, names: tuple[str, ...]) -> int:
     """Show everything about networks: who is on them, with addresses, cables and what went through those."""
-    from minidock.engine import recovery
+    from minidock.engine.container import cleanup
     from minidock.engine.networking import networks
     from minidock.engine.showing import describe_network
 
     def find(name: str) -> dict[str, Any]:
         return describe_network.network(paths.root, networks.find(paths.root, name), verbose=verbose)
 
-    recovery.sweep_all(paths.root)
+    cleanup.sweep_all(paths.root)
     return show(names, find, template)
 
 
@@ -124,10 +124,10 @@ def inspect(paths: Paths, template: str | None, verbose: bool, names: tuple[str,
 def rm(paths: Paths, force: bool, names: tuple[str, ...]) -> int:
     """Remove networks that no running container is on."""
     from minidock.cli.container import for_each
-    from minidock.engine import recovery
+    from minidock.engine.container import cleanup
     from minidock.engine.networking import networks
 
-    recovery.sweep_all(paths.root)
+    cleanup.sweep_all(paths.root)
     if force:
         names = tuple(name for name in names if networks.is_known(paths.root, name))
     return for_each(names, lambda name: networks.remove(paths.root, name), forgiving=force)
@@ -140,7 +140,7 @@ def rm(paths: Paths, force: bool, names: tuple[str, ...]) -> int:
 def prune(paths: Paths, force: bool, filters: tuple[str, ...]) -> None:
     """Remove all networks that were made by users and that no running container is on."""
     from minidock.cli.prompt import confirmed
-    from minidock.engine import recovery
+    from minidock.engine.container import cleanup
     from minidock.engine.networking import networks
     from minidock.image import filters as image_filters
 
@@ -148,7 +148,7 @@ def prune(paths: Paths, force: bool, filters: tuple[str, ...]) -> None:
     warning = "WARNING! This will remove all custom networks not used by at least one container."
     if not force and not confirmed(warning):
         return
-    recovery.sweep_all(paths.root)
+    cleanup.sweep_all(paths.root)
     removed = networks.prune(paths.root, wanted)
     if removed:
         click.echo("Deleted Networks:\n" + "".join(f"{network.name}\n" for network in removed))

@@ -24,10 +24,10 @@ from minidock.engine.paths import Paths
 def connect(paths: Paths, /, network: str, container: str, **flags: Any) -> None:
     """Connect CONTAINER to NETWORK: one more interface, at once if it runs and at every start from now on."""
     from minidock.cli.options import networking
-    from minidock.engine import recovery
+    from minidock.engine.container import cleanup
     from minidock.engine.inside import joining
 
-    recovery.sweep_all(paths.root)
+    cleanup.sweep_all(paths.root)
     for line in joining.connect(paths.root, network, container, networking.attachment(flags)):
         click.echo(f"WARNING: {line}", err=True)
 
@@ -39,8 +39,8 @@ def connect(paths: Paths, /, network: str, container: str, **flags: Any) -> None
 @click.pass_obj
 def disconnect(paths: Paths, force: bool, network: str, container: str) -> None:
     """Take CONTAINER off NETWORK."""
-    from minidock.engine import recovery
+    from minidock.engine.container import cleanup
     from minidock.engine.inside import joining
 
-    recovery.sweep_all(paths.root)
+    cleanup.sweep_all(paths.root)
     joining.disconnect(paths.root, network, container, force=force)

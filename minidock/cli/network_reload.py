@@ -12,10 +12,10 @@ from minidock.engine.paths import Paths
 @click.pass_obj
 def reload(paths: Paths) -> None:
     """Write all rules of the packet filter anew, as running containers need them."""
-    from minidock.engine import recovery
+    from minidock.engine.container import cleanup
     from minidock.engine.container import records
     from minidock.engine.networking.reload import reload as write_anew
 
     with records.all_locked(paths.root):
-        recovery.sweep(paths.root)
+        cleanup.sweep(paths.root)
         write_anew(paths.root)

@@ -14,12 +14,12 @@ from minidock.engine.paths import Paths
 @click.pass_obj
 def port(paths: Paths, container: str, private_port: str | None) -> None:
     """Show which ports of the host lead to a container's, all of them or those to one."""
-    from minidock.engine import recovery
+    from minidock.engine.container import cleanup
     from minidock.engine.container import records
     from minidock.engine.making import publishing
     from minidock.errors import MinidockError
 
-    recovery.sweep_all(paths.root)
+    cleanup.sweep_all(paths.root)
     record = records.find(paths.root, container)
     ports = publishing.current(record)
     if private_port is None:

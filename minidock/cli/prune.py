@@ -19,14 +19,14 @@ def containers(paths: Paths, force: bool, filters: tuple[str, ...]) -> None:
     """Remove all containers that do not run. Their volumes stay."""
     from minidock.cli.image import size
     from minidock.cli.prompt import confirmed
-    from minidock.engine import recovery
+    from minidock.engine.container import cleanup
     from minidock.engine.container import prune
     from minidock.image import filters as image_filters
 
     wanted = image_filters.parse(filters, prune.FOR_PRUNE)
     if not force and not confirmed(_CONTAINERS):
         return
-    recovery.sweep_all(paths.root)
+    cleanup.sweep_all(paths.root)
     pruned = prune.prune(paths.root, wanted)
     _tell("Deleted Containers", pruned.ids)
     click.echo(f"Total reclaimed space: {size(pruned.size, 4)}")
@@ -42,7 +42,8 @@ def system(paths: Paths, unused: bool, force: bool, volumes: bool, filters: tupl
     """Remove containers that do not run, and networks and images that nobody uses."""
     from minidock.cli.image import size
     from minidock.cli.prompt import confirmed
-    from minidock.engine import images, recovery, volume_care
+    from minidock.engine import images, volume_care
+    from minidock.engine.container import cleanup
     from minidock.engine.container import prune
     from minidock.engine.networking import networks
     from minidock.image import filters as image_filters
@@ -52,7 +53,7 @@ def system(paths: Paths, unused: bool, force: bool, volumes: bool, filters: tupl
         raise UsageError('The "until" filter is not supported with "--volumes"')
     if not force and not confirmed(_warning(filters, unused=unused, volumes=volumes)):
         return
-    recovery.sweep_all(paths.root)
+    cleanup.sweep_all(paths.root)
     # In this order, as each makes more of the next ones unused.
     old = prune.prune(paths.root, wanted)
     _tell("Deleted Containers", old.ids)

@@ -57,13 +57,13 @@ def ps(
 ) -> None:
     """List containers, the newest first."""
     from minidock.cli import format
-    from minidock.engine import recovery
+    from minidock.engine.container import cleanup
     from minidock.engine.showing import listing
 
     wanted = listing.parse(filters)
     if not quiet:
         format.check(template, HEADERS, _FAILURES)
-    recovery.sweep_all(paths.root)
+    cleanup.sweep_all(paths.root)
     found = listing.select(paths.root, wanted, everything=everything, last=1 if latest and last < 1 else last)
     if quiet:
         if template:

@@ -42,11 +42,11 @@ def stats(
     paths: Paths, everything: bool, template: str | None, no_stream: bool, no_trunc: bool, names: tuple[str, ...]
 ) -> None:
     """Show what containers use: processor, memory, network, disk, processes."""
-    from minidock.engine import recovery
+    from minidock.engine.container import cleanup
     from minidock.engine.container import records
     from minidock.engine.showing import listing
 
-    recovery.sweep_all(paths.root)
+    cleanup.sweep_all(paths.root)
 
     def chosen() -> list[tuple[str, Record]]:
         if names:

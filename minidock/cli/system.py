@@ -21,10 +21,10 @@ _FORMAT = click.option("-f", "--format", "template", metavar="TEMPLATE", help="A
 @click.pass_obj
 def info(paths: Paths, template: str | None) -> None:
     """Show what there is, what this host's kernel offers to containers, what is missing, and why that matters."""
-    from minidock.engine import recovery
+    from minidock.engine.container import cleanup
     from minidock.engine.showing import summary
 
-    recovery.sweep_all(paths.root)
+    cleanup.sweep_all(paths.root)
     found = summary.info(paths.root)
     click.echo(_formatted(template, _Info, found) if template else "\n".join([*_lines(found), *_facts(found)]))
 

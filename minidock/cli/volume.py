@@ -66,9 +66,10 @@ def create(
 def ls(paths: Paths, quiet: bool, filters: tuple[str, ...], template: str | None, cluster: bool) -> None:
     """List volumes."""
     from minidock.cli import format
-    from minidock.engine import recovery, volume_care
+    from minidock.engine import volume_care
+    from minidock.engine.container import cleanup
 
-    recovery.sweep_all(paths.root)
+    cleanup.sweep_all(paths.root)
     found = volume_care.select(paths.root, volume_care.parse(filters, volume_care.FOR_LISTS))
     if cluster:
         found = []
@@ -96,9 +97,10 @@ def row(volume: Volume) -> Row:
 def rm(paths: Paths, force: bool, names: tuple[str, ...]) -> int:
     """Remove volumes that no container has, and what is in them."""
     from minidock.cli.container import for_each
-    from minidock.engine import recovery, volume_removal
+    from minidock.engine import volume_removal
+    from minidock.engine.container import cleanup
 
-    recovery.sweep_all(paths.root)
+    cleanup.sweep_all(paths.root)
     return for_each(names, lambda name: volume_removal.remove(paths.root, name, force=force))
 
 
@@ -111,7 +113,8 @@ def prune(paths: Paths, everything: bool, force: bool, filters: tuple[str, ...])
     """Remove volumes that no container has."""
     from minidock.cli.image import size
     from minidock.cli.prompt import confirmed
-    from minidock.engine import recovery, volume_care
+    from minidock.engine import volume_care
+    from minidock.engine.container import cleanup
 
     wanted = volume_care.parse(filters, volume_care.FOR_PRUNE)
     if everything and "all" in wanted:
@@ -119,7 +122,7 @@ def prune(paths: Paths, everything: bool, force: bool, filters: tuple[str, ...])
     everything = everything or volume_care.says_all(wanted)
     if not force and not confirmed(_UNUSED if everything else _UNNAMED):
         return
-    recovery.sweep_all(paths.root)
+    cleanup.sweep_all(paths.root)
     pruned = volume_care.prune(paths.root, wanted, named=everything)
     if pruned.names:
         click.echo("Deleted Volumes:\n" + "".join(f"{name}\n" for name in pruned.names))

@@ -32,10 +32,10 @@ def xray(paths: Paths, as_json: bool, form: str, html: str | None, serve: bool, 
         raise UsageError("--json, --html and --serve exclude each other")
     if port is not None and not serve:
         raise UsageError("--port is for --serve")
-    from minidock.engine import recovery
+    from minidock.engine.container import cleanup
     from minidock.explain.xray.look import Look
 
-    recovery.sweep_all(paths.root)
+    cleanup.sweep_all(paths.root)
     look = Look(paths.root, name)
     if serve:
         from minidock.explain.xray.serve import serve as serve_page

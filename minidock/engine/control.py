@@ -15,7 +15,8 @@ import signal
 import time
 from collections.abc import Callable
 
-from minidock.engine import events, first_process, names, recovery
+from minidock.engine import events, first_process, names
+from minidock.engine.container import cleanup
 from minidock.engine.container import records
 from minidock.engine.lifetime import signals
 from minidock.engine.lifetime.streams import wait as poll
@@ -191,7 +192,7 @@ class _Watch:
 
     def _recorded(self) -> int | None:
         """There is no monitor, or none that listens (any more): what the record says, once that is true."""
-        recovery.sweep_all(self.record.root)
+        cleanup.sweep_all(self.record.root)
         fresh = records.load(self.record.root, self.record.id)
         if fresh is None or fresh.is_over or fresh.status == EXITED:
             return int(fresh.data["state"]["exitCode"]) if fresh else 0

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from minidock.engine import recovery
+from minidock.engine.container import cleanup
 from minidock.engine.logs import drivers
 from minidock.engine.logs.drivers import local
 from minidock.engine.journal.log_files import leave_out, open_all
@@ -115,7 +115,7 @@ def test_a_compressed_file_that_is_cut_gives_what_it_has(path: str) -> None:
 
 
 def test_what_is_removed_with_a_container_is_every_driver_s() -> None:
-    assert {drivers.find(name).SUFFIX for name in drivers.NAMES} == set(recovery.LOG_SUFFIXES)
+    assert {drivers.find(name).SUFFIX for name in drivers.NAMES} == set(cleanup.LOG_SUFFIXES)
 
 
 pytestmark = pytest.mark.usefixtures("no_containers_afterwards")

@@ -1,7 +1,7 @@
 """Containers as a user knows them: made, run, listed, removed.
 
 `create` makes a container's place and its record. Everything else is made by the monitor (`lifetime/monitor.py`),
-beginning with the OCI bundle (`making/preparation.py`). `recovery.py` undoes both.
+beginning with the OCI bundle (`making/preparation.py`). `cleanup.py` undoes both.
 """
 
 from __future__ import annotations
@@ -11,7 +11,8 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from minidock import state
-from minidock.engine import events, names, recovery
+from minidock.engine import events, names
+from minidock.engine.container import cleanup
 from minidock.engine.container import records
 from minidock.engine.options import ContainerOptions
 from minidock.engine.container.records import CREATED, PAUSED, RESTARTING, RUNNING, Record
@@ -98,7 +99,7 @@ def claim(root: str, name: str) -> tuple[Record, int]:
         raise NotFoundError(f"No such container: {name}") from None
     try:
         with step("Lock the container", book="4.7.3"):
-            recovery.settle(record)
+            cleanup.settle(record)
             with records.changing(record):
                 record.data["state"] |= {"undone": False, "stopped": False, "again": False, "shutdown": False,
                                          "boot": state.boot_id()}  # fmt: skip
@@ -112,7 +113,7 @@ def claim(root: str, name: str) -> tuple[Record, int]:
 def _give_up(record: Record, lock: int) -> None:
     """Unmake a half-made container. What cannot be undone now, the next sweep finds: its lock is free."""
     with suppress(OSError, MinidockError):
-        recovery.discard(record)
+        cleanup.discard(record)
     os.close(lock)
 
 
@@ -131,7 +132,7 @@ def check_host() -> None:
 def _claim(root: str, options: ContainerOptions, image: Image) -> tuple[Record, int]:
     """Under the lock of all containers: a free name, an id, a directory, a record in it."""
     with records.all_locked(root):
-        recovery.sweep(root)
+        cleanup.sweep(root)
         taken = records.taken(root)
         name = names.check_name(options.name) if options.name is not None else names.random_name(set(taken))
         if name in taken:

@@ -7,7 +7,8 @@ import signal
 from contextlib import suppress
 
 from minidock import observe
-from minidock.engine import events, first_process, recovery
+from minidock.engine import events, first_process
+from minidock.engine.container import cleanup
 from minidock.engine.container import records
 from minidock.engine.lifetime.visiting import visit
 from minidock.engine.container.records import PAUSED, REMOVING, RESTARTING, DamagedRecordError, Record
@@ -51,7 +52,7 @@ def remove(root: str, name: str, *, force: bool, volumes: bool = False) -> None:
         status = record.status if record.is_up or record.status == RESTARTING else "running"
         raise ConflictError(f"You cannot remove a {status} container {record.id}. {advice}")
     try:
-        recovery.discard(record, keep_volumes=not volumes and not record.data["options"]["remove"])
+        cleanup.discard(record, keep_volumes=not volumes and not record.data["options"]["remove"])
     finally:
         os.close(lock)
     events.emit_container(root, "destroy", record.data)

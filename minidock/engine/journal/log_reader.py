@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from typing import TYPE_CHECKING, NamedTuple
 
-from minidock.engine import recovery
+from minidock.engine.container import cleanup
 from minidock.engine.container import records
 from minidock.engine.journal import followers
 from minidock.engine.logs.drivers import json_file
@@ -84,7 +84,7 @@ def while_running(root: str, container_id: str) -> Callable[[], bool]:
     def ask() -> bool:
         nonlocal swept
         if time.monotonic() > swept + _PERIOD:  # a monitor that was killed leaves a record that says "running"
-            recovery.sweep_all(root)
+            cleanup.sweep_all(root)
             swept = time.monotonic()
         record = records.load(root, container_id)
         return record is not None and record.status in _ALIVE

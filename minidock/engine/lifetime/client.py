@@ -13,7 +13,8 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any, NamedTuple
 
-from minidock.engine import events, recovery
+from minidock.engine import events
+from minidock.engine.container import cleanup
 from minidock.engine.lifetime import launch
 from minidock.engine.lifetime.keys import DetachKeys
 from minidock.engine.lifetime.streams import Events, Flow, unshared, wait
@@ -80,7 +81,7 @@ def run(paths: Paths, take: Callable[[], tuple[Record, int]], attachment: Attach
     finally:
         client.close()
         if client.trouble:
-            recovery.take_over(record)
+            cleanup.take_over(record)
 
 
 class Abandoned(MinidockError):

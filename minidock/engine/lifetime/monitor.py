@@ -38,7 +38,8 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from minidock import observe
-from minidock.engine import events, recovery
+from minidock.engine import events
+from minidock.engine.container import cleanup
 from minidock.engine.container import records
 from minidock.engine.lifetime import departure, restart, starting
 from minidock.engine.lifetime.attach import Visitor, Visitors
@@ -230,7 +231,7 @@ def _finish(record: Record, running: Running, exit_code: int, *, restarting: boo
     events.emit_container(record.root, "die", record.data, exitCode=exit_code)
     try:
         with step("Clean up after the container", book="2.2.4"):
-            recovery.finish(record, exit_code, oom_killed=oom_killed, restarting=restarting)
+            cleanup.finish(record, exit_code, oom_killed=oom_killed, restarting=restarting)
     except (OSError, MinidockError):
         return False
     if not restarting and not record.is_kept:
@@ -256,7 +257,7 @@ def _give_up(record: Record, error: BaseException) -> None:
         if _exit_code(error) <= EXIT_SIGNAL and not isinstance(error, starting.CallerGoneError):
             with step("Keep the container that could not be started", book="4.7.3"), records.changing(record):
                 record.data["state"]["kept"] = True
-        recovery.finish(record, _exit_code(error), error=words(error))
+        cleanup.finish(record, _exit_code(error), error=words(error))
 
 
 def _say_farewell(running: Running, visitors: Visitors, exit_code: int, *, undone: bool) -> None:
@@ -279,7 +280,7 @@ def _rest(record: Record, visitors: Visitors, delay: float) -> bool:
             visitors.is_asked_to_look = False
             record.reload()
             if record.data["state"]["stopped"]:
-                recovery.finish(record, record.data["state"]["exitCode"])
+                cleanup.finish(record, record.data["state"]["exitCode"])
                 visitors.close()
                 visitors.tell_all("exit", code=record.data["state"]["exitCode"], undone=True)
                 return False
