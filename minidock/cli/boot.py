@@ -18,7 +18,7 @@ _AT_ONCE = 64
 @click.pass_obj
 def start(paths: Paths) -> int:
     """Start the containers that were running when the machine went down, as their restart policies want it."""
-    from minidock.engine import boot
+    from minidock.engine.container import boot
     from minidock.engine.container import cleanup
 
     cleanup.sweep_all(paths.root)
@@ -30,7 +30,7 @@ def start(paths: Paths) -> int:
 @click.pass_obj
 def stop(paths: Paths) -> int:
     """Stop all containers, in a way that `system start` starts them again."""
-    from minidock.engine import boot
+    from minidock.engine.container import boot
     from minidock.engine.container import cleanup
 
     cleanup.sweep_all(paths.root)
