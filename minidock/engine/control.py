@@ -15,7 +15,8 @@ import signal
 import time
 from collections.abc import Callable
 
-from minidock.engine import events, first_process, names
+from minidock.engine import events, names
+from minidock.engine.container import init_process
 from minidock.engine.container import cleanup
 from minidock.engine.container import records
 from minidock.engine.lifetime import signals
@@ -257,9 +258,9 @@ def _killed(watch: _Watch, started: str) -> bool:
 
 
 def _send(record: Record, number: int) -> None:
-    if first_process.is_alive(record):  # told before it is done: of its end the monitor tells at once
+    if init_process.is_alive(record):  # told before it is done: of its end the monitor tells at once
         events.emit_container(record.root, "kill", record.data, signal=number)
-        first_process.kill(record, number)
+        init_process.kill(record, number)
 
 
 def _freeze(record: Record) -> None:

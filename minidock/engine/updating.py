@@ -6,7 +6,8 @@ import os
 from collections.abc import Callable
 from contextlib import suppress
 
-from minidock.engine import events, first_process
+from minidock.engine import events
+from minidock.engine.container import init_process
 from minidock.engine.container import records
 from minidock.engine.making import bundle
 from minidock.engine.options import Limits
@@ -32,7 +33,7 @@ def update(root: str, name: str, change: Callable[[Limits], Limits], restart: tu
                 raise ConflictError(why)
             present = Limits(**options["limits"])
             wanted = change(present)
-            if wanted != present and first_process.is_alive(record):
+            if wanted != present and init_process.is_alive(record):
                 _enforce(record, wanted)
             options["limits"] = wanted._asdict()
             if restart:

@@ -7,7 +7,8 @@ import signal
 from contextlib import suppress
 
 from minidock import observe
-from minidock.engine import events, first_process
+from minidock.engine import events
+from minidock.engine.container import init_process
 from minidock.engine.container import cleanup
 from minidock.engine.container import records
 from minidock.engine.lifetime.visiting import visit
@@ -118,4 +119,4 @@ class _Killer:
             began = record.data["state"].get("pidStarted") or 0
             if began != self.killed:
                 self.killed = began
-                first_process.kill(record, signal.SIGKILL)
+                init_process.kill(record, signal.SIGKILL)

@@ -9,7 +9,8 @@ from contextlib import contextmanager, nullcontext
 from typing import Any, NamedTuple
 
 from minidock import observe, state
-from minidock.engine import events, first_process, options
+from minidock.engine import events, options
+from minidock.engine.container import init_process
 from minidock.engine.container import records
 from minidock.engine.files import view
 from minidock.engine.container.records import Record
@@ -123,7 +124,7 @@ def _paused(record: Record) -> Iterator[None]:
     """
     top, path = cgroups.hierarchy(), record.data.get("cgroup")
     cgroup = cgroups.Cgroup(os.path.join(top, path.lstrip("/"))) if top and path else None
-    if cgroup is None or not first_process.is_alive(record) or cgroup.read("cgroup.freeze") == "1":
+    if cgroup is None or not init_process.is_alive(record) or cgroup.read("cgroup.freeze") == "1":
         yield
         return
     reader, writer = os.pipe()

@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from minidock.engine import first_process
+from minidock.engine.container import init_process
 from minidock.engine.container import records
 from minidock.engine.making.bundle import FOR_NAMES
 from minidock.engine.container.records import Record
@@ -51,7 +51,7 @@ def _open(record: Record, *, bare: bool) -> tuple[int, int | None]:
     """The root; and the lock of a container that does not run. One that starts or ends at this moment is waited for."""
     deadline = time.monotonic() + _PATIENCE
     while time.monotonic() < deadline:
-        pidfd = first_process.open_process(record)
+        pidfd = init_process.open_process(record)
         if pidfd is not None:
             try:
                 return _of_running(record, pidfd, bare=bare), None

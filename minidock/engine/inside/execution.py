@@ -13,7 +13,8 @@ import time
 from contextlib import suppress
 from typing import NamedTuple
 
-from minidock.engine import first_process, options
+from minidock.engine import options
+from minidock.engine.container import init_process
 from minidock.engine.container import records
 from minidock.engine.inside.exec_options import ExecOptions
 from minidock.engine.lifetime.streams import wait
@@ -56,7 +57,7 @@ def open_target(record: Record, name: str) -> Target:
     if record.status == records.RESTARTING:
         raise ConflictError(f"Container {record.id} is restarting, wait until the container is running")
     refusal = ConflictError(f"Container {record.id} is not running")
-    pidfd = first_process.open_process(record)
+    pidfd = init_process.open_process(record)
     if pidfd is None:
         raise refusal
     try:
@@ -132,7 +133,7 @@ def start(record: Record, created: Created, seconds: float = _PATIENCE) -> None:
     try:
         runtime.start(created, seconds)
     except SetupError as error:
-        pidfd = first_process.open_process(record)
+        pidfd = init_process.open_process(record)
         try:
             raise _explained(error, record, pidfd) from None
         finally:

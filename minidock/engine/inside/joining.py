@@ -10,7 +10,8 @@ from __future__ import annotations
 import os
 from contextlib import suppress
 
-from minidock.engine import events, first_process
+from minidock.engine import events
+from minidock.engine.container import init_process
 from minidock.engine.container import records
 from minidock.engine.making import etc, network_modes, publishing
 from minidock.engine.networking import connections, networks
@@ -44,7 +45,7 @@ def connect(root: str, network_name: str, container_name: str, asked: Attachment
         record.data["attachments"][network.name] = asked._asdict()
     warnings = []
     try:
-        pid = first_process.running_pid(record)
+        pid = init_process.running_pid(record)
         if pid is not None:
             with step("Connect the running container", book=BOOK):
                 warnings = _plug_in(record, network, connections.attachments(record)[network.name], pid)
@@ -77,7 +78,7 @@ def _plug_in(record: Record, network: Network, asked: Attachment, pid: int) -> l
         return []
     with records.changing(record):
         record.data["networks"] |= {name: endpoint._asdict() for name, endpoint in new.items()}
-    if first_process.running_pid(record) is None:  # it ended meanwhile, and its monitor did not see what we made
+    if init_process.running_pid(record) is None:  # it ended meanwhile, and its monitor did not see what we made
         endpoints.release(record.root, record.id, network.id)
         return []
     _rewrite_hosts(record, {}, new)
@@ -119,7 +120,7 @@ def disconnect(root: str, network_name: str, container_name: str, *, force: bool
     with step("Disconnect the container from the network", book=BOOK):
         endpoints.release(root, record.id, network.id)  # also what a `connect` left that was killed half-way
         _take_off_record(record, network, "networks")  # only now: as long as it is there, somebody will release it
-        pid, rest = first_process.running_pid(record), connections.has(record)
+        pid, rest = init_process.running_pid(record), connections.has(record)
         if pid is not None and rest:
             with suppress(FileNotFoundError):  # it has just ended
                 _bring_about(record, rest, pid)

@@ -8,7 +8,7 @@ import signal
 from typing import TYPE_CHECKING
 
 from minidock import state
-from minidock.engine import first_process
+from minidock.engine.container import init_process
 from minidock.engine.container import records
 from minidock.engine.lifetime import out_of_memory
 from minidock.engine.lifetime.attach import Visitor, Visitors
@@ -80,7 +80,7 @@ def _write_down(record: Record, created: runtime.Created) -> None:
             "status": records.RUNNING,
             "kept": True,
             "pid": created.pid,
-            "pidStarted": first_process.start_time(created.pid),
+            "pidStarted": init_process.start_time(created.pid),
             "boot": state.boot_id(),
             "monitor": os.getpid(),
             "exitCode": 0,

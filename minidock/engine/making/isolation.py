@@ -12,7 +12,7 @@ from __future__ import annotations
 import os
 from typing import NamedTuple
 
-from minidock.engine import first_process
+from minidock.engine.container import init_process
 from minidock.engine.container import records
 from minidock.engine.options import ContainerOptions, Isolation
 from minidock.engine.container.records import Record
@@ -57,7 +57,7 @@ def share(record: Record, options: ContainerOptions, netns: str | None, *, join:
 
 def _namespace_of(root: str, name: str, kind: str) -> str:
     other = records.find(root, name)
-    if not first_process.is_alive(other):
+    if not init_process.is_alive(other):
         prefix = f"can't join IPC of container {other.id}: " if kind == "ipc" else ""
         raise ConflictError(f"{prefix}container {other.id} is not running", exit_code=EXIT_ENGINE)
     if kind == "ipc" and not _is_shareable(other):

@@ -9,7 +9,8 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from minidock.engine import events, first_process
+from minidock.engine import events
+from minidock.engine.container import init_process
 from minidock.engine.container import records
 from minidock.engine.making import etc, publishing
 from minidock.engine.options import ContainerOptions
@@ -125,7 +126,7 @@ def _host_gateway(root: str, networks: dict[str, dict[str, Any]]) -> str:
 def _shared(root: str, name: str) -> Surroundings:
     """The network of another container, with what belongs to it: host name, hosts and resolv.conf are the other's."""
     other = records.find(root, name)
-    if first_process.running_pid(other) is None:
+    if init_process.running_pid(other) is None:
         raise ConflictError(f"cannot join network of a non running container: {other.id}", exit_code=EXIT_ENGINE)
     files = other
     while (kind := str(files.data["options"]["network"])).startswith(SHARED):  # which shares a third one's

@@ -8,7 +8,7 @@ import time
 from contextlib import suppress
 
 from minidock.engine.container import records
-from minidock.engine.first_process import running_pid
+from minidock.engine.container.init_process import running_pid
 from minidock.engine.container.records import Record
 from minidock.errors import NotFoundError
 from minidock.explain import stack
