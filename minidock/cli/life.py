@@ -85,7 +85,7 @@ def attach(paths: Paths, /, name: str, no_stdin: bool, **flags: Any) -> int:
 @click.pass_obj
 def wait(paths: Paths, names: tuple[str, ...]) -> int:
     """Wait until containers have ended, and print their exit codes."""
-    from minidock.engine import control
+    from minidock.engine.container import stop as control
     from minidock.engine.container import cleanup
 
     cleanup.sweep_all(paths.root)
@@ -106,7 +106,7 @@ _SIGNAL = click.option("-s", "--signal", "signal", default="", metavar="SIGNAL",
 @click.pass_obj
 def stop(paths: Paths, names: tuple[str, ...], timeout: int | None, signal: str) -> int:
     """Stop containers: with their stop signal, and SIGKILL some time later."""
-    from minidock.engine import control
+    from minidock.engine.container import stop as control
     from minidock.engine.container import cleanup
 
     cleanup.sweep_all(paths.root)
@@ -120,7 +120,7 @@ def stop(paths: Paths, names: tuple[str, ...], timeout: int | None, signal: str)
 @click.pass_obj
 def restart(paths: Paths, names: tuple[str, ...], timeout: int | None, signal: str) -> int:
     """Stop containers that run, and start them again."""
-    from minidock.engine import control
+    from minidock.engine.container import stop as control
     from minidock.engine.container import cleanup
 
     cleanup.sweep_all(paths.root)
@@ -135,7 +135,7 @@ def restart(paths: Paths, names: tuple[str, ...], timeout: int | None, signal: s
 @click.pass_obj
 def kill(paths: Paths, names: tuple[str, ...], signal: str) -> int:
     """Send containers a signal."""
-    from minidock.engine import control
+    from minidock.engine.container import stop as control
     from minidock.engine.container import cleanup
 
     cleanup.sweep_all(paths.root)
@@ -147,7 +147,7 @@ def kill(paths: Paths, names: tuple[str, ...], signal: str) -> int:
 @click.pass_obj
 def pause(paths: Paths, names: tuple[str, ...]) -> int:
     """Freeze all processes of containers."""
-    from minidock.engine import control
+    from minidock.engine.container import stop as control
     from minidock.engine.container import cleanup
 
     cleanup.sweep_all(paths.root)
@@ -159,7 +159,7 @@ def pause(paths: Paths, names: tuple[str, ...]) -> int:
 @click.pass_obj
 def unpause(paths: Paths, names: tuple[str, ...]) -> int:
     """Let paused containers go on."""
-    from minidock.engine import control
+    from minidock.engine.container import stop as control
     from minidock.engine.container import cleanup
 
     cleanup.sweep_all(paths.root)
@@ -172,6 +172,6 @@ def unpause(paths: Paths, names: tuple[str, ...]) -> int:
 @click.pass_obj
 def rename(paths: Paths, name: str, new: str) -> None:
     """Give a container another name."""
-    from minidock.engine import control
+    from minidock.engine.container import stop as control
 
     control.rename(paths.root, name, new)

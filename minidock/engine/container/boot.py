@@ -8,7 +8,7 @@ stop`: then the boot id tells what was running (`recovery.settle`). A systemd un
 
 from __future__ import annotations
 
-from minidock.engine import control
+from minidock.engine.container import stop as control
 from minidock.engine.container import records
 from minidock.engine.lifetime import restart
 from minidock.engine.container.records import Record
