@@ -30,7 +30,7 @@ def _with_limits(command: Any) -> Any:
 @click.pass_obj
 def update(paths: Paths, /, names: tuple[str, ...], restart: str | None, **flags: Any) -> int:
     """Change limits and restart policy of CONTAINERs; of one that runs, at once."""
-    from minidock.engine import updating
+    from minidock.engine.container import update_limits
     from minidock.engine.container import cleanup
 
     check_root()
@@ -39,7 +39,7 @@ def update(paths: Paths, /, names: tuple[str, ...], restart: str | None, **flags
         raise UsageError("you must provide one or more flags when using this command")
     policy = None if restart is None else _policy(restart)
     cleanup.sweep_all(paths.root)
-    return for_each(names, lambda name: updating.update(paths.root, name, partial(changed, given=given), policy))
+    return for_each(names, lambda name: update_limits.update(paths.root, name, partial(changed, given=given), policy))
 
 
 def _policy(text: str) -> tuple[str, int]:
