@@ -19,7 +19,8 @@ from contextlib import contextmanager, suppress
 from typing import Any
 
 from minidock import state
-from minidock.engine import events, names
+from minidock.engine import events
+from minidock.engine.container import names
 from minidock.engine.container import records
 from minidock.errors import HostError, NotFoundError, UsageError
 from minidock.linux import mounts, syscalls

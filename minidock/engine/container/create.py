@@ -11,7 +11,8 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from minidock import state
-from minidock.engine import events, names
+from minidock.engine import events
+from minidock.engine.container import names
 from minidock.engine.container import cleanup
 from minidock.engine.container import records
 from minidock.engine.options import ContainerOptions

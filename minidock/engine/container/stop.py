@@ -15,7 +15,8 @@ import signal
 import time
 from collections.abc import Callable
 
-from minidock.engine import events, names
+from minidock.engine import events
+from minidock.engine.container import names
 from minidock.engine.container import init_process
 from minidock.engine.container import cleanup
 from minidock.engine.container import records

@@ -13,7 +13,8 @@ import fcntl
 import os
 from contextlib import suppress
 
-from minidock.engine import names, paths
+from minidock.engine import paths
+from minidock.engine.container import names
 
 
 def begin(container_id: str) -> tuple[str, int]:

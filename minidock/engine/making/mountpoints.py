@@ -12,7 +12,8 @@ import re
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
-from minidock.engine import events, names, volumes
+from minidock.engine import events, volumes
+from minidock.engine.container import names
 from minidock.engine.container import records
 from minidock.engine.making import contents
 from minidock.engine.options import ContainerOptions, Mount
