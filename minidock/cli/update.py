@@ -10,7 +10,7 @@ import click
 from minidock.cli.container import for_each
 from minidock.cli.options import limits, values
 from minidock.cli.options.flags import check_root
-from minidock.engine.options import Limits
+from minidock.engine.container.options import Limits
 from minidock.engine.paths import Paths
 from minidock.errors import ConflictError, UsageError
 

@@ -11,7 +11,7 @@ import click
 from minidock.cli.options import elsewhere, health, isolation, limits, mounts, networking, pairs, ports, values
 from minidock.cli.options.attachment import say, warn
 from minidock.cli.options.flags import check_root, flag, list_option
-from minidock.engine.options import ContainerOptions, Mount
+from minidock.engine.container.options import ContainerOptions, Mount
 from minidock.engine.paths import Paths
 
 if TYPE_CHECKING:

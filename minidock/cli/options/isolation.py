@@ -11,7 +11,7 @@ import click
 from minidock.cli.options import values
 from minidock.cli.options.flags import content_trust
 from minidock.cli.options.values import fail
-from minidock.engine.options import Device, Isolation
+from minidock.engine.container.options import Device, Isolation
 
 _CGROUP_RULE = re.compile(r"[acb] ([0-9]+|\*):([0-9]+|\*) [rwm]{1,3}")
 _OOM_SCORES = range(-1000, 1001)

@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from minidock.cli.options import values
-from minidock.engine.options import Limits
+from minidock.engine.container.options import Limits
 
 MEMORY_MIN = 6 << 20
 

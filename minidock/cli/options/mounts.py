@@ -14,7 +14,7 @@ from typing import Any
 
 from minidock.cli.options import values
 from minidock.cli.options.values import fail
-from minidock.engine.options import Mount
+from minidock.engine.container.options import Mount
 from minidock.errors import MinidockError, UsageError
 
 PROPAGATION = ("private", "rprivate", "slave", "rslave", "shared", "rshared")

@@ -15,7 +15,7 @@ from minidock.engine import events
 from minidock.engine.container import names
 from minidock.engine.container import cleanup
 from minidock.engine.container import records
-from minidock.engine.options import ContainerOptions
+from minidock.engine.container.options import ContainerOptions
 from minidock.engine.container.records import CREATED, PAUSED, RESTARTING, RUNNING, Record
 from minidock.errors import EXIT_ENGINE, ConflictError, HostError, MinidockError, NotFoundError
 from minidock.image.platform import check_system

@@ -10,7 +10,7 @@ from minidock.engine import events
 from minidock.engine.container import init_process
 from minidock.engine.container import records
 from minidock.engine.making import bundle
-from minidock.engine.options import Limits
+from minidock.engine.container.options import Limits
 from minidock.engine.container.records import Record
 from minidock.errors import ConflictError, HostError, MinidockError, NotFoundError
 from minidock.linux import cgroups

@@ -9,7 +9,8 @@ from contextlib import contextmanager, nullcontext
 from typing import Any, NamedTuple
 
 from minidock import observe, state
-from minidock.engine import events, options
+from minidock.engine import events
+from minidock.engine.container import options
 from minidock.engine.container import init_process
 from minidock.engine.container import records
 from minidock.engine.files import view

@@ -13,7 +13,7 @@ import time
 from contextlib import suppress
 from typing import NamedTuple
 
-from minidock.engine import options
+from minidock.engine.container import options
 from minidock.engine.container import init_process
 from minidock.engine.container import records
 from minidock.engine.inside.exec_options import ExecOptions

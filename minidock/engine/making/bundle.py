@@ -14,7 +14,7 @@ from minidock.engine.making.environment import environment
 from minidock.engine.making.isolation import Shared
 from minidock.engine.making.users import User, look_up
 from minidock.engine.networking.connections import Surroundings
-from minidock.engine.options import ContainerOptions, Limits
+from minidock.engine.container.options import ContainerOptions, Limits
 from minidock.errors import HostError, UsageError
 from minidock.linux import cgroups, overlay, systemd
 from minidock.runtime import spec as oci

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from minidock.engine.making.users import User
-from minidock.engine.options import ContainerOptions
+from minidock.engine.container.options import ContainerOptions
 from minidock.errors import EXIT_ENGINE, UsageError
 
 PATH = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"

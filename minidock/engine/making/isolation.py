@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 from minidock.engine.container import init_process
 from minidock.engine.container import records
-from minidock.engine.options import ContainerOptions, Isolation
+from minidock.engine.container.options import ContainerOptions, Isolation
 from minidock.engine.container.records import Record
 from minidock.errors import EXIT_ENGINE, ConflictError
 from minidock.linux import cgroups, mounts, namespaces, syscalls

@@ -16,7 +16,7 @@ from minidock.engine import events, volumes
 from minidock.engine.container import names
 from minidock.engine.container import records
 from minidock.engine.making import contents
-from minidock.engine.options import ContainerOptions, Mount
+from minidock.engine.container.options import ContainerOptions, Mount
 from minidock.engine.container.records import Record
 from minidock.errors import EXIT_ENGINE, ConflictError, HostError, MinidockError, UsageError
 from minidock.linux import mount_options, mounts

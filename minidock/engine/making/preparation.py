@@ -9,7 +9,7 @@ from minidock.engine.container import records
 from minidock.engine.making import bundle, init_layer, isolation
 from minidock.engine.networking import connections
 from minidock.engine.networking.connections import Surroundings
-from minidock.engine.options import ContainerOptions, from_json
+from minidock.engine.container.options import ContainerOptions, from_json
 from minidock.engine.container.records import Record
 from minidock.linux import syscalls
 from minidock.observe import step

@@ -13,7 +13,7 @@ from minidock.engine import events
 from minidock.engine.container import init_process
 from minidock.engine.container import records
 from minidock.engine.making import etc, publishing
-from minidock.engine.options import ContainerOptions
+from minidock.engine.container.options import ContainerOptions
 from minidock.engine.container.records import Record
 from minidock.errors import EXIT_ENGINE, ConflictError
 from minidock.linux import namespaces

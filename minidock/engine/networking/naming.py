@@ -7,7 +7,7 @@ import os
 from minidock.engine.lifetime.running import Running
 from minidock.engine.making import etc
 from minidock.engine.networking import connections
-from minidock.engine.options import from_json
+from minidock.engine.container.options import from_json
 from minidock.engine.container.records import Record
 from minidock.errors import MinidockError
 from minidock.linux import namespaces
