@@ -13,9 +13,9 @@ import time
 from benchmarks.peers import Candidate, candidates
 from minidock.cli.format import table
 
-COMMAND = "minidock.cli.entry, minidock.engine.lifetime.launch, minidock.cli.main, minidock.cli.options.creation, " \
+COMMAND = "minidock.cli.entry, minidock.engine.monitor.spawn, minidock.cli.main, minidock.cli.options.creation, " \
     "minidock.cli.run, minidock.engine.lifetime.client, minidock.engine.container.create, minidock.engine.images"  # fmt: skip
-MONITOR = "minidock.cli.entry, minidock.engine.lifetime.launch, minidock.engine.lifetime.monitor"
+MONITOR = "minidock.cli.entry, minidock.engine.monitor.spawn, minidock.engine.lifetime.monitor"
 NETWORK = "from minidock.network import endpoints; endpoints.warm_up()"
 
 

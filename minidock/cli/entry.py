@@ -6,7 +6,7 @@ import gc
 import os
 import sys
 
-# The processes that some commands need: imported and forked first of all (`engine/lifetime/launch.py`).
+# The processes that some commands need: imported and forked first of all (`engine/monitor/spawn.py`).
 _HELPERS = {"run": "monitor", "start": "monitor", "restart": "monitor", "exec": "keeper"}
 
 
@@ -42,10 +42,10 @@ def _begin() -> None:
         explaining.begin(sys.argv)
     command = sys.argv[2:3] if sys.argv[1:2] == ["container"] else sys.argv[1:2]
     if kind := _HELPERS.get("".join(command)):
-        from minidock.engine.lifetime import launch
+        from minidock.engine.monitor import spawn
 
         # A guess: the command line is parsed later. A wrong one costs nothing but time.
-        launch.early(kind, bridged=kind == "monitor" and not {"none", "host"} & set(sys.argv))
+        spawn.early(kind, bridged=kind == "monitor" and not {"none", "host"} & set(sys.argv))
     from minidock.cli.main import run_command_line
 
     run_command_line()

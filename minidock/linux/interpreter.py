@@ -11,7 +11,7 @@ the same file, so the same pages in memory, but on this mount it can only be rea
 Whatever leads to /proc/PID/exe, by whatever race, leads to this mount.
 
 The cost: two system calls of some 20 microseconds each, and the start of a Python of its own, 7 ms of processor time
-in which the command that needs it does other work (`engine/lifetime/launch.py`). A sealed copy in memory (memfd, as
+in which the command that needs it does other work (`engine/monitor/spawn.py`). A sealed copy in memory (memfd, as
 runc had it at first) protects as well, and costs 7 MB a container.
 """
 

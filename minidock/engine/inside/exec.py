@@ -5,7 +5,8 @@ from __future__ import annotations
 import signal
 
 from minidock.engine.inside.exec_options import ExecOptions
-from minidock.engine.lifetime import client, launch
+from minidock.engine.lifetime import client
+from minidock.engine.monitor import spawn
 from minidock.engine.paths import Paths
 
 
@@ -20,7 +21,7 @@ def execute(paths: Paths, name: str, asked: ExecOptions, keys: bytes) -> int:
     if not asked.detach:
         attachment = client.Attachment(asked.interactive, stdout=True, stderr=True, keys=keys, proxy=False)
     keeper = client.Client(
-        launch.monitor("keeper"), attachment, lambda line: None, lost="the process's keeper was killed"
+        spawn.monitor("keeper"), attachment, lambda line: None, lost="the process's keeper was killed"
     )
     keeper.send("execute", root=paths.root, cache=paths.cache, name=name, options=asked._asdict())
     signal.signal(signal.SIGWINCH, keeper.on_signal)

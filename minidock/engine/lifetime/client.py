@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 from minidock.engine import events
 from minidock.engine.container import cleanup
-from minidock.engine.lifetime import launch
+from minidock.engine.monitor import spawn
 from minidock.engine.lifetime.keys import DetachKeys
 from minidock.engine.lifetime.streams import Events, Flow, unshared, wait
 from minidock.engine.lifetime.visiting import visit
@@ -63,7 +63,7 @@ def run(paths: Paths, take: Callable[[], tuple[Record, int]], attachment: Attach
     """
     signal.pthread_sigmask(signal.SIG_BLOCK, FORWARDED)
     try:
-        client = Client(launch.monitor(), attachment, warn)
+        client = Client(spawn.monitor(), attachment, warn)
         record, lock = take()
         client.send("assign", fd=lock, root=paths.root, id=record.id, cache=paths.cache, attached=attachment.streams)
         os.close(lock)

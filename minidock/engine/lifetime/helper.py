@@ -1,4 +1,4 @@
-"""The program that a monitor or a keeper is, from its first instruction on (`launch.py`).
+"""The program that a monitor or a keeper is, from its first instruction on (`spawn.py`).
 
     python -I -S helper.py KIND CHANNEL INTERPRETER BRIDGED PATH...
 
@@ -10,6 +10,6 @@ import sys
 
 if __name__ == "__main__":
     kind, channel, interpreter, bridged, *sys.path = sys.argv[1:]
-    from minidock.engine.lifetime import launch
+    from minidock.engine.monitor import spawn
 
-    launch.begin(kind, int(channel), int(interpreter), bridged=bridged == "1")
+    spawn.begin(kind, int(channel), int(interpreter), bridged=bridged == "1")

@@ -2,7 +2,7 @@
 
 It creates the container's processes, so it is their parent: it alone learns how they end. It delivers the container's
 output to its log and to whoever is attached (`attach.py`), and at the end undoes everything and records the result; or
-starts it again, if that is its restart policy. It is a child of the command that asked for the container (`launch.py`),
+starts it again, if that is its restart policy. It is a child of the command that asked for the container (`spawn.py`),
 in a session of its own, and outlives that command, its terminal and a log-out.
 
     caller -> monitor   "assign" (root, id, cache, attached) + the container's lock: look after this one
