@@ -15,7 +15,7 @@ from minidock.cli.format import table
 
 COMMAND = "minidock.cli.entry, minidock.engine.monitor.spawn, minidock.cli.main, minidock.cli.options.creation, " \
     "minidock.cli.run, minidock.engine.lifetime.client, minidock.engine.container.create, minidock.engine.images"  # fmt: skip
-MONITOR = "minidock.cli.entry, minidock.engine.monitor.spawn, minidock.engine.lifetime.monitor"
+MONITOR = "minidock.cli.entry, minidock.engine.monitor.spawn, minidock.engine.monitor.monitor"
 NETWORK = "from minidock.network import endpoints; endpoints.warm_up()"
 
 

@@ -1,6 +1,6 @@
 """Containers as a user knows them: made, run, listed, removed.
 
-`create` makes a container's place and its record. Everything else is made by the monitor (`lifetime/monitor.py`),
+`create` makes a container's place and its record. Everything else is made by the monitor (`monitor/monitor.py`),
 beginning with the OCI bundle (`making/preparation.py`). `cleanup.py` undoes both.
 """
 

@@ -81,7 +81,7 @@ class Record:
 
     @property
     def status(self) -> str:
-        """created, running, paused, restarting or exited, as recorded: see `lifetime/monitor.py`."""
+        """created, running, paused, restarting or exited, as recorded: see `monitor/monitor.py`."""
         return str(self.data["state"]["status"])
 
     @property

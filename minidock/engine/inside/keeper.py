@@ -1,7 +1,7 @@
 """The keeper: the small process beside every process that `exec` has brought into a container.
 
 It is to that what the monitor is to a container: its parent, which alone learns how it ends, and the other end of its
-pipes or terminal. It is a child of the command, and speaks with it as `lifetime/monitor.py` describes:
+pipes or terminal. It is a child of the command, and speaks with it as `monitor/monitor.py` describes:
 
     caller -> keeper   "execute" (root, name, options, cache)
     keeper -> caller   "ready" + where input goes; after "start", "started"; at last "exit" (code), or "failed"

@@ -27,7 +27,7 @@ from minidock.runtime import channel
 from minidock.runtime.container import Created
 
 if TYPE_CHECKING:
-    from minidock.engine.lifetime.monitor import Life
+    from minidock.engine.monitor.monitor import Life
     from minidock.network.resolver import Resolver
 
 
@@ -98,7 +98,7 @@ def _program() -> str:
 def take_up(state: dict[str, Any]) -> int:
     """Be a monitor again: the whole rest of its life. Returns what to exit with."""
     observe.who = "monitor"
-    from minidock.engine.lifetime import monitor
+    from minidock.engine.monitor import monitor
 
     interpreter.bar(state["interpreter"])
     sources = [output["fd"] for output in state["outputs"] if output["fd"] >= 0]
