@@ -41,7 +41,8 @@ from minidock import observe
 from minidock.engine import events
 from minidock.engine.container import cleanup
 from minidock.engine.container import records
-from minidock.engine.lifetime import departure, restart, starting
+from minidock.engine.lifetime import departure, restart
+from minidock.engine.monitor import start
 from minidock.engine.lifetime.attach import Visitor, Visitors
 from minidock.engine.lifetime.output import Sink
 from minidock.engine.lifetime.running import Running
@@ -105,7 +106,7 @@ def _live(life: Life, visitors: Visitors) -> int:
         life.began = time.monotonic()
         records.reserve(life.record.directory, life.lock)  # the end of the run before may have needed it
         try:
-            running, warnings = starting.start(life.record, visitors, life.cache, caller)
+            running, warnings = start.start(life.record, visitors, life.cache, caller)
         except BaseException as error:
             _give_up(life.record, error)
             for visitor in visitors.all:
@@ -254,7 +255,7 @@ def _give_up(record: Record, error: BaseException) -> None:
     As in docker, it stays, with the status "created", the exit code and the error, if its user did not give it up.
     """
     with suppress(OSError, MinidockError):
-        if _exit_code(error) <= EXIT_SIGNAL and not isinstance(error, starting.CallerGoneError):
+        if _exit_code(error) <= EXIT_SIGNAL and not isinstance(error, start.CallerGoneError):
             with step("Keep the container that could not be started", book="4.7.3"), records.changing(record):
                 record.data["state"]["kept"] = True
         cleanup.finish(record, _exit_code(error), error=words(error))
