@@ -130,7 +130,7 @@ def _tell_of_size(record: Record, rows: int, columns: int) -> None:
 
 
 class Client:
-    """One end of the conversation that `monitor.py` and `attach.py` describe.
+    """One end of the conversation that `monitor.py` and `attach_server.py` describe.
 
     `trouble`: the monitor may have left something.
     """

@@ -1,7 +1,7 @@
 """The monitor: one small process beside every running container, instead of a daemon for all of them.
 
 It creates the container's processes, so it is their parent: it alone learns how they end. It delivers the container's
-output to its log and to whoever is attached (`attach.py`), and at the end undoes everything and records the result; or
+output to its log and to whoever is attached (`attach_server.py`), and at the end undoes everything and records the result; or
 starts it again, if that is its restart policy. It is a child of the command that asked for the container (`spawn.py`),
 in a session of its own, and outlives that command, its terminal and a log-out.
 
@@ -43,7 +43,7 @@ from minidock.engine.container import cleanup
 from minidock.engine.container import records
 from minidock.engine.lifetime import departure, restart
 from minidock.engine.monitor import start
-from minidock.engine.lifetime.attach import Visitor, Visitors
+from minidock.engine.monitor.attach_server import Visitor, Visitors
 from minidock.engine.lifetime.output import Sink
 from minidock.engine.lifetime.running import Running
 from minidock.engine.lifetime.streams import Events, wait

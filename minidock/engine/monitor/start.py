@@ -11,7 +11,7 @@ from minidock import state
 from minidock.engine.container import init_process
 from minidock.engine.container import records
 from minidock.engine.lifetime import out_of_memory
-from minidock.engine.lifetime.attach import Visitor, Visitors
+from minidock.engine.monitor.attach_server import Visitor, Visitors
 from minidock.engine.lifetime.departure import ENDING
 from minidock.engine.lifetime.output import Output
 from minidock.engine.lifetime.running import Running
