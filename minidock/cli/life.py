@@ -28,7 +28,7 @@ NAMES = click.argument("names", metavar="CONTAINER...", nargs=-1, required=True)
 def start(paths: Paths, /, names: tuple[str, ...], **flags: Any) -> int:
     """Start containers that are created or have ended."""
     from minidock.engine.container import create
-    from minidock.engine.lifetime import client
+    from minidock.engine.monitor import attach_client
 
     if not flags["attach"] and not flags["interactive"]:
         return for_each(names, lambda name: start_detached(paths, name))
@@ -37,9 +37,9 @@ def start(paths: Paths, /, names: tuple[str, ...], **flags: Any) -> int:
     streams = [*(["stdin"] if flags["interactive"] else []), "stdout", "stderr"]
     attachment = attachment_of(streams, flags)
     try:
-        return client.run(paths, partial(create.claim, paths.root, names[0]), attachment, warn)[1]
+        return attach_client.run(paths, partial(create.claim, paths.root, names[0]), attachment, warn)[1]
     except create.AlreadyUp as up:
-        return client.attach(up.record, attachment, warn)
+        return attach_client.attach(up.record, attachment, warn)
     except MinidockError as error:
         error.exit_code = 1  # as in docker: only `run` tells by its exit code what failed
         raise
@@ -48,10 +48,10 @@ def start(paths: Paths, /, names: tuple[str, ...], **flags: Any) -> int:
 def start_detached(paths: Paths, name: str) -> None:
     """Start one container; nothing is to be done if it runs."""
     from minidock.engine.container import create
-    from minidock.engine.lifetime import client
+    from minidock.engine.monitor import attach_client
 
     try:
-        client.run(paths, partial(create.claim, paths.root, name), client.DETACHED, warn)
+        attach_client.run(paths, partial(create.claim, paths.root, name), attach_client.DETACHED, warn)
     except create.AlreadyUp:
         return
 
@@ -65,7 +65,7 @@ def attach(paths: Paths, /, name: str, no_stdin: bool, **flags: Any) -> int:
     """Attach standard input, output and error to a running container."""
     from minidock.engine.container import cleanup
     from minidock.engine.container import records
-    from minidock.engine.lifetime import client
+    from minidock.engine.monitor import attach_client
 
     cleanup.sweep_all(paths.root)
     record = records.find(paths.root, name)
@@ -77,7 +77,7 @@ def attach(paths: Paths, /, name: str, no_stdin: bool, **flags: Any) -> int:
     takes_input = options["interactive"] and not no_stdin
     attachment = attachment_of([*["stdin"] * takes_input, "stdout", "stderr"], flags)
     check_terminal(attachment, is_terminal=options["tty"])
-    return client.attach(record, attachment, warn)
+    return attach_client.attach(record, attachment, warn)
 
 
 @click.command(context_settings=HELP)

@@ -31,7 +31,7 @@ def run(paths: Paths, /, **flags: Any) -> int:
     When standard input and output are both terminals, -i -t is the default.
     """
     from minidock.engine.container import create as containers
-    from minidock.engine.lifetime import client
+    from minidock.engine.monitor import attach_client
 
     detached = flags["detach"]
     if detached and flags["attach"]:
@@ -48,13 +48,13 @@ def run(paths: Paths, /, **flags: Any) -> int:
                 click.echo(record.id)
             return record, lock
 
-        return client.run(paths, create, attachment, warn)[1]
+        return attach_client.run(paths, create, attachment, warn)[1]
 
 
 @contextmanager
 def engine_errors() -> Iterator[None]:
     """An error's plain exit code 1 would be taken for the program's own; only who leaves with Ctrl-C gets it."""
-    from minidock.engine.lifetime.client import Abandoned
+    from minidock.engine.monitor.attach_client import Abandoned
 
     try:
         yield

@@ -5,7 +5,7 @@ from __future__ import annotations
 import signal
 
 from minidock.engine.inside.exec_options import ExecOptions
-from minidock.engine.lifetime import client
+from minidock.engine.monitor import attach_client
 from minidock.engine.monitor import spawn
 from minidock.engine.paths import Paths
 
@@ -17,10 +17,10 @@ def execute(paths: Paths, name: str, asked: ExecOptions, keys: bytes) -> int:
     ends this command, and with a terminal goes inside as a byte. Raises `MinidockError` with what could not
     be done, `Detached` for those keys.
     """
-    attachment = client.DETACHED
+    attachment = attach_client.DETACHED
     if not asked.detach:
-        attachment = client.Attachment(asked.interactive, stdout=True, stderr=True, keys=keys, proxy=False)
-    keeper = client.Client(
+        attachment = attach_client.Attachment(asked.interactive, stdout=True, stderr=True, keys=keys, proxy=False)
+    keeper = attach_client.Client(
         spawn.monitor("keeper"), attachment, lambda line: None, lost="the process's keeper was killed"
     )
     keeper.send("execute", root=paths.root, cache=paths.cache, name=name, options=asked._asdict())
