@@ -30,7 +30,7 @@ def exec_command(paths: Paths, /, container: str, command: tuple[str, ...], **fl
     """Run COMMAND in the running CONTAINER, beside what it runs already, and end as that ends."""
     from minidock.engine.inside import exec as entering
     from minidock.engine.inside.exec_options import ExecOptions
-    from minidock.engine.lifetime import keys
+    from minidock.engine.monitor import detach_keys
 
     check_root()
     if flags["interactive"] and flags["tty"] and not flags["detach"] and not os.isatty(0):
@@ -45,4 +45,4 @@ def exec_command(paths: Paths, /, container: str, command: tuple[str, ...], **fl
         tty=flags["tty"],
         detach=flags["detach"],
     )
-    return entering.execute(paths, container, asked, keys.parse(flags["detach_keys"]))
+    return entering.execute(paths, container, asked, detach_keys.parse(flags["detach_keys"]))

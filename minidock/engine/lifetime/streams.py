@@ -20,7 +20,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from minidock.engine.lifetime.keys import DetachKeys
+    from minidock.engine.monitor.detach_keys import DetachKeys
 
 CHUNK = 1 << 20
 _F_SETPIPE_SZ = 1031

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 from minidock.engine import events
 from minidock.engine.container import cleanup
 from minidock.engine.monitor import spawn
-from minidock.engine.lifetime.keys import DetachKeys
+from minidock.engine.monitor.detach_keys import DetachKeys
 from minidock.engine.lifetime.streams import Events, Flow, unshared, wait
 from minidock.engine.lifetime.visiting import visit
 from minidock.engine.paths import Paths
