@@ -151,7 +151,7 @@ def restart_policy(text: str) -> tuple[str, int]:
     """--restart policy[:retries]: (policy, how often at most; 0 is without limit)."""
     if text == "no":  # without an import, for a start that is as quick as it can be
         return text, 0
-    from minidock.engine.lifetime import restart
+    from minidock.engine.monitor import restart_policy as restart
 
     policy, colon, number = text.partition(":")
     policy = policy or restart.NO

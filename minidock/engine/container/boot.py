@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from minidock.engine.container import stop as control
 from minidock.engine.container import records
-from minidock.engine.lifetime import restart
+from minidock.engine.monitor import restart_policy
 from minidock.engine.container.records import Record
 
 
@@ -24,8 +24,8 @@ def _is_wanted(record: Record) -> bool:
     if not state["startedAt"]:
         return False
     by_user = state["stopped"] and not state.get("shutdown")
-    return restart.is_wanted(record, state["exitCode"]) and (
-        not by_user or record.data["options"]["restart"] == restart.ALWAYS
+    return restart_policy.is_wanted(record, state["exitCode"]) and (
+        not by_user or record.data["options"]["restart"] == restart_policy.ALWAYS
     )
 
 

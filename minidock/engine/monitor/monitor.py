@@ -41,7 +41,8 @@ from minidock import observe
 from minidock.engine import events
 from minidock.engine.container import cleanup
 from minidock.engine.container import records
-from minidock.engine.lifetime import departure, restart
+from minidock.engine.lifetime import departure
+from minidock.engine.monitor import restart_policy
 from minidock.engine.monitor import start
 from minidock.engine.monitor.attach_server import Visitor, Visitors
 from minidock.engine.lifetime.output import Sink
@@ -94,7 +95,7 @@ class Life:
         self.record = record
         self.lock = lock
         self.cache = cache
-        self.backoff = restart.Backoff()
+        self.backoff = restart_policy.Backoff()
         self.began = 0.0
         self.health: Health | None = None
 
