@@ -189,7 +189,7 @@ def _mount_points(root: str, options: ContainerOptions, image_config: dict[str, 
 def _healthcheck(options: ContainerOptions, image_config: dict[str, Any]) -> dict[str, Any]:
     if not options.health and not image_config.get("Healthcheck"):
         return {}
-    from minidock.engine.lifetime import health
+    from minidock.engine.monitor import health
 
     check = health.merged(options.health, image_config)
     return {"healthcheck": check} if check else {}

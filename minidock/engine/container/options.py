@@ -114,7 +114,7 @@ class ContainerOptions(NamedTuple):
 
     `attach`: the streams that the command which starts the container has in common with it. `stdin_once`: its input
     ends with that of the first command that is attached to it. `stop_timeout`: seconds between the stop signal and
-    SIGKILL, -1 for ever. `health` is docker's Healthcheck (`lifetime/health.py`).
+    SIGKILL, -1 for ever. `health` is docker's Healthcheck (`monitor/health.py`).
     """
 
     image: str

@@ -55,7 +55,7 @@ from minidock.runtime import container as runtime
 from minidock.runtime.channel import Channel
 
 if TYPE_CHECKING:
-    from minidock.engine.lifetime.health import Health
+    from minidock.engine.monitor.health import Health
     from minidock.engine.lifetime.out_of_memory import Watch
 
 _IDLE = 1.0  # seconds without anything to do, after which a monitor makes itself small
@@ -193,7 +193,7 @@ def _stand_by(life: Life, running: Running, visitors: Visitors) -> None:
 def _begin_checks(record: Record, cache: str) -> Health | None:
     if not record.data.get("healthcheck"):
         return None
-    from minidock.engine.lifetime import health
+    from minidock.engine.monitor import health
 
     return health.begin(record, cache)
 
