@@ -18,7 +18,7 @@ from minidock.engine.container import records
 from minidock.engine.journal import log_options
 from minidock.engine.lifetime import out_of_memory, standby
 from minidock.engine.monitor.attach_server import Visitors
-from minidock.engine.lifetime.output import Output
+from minidock.engine.monitor.output import Output
 from minidock.engine.lifetime.running import Running
 from minidock.errors import MinidockError
 from minidock.linux import interpreter

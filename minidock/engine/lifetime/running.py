@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
-from minidock.engine.lifetime.output import Output, Sink
+from minidock.engine.monitor.output import Output, Sink
 from minidock.engine.lifetime.streams import Events
 
 if TYPE_CHECKING:

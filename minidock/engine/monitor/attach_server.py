@@ -28,7 +28,7 @@ from typing import Any
 from minidock import observe, state
 from minidock.engine import paths
 from minidock.engine.lifetime.departure import ENDING, NAMELESS
-from minidock.engine.lifetime.output import Sink
+from minidock.engine.monitor.output import Sink
 from minidock.engine.lifetime.running import Running
 from minidock.engine.lifetime.streams import Events, wait
 from minidock.linux import sockets, terminal

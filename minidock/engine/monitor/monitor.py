@@ -45,7 +45,7 @@ from minidock.engine.lifetime import departure
 from minidock.engine.monitor import restart_policy
 from minidock.engine.monitor import start
 from minidock.engine.monitor.attach_server import Visitor, Visitors
-from minidock.engine.lifetime.output import Sink
+from minidock.engine.monitor.output import Sink
 from minidock.engine.lifetime.running import Running
 from minidock.engine.lifetime.streams import Events, wait
 from minidock.engine.container.records import Record

@@ -13,7 +13,7 @@ from minidock.engine.container import records
 from minidock.engine.lifetime import out_of_memory
 from minidock.engine.monitor.attach_server import Visitor, Visitors
 from minidock.engine.lifetime.departure import ENDING
-from minidock.engine.lifetime.output import Output
+from minidock.engine.monitor.output import Output
 from minidock.engine.lifetime.running import Running
 from minidock.engine.lifetime.streams import Pipes, wait
 from minidock.engine.making import preparation, publishing
