@@ -17,7 +17,7 @@ from minidock.engine.container import options
 from minidock.engine.container import init_process
 from minidock.engine.container import records
 from minidock.engine.inside.exec_options import ExecOptions
-from minidock.engine.lifetime.streams import wait
+from minidock.engine.monitor.streams import wait
 from minidock.engine.making import users
 from minidock.engine.making.environment import environment
 from minidock.engine.container.records import Record

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import signal
 
-from minidock.engine.lifetime.streams import unshared
+from minidock.engine.monitor.streams import unshared
 
 # Asking a container to end before it has begun: it is not begun.
 ENDING = {signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT}

@@ -13,7 +13,7 @@ import select
 
 TYPE_CHECKING = False  # as in `typing`, without loading that
 if TYPE_CHECKING:
-    from minidock.engine.lifetime.streams import Events
+    from minidock.engine.monitor.streams import Events
 
 CHANGED = select.POLLPRI
 _SIZE = 4096  # bytes: six short lines

@@ -6,7 +6,7 @@ import os
 from typing import TYPE_CHECKING
 
 from minidock.engine.monitor.output import Output, Sink
-from minidock.engine.lifetime.streams import Events
+from minidock.engine.monitor.streams import Events
 
 if TYPE_CHECKING:
     from minidock.engine.lifetime.out_of_memory import Watch

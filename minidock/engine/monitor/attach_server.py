@@ -30,7 +30,7 @@ from minidock.engine import paths
 from minidock.engine.lifetime.departure import ENDING, NAMELESS
 from minidock.engine.monitor.output import Sink
 from minidock.engine.lifetime.running import Running
-from minidock.engine.lifetime.streams import Events, wait
+from minidock.engine.monitor.streams import Events, wait
 from minidock.linux import sockets, terminal
 from minidock.observe import Observer
 from minidock.runtime.channel import Channel, Message

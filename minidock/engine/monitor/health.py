@@ -22,7 +22,7 @@ from minidock import observe, state
 from minidock.engine import events
 from minidock.engine.container import records
 from minidock.engine.inside import execution
-from minidock.engine.lifetime.streams import Events
+from minidock.engine.monitor.streams import Events
 from minidock.engine.container.records import RUNNING, Record
 from minidock.errors import MinidockError
 from minidock.observe import step

@@ -47,7 +47,7 @@ from minidock.engine.monitor import start
 from minidock.engine.monitor.attach_server import Visitor, Visitors
 from minidock.engine.monitor.output import Sink
 from minidock.engine.lifetime.running import Running
-from minidock.engine.lifetime.streams import Events, wait
+from minidock.engine.monitor.streams import Events, wait
 from minidock.engine.container.records import Record
 from minidock.errors import EXIT_ENGINE, EXIT_SIGNAL, MinidockError, words
 from minidock.observe import step

@@ -19,7 +19,7 @@ import time
 from collections import deque
 from typing import TYPE_CHECKING
 
-from minidock.engine.lifetime.streams import BROKEN, CHUNK, SPLICE_F_NONBLOCK, Events
+from minidock.engine.monitor.streams import BROKEN, CHUNK, SPLICE_F_NONBLOCK, Events
 
 if TYPE_CHECKING:
     from minidock.engine.journal.logs import Log

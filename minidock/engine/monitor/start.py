@@ -15,7 +15,7 @@ from minidock.engine.monitor.attach_server import Visitor, Visitors
 from minidock.engine.lifetime.departure import ENDING
 from minidock.engine.monitor.output import Output
 from minidock.engine.lifetime.running import Running
-from minidock.engine.lifetime.streams import Pipes, wait
+from minidock.engine.monitor.streams import Pipes, wait
 from minidock.engine.making import preparation, publishing
 from minidock.engine.networking import connections
 from minidock.engine.container.records import Record
