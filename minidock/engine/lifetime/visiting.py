@@ -13,7 +13,7 @@ from contextlib import suppress
 
 from minidock import observe
 from minidock.engine.container import records
-from minidock.engine.lifetime.departure import NAMELESS
+from minidock.engine.monitor.daemonize import NAMELESS
 from minidock.engine.paths import socket_path
 from minidock.engine.container.records import RESTARTING, GoneError, Record
 from minidock.linux import sockets

@@ -27,7 +27,7 @@ from typing import Any
 
 from minidock import observe, state
 from minidock.engine import paths
-from minidock.engine.lifetime.departure import ENDING, NAMELESS
+from minidock.engine.monitor.daemonize import ENDING, NAMELESS
 from minidock.engine.monitor.output import Sink
 from minidock.engine.lifetime.running import Running
 from minidock.engine.monitor.streams import Events, wait

@@ -41,7 +41,7 @@ from minidock import observe
 from minidock.engine import events
 from minidock.engine.container import cleanup
 from minidock.engine.container import records
-from minidock.engine.lifetime import departure
+from minidock.engine.monitor import daemonize
 from minidock.engine.monitor import restart_policy
 from minidock.engine.monitor import start
 from minidock.engine.monitor.attach_server import Visitor, Visitors
@@ -64,7 +64,7 @@ _LONG_IDLE = 30.0  # if it answers for names: the next to ask would wait a momen
 
 def serve(channel: Channel) -> int:
     """The life of a monitor: wait for a container to look after, look after it; returns what to exit with."""
-    stdio = departure.leave_the_caller()
+    stdio = daemonize.leave_the_caller()
     caller = Visitor(channel, patient=True)
     message, lock = channel.receive()
     if message is None or lock is None:

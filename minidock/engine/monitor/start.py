@@ -12,7 +12,7 @@ from minidock.engine.container import init_process
 from minidock.engine.container import records
 from minidock.engine.lifetime import out_of_memory
 from minidock.engine.monitor.attach_server import Visitor, Visitors
-from minidock.engine.lifetime.departure import ENDING
+from minidock.engine.monitor.daemonize import ENDING
 from minidock.engine.monitor.output import Output
 from minidock.engine.lifetime.running import Running
 from minidock.engine.monitor.streams import Pipes, wait
