@@ -150,7 +150,7 @@ def test_rotated_files_are_compressed_and_read(ok: Ok, containers: Containers, d
 
 @DRIVERS
 def test_a_small_monitor_writes_the_same(ok: Ok, containers: Containers, driver: str) -> None:
-    """One that waits as lifetime/standby.py, which opens the log anew; it rotates and compresses, too."""
+    """One that waits as monitor/idle.py, which opens the log anew; it rotates and compresses, too."""
     script = "printf half; until [ -e /go ]; do sleep 0.01; done; echo ' a line'; seq 300; touch /done; exec sleep 1000"
     words = ("--network", "none", "--init", "--log-driver", driver, *COMPRESSED, "alpine", "sh", "-c", script)
     ok("run", "-d", "--name", "quiet", *words)

@@ -14,7 +14,7 @@ What is left out is left out by these rules, and no other:
 *  write counts where it writes to a file of a cgroup; sendto, where it sends a message of rtnetlink that changes
    something, with the number in the kernel's acknowledgement.
 *  A monitor that was there before the command tells what it does while the command is connected to it, not that it has
-   made itself small (engine/lifetime/standby.py) before.
+   made itself small (engine/monitor/idle.py) before.
 *  Of a process that goes on after the command (a detached container's monitor), the explanation ends with the command.
 
 *  Of a claimed call, arguments that are structures are not compared, nor what ioctl(2) and recvfrom(2) give and take.

@@ -60,7 +60,7 @@ def told(minidock: Minidock, name: str) -> list[str]:
 
 
 def test_who_is_killed_for_want_of_memory_is_told_while_the_container_goes_on(minidock: Minidock) -> None:
-    """Each time anew; by a monitor that has made itself small (lifetime/standby.py) as well."""
+    """Each time anew; by a monitor that has made itself small (monitor/idle.py) as well."""
     state = ("inspect", "-f", "{{.State.OOMKilled}} {{.State.Status}}", "hungry")
     flags = ("--name", "hungry", "--network", "none", "-m", "16m", "--memory-swap", "16m")
     assert minidock("run", "-d", *flags, "busybox", "sleep", "1000").returncode == 0

@@ -15,7 +15,7 @@ import os
 
 from minidock.engine.logs import drivers
 
-# What is not always needed is imported where it is: an idle monitor (`lifetime/standby.py`) stays small that way.
+# What is not always needed is imported where it is: an idle monitor (`monitor/idle.py`) stays small that way.
 TYPE_CHECKING = False  # as in `typing`, without loading that
 if TYPE_CHECKING:
     from collections.abc import Mapping

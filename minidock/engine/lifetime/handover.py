@@ -1,4 +1,4 @@
-"""From a monitor to the small program that waits in its place (`standby.py`), and back: what goes along.
+"""From a monitor to the small program that waits in its place (`idle.py`), and back: what goes along.
 
 Descriptors survive execve(2) under their numbers, if they are told to. All else is written into an anonymous file
 (memfd_create(2)). The kernel does not see another process: not a parent that has died, not a lock that is let go.
@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING, Any
 from minidock import observe
 from minidock.engine.container import records
 from minidock.engine.journal import log_options
-from minidock.engine.lifetime import out_of_memory, standby
+from minidock.engine.lifetime import out_of_memory
+from minidock.engine.monitor import idle
 from minidock.engine.monitor.attach_server import Visitors
 from minidock.engine.monitor.output import Output
 from minidock.engine.lifetime.running import Running
@@ -91,8 +92,8 @@ def _become_small(state: dict[str, Any], kept: list[int]) -> None:
 
 def _program() -> str:
     """The small program; compiled, if Python could write that down, because a compiler leaves its memory behind."""
-    compiled = getattr(standby, "__cached__", None)
-    return compiled if compiled and os.path.exists(compiled) else standby.__file__
+    compiled = getattr(idle, "__cached__", None)
+    return compiled if compiled and os.path.exists(compiled) else idle.__file__
 
 
 def take_up(state: dict[str, Any]) -> int:

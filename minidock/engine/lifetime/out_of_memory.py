@@ -3,7 +3,7 @@
 The file counts them, those of cgroups below included. poll(2) says POLLPRI once it has changed since it was last read
 (Documentation/filesystems/sysfs.rst has that of all such files); reclaim changes it too, so the count is what matters.
 
-Little is imported: an idle monitor (`standby.py`) uses this.
+Little is imported: an idle monitor (`idle.py`) uses this.
 """
 
 from __future__ import annotations

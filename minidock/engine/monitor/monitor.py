@@ -26,7 +26,7 @@ container (PR_SET_PDEATHSIG) and lets go of the lock, and the next command of an
 "running" and a lock that nobody holds: then it undoes what is left, and records that the container exited with 137
 (`recovery.sweep`).
 
-A monitor that has nothing to do for a second goes on as a much smaller program (`standby.py`) until it has again.
+A monitor that has nothing to do for a second goes on as a much smaller program (`idle.py`) until it has again.
 """
 
 from __future__ import annotations
@@ -184,7 +184,7 @@ def _attend(life: Life, running: Running, visitors: Visitors) -> None:
 
 
 def _stand_by(life: Life, running: Running, visitors: Visitors) -> None:
-    """Go on as a smaller program (`standby.py`). Returns only if that is impossible."""
+    """Go on as a smaller program (`idle.py`). Returns only if that is impossible."""
     from minidock.engine.lifetime import handover
 
     handover.hand_over(life, running, visitors)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from minidock.errors import UsageError
 
-# An idle monitor (`lifetime/standby.py`) loads this and one driver: neither imports what is not always needed.
+# An idle monitor (`monitor/idle.py`) loads this and one driver: neither imports what is not always needed.
 TYPE_CHECKING = False  # as in `typing`, without loading that
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
