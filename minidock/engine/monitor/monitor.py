@@ -131,7 +131,7 @@ def _live(life: Life, visitors: Visitors) -> int:
 
 
 def go_on(life: Life, running: Running, visitors: Visitors) -> int:
-    """The rest of a monitor's life, with a container that runs (`handover.py`); returns its exit code."""
+    """The rest of a monitor's life, with a container that runs (`reexec.py`); returns its exit code."""
     exit_code = _see_to_the_end(life, running, visitors)
     return exit_code if exit_code is not None else _live(life, visitors)
 
@@ -185,9 +185,9 @@ def _attend(life: Life, running: Running, visitors: Visitors) -> None:
 
 def _stand_by(life: Life, running: Running, visitors: Visitors) -> None:
     """Go on as a smaller program (`idle.py`). Returns only if that is impossible."""
-    from minidock.engine.lifetime import handover
+    from minidock.engine.monitor import reexec
 
-    handover.hand_over(life, running, visitors)
+    reexec.hand_over(life, running, visitors)
 
 
 def _begin_checks(record: Record, cache: str) -> Health | None:
