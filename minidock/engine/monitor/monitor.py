@@ -46,7 +46,7 @@ from minidock.engine.monitor import restart_policy
 from minidock.engine.monitor import start
 from minidock.engine.monitor.attach_server import Visitor, Visitors
 from minidock.engine.monitor.output import Sink
-from minidock.engine.lifetime.running import Running
+from minidock.engine.monitor.container_process import Running
 from minidock.engine.monitor.streams import Events, wait
 from minidock.engine.container.records import Record
 from minidock.errors import EXIT_ENGINE, EXIT_SIGNAL, MinidockError, words

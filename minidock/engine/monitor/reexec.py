@@ -20,7 +20,7 @@ from minidock.engine.lifetime import out_of_memory
 from minidock.engine.monitor import idle
 from minidock.engine.monitor.attach_server import Visitors
 from minidock.engine.monitor.output import Output
-from minidock.engine.lifetime.running import Running
+from minidock.engine.monitor.container_process import Running
 from minidock.errors import MinidockError
 from minidock.linux import interpreter
 from minidock.observe import step

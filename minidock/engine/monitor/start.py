@@ -14,7 +14,7 @@ from minidock.engine.lifetime import out_of_memory
 from minidock.engine.monitor.attach_server import Visitor, Visitors
 from minidock.engine.monitor.daemonize import ENDING
 from minidock.engine.monitor.output import Output
-from minidock.engine.lifetime.running import Running
+from minidock.engine.monitor.container_process import Running
 from minidock.engine.monitor.streams import Pipes, wait
 from minidock.engine.making import preparation, publishing
 from minidock.engine.networking import connections

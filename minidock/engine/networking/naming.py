@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from minidock.engine.lifetime.running import Running
+from minidock.engine.monitor.container_process import Running
 from minidock.engine.making import etc
 from minidock.engine.networking import connections
 from minidock.engine.container.options import from_json
