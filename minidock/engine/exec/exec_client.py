@@ -1,4 +1,4 @@
-"""The caller's side of `exec`: hands what is asked to a keeper (`keeper.py`) and stays until the process ends."""
+"""The caller's side of `exec`: hands what is asked to a keeper (`exec_monitor.py`) and stays until the process ends."""
 
 from __future__ import annotations
 

@@ -25,7 +25,7 @@ from minidock.errors import EXIT_ENGINE, words
 from minidock.linux import interpreter
 from minidock.runtime.channel import Channel
 
-_MODULES = {"monitor": "minidock.engine.monitor.monitor", "keeper": "minidock.engine.inside.keeper"}
+_MODULES = {"monitor": "minidock.engine.monitor.monitor", "keeper": "minidock.engine.exec.exec_monitor"}
 # How programs, libraries and systemd are found, and what bytes mean.
 _KEPT_VARIABLES = {"PATH", "LD_LIBRARY_PATH", "DBUS_SYSTEM_BUS_ADDRESS", "LANG", "LC_ALL", "LC_CTYPE"}
 _waiting: list[Channel] = []
