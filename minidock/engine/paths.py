@@ -42,5 +42,5 @@ def aside_path(container_id: str) -> str:
 
 
 def exec_directory(container_id: str) -> str:
-    """Where the processes are named that `exec` has brought into a container (`inside/exec_ids.py`)."""
+    """Where the processes are named that `exec` has brought into a container (`exec/exec_ids.py`)."""
     return os.path.join(run_directory(), "execs", container_id)

@@ -14,7 +14,7 @@ from contextlib import suppress
 from minidock import state
 from minidock.engine import events, paths, record_file
 from minidock.engine.container import records
-from minidock.engine.inside import exec_ids
+from minidock.engine.exec import exec_ids
 from minidock.engine.container.records import CREATED, EXITED, REMOVING, RESTARTING, Record
 from minidock.errors import MinidockError
 from minidock.linux import syscalls

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Any
 
-from minidock.engine.inside import exec_ids
+from minidock.engine.exec import exec_ids
 from minidock.engine.journal import log_options
 from minidock.engine.logs import drivers
 from minidock.engine.making import publishing
