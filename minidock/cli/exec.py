@@ -29,7 +29,7 @@ from minidock.errors import ClientError
 def exec_command(paths: Paths, /, container: str, command: tuple[str, ...], **flags: Any) -> int:
     """Run COMMAND in the running CONTAINER, beside what it runs already, and end as that ends."""
     from minidock.engine.exec import exec_client as entering
-    from minidock.engine.inside.exec_options import ExecOptions
+    from minidock.engine.exec.exec_options import ExecOptions
     from minidock.engine.monitor import detach_keys
 
     check_root()

@@ -25,7 +25,7 @@ from minidock.engine import events
 from minidock.engine.container import records
 from minidock.engine.inside import execution
 from minidock.engine.exec import exec_ids
-from minidock.engine.inside.exec_options import ExecOptions
+from minidock.engine.exec.exec_options import ExecOptions
 from minidock.engine.monitor.daemonize import leave_the_caller
 from minidock.engine.monitor.streams import Events, Flow, Pipes, wait
 from minidock.engine.container.records import Record

@@ -16,7 +16,7 @@ from typing import NamedTuple
 from minidock.engine.container import options
 from minidock.engine.container import init_process
 from minidock.engine.container import records
-from minidock.engine.inside.exec_options import ExecOptions
+from minidock.engine.exec.exec_options import ExecOptions
 from minidock.engine.monitor.streams import wait
 from minidock.engine.making import users
 from minidock.engine.making.environment import environment
