@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from minidock.engine.container import records
-from minidock.engine.inside import execution
+from minidock.engine.exec import exec_process
 from tests.engine.containers import Containers, cgroup2, eventually, lines
 from tests.support.command import Minidock
 from tests.support.machine import read
@@ -295,11 +295,11 @@ def test_killed_anywhere_it_leaves_nothing(engine: Minidock, containers: Contain
 def test_a_check_s_outcome(engine: Minidock, shared: int) -> None:
     """What health checks are made of."""
     record = records.find(str(engine.root), "shared")
-    outcome = execution.run_in(record, ["sh", "-c", "echo out; echo err >&2; exit 3"], timeout=30)
+    outcome = exec_process.run_in(record, ["sh", "-c", "echo out; echo err >&2; exit 3"], timeout=30)
     assert outcome == (3, b"out\nerr\n")
-    outcome = execution.run_in(record, ["sh", "-c", "yes | head -c 100000; kill -9 $$"], timeout=30)
+    outcome = exec_process.run_in(record, ["sh", "-c", "yes | head -c 100000; kill -9 $$"], timeout=30)
     assert (outcome.exit_code, outcome.output) == (137, b"y\n" * 2048)
     before = running_in(shared)
-    outcome = execution.run_in(record, ["sh", "-c", "echo slow; exec sleep 1000"], timeout=0.5)
+    outcome = exec_process.run_in(record, ["sh", "-c", "echo slow; exec sleep 1000"], timeout=0.5)
     assert outcome == (None, b"slow\n")
     assert running_in(shared) == before

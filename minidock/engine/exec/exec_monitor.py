@@ -23,7 +23,7 @@ from typing import Any, NamedTuple
 from minidock import observe
 from minidock.engine import events
 from minidock.engine.container import records
-from minidock.engine.inside import execution
+from minidock.engine.exec import exec_process
 from minidock.engine.exec import exec_ids
 from minidock.engine.exec.exec_options import ExecOptions
 from minidock.engine.monitor.daemonize import leave_the_caller
@@ -101,18 +101,18 @@ def serve(channel: Channel) -> int:
 
 def _start(message: dict[str, Any], record: Record, exec_id: str, caller: Caller) -> _Kept:
     asked = ExecOptions(**message["options"])
-    execution.leave_the_session(record)
+    exec_process.leave_the_session(record)
     pipes = None if asked.tty else Pipes(interactive=asked.interactive)
-    created = execution.begin(record, message["name"], asked, pipes.inside if pipes else None, message["cache"])
+    created = exec_process.begin(record, message["name"], asked, pipes.inside if pipes else None, message["cache"])
     line = f"{asked.command[0]} {' '.join(asked.command[1:])}"  # with the space also behind one word, as in docker
     caller.on_detach = partial(events.emit_container, record.root, "exec_detach", record.data, execID=exec_id)
     try:
         kept = _meet(caller, created, pipes, asked)
         events.emit_container(record.root, f"exec_create: {line}", record.data, execID=exec_id)
-        execution.start(record, created)
+        exec_process.start(record, created)
         events.emit_container(record.root, f"exec_start: {line}", record.data, execID=exec_id)
     except BaseException:
-        execution.end(created)
+        exec_process.end(created)
         raise
     return kept
 

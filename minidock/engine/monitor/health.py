@@ -21,7 +21,7 @@ import prctl
 from minidock import observe, state
 from minidock.engine import events
 from minidock.engine.container import records
-from minidock.engine.inside import execution
+from minidock.engine.exec import exec_process
 from minidock.engine.monitor.streams import Events
 from minidock.engine.container.records import RUNNING, Record
 from minidock.errors import MinidockError
@@ -135,7 +135,7 @@ class Health:
         """One check: what docker's log has of it."""
         seconds = self._config["Timeout"] / _SECOND
         try:
-            outcome = execution.run_in(self.record, self.command, timeout=seconds, most=_LONGEST_OUTPUT + 1,
+            outcome = exec_process.run_in(self.record, self.command, timeout=seconds, most=_LONGEST_OUTPUT + 1,
                                        cache=self.cache)  # fmt: skip
         except (OSError, MinidockError) as error:
             return {"ExitCode": -1, "Output": str(error)}
