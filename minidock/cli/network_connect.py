@@ -25,10 +25,10 @@ def connect(paths: Paths, /, network: str, container: str, **flags: Any) -> None
     """Connect CONTAINER to NETWORK: one more interface, at once if it runs and at every start from now on."""
     from minidock.cli.options import networking
     from minidock.engine.container import cleanup
-    from minidock.engine.inside import joining
+    from minidock.engine.networks import connect_container
 
     cleanup.sweep_all(paths.root)
-    for line in joining.connect(paths.root, network, container, networking.attachment(flags)):
+    for line in connect_container.connect(paths.root, network, container, networking.attachment(flags)):
         click.echo(f"WARNING: {line}", err=True)
 
 
@@ -40,7 +40,7 @@ def connect(paths: Paths, /, network: str, container: str, **flags: Any) -> None
 def disconnect(paths: Paths, force: bool, network: str, container: str) -> None:
     """Take CONTAINER off NETWORK."""
     from minidock.engine.container import cleanup
-    from minidock.engine.inside import joining
+    from minidock.engine.networks import connect_container
 
     cleanup.sweep_all(paths.root)
-    joining.disconnect(paths.root, network, container, force=force)
+    connect_container.disconnect(paths.root, network, container, force=force)

@@ -156,9 +156,9 @@ def rename(root: str, name: str, new: str) -> None:
             raise type(error)(f"Error when allocating new name: {error}") from None
         with records.changing(record):
             record.data["name"] = new
-    from minidock.engine.inside import joining
+    from minidock.engine.networks import connect_container
 
-    joining.rename(record)
+    connect_container.rename(record)
     events.emit_container(root, "rename", record.data, oldName=f"/{old}")
 
 
