@@ -9,7 +9,7 @@ from contextlib import suppress
 from minidock.engine import events
 from minidock.engine.container import init_process
 from minidock.engine.container import records
-from minidock.engine.making import bundle
+from minidock.engine.spec import bundle
 from minidock.engine.container.options import Limits
 from minidock.engine.container.records import Record
 from minidock.errors import ConflictError, HostError, MinidockError, NotFoundError

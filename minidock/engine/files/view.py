@@ -18,7 +18,7 @@ from typing import Any
 
 from minidock.engine.container import init_process
 from minidock.engine.container import records
-from minidock.engine.making.bundle import FOR_NAMES
+from minidock.engine.spec.bundle import FOR_NAMES
 from minidock.engine.container.records import Record
 from minidock.errors import ConflictError
 from minidock.linux import mounts, syscalls, trees

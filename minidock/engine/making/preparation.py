@@ -6,7 +6,8 @@ from contextlib import suppress
 
 from minidock import state
 from minidock.engine.container import records
-from minidock.engine.making import bundle, init_layer, isolation
+from minidock.engine.making import init_layer, isolation
+from minidock.engine.spec import bundle
 from minidock.engine.networking import connections
 from minidock.engine.networking.connections import Surroundings
 from minidock.engine.container.options import ContainerOptions, from_json

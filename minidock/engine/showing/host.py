@@ -78,6 +78,6 @@ def _command(name: str) -> bool:
 
 
 def _any_init() -> bool:
-    from minidock.engine.making.bundle import INITS
+    from minidock.engine.spec.bundle import INITS
 
     return any(os.access(path, os.X_OK) for path in INITS)
