@@ -1,7 +1,7 @@
 """Containers as a user knows them: made, run, listed, removed.
 
 `create` makes a container's place and its record. Everything else is made by the monitor (`monitor/monitor.py`),
-beginning with the OCI bundle (`making/preparation.py`). `cleanup.py` undoes both.
+beginning with the OCI bundle (`spec/prepare.py`). `cleanup.py` undoes both.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ def create(root: str, options: ContainerOptions, image: Image) -> tuple[Record, 
     """Make a container on paper: a name, an id, a directory with a record in it, and the file that --cidfile asks for.
 
     Returns the record and the container's lock, held: it lives as long as somebody keeps that descriptor open. The
-    monitor that it is given to does the rest (`making/preparation.py`). Raises with everything undone.
+    monitor that it is given to does the rest (`spec/prepare.py`). Raises with everything undone.
     """
     check_host()
     check_system(options.image, image.platform)
@@ -67,11 +67,11 @@ def create(root: str, options: ContainerOptions, image: Image) -> tuple[Record, 
 
 def put_away(record: Record, lock: int) -> None:
     """Keep a container that was just created for a later `claim`: with its files, and nothing outside its directory."""
-    from minidock.engine.making import preparation
+    from minidock.engine.spec import prepare
 
     try:
         with step("Write the record of a created container", book="4.7.3"):
-            preparation.put_down(record)
+            prepare.put_down(record)
             with records.changing(record):
                 record.data["state"] |= {"kept": True, "undone": True}
     except BaseException:

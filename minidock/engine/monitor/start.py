@@ -16,7 +16,8 @@ from minidock.engine.monitor.daemonize import ENDING
 from minidock.engine.monitor.output import Output
 from minidock.engine.monitor.container_process import Running
 from minidock.engine.monitor.streams import Pipes, wait
-from minidock.engine.making import preparation, publishing
+from minidock.engine.making import publishing
+from minidock.engine.spec import prepare
 from minidock.engine.networking import connections
 from minidock.engine.container.records import Record
 from minidock.errors import EXIT_SIGNAL, SetupError, words
@@ -41,7 +42,7 @@ def start(record: Record, visitors: Visitors, cache: str, caller: Visitor | None
     options = record.data["options"]
     attached = caller is not None and caller.is_attached
     pipes = None if options["tty"] else Pipes(interactive=options["interactive"], big=attached)
-    spec = preparation.prepare(record)
+    spec = prepare.prepare(record)
     ports = publishing.publish(record)
     created, cgroup = runtime.create(spec, pipes.inside if pipes else None, cache)
     resolver = None
