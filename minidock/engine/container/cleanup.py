@@ -69,9 +69,9 @@ def _undo_network(record: Record) -> None:
 def _undo_mounts(record: Record) -> None:
     """What it had mounted on the host is not used by this container any more."""
     if record.data["options"]["isolation"]["ipc"] == "shareable":
-        from minidock.engine.making import isolation
+        from minidock.engine.spec import namespaces
 
-        isolation.release(record)
+        namespaces.release(record)
     if any(point["type"] == "volume" for point in record.data.get("mounts", ())):
         from minidock.engine.making import mountpoints
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from minidock.engine.making import devices, security
 from minidock.engine.making.environment import environment
-from minidock.engine.making.isolation import Shared
+from minidock.engine.spec.namespaces import Shared
 from minidock.engine.making.users import User, look_up
 from minidock.engine.networking.connections import Surroundings
 from minidock.engine.container.options import ContainerOptions, Limits

@@ -6,7 +6,8 @@ from contextlib import suppress
 
 from minidock import state
 from minidock.engine.container import records
-from minidock.engine.making import init_layer, isolation
+from minidock.engine.making import init_layer
+from minidock.engine.spec import namespaces
 from minidock.engine.spec import bundle
 from minidock.engine.networking import connections
 from minidock.engine.networking.connections import Surroundings
@@ -25,7 +26,7 @@ def prepare(record: Record) -> oci.Spec:
         from minidock.engine.making import mountpoints
 
         mountpoints.prepare(record)
-    isolation.prepare(record, options.isolation)
+    namespaces.prepare(record, options.isolation)
     with step("Write the OCI bundle", book="3.4"):
         return _write_bundle(record, options, surroundings, starting=True)
 
@@ -46,7 +47,7 @@ def _write_bundle(
     init_layer.make(init, layers[::-1])
     config = bundle.specification(
         options, record.data["imageConfig"], [*layers, init], record.id, record.directory, surroundings,
-        record.data["mounts"], isolation.share(record, options, surroundings.netns, join=starting),
+        record.data["mounts"], namespaces.share(record, options, surroundings.netns, join=starting),
     )  # fmt: skip
     for directory in (record.directory, record.path("bundle")):
         state.sweep(directory)
