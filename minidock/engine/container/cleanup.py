@@ -73,9 +73,9 @@ def _undo_mounts(record: Record) -> None:
 
         namespaces.release(record)
     if any(point["type"] == "volume" for point in record.data.get("mounts", ())):
-        from minidock.engine.making import mountpoints
+        from minidock.engine.spec import mounts
 
-        mountpoints.release(record)
+        mounts.release(record)
 
 
 def _undo_sockets(record: Record) -> None:

@@ -53,9 +53,9 @@ def create(root: str, options: ContainerOptions, image: Image) -> tuple[Record, 
         record, lock = _claim(root, options, image)
     try:
         if record.data["mounts"]:
-            from minidock.engine.making import mountpoints
+            from minidock.engine.spec import mounts
 
-            mountpoints.provide(record)
+            mounts.provide(record)
         if options.cidfile:
             _write_cidfile(options.cidfile, record.id)
     except BaseException:
@@ -181,9 +181,9 @@ def _asked(root: str, options: ContainerOptions, image: Image) -> dict[str, Any]
 def _mount_points(root: str, options: ContainerOptions, image_config: dict[str, Any]) -> list[dict[str, Any]]:
     if not (options.mounts or options.volumes or options.volumes_from or image_config.get("Volumes")):
         return []
-    from minidock.engine.making import mountpoints  # here, as most containers have none
+    from minidock.engine.spec import mounts  # here, as most containers have none
 
-    return mountpoints.resolve(root, options, image_config)
+    return mounts.resolve(root, options, image_config)
 
 
 def _healthcheck(options: ContainerOptions, image_config: dict[str, Any]) -> dict[str, Any]:

@@ -153,9 +153,9 @@ def _overlay(layers: list[str], directory: str) -> dict[str, Any]:
 def _root_propagation(points: list[dict[str, Any]]) -> str:
     if not points:
         return "private"
-    from minidock.engine.making import mountpoints
+    from minidock.engine.spec import mounts
 
-    return mountpoints.root_propagation(points)
+    return mounts.root_propagation(points)
 
 
 def _mounts(

@@ -23,9 +23,9 @@ def prepare(record: Record) -> oci.Spec:
     options = from_json(record.data["options"])
     surroundings = connections.prepare(record, options)
     if record.data["mounts"]:
-        from minidock.engine.making import mountpoints
+        from minidock.engine.spec import mounts
 
-        mountpoints.prepare(record)
+        mounts.prepare(record)
     namespaces.prepare(record, options.isolation)
     with step("Write the OCI bundle", book="3.4"):
         return _write_bundle(record, options, surroundings, starting=True)
