@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from minidock.engine.making.security import DEVICE_RULES
+from minidock.engine.spec.security import DEVICE_RULES
 from minidock.linux import devices
 from minidock.linux.cgroups import Cgroup
 

@@ -23,7 +23,7 @@ _NOT_OURS: dict[str, Any] = {
 
 def host_config(record: Record) -> dict[str, Any]:
     """HostConfig: everything that was asked for and does not belong to the image."""
-    from minidock.engine.making import security
+    from minidock.engine.spec import security
     from minidock.linux import cgroups
 
     options = record.data["options"]

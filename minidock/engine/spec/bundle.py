@@ -9,7 +9,7 @@ import os
 import stat
 from typing import Any
 
-from minidock.engine.making import security
+from minidock.engine.spec import security
 from minidock.engine.spec import devices
 from minidock.engine.making.environment import environment
 from minidock.engine.spec.namespaces import Shared

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from minidock.engine.making.security import DEFAULT_CAPABILITIES
+from minidock.engine.spec.security import DEFAULT_CAPABILITIES
 from minidock.explain import shown
 from minidock.explain.layers import Changes
 from minidock.explain.words import TEXTS, say

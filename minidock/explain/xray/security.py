@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from minidock.engine.making.security import DEFAULT_CAPABILITIES
+from minidock.engine.spec.security import DEFAULT_CAPABILITIES
 from minidock.explain.xray.model import Security
 from minidock.explain.xray.processes import Status, read
 from minidock.linux.capabilities import NAMES
