@@ -18,7 +18,7 @@ from minidock.engine.container import init_process
 from minidock.engine.container import records
 from minidock.engine.exec.exec_options import ExecOptions
 from minidock.engine.monitor.streams import wait
-from minidock.engine.making import users
+from minidock.engine.spec import users
 from minidock.engine.making.environment import environment
 from minidock.engine.container.records import Record
 from minidock.errors import (

@@ -10,7 +10,7 @@ from minidock.engine import events
 from minidock.engine.container import records
 from minidock.engine.files import copying, view
 from minidock.engine.files.copying import Tree
-from minidock.engine.making import users
+from minidock.engine.spec import users
 from minidock.engine.container.records import Record
 from minidock.errors import UsageError
 from minidock.image.compression import Reader

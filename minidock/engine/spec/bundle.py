@@ -13,7 +13,7 @@ from minidock.engine.spec import security
 from minidock.engine.spec import devices
 from minidock.engine.making.environment import environment
 from minidock.engine.spec.namespaces import Shared
-from minidock.engine.making.users import User, look_up
+from minidock.engine.spec.users import User, look_up
 from minidock.engine.networking.connections import Surroundings
 from minidock.engine.container.options import ContainerOptions, Limits
 from minidock.errors import HostError, UsageError
