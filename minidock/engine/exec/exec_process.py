@@ -19,7 +19,7 @@ from minidock.engine.container import records
 from minidock.engine.exec.exec_options import ExecOptions
 from minidock.engine.monitor.streams import wait
 from minidock.engine.spec import users
-from minidock.engine.making.environment import environment
+from minidock.engine.spec.environment import environment
 from minidock.engine.container.records import Record
 from minidock.errors import (
     EXIT_CANNOT_EXECUTE,

@@ -11,7 +11,7 @@ from typing import Any
 
 from minidock.engine.spec import security
 from minidock.engine.spec import devices
-from minidock.engine.making.environment import environment
+from minidock.engine.spec.environment import environment
 from minidock.engine.spec.namespaces import Shared
 from minidock.engine.spec.users import User, look_up
 from minidock.engine.networking.connections import Surroundings
