@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from minidock.engine import events
 from minidock.engine.container import init_process
 from minidock.engine.container import records
-from minidock.engine.making import etc, publishing
+from minidock.engine.making import publishing
+from minidock.engine.spec import etc_files
 from minidock.engine.container.options import ContainerOptions
 from minidock.engine.container.records import Record
 from minidock.errors import EXIT_ENGINE, ConflictError
@@ -77,13 +78,13 @@ def _with_files(
 ) -> Surroundings:
     is_host = options.network == "host"
     has_own = not is_host and options.isolation.uts != "host"
-    hostname = options.hostname or (record.id[:12] if has_own else etc.host_name())
+    hostname = options.hostname or (record.id[:12] if has_own else etc_files.host_name())
     rows = [(_host_gateway(record.root, networks) if address == "host-gateway" else address, name)
             for name, address in options.extra_hosts]  # fmt: skip
     rows += [link.row for link in links] + own_rows(networks, hostname, options.isolation.domainname)
-    resolv = etc.resolv_conf(options, has_names=has_names(networks))
+    resolv = etc_files.resolv_conf(options, has_names=has_names(networks))
     with step("Write hosts, hostname and resolv.conf", book="4.1.1"):
-        etc.write(record.directory, hostname, etc.hosts(options, rows), resolv)
+        etc_files.write(record.directory, hostname, etc_files.hosts(options, rows), resolv)
     variables = [variable for link in links for variable in link.variables]
     return Surroundings(hostname, record.directory, None if is_host else "", networks, variables)
 
@@ -100,7 +101,7 @@ def has_names(networks: dict[str, dict[str, Any]]) -> bool:
     return any(row["names"] for row in networks.values())
 
 
-def own_rows(networks: dict[str, dict[str, Any]], hostname: str, domain: str) -> list[etc.Row]:
+def own_rows(networks: dict[str, dict[str, Any]], hostname: str, domain: str) -> list[etc_files.Row]:
     """The container's own lines in its hosts file: its addresses on all its networks.
 
     With a domain, be it part of the host name, the whole name comes first: it is what `hostname -f` then answers

@@ -11,7 +11,8 @@ from contextlib import suppress
 from typing import Any, NamedTuple
 
 from minidock.engine.container import records
-from minidock.engine.making import etc, publishing
+from minidock.engine.making import publishing
+from minidock.engine.spec import etc_files
 from minidock.engine.container.records import Record
 from minidock.errors import EXIT_ENGINE, ConflictError, NotFoundError
 from minidock.network import store
@@ -23,7 +24,7 @@ _PRIVATE = ("HOME", "PATH")  # what docker does not tell of the other's environm
 class Link(NamedTuple):
     """One linked container: its line in the hosts file, and its variables ("DB_PORT=tcp://172.30.0.2:5432")."""
 
-    row: etc.Row
+    row: etc_files.Row
     variables: list[str]
 
 
@@ -86,7 +87,7 @@ def unlink(root: str, text: str) -> None:
         record.data["attachments"][store.BRIDGE]["links"] = kept
         if record.is_up:
             gone = [(address, names) for address, names in _rows(record) if names.split()[0] == alias]
-            etc.replace_rows(record.path("hosts"), gone, [])
+            etc_files.replace_rows(record.path("hosts"), gone, [])
 
 
 def follow(record: Record) -> None:
@@ -100,16 +101,16 @@ def follow(record: Record) -> None:
             new = [_row(record, alias) for container_id, alias in _asked(follower) if container_id == record.id]
             old = [(address, names) for address, names in _rows(follower) if record.id[:12] in names.split()]
             with suppress(FileNotFoundError), records.changing(follower):  # one at a time
-                etc.replace_rows(follower.path("hosts"), old, new)
+                etc_files.replace_rows(follower.path("hosts"), old, new)
 
 
-def _rows(record: Record) -> list[etc.Row]:
+def _rows(record: Record) -> list[etc_files.Row]:
     """The lines of a container's hosts file."""
-    lines = [line.split("\t") for line in etc.host_file(record.path("hosts")).splitlines()]
+    lines = [line.split("\t") for line in etc_files.host_file(record.path("hosts")).splitlines()]
     return [(fields[0], fields[1]) for fields in lines if len(fields) > 1 and fields[1].strip()]
 
 
-def _row(other: Record, alias: str) -> etc.Row:
+def _row(other: Record, alias: str) -> etc_files.Row:
     """The linked container's line in the hosts file."""
     names = dict.fromkeys([alias, other.id[:12], other.name])
     return other.data["networks"][store.BRIDGE]["address"], " ".join(names)

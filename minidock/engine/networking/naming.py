@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 
 from minidock.engine.monitor.container_process import Running
-from minidock.engine.making import etc
+from minidock.engine.spec import etc_files
 from minidock.engine.networking import connections
 from minidock.engine.container.options import from_json
 from minidock.engine.container.records import Record
@@ -24,7 +24,7 @@ def make(record: Record, pid: int, sockets: tuple[int, int] | None = None) -> Re
     """
     asked = record.data["options"]["dns"]
     servers = [Server(address, False) for address in asked]
-    servers = servers or [Server(address, etc.is_loopback(address)) for address in etc.host_servers()]
+    servers = servers or [Server(address, etc_files.is_loopback(address)) for address in etc_files.host_servers()]
     with step("Start the container's name server", book="4.1.1"):
         netns = namespaces.open_namespace(pid, "network")
         try:
@@ -48,9 +48,9 @@ def follow(record: Record, running: Running) -> list[str]:
         elif connections.has_names(record.data["networks"]):
             running.resolver = make(record, running.created.pid)
             running.resolver.start()
-            resolv = etc.resolv_conf(from_json(record.data["options"]), has_names=True)
+            resolv = etc_files.resolv_conf(from_json(record.data["options"]), has_names=True)
             with step("Name the name server in resolv.conf", book="4.1.1"):
-                etc.rewrite(record.path("resolv.conf"), resolv)
+                etc_files.rewrite(record.path("resolv.conf"), resolv)
     except FileNotFoundError:  # it ends at this moment
         return []
     except (OSError, MinidockError) as error:

@@ -13,7 +13,8 @@ from contextlib import suppress
 from minidock.engine import events
 from minidock.engine.container import init_process
 from minidock.engine.container import records
-from minidock.engine.making import etc, network_modes, publishing
+from minidock.engine.making import network_modes, publishing
+from minidock.engine.spec import etc_files
 from minidock.engine.networking import connections, networks
 from minidock.engine.container.records import Record
 from minidock.errors import ConflictError, MinidockError, NotFoundError
@@ -141,7 +142,7 @@ def _rewrite_hosts(record: Record, gone: Endpoints, new: Endpoints) -> None:
         for some in (gone, new)
     )
     with suppress(FileNotFoundError), records.changing(record):  # one at a time; not if it is being removed
-        etc.replace_rows(record.path("hosts"), gone_rows, new_rows)
+        etc_files.replace_rows(record.path("hosts"), gone_rows, new_rows)
 
 
 def _tell_monitor(record: Record) -> list[str]:
