@@ -16,12 +16,12 @@ def port(paths: Paths, container: str, private_port: str | None) -> None:
     """Show which ports of the host lead to a container's, all of them or those to one."""
     from minidock.engine.container import cleanup
     from minidock.engine.container import records
-    from minidock.engine.making import publishing
+    from minidock.engine.spec import published_ports
     from minidock.errors import MinidockError
 
     cleanup.sweep_all(paths.root)
     record = records.find(paths.root, container)
-    ports = publishing.current(record)
+    ports = published_ports.current(record)
     if private_port is None:
         lines = [f"{key} -> {place}" for key, places in ports.items() for place in places]
     else:

@@ -161,10 +161,10 @@ def _resolver(record: records.Record, pid: int, sockets: tuple[int, int]) -> Res
 def _ports(record: records.Record, fds: list[int]) -> Any:
     if not fds:
         return None
-    from minidock.engine.making import publishing
+    from minidock.engine.spec import published_ports
     from minidock.network.ports import Held
 
-    return Held(publishing.published(record), [socket.socket(fileno=fd) for fd in fds])
+    return Held(published_ports.published(record), [socket.socket(fileno=fd) for fd in fds])
 
 
 def _inherit(fds: list[int], inheritable: bool) -> None:

@@ -16,7 +16,7 @@ from minidock.engine.monitor.daemonize import ENDING
 from minidock.engine.monitor.output import Output
 from minidock.engine.monitor.container_process import Running
 from minidock.engine.monitor.streams import Pipes, wait
-from minidock.engine.making import publishing
+from minidock.engine.spec import published_ports
 from minidock.engine.spec import prepare
 from minidock.engine.networking import connections
 from minidock.engine.container.records import Record
@@ -43,11 +43,11 @@ def start(record: Record, visitors: Visitors, cache: str, caller: Visitor | None
     attached = caller is not None and caller.is_attached
     pipes = None if options["tty"] else Pipes(interactive=options["interactive"], big=attached)
     spec = prepare.prepare(record)
-    ports = publishing.publish(record)
+    ports = published_ports.publish(record)
     created, cgroup = runtime.create(spec, pipes.inside if pipes else None, cache)
     resolver = None
     try:
-        warnings = publishing.warnings(record)
+        warnings = published_ports.warnings(record)
         if record.data["networks"]:
             resolver = _connect(record, created, warnings)
         _wait_for_set_up(caller, created)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from minidock.engine import events
 from minidock.engine.container import init_process
 from minidock.engine.container import records
-from minidock.engine.making import publishing
+from minidock.engine.spec import published_ports
 from minidock.engine.spec import etc_files
 from minidock.engine.container.options import ContainerOptions
 from minidock.engine.container.records import Record
@@ -145,7 +145,7 @@ def plug(record: Record, pid: int) -> list[str]:
 
     netns = namespaces.open_namespace(pid, "network")
     try:
-        warnings = endpoints.connect(record.root, has(record), netns, publishing.published(record))
+        warnings = endpoints.connect(record.root, has(record), netns, published_ports.published(record))
     finally:
         os.close(netns)
     for name, endpoint in has(record).items():

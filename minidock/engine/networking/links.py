@@ -11,7 +11,7 @@ from contextlib import suppress
 from typing import Any, NamedTuple
 
 from minidock.engine.container import records
-from minidock.engine.making import publishing
+from minidock.engine.spec import published_ports
 from minidock.engine.spec import etc_files
 from minidock.engine.container.records import Record
 from minidock.errors import EXIT_ENGINE, ConflictError, NotFoundError
@@ -119,7 +119,7 @@ def _row(other: Record, alias: str) -> etc_files.Row:
 def _variables(record: Record, other: Record, alias: str, address: str) -> list[str]:
     """What docker calls legacy link environment variables (docs.docker.com/network/links)."""
     prefix = alias.upper().replace("-", "_")
-    ports = [(int(key.partition("/")[0]), key.partition("/")[2]) for key in publishing.exposed(other.data)]
+    ports = [(int(key.partition("/")[0]), key.partition("/")[2]) for key in published_ports.exposed(other.data)]
     variables = []
     if ports:
         first = min(ports, key=lambda port: (port[0], port[1] != "tcp"))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 
 from minidock.engine.container import records
-from minidock.engine.making import publishing
+from minidock.engine.spec import published_ports
 from minidock.engine.container.records import Record
 from minidock.errors import HostError
 from minidock.linux import links
@@ -30,7 +30,7 @@ def reload(root: str) -> None:
     for record in _connected(root):
         mine = {name: endpoints.Endpoint(**row) for name, row in record.data["networks"].items()}
         plugged += mine.values()
-        if (entrance := endpoints.gateway(mine)) and (ports := publishing.published(record)):
+        if (entrance := endpoints.gateway(mine)) and (ports := published_ports.published(record)):
             published[entrance.host_interface] = ports
     with step("Write the packet filter again", book="4.1.1"):
         with links.Rtnetlink() as host:

@@ -13,7 +13,8 @@ from contextlib import suppress
 from minidock.engine import events
 from minidock.engine.container import init_process
 from minidock.engine.container import records
-from minidock.engine.making import network_modes, publishing
+from minidock.engine.making import network_modes
+from minidock.engine.spec import published_ports
 from minidock.engine.spec import etc_files
 from minidock.engine.networking import connections, networks
 from minidock.engine.container.records import Record
@@ -90,7 +91,7 @@ def _bring_about(record: Record, wanted: Endpoints, pid: int) -> list[str]:
     """Have the container on exactly these networks, as far as the kernel goes. Raises `FileNotFoundError`."""
     netns = namespaces.open_namespace(pid, "network")
     try:
-        return endpoints.connect(record.root, wanted, netns, publishing.published(record))
+        return endpoints.connect(record.root, wanted, netns, published_ports.published(record))
     finally:
         os.close(netns)
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from minidock.engine.exec import exec_ids
 from minidock.engine.journal import log_options
 from minidock.engine.logs import drivers
-from minidock.engine.making import publishing
+from minidock.engine.spec import published_ports
 from minidock.engine.container.records import PAUSED, RESTARTING, Record
 from minidock.engine.showing import describe_endpoints, describe_host
 
@@ -111,7 +111,7 @@ def sizes(record: Record) -> tuple[int, int]:
 def _config(record: Record) -> dict[str, Any]:
     data, options, image_config = record.data, record.data["options"], record.data["imageConfig"]
     own_program = options["entrypoint"] is not None
-    ports, stop_timeout = publishing.named(data), options["stop_timeout"]
+    ports, stop_timeout = published_ports.named(data), options["stop_timeout"]
     volumes = (*options["volumes"], *(image_config.get("Volumes") or {}))
     return {
         "Hostname": data.get("hostname") or options["hostname"] or record.id[:12],

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from minidock.engine.container import records
-from minidock.engine.making import publishing
+from minidock.engine.spec import published_ports
 from minidock.engine.container.records import Record
 from minidock.network import store
 
@@ -35,7 +35,7 @@ def host_config(record: Record) -> dict[str, Any]:
         "ContainerIDFile": options["cidfile"] or "",
         "LogConfig": {"Type": options["log_driver"], "Config": options["log_options"]},
         "NetworkMode": options["network"],
-        "PortBindings": publishing.bindings(options),
+        "PortBindings": published_ports.bindings(options),
         "PublishAllPorts": options["publish_all"],
         "RestartPolicy": {"Name": options["restart"], "MaximumRetryCount": options["restart_retries"]},
         "AutoRemove": options["remove"],

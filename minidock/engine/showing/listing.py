@@ -15,7 +15,7 @@ from typing import Any
 from minidock.engine.container import records
 from minidock.engine.journal import filters
 from minidock.engine.journal.filters import Filters
-from minidock.engine.making import publishing
+from minidock.engine.spec import published_ports
 from minidock.engine.container.records import CREATED, DEAD, RESTARTING, DamagedRecordError, Record
 from minidock.engine.showing import describe_endpoints
 from minidock.errors import MinidockError, NotFoundError, UsageError
@@ -180,7 +180,7 @@ def _by_published(_: str, values: list[str]) -> Test:
     wanted = {key for value in values for key in _ports("publish", value)}
 
     def passes(record: Record) -> bool:
-        there = publishing.published(record) if record.is_up else ()
+        there = published_ports.published(record) if record.is_up else ()
         return any(f"{one.host_port}/{one.protocol}" in wanted for one in there)
 
     return passes
@@ -188,7 +188,7 @@ def _by_published(_: str, values: list[str]) -> Test:
 
 def _by_exposed(_: str, values: list[str]) -> Test:
     wanted = {key for value in values for key in _ports("expose", value)}
-    return lambda record: bool(wanted & set(publishing.exposed(record.data)))
+    return lambda record: bool(wanted & set(published_ports.exposed(record.data)))
 
 
 def _by_task(_: str, values: list[str]) -> Test:
