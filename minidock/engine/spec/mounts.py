@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 from minidock.engine import events, volumes
 from minidock.engine.container import names
 from minidock.engine.container import records
-from minidock.engine.making import contents
+from minidock.engine.volumes import populate
 from minidock.engine.container.options import ContainerOptions, Mount
 from minidock.engine.container.records import Record
 from minidock.errors import EXIT_ENGINE, ConflictError, HostError, MinidockError, UsageError
@@ -144,7 +144,7 @@ def provide(record: Record) -> None:
     for point in map(lambda row: MountPoint(**row), record.data["mounts"]):
         if point.type != "volume":
             continue
-        source = contents.find(record.data["layers"], point.destination)
+        source = populate.find(record.data["layers"], point.destination)
         if source and not source.is_directory and (point.copy or point.anonymous):
             why = f"cannot mount volume over existing file, file exists {point.destination}"
             raise ConflictError(why if point.anonymous else f"source {point.destination} is not directory",
@@ -154,7 +154,7 @@ def provide(record: Record) -> None:
             record.root, point.name, driver=point.driver, labels=labels, options=point.driver_options
         )
         if source and point.copy:
-            contents.fill(volume, source, record.id)
+            populate.fill(volume, source, record.id)
 
 
 def prepare(record: Record) -> None:
@@ -164,7 +164,7 @@ def prepare(record: Record) -> None:
             os.makedirs(point.source, mode=0o755, exist_ok=True)
         elif point.type == "volume":
             volume = volumes.find(record.root, point.name)
-            contents.finish(volume)
+            populate.finish(volume)
             if volume.options:
                 volumes.mount(volume, record.id)
             events.emit(record.root, "volume", "mount", volume.name, container=record.id, driver=point.driver,
@@ -183,7 +183,7 @@ def release(record: Record) -> None:
         if volume is None:
             continue
         try:
-            contents.finish(volume)
+            populate.finish(volume)
             if volume.options:
                 volumes.unmount(volume, record.id)
             if record.is_up:
