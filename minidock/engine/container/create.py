@@ -46,9 +46,9 @@ def create(root: str, options: ContainerOptions, image: Image) -> tuple[Record, 
     check_host()
     check_system(options.image, image.platform)
     if options.attachments not in _USUAL or options.network.startswith("container:"):
-        from minidock.engine.making import network_modes  # most containers need none of it
+        from minidock.engine.networks import network_mode  # most containers need none of it
 
-        options = network_modes.resolved(root, options)
+        options = network_mode.resolved(root, options)
     with step("Create the container's directory and record", book="2.2.3"):
         record, lock = _claim(root, options, image)
     try:

@@ -13,7 +13,7 @@ from contextlib import suppress
 from minidock.engine import events
 from minidock.engine.container import init_process
 from minidock.engine.container import records
-from minidock.engine.making import network_modes
+from minidock.engine.networks import network_mode
 from minidock.engine.spec import published_ports
 from minidock.engine.spec import etc_files
 from minidock.engine.networking import connections, networks
@@ -40,7 +40,7 @@ def connect(root: str, network_name: str, container_name: str, asked: Attachment
     """
     record, network = records.find(root, container_name), networks.find(root, network_name)
     _check_kind(record, network)
-    asked = network_modes.checked(root, network, asked)
+    asked = network_mode.checked(root, network, asked)
     with step("Write the network into the container's record", book=BOOK), records.changing(record):
         if network.name in record.data["attachments"]:
             raise ConflictError(f"endpoint with name {record.name} already exists in network {network.name}")
