@@ -1,4 +1,4 @@
-"""`cp` as a user asks for it: out of a container, into it, either way as a tar stream. `copying.py` has the rules."""
+"""`cp` as a user asks for it: out of a container, into it, either way as a tar stream. `copy_rules.py` has the rules."""
 
 from __future__ import annotations
 
@@ -8,8 +8,9 @@ from contextlib import contextmanager
 
 from minidock.engine import events
 from minidock.engine.container import records
-from minidock.engine.files import copying, view
-from minidock.engine.files.copying import Tree
+from minidock.engine.files import view
+from minidock.engine.files import copy_rules
+from minidock.engine.files.copy_rules import Tree
 from minidock.engine.spec import users
 from minidock.engine.container.records import Record
 from minidock.errors import UsageError
@@ -31,12 +32,12 @@ def out(root: str, name: str, path: str, local: str, *, follow_link: bool) -> in
     record = records.find(root, name)
     with _host() as host:
         with step("Look up the path on the host", book="4.7.4"):
-            where = copying.destination(host, _absolute(local))
+            where = copy_rules.destination(host, _absolute(local))
         with _inside(record, name) as tree:
             with step("Look up the path in the container", book="4.7.4"):
-                what = copying.source(tree, _from_root(path), follow_link=follow_link)
+                what = copy_rules.source(tree, _from_root(path), follow_link=follow_link)
             with step("Copy the files as a tar stream", book="4.7.4"):
-                size = copying.copy(tree, what, host, where, _WHOSE_MAKES_THEM)
+                size = copy_rules.copy(tree, what, host, where, _WHOSE_MAKES_THEM)
     events.emit_container(root, "archive-path", record.data)
     return size
 
@@ -46,9 +47,9 @@ def out_as_tar(root: str, name: str, path: str, *, follow_link: bool) -> Iterato
     record = records.find(root, name)
     with _inside(record, name) as tree:
         with step("Look up the path in the container", book="4.7.4"):
-            what = copying.source(tree, _from_root(path), follow_link=follow_link)
+            what = copy_rules.source(tree, _from_root(path), follow_link=follow_link)
         with step("Copy the files as a tar stream", book="4.7.4"):
-            yield from copying.packed(tree, what)
+            yield from copy_rules.packed(tree, what)
     events.emit_container(root, "archive-path", record.data)
 
 
@@ -60,11 +61,11 @@ def into(root: str, name: str, local: str, path: str, *, follow_link: bool, arch
     record = records.find(root, name)
     with _host() as host, _inside(record, name) as tree:
         with step("Look up the path on the host", book="4.7.4"):
-            what = copying.source(host, _absolute(local), follow_link=follow_link)
+            what = copy_rules.source(host, _absolute(local), follow_link=follow_link)
         with step("Look up the path in the container", book="4.7.4"):
-            where = copying.destination(tree, _from_root(path))
+            where = copy_rules.destination(tree, _from_root(path))
         with step("Copy the files as a tar stream", book="4.7.4"):
-            size = copying.copy(host, what, tree, where, _owner(record, tree, archive=archive))
+            size = copy_rules.copy(host, what, tree, where, _owner(record, tree, archive=archive))
     events.emit_container(root, "extract-to-dir", record.data)
     return size
 
@@ -76,11 +77,11 @@ def tar_into(root: str, name: str, stream: Reader, path: str, *, archive: bool) 
     record = records.find(root, name)
     with _inside(record, name) as tree:
         with step("Look up the path in the container", book="4.7.4"):
-            where = copying.destination(tree, _from_root(path))
+            where = copy_rules.destination(tree, _from_root(path))
         if not where.is_directory:
             raise UsageError(f'destination "{tree.shown(path)}" must be a directory')
         with step("Copy the files as a tar stream", book="4.7.4"):
-            size = copying.unpack(LayerSource(stream).chunks(), tree, where.path, _owner(record, tree, archive=archive))
+            size = copy_rules.unpack(LayerSource(stream).chunks(), tree, where.path, _owner(record, tree, archive=archive))
     events.emit_container(root, "extract-to-dir", record.data)
     return size
 
