@@ -16,11 +16,11 @@ _HELP = {"help_option_names": ["-h", "--help"]}
 def diff(paths: Paths, container: str) -> None:
     """Show what CONTAINER has added (A), changed (C) and deleted (D)."""
     from minidock.engine.container import cleanup
-    from minidock.engine.files import committing
+    from minidock.engine.files import commit_container
 
     check_root()
     cleanup.sweep_all(paths.root)
-    lines = [f"{kind} {path}\n" for kind, path in committing.changed(paths.root, container)]
+    lines = [f"{kind} {path}\n" for kind, path in commit_container.changed(paths.root, container)]
     click.echo("".join(lines), nl=False)
 
 
@@ -32,12 +32,12 @@ def export(paths: Paths, output: str | None, container: str) -> None:
     """Write all files of CONTAINER to a tar archive, without those of volumes."""
     from minidock.cli.image_archive import deliver, refuse_terminal
     from minidock.engine.container import cleanup
-    from minidock.engine.files import committing
+    from minidock.engine.files import commit_container
 
     check_root()
     refuse_terminal(output)
     cleanup.sweep_all(paths.root)
-    deliver(committing.exported(paths.root, container), output)
+    deliver(commit_container.exported(paths.root, container), output)
 
 
 @click.command(context_settings=_HELP)
@@ -53,10 +53,10 @@ def commit(
 ) -> None:
     """Make an image of what CONTAINER has changed, and show its id."""
     from minidock.engine.container import cleanup
-    from minidock.engine.files import committing
+    from minidock.engine.files import commit_container
     from minidock.image import reference
 
     check_root()
     cleanup.sweep_all(paths.root)
-    wishes = committing.Wishes(reference.parse(name) if name else None, author, message, change, pause)
-    click.echo(committing.keep(paths.root, container, wishes).id)
+    wishes = commit_container.Wishes(reference.parse(name) if name else None, author, message, change, pause)
+    click.echo(commit_container.keep(paths.root, container, wishes).id)
