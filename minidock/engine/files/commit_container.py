@@ -13,7 +13,7 @@ from minidock.engine import events
 from minidock.engine.container import options
 from minidock.engine.container import init_process
 from minidock.engine.container import records
-from minidock.engine.files import view
+from minidock.engine.files import rootfs_view
 from minidock.engine.container.records import Record
 from minidock.errors import HostError, NotFoundError
 from minidock.image import changes as instructions
@@ -53,7 +53,7 @@ def changed(root: str, name: str) -> list[tuple[str, str]]:
 def exported(root: str, name: str) -> Iterator[bytes]:
     """All files of the container called `name` as a tar stream, without what is mounted into it."""
     record = records.find(root, name)
-    with view.opened(record, bare=True) as fd:
+    with rootfs_view.opened(record, bare=True) as fd:
         yield from pack(fd, b"", b"")
     events.emit_container(root, "export", record.data)
 

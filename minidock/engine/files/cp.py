@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 from minidock.engine import events
 from minidock.engine.container import records
-from minidock.engine.files import view
+from minidock.engine.files import rootfs_view
 from minidock.engine.files import copy_rules
 from minidock.engine.files.copy_rules import Tree
 from minidock.engine.spec import users
@@ -97,7 +97,7 @@ def _host() -> Iterator[Tree]:
 
 @contextmanager
 def _inside(record: Record, name: str) -> Iterator[Tree]:
-    with view.opened(record) as root:
+    with rootfs_view.opened(record) as root:
         yield Tree(root, name)
 
 
