@@ -15,7 +15,7 @@ import pytest
 from minidock.engine.journal.followers import Keeper
 from minidock.engine.journal.log_files import leave_out, open_all
 from minidock.engine.journal.log_reader import Wanted, follow
-from minidock.engine.journal.logs import Log
+from minidock.engine.logs.log_writer import Log
 
 Record = dict[str, Any]
 TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{0,8}[1-9])?Z")

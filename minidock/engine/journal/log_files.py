@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from minidock.engine.journal import packing
 from minidock.engine.logs.drivers import json_file
-from minidock.engine.journal.logs import PACKED
+from minidock.engine.logs.log_writer import PACKED
 from minidock.state import DamagedError
 
 if TYPE_CHECKING:

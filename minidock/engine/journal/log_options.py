@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from minidock.engine.logs import drivers
 from minidock.engine.logs.drivers.values import refused
-from minidock.engine.journal.logs import Log
+from minidock.engine.logs.log_writer import Log
 from minidock.engine.container.records import Record
 
 if TYPE_CHECKING:

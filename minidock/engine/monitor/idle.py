@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     import signal as _signal
     from typing import Any
 
-    from minidock.engine.journal.logs import Log
+    from minidock.engine.logs.log_writer import Log
 else:
     import _signal  # what `signal` is made of, as `posix` is of `os`
 
@@ -88,7 +88,7 @@ def _nameless() -> int:
 def _open_log(state: "dict[str, Any]") -> "Log | None":
     if not state["log"]:
         return None
-    from minidock.engine.journal.logs import Log
+    from minidock.engine.logs.log_writer import Log
 
     try:
         log = Log(*state["log"])

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING
 from minidock.engine.monitor.streams import BROKEN, CHUNK, SPLICE_F_NONBLOCK, Events
 
 if TYPE_CHECKING:
-    from minidock.engine.journal.logs import Log
+    from minidock.engine.logs.log_writer import Log
 
 _READ = 1 << 16
 _ROOM = 1 << 20
