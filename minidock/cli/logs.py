@@ -33,17 +33,18 @@ def logs(
     from minidock.cli import times
     from minidock.engine.container import cleanup
     from minidock.engine.container import records
-    from minidock.engine.journal import log_options, log_reader
+    from minidock.engine.journal import log_reader
+    from minidock.engine.logs import log_drivers
 
     limits = [times.utc(times.moment(text, flag)) if text else "" for flag, text in
               (("since", since), ("until", until))]  # fmt: skip
     wanted = log_reader.Wanted(_count(tail), *limits)
     cleanup.sweep_all(paths.root)
     record = records.find(paths.root, name)
-    driver = log_options.driver_of(record)
+    driver = log_drivers.driver_of(record)
     if driver is None:
         raise MinidockError("configured logging driver does not support reading")
-    path = log_options.path(record, driver)
+    path = log_drivers.path(record, driver)
     if follow:
         is_running = log_reader.while_running(paths.root, record.id)
         warn = partial(click.echo, err=True)

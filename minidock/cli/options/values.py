@@ -172,9 +172,9 @@ def restart_policy(text: str) -> tuple[str, int]:
 def log_driver(name: str, options: dict[str, str]) -> str:
     """--log-driver with its --log-opt."""
     if options or name != "json-file":
-        from minidock.engine.journal import log_options
+        from minidock.engine.logs import log_drivers
 
-        log_options.check(name, options)
+        log_drivers.check(name, options)
     return name
 
 

@@ -156,7 +156,7 @@ def _finish_removal(root: str, container_id: str) -> None:
 
 
 def _remove_files(directory: str, container_id: str) -> None:
-    """What can fill a disk: what the container has written, and its log, in parts (`journal/log_options.py`)."""
+    """What can fill a disk: what the container has written, and its log, in parts (`logs/log_drivers.py`)."""
     for name in ("upper", "work"):
         remove_tree(os.path.join(directory, name))
     for name in os.listdir(directory):

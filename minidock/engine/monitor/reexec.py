@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from minidock import observe
 from minidock.engine.container import records
-from minidock.engine.journal import log_options
+from minidock.engine.logs import log_drivers
 from minidock.engine.lifetime import out_of_memory
 from minidock.engine.monitor import idle
 from minidock.engine.monitor.attach_server import Visitors
@@ -127,7 +127,7 @@ def _running(record: records.Record, state: dict[str, Any]) -> Running:
     created.console, created.is_ready = state["console"], True
     log = None
     with suppress(OSError):  # whatever fails, the container must not end with us
-        log = log_options.open_log(record)
+        log = log_drivers.open_log(record)
     if log:
         log.rest = state["rest"]
     outputs = []

@@ -93,9 +93,9 @@ def _write_down(record: Record, created: runtime.Created) -> None:
 
 def _streams(record: Record, created: runtime.Created, pipes: Pipes | None) -> tuple[list[Output], int | None]:
     """The container's outputs, which share its log, and where its input goes."""
-    from minidock.engine.journal import log_options
+    from minidock.engine.logs import log_drivers
 
-    log = log_options.open_log(record)
+    log = log_drivers.open_log(record)
     if pipes:
         pipes.close_inside()
         return [Output(pipes.output, "stdout", log), Output(pipes.errors, "stderr", log)], pipes.input

@@ -9,7 +9,7 @@ import os
 from typing import TYPE_CHECKING, Any
 
 from minidock.engine.exec import exec_ids
-from minidock.engine.journal import log_options
+from minidock.engine.logs import log_drivers
 from minidock.engine.logs import drivers
 from minidock.engine.spec import published_ports
 from minidock.engine.container.records import PAUSED, RESTARTING, Record
@@ -36,7 +36,7 @@ def container(record: Record, *, size: bool = False) -> dict[str, Any]:
     `size`: also how many bytes it has written, and how many it has together with its image.
     """
     data, arguments = record.data, record.data["command"]
-    log = log_options.driver_of(record)
+    log = log_drivers.driver_of(record)
     has_log = log and log.NAME == drivers.JSON_FILE and record.data["state"]["startedAt"]  # docker tells of no other
     return {
         "Id": record.id,
@@ -48,7 +48,7 @@ def container(record: Record, *, size: bool = False) -> dict[str, Any]:
         "ResolvConfPath": record.path("resolv.conf"),
         "HostnamePath": record.path("hostname"),
         "HostsPath": record.path("hosts"),
-        "LogPath": log_options.path(record, log) if log and has_log else "",
+        "LogPath": log_drivers.path(record, log) if log and has_log else "",
         "OCIConfigPath": record.path("bundle", "config.json"),
         "Name": f"/{record.name}",
         "RestartCount": data.get("restartCount", 0),
