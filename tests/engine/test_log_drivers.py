@@ -15,7 +15,7 @@ import pytest
 from minidock.engine.container import cleanup
 from minidock.engine.logs import drivers
 from minidock.engine.logs.drivers import local
-from minidock.engine.journal.log_files import leave_out, open_all
+from minidock.engine.logs.log_files import leave_out, open_all
 from minidock.engine.logs.log_writer import PARTIAL, Log
 from tests.engine.containers import Containers, eventually
 from tests.engine.test_life import no_containers_afterwards, ok

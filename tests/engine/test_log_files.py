@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from minidock.engine.journal.followers import Keeper
-from minidock.engine.journal.log_files import leave_out, open_all
+from minidock.engine.logs.log_files import leave_out, open_all
 from minidock.engine.journal.log_reader import Wanted, follow
 from minidock.engine.logs.log_writer import Log
 

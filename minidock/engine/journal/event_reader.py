@@ -10,7 +10,7 @@ from typing import Any
 from minidock.engine import events
 from minidock.engine.journal import filters
 from minidock.engine.journal.filters import Filters
-from minidock.engine.journal.log_files import LogFile
+from minidock.engine.logs.log_files import LogFile
 
 _PERIOD = 10.0  # seconds
 _KNOWN = ("config", "container", "daemon", "event", "image", "label", "network", "node", "plugin", "scope", "secret",

@@ -17,7 +17,7 @@ from minidock.engine.container import cleanup
 from minidock.engine.container import records
 from minidock.engine.journal import followers
 from minidock.engine.logs.drivers import json_file
-from minidock.engine.journal.log_files import LogFile, leave_out, open_all
+from minidock.engine.logs.log_files import LogFile, leave_out, open_all
 from minidock.errors import NotFoundError
 from minidock.linux.directories import remove_tree
 
