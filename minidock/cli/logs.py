@@ -33,7 +33,7 @@ def logs(
     from minidock.cli import times
     from minidock.engine.container import cleanup
     from minidock.engine.container import records
-    from minidock.engine.journal import log_reader
+    from minidock.engine.logs import log_reader
     from minidock.engine.logs import log_drivers
 
     limits = [times.utc(times.moment(text, flag)) if text else "" for flag, text in

@@ -14,7 +14,7 @@ import pytest
 
 from minidock.engine.journal.followers import Keeper
 from minidock.engine.logs.log_files import leave_out, open_all
-from minidock.engine.journal.log_reader import Wanted, follow
+from minidock.engine.logs.log_reader import Wanted, follow
 from minidock.engine.logs.log_writer import Log
 
 Record = dict[str, Any]
