@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from minidock.engine.journal.followers import Keeper
+from minidock.engine.logs.rotation_links import Keeper
 from minidock.engine.logs.log_files import leave_out, open_all
 from minidock.engine.logs.log_reader import Wanted, follow
 from minidock.engine.logs.log_writer import Log
@@ -193,7 +193,7 @@ def test_a_writer_killed_while_it_rotates_costs_a_reader_nothing(path: str) -> N
 
 
 def test_a_reader_that_is_far_behind_is_told(path: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("minidock.engine.journal.followers._LINKS", 3)
+    monkeypatch.setattr("minidock.engine.logs.rotation_links._LINKS", 3)
     warnings: list[str] = []
     moments = iter(range(100))
 

@@ -1,6 +1,6 @@
 """A container's log, read: all of it or its end, once or as it grows, over any number of rotations.
 
-A reader that follows announces itself before it opens the files (`followers.py`), and takes what is rotated from then
+A reader that follows announces itself before it opens the files (`rotation_links.py`), and takes what is rotated from then
 on from the links that the writer makes for it. So no record is missed; and as a file that it knows already has the
 same inode under every name, none comes twice.
 """
@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from minidock.engine.container import cleanup
 from minidock.engine.container import records
-from minidock.engine.journal import followers
+from minidock.engine.logs import rotation_links
 from minidock.engine.logs.drivers import json_file
 from minidock.engine.logs.log_files import LogFile, leave_out, open_all
 from minidock.errors import NotFoundError
@@ -107,7 +107,7 @@ class _Follower:
 
     def __enter__(self) -> _Follower:
         try:
-            self._place, self._lock = followers.announce(self.log)
+            self._place, self._lock = rotation_links.announce(self.log)
         except FileNotFoundError:
             raise NotFoundError("the container was removed just now") from None
         return self
@@ -209,13 +209,13 @@ class _Follower:
 
     def _links(self) -> list[str]:
         try:
-            names = followers.links(self._place)
+            names = rotation_links.links(self._place)
         except FileNotFoundError:
             return []  # the container was removed
-        if followers.MISSED in names:
+        if rotation_links.MISSED in names:
             self.warn("some lines were rotated away before they could be read")
-            names.remove(followers.MISSED)
-            _forget(os.path.join(self._place, followers.MISSED))
+            names.remove(rotation_links.MISSED)
+            _forget(os.path.join(self._place, rotation_links.MISSED))
         return [os.path.join(self._place, name) for name in names]
 
 

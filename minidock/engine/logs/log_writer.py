@@ -5,7 +5,7 @@ each, so that a monitor that is killed leaves whole records behind; one that was
 next `Log` of the file.
 
 Rotation is docker's: a file that has reached its size becomes `<file>.1`, `.1` becomes `.2`, and the one beyond
-`max_file` goes. `logs -f` reads while that happens (`followers.py`). With `compress`, what was rotated becomes
+`max_file` goes. `logs -f` reads while that happens (`rotation_links.py`). With `compress`, what was rotated becomes
 `<file>.1.gz`, unless somebody follows: then it stays as it is until a rotation at which nobody does.
 """
 
@@ -20,7 +20,7 @@ TYPE_CHECKING = False  # as in `typing`, without loading that
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from minidock.engine.journal.followers import Keeper
+    from minidock.engine.logs.rotation_links import Keeper
 
 # Longer lines are cut into records of this many bytes, of which only the last ends in a newline (moby:
 # daemon/logger/copier.go).
@@ -124,7 +124,7 @@ class Log:
         self._size = size
 
     def _rotate(self) -> None:
-        from minidock.engine.journal.followers import Keeper
+        from minidock.engine.logs.rotation_links import Keeper
 
         self._keeper = self._keeper or Keeper(self.path)
         followed = self._keeper.keep(self._size)
