@@ -237,7 +237,7 @@ def import_command(
 
     It may be compressed with gzip, bzip2, xz or zstd; - reads standard input.
     """
-    from minidock.engine import events
+    from minidock.engine.events import event_log
     from minidock.image import reference
     from minidock.image.importer import import_tarball
     from minidock.image.registry.manifests import parse_platform
@@ -248,7 +248,7 @@ def import_command(
     source: str | Reader = standard_input() if file == "-" else file
     made_for = parse_platform(platform) if platform else None
     imported = import_tarball(paths.root, source, name, change, message, made_for=made_for)
-    events.emit_image(paths.root, "import", imported.id, imported.labels)
+    event_log.emit_image(paths.root, "import", imported.id, imported.labels)
     click.echo(imported.id)
 
 

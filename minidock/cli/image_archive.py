@@ -25,7 +25,7 @@ _HELP = {"help_option_names": ["-h", "--help"]}
 @click.pass_obj
 def save(paths: Paths, output: str | None, platform: str, names: tuple[str, ...]) -> None:
     """Save images to an archive that docker, podman and skopeo load too."""
-    from minidock.engine import events
+    from minidock.engine.events import event_log
     from minidock.engine.images import check_platform
     from minidock.image.save import save as pieces
     from minidock.image.store import Store
@@ -37,7 +37,7 @@ def save(paths: Paths, output: str | None, platform: str, names: tuple[str, ...]
     deliver(pieces(store, names), output)
     for name in names:
         with suppress(NotFoundError):  # a repository whose tags were all saved
-            events.emit_image(paths.root, "save", store.resolve(name).id)
+            event_log.emit_image(paths.root, "save", store.resolve(name).id)
 
 
 def refuse_terminal(output: str | None) -> None:
@@ -72,7 +72,7 @@ def deliver(archive: Iterator[bytes], output: str | None) -> None:
 def load(paths: Paths, file: str | None, platform: str, quiet: bool) -> None:
     """Load images from an archive of docker, podman, skopeo, ... or minidock, bare or compressed."""
     from minidock.cli.image import standard_input
-    from minidock.engine import events
+    from minidock.engine.events import event_log
     from minidock.image.load import load as images
     from minidock.image.registry.manifests import parse_platform
     from minidock.image.store import Store
@@ -86,7 +86,7 @@ def load(paths: Paths, file: str | None, platform: str, quiet: bool) -> None:
     with stream:
         wanted = parse_platform(platform) if platform else None
         for loaded in images(Store(paths.root), stream, wanted):
-            events.emit_image(paths.root, "load", loaded.image.id, loaded.image.labels)
+            event_log.emit_image(paths.root, "load", loaded.image.id, loaded.image.labels)
             for name, old in loaded.replaced.items() if not quiet else ():
                 click.echo(f"The image {name} already exists, renaming the old one with ID {old} to empty string")
             for name in loaded.names:

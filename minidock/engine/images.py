@@ -10,7 +10,7 @@ from contextlib import contextmanager, suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from minidock.engine import events
+from minidock.engine.events import event_log
 from minidock.engine.image_users import has_layer, users_of
 from minidock.errors import EXIT_ENGINE, ConflictError, HostError, MinidockError, NotFoundError, UsageError
 from minidock.image import reference
@@ -205,7 +205,7 @@ def tag(root: str, source: str, target: str) -> None:
     store = Store(root)
     image = store.resolve(source)
     store.tag(image, name)
-    events.emit_image(root, "tag", image.id, image.labels, name.familiar)
+    event_log.emit_image(root, "tag", image.id, image.labels, name.familiar)
 
 
 # Removing
@@ -240,12 +240,12 @@ def remove(root: str, text: str, *, force: bool = False) -> list[str]:
         untagged = _one_name(image, text, names, users, force)
     for name in untagged:
         store.untag(name)
-        events.emit_image(root, "untag", image.id, image.labels)
+        event_log.emit_image(root, "untag", image.id, image.labels)
     lines = [f"Untagged: {name}" for name in untagged]
     if len(untagged) < len(names) or (users and untagged):
         return lines
     collected = store.remove(image.id, lambda: users_of(root, image), has_layer(root))
-    events.emit_image(root, "delete", image.id)
+    event_log.emit_image(root, "delete", image.id)
     return lines + [f"Deleted: {digest}" for digest in (image.id, *collected.layers)]
 
 
@@ -269,7 +269,7 @@ def prune(root: str, *, unused: bool, filters: Filters) -> Pruned:
             continue
         with suppress(ConflictError, NotFoundError):  # used, or removed, since it was listed
             collected = store.remove(image.id, partial(users_of, root, image), has_layer(root))
-            events.emit_image(root, "delete", image.id)
+            event_log.emit_image(root, "delete", image.id)
             lines += [f"untagged: {name}" for name in names]
             lines += [f"deleted: {digest}" for digest in (image.id, *collected.layers)]
             size += collected.size
@@ -278,7 +278,7 @@ def prune(root: str, *, unused: bool, filters: Filters) -> Pruned:
         size += collect(root, has_layer(root)).size
     except DamagedError as error:
         warning = f"what no image needs was not deleted: {error}"
-    events.emit(root, "image", "prune", "", reclaimed=size)
+    event_log.emit(root, "image", "prune", "", reclaimed=size)
     return Pruned(lines, size, warning)
 
 

@@ -13,7 +13,8 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 
-from minidock.engine import events, paths, volumes
+from minidock.engine import paths, volumes
+from minidock.engine.events import event_log
 from minidock.engine.container import records
 from minidock.engine.container.records import REMOVING, DamagedRecordError
 from minidock.errors import HostError, MinidockError
@@ -53,7 +54,7 @@ def remove(root: str, container_id: str) -> None:
         with suppress(FileNotFoundError):
             syscalls.rename(records.directory(root, container_id), doomed)
         remove_tree(doomed)
-    events.emit(root, "container", "destroy", container_id)
+    event_log.emit(root, "container", "destroy", container_id)
 
 
 def undo(root: str, container_id: str) -> None:

@@ -6,7 +6,8 @@ from collections.abc import Iterable
 from contextlib import suppress
 from typing import NamedTuple
 
-from minidock.engine import events, volume_removal, volumes
+from minidock.engine import volume_removal, volumes
+from minidock.engine.events import event_log
 from minidock.engine.volumes import Volume
 from minidock.errors import EXIT_ENGINE, ConflictError, NotFoundError, UsageError
 from minidock.image.filters import Filters, labels_fit
@@ -72,5 +73,5 @@ def prune(root: str, filters: Filters, *, named: bool) -> Pruned:
             volume_removal.remove(root, volume.name)
             names.append(volume.name)
             size += volume_size
-    events.emit(root, "volume", "prune", "", reclaimed=size)
+    event_log.emit(root, "volume", "prune", "", reclaimed=size)
     return Pruned(names, size)

@@ -7,7 +7,7 @@ import os
 from contextlib import suppress
 from typing import Any
 
-from minidock.engine import events
+from minidock.engine.events import event_log
 from minidock.engine.container import records
 from minidock.engine.record_file import may_have
 from minidock.engine.volumes import DRIVER, Volume, detach, directory, locked, look, users
@@ -41,7 +41,7 @@ def remove(root: str, name: str, *, force: bool = False) -> None:
             remove_tree(doomed)  # which can take long, so without keeping others from their volumes
     finally:
         os.close(remover)
-    events.emit(root, "volume", "destroy", name, driver=DRIVER)
+    event_log.emit(root, "volume", "destroy", name, driver=DRIVER)
 
 
 def _take_away(volume: Volume) -> str:

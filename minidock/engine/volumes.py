@@ -19,7 +19,7 @@ from contextlib import contextmanager, suppress
 from typing import Any
 
 from minidock import state
-from minidock.engine import events
+from minidock.engine.events import event_log
 from minidock.engine.container import names
 from minidock.engine.container import records
 from minidock.errors import HostError, NotFoundError, UsageError
@@ -157,7 +157,7 @@ def create(root: str, name: str, *, driver: str = "", labels: dict[str, str] | N
                                      "options": dict(options or {}) or None})  # fmt: skip
         with step("Create a volume", book="4.2.2"):
             _make(volume)
-    events.emit(root, "volume", "create", name, driver=DRIVER)
+    event_log.emit(root, "volume", "create", name, driver=DRIVER)
     return volume
 
 

@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from minidock.engine import events
+from minidock.engine.events import event_log
 from minidock.engine.journal import event_reader
 from tests.engine.containers import Containers, eventually
 from tests.support.command import Minidock
@@ -162,22 +162,22 @@ def test_nothing_is_lost_when_all_write_at_once(tmp_path: Path) -> None:
     for writer in range(8):
         if (pid := os.fork()) == 0:
             for number in range(200):
-                events.emit(str(tmp_path), "volume", "create", f"{writer}-{number}", driver="local")
+                event_log.emit(str(tmp_path), "volume", "create", f"{writer}-{number}", driver="local")
             os._exit(0)
         writers.append(pid)
     for pid in writers:
         assert os.waitpid(pid, 0)[1] == 0
-    lines = [json.loads(line) for line in Path(events.path(str(tmp_path))).read_text().splitlines()]
+    lines = [json.loads(line) for line in Path(event_log.path(str(tmp_path))).read_text().splitlines()]
     assert len(lines) == 8 * 200
     assert len({line["id"] for line in lines}) == 8 * 200
     assert [line["timeNano"] for line in lines] == sorted(line["timeNano"] for line in lines)
 
 
 def test_a_stopped_writer_stops_nobody_else(tmp_path: Path) -> None:
-    events.emit(str(tmp_path), "volume", "create", "first")
-    with open(events.path(str(tmp_path)), "rb") as file:
+    event_log.emit(str(tmp_path), "volume", "create", "first")
+    with open(event_log.path(str(tmp_path)), "rb") as file:
         fcntl.flock(file, fcntl.LOCK_EX)  # as a process has it that was stopped while it wrote
-        events.emit(str(tmp_path), "volume", "create", "second")
+        event_log.emit(str(tmp_path), "volume", "create", "second")
     assert [event["id"] for event in emitted(tmp_path)] == ["first", "second"]
 
 
@@ -194,7 +194,7 @@ def test_the_log_is_bounded_and_read_over_its_rotation(tmp_path: Path) -> None:
         os._exit(1)
     os.close(writing)
     for number in range(1500):
-        events.emit(str(tmp_path), "container", "start", "x", number=number, padding="x" * 5000)
+        event_log.emit(str(tmp_path), "container", "start", "x", number=number, padding="x" * 5000)
         time.sleep(0.0005)
     assert os.read(reading, 3) == b"all"
     assert os.waitpid(pid, 0)[1] == 0

@@ -12,7 +12,8 @@ import os
 from contextlib import suppress
 
 from minidock import state
-from minidock.engine import events, paths, record_file
+from minidock.engine import paths, record_file
+from minidock.engine.events import event_log
 from minidock.engine.container import records
 from minidock.engine.exec import exec_ids
 from minidock.engine.container.records import CREATED, EXITED, REMOVING, RESTARTING, Record
@@ -63,7 +64,7 @@ def _undo_network(record: Record) -> None:
         endpoints.release(record.root, record.id)
         for name, had in record.data["networks"].items():
             told = {"container": record.id, "name": name, "type": had.get("driver", drivers.BRIDGE)}
-            events.emit(record.root, "network", "disconnect", had["network"], **told)
+            event_log.emit(record.root, "network", "disconnect", had["network"], **told)
 
 
 def _undo_mounts(record: Record) -> None:

@@ -11,7 +11,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from minidock import state
-from minidock.engine import events
+from minidock.engine.events import event_log
 from minidock.engine.container import names
 from minidock.engine.container import cleanup
 from minidock.engine.container import records
@@ -61,7 +61,7 @@ def create(root: str, options: ContainerOptions, image: Image) -> tuple[Record, 
     except BaseException:
         _give_up(record, lock)
         raise
-    events.emit_container(root, "create", record.data)
+    event_log.emit_container(root, "create", record.data)
     return record, lock
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import suppress
 from typing import NamedTuple
 
-from minidock.engine import events
+from minidock.engine.events import event_log
 from minidock.engine.container import remove
 from minidock.engine.container import records
 from minidock.errors import ConflictError, HostError, NotFoundError
@@ -39,5 +39,5 @@ def prune(root: str, filters: Filters) -> Pruned:
             removed.append(record.id)
             size += written
     if removed:
-        events.emit(root, "container", "prune", "", reclaimed=size)
+        event_log.emit(root, "container", "prune", "", reclaimed=size)
     return Pruned(removed, size)

@@ -7,7 +7,7 @@ import signal
 from contextlib import suppress
 
 from minidock import observe
-from minidock.engine import events
+from minidock.engine.events import event_log
 from minidock.engine.container import init_process
 from minidock.engine.container import cleanup
 from minidock.engine.container import records
@@ -56,7 +56,7 @@ def remove(root: str, name: str, *, force: bool, volumes: bool = False) -> None:
         cleanup.discard(record, keep_volumes=not volumes and not record.data["options"]["remove"])
     finally:
         os.close(lock)
-    events.emit_container(root, "destroy", record.data)
+    event_log.emit_container(root, "destroy", record.data)
 
 
 def _remove_damaged(root: str, container_id: str, *, volumes: bool) -> None:

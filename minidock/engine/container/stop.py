@@ -15,7 +15,7 @@ import signal
 import time
 from collections.abc import Callable
 
-from minidock.engine import events
+from minidock.engine.events import event_log
 from minidock.engine.container import names
 from minidock.engine.container import init_process
 from minidock.engine.container import cleanup
@@ -55,7 +55,7 @@ def stop(root: str, name: str, timeout: int | None, *, signal: str = "", shutdow
     """
     record = records.find(root, name)
     if _end(record, timeout, _stop_signal(record, signal), shutdown=shutdown):
-        events.emit_container(root, "stop", record.data)
+        event_log.emit_container(root, "stop", record.data)
 
 
 def restart(root: str, name: str, timeout: int | None, start: Callable[[Record], None], *, signal: str = "") -> None:
@@ -74,7 +74,7 @@ def restart(root: str, name: str, timeout: int | None, start: Callable[[Record],
         again = False
     if not again:
         start(record)
-    events.emit_container(root, "restart", record.data)
+    event_log.emit_container(root, "restart", record.data)
 
 
 def _started_again(record: Record, before: str) -> bool:
@@ -128,7 +128,7 @@ def pause(root: str, name: str) -> None:
             raise ConflictError(f"Container {record.id} is not running")
         _freeze(record)
         record.data["state"]["status"] = PAUSED
-    events.emit_container(root, "pause", record.data)
+    event_log.emit_container(root, "pause", record.data)
 
 
 def unpause(root: str, name: str) -> None:
@@ -159,7 +159,7 @@ def rename(root: str, name: str, new: str) -> None:
     from minidock.engine.networks import connect_container
 
     connect_container.rename(record)
-    events.emit_container(root, "rename", record.data, oldName=f"/{old}")
+    event_log.emit_container(root, "rename", record.data, oldName=f"/{old}")
 
 
 class _Watch:
@@ -260,7 +260,7 @@ def _killed(watch: _Watch, started: str) -> bool:
 
 def _send(record: Record, number: int) -> None:
     if init_process.is_alive(record):  # told before it is done: of its end the monitor tells at once
-        events.emit_container(record.root, "kill", record.data, signal=number)
+        event_log.emit_container(record.root, "kill", record.data, signal=number)
         init_process.kill(record, number)
 
 
@@ -280,7 +280,7 @@ def _thaw(record: Record) -> None:
         if record.status == PAUSED:
             cgroup.thaw()
             record.data["state"]["status"] = RUNNING
-    events.emit_container(record.root, "unpause", record.data)
+    event_log.emit_container(record.root, "unpause", record.data)
 
 
 def _cgroup(record: Record) -> cgroups.Cgroup:

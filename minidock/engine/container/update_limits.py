@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable
 from contextlib import suppress
 
-from minidock.engine import events
+from minidock.engine.events import event_log
 from minidock.engine.container import init_process
 from minidock.engine.container import records
 from minidock.engine.spec import bundle
@@ -42,7 +42,7 @@ def update(root: str, name: str, change: Callable[[Limits], Limits], restart: tu
         raise NotFoundError(f"No such container: {name}") from None
     except MinidockError as error:
         raise type(error)(f"Cannot update container {record.id}: {error}", exit_code=1) from error
-    events.emit_container(root, "update", record.data)
+    event_log.emit_container(root, "update", record.data)
 
 
 def _enforce(record: Record, wanted: Limits) -> None:

@@ -21,7 +21,7 @@ from functools import partial
 from typing import Any, NamedTuple
 
 from minidock import observe
-from minidock.engine import events
+from minidock.engine.events import event_log
 from minidock.engine.container import records
 from minidock.engine.exec import exec_process
 from minidock.engine.exec import exec_ids
@@ -93,7 +93,7 @@ def serve(channel: Channel) -> int:
     if kept.peer is not None:
         os.close(kept.peer)
     exec_ids.end(record.id, exec_id, lock)
-    events.emit_container(record.root, "exec_die", record.data, execID=exec_id, exitCode=code)
+    event_log.emit_container(record.root, "exec_die", record.data, execID=exec_id, exitCode=code)
     _deliver_the_rest(kept, caller)
     caller.tell("exit", code=code, undone=True)
     return 0
@@ -105,12 +105,12 @@ def _start(message: dict[str, Any], record: Record, exec_id: str, caller: Caller
     pipes = None if asked.tty else Pipes(interactive=asked.interactive)
     created = exec_process.begin(record, message["name"], asked, pipes.inside if pipes else None, message["cache"])
     line = f"{asked.command[0]} {' '.join(asked.command[1:])}"  # with the space also behind one word, as in docker
-    caller.on_detach = partial(events.emit_container, record.root, "exec_detach", record.data, execID=exec_id)
+    caller.on_detach = partial(event_log.emit_container, record.root, "exec_detach", record.data, execID=exec_id)
     try:
         kept = _meet(caller, created, pipes, asked)
-        events.emit_container(record.root, f"exec_create: {line}", record.data, execID=exec_id)
+        event_log.emit_container(record.root, f"exec_create: {line}", record.data, execID=exec_id)
         exec_process.start(record, created)
-        events.emit_container(record.root, f"exec_start: {line}", record.data, execID=exec_id)
+        event_log.emit_container(record.root, f"exec_start: {line}", record.data, execID=exec_id)
     except BaseException:
         exec_process.end(created)
         raise

@@ -9,7 +9,7 @@ from contextlib import contextmanager, nullcontext
 from typing import Any, NamedTuple
 
 from minidock import observe, state
-from minidock.engine import events
+from minidock.engine.events import event_log
 from minidock.engine.container import options
 from minidock.engine.container import init_process
 from minidock.engine.container import records
@@ -55,7 +55,7 @@ def exported(root: str, name: str) -> Iterator[bytes]:
     record = records.find(root, name)
     with rootfs_view.opened(record, bare=True) as fd:
         yield from pack(fd, b"", b"")
-    events.emit_container(root, "export", record.data)
+    event_log.emit_container(root, "export", record.data)
 
 
 def keep(root: str, name: str, wishes: Wishes) -> Image:
@@ -76,7 +76,7 @@ def keep(root: str, name: str, wishes: Wishes) -> Image:
         # What was only copied up is no change: without it, the same changes are the same layer.
         stream = TarReader(record.path("upper"), {path for _, path in _differences(record)})
         image = commit(base, stream, config, note, wishes.name)
-    events.emit_container(root, "commit", record.data, comment=wishes.message, imageID=image.id,
+    event_log.emit_container(root, "commit", record.data, comment=wishes.message, imageID=image.id,
                           imageRef=str(wishes.name or ""))  # fmt: skip
     return image
 

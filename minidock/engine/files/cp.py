@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from minidock.engine import events
+from minidock.engine.events import event_log
 from minidock.engine.container import records
 from minidock.engine.files import rootfs_view
 from minidock.engine.files import copy_rules
@@ -38,7 +38,7 @@ def out(root: str, name: str, path: str, local: str, *, follow_link: bool) -> in
                 what = copy_rules.source(tree, _from_root(path), follow_link=follow_link)
             with step("Copy the files as a tar stream", book="4.7.4"):
                 size = copy_rules.copy(tree, what, host, where, _WHOSE_MAKES_THEM)
-    events.emit_container(root, "archive-path", record.data)
+    event_log.emit_container(root, "archive-path", record.data)
     return size
 
 
@@ -50,7 +50,7 @@ def out_as_tar(root: str, name: str, path: str, *, follow_link: bool) -> Iterato
             what = copy_rules.source(tree, _from_root(path), follow_link=follow_link)
         with step("Copy the files as a tar stream", book="4.7.4"):
             yield from copy_rules.packed(tree, what)
-    events.emit_container(root, "archive-path", record.data)
+    event_log.emit_container(root, "archive-path", record.data)
 
 
 def into(root: str, name: str, local: str, path: str, *, follow_link: bool, archive: bool) -> int:
@@ -66,7 +66,7 @@ def into(root: str, name: str, local: str, path: str, *, follow_link: bool, arch
             where = copy_rules.destination(tree, _from_root(path))
         with step("Copy the files as a tar stream", book="4.7.4"):
             size = copy_rules.copy(host, what, tree, where, _owner(record, tree, archive=archive))
-    events.emit_container(root, "extract-to-dir", record.data)
+    event_log.emit_container(root, "extract-to-dir", record.data)
     return size
 
 
@@ -82,7 +82,7 @@ def tar_into(root: str, name: str, stream: Reader, path: str, *, archive: bool) 
             raise UsageError(f'destination "{tree.shown(path)}" must be a directory')
         with step("Copy the files as a tar stream", book="4.7.4"):
             size = copy_rules.unpack(LayerSource(stream).chunks(), tree, where.path, _owner(record, tree, archive=archive))
-    events.emit_container(root, "extract-to-dir", record.data)
+    event_log.emit_container(root, "extract-to-dir", record.data)
     return size
 
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from typing import Any
 
-from minidock.engine import events
+from minidock.engine.events import event_log
 from minidock.engine.journal import filters
 from minidock.engine.journal.filters import Filters
 from minidock.engine.logs.log_files import LogFile
@@ -28,20 +28,20 @@ def read(root: str, since: int | None, until: int | None) -> Iterator[Event]:
 
     with Watch(root) as watch:
         if since is None:
-            file, since = _open(events.path(root)), 0
+            file, since = _open(event_log.path(root)), 0
             if file:
                 file.skip_to_last(0)
         else:
-            if older := _open(f"{events.path(root)}.1"):
+            if older := _open(f"{event_log.path(root)}.1"):
                 yield from _between(older, since, until)
                 older.close()
-            file = _open(events.path(root))
+            file = _open(event_log.path(root))
         while until is None or time.time_ns() < until:
-            if file is None or not file.is_at(events.path(root)):
+            if file is None or not file.is_at(event_log.path(root)):
                 if file:
                     yield from _between(file, since, until)  # what was still written to it before it was renamed
                     file.close()
-                file = _open(events.path(root))
+                file = _open(event_log.path(root))
             if file:
                 yield from _between(file, since, until)
             watch.wait(_PERIOD if until is None else min(_PERIOD, max(0.0, (until - time.time_ns()) / 1e9)))

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any, NamedTuple
 
-from minidock.engine import events
+from minidock.engine.events import event_log
 from minidock.engine.container import cleanup
 from minidock.engine.monitor import spawn
 from minidock.engine.monitor.detach_keys import DetachKeys
@@ -72,11 +72,11 @@ def run(paths: Paths, take: Callable[[], tuple[Record, int]], attachment: Attach
     finally:
         signal.pthread_sigmask(signal.SIG_UNBLOCK, FORWARDED)
     if attachment.streams:
-        events.emit_container(paths.root, "attach", record.data)
+        event_log.emit_container(paths.root, "attach", record.data)
     try:
         return record, client.follow()
     except Detached:
-        events.emit_container(paths.root, "detach", record.data)
+        event_log.emit_container(paths.root, "detach", record.data)
         return record, 0
     finally:
         client.close()
@@ -115,18 +115,18 @@ def attach(record: Record, attachment: Attachment, warn: Warn) -> int:
     client.send("attach", input=attachment.stdin)
     client.catch_signals()
     client.begin()
-    events.emit_container(record.root, "attach", record.data)
+    event_log.emit_container(record.root, "attach", record.data)
     try:
         return client.follow()
     except Detached:
-        events.emit_container(record.root, "detach", record.data)
+        event_log.emit_container(record.root, "detach", record.data)
         raise
     finally:
         client.close()
 
 
 def _tell_of_size(record: Record, rows: int, columns: int) -> None:
-    events.emit_container(record.root, "resize", record.data, height=rows, width=columns)
+    event_log.emit_container(record.root, "resize", record.data, height=rows, width=columns)
 
 
 class Client:

@@ -19,7 +19,7 @@ from typing import Any, NoReturn
 import prctl
 
 from minidock import observe, state
-from minidock.engine import events
+from minidock.engine.events import event_log
 from minidock.engine.container import records
 from minidock.engine.exec import exec_process
 from minidock.engine.monitor.streams import Events
@@ -162,7 +162,7 @@ class Health:
         after = self._judged(before, result)
         self._save(after)
         if after["Status"] != before["Status"]:
-            events.emit_container(self.record.root, f"health_status: {after['Status']}", self.record.data)
+            event_log.emit_container(self.record.root, f"health_status: {after['Status']}", self.record.data)
         self._due = time.monotonic() + self._pause(after["Status"])
 
     def _judged(self, health: dict[str, Any], result: dict[str, Any]) -> dict[str, Any]:

@@ -38,7 +38,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from minidock import observe
-from minidock.engine import events
+from minidock.engine.events import event_log
 from minidock.engine.container import cleanup
 from minidock.engine.container import records
 from minidock.engine.monitor import daemonize
@@ -115,7 +115,7 @@ def _live(life: Life, visitors: Visitors) -> int:
                     visitor.tell("failed", message=words(error), exit_code=_exit_code(error))
             raise
         life.health = _begin_checks(life.record, life.cache)
-        events.emit_container(life.record.root, "start", life.record.data)
+        event_log.emit_container(life.record.root, "start", life.record.data)
         if wait({running.created.pidfd: select.POLLIN}, 0):  # it has ended: what is typed is for the caller's shell
             visitors.end_input(running)
         if caller:
@@ -227,17 +227,17 @@ def _finish(record: Record, running: Running, exit_code: int, *, restarting: boo
     oom_killed = False
     if running.memory:
         if running.memory.has_news():  # and with that it ended
-            events.emit_container(record.root, "oom", record.data)
+            event_log.emit_container(record.root, "oom", record.data)
         oom_killed = running.memory.seen > 0
         running.memory.close()
-    events.emit_container(record.root, "die", record.data, exitCode=exit_code)
+    event_log.emit_container(record.root, "die", record.data, exitCode=exit_code)
     try:
         with step("Clean up after the container", book="2.2.4"):
             cleanup.finish(record, exit_code, oom_killed=oom_killed, restarting=restarting)
     except (OSError, MinidockError):
         return False
     if not restarting and not record.is_kept:
-        events.emit_container(record.root, "destroy", record.data)
+        event_log.emit_container(record.root, "destroy", record.data)
     return True
 
 
@@ -247,7 +247,7 @@ def _see_to_memory(record: Record, memory: Watch | None) -> None:
         return
     with suppress(OSError, MinidockError), records.changing(record):  # on a full disk, its end will tell
         record.data["state"]["oomKilled"] = True
-    events.emit_container(record.root, "oom", record.data)
+    event_log.emit_container(record.root, "oom", record.data)
 
 
 def _give_up(record: Record, error: BaseException) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from minidock.engine import events
+from minidock.engine.events import event_log
 from minidock.engine.container import init_process
 from minidock.engine.container import records
 from minidock.engine.spec import published_ports
@@ -150,7 +150,7 @@ def plug(record: Record, pid: int) -> list[str]:
         os.close(netns)
     for name, endpoint in has(record).items():
         told = {"container": record.id, "name": name, "type": endpoint.driver}
-        events.emit(record.root, "network", "connect", endpoint.network, **told)
+        event_log.emit(record.root, "network", "connect", endpoint.network, **told)
     if os.path.isdir(record.path("linked")):
         from minidock.engine.networking.links import follow
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from contextlib import suppress
 
 from minidock import state
-from minidock.engine import events
+from minidock.engine.events import event_log
 from minidock.engine.container import records
 from minidock.engine.networking import network_options
 from minidock.engine.networking.network_options import NetworkOptions
@@ -53,7 +53,7 @@ def create(root: str, asked: NetworkOptions) -> Network:
                 driver.remove_interface(network)
             store.forget(root, network)
             raise
-    events.emit(root, "network", "create", network.id, name=network.name, type=network.driver)
+    event_log.emit(root, "network", "create", network.id, name=network.name, type=network.driver)
     return network
 
 
@@ -134,7 +134,7 @@ def remove(root: str, name: str) -> Network:
     members(root, network)
     with step("Remove the network", book=BOOK), store.locked(root):
         drivers.remove(root, network)
-    events.emit(root, "network", "destroy", network.id, name=network.name, type=network.driver)
+    event_log.emit(root, "network", "destroy", network.id, name=network.name, type=network.driver)
     return network
 
 
@@ -159,7 +159,7 @@ def _remove_damaged(root: str, ruin: store.DamagedNetworkError) -> Network:
     packet_filter.forget(ruin.id)
     with store.locked(root):
         store.forget(root, network)
-    events.emit(root, "network", "destroy", network.id, name=network.name, type=network.driver)
+    event_log.emit(root, "network", "destroy", network.id, name=network.name, type=network.driver)
     return network
 
 
@@ -174,5 +174,5 @@ def prune(root: str, filters: Filters) -> list[Network]:
             with suppress(ConflictError):  # somebody has joined it just now
                 removed.append(remove(root, network.id))
     if removed:
-        events.emit(root, "network", "prune", "", reclaimed="0")
+        event_log.emit(root, "network", "prune", "", reclaimed="0")
     return removed

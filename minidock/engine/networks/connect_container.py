@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 from contextlib import suppress
 
-from minidock.engine import events
+from minidock.engine.events import event_log
 from minidock.engine.container import init_process
 from minidock.engine.container import records
 from minidock.engine.networks import network_mode
@@ -56,7 +56,7 @@ def connect(root: str, network_name: str, container_name: str, asked: Attachment
             _take_off_record(record, network, "attachments")
             endpoints.release(root, record.id, network.id)
         raise
-    events.emit(root, "network", "connect", network.id, container=record.id, name=network.name, type=network.driver)
+    event_log.emit(root, "network", "connect", network.id, container=record.id, name=network.name, type=network.driver)
     return warnings
 
 
@@ -127,7 +127,7 @@ def disconnect(root: str, network_name: str, container_name: str, *, force: bool
             with suppress(FileNotFoundError):  # it has just ended
                 _bring_about(record, rest, pid)
         _rewrite_hosts(record, had, {})
-    events.emit(root, "network", "disconnect", network.id, container=record.id, name=network.name, type=network.driver)
+    event_log.emit(root, "network", "disconnect", network.id, container=record.id, name=network.name, type=network.driver)
 
 
 def _take_off_record(record: Record, network: Network, part: str) -> None:

@@ -10,7 +10,7 @@ import os
 import re
 from contextlib import suppress
 
-from minidock.engine import events
+from minidock.engine.events import event_log
 from minidock.engine.container import records
 from minidock.engine.container.records import RESTARTING, Record
 from minidock.errors import ConflictError, HostError, MinidockError, UsageError
@@ -31,7 +31,7 @@ def processes(root: str, name: str, options: list[str]) -> list[list[str]]:
         raise UsageError(f'specifying "{match[1]}={match[2]}" is not allowed')
     pids = _pids(record)
     lines = _run(words, pids)
-    events.emit_container(root, "top", record.data)
+    event_log.emit_container(root, "top", record.data)
     return _chosen(lines, set(map(str, pids)))
 
 

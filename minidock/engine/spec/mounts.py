@@ -12,7 +12,8 @@ import re
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
-from minidock.engine import events, volumes
+from minidock.engine import volumes
+from minidock.engine.events import event_log
 from minidock.engine.container import names
 from minidock.engine.container import records
 from minidock.engine.volumes import populate
@@ -167,7 +168,7 @@ def prepare(record: Record) -> None:
             populate.finish(volume)
             if volume.options:
                 volumes.mount(volume, record.id)
-            events.emit(record.root, "volume", "mount", volume.name, container=record.id, driver=point.driver,
+            event_log.emit(record.root, "volume", "mount", volume.name, container=record.id, driver=point.driver,
                         destination=point.destination, propagation=point.propagation,
                         **{"read/write": str(point.rw).lower()})  # fmt: skip
 
@@ -187,7 +188,7 @@ def release(record: Record) -> None:
             if volume.options:
                 volumes.unmount(volume, record.id)
             if record.is_up:
-                events.emit(record.root, "volume", "unmount", volume.name, container=record.id, driver=point.driver)
+                event_log.emit(record.root, "volume", "unmount", volume.name, container=record.id, driver=point.driver)
         except (OSError, MinidockError) as error:
             failure = failure or error
     if failure:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from minidock.engine import events
+from minidock.engine.events import event_log
 from minidock.engine.transfers.config import registry_settings
 from minidock.engine.transfers.credentials import Keychain
 from minidock.errors import NotFoundError, UsageError
@@ -42,7 +42,7 @@ def _pull(store: Store, name: Reference, remote: Remote, progress: Progress, pla
     progress.say(f"Digest: {pulled.digest}")
     state = "Downloaded newer image for" if pulled.is_new else "Image is up to date for"
     progress.say(f"Status: {state} {name.familiar}")
-    events.emit_image(store.root, "pull", name.familiar, pulled.image.labels, name.familiar_name)
+    event_log.emit_image(store.root, "pull", name.familiar, pulled.image.labels, name.familiar_name)
     return pulled.image
 
 
@@ -56,7 +56,7 @@ def push(store: Store, name: Reference, progress: Progress) -> None:
         progress.say(f"The push refers to repository [{name.name}]")
         pushed = push(store, name, remote, progress)
         progress.say(f"{name.tag}: digest: {pushed.digest} size: {pushed.size}")
-    events.emit_image(store.root, "push", name.familiar, store.resolve(str(name)).labels, name.familiar_name)
+    event_log.emit_image(store.root, "push", name.familiar, store.resolve(str(name)).labels, name.familiar_name)
 
 
 def push_all(store: Store, name: Reference, progress: Progress) -> None:
