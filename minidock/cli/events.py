@@ -28,7 +28,7 @@ def events(paths: Paths, filters: tuple[str, ...], template: str | None, since: 
     """Show events as they happen, and with --since those that have happened."""
 
     from minidock.cli import times
-    from minidock.engine.journal import event_reader
+    from minidock.engine.events import event_reader
 
     form = _form(template) if template else _line
     wanted = event_reader.parse(filters)
