@@ -8,8 +8,8 @@ from contextlib import suppress
 from typing import Any
 
 from minidock.engine.events import event_log
-from minidock.engine.journal import filters
-from minidock.engine.journal.filters import Filters
+from minidock.engine import filters
+from minidock.engine.filters import Filters
 from minidock.engine.logs.log_files import LogFile
 
 _PERIOD = 10.0  # seconds

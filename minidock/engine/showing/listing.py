@@ -13,8 +13,8 @@ from functools import partial
 from typing import Any
 
 from minidock.engine.container import records
-from minidock.engine.journal import filters
-from minidock.engine.journal.filters import Filters
+from minidock.engine import filters
+from minidock.engine.filters import Filters
 from minidock.engine.spec import published_ports
 from minidock.engine.container.records import CREATED, DEAD, RESTARTING, DamagedRecordError, Record
 from minidock.engine.showing import describe_endpoints
