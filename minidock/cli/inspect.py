@@ -86,7 +86,7 @@ def _kinds(root: str, *, size: bool, platform: str = "") -> Finders:
         return volumes.find(root, name).describe()
 
     def network(name: str) -> dict[str, Any]:
-        from minidock.engine.networking import networks
+        from minidock.engine.networks import networks
         from minidock.engine.showing import describe_network
 
         return describe_network.network(root, networks.find(root, name))

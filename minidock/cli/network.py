@@ -42,7 +42,7 @@ def create(paths: Paths, /, name: str, **flags: Any) -> None:
     """Make a network, a bridge of its own, and print its id."""
     from minidock.cli.options import pairs, values
     from minidock.cli.options.flags import check_root
-    from minidock.engine.networking import networks
+    from minidock.engine.networks import networks
     from minidock.engine.networking.network_options import NetworkOptions
 
     check_root()
@@ -71,7 +71,7 @@ def create(paths: Paths, /, name: str, **flags: Any) -> None:
 def ls(paths: Paths, quiet: bool, no_trunc: bool, filters: tuple[str, ...], template: str | None) -> None:
     """List networks."""
     from minidock.cli import format
-    from minidock.engine.networking import networks
+    from minidock.engine.networks import networks
     from minidock.image import filters as image_filters
     from minidock.network import store
 
@@ -107,7 +107,7 @@ def ls(paths: Paths, quiet: bool, no_trunc: bool, filters: tuple[str, ...], temp
 def inspect(paths: Paths, template: str | None, verbose: bool, names: tuple[str, ...]) -> int:
     """Show everything about networks: who is on them, with addresses, cables and what went through those."""
     from minidock.engine.container import cleanup
-    from minidock.engine.networking import networks
+    from minidock.engine.networks import networks
     from minidock.engine.showing import describe_network
 
     def find(name: str) -> dict[str, Any]:
@@ -125,7 +125,7 @@ def rm(paths: Paths, force: bool, names: tuple[str, ...]) -> int:
     """Remove networks that no running container is on."""
     from minidock.cli.container import for_each
     from minidock.engine.container import cleanup
-    from minidock.engine.networking import networks
+    from minidock.engine.networks import networks
 
     cleanup.sweep_all(paths.root)
     if force:
@@ -141,7 +141,7 @@ def prune(paths: Paths, force: bool, filters: tuple[str, ...]) -> None:
     """Remove all networks that were made by users and that no running container is on."""
     from minidock.cli.prompt import confirmed
     from minidock.engine.container import cleanup
-    from minidock.engine.networking import networks
+    from minidock.engine.networks import networks
     from minidock.image import filters as image_filters
 
     wanted = image_filters.parse(filters, networks.FOR_PRUNE)

@@ -45,7 +45,7 @@ def system(paths: Paths, unused: bool, force: bool, volumes: bool, filters: tupl
     from minidock.engine import images, volume_care
     from minidock.engine.container import cleanup
     from minidock.engine.container import prune
-    from minidock.engine.networking import networks
+    from minidock.engine.networks import networks
     from minidock.image import filters as image_filters
 
     wanted = image_filters.parse(filters, prune.FOR_PRUNE)

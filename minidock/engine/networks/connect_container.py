@@ -16,7 +16,8 @@ from minidock.engine.container import records
 from minidock.engine.networks import network_mode
 from minidock.engine.spec import published_ports
 from minidock.engine.spec import etc_files
-from minidock.engine.networking import connections, networks
+from minidock.engine.networking import connections
+from minidock.engine.networks import networks
 from minidock.engine.container.records import Record
 from minidock.errors import ConflictError, MinidockError, NotFoundError
 from minidock.linux import namespaces

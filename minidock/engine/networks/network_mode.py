@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from minidock.engine.container import records
-from minidock.engine.networking import links, networks
+from minidock.engine.networking import links
+from minidock.engine.networks import networks
 from minidock.engine.networking.connections import SHARED
 from minidock.engine.container.options import ContainerOptions
 from minidock.errors import EXIT_ENGINE, MinidockError, UsageError

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from minidock.engine.container import records
-from minidock.engine.networking import networks
+from minidock.engine.networks import networks
 from minidock.engine.showing.describe_endpoints import endpoint_id
 from minidock.linux import links
 from minidock.linux.interfaces import Interface, interfaces
