@@ -18,7 +18,7 @@ from minidock.engine.monitor.container_process import Running
 from minidock.engine.monitor.streams import Pipes, wait
 from minidock.engine.spec import published_ports
 from minidock.engine.spec import prepare
-from minidock.engine.networking import connections
+from minidock.engine.networks import container_networks
 from minidock.engine.container.records import Record
 from minidock.errors import EXIT_SIGNAL, SetupError, words
 from minidock.linux import terminal
@@ -109,10 +109,10 @@ def _connect(record: Record, created: runtime.Created, warnings: list[str]) -> R
     at the same time. What cannot be had is a warning."""
     resolver = None
     try:
-        if connections.has_names(record.data["networks"]):
+        if container_networks.has_names(record.data["networks"]):
             resolver = _make_resolver(record, created, warnings)
         with step("Connect the container to its networks", book="4.1.1"):
-            warnings += connections.plug(record, created.pid)
+            warnings += container_networks.plug(record, created.pid)
         if resolver:
             resolver.start()
     except BaseException as error:

@@ -6,7 +6,7 @@ import os
 
 from minidock.engine.monitor.container_process import Running
 from minidock.engine.spec import etc_files
-from minidock.engine.networking import connections
+from minidock.engine.networks import container_networks
 from minidock.engine.container.options import from_json
 from minidock.engine.container.records import Record
 from minidock.errors import MinidockError
@@ -35,7 +35,7 @@ def make(record: Record, pid: int, sockets: tuple[int, int] | None = None) -> Re
 
 def _links(record: Record) -> dict[str, str]:
     """The container's aliases for others, whose short ids are among their names."""
-    asked = connections.attachments(record).values()
+    asked = container_networks.attachments(record).values()
     return {alias.lower(): container_id[:12] for one in asked for container_id, alias in one.links}
 
 
@@ -45,7 +45,7 @@ def follow(record: Record, running: Running) -> list[str]:
         record.reload()
         if running.resolver:
             running.resolver.names.links = _links(record)
-        elif connections.has_names(record.data["networks"]):
+        elif container_networks.has_names(record.data["networks"]):
             running.resolver = make(record, running.created.pid)
             running.resolver.start()
             resolv = etc_files.resolv_conf(from_json(record.data["options"]), has_names=True)

@@ -16,7 +16,7 @@ from minidock.engine.container import records
 from minidock.engine.networks import network_mode
 from minidock.engine.spec import published_ports
 from minidock.engine.spec import etc_files
-from minidock.engine.networking import connections
+from minidock.engine.networks import container_networks
 from minidock.engine.networks import networks
 from minidock.engine.container.records import Record
 from minidock.errors import ConflictError, MinidockError, NotFoundError
@@ -51,7 +51,7 @@ def connect(root: str, network_name: str, container_name: str, asked: Attachment
         pid = init_process.running_pid(record)
         if pid is not None:
             with step("Connect the running container", book=BOOK):
-                warnings = _plug_in(record, network, connections.attachments(record)[network.name], pid)
+                warnings = _plug_in(record, network, container_networks.attachments(record)[network.name], pid)
     except BaseException:
         with suppress(OSError, MinidockError):  # the first error is the one to tell
             _take_off_record(record, network, "attachments")
@@ -63,7 +63,7 @@ def connect(root: str, network_name: str, container_name: str, asked: Attachment
 
 def _check_kind(record: Record, network: Network) -> None:
     kind = record.data["options"]["network"]
-    if kind.startswith(connections.SHARED) or (kind == store.HOST and network.name != store.HOST):
+    if kind.startswith(container_networks.SHARED) or (kind == store.HOST and network.name != store.HOST):
         raise ConflictError(_SHARED)
     if store.HOST in (kind, network.name):
         raise ConflictError(_HOST)
@@ -72,7 +72,7 @@ def _check_kind(record: Record, network: Network) -> None:
 
 
 def _plug_in(record: Record, network: Network, asked: Attachment, pid: int) -> list[str]:
-    before = connections.has(record)
+    before = container_networks.has(record)
     new = endpoints.reserve(record.root, record.id, record.name, {network.name: asked})
     try:
         warnings = _bring_about(record, {**before, **new}, pid)
@@ -118,12 +118,12 @@ def disconnect(root: str, network_name: str, container_name: str, *, force: bool
         raise ConflictError(_HOST)
     if network.name not in record.data["attachments"]:
         raise ConflictError(f"container {record.id} is not connected to network {network.name}")
-    had = {name: endpoint for name, endpoint in connections.has(record).items() if name == network.name}
+    had = {name: endpoint for name, endpoint in container_networks.has(record).items() if name == network.name}
     _take_off_record(record, network, "attachments")
     with step("Disconnect the container from the network", book=BOOK):
         endpoints.release(root, record.id, network.id)  # also what a `connect` left that was killed half-way
         _take_off_record(record, network, "networks")  # only now: as long as it is there, somebody will release it
-        pid, rest = init_process.running_pid(record), connections.has(record)
+        pid, rest = init_process.running_pid(record), container_networks.has(record)
         if pid is not None and rest:
             with suppress(FileNotFoundError):  # it has just ended
                 _bring_about(record, rest, pid)
@@ -140,7 +140,7 @@ def _rewrite_hosts(record: Record, gone: Endpoints, new: Endpoints) -> None:
     """Put the container's own lines in its hosts file right."""
     names = record.data["hostname"], record.data["options"]["isolation"]["domainname"]
     gone_rows, new_rows = (
-        connections.own_rows({name: endpoint._asdict() for name, endpoint in some.items()}, *names)
+        container_networks.own_rows({name: endpoint._asdict() for name, endpoint in some.items()}, *names)
         for some in (gone, new)
     )
     with suppress(FileNotFoundError), records.changing(record):  # one at a time; not if it is being removed
@@ -149,7 +149,7 @@ def _rewrite_hosts(record: Record, gone: Endpoints, new: Endpoints) -> None:
 
 def _tell_monitor(record: Record) -> list[str]:
     """Have the container's monitor see to it that there is a resolver, and wait until it has. Returns its warnings."""
-    if not connections.has_names(record.data["networks"]):
+    if not container_networks.has_names(record.data["networks"]):
         return []
     from minidock.engine.lifetime.visiting import visit
 
@@ -173,9 +173,9 @@ def _tell_monitor(record: Record) -> list[str]:
 
 def rename(record: Record) -> None:
     """A container has a new name: so it is called from now on, on its networks."""
-    if not connections.has_names(record.data["networks"]):
+    if not container_networks.has_names(record.data["networks"]):
         return
-    asked = connections.attachments(record)
+    asked = container_networks.attachments(record)
     with store.locked(record.root):
         for network in store.load_all(record.root):
             leases = store.leases(record.root, network.id)

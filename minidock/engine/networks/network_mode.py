@@ -5,7 +5,7 @@ from __future__ import annotations
 from minidock.engine.container import records
 from minidock.engine.networking import links
 from minidock.engine.networks import networks
-from minidock.engine.networking.connections import SHARED
+from minidock.engine.networks.container_networks import SHARED
 from minidock.engine.container.options import ContainerOptions
 from minidock.errors import EXIT_ENGINE, MinidockError, UsageError
 from minidock.network.addresses import IPV4, IPV6

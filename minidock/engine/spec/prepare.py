@@ -9,8 +9,8 @@ from minidock.engine.container import records
 from minidock.engine.making import init_layer
 from minidock.engine.spec import namespaces
 from minidock.engine.spec import bundle
-from minidock.engine.networking import connections
-from minidock.engine.networking.connections import Surroundings
+from minidock.engine.networks import container_networks
+from minidock.engine.networks.container_networks import Surroundings
 from minidock.engine.container.options import ContainerOptions, from_json
 from minidock.engine.container.records import Record
 from minidock.linux import syscalls
@@ -21,7 +21,7 @@ from minidock.runtime import spec as oci
 def prepare(record: Record) -> oci.Spec:
     """Make the container's bundle, at every start anew. What was made before a failure, `recovery` undoes."""
     options = from_json(record.data["options"])
-    surroundings = connections.prepare(record, options)
+    surroundings = container_networks.prepare(record, options)
     if record.data["mounts"]:
         from minidock.engine.spec import mounts
 
@@ -34,7 +34,7 @@ def prepare(record: Record) -> oci.Spec:
 def put_down(record: Record) -> None:
     """The bundle of a container that is not started now: for who looks at it."""
     options = from_json(record.data["options"])
-    _write_bundle(record, options, connections.on_paper(record, options), starting=False)
+    _write_bundle(record, options, container_networks.on_paper(record, options), starting=False)
 
 
 def _write_bundle(
