@@ -25,9 +25,9 @@ def rm(paths: Paths, force: bool, link: bool, volumes: bool, names: tuple[str, .
 
     def remove(name: str) -> None:
         if link:
-            from minidock.engine.networking import links
+            from minidock.engine.networks import legacy_links
 
-            links.unlink(paths.root, name)
+            legacy_links.unlink(paths.root, name)
             return
         removal.remove(paths.root, name, force=force, volumes=volumes)
 

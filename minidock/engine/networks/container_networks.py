@@ -22,7 +22,7 @@ from minidock.network.attachment import Attachment
 from minidock.observe import step
 
 if TYPE_CHECKING:
-    from minidock.engine.networking.links import Link
+    from minidock.engine.networks.legacy_links import Link
     from minidock.network.endpoints import Endpoints
 
 SHARED = "container:"  # how the kind of network begins that is another container's
@@ -58,7 +58,7 @@ def prepare(record: Record, options: ContainerOptions) -> Surroundings:
         networks = {name: endpoint._asdict() for name, endpoint in reserved.items()}
     links: list[Link] = []
     if any(asked["links"] for asked in record.data["attachments"].values()):
-        from minidock.engine.networking.links import linked, remember
+        from minidock.engine.networks.legacy_links import linked, remember
 
         links = linked(record)
         remember(record)
@@ -152,7 +152,7 @@ def plug(record: Record, pid: int) -> list[str]:
         told = {"container": record.id, "name": name, "type": endpoint.driver}
         event_log.emit(record.root, "network", "connect", endpoint.network, **told)
     if os.path.isdir(record.path("linked")):
-        from minidock.engine.networking.links import follow
+        from minidock.engine.networks.legacy_links import follow
 
         follow(record)
     return warnings

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from minidock.engine.container import records
-from minidock.engine.networking import links
+from minidock.engine.networks import legacy_links
 from minidock.engine.networks import networks
 from minidock.engine.networks.container_networks import SHARED
 from minidock.engine.container.options import ContainerOptions
@@ -42,4 +42,4 @@ def checked(root: str, network: Network, asked: Attachment) -> Attachment:
     for wanted, width in ((asked.address, IPV4), (asked.address6, IPV6)):
         if wanted:
             check_wanted(network, wanted, width)
-    return asked._replace(links=[(links.target(root, container).id, alias) for container, alias in asked.links])
+    return asked._replace(links=[(legacy_links.target(root, container).id, alias) for container, alias in asked.links])
