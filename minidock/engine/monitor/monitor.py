@@ -200,9 +200,9 @@ def _begin_checks(record: Record, cache: str) -> Health | None:
 
 def _follow_networks(record: Record, running: Running, visitors: Visitors) -> None:
     """The container has been connected to a network: it may need a resolver now, or have other links."""
-    from minidock.engine.networking import naming
+    from minidock.engine.networks import container_dns
 
-    warnings = naming.follow(record, running)
+    warnings = container_dns.follow(record, running)
     while visitors.waiting_for_names:
         visitors.waiting_for_names.pop().tell("networks", warnings=warnings)
 

@@ -145,10 +145,10 @@ def _running(record: records.Record, state: dict[str, Any]) -> Running:
 
 
 def _resolver(record: records.Record, pid: int, sockets: tuple[int, int]) -> Resolver | None:
-    from minidock.engine.networking import naming
+    from minidock.engine.networks import container_dns
 
     try:
-        resolver = naming.make(record, pid, sockets)
+        resolver = container_dns.make(record, pid, sockets)
         resolver.start()
         return resolver
     except (OSError, MinidockError):  # the container has ended: nobody asks any more

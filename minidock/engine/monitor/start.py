@@ -125,10 +125,10 @@ def _connect(record: Record, created: runtime.Created, warnings: list[str]) -> R
 
 
 def _make_resolver(record: Record, created: runtime.Created, warnings: list[str]) -> Resolver | None:
-    from minidock.engine.networking import naming
+    from minidock.engine.networks import container_dns
 
     try:
-        return naming.make(record, created.pid)
+        return container_dns.make(record, created.pid)
     except FileNotFoundError:
         raise
     except OSError as error:  # the container's neighbours can be reached by number all the same
