@@ -43,7 +43,7 @@ def create(paths: Paths, /, name: str, **flags: Any) -> None:
     from minidock.cli.options import pairs, values
     from minidock.cli.options.flags import check_root
     from minidock.engine.networks import networks
-    from minidock.engine.networking.network_options import NetworkOptions
+    from minidock.engine.networks.network_options import NetworkOptions
 
     check_root()
     asked = NetworkOptions(

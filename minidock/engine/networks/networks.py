@@ -8,8 +8,8 @@ from contextlib import suppress
 from minidock import state
 from minidock.engine.events import event_log
 from minidock.engine.container import records
-from minidock.engine.networking import network_options
-from minidock.engine.networking.network_options import NetworkOptions
+from minidock.engine.networks import network_options
+from minidock.engine.networks.network_options import NetworkOptions
 from minidock.errors import ConflictError, MinidockError, NotFoundError, UsageError
 from minidock.image import filters as image_filters
 from minidock.image.moments import instant
