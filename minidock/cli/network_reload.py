@@ -14,7 +14,7 @@ def reload(paths: Paths) -> None:
     """Write all rules of the packet filter anew, as running containers need them."""
     from minidock.engine.container import cleanup
     from minidock.engine.container import records
-    from minidock.engine.networking.reload import reload as write_anew
+    from minidock.engine.networks.reload import reload as write_anew
 
     with records.all_locked(paths.root):
         cleanup.sweep(paths.root)

@@ -189,7 +189,7 @@ def _mend_network(root: str) -> None:
 
         filter.mend()
     elif intact is None:
-        from minidock.engine.networking import reload
+        from minidock.engine.networks import reload
 
         reload.if_needed(root)
 
