@@ -147,7 +147,7 @@ def history(
 ) -> None:
     """Show how an image was made, the latest step first."""
     from minidock.cli import format
-    from minidock.engine.images import check_platform
+    from minidock.engine.images.images import check_platform
     from minidock.image.store import Store
 
     found = Store(paths.root).resolve(name)
@@ -191,7 +191,7 @@ def _steps(found: Image, *, human: bool, no_trunc: bool) -> list[dict[str, str]]
 @click.pass_obj
 def tag(paths: Paths, source: str, target: str) -> None:
     """Give an image another name."""
-    from minidock.engine import images
+    from minidock.engine.images import images
 
     images.tag(paths.root, source, target)
 
@@ -205,7 +205,7 @@ def tag(paths: Paths, source: str, target: str) -> None:
 def rmi(paths: Paths, force: bool, platform: str, names: tuple[str, ...]) -> int:
     """Remove names of images, and images with their last name."""
     from minidock.engine.container import cleanup
-    from minidock.engine.images import check_platform, remove
+    from minidock.engine.images.images import check_platform, remove
     from minidock.errors import NotFoundError
     from minidock.image.store import Store
 

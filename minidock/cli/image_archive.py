@@ -26,7 +26,7 @@ _HELP = {"help_option_names": ["-h", "--help"]}
 def save(paths: Paths, output: str | None, platform: str, names: tuple[str, ...]) -> None:
     """Save images to an archive that docker, podman and skopeo load too."""
     from minidock.engine.events import event_log
-    from minidock.engine.images import check_platform
+    from minidock.engine.images.images import check_platform
     from minidock.image.save import save as pieces
     from minidock.image.store import Store
 

@@ -20,7 +20,7 @@ def prune(paths: Paths, unused: bool, force: bool, filters: tuple[str, ...]) -> 
     """Remove images without a name, and what is left of images that are gone."""
     from minidock.cli.image import size
     from minidock.cli.prompt import confirmed
-    from minidock.engine import images
+    from minidock.engine.images import images
     from minidock.engine.container import cleanup
     from minidock.image import filters as image_filters
 

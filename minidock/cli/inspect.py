@@ -71,7 +71,7 @@ def _kinds(root: str, *, size: bool, platform: str = "") -> Finders:
         return describe.container(records.find(root, name), size=size)
 
     def image(name: str) -> dict[str, Any]:
-        from minidock.engine.images import check_platform
+        from minidock.engine.images.images import check_platform
         from minidock.engine.showing import describe
         from minidock.image.store import Store
 

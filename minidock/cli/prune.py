@@ -42,7 +42,8 @@ def system(paths: Paths, unused: bool, force: bool, volumes: bool, filters: tupl
     """Remove containers that do not run, and networks and images that nobody uses."""
     from minidock.cli.image import size
     from minidock.cli.prompt import confirmed
-    from minidock.engine import images, volume_care
+    from minidock.engine import volume_care
+    from minidock.engine.images import images
     from minidock.engine.container import cleanup
     from minidock.engine.container import prune
     from minidock.engine.networks import networks

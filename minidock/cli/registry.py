@@ -71,7 +71,7 @@ def pull(paths: Paths, /, all_tags: bool, platform: str | None, quiet: bool, nam
 def push(paths: Paths, /, all_tags: bool, quiet: bool, platform: str, name: str) -> None:
     """Publish an image to a registry."""
     from minidock.cli import screen
-    from minidock.engine import images
+    from minidock.engine.images import images
     from minidock.engine.transfers import transfer
     from minidock.engine.transfers.progress import progress_on
     from minidock.image import reference

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from minidock.engine.image_users import in_use
-from minidock.engine.images import find_or_fetch, held, remove
+from minidock.engine.images.images import find_or_fetch, held, remove
 from minidock.errors import EXIT_ENGINE, ConflictError, HostError, MinidockError, NotFoundError
 from minidock.image import garbage
 from minidock.image.digest import DigestMismatch, of_bytes

@@ -166,7 +166,7 @@ def _terminal_defaults(interactive: bool | None, tty: bool | None) -> tuple[bool
 
 def find_image(paths: Paths, options: ContainerOptions, flags: dict[str, Any]) -> Image:
     """The image of the container to be, fetched if need be. Raises `MinidockError` if it cannot be had."""
-    from minidock.engine import images
+    from minidock.engine.images import images
     from minidock.image.platform import mismatch
 
     check_root()
