@@ -44,7 +44,7 @@ _SEARCH_COLUMNS = "{{.Name}}\t{{.Description}}\t{{.StarCount}}\t{{.IsOfficial}}"
 def pull(paths: Paths, /, all_tags: bool, platform: str | None, quiet: bool, name: str) -> None:
     """Fetch an image from a registry."""
     from minidock.cli import screen
-    from minidock.engine.transfers import transfer
+    from minidock.engine.images import pull_push
     from minidock.engine.transfers.progress import progress_on
     from minidock.image import reference
     from minidock.image.store import Store
@@ -54,10 +54,10 @@ def pull(paths: Paths, /, all_tags: bool, platform: str | None, quiet: bool, nam
         _refuse_tag(wanted)
     with closing(progress_on(screen.canvas(), quiet=quiet)) as progress:
         if all_tags:
-            transfer.pull_all(Store(paths.root), wanted, progress, platform)
+            pull_push.pull_all(Store(paths.root), wanted, progress, platform)
         else:
             wanted = _with_tag(wanted, progress)
-            transfer.pull(Store(paths.root), wanted, progress, platform)
+            pull_push.pull(Store(paths.root), wanted, progress, platform)
     click.echo(wanted.canonical)
 
 
@@ -72,7 +72,7 @@ def push(paths: Paths, /, all_tags: bool, quiet: bool, platform: str, name: str)
     """Publish an image to a registry."""
     from minidock.cli import screen
     from minidock.engine.images import images
-    from minidock.engine.transfers import transfer
+    from minidock.engine.images import pull_push
     from minidock.engine.transfers.progress import progress_on
     from minidock.image import reference
     from minidock.image.store import Store
@@ -82,11 +82,11 @@ def push(paths: Paths, /, all_tags: bool, quiet: bool, platform: str, name: str)
         _refuse_tag(wanted)
     with closing(progress_on(screen.canvas(), quiet=quiet)) as progress:
         if all_tags:
-            transfer.push_all(Store(paths.root), wanted, progress)
+            pull_push.push_all(Store(paths.root), wanted, progress)
         else:
             wanted = _with_tag(wanted, progress)
             images.check_platform(Store(paths.root).resolve(str(wanted)), str(wanted), platform)
-            transfer.push(Store(paths.root), wanted, progress)
+            pull_push.push(Store(paths.root), wanted, progress)
     if quiet:
         click.echo(wanted.canonical)
 
@@ -111,10 +111,10 @@ def _with_tag(name: Reference, progress: Progress) -> Reference:
 @click.argument("server", required=False)
 def login(username: str | None, password: str | None, password_stdin: bool, server: str | None) -> None:
     """Log in to a registry (Docker Hub if none is named), and keep the credentials where docker does."""
-    from minidock.engine.transfers import transfer
+    from minidock.engine.images import pull_push
     from minidock.engine.transfers.progress import progress_on
 
-    registry = transfer.registry_of(server)
+    registry = pull_push.registry_of(server)
     if password is not None:
         if password_stdin:
             raise UsageError("--password and --password-stdin are mutually exclusive")
@@ -125,9 +125,9 @@ def login(username: str | None, password: str | None, password_stdin: bool, serv
         password = sys.stdin.read().rstrip("\r\n")
     done = None
     if username is None and password is None:
-        done = transfer.login_again(registry, progress_on(sys.stderr))
+        done = pull_push.login_again(registry, progress_on(sys.stderr))
     if done is None:
-        done = transfer.login(registry, *_asked(username, password))
+        done = pull_push.login(registry, *_asked(username, password))
     if done.plain_file:
         click.echo(
             f"\nWARNING! Your credentials are stored unencrypted in '{done.plain_file}'.\n"
@@ -158,11 +158,11 @@ def _asked(username: str | None, password: str | None) -> tuple[str, str]:
 @click.argument("server", required=False)
 def logout(server: str | None) -> None:
     """Forget the credentials for a registry (Docker Hub if none is named)."""
-    from minidock.engine.transfers import transfer
+    from minidock.engine.images import pull_push
     from minidock.image.registry.settings import credentials_key
 
-    registry = transfer.registry_of(server)
-    if transfer.logout(registry):
+    registry = pull_push.registry_of(server)
+    if pull_push.logout(registry):
         click.echo(f"Removing login credentials for {credentials_key(registry)}")
     else:
         click.echo(f"Not logged in to {registry}")
@@ -184,11 +184,11 @@ def logout(server: str | None) -> None:
 def search(filters: tuple[str, ...], template: str | None, limit: int, no_trunc: bool, term: str) -> None:
     """Search Docker Hub for images, or another registry: registry.lan:5000/TERM."""
     from minidock.cli import format
-    from minidock.engine.transfers import transfer
+    from minidock.engine.images import pull_push
 
     wanted = _wanted(filters)
     rows = []
-    for found in transfer.search(term, limit):
+    for found in pull_push.search(term, limit):
         if found.stars >= int(wanted["stars"]) and wanted["is-official"] in (
             "",
             str(found.is_official).lower(),

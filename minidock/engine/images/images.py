@@ -110,14 +110,14 @@ def _ready(store: Store, text: str, image: Image) -> Image:
 def _pull(store: Store, name: Reference, say: Say | None, platform: str) -> Image:
     from contextlib import closing
 
-    from minidock.engine.transfers import transfer
+    from minidock.engine.images import pull_push
     from minidock.engine.transfers.progress import Bars, Lines
     from minidock.image.registry.progress import Progress
 
     shown = Progress() if say is None else Bars(sys.stderr) if sys.stderr.isatty() else Lines(say)
     try:
         with closing(shown) as progress:
-            return transfer.pull(store, name, progress, platform or None)
+            return pull_push.pull(store, name, progress, platform or None)
     except MinidockError as error:
         error.exit_code = EXIT_ENGINE  # to a container's user it was minidock that failed
         raise
