@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from minidock.engine.events import event_log
 from minidock.engine.transfers.config import registry_settings
-from minidock.engine.transfers.credentials import Keychain
+from minidock.engine.images.credentials import Keychain
 from minidock.errors import NotFoundError, UsageError
 from minidock.image import reference
 from minidock.image.reference import Reference
