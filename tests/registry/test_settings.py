@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from minidock.engine.transfers.config import registry_settings
+from minidock.engine.images.registry_config import registry_settings
 from minidock.errors import UsageError
 from minidock.image.registry.proxies import proxy_for
 from minidock.image.registry.settings import Settings

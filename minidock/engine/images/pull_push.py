@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from minidock.engine.events import event_log
-from minidock.engine.transfers.config import registry_settings
+from minidock.engine.images.registry_config import registry_settings
 from minidock.engine.images.credentials import Keychain
 from minidock.errors import NotFoundError, UsageError
 from minidock.image import reference

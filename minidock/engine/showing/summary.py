@@ -14,7 +14,7 @@ from minidock.engine.logs import drivers
 from minidock.engine.container.records import DEAD, PAUSED, RESTARTING, RUNNING
 from minidock.engine.showing import host
 from minidock.engine.showing.usage import host_memory
-from minidock.engine.transfers import config
+from minidock.engine.images import registry_config
 from minidock.image.platform import host_architecture
 from minidock.image.registry import proxies
 from minidock.image.registry.settings import HUB, HUB_INDEX
@@ -109,7 +109,7 @@ def _cgroups() -> dict[str, Any]:
 
 def _registries() -> dict[str, Any]:
     """What registries are asked, and how: the configuration file's word, in docker's form."""
-    settings = config.registry_settings()
+    settings = registry_config.registry_settings()
     mirrors = {HUB: settings.mirrors.get(HUB, ()), **settings.mirrors}
     networks = [entry for entry in settings.insecure if "/" in entry]
     names = [*mirrors, *(entry for entry in settings.insecure if entry not in networks and entry not in mirrors)]

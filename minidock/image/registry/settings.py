@@ -1,6 +1,6 @@
 """What a user can set about registries, and what it means for one of them.
 
-`engine/transfers/config.py` reads it from /etc/minidock/config.toml and describes the file.
+`engine/images/registry_config.py` reads it from /etc/minidock/config.toml and describes the file.
 """
 
 from __future__ import annotations
