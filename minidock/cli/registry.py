@@ -45,7 +45,7 @@ def pull(paths: Paths, /, all_tags: bool, platform: str | None, quiet: bool, nam
     """Fetch an image from a registry."""
     from minidock.cli import screen
     from minidock.engine.images import pull_push
-    from minidock.engine.transfers.progress import progress_on
+    from minidock.engine.images.progress_display import progress_on
     from minidock.image import reference
     from minidock.image.store import Store
 
@@ -73,7 +73,7 @@ def push(paths: Paths, /, all_tags: bool, quiet: bool, platform: str, name: str)
     from minidock.cli import screen
     from minidock.engine.images import images
     from minidock.engine.images import pull_push
-    from minidock.engine.transfers.progress import progress_on
+    from minidock.engine.images.progress_display import progress_on
     from minidock.image import reference
     from minidock.image.store import Store
 
@@ -112,7 +112,7 @@ def _with_tag(name: Reference, progress: Progress) -> Reference:
 def login(username: str | None, password: str | None, password_stdin: bool, server: str | None) -> None:
     """Log in to a registry (Docker Hub if none is named), and keep the credentials where docker does."""
     from minidock.engine.images import pull_push
-    from minidock.engine.transfers.progress import progress_on
+    from minidock.engine.images.progress_display import progress_on
 
     registry = pull_push.registry_of(server)
     if password is not None:

@@ -111,7 +111,7 @@ def _pull(store: Store, name: Reference, say: Say | None, platform: str) -> Imag
     from contextlib import closing
 
     from minidock.engine.images import pull_push
-    from minidock.engine.transfers.progress import Bars, Lines
+    from minidock.engine.images.progress_display import Bars, Lines
     from minidock.image.registry.progress import Progress
 
     shown = Progress() if say is None else Bars(sys.stderr) if sys.stderr.isatty() else Lines(say)
