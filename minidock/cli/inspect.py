@@ -81,7 +81,7 @@ def _kinds(root: str, *, size: bool, platform: str = "") -> Finders:
         return describe.image(found, store.references(found.id))
 
     def volume(name: str) -> dict[str, Any]:
-        from minidock.engine import volumes
+        from minidock.engine.volumes import volumes
 
         return volumes.find(root, name).describe()
 

@@ -13,7 +13,7 @@ from minidock.engine.paths import Paths
 from minidock.errors import UsageError
 
 if TYPE_CHECKING:
-    from minidock.engine.volumes import Volume
+    from minidock.engine.volumes.volumes import Volume
 
 
 class Row(Fields):
@@ -46,7 +46,7 @@ def create(
 ) -> None:
     """Make a volume. Without a name it gets one that nobody else has."""
     from minidock.cli.options import pairs, values
-    from minidock.engine import volumes
+    from minidock.engine.volumes import volumes
 
     if other and name:
         raise UsageError(

@@ -13,7 +13,8 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 
-from minidock.engine import paths, volumes
+from minidock.engine import paths
+from minidock.engine.volumes import volumes
 from minidock.engine.events import event_log
 from minidock.engine.container import records
 from minidock.engine.container.records import REMOVING, DamagedRecordError

@@ -6,9 +6,10 @@ from collections.abc import Iterable
 from contextlib import suppress
 from typing import NamedTuple
 
-from minidock.engine import volume_removal, volumes
+from minidock.engine import volume_removal
+from minidock.engine.volumes import volumes
 from minidock.engine.events import event_log
-from minidock.engine.volumes import Volume
+from minidock.engine.volumes.volumes import Volume
 from minidock.errors import EXIT_ENGINE, ConflictError, NotFoundError, UsageError
 from minidock.image.filters import Filters, labels_fit
 

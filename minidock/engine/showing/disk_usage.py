@@ -8,10 +8,11 @@ from __future__ import annotations
 from collections import Counter
 from typing import NamedTuple
 
-from minidock.engine import image_users, volumes
+from minidock.engine import image_users
+from minidock.engine.volumes import volumes
 from minidock.engine.container import records
 from minidock.engine.container.records import Record
-from minidock.engine.volumes import Volume
+from minidock.engine.volumes.volumes import Volume
 from minidock.image.directories import layer_size
 from minidock.image.reference import Reference
 from minidock.image.store import Image, Store

@@ -15,8 +15,8 @@ from contextlib import suppress
 from typing import NamedTuple
 
 from minidock import state
-from minidock.engine import volumes
-from minidock.engine.volumes import Volume
+from minidock.engine.volumes import volumes
+from minidock.engine.volumes.volumes import Volume
 from minidock.linux import copying, overlay, syscalls
 from minidock.linux.directories import remove_tree
 from minidock.observe import step
