@@ -42,7 +42,7 @@ def system(paths: Paths, unused: bool, force: bool, volumes: bool, filters: tupl
     """Remove containers that do not run, and networks and images that nobody uses."""
     from minidock.cli.image import size
     from minidock.cli.prompt import confirmed
-    from minidock.engine import volume_care
+    from minidock.engine.volumes import volume_prune
     from minidock.engine.images import images
     from minidock.engine.container import cleanup
     from minidock.engine.container import prune
@@ -61,7 +61,7 @@ def system(paths: Paths, unused: bool, force: bool, volumes: bool, filters: tupl
     _tell("Deleted Networks", [network.name for network in networks.prune(paths.root, wanted)])
     reclaimed = old.size
     if volumes:
-        empty = volume_care.prune(paths.root, wanted, named=False)
+        empty = volume_prune.prune(paths.root, wanted, named=False)
         _tell("Deleted Volumes", empty.names)
         reclaimed += empty.size
     rest = images.prune(paths.root, unused=unused, filters=wanted)

@@ -66,11 +66,11 @@ def create(
 def ls(paths: Paths, quiet: bool, filters: tuple[str, ...], template: str | None, cluster: bool) -> None:
     """List volumes."""
     from minidock.cli import format
-    from minidock.engine import volume_care
+    from minidock.engine.volumes import volume_prune
     from minidock.engine.container import cleanup
 
     cleanup.sweep_all(paths.root)
-    found = volume_care.select(paths.root, volume_care.parse(filters, volume_care.FOR_LISTS))
+    found = volume_prune.select(paths.root, volume_prune.parse(filters, volume_prune.FOR_LISTS))
     if cluster:
         found = []
     if quiet and not template:
@@ -113,17 +113,17 @@ def prune(paths: Paths, everything: bool, force: bool, filters: tuple[str, ...])
     """Remove volumes that no container has."""
     from minidock.cli.image import size
     from minidock.cli.prompt import confirmed
-    from minidock.engine import volume_care
+    from minidock.engine.volumes import volume_prune
     from minidock.engine.container import cleanup
 
-    wanted = volume_care.parse(filters, volume_care.FOR_PRUNE)
+    wanted = volume_prune.parse(filters, volume_prune.FOR_PRUNE)
     if everything and "all" in wanted:
         raise UsageError("conflicting options: cannot specify both --all and --filter all=1")
-    everything = everything or volume_care.says_all(wanted)
+    everything = everything or volume_prune.says_all(wanted)
     if not force and not confirmed(_UNUSED if everything else _UNNAMED):
         return
     cleanup.sweep_all(paths.root)
-    pruned = volume_care.prune(paths.root, wanted, named=everything)
+    pruned = volume_prune.prune(paths.root, wanted, named=everything)
     if pruned.names:
         click.echo("Deleted Volumes:\n" + "".join(f"{name}\n" for name in pruned.names))
     click.echo(f"Total reclaimed space: {size(pruned.size, 4)}")
