@@ -97,11 +97,11 @@ def row(volume: Volume) -> Row:
 def rm(paths: Paths, force: bool, names: tuple[str, ...]) -> int:
     """Remove volumes that no container has, and what is in them."""
     from minidock.cli.container import for_each
-    from minidock.engine import volume_removal
+    from minidock.engine.volumes import volume_remove
     from minidock.engine.container import cleanup
 
     cleanup.sweep_all(paths.root)
-    return for_each(names, lambda name: volume_removal.remove(paths.root, name, force=force))
+    return for_each(names, lambda name: volume_remove.remove(paths.root, name, force=force))
 
 
 @click.command(context_settings=HELP)

@@ -147,9 +147,9 @@ def _finish_removal(root: str, container_id: str) -> None:
         _undo_network(record)
         _undo_mounts(record)
         if _has_anonymous(record) and not record.data.get("keepVolumes"):
-            from minidock.engine import volume_removal
+            from minidock.engine.volumes import volume_remove
 
-            volume_removal.remove_anonymous(root, record.data["mounts"])
+            volume_remove.remove_anonymous(root, record.data["mounts"])
         _undo_sockets(record)
         _undo_cidfile(record)
     remove_tree(doomed)

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from contextlib import suppress
 from typing import NamedTuple
 
-from minidock.engine import volume_removal
+from minidock.engine.volumes import volume_remove
 from minidock.engine.volumes import volumes
 from minidock.engine.events import event_log
 from minidock.engine.volumes.volumes import Volume
@@ -71,7 +71,7 @@ def prune(root: str, filters: Filters, *, named: bool) -> Pruned:
             continue
         volume_size = volumes.size(volume)
         with suppress(ConflictError, NotFoundError):  # taken by a container, or removed, since
-            volume_removal.remove(root, volume.name)
+            volume_remove.remove(root, volume.name)
             names.append(volume.name)
             size += volume_size
     event_log.emit(root, "volume", "prune", "", reclaimed=size)
