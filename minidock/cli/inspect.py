@@ -66,19 +66,19 @@ def _kinds(root: str, *, size: bool, platform: str = "") -> Finders:
 
     def container(name: str) -> dict[str, Any]:
         from minidock.engine.container import records
-        from minidock.engine.showing import describe
+        from minidock.engine.inspect import inspect_container
 
-        return describe.container(records.find(root, name), size=size)
+        return inspect_container.container(records.find(root, name), size=size)
 
     def image(name: str) -> dict[str, Any]:
         from minidock.engine.images.images import check_platform
-        from minidock.engine.showing import describe
+        from minidock.engine.inspect import inspect_container
         from minidock.image.store import Store
 
         store = Store(root)
         found = store.resolve(name)
         check_platform(found, name, platform)
-        return describe.image(found, store.references(found.id))
+        return inspect_container.image(found, store.references(found.id))
 
     def volume(name: str) -> dict[str, Any]:
         from minidock.engine.volumes import volumes

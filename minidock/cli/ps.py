@@ -160,7 +160,7 @@ def _moment(created: str) -> str:
 
 def _size(record: Record) -> str:
     from minidock.cli.image import size
-    from minidock.engine.showing import describe
+    from minidock.engine.inspect import inspect_container
 
-    written, image_size = describe.sizes(record)
+    written, image_size = inspect_container.sizes(record)
     return f"{size(written)} (virtual {size(written + image_size)})"
