@@ -84,7 +84,7 @@ def _id(record: Record, no_trunc: bool) -> str:
 
 def rows(root: str, found: list[Record], *, no_trunc: bool, size: bool) -> list[_Row]:
     from minidock.cli import status
-    from minidock.engine.showing import describe_endpoints
+    from minidock.engine.inspect import network_settings
 
     images = _Images(root)
     return [
@@ -97,7 +97,7 @@ def rows(root: str, found: list[Record], *, no_trunc: bool, size: bool) -> list[
             "LocalVolumes": str(sum(point["type"] == "volume" for point in record.data.get("mounts", ()))),
             "Mounts": ",".join(_mount(point, no_trunc) for point in record.data.get("mounts", ())),
             "Names": record.name,
-            "Networks": ",".join(describe_endpoints.names(record)),
+            "Networks": ",".join(network_settings.names(record)),
             "Platform": Nil("<nil>"),
             "Ports": status.ports(record),
             "RunningFor": f"{status.since(record.data['created'])} ago",

@@ -13,7 +13,8 @@ from minidock.engine.logs import log_drivers
 from minidock.engine.logs import drivers
 from minidock.engine.spec import published_ports
 from minidock.engine.container.records import PAUSED, RESTARTING, Record
-from minidock.engine.showing import describe_endpoints, describe_host
+from minidock.engine.showing import describe_host
+from minidock.engine.inspect import network_settings
 
 if TYPE_CHECKING:
     from minidock.image.reference import Reference
@@ -63,7 +64,7 @@ def container(record: Record, *, size: bool = False) -> dict[str, Any]:
         **(_sizes(record) if size else {}),
         "Mounts": [describe_host.mount_point(point) for point in data.get("mounts", ())],
         "Config": _config(record),
-        "NetworkSettings": describe_endpoints.settings(record),
+        "NetworkSettings": network_settings.settings(record),
     }
 
 

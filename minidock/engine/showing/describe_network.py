@@ -10,7 +10,7 @@ from typing import Any
 
 from minidock.engine.container import records
 from minidock.engine.networks import networks
-from minidock.engine.showing.describe_endpoints import endpoint_id
+from minidock.engine.inspect.network_settings import endpoint_id
 from minidock.linux import links
 from minidock.linux.interfaces import Interface, interfaces
 from minidock.network import store

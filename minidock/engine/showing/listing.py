@@ -17,7 +17,7 @@ from minidock.engine import filters
 from minidock.engine.filters import Filters
 from minidock.engine.spec import published_ports
 from minidock.engine.container.records import CREATED, DEAD, RESTARTING, DamagedRecordError, Record
-from minidock.engine.showing import describe_endpoints
+from minidock.engine.inspect import network_settings
 from minidock.errors import MinidockError, NotFoundError, UsageError
 
 _KNOWN = ("ancestor", "before", "exited", "expose", "health", "id", "is-task", "isolation", "label", "name", "network",
@@ -170,7 +170,7 @@ def _by_volume(_: str, values: list[str]) -> Test:
 def _by_network(_: str, values: list[str]) -> Test:
     def is_on(record: Record, value: str) -> bool:
         ids = [endpoint["network"] for endpoint in record.data["networks"].values()]
-        return value in describe_endpoints.names(record) or (value != "" and any(i.startswith(value) for i in ids))
+        return value in network_settings.names(record) or (value != "" and any(i.startswith(value) for i in ids))
 
     return lambda record: any(is_on(record, value) for value in values)
 
