@@ -13,7 +13,7 @@ from minidock.engine.logs import log_drivers
 from minidock.engine.logs import drivers
 from minidock.engine.spec import published_ports
 from minidock.engine.container.records import PAUSED, RESTARTING, Record
-from minidock.engine.showing import describe_host
+from minidock.engine.inspect import host_config
 from minidock.engine.inspect import network_settings
 
 if TYPE_CHECKING:
@@ -59,10 +59,10 @@ def container(record: Record, *, size: bool = False) -> dict[str, Any]:
         "ProcessLabel": "",
         "AppArmorProfile": "",
         "ExecIDs": exec_ids.running(record.id) or None,
-        "HostConfig": describe_host.host_config(record),
+        "HostConfig": host_config.host_config(record),
         "GraphDriver": {"Data": _directories(record), "Name": "overlay2"},
         **(_sizes(record) if size else {}),
-        "Mounts": [describe_host.mount_point(point) for point in data.get("mounts", ())],
+        "Mounts": [host_config.mount_point(point) for point in data.get("mounts", ())],
         "Config": _config(record),
         "NetworkSettings": network_settings.settings(record),
     }
