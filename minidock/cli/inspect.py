@@ -87,9 +87,9 @@ def _kinds(root: str, *, size: bool, platform: str = "") -> Finders:
 
     def network(name: str) -> dict[str, Any]:
         from minidock.engine.networks import networks
-        from minidock.engine.showing import describe_network
+        from minidock.engine.inspect import inspect_network
 
-        return describe_network.network(root, networks.find(root, name))
+        return inspect_network.network(root, networks.find(root, name))
 
     return {"container": container, "image": image, "network": network, "volume": volume}
 

@@ -108,10 +108,10 @@ def inspect(paths: Paths, template: str | None, verbose: bool, names: tuple[str,
     """Show everything about networks: who is on them, with addresses, cables and what went through those."""
     from minidock.engine.container import cleanup
     from minidock.engine.networks import networks
-    from minidock.engine.showing import describe_network
+    from minidock.engine.inspect import inspect_network
 
     def find(name: str) -> dict[str, Any]:
-        return describe_network.network(paths.root, networks.find(paths.root, name), verbose=verbose)
+        return inspect_network.network(paths.root, networks.find(paths.root, name), verbose=verbose)
 
     cleanup.sweep_all(paths.root)
     return show(names, find, template)
