@@ -12,7 +12,7 @@ from minidock.cli.templates.values import Fields
 from minidock.engine.paths import Paths
 
 if TYPE_CHECKING:
-    from minidock.engine.showing.disk_usage import Usage
+    from minidock.engine.inspect.disk_usage import Usage
 
 
 
@@ -46,7 +46,7 @@ def df(paths: Paths, verbose: bool, template: str | None) -> None:
     """Show what takes how much of the disk, and how much of that nobody uses."""
     from minidock.cli import format
     from minidock.engine.container import cleanup
-    from minidock.engine.showing import disk_usage
+    from minidock.engine.inspect import disk_usage
 
     cleanup.sweep_all(paths.root)
     usage = disk_usage.measure(paths.root)
