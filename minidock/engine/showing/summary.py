@@ -12,7 +12,7 @@ from minidock import __version__
 from minidock.engine.container import records
 from minidock.engine.logs import drivers
 from minidock.engine.container.records import DEAD, PAUSED, RESTARTING, RUNNING
-from minidock.engine.showing import host
+from minidock.engine.inspect import kernel_features
 from minidock.engine.showing.usage import host_memory
 from minidock.engine.images import registry_config
 from minidock.image.platform import host_architecture
@@ -75,7 +75,7 @@ def info(root: str) -> dict[str, Any]:
         **_NOT_OURS,
         "SecurityOptions": ["name=seccomp,profile=default"],
         "Warnings": [f"WARNING: {text}" for key, text in _WARNINGS.items() if not abilities[key]],
-        "Facts": [fact._asdict() for fact in host.facts()],
+        "Facts": [fact._asdict() for fact in kernel_features.facts()],
     }
 
 
