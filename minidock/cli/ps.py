@@ -58,13 +58,13 @@ def ps(
     """List containers, the newest first."""
     from minidock.cli import format
     from minidock.engine.container import cleanup
-    from minidock.engine.showing import listing
+    from minidock.engine.inspect import container_list
 
-    wanted = listing.parse(filters)
+    wanted = container_list.parse(filters)
     if not quiet:
         format.check(template, HEADERS, _FAILURES)
     cleanup.sweep_all(paths.root)
-    found = listing.select(paths.root, wanted, everything=everything, last=1 if latest and last < 1 else last)
+    found = container_list.select(paths.root, wanted, everything=everything, last=1 if latest and last < 1 else last)
     if quiet:
         if template:
             click.echo("WARNING: Ignoring custom format, because both --format and --quiet are set.", err=True)

@@ -44,14 +44,14 @@ def stats(
     """Show what containers use: processor, memory, network, disk, processes."""
     from minidock.engine.container import cleanup
     from minidock.engine.container import records
-    from minidock.engine.showing import listing
+    from minidock.engine.inspect import container_list
 
     cleanup.sweep_all(paths.root)
 
     def chosen() -> list[tuple[str, Record]]:
         if names:
             return [(name, records.find(paths.root, name)) for name in names]
-        return [(record.id[:12], record) for record in listing.select(paths.root, {}, everything=everything)]
+        return [(record.id[:12], record) for record in container_list.select(paths.root, {}, everything=everything)]
 
     show = _once if no_stream else _again_and_again
     show(chosen, template, no_trunc=no_trunc)

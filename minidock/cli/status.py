@@ -36,7 +36,7 @@ def duration(seconds: float) -> str:
 
 def status(record: Record) -> str:
     """Up, Exited, ... and since when (moby: daemon/container/state.go, String)."""
-    from minidock.engine.showing import listing
+    from minidock.engine.inspect import container_list
 
     state = record.data["state"]
     if record.status == DEAD:
@@ -46,7 +46,7 @@ def status(record: Record) -> str:
     if record.status == RESTARTING:
         return f"Restarting ({state['exitCode']}) {since(state['finishedAt'])} ago"
     if record.is_up:
-        health = listing.health(record)
+        health = container_list.health(record)
         words = {"none": "", "starting": " (health: starting)"}.get(health, f" ({health})")
         return f"Up {since(state['startedAt'])}{words}"
     if record.status == CREATED or not state["finishedAt"]:
