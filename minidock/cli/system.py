@@ -22,10 +22,10 @@ _FORMAT = click.option("-f", "--format", "template", metavar="TEMPLATE", help="A
 def info(paths: Paths, template: str | None) -> None:
     """Show what there is, what this host's kernel offers to containers, what is missing, and why that matters."""
     from minidock.engine.container import cleanup
-    from minidock.engine.showing import summary
+    from minidock.engine.inspect import host_summary
 
     cleanup.sweep_all(paths.root)
-    found = summary.info(paths.root)
+    found = host_summary.info(paths.root)
     click.echo(_formatted(template, _Info, found) if template else "\n".join([*_lines(found), *_facts(found)]))
 
 
@@ -34,9 +34,9 @@ def info(paths: Paths, template: str | None) -> None:
 def version(template: str | None) -> None:
     """Show the version of minidock and of what it stands on."""
     if template:
-        from minidock.engine.showing import summary
+        from minidock.engine.inspect import host_summary
 
-        click.echo(_formatted(template, _Versions, summary.version()))
+        click.echo(_formatted(template, _Versions, host_summary.version()))
         return
     click.echo(f"minidock version {__version__}, Python {platform.python_version()}, Linux {os.uname().release}")
 
