@@ -17,7 +17,7 @@ _WIDTH = 20  # of a column, with the three spaces behind it: docker's
 def top(paths: Paths, name: str, options: tuple[str, ...]) -> None:
     """Show the processes of a container."""
     from minidock.engine.container import cleanup
-    from minidock.engine.showing.top import processes
+    from minidock.engine.inspect.top import processes
 
     cleanup.sweep_all(paths.root)
     rows = processes(paths.root, name, " ".join(options).split())
