@@ -11,7 +11,7 @@ from minidock.cli.commands import HELP
 from minidock.cli.templates.values import Fields
 from minidock.engine.paths import Paths
 from minidock.engine.container.records import Record
-from minidock.engine.showing.usage import Sample
+from minidock.engine.inspect.resource_usage import Sample
 from minidock.explain.shown import memory
 
 _PERIOD = 1.0  # seconds
@@ -87,9 +87,9 @@ def _again_and_again(chosen: Chosen, template: str | None, *, no_trunc: bool) ->
 
 
 def _samples(found: Sequence[tuple[str, Record]]) -> Samples:
-    from minidock.engine.showing import usage
+    from minidock.engine.inspect import resource_usage
 
-    return {record.id: usage.take(record) if record.is_up else usage.NOTHING for _, record in found}
+    return {record.id: resource_usage.take(record) if record.is_up else resource_usage.NOTHING for _, record in found}
 
 
 def _listing(
@@ -104,7 +104,7 @@ def _listing(
 def _row(name: str, record: Record, before: Sample | None, after: Sample | None, no_trunc: bool) -> _Row:
     """Docker's columns (cli/command/container/formatter_stats.go); what is not known is `--`."""
     from minidock.cli.image import size
-    from minidock.engine.showing.usage import processor_share
+    from minidock.engine.inspect.resource_usage import processor_share
 
     row = dict.fromkeys(_HEADERS, _UNKNOWN)
     row |= {"Container": name, "ID": record.id if no_trunc else record.id[:12], "Name": record.name}

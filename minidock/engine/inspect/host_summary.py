@@ -13,7 +13,7 @@ from minidock.engine.container import records
 from minidock.engine.logs import drivers
 from minidock.engine.container.records import DEAD, PAUSED, RESTARTING, RUNNING
 from minidock.engine.inspect import kernel_features
-from minidock.engine.showing.usage import host_memory
+from minidock.engine.inspect.resource_usage import host_memory
 from minidock.engine.images import registry_config
 from minidock.image.platform import host_architecture
 from minidock.image.registry import proxies

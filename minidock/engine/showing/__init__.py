@@ -1,1 +1,0 @@
-"""What a user asks to see: `ps`, `inspect`, `stats`, `top`, `info`, `system df`."""
