@@ -1,4 +1,4 @@
-"""The packet filter of this host's containers: rules to match who is on which network now (`registry.py`).
+"""The packet filter of this host's containers: rules to match who is on which network now (`filter_state.py`).
 
 Rules have no owner who would miss them: anybody can flush them, and what made them can be killed. So they are never
 patched by guess. Everything that is to be in the kernel is a function of the registry (`ruleset.py`), and the registry
@@ -26,10 +26,11 @@ from typing import TYPE_CHECKING
 from minidock import state
 from minidock.errors import EXIT_ENGINE, HostError
 from minidock.linux import firewall, iptables, links
-from minidock.network import registry, routing, ruleset
+from minidock.network import routing, ruleset
+from minidock.network.firewall import filter_state
 from minidock.network.addresses import IPV4, IPV6
 from minidock.network.published import Published
-from minidock.network.registry import UNKNOWN, Registry
+from minidock.network.firewall.filter_state import UNKNOWN, Registry
 from minidock.network.ruleset import Member, Segment
 
 if TYPE_CHECKING:
@@ -55,8 +56,8 @@ def admit(
     segments = {network.id: _segment(network) for network in networks}
     members = {e.host_interface: _member(e, published.get(e.host_interface, ())) for e in endpoints}
     try:
-        with state.locked(registry.lock_path()):
-            old = registry.read()
+        with state.locked(filter_state.lock_path()):
+            old = filter_state.read()
             kept = {name: _without_ports_of(members.values(), member) for name, member in old.members.items()}
             new = old._replace(segments={**old.segments, **segments}, members={**kept, **members})
             known = old._replace(generation=UNKNOWN, rules=0) if anew else old
@@ -101,23 +102,23 @@ def forget(network_id: str) -> None:
 
 def mend() -> None:
     """See to it that the kernel holds what the registry has, if anybody has changed any table since it was written."""
-    with state.locked(registry.lock_path()):
-        if registry.is_intact() is False:
-            old = registry.read()
+    with state.locked(filter_state.lock_path()):
+        if filter_state.is_intact() is False:
+            old = filter_state.read()
             _apply(old, old, look=True)
 
 
 def _shrink(change: Callable[[Registry], Registry], meanwhile: Callable[[], None] = lambda: None) -> None:
     """Apply a change that takes away. What fails here is tried again by the next who writes."""
-    with state.locked(registry.lock_path()):
-        old = registry.read()
+    with state.locked(filter_state.lock_path()):
+        old = filter_state.read()
         if not old.segments:
             return  # nothing of ours was ever in the kernel
         new = change(old)
         try:
             _apply(old, new, look=False, meanwhile=meanwhile)
         except HostError:
-            registry.write(new._replace(generation=UNKNOWN))
+            filter_state.write(new._replace(generation=UNKNOWN))
     _forget(member for name, member in old.members.items() if name not in new.members)
 
 
@@ -158,9 +159,9 @@ def _apply(
         new = new._replace(generation=after, rules=rules)
     if not new.segments:
         with suppress(FileNotFoundError):
-            os.unlink(registry.path())
+            os.unlink(filter_state.path())
     elif new != old:
-        registry.write(new)
+        filter_state.write(new)
     return failures
 
 

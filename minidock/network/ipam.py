@@ -22,11 +22,11 @@ def settled(root: str, network: Network, *, in_use: bool) -> Network:
     """
     if network.pools and (in_use or not network.is_predefined or drivers.find(network.driver).is_made(network)):
         return network
-    from minidock.network import registry  # here, because few starts come this far, and every one imports this module
+    from minidock.network.firewall import filter_state  # here, because few starts come this far, and every one imports this module
 
     with (
         step("Choose a free subnet", book=BOOK),
-        state.locked(registry.lock_path()),  # for all roots: the next to choose must see this bridge among the routes
+        state.locked(filter_state.lock_path()),  # for all roots: the next to choose must see this bridge among the routes
         links.Rtnetlink() as host,
     ):
         preferred = network.pool(IPV4)

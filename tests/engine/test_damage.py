@@ -14,7 +14,8 @@ from typing import Any
 
 import pytest
 
-from minidock.network import registry, store
+from minidock.network import store
+from minidock.network.firewall import filter_state
 from tests.engine.containers import Containers, eventually
 from tests.support.command import Minidock
 from tests.support.machine import kept_links, remove_default_network
@@ -144,7 +145,7 @@ KINDS: dict[str, tuple[Callable[[Place], Path], list[str]]] = {
     "lock of images": (lambda p: p.one("locks/images"), ["images"]),
     "events": (lambda p: p.one("events.log"), ["!tag alpine more", "events --since 1 --until 2"]),
     "seccomp cache": (lambda p: p.one("cache/seccomp-*"), ["!run --rm --network none alpine true"]),
-    "state of the packet filter": (lambda p: Path(registry.path()), ["!ps -a", "run --rm alpine true"]),
+    "state of the packet filter": (lambda p: Path(filter_state.path()), ["!ps -a", "run --rm alpine true"]),
     "credentials": (lambda p: p.minidock.root.parent / "config.json", ["logout registry.example.com"]),
     "configuration": (lambda p: p.minidock.root.parent / "config.toml", ["pull localhost:1/none"]),
 }  # fmt: skip

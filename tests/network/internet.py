@@ -23,7 +23,8 @@ from typing import Any
 
 from minidock import state
 from minidock.linux import links, syscalls
-from minidock.network import drivers, endpoints, registry, store
+from minidock.network import drivers, endpoints, store
+from minidock.network.firewall import filter_state
 from minidock.network.addresses import Subnet
 from minidock.network.attachment import NOTHING_SPECIAL, Attachment
 from minidock.network.endpoints import Endpoint
@@ -189,7 +190,7 @@ class Host(Namespace):
     def __init__(self, root: str) -> None:
         super().__init__("host")
         self.root = root
-        self.registry = self.call(registry.path)
+        self.registry = self.call(filter_state.path)
 
     def close(self) -> None:
         super().close()

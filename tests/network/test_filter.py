@@ -15,7 +15,8 @@ import pytest
 
 from minidock.errors import HostError
 from minidock.linux import firewall, syscalls
-from minidock.network import filter, registry
+from minidock.network import filter
+from minidock.network.firewall import filter_state
 from minidock.network.attachment import NOTHING_SPECIAL
 from minidock.network.published import Published
 from tests.network.internet import HOST_ADDRESS, OUTSIDE_ADDRESS, Container, Host, Namespace, ask, reaches_everyone
@@ -227,7 +228,7 @@ class TestRegistry:
         first = container(host)
         content = json.loads(Path(host.registry).read_text())
         Path(host.registry).write_text(json.dumps({**content, "boot": "another"}))
-        assert host.call(registry.is_intact) is None
+        assert host.call(filter_state.is_intact) is None
         second = container(host)
         assert host.elements("bridge", "cables") == [second.endpoint.host_interface]
         assert first.endpoint.host_interface not in Path(host.registry).read_text()
@@ -246,7 +247,7 @@ class TestRegistry:
         second = container(host, dual=NOTHING_SPECIAL)
         cables = {first.endpoint.host_interface, second.endpoint.host_interface}
         assert set(host.elements("bridge", "cables")) == cables
-        assert host.call(registry.is_intact)
+        assert host.call(filter_state.is_intact)
 
     def test_rules_of_a_cable_that_is_gone_go_with_the_next_change(
         self, host: Host, container: MakeContainer
@@ -281,7 +282,7 @@ class TestRegistry:
         before = generation(host)
         host.call(filter.mend)
         assert generation(host) == before
-        assert host.call(registry.is_intact)
+        assert host.call(filter_state.is_intact)
 
     @pytest.mark.parametrize("change", [
         "delete element bridge minidock cables { {cable} }",

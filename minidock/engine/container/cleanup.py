@@ -182,9 +182,9 @@ def sweep(root: str) -> None:
 
 def _mend_network(root: str) -> None:
     """Write the packet filter's rules anew if somebody has flushed or changed any. It takes a millisecond to know."""
-    from minidock.network import registry
+    from minidock.network.firewall import filter_state
 
-    if (intact := registry.is_intact()) is False:
+    if (intact := filter_state.is_intact()) is False:
         from minidock.network import filter
 
         filter.mend()

@@ -14,7 +14,8 @@ from minidock.errors import ConflictError, MinidockError, NotFoundError, UsageEr
 from minidock.image import filters as image_filters
 from minidock.image.moments import instant
 from minidock.linux import links
-from minidock.network import drivers, endpoints, ipam, registry, store
+from minidock.network import drivers, endpoints, ipam, store
+from minidock.network.firewall import filter_state
 from minidock.network import filter as packet_filter
 from minidock.network.drivers import BOOK
 from minidock.network.leases import Lease
@@ -37,7 +38,7 @@ def create(root: str, asked: NetworkOptions) -> Network:
     with (
         step("Create the network", book=BOOK),
         store.locked(root),
-        state.locked(registry.lock_path()),  # for all roots: the next to choose must see our subnet among the routes
+        state.locked(filter_state.lock_path()),  # for all roots: the next to choose must see our subnet among the routes
         links.Rtnetlink() as host,
     ):
         if any(other.name == network.name for other in store.ensure(root)):
