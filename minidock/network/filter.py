@@ -1,7 +1,7 @@
 """The packet filter of this host's containers: rules to match who is on which network now (`filter_state.py`).
 
 Rules have no owner who would miss them: anybody can flush them, and what made them can be killed. So they are never
-patched by guess. Everything that is to be in the kernel is a function of the registry (`ruleset.py`), and the registry
+patched by guess. Everything that is to be in the kernel is a function of the registry (`filter_rules.py`), and the registry
 tells at which generation the kernel held exactly that. If nobody has changed any table since, or a look at ours finds
 them as they were (`standing.py`), the difference is enough, an element or two; otherwise both are written anew, in one
 transaction.
@@ -26,12 +26,13 @@ from typing import TYPE_CHECKING
 from minidock import state
 from minidock.errors import EXIT_ENGINE, HostError
 from minidock.linux import firewall, iptables, links
-from minidock.network import routing, ruleset
+from minidock.network import routing
+from minidock.network.firewall import filter_rules
 from minidock.network.firewall import filter_state
 from minidock.network.addresses import IPV4, IPV6
 from minidock.network.published import Published
 from minidock.network.firewall.filter_state import UNKNOWN, Registry
-from minidock.network.ruleset import Member, Segment
+from minidock.network.firewall.filter_rules import Member, Segment
 
 if TYPE_CHECKING:
     from minidock.network.endpoints import Endpoint
@@ -202,8 +203,8 @@ def _rules() -> int:
 def _transaction(old: Registry, new: Registry, *, known: bool) -> str:
     """What nft has to be told."""
     if not new.segments:
-        return ruleset.nothing()
-    return ruleset.changes(old.elements(), new.elements()) if known else ruleset.whole(new.elements())
+        return filter_rules.nothing()
+    return filter_rules.changes(old.elements(), new.elements()) if known else filter_rules.whole(new.elements())
 
 
 def _open_passage(old: Registry, new: Registry) -> None:
@@ -213,7 +214,7 @@ def _open_passage(old: Registry, new: Registry) -> None:
     bridges = sorted({segment.bridge for segment in new.segments.values()})
     bridges6 = sorted({segment.bridge for segment in new.segments.values() if segment.subnet6})
     had_ipv6 = any(segment.subnet6 for segment in old.segments.values())
-    passage.keep_open(bridges, bridges6, own=ruleset.TABLE, ipv6=bool(bridges6) or had_ipv6)
+    passage.keep_open(bridges, bridges6, own=filter_rules.TABLE, ipv6=bool(bridges6) or had_ipv6)
 
 
 def _without_ports_of(newcomers: Iterable[Member], member: Member) -> Member:

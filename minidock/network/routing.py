@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 from minidock.errors import HostError
 from minidock.linux import links, syscalls
-from minidock.network.ruleset import Member, Segment
+from minidock.network.firewall.filter_rules import Member, Segment
 
 IP_FORWARD = "/proc/sys/net/ipv4/ip_forward"
 IP6_CONF = "/proc/sys/net/ipv6/conf"

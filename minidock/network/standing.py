@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 from minidock.errors import HostError
 from minidock.linux import firewall
-from minidock.network.ruleset import CHAINS, SETS, TABLE, Elements
+from minidock.network.firewall.filter_rules import CHAINS, SETS, TABLE, Elements
 
 
 class Standing(NamedTuple):

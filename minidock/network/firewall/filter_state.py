@@ -18,9 +18,9 @@ from typing import Any, NamedTuple
 
 from minidock import state
 from minidock.linux import firewall
-from minidock.network import ruleset
+from minidock.network.firewall import filter_rules
 from minidock.network.published import Published
-from minidock.network.ruleset import Member, Segment
+from minidock.network.firewall.filter_rules import Member, Segment
 from minidock.observe import step
 from minidock.shapes import Each
 
@@ -47,9 +47,9 @@ class Registry(NamedTuple):
     segments: dict[str, Segment]
     members: dict[str, Member]
 
-    def elements(self) -> ruleset.Elements:
+    def elements(self) -> filter_rules.Elements:
         """What is in the kernel's sets if it holds exactly this."""
-        return ruleset.elements(list(self.segments.values()), list(self.members.values()))
+        return filter_rules.elements(list(self.segments.values()), list(self.members.values()))
 
 
 def is_intact() -> bool | None:
@@ -115,7 +115,7 @@ def _generation(content: dict[str, Any]) -> int:
 
 def _is_ours(content: dict[str, Any]) -> bool:
     """Whether the rules in the kernel are those of this version of minidock."""
-    return bool(content.get("form") == ruleset.FORM)
+    return bool(content.get("form") == filter_rules.FORM)
 
 
 def _member(row: dict[str, Any]) -> Member:
@@ -128,7 +128,7 @@ def write(registry: Registry) -> None:
     A line for each entry, by hand: with hundreds, json's own indentation takes ten times as long.
     """
     when = {"schemaVersion": state.SCHEMA, "boot": state.boot_id(), "generation": registry.generation}
-    head = json.dumps({**when, "rules": registry.rules, "form": ruleset.FORM})[:-1]
+    head = json.dumps({**when, "rules": registry.rules, "form": filter_rules.FORM})[:-1]
     segments, members = _lines(registry.segments), _lines(registry.members)
     text = f'{head}, "segments": {{\n{segments}\n}}, "members": {{\n{members}\n}}}}\n'
     state.sweep(RUN)
