@@ -195,12 +195,12 @@ def set_default_routes(inside: links.Rtnetlink, endpoints: Endpoints) -> None:
 
 
 def _admit(networks: dict[str, Network], endpoints: Endpoints, published: Sequence[Published]) -> list[str]:
-    from minidock.network import filter  # here, because `reserve` is on every start's path and needs it rarely
+    from minidock.network.firewall import apply  # here, because `reserve` is on every start's path and needs it rarely
 
     entrance = gateway(endpoints)  # where the answers go out, the questions must come in
     through = {entrance.host_interface: published} if entrance else {}
     mine = endpoints.values()
-    return filter.admit([networks[endpoint.network] for endpoint in mine], mine, through)
+    return apply.admit([networks[endpoint.network] for endpoint in mine], mine, through)
 
 
 def release(root: str, container_id: str, network_id: str | None = None) -> None:
@@ -227,9 +227,9 @@ def release(root: str, container_id: str, network_id: str | None = None) -> None
 
 
 def _dismiss(cables: list[str], meanwhile: Callable[[], None] = lambda: None) -> None:
-    from minidock.network import filter
+    from minidock.network.firewall import apply
 
-    filter.dismiss(cables, meanwhile)
+    apply.dismiss(cables, meanwhile)
 
 
 def _held(root: str, container_id: str, network_id: str | None = None) -> list[Leases]:
@@ -280,6 +280,6 @@ def warm_up() -> None:
     """Import what `connect` will need: 25 ms that fit beside somebody else's work."""
     import subprocess  # noqa: F401 - for nft
 
-    import minidock.network.filter  # noqa: F401
+    import minidock.network.firewall.apply  # noqa: F401
 
     links.encoders()

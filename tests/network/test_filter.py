@@ -15,7 +15,7 @@ import pytest
 
 from minidock.errors import HostError
 from minidock.linux import firewall, syscalls
-from minidock.network import filter
+from minidock.network.firewall import apply
 from minidock.network.firewall import filter_state
 from minidock.network.attachment import NOTHING_SPECIAL
 from minidock.network.published import Published
@@ -82,7 +82,7 @@ class TestWayOut:
 
         def without_nft() -> None:
             os.environ["PATH"] = "/nowhere"
-            filter.admit([host.network()], [], {})
+            apply.admit([host.network()], [], {})
 
         with pytest.raises(HostError, match="install the package nftables"):
             host.call(without_nft)
@@ -92,7 +92,7 @@ class TestWayOut:
 
         def without_rights() -> list[str]:
             prctl.capbset.net_admin = False  # what nft may not have, though root runs it
-            return filter.admit([host.network()], [], {})
+            return apply.admit([host.network()], [], {})
 
         with pytest.raises(HostError) as refused:
             host.call(without_rights)
@@ -109,7 +109,7 @@ class TestWayOut:
             syscalls.unshare(syscalls.CLONE_NEWNS)
             subprocess.run(["mount", "--make-rprivate", "/"], check=True)
             subprocess.run(["mount", "-o", "bind,ro", "/proc/sys", "/proc/sys"], check=True)
-            return filter.admit([host.network()], [inside.endpoint], {}, anew=True)
+            return apply.admit([host.network()], [inside.endpoint], {}, anew=True)
 
         host.sh("nft", "flush", "ruleset")
         host.sh("sh", "-c", "echo 0 >/proc/sys/net/ipv4/ip_forward")
@@ -163,7 +163,7 @@ class TestNoRulesNoStart:
 
         def without_rights() -> list[str]:
             prctl.cap_effective.net_admin = False
-            return filter.admit([host.network()], [], {})
+            return apply.admit([host.network()], [], {})
 
         with pytest.raises(HostError, match="no container runs without: the kernel does not tell the state of nf_tab"):
             host.call(without_rights)
@@ -270,17 +270,17 @@ class TestRegistry:
     def test_mending_is_for_what_others_have_changed(self, host: Host, container: MakeContainer) -> None:
         inside = container(host)
         before = generation(host)
-        host.call(filter.mend)
+        host.call(apply.mend)
         assert generation(host) == before
         host.sh("nft", "flush", "ruleset")
-        host.call(filter.mend)
+        host.call(apply.mend)
         assert inside.call(ask, OUTSIDE_ADDRESS) == HOST_ADDRESS
 
     def test_what_others_change_of_theirs_is_no_reason_to_write(self, host: Host, container: MakeContainer) -> None:
         _publish(host, container)
         host.sh("nft", "add", "table", "ip", "theirs")
         before = generation(host)
-        host.call(filter.mend)
+        host.call(apply.mend)
         assert generation(host) == before
         assert host.call(filter_state.is_intact)
 
@@ -301,7 +301,7 @@ class TestRegistry:
         handle = next(rule["handle"] for rule in host.rules() if rule["chain"] == "forward")
         host.sh("nft", change.replace("{cable}", cable).replace("{handle}", str(handle)))
         assert host.sh("nft", "--stateless", "list", "ruleset") != before
-        host.call(filter.mend)
+        host.call(apply.mend)
         assert host.sh("nft", "--stateless", "list", "ruleset") == before
 
     def test_ipv6_keeps_the_hosts_own_way_out(self, host: Host, container: MakeContainer) -> None:

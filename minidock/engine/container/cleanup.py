@@ -185,9 +185,9 @@ def _mend_network(root: str) -> None:
     from minidock.network.firewall import filter_state
 
     if (intact := filter_state.is_intact()) is False:
-        from minidock.network import filter
+        from minidock.network.firewall import apply
 
-        filter.mend()
+        apply.mend()
     elif intact is None:
         from minidock.engine.networks import reload
 

@@ -16,7 +16,7 @@ from minidock.image.moments import instant
 from minidock.linux import links
 from minidock.network import drivers, endpoints, ipam, store
 from minidock.network.firewall import filter_state
-from minidock.network import filter as packet_filter
+from minidock.network.firewall import apply as packet_filter
 from minidock.network.drivers import BOOK
 from minidock.network.leases import Lease
 from minidock.network.store import Network

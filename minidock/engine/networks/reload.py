@@ -10,7 +10,7 @@ from minidock.engine.container.records import Record
 from minidock.errors import HostError
 from minidock.linux import links
 from minidock.network import drivers, endpoints, store
-from minidock.network import filter as packet_filter
+from minidock.network.firewall import apply as packet_filter
 from minidock.network.leases import Lease, Leases
 from minidock.observe import step
 from minidock.state import DamagedError

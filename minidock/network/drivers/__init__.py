@@ -72,13 +72,14 @@ def remove(root: str, network: Network) -> None:
 
     Raises `ConflictError` while a container holds an address.
     """
-    from minidock.network import filter, store
+    from minidock.network import store
+    from minidock.network.firewall import apply
 
     driver = find(network.driver)
     if store.leases(root, network.id).held or driver.attached(network):
         raise has_endpoints(network)
     driver.remove_interface(network)
-    filter.forget(network.id)
+    apply.forget(network.id)
     store.forget(root, network)
 
 
