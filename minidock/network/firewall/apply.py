@@ -3,7 +3,7 @@
 Rules have no owner who would miss them: anybody can flush them, and what made them can be killed. So they are never
 patched by guess. Everything that is to be in the kernel is a function of the registry (`filter_rules.py`), and the registry
 tells at which generation the kernel held exactly that. If nobody has changed any table since, or a look at ours finds
-them as they were (`standing.py`), the difference is enough, an element or two; otherwise both are written anew, in one
+them as they were (`kernel_tables.py`), the difference is enough, an element or two; otherwise both are written anew, in one
 transaction.
 
 A cable that does not exist any more has no rules: each writer leaves out what it does not find, whoever was killed
@@ -186,17 +186,17 @@ def _write(text: str, new: Registry, meanwhile: Callable[[], None]) -> bool:
 
 def _still_holds(old: Registry) -> bool:
     """Whether only the tables of others have changed, as most times when another engine works on this host."""
-    from minidock.network import standing  # here, because most starts find everything untouched
+    from minidock.network.firewall import kernel_tables  # here, because most starts find everything untouched
 
-    there = standing.read() if old.rules else None
+    there = kernel_tables.read() if old.rules else None
     return there is not None and there.holds(old.elements(), old.rules)
 
 
 def _rules() -> int:
     """The number that chains and rules are to be known again by, now that they are written anew."""
-    from minidock.network import standing
+    from minidock.network.firewall import kernel_tables
 
-    there = standing.read()
+    there = kernel_tables.read()
     return there.rules if there else 0
 
 

@@ -39,7 +39,7 @@ UNKNOWN = -1  # a generation that no kernel has: what it holds is anybody's gues
 class Registry(NamedTuple):
     """The file's content. Segments have keys that their makers choose; members have their cables' names.
 
-    `rules`: the number of chains and rules as they were written (`standing.py`), 0 if nobody has looked.
+    `rules`: the number of chains and rules as they were written (`kernel_tables.py`), 0 if nobody has looked.
     """
 
     generation: int
