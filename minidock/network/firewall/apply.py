@@ -10,7 +10,7 @@ A cable that does not exist any more has no rules: each writer leaves out what i
 before taking it away.
 
 Everything of ours is the tables `inet minidock` and `bridge minidock` and, where a chain of others drops what
-containers send, a few rules commented "minidock" in that chain (`passage.py`). To remove all traces by hand:
+containers send, a few rules commented "minidock" in that chain (`forwarding.py`). To remove all traces by hand:
 `nft delete table inet minidock; nft delete table bridge minidock`, and `iptables -D` for each rule in
 `iptables-save | grep -i minidock`.
 """
@@ -209,12 +209,12 @@ def _transaction(old: Registry, new: Registry, *, known: bool) -> str:
 
 def _open_passage(old: Registry, new: Registry) -> None:
     """See to the chains of others. If anything is written there, the generation is one on, and the next looks again."""
-    from minidock.network import passage  # here, because most starts need not look at what others have
+    from minidock.network.firewall import forwarding  # here, because most starts need not look at what others have
 
     bridges = sorted({segment.bridge for segment in new.segments.values()})
     bridges6 = sorted({segment.bridge for segment in new.segments.values() if segment.subnet6})
     had_ipv6 = any(segment.subnet6 for segment in old.segments.values())
-    passage.keep_open(bridges, bridges6, own=filter_rules.TABLE, ipv6=bool(bridges6) or had_ipv6)
+    forwarding.keep_open(bridges, bridges6, own=filter_rules.TABLE, ipv6=bool(bridges6) or had_ipv6)
 
 
 def _without_ports_of(newcomers: Iterable[Member], member: Member) -> Member:
