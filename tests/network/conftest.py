@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from minidock.network.attachment import Attachment
+from minidock.network.endpoint_config import Attachment
 from minidock.network.published import Published
 from tests.network.containers import World
 from tests.network.internet import HOST_ADDRESS, OUTSIDE_ADDRESS, Container, Host, Namespace

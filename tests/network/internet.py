@@ -26,7 +26,7 @@ from minidock.linux import links, syscalls
 from minidock.network import drivers, endpoints, store
 from minidock.network.firewall import filter_state
 from minidock.network.addresses import Subnet
-from minidock.network.attachment import NOTHING_SPECIAL, Attachment
+from minidock.network.endpoint_config import NOTHING_SPECIAL, Attachment
 from minidock.network.endpoints import Endpoint
 from minidock.network.published import Published
 from minidock.network.store import Network, Pool

@@ -16,7 +16,7 @@ import pytest
 
 from minidock.errors import ConflictError, HostError
 from minidock.network import endpoints, store
-from minidock.network.attachment import NOTHING_SPECIAL
+from minidock.network.endpoint_config import NOTHING_SPECIAL
 from minidock.network.published import Published
 from tests.network.internet import HOST_ADDRESS, OUTSIDE_ADDRESS, PORT, Container, Host, Namespace, ask, result_of
 

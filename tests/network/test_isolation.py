@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 import pytest
 
-from minidock.network.attachment import NOTHING_SPECIAL
+from minidock.network.endpoint_config import NOTHING_SPECIAL
 from minidock.network.published import Published
 from tests.engine.containers import eventually
 from tests.network.internet import HOST_ADDRESS, OUTSIDE_ADDRESS, PORT, Container, Host, Namespace, ask

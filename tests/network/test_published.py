@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 import pytest
 
-from minidock.network.attachment import NOTHING_SPECIAL
+from minidock.network.endpoint_config import NOTHING_SPECIAL
 from minidock.network.published import Published
 from tests.network.internet import HOST_ADDRESS, PORT, Container, Host, Namespace, ask, ask_udp
 

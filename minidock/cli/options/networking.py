@@ -9,7 +9,7 @@ from typing import Any
 from minidock.cli.options.elsewhere import NO_DRIVER_OPTIONS, NO_LINK_LOCAL
 from minidock.cli.options.values import fail, refuse
 from minidock.errors import UsageError
-from minidock.network.attachment import NOTHING_SPECIAL, Attachment
+from minidock.network.endpoint_config import NOTHING_SPECIAL, Attachment
 
 # `default` is what docker's API calls the default network.
 _ALIASES = {"default": "bridge", "": "bridge"}

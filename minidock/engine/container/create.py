@@ -19,7 +19,7 @@ from minidock.engine.container.options import ContainerOptions
 from minidock.engine.container.records import CREATED, PAUSED, RESTARTING, RUNNING, Record
 from minidock.errors import EXIT_ENGINE, ConflictError, HostError, MinidockError, NotFoundError
 from minidock.image.platform import check_system
-from minidock.network.attachment import NOTHING_SPECIAL, Attachment
+from minidock.network.endpoint_config import NOTHING_SPECIAL, Attachment
 from minidock.observe import step
 
 # Networks that are there, with nothing asked of them: that of most containers, and none.

@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 from minidock.errors import HostError
-from minidock.network.attachment import Attachment
+from minidock.network.endpoint_config import Attachment
 from minidock.network.published import Wish
 
 

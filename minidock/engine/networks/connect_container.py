@@ -22,7 +22,7 @@ from minidock.engine.container.records import Record
 from minidock.errors import ConflictError, MinidockError, NotFoundError
 from minidock.linux import namespaces
 from minidock.network import endpoints, store
-from minidock.network.attachment import Attachment
+from minidock.network.endpoint_config import Attachment
 from minidock.network.drivers import BOOK
 from minidock.network.endpoints import Endpoints
 from minidock.network.store import Network

@@ -18,7 +18,7 @@ from minidock.engine.container.options import ContainerOptions
 from minidock.engine.container.records import Record
 from minidock.errors import EXIT_ENGINE, ConflictError
 from minidock.linux import namespaces
-from minidock.network.attachment import Attachment
+from minidock.network.endpoint_config import Attachment
 from minidock.observe import step
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from minidock.engine.networks.container_networks import SHARED
 from minidock.engine.container.options import ContainerOptions
 from minidock.errors import EXIT_ENGINE, MinidockError, UsageError
 from minidock.network.addresses import IPV4, IPV6
-from minidock.network.attachment import Attachment
+from minidock.network.endpoint_config import Attachment
 from minidock.network.endpoints import check_wanted
 from minidock.network.store import Network
 
