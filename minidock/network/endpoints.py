@@ -21,7 +21,7 @@ from minidock.network.addresses import IPV4, IPV6, Subnet, mac_of, number
 from minidock.network.endpoint_config import Attachment
 from minidock.network.drivers import BOOK
 from minidock.network.leases import CURE, Lease, Leases
-from minidock.network.published import Published
+from minidock.network.port_bindings import Published
 from minidock.network.store import Network
 from minidock.observe import step
 

@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from minidock.errors import ConflictError, HostError, UsageError
-from minidock.network.published import Published, Wish, place
+from minidock.network.port_bindings import Published, Wish, place
 from minidock.observe import announced
 
 PORT_RANGE = "/proc/sys/net/ipv4/ip_local_port_range"

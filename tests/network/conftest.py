@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from minidock.network.endpoint_config import Attachment
-from minidock.network.published import Published
+from minidock.network.port_bindings import Published
 from tests.network.containers import World
 from tests.network.internet import HOST_ADDRESS, OUTSIDE_ADDRESS, Container, Host, Namespace
 from tests.network.machine import Machine

@@ -28,7 +28,7 @@ from minidock.network.firewall import filter_state
 from minidock.network.addresses import Subnet
 from minidock.network.endpoint_config import NOTHING_SPECIAL, Attachment
 from minidock.network.endpoints import Endpoint
-from minidock.network.published import Published
+from minidock.network.port_bindings import Published
 from minidock.network.store import Network, Pool
 
 HOST_ADDRESS = "198.51.100.2"

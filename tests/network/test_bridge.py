@@ -17,7 +17,7 @@ import pytest
 from minidock.errors import ConflictError, HostError
 from minidock.network import endpoints, store
 from minidock.network.endpoint_config import NOTHING_SPECIAL
-from minidock.network.published import Published
+from minidock.network.port_bindings import Published
 from tests.network.internet import HOST_ADDRESS, OUTSIDE_ADDRESS, PORT, Container, Host, Namespace, ask, result_of
 
 MakeContainer = Callable[..., Container]

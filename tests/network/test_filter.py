@@ -18,7 +18,7 @@ from minidock.linux import firewall, syscalls
 from minidock.network.firewall import apply
 from minidock.network.firewall import filter_state
 from minidock.network.endpoint_config import NOTHING_SPECIAL
-from minidock.network.published import Published
+from minidock.network.port_bindings import Published
 from tests.network.internet import HOST_ADDRESS, OUTSIDE_ADDRESS, Container, Host, Namespace, ask, reaches_everyone
 from tests.network.machine import Machine
 

@@ -9,7 +9,7 @@ from collections.abc import Callable
 import pytest
 
 from minidock.network.endpoint_config import NOTHING_SPECIAL
-from minidock.network.published import Published
+from minidock.network.port_bindings import Published
 from tests.network.internet import (
     HOST_ADDRESS,
     OUTSIDE_ADDRESS,

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from minidock.network import ports
-from minidock.network.published import Wish
+from minidock.network.port_bindings import Wish
 from tests.engine.containers import eventually
 from tests.engine.injection import Injector
 from tests.network.internet import HOST_ADDRESS, OUTSIDE_ADDRESS, Host, Namespace, ask, result_of

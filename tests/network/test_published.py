@@ -8,7 +8,7 @@ from contextlib import contextmanager
 import pytest
 
 from minidock.network.endpoint_config import NOTHING_SPECIAL
-from minidock.network.published import Published
+from minidock.network.port_bindings import Published
 from tests.network.internet import HOST_ADDRESS, PORT, Container, Host, Namespace, ask, ask_udp
 
 MakeContainer = Callable[..., Container]

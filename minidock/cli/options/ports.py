@@ -6,7 +6,7 @@ import re
 
 from minidock.cli.options.values import fail
 from minidock.errors import UsageError
-from minidock.network.published import Wish
+from minidock.network.port_bindings import Wish
 
 PROTOCOLS = ("tcp", "udp", "sctp")
 HIGHEST = 65535

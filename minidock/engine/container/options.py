@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 from minidock.errors import HostError
 from minidock.network.endpoint_config import Attachment
-from minidock.network.published import Wish
+from minidock.network.port_bindings import Wish
 
 
 class Limits(NamedTuple):

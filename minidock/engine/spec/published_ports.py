@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from minidock.engine.container import records
 from minidock.engine.container.records import Record
 from minidock.errors import ConflictError, MinidockError
-from minidock.network.published import Published, Wish, as_settings, from_settings, place
+from minidock.network.port_bindings import Published, Wish, as_settings, from_settings, place
 from minidock.observe import step
 
 if TYPE_CHECKING:

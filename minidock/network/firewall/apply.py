@@ -30,7 +30,7 @@ from minidock.network import routing
 from minidock.network.firewall import filter_rules
 from minidock.network.firewall import filter_state
 from minidock.network.addresses import IPV4, IPV6
-from minidock.network.published import Published
+from minidock.network.port_bindings import Published
 from minidock.network.firewall.filter_state import UNKNOWN, Registry
 from minidock.network.firewall.filter_rules import Member, Segment
 

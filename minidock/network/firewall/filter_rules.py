@@ -16,7 +16,7 @@ from binascii import crc32
 from typing import NamedTuple
 
 from minidock.network.addresses import number
-from minidock.network.published import Published
+from minidock.network.port_bindings import Published
 
 TABLE = "minidock"
 
