@@ -29,7 +29,7 @@ from typing import Any, NamedTuple
 from minidock.errors import HostError
 from minidock.linux import firewall, links
 from minidock.linux.firewall import MissingCommandError
-from minidock.network import messages
+from minidock.network import dns_messages
 from minidock.network.names import Names, address_of
 from minidock.observe import step
 
@@ -206,7 +206,7 @@ class Resolver:
         """Questions and answers with their length in two bytes before them (RFC 1035, 4.2.2), until the client ends."""
         with connection:
             connection.settimeout(_IDLE)
-            while question := messages.read(connection):
+            while question := dns_messages.read(connection):
                 answer = self._answer(question, self._ask_by_connection, limit=_LARGEST)
                 connection.sendall(struct.pack("!H", len(answer)) + answer)
 
@@ -228,7 +228,7 @@ class Resolver:
             known = record.reply(aa=0)
             known.header.rcode = RCODE.SERVFAIL
         room = max([limit, *(extra.rclass for extra in record.ar if extra.rtype == 41)])  # OPT, RFC 6891
-        return messages.packed(known, room)
+        return dns_messages.packed(known, room)
 
     def _known(self, record: Any) -> Any:
         """The answer if it is about a container; None if it is about anything else."""
@@ -263,7 +263,7 @@ class Resolver:
     def _ask_by_connection(self, server: Server, question: bytes) -> bytes:
         with self._socket(server, socket.SOCK_STREAM) as outside:
             outside.sendall(struct.pack("!H", len(question)) + question)
-            return messages.read(outside)
+            return dns_messages.read(outside)
 
     def _socket(self, server: Server, kind: socket.SocketKind) -> socket.socket:
         """A socket that is connected to the server, made where that can be reached from."""
