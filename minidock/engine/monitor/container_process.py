@@ -11,7 +11,7 @@ from minidock.engine.monitor.streams import Events
 if TYPE_CHECKING:
     from minidock.engine.lifetime.out_of_memory import Watch
     from minidock.network.ports import Held
-    from minidock.network.resolver import Resolver
+    from minidock.network.dns_server import Resolver
     from minidock.runtime.container import Created
 
 

@@ -29,7 +29,7 @@ from minidock.runtime.container import Created
 
 if TYPE_CHECKING:
     from minidock.engine.monitor.monitor import Life
-    from minidock.network.resolver import Resolver
+    from minidock.network.dns_server import Resolver
 
 
 def hand_over(life: Life, running: Running, visitors: Visitors) -> None:

@@ -26,7 +26,7 @@ from minidock.observe import step
 from minidock.runtime import container as runtime
 
 if TYPE_CHECKING:
-    from minidock.network.resolver import Resolver
+    from minidock.network.dns_server import Resolver
 
 
 class CallerGoneError(SetupError):

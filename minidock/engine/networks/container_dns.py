@@ -1,4 +1,4 @@
-"""The container's own name server (network/resolver.py): when there is one, and whom it asks."""
+"""The container's own name server (network/dns_server.py): when there is one, and whom it asks."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from minidock.engine.container.records import Record
 from minidock.errors import MinidockError
 from minidock.linux import namespaces
 from minidock.network.names import Names
-from minidock.network.resolver import Resolver, Server
+from minidock.network.dns_server import Resolver, Server
 from minidock.observe import step
 
 

@@ -1,7 +1,7 @@
 """Links (--link), as containers found each other before they had networks of their own (book 6).
 
 On the default network a link is a line in the hosts file and a handful of variables with the other container's ports.
-On a network that a user made it is only one more name there, which the resolver knows (network/resolver.py).
+On a network that a user made it is only one more name there, which the resolver knows (network/dns_server.py).
 """
 
 from __future__ import annotations

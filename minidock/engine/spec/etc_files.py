@@ -23,7 +23,7 @@ ff02::2\tip6-allrouters
 _PUBLIC_SERVERS = ("8.8.8.8", "8.8.4.4")
 _HOST_RESOLV, _HOST_HOSTS = "/etc/resolv.conf", "/etc/hosts"
 _RESOLVED = "/run/systemd/resolve/resolv.conf"  # systemd-resolved(8): the servers that 127.0.0.53 asks
-# Where the container's own resolver listens, if it has one (network/resolver.py); docker's has the same address.
+# Where the container's own resolver listens, if it has one (network/dns_server.py); docker's has the same address.
 RESOLVER = "127.0.0.11"
 
 Row = tuple[str, str]  # an address and its names, as in hosts(5)
