@@ -30,7 +30,7 @@ from minidock.errors import HostError
 from minidock.linux import firewall, links
 from minidock.linux.firewall import MissingCommandError
 from minidock.network import dns_messages
-from minidock.network.names import Names, address_of
+from minidock.network.dns_names import Names, address_of
 from minidock.observe import step
 
 ADDRESS = "127.0.0.11"

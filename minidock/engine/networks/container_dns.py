@@ -11,7 +11,7 @@ from minidock.engine.container.options import from_json
 from minidock.engine.container.records import Record
 from minidock.errors import MinidockError
 from minidock.linux import namespaces
-from minidock.network.names import Names
+from minidock.network.dns_names import Names
 from minidock.network.dns_server import Resolver, Server
 from minidock.observe import step
 
