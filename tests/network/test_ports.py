@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from minidock.network import ports
+from minidock.network import host_ports
 from minidock.network.port_bindings import Wish
 from tests.engine.containers import eventually
 from tests.engine.injection import Injector
@@ -83,7 +83,7 @@ class TestTaken:
         def hold_and_let_go(go: int, done: int) -> list[int]:
             os.close(starter)
             os.read(go, 1)  # the end of file comes to all at once
-            held = [ports.hold([Wish("tcp", 80, "", 9000, 9059)], has_ipv6=False) for _ in range(2)]
+            held = [host_ports.hold([Wish("tcp", 80, "", 9000, 9059)], has_ipv6=False) for _ in range(2)]
             os.close(everybody_has)
             os.read(done, 1)  # which comes when the last has said that it has its own
             return [one.published[0].host_port for one in held]
@@ -173,8 +173,8 @@ class TestLife:
         many = [machine.look(process.communicate()[0].strip()) for process in started]
         shown = machine.host.sh("nft", "list", "map", "inet", "minidock", "published4")
         assert shown.count("tcp . 0.0.0.0/0") == shown.count("udp . 0.0.0.0/0") == 12
-        ports = {inside.record["ports"]["90/udp"][0]["HostPort"] for inside in many}
-        assert ports == {str(port) for port in range(9000, 9012)}
+        host_ports = {inside.record["ports"]["90/udp"][0]["HostPort"] for inside in many}
+        assert host_ports == {str(port) for port in range(9000, 9012)}
         removing = [
             subprocess.Popen(machine.words("rm", "-f", inside.record["id"]), env=machine.minidock.environment,
                              stdout=subprocess.DEVNULL)

@@ -10,7 +10,7 @@ from minidock.engine.monitor.streams import Events
 
 if TYPE_CHECKING:
     from minidock.engine.lifetime.out_of_memory import Watch
-    from minidock.network.ports import Held
+    from minidock.network.host_ports import Held
     from minidock.network.dns_server import Resolver
     from minidock.runtime.container import Created
 

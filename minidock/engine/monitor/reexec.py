@@ -162,7 +162,7 @@ def _ports(record: records.Record, fds: list[int]) -> Any:
     if not fds:
         return None
     from minidock.engine.spec import published_ports
-    from minidock.network.ports import Held
+    from minidock.network.host_ports import Held
 
     return Held(published_ports.published(record), [socket.socket(fileno=fd) for fd in fds])
 

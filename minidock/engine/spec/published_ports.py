@@ -12,7 +12,7 @@ from minidock.network.port_bindings import Published, Wish, as_settings, from_se
 from minidock.observe import step
 
 if TYPE_CHECKING:
-    from minidock.network.ports import Held, TakenError
+    from minidock.network.host_ports import Held, TakenError
 
 BOOK = "4.1.1"  # Mode de fonctionnement standard (bridge)
 
@@ -26,7 +26,8 @@ def publish(record: Record) -> Held | None:
     wishes = _wishes(record.data)
     if not wishes or not record.data["networks"]:
         return None
-    from minidock.network import endpoints, ports, store
+    from minidock.network import endpoints, store
+    from minidock.network import host_ports
 
     entrance = endpoints.gateway({name: endpoints.Endpoint(**row) for name, row in record.data["networks"].items()})
     if entrance is None:
@@ -34,9 +35,9 @@ def publish(record: Record) -> Held | None:
     network = store.pick(store.load_all(record.root), entrance.network)
     with step("Reserve the published ports", book=BOOK):
         try:
-            held = ports.hold(wishes, has_ipv6=bool(entrance.address6), default=network.publishing_address)
+            held = host_ports.hold(wishes, has_ipv6=bool(entrance.address6), default=network.publishing_address)
         except MinidockError as error:
-            words = _words_about_holder(record, wishes, error) if isinstance(error, ports.TakenError) else str(error)
+            words = _words_about_holder(record, wishes, error) if isinstance(error, host_ports.TakenError) else str(error)
             raise ConflictError(
                 f"driver failed programming external connectivity on endpoint {record.name}: {words}", exit_code=125
             ) from error
