@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from minidock.errors import HostError
 from minidock.linux import programs
-from minidock.linux.firewall import first_line
+from minidock.linux.nftables import first_line
 
 COMMAND_NOT_FOUND = 127
 

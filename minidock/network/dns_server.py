@@ -27,8 +27,9 @@ from contextlib import suppress
 from typing import Any, NamedTuple
 
 from minidock.errors import HostError
-from minidock.linux import firewall, links
-from minidock.linux.firewall import MissingCommandError
+from minidock.linux import links
+from minidock.linux import nftables
+from minidock.linux.nftables import MissingCommandError
 from minidock.network import dns_messages
 from minidock.network.dns_names import Names, address_of
 from minidock.observe import step
@@ -76,7 +77,7 @@ class Resolver:
         self._room = threading.BoundedSemaphore(_AT_ONCE)
         self._last = time.monotonic()  # when somebody asked
         self._thread: threading.Thread | None = None
-        self._way: firewall.Change | None = None  # from port 53 to our sockets: what nft is at work on
+        self._way: nftables.Change | None = None  # from port 53 to our sockets: what nft is at work on
         self._netns = os.dup(netns_fd)
         self._end = os.eventfd(0, os.EFD_CLOEXEC)
         if sockets:
@@ -94,7 +95,7 @@ class Resolver:
                 with links.Rtnetlink() as inside:
                     inside.set_up("lo")  # the container's first process may not have come so far yet
                 self._listen(0)
-                self._way = firewall.Change(self._rules())
+                self._way = nftables.Change(self._rules())
         except MissingCommandError:
             self._take_port_53()
 
@@ -102,7 +103,7 @@ class Resolver:
         udp, tcp = self._udp.getsockname()[1], self._tcp.getsockname()[1]
         return _RULES.format(address=ADDRESS, udp=udp, tcp=tcp)
 
-    def _open_way(self, way: firewall.Change) -> None:
+    def _open_way(self, way: nftables.Change) -> None:
         """Wait for nft. Taking old rules away costs it ten times as much as writing new ones, and nearly always there
         are none, so it is first tried without."""
         try:
@@ -110,7 +111,7 @@ class Resolver:
         except HostError:
             try:
                 with step("Replace the rules of an earlier name server", book="4.1.1"), links.entered(self._netns):
-                    firewall.nft(_INSTEAD + self._rules())
+                    nftables.nft(_INSTEAD + self._rules())
             except HostError:
                 self._take_port_53()
 

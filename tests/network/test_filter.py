@@ -14,7 +14,8 @@ import prctl
 import pytest
 
 from minidock.errors import HostError
-from minidock.linux import firewall, syscalls
+from minidock.linux import syscalls
+from minidock.linux import nftables
 from minidock.network.firewall import apply
 from minidock.network.firewall import filter_state
 from minidock.network.endpoint_config import NOTHING_SPECIAL
@@ -320,5 +321,5 @@ def _publish(host: Host, container: MakeContainer) -> str:
 
 
 def generation(host: Host) -> int:
-    generation: int = host.call(firewall.generation)
+    generation: int = host.call(nftables.generation)
     return generation

@@ -15,7 +15,8 @@ from minidock.errors import HostError
 from minidock.explain.xray import translation
 from minidock.explain.xray.model import Cable, Listener, Network, Published
 from minidock.explain.xray.processes import read
-from minidock.linux import firewall, links, namespaces
+from minidock.linux import links, namespaces
+from minidock.linux import nftables
 from minidock.linux.interfaces import Hop, Interface, default_routes, interfaces
 from minidock.linux.paths import open_in_root
 
@@ -58,7 +59,7 @@ def network_of(pid: int, shared_with: list[str], members: Iterable[int], names: 
 def _rules() -> tuple[translation.Ruleset | None, str]:
     """The packet filter's rules, or None and why they cannot be read."""
     try:
-        return translation.parse(firewall.ruleset()), ""
+        return translation.parse(nftables.ruleset()), ""
     except HostError as error:
         return None, str(error)
 

@@ -25,7 +25,8 @@ from typing import TYPE_CHECKING
 
 from minidock import state
 from minidock.errors import EXIT_ENGINE, HostError
-from minidock.linux import firewall, iptables, links
+from minidock.linux import iptables, links
+from minidock.linux import nftables
 from minidock.network import routing
 from minidock.network.firewall import filter_rules
 from minidock.network.firewall import filter_state
@@ -65,9 +66,9 @@ def admit(
             failures = routing.enable(segments.values(), new.members.values())
             failures += _apply(known, new, look=iptables.legacy_in_use(ipv6=False))
         _forget_what_was_sent_to(members.values())
-    except firewall.UnsupportedError as error:
+    except nftables.UnsupportedError as error:
         failures = [error]
-    except firewall.MissingCommandError:
+    except nftables.MissingCommandError:
         raise
     except HostError as error:
         why = f"the packet filter's rules cannot be written, and no container runs without: {error}"
@@ -137,7 +138,7 @@ def _apply(
         segments={key: segment for key, segment in new.segments.items() if links.exists(segment.bridge)},
         members={name: member for name, member in new.members.items() if links.exists(name)},
     )
-    before = firewall.generation()
+    before = nftables.generation()
     untouched = before == old.generation
     known = untouched or _still_holds(old)
     text = _transaction(old, new, known=known)
@@ -155,7 +156,7 @@ def _apply(
     else:
         beside()
     rules = old.rules if known else _rules()
-    after = firewall.generation()
+    after = nftables.generation()
     if after == before + bool(text):  # otherwise somebody else has been here too, before us or after
         new = new._replace(generation=after, rules=rules)
     if not new.segments:
@@ -172,15 +173,15 @@ def _write(text: str, new: Registry, meanwhile: Callable[[], None]) -> bool:
     Returns whether it was `text`.
     """
     try:
-        firewall.nft(text, meanwhile)
+        nftables.nft(text, meanwhile)
         return True
-    except (firewall.UnsupportedError, firewall.MissingCommandError):
+    except (nftables.UnsupportedError, nftables.MissingCommandError):
         raise
     except HostError:
         whole = _transaction(new, new, known=False)
         if whole == text:
             raise
-        firewall.nft(whole)
+        nftables.nft(whole)
         return False
 
 

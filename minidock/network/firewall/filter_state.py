@@ -17,7 +17,7 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from minidock import state
-from minidock.linux import firewall
+from minidock.linux import nftables
 from minidock.network.firewall import filter_rules
 from minidock.network.port_bindings import Published
 from minidock.network.firewall.filter_rules import Member, Segment
@@ -64,7 +64,7 @@ def is_intact() -> bool | None:
             return None
         generation = _generation(content)
         serves_nobody = generation != UNKNOWN and not content["members"]
-        return serves_nobody or generation == firewall.generation()
+        return serves_nobody or generation == nftables.generation()
 
 
 def lock_path() -> str:

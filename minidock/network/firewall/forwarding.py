@@ -13,8 +13,9 @@ import socket
 from binascii import crc32
 from typing import Any
 
-from minidock.linux import firewall, iptables
-from minidock.linux.firewall import Chain
+from minidock.linux import iptables
+from minidock.linux import nftables
+from minidock.linux.nftables import Chain
 
 MARK = "minidock"  # how our rules in chains of others are found again: what their comments begin with
 CHAIN = "MINIDOCK"  # ours, in the tables of iptables; one rule of somebody else's chain leads to it
@@ -28,7 +29,7 @@ def keep_open(bridges: list[str], bridges6: list[str], *, own: str, ipv6: bool) 
     `bridges6` are those of them that have IPv6. `ipv6`: the chains that only IPv6 passes are looked at too, as we may
     have been there before. The table `own` is left out.
     """
-    for chain in firewall.forward_chains():
+    for chain in nftables.forward_chains():
         if chain.table == own or chain.family not in ("ip", "inet", *(["ip6"] if ipv6 else [])):
             continue
         command, through = ("ip6tables-nft", bridges6) if chain.family == "ip6" else ("iptables-nft", bridges)
@@ -87,7 +88,7 @@ def _rules(bridges: list[str], *, beside_docker: bool) -> list[str]:
 
 def _open_nft(chain: Chain, bridges: list[str]) -> None:
     """Do it in a chain that iptables has no hand in."""
-    there = firewall.chain_rules(chain)
+    there = nftables.chain_rules(chain)
     ours = [rule for rule in there if rule.get("comment", "").startswith(MARK)]
     others = [rule for rule in there if rule not in ours]
     closed = chain.policy == "drop" or any(map(_drops_all, others))
@@ -102,7 +103,7 @@ def _open_nft(chain: Chain, bridges: list[str]) -> None:
         return
     text = "".join(f"delete rule {chain.place} handle {rule['handle']}\n" for rule in ours)
     text += "".join(f'insert rule {chain.place} {rule} comment "{comment}"\n' for rule in wanted)
-    firewall.nft(text)
+    nftables.nft(text)
 
 
 def _drops_all(rule: dict[str, Any]) -> bool:

@@ -11,7 +11,7 @@ from binascii import crc32
 from typing import Any, NamedTuple
 
 from minidock.errors import HostError
-from minidock.linux import firewall
+from minidock.linux import nftables
 from minidock.network.firewall.filter_rules import CHAINS, SETS, TABLE, Elements
 
 
@@ -30,7 +30,7 @@ class Standing(NamedTuple):
 def read() -> Standing | None:
     """What the kernel holds; None if a table is missing, or has got what we never write."""
     try:
-        listings = firewall.contents([(family, TABLE) for family in CHAINS])
+        listings = nftables.contents([(family, TABLE) for family in CHAINS])
         return _parsed([entry for listing in listings for entry in listing])
     except (HostError, KeyError, TypeError):
         return None
