@@ -1,6 +1,6 @@
 """What there is of network interfaces: three questions to the kernel (rtnetlink(7)).
 
-`links.py` makes interfaces; here they are only looked at. Both ends of a veth(4) name each other by index
+`rtnetlink.py` makes interfaces; here they are only looked at. Both ends of a veth(4) name each other by index
 (IFLA_LINK), which is how one finds the cable that leads out of a container: its number inside is known inside only,
 and the number of the end outside is known to it.
 """
@@ -11,7 +11,7 @@ import os
 import socket
 from typing import Any, NamedTuple
 
-from minidock.linux import links
+from minidock.linux import rtnetlink
 
 RTM_GETLINK = 18
 IFF_LOOPBACK = 8
@@ -50,16 +50,16 @@ class Hop(NamedTuple):
     metric: int
 
 
-def interfaces(netlink: links.Rtnetlink) -> dict[int, Interface]:
+def interfaces(netlink: rtnetlink.Rtnetlink) -> dict[int, Interface]:
     """All interfaces of the namespace that `netlink` speaks to, by index, with their addresses (RTM_GETADDR)."""
     addresses: dict[int, list[str]] = {}
     for family in (socket.AF_INET, socket.AF_INET6):
-        message = links.encoders().ifaddrmsg()
+        message = rtnetlink.encoders().ifaddrmsg()
         message["family"] = family
-        for answer in netlink.dump(links.RTM_GETADDR, message, "RTM_GETADDR"):
+        for answer in netlink.dump(rtnetlink.RTM_GETADDR, message, "RTM_GETADDR"):
             address = answer.get_attr("IFA_LOCAL") or answer.get_attr("IFA_ADDRESS")
             addresses.setdefault(answer["index"], []).append(f"{address}/{answer['prefixlen']}")
-    answers = netlink.dump(RTM_GETLINK, links.encoders().ifinfmsg(), "RTM_GETLINK")
+    answers = netlink.dump(RTM_GETLINK, rtnetlink.encoders().ifinfmsg(), "RTM_GETLINK")
     return {answer["index"]: _interface(answer, addresses.get(answer["index"], [])) for answer in answers}
 
 
@@ -73,7 +73,7 @@ def _interface(answer: Any, addresses: list[str]) -> Interface:
         is_loopback=bool(answer["flags"] & IFF_LOOPBACK),
         mac=answer.get_attr("IFLA_ADDRESS") or "",
         mtu=answer.get_attr("IFLA_MTU") or 0,
-        is_up=bool(answer["flags"] & links.IFF_UP),
+        is_up=bool(answer["flags"] & rtnetlink.IFF_UP),
         addresses=addresses,
         peer=answer.get_attr("IFLA_LINK") or 0,
         master=answer.get_attr("IFLA_MASTER") or 0,
@@ -90,15 +90,15 @@ def _name(name: str | bytes) -> str:
     return os.fsdecode(name) if isinstance(name, bytes) else name
 
 
-def default_routes(netlink: links.Rtnetlink) -> list[Hop]:
+def default_routes(netlink: rtnetlink.Rtnetlink) -> list[Hop]:
     """The ways to everybody who is no neighbour, IPv4 before IPv6, the preferred one first."""
     found = []
     for family in (socket.AF_INET, socket.AF_INET6):
-        message = links.encoders().rtmsg()
+        message = rtnetlink.encoders().rtmsg()
         message["family"] = family
-        for answer in netlink.dump(links.RTM_GETROUTE, message, "RTM_GETROUTE"):
-            in_main = (answer.get_attr("RTA_TABLE") or answer["table"]) == links.RT_TABLE_MAIN
-            if in_main and answer["dst_len"] == 0 and answer["type"] == links.RTN_UNICAST:
+        for answer in netlink.dump(rtnetlink.RTM_GETROUTE, message, "RTM_GETROUTE"):
+            in_main = (answer.get_attr("RTA_TABLE") or answer["table"]) == rtnetlink.RT_TABLE_MAIN
+            if in_main and answer["dst_len"] == 0 and answer["type"] == rtnetlink.RTN_UNICAST:
                 gateway, index = answer.get_attr("RTA_GATEWAY") or "", answer.get_attr("RTA_OIF") or 0
                 found.append(Hop(family, gateway, index, answer.get_attr("RTA_PRIORITY") or 0))
     return sorted(found, key=lambda hop: (hop.family, hop.metric))

@@ -27,7 +27,7 @@ from contextlib import suppress
 from typing import Any, NamedTuple
 
 from minidock.errors import HostError
-from minidock.linux import links
+from minidock.linux import rtnetlink
 from minidock.linux import nftables
 from minidock.linux.nftables import MissingCommandError
 from minidock.network import dns_messages
@@ -91,8 +91,8 @@ class Resolver:
 
     def _begin(self) -> None:
         try:
-            with links.entered(self._netns):
-                with links.Rtnetlink() as inside:
+            with rtnetlink.entered(self._netns):
+                with rtnetlink.Rtnetlink() as inside:
                     inside.set_up("lo")  # the container's first process may not have come so far yet
                 self._listen(0)
                 self._way = nftables.Change(self._rules())
@@ -110,7 +110,7 @@ class Resolver:
             way.end()
         except HostError:
             try:
-                with step("Replace the rules of an earlier name server", book="4.1.1"), links.entered(self._netns):
+                with step("Replace the rules of an earlier name server", book="4.1.1"), rtnetlink.entered(self._netns):
                     nftables.nft(_INSTEAD + self._rules())
             except HostError:
                 self._take_port_53()
@@ -119,7 +119,7 @@ class Resolver:
         """Where there is no address translation: then the container's own program cannot have the port."""
         self._udp.close()
         self._tcp.close()
-        with links.entered(self._netns):
+        with rtnetlink.entered(self._netns):
             self._listen(DNS)
 
     def _listen(self, port: int) -> None:
@@ -272,7 +272,7 @@ class Resolver:
         if server.from_host:
             outside = socket.socket(family, kind)
         else:
-            with links.entered(self._netns):  # this thread only
+            with rtnetlink.entered(self._netns):  # this thread only
                 outside = socket.socket(family, kind)
         outside.settimeout(_PATIENCE)
         try:

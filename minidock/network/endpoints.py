@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 from minidock import state
 from minidock.errors import ConflictError, UsageError
-from minidock.linux import links
+from minidock.linux import rtnetlink
 from minidock.network import drivers, ipam, store
 from minidock.network.addresses import IPV4, IPV6, Subnet, mac_of, number
 from minidock.network.endpoint_config import Attachment
@@ -145,11 +145,11 @@ def connect(
     `release` takes back what was made.
     """
     networks = {network.id: network for network in store.load_all(root)}
-    with links.entered(netns_fd):
-        inside = links.Rtnetlink()
-    with inside, links.Rtnetlink() as host:
+    with rtnetlink.entered(netns_fd):
+        inside = rtnetlink.Rtnetlink()
+    with inside, rtnetlink.Rtnetlink() as host:
         for endpoint in endpoints.values():
-            if not links.exists(endpoint.host_interface):
+            if not rtnetlink.exists(endpoint.host_interface):
                 _plug(host, inside, root, networks[endpoint.network], endpoint, netns_fd)
         if published and (entrance := gateway(endpoints)):
             host.set_hairpin(entrance.host_interface)
@@ -159,7 +159,7 @@ def connect(
 
 
 def _plug(
-    host: links.Rtnetlink, inside: links.Rtnetlink, root: str, network: Network, endpoint: Endpoint, netns_fd: int
+    host: rtnetlink.Rtnetlink, inside: rtnetlink.Rtnetlink, root: str, network: Network, endpoint: Endpoint, netns_fd: int
 ) -> None:
     driver = drivers.find(network.driver)
     if not driver.is_made(network):  # deleted by someone, or gone with a reboot
@@ -183,7 +183,7 @@ def gateway(endpoints: Endpoints) -> Endpoint | None:
     return endpoints[min(ways)[1]] if ways else None
 
 
-def set_default_routes(inside: links.Rtnetlink, endpoints: Endpoints) -> None:
+def set_default_routes(inside: rtnetlink.Rtnetlink, endpoints: Endpoints) -> None:
     """Have the container send what is for no neighbour to the gateway of one of its networks."""
     with step("Set the default route", book=BOOK):
         first = gateway(endpoints)
@@ -246,15 +246,15 @@ def _held(root: str, container_id: str, network_id: str | None = None) -> list[L
 
 
 def _pull(names: list[str]) -> None:
-    there = [name for name in names if links.exists(name)]
+    there = [name for name in names if rtnetlink.exists(name)]
     if not there:
         return
-    with links.Rtnetlink() as host:
+    with rtnetlink.Rtnetlink() as host:
         for name in there:
             try:
                 host.delete_link(name)
             except OSError as error:
-                if not links.is_missing(error):  # the kernel was quicker
+                if not rtnetlink.is_missing(error):  # the kernel was quicker
                     raise
 
 
@@ -282,4 +282,4 @@ def warm_up() -> None:
 
     import minidock.network.firewall.apply  # noqa: F401
 
-    links.encoders()
+    rtnetlink.encoders()

@@ -6,7 +6,7 @@ import socket
 
 from minidock import state
 from minidock.errors import ConflictError, HostError
-from minidock.linux import links
+from minidock.linux import rtnetlink
 from minidock.network import drivers, store
 from minidock.network.addresses import IPV4, IPV6, Subnet, first_free, unique_local
 from minidock.network.drivers import BOOK
@@ -27,7 +27,7 @@ def settled(root: str, network: Network, *, in_use: bool) -> Network:
     with (
         step("Choose a free subnet", book=BOOK),
         state.locked(filter_state.lock_path()),  # for all roots: the next to choose must see this bridge among the routes
-        links.Rtnetlink() as host,
+        rtnetlink.Rtnetlink() as host,
     ):
         preferred = network.pool(IPV4)
         chosen = choose(host, root, network, preferred.net if preferred else None)
@@ -38,7 +38,7 @@ def settled(root: str, network: Network, *, in_use: bool) -> Network:
     return network
 
 
-def choose(host: links.Rtnetlink, root: str, network: Network, preferred: Subnet | None) -> Subnet:
+def choose(host: rtnetlink.Rtnetlink, root: str, network: Network, preferred: Subnet | None) -> Subnet:
     """`preferred`, or else the first IPv4 subnet, that no route, address or other network overlaps."""
     chosen = first_free(claims(host, root, network), preferred)
     if chosen is None:
@@ -51,9 +51,9 @@ def choose(host: links.Rtnetlink, root: str, network: Network, preferred: Subnet
     return chosen
 
 
-def claims(host: links.Rtnetlink, root: str, network: Network) -> dict[Subnet, str]:
+def claims(host: rtnetlink.Rtnetlink, root: str, network: Network) -> dict[Subnet, str]:
     """What subnets others than `network` use, and who: its networks, and the host's routes and addresses."""
-    index = socket.if_nametoindex(network.interface) if links.exists(network.interface) else -1
+    index = socket.if_nametoindex(network.interface) if rtnetlink.exists(network.interface) else -1
     own = set(network.subnets)
     taken = {}
     for seen in host.networks():
@@ -68,7 +68,7 @@ def _of_networks(root: str, network: Network) -> dict[Subnet, str]:
     return {subnet: f"network {other.name}" for other in others for subnet in other.subnets}
 
 
-def check_free(host: links.Rtnetlink, root: str, network: Network) -> None:
+def check_free(host: rtnetlink.Rtnetlink, root: str, network: Network) -> None:
     """Refuse a network whose subnets others use already, in docker's words.
 
     A network that the host does not route for may well be one that the host is on by itself.
@@ -81,7 +81,7 @@ def check_free(host: links.Rtnetlink, root: str, network: Network) -> None:
                 raise ConflictError(f"Pool overlaps with other one on this address space: {subnet} with {taken}, {by}")
 
 
-def with_subnets(host: links.Rtnetlink, root: str, network: Network) -> Network:
+def with_subnets(host: rtnetlink.Rtnetlink, root: str, network: Network) -> Network:
     """With an IPv4 subnet, and an IPv6 one if it is to have that, where its user named none."""
     pools = list(network.pools)
     if network.pool(IPV4) is None:

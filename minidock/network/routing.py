@@ -6,7 +6,8 @@ import os
 from collections.abc import Iterable
 
 from minidock.errors import HostError
-from minidock.linux import links, syscalls
+from minidock.linux import syscalls
+from minidock.linux import rtnetlink
 from minidock.network.firewall.filter_rules import Member, Segment
 
 IP_FORWARD = "/proc/sys/net/ipv4/ip_forward"
@@ -23,7 +24,7 @@ def enable(segments: Iterable[Segment], members: Iterable[Member]) -> list[HostE
         _set_sysctl(IP_FORWARD, "1")
         if any(segment.subnet6 for segment in segments):
             _route_ipv6()
-        for bridge in {member.bridge for member in members if member.published and links.exists(member.bridge)}:
+        for bridge in {member.bridge for member in members if member.published and rtnetlink.exists(member.bridge)}:
             # 127.0.0.1 leads nowhere but to the host itself, unless an interface is told to take it.
             _set_sysctl(f"/proc/sys/net/ipv4/conf/{bridge}/route_localnet", "1")
     except HostError as error:

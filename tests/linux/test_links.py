@@ -12,7 +12,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from minidock.linux import links
+from minidock.linux import rtnetlink
 from minidock.observe import Call, Observer, observing
 from tests.network.internet import Namespace
 
@@ -41,7 +41,7 @@ assert links.encoders().ifinfmsg.__module__ in sys.modules
 
 def test_the_kernels_own_words_are_in_the_error(other: Namespace) -> None:
     def wrong() -> None:
-        with links.Rtnetlink() as rtnl:
+        with rtnetlink.Rtnetlink() as rtnl:
             rtnl.set_default_route(1, "192.0.2.77")
 
     with pytest.raises(OSError, match=r"RTM_NEWROUTE default via 192\.0\.2\.77 dev 1: .+ \(.*gateway.*\)"):
@@ -51,19 +51,19 @@ def test_the_kernels_own_words_are_in_the_error(other: Namespace) -> None:
 def test_what_does_not_exist_is_told_apart(other: Namespace) -> None:
     def delete() -> bool:
         try:
-            with links.Rtnetlink() as rtnl:
+            with rtnetlink.Rtnetlink() as rtnl:
                 rtnl.delete_link("none0")
         except OSError as error:
-            return links.is_missing(error)
+            return rtnetlink.is_missing(error)
         return False
 
     assert other.call(delete)
-    assert not links.exists("none0")
+    assert not rtnetlink.exists("none0")
 
 
 def test_a_bridge_and_its_address(other: Namespace) -> None:
     def make() -> None:
-        with links.Rtnetlink() as rtnl:
+        with rtnetlink.Rtnetlink() as rtnl:
             rtnl.add_bridge("b0", "02:42:0a:00:00:01", 1300)
             rtnl.add_address(socket.if_nametoindex("b0"), "10.0.0.1", 24, "10.0.0.255")
 
@@ -81,7 +81,7 @@ def test_every_route_of_every_table_is_seen(other: Namespace) -> None:
     other.sh("ip", "route", "add", "unreachable", "10.2.0.0/16")
 
     def networks() -> list[tuple[str, int]]:
-        with links.Rtnetlink() as rtnl:
+        with rtnetlink.Rtnetlink() as rtnl:
             return [(network.address, network.prefix) for network in rtnl.networks()]
 
     assert {("10.1.0.0", 16), ("10.2.0.0", 16), ("127.0.0.1", 8)} <= set(other.call(networks))
@@ -89,7 +89,7 @@ def test_every_route_of_every_table_is_seen(other: Namespace) -> None:
 
 def test_entering_a_namespace_and_coming_back(other: Namespace) -> None:
     home = os.stat("/proc/thread-self/ns/net").st_ino
-    with contextlib.suppress(ZeroDivisionError), links.entered(other.fd):
+    with contextlib.suppress(ZeroDivisionError), rtnetlink.entered(other.fd):
         assert os.stat("/proc/thread-self/ns/net").st_ino == os.fstat(other.fd).st_ino
         raise ZeroDivisionError
     assert os.stat("/proc/thread-self/ns/net").st_ino == home
@@ -102,7 +102,7 @@ def test_observers_see_each_message_and_can_make_it_fail(other: Namespace) -> No
                 raise OSError(12, "injected")
 
     def fail() -> None:
-        with observing(Fault()), links.Rtnetlink() as rtnl:
+        with observing(Fault()), rtnetlink.Rtnetlink() as rtnl:
             rtnl.set_up("lo")
 
     with pytest.raises(OSError, match="injected"):
@@ -111,4 +111,4 @@ def test_observers_see_each_message_and_can_make_it_fail(other: Namespace) -> No
 
 def test_mtu(other: Namespace) -> None:
     other.sh("ip", "link", "set", "lo", "mtu", "4321")
-    assert other.call(links.mtu_of, "lo") == 4321
+    assert other.call(rtnetlink.mtu_of, "lo") == 4321

@@ -22,7 +22,8 @@ from pathlib import Path
 from typing import Any
 
 from minidock import state
-from minidock.linux import links, syscalls
+from minidock.linux import syscalls
+from minidock.linux import rtnetlink
 from minidock.network import drivers, endpoints, store
 from minidock.network.firewall import filter_state
 from minidock.network.addresses import Subnet
@@ -123,7 +124,7 @@ class Namespace:
 
     def socket(self, family: int, kind: int, protocol: int = 0) -> socket.socket:
         """A socket of this namespace: it stays there wherever it is used."""
-        with links.entered(self.fd):
+        with rtnetlink.entered(self.fd):
             return socket.socket(family, kind, protocol)
 
     def settle(self) -> None:

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from pyroute2.nftables.main import NFTables
 
-from minidock.linux import links as links_of
+from minidock.linux import rtnetlink as links_of
 from minidock.network import store
 
 # Made by the first container that uses the default network of a root and kept for the next one, as docker0 is: that of

@@ -11,7 +11,7 @@ from typing import Any
 from minidock.engine.container import records
 from minidock.engine.networks import networks
 from minidock.engine.inspect.network_settings import endpoint_id
-from minidock.linux import links
+from minidock.linux import rtnetlink
 from minidock.linux.interfaces import Interface, interfaces
 from minidock.network import store
 from minidock.network.addresses import IPV4, IPV6
@@ -24,7 +24,7 @@ def network(root: str, found: Network, *, verbose: bool = False) -> dict[str, An
     members = networks.members(root, found)
     seen: dict[str, Interface] = {}
     if members or verbose:
-        with links.Rtnetlink() as host:
+        with rtnetlink.Rtnetlink() as host:
             seen = {interface.name: interface for interface in interfaces(host).values()}
     described = {
         "Name": found.name,

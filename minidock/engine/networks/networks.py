@@ -13,7 +13,7 @@ from minidock.engine.networks.network_options import NetworkOptions
 from minidock.errors import ConflictError, MinidockError, NotFoundError, UsageError
 from minidock.image import filters as image_filters
 from minidock.image.moments import instant
-from minidock.linux import links
+from minidock.linux import rtnetlink
 from minidock.network import drivers, endpoints, ipam, store
 from minidock.network.firewall import filter_state
 from minidock.network.firewall import apply as packet_filter
@@ -39,7 +39,7 @@ def create(root: str, asked: NetworkOptions) -> Network:
         step("Create the network", book=BOOK),
         store.locked(root),
         state.locked(filter_state.lock_path()),  # for all roots: the next to choose must see our subnet among the routes
-        links.Rtnetlink() as host,
+        rtnetlink.Rtnetlink() as host,
     ):
         if any(other.name == network.name for other in store.ensure(root)):
             raise ConflictError(f"network with name {network.name} already exists")

@@ -8,7 +8,7 @@ from minidock.engine.container import records
 from minidock.engine.spec import published_ports
 from minidock.engine.container.records import Record
 from minidock.errors import HostError
-from minidock.linux import links
+from minidock.linux import rtnetlink
 from minidock.network import drivers, endpoints, store
 from minidock.network.firewall import apply as packet_filter
 from minidock.network.leases import Lease, Leases
@@ -33,8 +33,8 @@ def reload(root: str) -> None:
         if (entrance := endpoints.gateway(mine)) and (ports := published_ports.published(record)):
             published[entrance.host_interface] = ports
     with step("Write the packet filter again", book="4.1.1"):
-        with links.Rtnetlink() as host:
-            for cable in filter(links.exists, published):
+        with rtnetlink.Rtnetlink() as host:
+            for cable in filter(rtnetlink.exists, published):
                 host.set_hairpin(cable)
         used = {endpoint.network for endpoint in plugged}
         known = [networks[network_id] for network_id in used & networks.keys()]

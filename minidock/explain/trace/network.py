@@ -7,7 +7,7 @@ from typing import Any
 
 from minidock.explain.trace.scene import Scene
 from minidock.explain.trace.story import CallMade
-from minidock.linux import links
+from minidock.linux import rtnetlink
 
 IFF_UP = 1
 
@@ -30,7 +30,7 @@ def _decoded(kind: Any, data: bytes) -> Any:
 
 
 def _link(call: CallMade, scene: Scene) -> str:
-    message = _decoded(links.encoders().ifinfmsg, call.argument(2))
+    message = _decoded(rtnetlink.encoders().ifinfmsg, call.argument(2))
     name = shlex.quote(message.get_attr("IFLA_IFNAME"))
     info = message.get_attr("IFLA_LINKINFO")
     words = call.argument(0).split()
@@ -62,7 +62,7 @@ def _delete(call: CallMade, _: Scene) -> str:
 
 
 def _address(call: CallMade, _: Scene) -> str:
-    message = _decoded(links.encoders().ifaddrmsg, call.argument(2))
+    message = _decoded(rtnetlink.encoders().ifaddrmsg, call.argument(2))
     what = f"{message.get_attr('IFA_LOCAL') or message.get_attr('IFA_ADDRESS')}/{message['prefixlen']}"
     broadcast = f" broadcast {message.get_attr('IFA_BROADCAST')}" if message.get_attr("IFA_BROADCAST") else ""
     verb = "delete" if call.argument(0).startswith("RTM_DEL") else "add"
@@ -70,7 +70,7 @@ def _address(call: CallMade, _: Scene) -> str:
 
 
 def _route(call: CallMade, _: Scene) -> str:
-    message = _decoded(links.encoders().rtmsg, call.argument(2))
+    message = _decoded(rtnetlink.encoders().rtmsg, call.argument(2))
     to, gateway = message.get_attr("RTA_DST"), message.get_attr("RTA_GATEWAY")
     where = f"{to}/{message['dst_len']}" if to else "default"
     family = "-6 " if message["family"] == 10 else ""

@@ -15,7 +15,8 @@ from minidock.errors import HostError
 from minidock.explain.xray import translation
 from minidock.explain.xray.model import Cable, Listener, Network, Published
 from minidock.explain.xray.processes import read
-from minidock.linux import links, namespaces
+from minidock.linux import namespaces
+from minidock.linux import rtnetlink
 from minidock.linux import nftables
 from minidock.linux.interfaces import Hop, Interface, default_routes, interfaces
 from minidock.linux.paths import open_in_root
@@ -29,14 +30,14 @@ def network_of(pid: int, shared_with: list[str], members: Iterable[int], names: 
 
     `names`: what networks are called, by their bridges.
     """
-    with links.Rtnetlink() as netlink:
+    with rtnetlink.Rtnetlink() as netlink:
         outside, ways = interfaces(netlink), default_routes(netlink)
     uplink = outside.get(ways[0].interface) if ways else None
     if namespaces.identity(pid, "network") == namespaces.identity("self", "network"):
         listening = _listeners(pid, _sockets(members))
         return Network("host", [], None, [], uplink, [], listening, _nameservers(pid), "")
     with namespaces.visiting(pid, "network"):
-        netlink = links.Rtnetlink()  # speaks to the namespace it was opened in, also when we are home again
+        netlink = rtnetlink.Rtnetlink()  # speaks to the namespace it was opened in, also when we are home again
     with netlink:
         inside, routes = interfaces(netlink), default_routes(netlink)
     rules, problem = _rules()

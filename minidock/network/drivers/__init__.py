@@ -13,7 +13,7 @@ from minidock.errors import ConflictError, NotFoundError
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from minidock.linux.links import Rtnetlink
+    from minidock.linux.rtnetlink import Rtnetlink
     from minidock.network.endpoints import Endpoint
     from minidock.network.store import Network
 

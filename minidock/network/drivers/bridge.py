@@ -18,7 +18,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from minidock.errors import ConflictError, UsageError
-from minidock.linux import links
+from minidock.linux import rtnetlink
 from minidock.network import store
 from minidock.network.addresses import IPV4, mac_of, number
 from minidock.network.drivers import BOOK, BRIDGE
@@ -70,7 +70,7 @@ def interface(network_id: str, options: Mapping[str, str]) -> str:
 
 def prepared(root: str, network: Network) -> Network:
     """Refuse a bridge whose name is taken, in docker's words."""
-    if links.exists(network.interface):
+    if rtnetlink.exists(network.interface):
         raise ConflictError(f"cannot create network {network.id}: an interface {network.interface} exists already")
     for other in store.load_all(root):
         if other.interface == network.interface and other.id != network.id:
@@ -84,13 +84,13 @@ def prepared(root: str, network: Network) -> Network:
 def is_made(network: Network) -> bool:
     """Whether the kernel sends what is for the network to its bridge: it exists, is up and has its address."""
     subnet = network.subnets[0]
-    for route in links.main_routes():
+    for route in rtnetlink.main_routes():
         if (route.interface, route.network, route.mask.bit_count()) == (network.interface, *subnet[:2]):
             return True
     return False
 
 
-def make(host: links.Rtnetlink, root: str, network: Network) -> None:
+def make(host: rtnetlink.Rtnetlink, root: str, network: Network) -> None:
     """Make the bridge, or what is missing of it. Several processes may do this at once."""
     name = network.interface
     with step("Create the bridge", book=BOOK):
@@ -104,7 +104,7 @@ def make(host: links.Rtnetlink, root: str, network: Network) -> None:
         host.set_up(name)
         # The cables of containers that were on a bridge which someone deleted.
         left = [lease.interface for lease in store.leases(root, network.id).held.values()]
-        left = [interface for interface in left if links.exists(interface)]
+        left = [interface for interface in left if rtnetlink.exists(interface)]
         for interface in left:
             with contextlib.suppress(OSError):
                 host.set_master(interface, name)
@@ -130,7 +130,7 @@ def attached(network: Network) -> list[str]:
     return []
 
 
-def plug(host: links.Rtnetlink, network: Network, endpoint: Endpoint, netns_fd: int) -> None:
+def plug(host: rtnetlink.Rtnetlink, network: Network, endpoint: Endpoint, netns_fd: int) -> None:
     """Create the cable from the bridge into the container."""
     with step("Create the veth pair", book=BOOK):
         host.add_veth(endpoint.host_interface, endpoint.bridge, mtu(network),
@@ -139,8 +139,8 @@ def plug(host: links.Rtnetlink, network: Network, endpoint: Endpoint, netns_fd: 
 
 def remove_interface(network: Network) -> None:
     """Delete the bridge, if it is there."""
-    if links.exists(network.interface):
-        with links.Rtnetlink() as host:
+    if rtnetlink.exists(network.interface):
+        with rtnetlink.Rtnetlink() as host:
             host.delete_link(network.interface)
 
 
@@ -148,10 +148,10 @@ def mtu(network: Network) -> int:
     """What the user chose, or that of the interface behind the default route: bigger packets would be cut there."""
     if network.mtu:
         return network.mtu
-    defaults = [route for route in links.main_routes() if route.mask == 0]
+    defaults = [route for route in rtnetlink.main_routes() if route.mask == 0]
     if not defaults:
         return DEFAULT_MTU
     try:
-        return links.mtu_of(min(defaults, key=lambda route: route.metric).interface)
+        return rtnetlink.mtu_of(min(defaults, key=lambda route: route.metric).interface)
     except OSError:  # it went away just now
         return DEFAULT_MTU

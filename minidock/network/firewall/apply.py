@@ -25,7 +25,8 @@ from typing import TYPE_CHECKING
 
 from minidock import state
 from minidock.errors import EXIT_ENGINE, HostError
-from minidock.linux import iptables, links
+from minidock.linux import iptables
+from minidock.linux import rtnetlink
 from minidock.linux import nftables
 from minidock.network import routing
 from minidock.network.firewall import filter_rules
@@ -135,8 +136,8 @@ def _apply(
     failures: list[HostError] = []
     new = new._replace(
         generation=UNKNOWN,
-        segments={key: segment for key, segment in new.segments.items() if links.exists(segment.bridge)},
-        members={name: member for name, member in new.members.items() if links.exists(name)},
+        segments={key: segment for key, segment in new.segments.items() if rtnetlink.exists(segment.bridge)},
+        members={name: member for name, member in new.members.items() if rtnetlink.exists(name)},
     )
     before = nftables.generation()
     untouched = before == old.generation
