@@ -15,7 +15,8 @@ import time
 from contextlib import suppress
 
 from minidock.errors import EXIT_ENGINE, HostError, SetupError
-from minidock.linux import cgroups, limits, namespaces, seccomp, syscalls, systemd
+from minidock.linux import cgroups, namespaces, seccomp, syscalls, systemd
+from minidock.linux import cgroup_limits
 from minidock.linux.patience import Patience
 from minidock.observe import step
 from minidock.runtime import channel as channels
@@ -55,7 +56,7 @@ def make_cgroup(spec: Spec) -> cgroups.Cgroup | None:
     (`device_access.without_filter`); with a limit it is refused.
     """
     resources = spec.linux.get("resources") or {}
-    needed = limits.controllers(resources)
+    needed = cgroup_limits.controllers(resources)
     top = cgroups.hierarchy()
     if top is None or not spec.linux.get("cgroupsPath"):
         if needed:
@@ -68,7 +69,7 @@ def make_cgroup(spec: Spec) -> cgroups.Cgroup | None:
         systemd.start_scope(scope, top)
     cgroup.create(needed, owned=scope and top + scope)
     try:
-        limits.apply(cgroup, resources)
+        cgroup_limits.apply(cgroup, resources)
         device_access.restrict(spec, cgroup)
     except BaseException:
         cgroup.delete()

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from minidock.errors import HostError
-from minidock.linux import limits
+from minidock.linux import cgroup_limits
 
 M = 1 << 20
 SWAP = "memory.swap.max"
@@ -19,12 +19,12 @@ RATES = {"throttleReadBpsDevice": "rbps", "throttleWriteBpsDevice": "wbps", "thr
     ("shares", "weight"), [(1, 1), (2, 1), (1024, 39), (2048, 79), (262144, 10000), (10**9, 10000)]
 )
 def test_cpu_shares_to_weight(shares: int, weight: int) -> None:
-    assert limits.weight_from_shares(shares) == weight
+    assert cgroup_limits.weight_from_shares(shares) == weight
 
 
 @pytest.mark.parametrize(("weight", "version_2"), [(10, 1), (100, 910), (500, 4950), (1000, 10000)])
 def test_block_weight(weight: int, version_2: int) -> None:
-    assert limits.io_weight(weight) == version_2
+    assert cgroup_limits.io_weight(weight) == version_2
 
 
 @pytest.mark.parametrize(
@@ -42,7 +42,7 @@ def test_block_weight(weight: int, version_2: int) -> None:
     ],
 )
 def test_memory(memory: dict[str, int], files: dict[str, str]) -> None:
-    assert {setting.file: setting.text for setting in limits.settings({"memory": memory})} == files
+    assert {setting.file: setting.text for setting in cgroup_limits.settings({"memory": memory})} == files
 
 
 @pytest.mark.parametrize(
@@ -55,12 +55,12 @@ def test_memory(memory: dict[str, int], files: dict[str, str]) -> None:
     ],
 )
 def test_cpu_quota(cpu: dict[str, int], text: str) -> None:
-    assert [(setting.file, setting.text) for setting in limits.settings({"cpu": cpu})] == [("cpu.max", text)]
+    assert [(setting.file, setting.text) for setting in cgroup_limits.settings({"cpu": cpu})] == [("cpu.max", text)]
 
 
 def test_each_rate_of_a_device_is_a_write_of_its_own() -> None:
     block = {key: [{"major": 8, "minor": 16, "rate": 5}] for key in RATES}
-    settings = limits.settings({"blockIO": block})
+    settings = cgroup_limits.settings({"blockIO": block})
     assert [setting.text for setting in settings] == [f"8:16 {word}=5" for word in RATES.values()]
 
 
@@ -76,7 +76,7 @@ def test_each_rate_of_a_device_is_a_write_of_its_own() -> None:
     ],
 )
 def test_only_limits_need_controllers(resources: dict[str, Any], needed: set[str]) -> None:
-    assert limits.controllers(resources) == needed
+    assert cgroup_limits.controllers(resources) == needed
 
 
 @pytest.mark.parametrize(
@@ -92,4 +92,4 @@ def test_only_limits_need_controllers(resources: dict[str, Any], needed: set[str
 )
 def test_what_is_not_supported_is_refused(resources: dict[str, Any]) -> None:
     with pytest.raises(HostError):
-        limits.settings(resources)
+        cgroup_limits.settings(resources)

@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from minidock.linux import limits, systemd
+from minidock.linux import systemd
+from minidock.linux import cgroup_limits
 from minidock.linux.cgroups import Cgroup
 from tests.limits.conftest import Parent
 from tests.limits.containers import Running, eventually, has_controller, running, tree
@@ -111,7 +112,7 @@ def test_inside_it_is_the_root_and_read_only(limited: Running) -> None:
     ],
 )
 def test_what_a_bundle_can_ask_for(cgroup: Cgroup, resources: dict[str, Any], files: dict[str, str]) -> None:
-    limits.apply(cgroup, resources)
+    cgroup_limits.apply(cgroup, resources)
     there = {name for name in files if Path(cgroup.path, name).exists()}
     assert set(files) - there <= {"memory.swap.max"}
     assert {name: cgroup.read(name) for name in there} == {name: files[name] for name in there}
@@ -121,11 +122,11 @@ def test_a_limit_can_be_changed_and_lifted(cgroup: Cgroup) -> None:
     _, number = disk()
     major, minor = map(int, number.split(":"))
     device = {"major": major, "minor": minor}
-    limits.apply(cgroup, {"memory": {"limit": 64 * M, "swap": 96 * M}, "pids": {"limit": 5},
+    cgroup_limits.apply(cgroup, {"memory": {"limit": 64 * M, "swap": 96 * M}, "pids": {"limit": 5},
                           "blockIO": {"throttleReadBpsDevice": [device | {"rate": M}],
                                       "throttleWriteIOPSDevice": [device | {"rate": 7}]}})  # fmt: skip
     assert cgroup.read("io.max") == f"{number} rbps={M} wbps=max riops=max wiops=7"
-    limits.apply(cgroup, {"memory": {"limit": 128 * M, "swap": -1}, "pids": {"limit": -1},
+    cgroup_limits.apply(cgroup, {"memory": {"limit": 128 * M, "swap": -1}, "pids": {"limit": -1},
                           "blockIO": {"throttleReadBpsDevice": [device | {"rate": 0}]}})  # fmt: skip
     assert cgroup.read("memory.max") == str(128 * M)
     assert cgroup.read("pids.max") == "max"

@@ -14,7 +14,7 @@ from minidock.engine.container.options import Limits
 from minidock.engine.container.records import Record
 from minidock.errors import ConflictError, HostError, MinidockError, NotFoundError
 from minidock.linux import cgroups
-from minidock.linux import limits as kernel
+from minidock.linux import cgroup_limits as kernel
 from minidock.observe import step
 
 
