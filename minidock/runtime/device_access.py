@@ -1,7 +1,7 @@
 """What keeps a container from the host's devices: a filter in its cgroup, or mounts in which no node works (book 9).
 
 A device node is a file like any other. One that means the host's disk may lie in an image's layer or in a volume, or be
-made inside (CAP_MKNOD). In the container's cgroup a filter is asked at every open (`linux/devices.py`). Where there is
+made inside (CAP_MKNOD). In the container's cgroup a filter is asked at every open (`linux/device_filter.py`). Where there is
 no such cgroup, nobody asks: then every mount but the container's own /dev is nodev (mount(2), MS_NODEV), and a process
 that could undo that, or make a node in /dev, is refused.
 """
@@ -11,7 +11,7 @@ from __future__ import annotations
 from typing import Any
 
 from minidock.errors import EXIT_ENGINE, HostError
-from minidock.linux import devices
+from minidock.linux import device_filter
 from minidock.linux.cgroups import Cgroup
 from minidock.runtime.spec import Spec
 
@@ -38,7 +38,7 @@ def restrict(spec: Spec, cgroup: Cgroup) -> None:
         return
     rules = _rules(spec)
     try:
-        devices.restrict(cgroup, [*rules, *(rule for rule in ALWAYS if rule not in rules)])
+        device_filter.restrict(cgroup, [*rules, *(rule for rule in ALWAYS if rule not in rules)])
     except OSError as error:
         raise HostError(
             f"no device filter can be attached to {cgroup.path} ({error.strerror}): without one the container could "

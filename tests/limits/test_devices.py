@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from minidock.engine.spec.security import DEVICE_RULES
-from minidock.linux import devices
+from minidock.linux import device_filter
 from minidock.linux.cgroups import Cgroup
 
 NULL, ZERO, RANDOM, KMSG = (1, 3), (1, 5), (1, 8), (1, 11)
@@ -65,7 +65,7 @@ def attempt(cgroup: Cgroup, what: tuple[str, tuple[int, int]], flags: int | None
 def test_docker_s_default_rules(
     cgroup: Cgroup, tmp_path: Path, what: tuple[str, tuple[int, int]], flags: int | None, allowed: bool
 ) -> None:
-    devices.restrict(cgroup, DEVICE_RULES)
+    device_filter.restrict(cgroup, DEVICE_RULES)
     assert attempt(cgroup, what, flags, tmp_path) == (0 if allowed else errno.EPERM)
 
 
@@ -99,15 +99,15 @@ def test_the_last_rule_that_matches_decides(
     flags: int | None,
     allowed: bool,
 ) -> None:
-    devices.restrict(cgroup, rules)
+    device_filter.restrict(cgroup, rules)
     assert attempt(cgroup, what, flags, tmp_path) == (0 if allowed else errno.EPERM)
 
 
 def test_a_manager_inside_can_forbid_more_but_allow_nothing(cgroup: Cgroup, tmp_path: Path) -> None:
-    devices.restrict(cgroup, [DENY_ALL, allow("c", *NULL, "rw")])
+    device_filter.restrict(cgroup, [DENY_ALL, allow("c", *NULL, "rw")])
     inner = Cgroup(os.path.join(cgroup.path, "inner"))
     inner.create(owned=cgroup.path)
-    devices.restrict(inner, [{"allow": True}])
+    device_filter.restrict(inner, [{"allow": True}])
     assert attempt(inner, ("c", NULL), READ, tmp_path) == 0
     (tmp_path / "node").unlink()
     assert attempt(inner, ("c", ZERO), READ, tmp_path) == errno.EPERM

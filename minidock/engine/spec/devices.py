@@ -1,7 +1,7 @@
 """Which devices a container has, and what it may do with them: two lists, as a node alone opens nothing (book 9).
 
 The nodes are files in its /dev (OCI config-linux.md, "Devices"); the rules are what the kernel asks before it lets
-anybody open or make a node (`linux/devices.py`).
+anybody open or make a node (`linux/device_filter.py`).
 """
 
 from __future__ import annotations
