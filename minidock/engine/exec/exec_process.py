@@ -30,7 +30,8 @@ from minidock.errors import (
     SetupError,
     UsageError,
 )
-from minidock.linux import capabilities, cgroups, systemd, trees
+from minidock.linux import capabilities, cgroups, systemd
+from minidock.linux import mount_trees
 from minidock.observe import step
 from minidock.runtime import container as runtime
 from minidock.runtime import exec as entrance
@@ -170,7 +171,7 @@ def _spec(record: Record, target: Target, asked: ExecOptions) -> oci.Spec:
         raise UsageError("Cwd must be an absolute path", exit_code=EXIT_CANNOT_EXECUTE)
     wanted = asked.user or chosen.user or image_config.get("User") or ""
     with step("Look up the user in the container's files", book="3.5.1"):
-        root = trees.of_process(target.pid, target.pidfd)
+        root = mount_trees.of_process(target.pid, target.pidfd)
         try:
             user = users.look_up_inside(root, wanted, chosen.isolation.groups)
         except UsageError as error:

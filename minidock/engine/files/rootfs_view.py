@@ -1,6 +1,6 @@
 """A container's files, seen from outside: for `cp`, `export` and whoever else reads or writes them.
 
-What is seen is a copy of the container's mounts that hangs on a descriptor (`linux/trees.py`): of one that runs, those
+What is seen is a copy of the container's mounts that hangs on a descriptor (`linux/mount_trees.py`): of one that runs, those
 in its mount namespace, with all that is bound into it; of any other, the same made anew from its layers. As in docker,
 its other mounts are left away: those of the kernel (/proc, /sys, /dev), and what is in memory only (--tmpfs, /dev/shm).
 In their places are the directories that they are mounted on, which a program inside does not see. No device can be
@@ -21,7 +21,8 @@ from minidock.engine.container import records
 from minidock.engine.spec.bundle import FOR_NAMES
 from minidock.engine.container.records import Record
 from minidock.errors import ConflictError
-from minidock.linux import mounts, syscalls, trees
+from minidock.linux import mounts, syscalls
+from minidock.linux import mount_trees
 from minidock.observe import step
 from minidock.runtime import rootfs
 from minidock.runtime import spec as oci
@@ -83,10 +84,10 @@ def _of_running(record: Record, pidfd: int, *, bare: bool) -> int:
     pid = record.data["state"]["pid"]
     with step("Copy the container's mount tree", book="3.5.1"):
         if bare:
-            return trees.root_of_process(pid, pidfd)
+            return mount_trees.root_of_process(pid, pidfd)
         bound = [mount["destination"] for mount in _binds(record)]
         places = [mount["destination"] for mount in oci.load(record.path("bundle")).mounts]
-        return trees.of_process(pid, pidfd, [path for path in places if path not in ("/", *bound)])
+        return mount_trees.of_process(pid, pidfd, [path for path in places if path not in ("/", *bound)])
 
 
 def _of_stopped(record: Record, *, bare: bool) -> int:
@@ -103,4 +104,4 @@ def _of_stopped(record: Record, *, bare: bool) -> int:
         return spec.rootfs
 
     with step("Mount the layers outside of any namespace", book="3.5.5"):
-        return trees.of_mounts(make)
+        return mount_trees.of_mounts(make)
