@@ -20,7 +20,7 @@ from minidock.engine.container import records
 from minidock.engine.container.records import REMOVING, DamagedRecordError
 from minidock.errors import HostError, MinidockError
 from minidock.linux import cgroups, syscalls
-from minidock.linux.directories import remove_tree
+from minidock.linux.directory_trees import remove_tree
 from minidock.observe import step
 
 _PATIENCE = 10.0  # seconds

@@ -9,7 +9,7 @@ import json
 import os
 
 from minidock.image.digest import hex_of
-from minidock.linux.directories import tree_size
+from minidock.linux.directory_trees import tree_size
 
 
 def layer_path(root: str, diff_id: str) -> str:

@@ -17,7 +17,7 @@ from minidock.image import entries
 from minidock.image.compression import CorruptArchive
 from minidock.image.tarstream import TarStream
 from minidock.linux import overlay, syscalls
-from minidock.linux.directories import remove_tree
+from minidock.linux.directory_trees import remove_tree
 from minidock.linux.paths import open_in_root
 
 _CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC

@@ -17,7 +17,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
 from minidock.image.digest import hex_of
-from minidock.linux.directories import remove_tree
+from minidock.linux.directory_trees import remove_tree
 from minidock.observe import step
 from minidock.state import directory
 

@@ -15,7 +15,8 @@ from collections.abc import Iterator
 from contextlib import suppress
 
 from minidock.errors import EXIT_ENGINE, HostError
-from minidock.linux import directories, syscalls
+from minidock.linux import syscalls
+from minidock.linux import directory_trees
 from minidock.linux.patience import Patience
 
 # Handed down whenever the host has them: limits need them, and so do the counters that `stats` shows.
@@ -167,7 +168,7 @@ class Cgroup:
 
     def _tree(self) -> Iterator[str]:
         """This cgroup's directories, children before their parents."""
-        for directory, _, _ in directories.walk(self.path, topdown=False):
+        for directory, _, _ in directory_trees.walk(self.path, topdown=False):
             yield directory
 
 

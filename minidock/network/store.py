@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 
 from minidock import state
 from minidock.errors import NotFoundError, UsageError
-from minidock.linux.directories import remove_tree
+from minidock.linux.directory_trees import remove_tree
 from minidock.network.addresses import Subnet
 from minidock.network.leases import Leases
 from minidock.shapes import Each

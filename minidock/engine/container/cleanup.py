@@ -19,7 +19,7 @@ from minidock.engine.exec import exec_ids
 from minidock.engine.container.records import CREATED, EXITED, REMOVING, RESTARTING, Record
 from minidock.errors import MinidockError
 from minidock.linux import syscalls
-from minidock.linux.directories import remove_tree
+from minidock.linux.directory_trees import remove_tree
 from minidock.observe import step
 
 LOG_SUFFIXES = ("-json.log", "-local.log")  # those of the log drivers, which few commands need to load

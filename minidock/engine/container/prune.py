@@ -12,7 +12,7 @@ from minidock.errors import ConflictError, HostError, NotFoundError
 from minidock.image import filters as image_filters
 from minidock.image.filters import Filters
 from minidock.image.moments import instant
-from minidock.linux.directories import tree_size
+from minidock.linux.directory_trees import tree_size
 
 FOR_PRUNE = ("label", "label!", "until")
 

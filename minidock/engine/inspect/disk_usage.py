@@ -16,7 +16,7 @@ from minidock.engine.volumes.volumes import Volume
 from minidock.image.directories import layer_size
 from minidock.image.reference import Reference
 from minidock.image.store import Image, Store
-from minidock.linux.directories import tree_size
+from minidock.linux.directory_trees import tree_size
 
 
 class ImageUse(NamedTuple):

@@ -12,7 +12,8 @@ from contextlib import suppress
 from typing import NamedTuple
 
 from minidock.engine.container.records import Record
-from minidock.linux import cgroups, directories
+from minidock.linux import cgroups
+from minidock.linux import directory_trees
 
 _UNLIMITED = "max"
 
@@ -83,7 +84,7 @@ def _threads(cgroup: cgroups.Cgroup) -> int:
     with suppress(FileNotFoundError):
         return int(cgroup.read("pids.current"))
     total = 0
-    for directory, _, _ in directories.walk(cgroup.path):
+    for directory, _, _ in directory_trees.walk(cgroup.path):
         with suppress(OSError), open(os.path.join(directory, "cgroup.threads"), "rb") as threads:
             total += threads.read().count(b"\n")
     return total

@@ -19,7 +19,7 @@ from minidock.engine.logs import rotation_links
 from minidock.engine.logs.drivers import json_file
 from minidock.engine.logs.log_files import LogFile, leave_out, open_all
 from minidock.errors import NotFoundError
-from minidock.linux.directories import remove_tree
+from minidock.linux.directory_trees import remove_tree
 
 if TYPE_CHECKING:
     from minidock.engine.logs.drivers import Driver, Record

@@ -18,7 +18,7 @@ import os
 import time
 from contextlib import suppress
 
-from minidock.linux.directories import remove_tree
+from minidock.linux.directory_trees import remove_tree
 
 _BACKLOG = 256 << 20  # bytes
 _LINKS = 4096

@@ -13,7 +13,7 @@ from typing import Any
 
 from minidock.engine.container.options import Device
 from minidock.errors import EXIT_ENGINE, UsageError
-from minidock.linux import directories
+from minidock.linux import directory_trees
 
 # Those that every container has, and has of its own.
 _STANDARD = ("null", "zero", "full", "random", "urandom", "tty")
@@ -23,7 +23,7 @@ _OWN = ("pts", "shm", "mqueue", ".lxc", ".lxd-mounts", ".udev")
 def host_devices() -> list[dict[str, Any]]:
     """All device nodes of the host's /dev, for --privileged; not its terminals, which the container has of its own."""
     devices = []
-    for directory, below, names in directories.walk("/dev"):
+    for directory, below, names in directory_trees.walk("/dev"):
         below[:] = [name for name in below if name not in _OWN]
         for name in names:
             path = os.path.join(directory, name)
@@ -58,7 +58,7 @@ def _nodes(device: Device) -> Iterator[dict[str, Any]]:
             raise UsageError(f"{why}not a device node", exit_code=EXIT_ENGINE)
         yield node
         return
-    for directory, _, names in directories.walk(source):
+    for directory, _, names in directory_trees.walk(source):
         for name in names:
             path = os.path.join(directory, name)
             if node := _node(path, os.path.join(device.destination, os.path.relpath(path, source))):

@@ -18,7 +18,7 @@ from minidock import state
 from minidock.engine.volumes import volumes
 from minidock.engine.volumes.volumes import Volume
 from minidock.linux import copying, overlay, syscalls
-from minidock.linux.directories import remove_tree
+from minidock.linux.directory_trees import remove_tree
 from minidock.observe import step
 
 

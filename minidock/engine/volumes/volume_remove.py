@@ -13,7 +13,7 @@ from minidock.engine.record_file import may_have
 from minidock.engine.volumes.volumes import DRIVER, Volume, detach, directory, locked, look, users
 from minidock.errors import ConflictError, NotFoundError
 from minidock.linux import syscalls
-from minidock.linux.directories import remove_tree
+from minidock.linux.directory_trees import remove_tree
 from minidock.observe import step
 
 

@@ -24,7 +24,7 @@ from minidock.engine.container import names
 from minidock.engine.container import records
 from minidock.errors import HostError, NotFoundError, UsageError
 from minidock.linux import mounts, syscalls
-from minidock.linux.directories import remove_tree, tree_size
+from minidock.linux.directory_trees import remove_tree, tree_size
 from minidock.observe import step
 from minidock.state import DamagedError
 
