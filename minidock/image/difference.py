@@ -11,7 +11,7 @@ import os
 import stat
 from collections.abc import Collection
 
-from minidock.image.diff import names
+from minidock.image.layer_writer import names
 from minidock.linux import overlay
 from minidock.linux.paths import open_in_root
 

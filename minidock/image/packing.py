@@ -10,7 +10,7 @@ import stat
 import tarfile
 from collections.abc import Iterator
 
-from minidock.image.diff import entry, names
+from minidock.image.layer_writer import entry, names
 from minidock.linux.paths import open_in_root
 
 

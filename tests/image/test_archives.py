@@ -18,7 +18,7 @@ import zstandard
 from benchmarks import peers
 from minidock.errors import MinidockError, NotFoundError
 from minidock.image.compression import CorruptArchive
-from minidock.image.diff import TarReader
+from minidock.image.layer_writer import TarReader
 from minidock.image.digest import DigestMismatch, of_bytes
 from minidock.image.entries import UnsafePath
 from minidock.image.importer import import_tarball

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from minidock.errors import HostError
-from minidock.image.diff import TarReader, layer_tar
+from minidock.image.layer_writer import TarReader, layer_tar
 from minidock.image.ingest import Ingest
 from minidock.image.store import Store
 from tests.image.tars import archive, directory, entry, symlink, tree, unpacked
