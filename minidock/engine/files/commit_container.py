@@ -19,7 +19,7 @@ from minidock.errors import HostError, NotFoundError
 from minidock.image import changes as instructions
 from minidock.image.committing import Note, commit
 from minidock.image.layer_writer import TarReader
-from minidock.image.difference import differences
+from minidock.image.layer_diff import differences
 from minidock.image.packing import pack
 from minidock.image.reference import Reference
 from minidock.image.store import Image, Store
