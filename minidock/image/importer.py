@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from minidock.errors import NotFoundError, UsageError
-from minidock.image import changes as instructions
+from minidock.image import dockerfile_instructions as instructions
 from minidock.image import platform
 from minidock.image.compression import CorruptArchive, Reader
 from minidock.image.digest import EMPTY_FILE

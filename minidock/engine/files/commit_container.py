@@ -16,7 +16,7 @@ from minidock.engine.container import records
 from minidock.engine.files import rootfs_view
 from minidock.engine.container.records import Record
 from minidock.errors import HostError, NotFoundError
-from minidock.image import changes as instructions
+from minidock.image import dockerfile_instructions as instructions
 from minidock.image.committing import Note, commit
 from minidock.image.layer_writer import TarReader
 from minidock.image.layer_diff import differences
