@@ -17,7 +17,7 @@ from minidock.engine.files import rootfs_view
 from minidock.engine.container.records import Record
 from minidock.errors import HostError, NotFoundError
 from minidock.image import dockerfile_instructions as instructions
-from minidock.image.committing import Note, commit
+from minidock.image.commit_layer import Note, commit
 from minidock.image.layer_writer import TarReader
 from minidock.image.layer_diff import differences
 from minidock.image.packing import pack
