@@ -35,7 +35,7 @@ from minidock.shapes import misfit
 from minidock.state import DamagedError, directory, read_json, sweep, write_text
 
 if TYPE_CHECKING:
-    from minidock.image.garbage import Collected
+    from minidock.image.garbage_collection import Collected
 
 Descriptor = dict[str, Any]
 Descriptors = list[Descriptor]
@@ -207,7 +207,7 @@ class Store:
         `users`, asked under the lock, says which containers use the image: if any, `ConflictError`. `has_layer`:
         whether a container has the layer at a path, whatever the images say.
         """
-        from minidock.image.garbage import Collected, collect
+        from minidock.image.garbage_collection import Collected, collect
 
         with self.lock():
             if containers := users():

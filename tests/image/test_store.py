@@ -11,7 +11,7 @@ import pytest
 from minidock.engine.image_users import in_use
 from minidock.engine.images.images import find_or_fetch, held, remove
 from minidock.errors import EXIT_ENGINE, ConflictError, HostError, MinidockError, NotFoundError
-from minidock.image import garbage
+from minidock.image import garbage_collection
 from minidock.image.digest import DigestMismatch, of_bytes
 from minidock.image.importer import import_tarball
 from minidock.image.ingest import Ingest
@@ -183,13 +183,13 @@ def test_an_ingest_is_safe_from_garbage_collection(root: Path, store: Store) -> 
     with Ingest(store) as ingest:
         digest = ingest.put_blob(io.BytesIO(b"blob"), of_bytes(b"blob"))
         diff_id, layer, size = ingest.put_layer(io.BytesIO(archive(entry("x"))))
-        assert garbage.collect(str(root)).layers == []
+        assert garbage_collection.collect(str(root)).layers == []
         assert ingest.has_blob(digest)
         assert ingest.has_blob(layer)
         assert ingest.has_layer(diff_id)
         assert kept(str(root)) == {digest, diff_id, layer}
         assert size == (root / "images/blobs/sha256" / layer[7:]).stat().st_size
-    assert garbage.collect(str(root)).layers == [diff_id]
+    assert garbage_collection.collect(str(root)).layers == [diff_id]
     assert files(root) == []
 
 

@@ -226,7 +226,7 @@ def remove(root: str, text: str, *, force: bool = False) -> list[str]:
     except DamagedError:
         if not force:
             raise
-        from minidock.image.garbage import collect
+        from minidock.image.garbage_collection import collect
 
         store.forget(text)
         with suppress(DamagedError):
@@ -260,7 +260,7 @@ class Pruned(NamedTuple):
 def prune(root: str, *, unused: bool, filters: Filters) -> Pruned:
     """Remove the images that have no name, or with `unused` all that no container uses; and what no image needs."""
     from minidock.image.filters import select
-    from minidock.image.garbage import collect
+    from minidock.image.garbage_collection import collect
 
     store = Store(root)
     lines, size = [], 0
