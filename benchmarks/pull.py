@@ -24,7 +24,7 @@ from dataclasses import dataclass
 
 from benchmarks import peers
 from minidock.image import reference
-from minidock.image.ingest import Ingest
+from minidock.image.store_writer import Ingest
 from minidock.image.store import CONFIG_TYPE, LAYER_TYPE, MANIFEST_TYPE, Store
 
 FILES = 24_000

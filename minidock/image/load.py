@@ -21,7 +21,7 @@ from minidock.image.blobs import BlobWriter
 from minidock.image.compression import CorruptArchive, Reader
 from minidock.image.digest import DigestMismatch, is_digest
 from minidock.image.entries import components
-from minidock.image.ingest import Ingest
+from minidock.image.store_writer import Ingest
 from minidock.image.layers import LayerSource
 from minidock.image.limits import MANIFEST_BYTES
 from minidock.image.pipeline import Pipeline

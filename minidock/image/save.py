@@ -16,7 +16,7 @@ from typing import Any
 from minidock.errors import HostError, UsageError
 from minidock.image import reference
 from minidock.image.digest import hex_of
-from minidock.image.ingest import Ingest
+from minidock.image.store_writer import Ingest
 from minidock.image.reference import Reference
 from minidock.image.store import INDEX_TYPE, REF_NAME, Image, Store
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from minidock.image import reference
-from minidock.image.ingest import Ingest
+from minidock.image.store_writer import Ingest
 from minidock.image.store import CONFIG_TYPE, LAYER_TYPE, MANIFEST_TYPE, Store
 from tests.cli.conftest import MakeImage, Run
 from tests.support.command import Minidock

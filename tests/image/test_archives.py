@@ -22,7 +22,7 @@ from minidock.image.layer_writer import TarReader
 from minidock.image.digest import DigestMismatch, of_bytes
 from minidock.image.entries import UnsafePath
 from minidock.image.importer import import_tarball
-from minidock.image.ingest import Ingest
+from minidock.image.store_writer import Ingest
 from minidock.image.load import Loaded, load
 from minidock.image.reference import parse
 from minidock.image.save import save

@@ -12,7 +12,7 @@ import pytest
 
 from minidock.errors import HostError
 from minidock.image.layer_writer import TarReader, layer_tar
-from minidock.image.ingest import Ingest
+from minidock.image.store_writer import Ingest
 from minidock.image.store import Store
 from tests.image.tars import archive, directory, entry, symlink, tree, unpacked
 from tests.image.test_unpack import make_tree

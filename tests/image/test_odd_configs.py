@@ -15,7 +15,7 @@ import pytest
 from minidock.errors import HostError, MinidockError
 from minidock.image.config import MalformedConfig, parse
 from minidock.image.digest import of_bytes
-from minidock.image.ingest import Ingest
+from minidock.image.store_writer import Ingest
 from minidock.image.load import load
 from minidock.image.store import CONFIG_TYPE, MANIFEST_TYPE, Store
 from tests.image.conftest import Command

@@ -14,7 +14,7 @@ from minidock.errors import EXIT_ENGINE, ConflictError, HostError, MinidockError
 from minidock.image import garbage_collection
 from minidock.image.digest import DigestMismatch, of_bytes
 from minidock.image.importer import import_tarball
-from minidock.image.ingest import Ingest
+from minidock.image.store_writer import Ingest
 from minidock.image.locks import content_lock
 from minidock.image.reference import parse
 from minidock.image.store import MANIFEST_TYPE, Image, Store

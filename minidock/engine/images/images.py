@@ -99,7 +99,7 @@ def _ready(store: Store, text: str, image: Image) -> Image:
     """Check that the image is for this system, and unpack what is not unpacked yet."""
     check_system(text, image.platform)
     if image.missing_layers:
-        from minidock.image.ingest import Ingest
+        from minidock.image.store_writer import Ingest
 
         with Ingest(store) as ingest:
             for layer, diff_id in zip(image.manifest["layers"], image.layers, strict=True):

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from minidock.errors import HostError
 from minidock.image.blobs import BlobWriter
 from minidock.image.digest import DigestMismatch
-from minidock.image.ingest import Ingest
+from minidock.image.store_writer import Ingest
 from minidock.image.registry.failures import Interrupted, RegistryError
 from minidock.image.registry.manifests import Blob
 from minidock.image.registry.repository import Repository

@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 
 from minidock.errors import NotFoundError, printable
 from minidock.image import layers, workspace
-from minidock.image.ingest import Ingest
+from minidock.image.store_writer import Ingest
 from minidock.image.layers import LayerSource
 from minidock.image.limits import MANIFEST_BYTES
 from minidock.image.locks import content_lock
