@@ -17,7 +17,7 @@ from typing import NamedTuple
 
 from minidock.errors import ConflictError, MinidockError, NotFoundError, UsageError
 from minidock.image.packing import pack
-from minidock.image.placing import Owner, place
+from minidock.image.tar_into import Owner, place
 from minidock.linux.paths import open_in_root
 
 _MOST_LINKS = 255

@@ -15,7 +15,7 @@ from minidock.engine.spec import users
 from minidock.engine.container.records import Record
 from minidock.errors import UsageError
 from minidock.image.compression import Reader
-from minidock.image.placing import Owner
+from minidock.image.tar_into import Owner
 from minidock.linux import syscalls
 from minidock.observe import step
 
