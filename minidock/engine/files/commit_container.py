@@ -20,7 +20,7 @@ from minidock.image import dockerfile_instructions as instructions
 from minidock.image.commit_layer import Note, commit
 from minidock.image.layer_writer import TarReader
 from minidock.image.layer_diff import differences
-from minidock.image.packing import pack
+from minidock.image.tar_out import pack
 from minidock.image.reference import Reference
 from minidock.image.store import Image, Store
 from minidock.linux import cgroups, overlay, syscalls
