@@ -65,7 +65,7 @@ def images(
 ) -> None:
     """List images, newest first."""
     from minidock.cli import format
-    from minidock.image import filters as image_filters
+    from minidock.image import image_filters
     from minidock.image.store import Store
 
     wanted = image_filters.parse(filters, image_filters.FOR_LISTS)

@@ -22,7 +22,7 @@ def prune(paths: Paths, unused: bool, force: bool, filters: tuple[str, ...]) -> 
     from minidock.cli.prompt import confirmed
     from minidock.engine.images import images
     from minidock.engine.container import cleanup
-    from minidock.image import filters as image_filters
+    from minidock.image import image_filters
 
     wanted = image_filters.parse(filters, image_filters.FOR_PRUNE)
     unused = image_filters.wants_unused(wanted, unused=unused)

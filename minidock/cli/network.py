@@ -72,7 +72,7 @@ def ls(paths: Paths, quiet: bool, no_trunc: bool, filters: tuple[str, ...], temp
     """List networks."""
     from minidock.cli import format
     from minidock.engine.networks import networks
-    from minidock.image import filters as image_filters
+    from minidock.image import image_filters
     from minidock.network import store
 
     found = networks.select(paths.root, image_filters.parse(filters, networks.FOR_LISTS))
@@ -142,7 +142,7 @@ def prune(paths: Paths, force: bool, filters: tuple[str, ...]) -> None:
     from minidock.cli.prompt import confirmed
     from minidock.engine.container import cleanup
     from minidock.engine.networks import networks
-    from minidock.image import filters as image_filters
+    from minidock.image import image_filters
 
     wanted = image_filters.parse(filters, networks.FOR_PRUNE)
     warning = "WARNING! This will remove all custom networks not used by at least one container."

@@ -21,7 +21,7 @@ def containers(paths: Paths, force: bool, filters: tuple[str, ...]) -> None:
     from minidock.cli.prompt import confirmed
     from minidock.engine.container import cleanup
     from minidock.engine.container import prune
-    from minidock.image import filters as image_filters
+    from minidock.image import image_filters
 
     wanted = image_filters.parse(filters, prune.FOR_PRUNE)
     if not force and not confirmed(_CONTAINERS):
@@ -47,7 +47,7 @@ def system(paths: Paths, unused: bool, force: bool, volumes: bool, filters: tupl
     from minidock.engine.container import cleanup
     from minidock.engine.container import prune
     from minidock.engine.networks import networks
-    from minidock.image import filters as image_filters
+    from minidock.image import image_filters
 
     wanted = image_filters.parse(filters, prune.FOR_PRUNE)
     if volumes and "until" in wanted:

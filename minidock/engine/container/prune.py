@@ -9,8 +9,8 @@ from minidock.engine.events import event_log
 from minidock.engine.container import remove
 from minidock.engine.container import records
 from minidock.errors import ConflictError, HostError, NotFoundError
-from minidock.image import filters as image_filters
-from minidock.image.filters import Filters
+from minidock.image import image_filters
+from minidock.image.image_filters import Filters
 from minidock.image.moments import instant
 from minidock.linux.directory_trees import tree_size
 

@@ -22,7 +22,7 @@ from minidock.observe import step
 from minidock.state import DamagedError
 
 if TYPE_CHECKING:
-    from minidock.image.filters import Filters
+    from minidock.image.image_filters import Filters
 
 Say = Callable[[str], None]
 
@@ -259,7 +259,7 @@ class Pruned(NamedTuple):
 
 def prune(root: str, *, unused: bool, filters: Filters) -> Pruned:
     """Remove the images that have no name, or with `unused` all that no container uses; and what no image needs."""
-    from minidock.image.filters import select
+    from minidock.image.image_filters import select
     from minidock.image.garbage_collection import collect
 
     store = Store(root)

@@ -11,7 +11,7 @@ from minidock.engine.container import records
 from minidock.engine.networks import network_options
 from minidock.engine.networks.network_options import NetworkOptions
 from minidock.errors import ConflictError, MinidockError, NotFoundError, UsageError
-from minidock.image import filters as image_filters
+from minidock.image import image_filters
 from minidock.image.moments import instant
 from minidock.linux import rtnetlink
 from minidock.network import drivers, endpoints, ipam, store

@@ -11,7 +11,7 @@ from minidock.engine.volumes import volumes
 from minidock.engine.events import event_log
 from minidock.engine.volumes.volumes import Volume
 from minidock.errors import EXIT_ENGINE, ConflictError, NotFoundError, UsageError
-from minidock.image.filters import Filters, labels_fit
+from minidock.image.image_filters import Filters, labels_fit
 
 FOR_LISTS = ("dangling", "driver", "label", "name")
 FOR_PRUNE = ("all", "label", "label!")
