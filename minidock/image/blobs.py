@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from minidock.errors import HostError
 from minidock.image import config
 from minidock.image.digest import DigestMismatch, hex_of, of_bytes
-from minidock.image.limits import MANIFEST_BYTES
+from minidock.image.unpack_limits import MANIFEST_BYTES
 from minidock.state import DamagedError, directory
 
 if TYPE_CHECKING:

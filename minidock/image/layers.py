@@ -17,7 +17,7 @@ from minidock.image import compression
 from minidock.image.compression import CorruptArchive, Reader
 from minidock.image.digest import DigestMismatch
 from minidock.image.directories import has_layer, layer_path, layer_size
-from minidock.image.limits import Limits, from_environment
+from minidock.image.unpack_limits import Limits, from_environment
 from minidock.image.locks import store_lock
 from minidock.image.pipeline import CHUNK, Pipeline
 from minidock.image.workspace import Workspace

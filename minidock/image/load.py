@@ -23,7 +23,7 @@ from minidock.image.digest import DigestMismatch, is_digest
 from minidock.image.entries import components
 from minidock.image.store_writer import Ingest
 from minidock.image.layers import LayerSource
-from minidock.image.limits import MANIFEST_BYTES
+from minidock.image.unpack_limits import MANIFEST_BYTES
 from minidock.image.pipeline import Pipeline
 from minidock.image.platform import Platform
 from minidock.image.reference import Reference

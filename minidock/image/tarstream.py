@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, cast
 
 from minidock.image.compression import CorruptArchive
-from minidock.image.limits import Limits
+from minidock.image.unpack_limits import Limits
 from minidock.image.pipeline import Pipeline
 
 if TYPE_CHECKING:

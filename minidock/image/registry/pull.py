@@ -20,7 +20,7 @@ from minidock.errors import NotFoundError, printable
 from minidock.image import layers, workspace
 from minidock.image.store_writer import Ingest
 from minidock.image.layers import LayerSource
-from minidock.image.limits import MANIFEST_BYTES
+from minidock.image.unpack_limits import MANIFEST_BYTES
 from minidock.image.locks import content_lock
 from minidock.image.platform import Platform
 from minidock.image.reference import Reference

@@ -14,7 +14,7 @@ from typing import NamedTuple
 from minidock.errors import HostError, NotFoundError
 from minidock.image.blobs import read_blob
 from minidock.image.store_writer import Ingest
-from minidock.image.limits import MANIFEST_BYTES
+from minidock.image.unpack_limits import MANIFEST_BYTES
 from minidock.image.reference import Reference
 from minidock.image.registry.manifests import Blob, Manifest, parse_manifest
 from minidock.image.registry.progress import Progress, short

@@ -17,7 +17,7 @@ from urllib.parse import urlencode, urljoin
 
 from minidock.errors import NotFoundError, printable
 from minidock.image.digest import DigestMismatch, is_digest, of_bytes
-from minidock.image.limits import MANIFEST_BYTES
+from minidock.image.unpack_limits import MANIFEST_BYTES
 from minidock.image.reference import Reference
 from minidock.image.registry.client import ATTEMPTS, Client
 from minidock.image.registry.failures import Denied, RegistryError
