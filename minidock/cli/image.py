@@ -161,7 +161,7 @@ def history(
 
 def _steps(found: Image, *, human: bool, no_trunc: bool) -> list[dict[str, str]]:
     """The rows of an image's history (OCI image spec, config.md, "history"): steps with and without a layer."""
-    from minidock.image.directories import layer_size
+    from minidock.image.layer_directories import layer_size
 
     sizes = [layer_size(found.root, diff_id) for diff_id in found.layers]
     rows = []

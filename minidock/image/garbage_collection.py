@@ -10,7 +10,8 @@ import os
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from minidock.image import blobs, directories
+from minidock.image import blobs
+from minidock.image import layer_directories
 from minidock.image.digest import is_digest
 from minidock.image.locks import store_lock
 from minidock.image.store import read_index
@@ -42,10 +43,10 @@ def collect(root: str, has_layer: Callable[[str], bool] = lambda path: False) ->
         layer_directory = os.path.join(root, "layers")
         for name in sorted(_names(layer_directory)):
             diff_id = f"sha256:{name.removesuffix('.json')}"
-            path = directories.layer_path(root, diff_id)
+            path = layer_directories.layer_path(root, diff_id)
             if is_digest(diff_id) and diff_id not in needed and not has_layer(path):
                 # The directory comes before its .json, which knows the size.
-                size += 0 if name.endswith(".json") else directories.layer_size(root, diff_id)
+                size += 0 if name.endswith(".json") else layer_directories.layer_size(root, diff_id)
                 os.rename(os.path.join(layer_directory, name), os.path.join(workspace.path, f"layer-{name}"))
                 deleted += [] if name.endswith(".json") else [diff_id]
     return Collected(deleted, size)

@@ -16,7 +16,7 @@ from minidock.errors import HostError, MinidockError
 from minidock.image import compression
 from minidock.image.compression import CorruptArchive, Reader
 from minidock.image.digest import DigestMismatch
-from minidock.image.directories import has_layer, layer_path, layer_size
+from minidock.image.layer_directories import has_layer, layer_path, layer_size
 from minidock.image.unpack_limits import Limits, from_environment
 from minidock.image.locks import store_lock
 from minidock.image.pipeline import CHUNK, Pipeline

@@ -24,7 +24,8 @@ from contextlib import AbstractContextManager, contextmanager, suppress
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from minidock.errors import ConflictError, HostError, MinidockError, NotFoundError, UsageError
-from minidock.image import blobs, directories, platform, reference
+from minidock.image import blobs, platform, reference
+from minidock.image import layer_directories
 from minidock.image.digest import is_digest
 from minidock.image.locks import store_lock
 from minidock.image.moments import instant
@@ -71,17 +72,17 @@ class Image(NamedTuple):
     @property
     def layer_paths(self) -> list[str]:
         """The unpacked layers' directories, bottom to top."""
-        return [directories.layer_path(self.root, diff_id) for diff_id in self.layers]
+        return [layer_directories.layer_path(self.root, diff_id) for diff_id in self.layers]
 
     @property
     def missing_layers(self) -> list[str]:
         """The diff IDs that are not unpacked: after a crash, or when another tool put the image here."""
-        return [diff_id for diff_id in self.layers if not directories.has_layer(self.root, diff_id)]
+        return [diff_id for diff_id in self.layers if not layer_directories.has_layer(self.root, diff_id)]
 
     @property
     def size(self) -> int:
         """The bytes in all layers' files, as docker's column SIZE."""
-        return sum(directories.layer_size(self.root, diff_id) for diff_id in self.layers)
+        return sum(layer_directories.layer_size(self.root, diff_id) for diff_id in self.layers)
 
     @property
     def created(self) -> str:

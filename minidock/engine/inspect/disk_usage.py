@@ -13,7 +13,7 @@ from minidock.engine.volumes import volumes
 from minidock.engine.container import records
 from minidock.engine.container.records import Record
 from minidock.engine.volumes.volumes import Volume
-from minidock.image.directories import layer_size
+from minidock.image.layer_directories import layer_size
 from minidock.image.reference import Reference
 from minidock.image.store import Image, Store
 from minidock.linux.directory_trees import tree_size

@@ -102,7 +102,7 @@ def _sizes(record: Record) -> dict[str, int]:
 
 def sizes(record: Record) -> tuple[int, int]:
     """The bytes in the files that a container has written, and those in its image's."""
-    from minidock.image.directories import layer_size
+    from minidock.image.layer_directories import layer_size
     from minidock.linux.directory_trees import tree_size
 
     image_size = sum(layer_size(record.root, f"sha256:{os.path.basename(path)}") for path in record.data["layers"])
