@@ -12,7 +12,7 @@ from minidock.cli.templates.values import Fields
 from minidock.engine.paths import Paths
 from minidock.engine.container.records import Record
 from minidock.engine.inspect.resource_usage import Sample
-from minidock.explain.shown import memory
+from minidock.explain.format_values import memory
 
 _PERIOD = 1.0  # seconds
 _UNKNOWN = "--"

@@ -59,7 +59,7 @@ def _formatted(template: str, kind: type[Fields], found: dict[str, Any]) -> str:
 
 def _lines(found: dict[str, Any]) -> list[str]:
     """Docker's layout, and its names for what both have."""
-    from minidock.explain.shown import memory
+    from minidock.explain.format_values import memory
 
     return [
         f"Containers: {found['Containers']}",

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from rich.table import Table
     from rich.text import Text
 
-from minidock.explain import shown
+from minidock.explain import format_values
 
 PIPED_WIDTH = 120  # characters, unless COLUMNS says otherwise
 
@@ -46,7 +46,7 @@ def text(value: str, style: str = "") -> Text:
     """A text of unknown origin, made harmless, in one style, which what is appended to it does not have."""
     from rich.text import Text
 
-    return Text().append(shown.text(value), style)
+    return Text().append(format_values.text(value), style)
 
 
 def command(line: str) -> Text:

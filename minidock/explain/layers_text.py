@@ -6,7 +6,7 @@ import stat
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from minidock.explain import shown
+from minidock.explain import format_values
 from minidock.explain.console import columns, text
 from minidock.explain.layers import Change, topmost
 from minidock.explain.origins import Directory, Event, Trace
@@ -29,7 +29,7 @@ def overview(layers: Sequence[Layer], *, everything: bool) -> Iterator[Renderabl
     )  # fmt: skip
     for layer in reversed(layers):
         changes = layer.changes
-        cells = [shown.size(changes.size), *(shown.number(n) for n in _counts(layer))]
+        cells = [format_values.size(changes.size), *(format_values.number(n) for n in _counts(layer))]
         table.add_row(text(f"{layer.number}", "bold"), *cells, text(_first_line(layer.created_by)))
     yield table
     yield ""
@@ -74,9 +74,9 @@ def change_lines(what: str, rows: Sequence[Change], limit: int, *, everything: b
 
 def facts(what: str, change: Change) -> str:
     """What there is to say about a change beside its path."""
-    parts = [shown.size(change.before if what == "hidden" else change.size)]
+    parts = [format_values.size(change.before if what == "hidden" else change.size)]
     if change.kind == "directory" or what == "hidden":
-        parts = [say("of them inside", count=shown.number(change.entries)), *parts] if change.entries > 1 else parts
+        parts = [say("of them inside", count=format_values.number(change.entries)), *parts] if change.entries > 1 else parts
         parts = [] if change.kind == "directory" and change.entries == 1 and not change.size else parts
     if change.how:
         parts.append(say(change.how))
@@ -84,10 +84,10 @@ def facts(what: str, change: Change) -> str:
 
 
 def _sum(layers: Sequence[Layer]) -> Text:
-    size = shown.size(sum(layer.changes.size for layer in layers))
+    size = format_values.size(sum(layer.changes.size for layer in layers))
     if len(layers) == 1:
         return text(say("sum of one layer", size=size))
-    hidden = shown.size(sum(layer.changes.before for layer in layers))
+    hidden = format_values.size(sum(layer.changes.before for layer in layers))
     return text(say("sum of layers", size=size, count=len(layers), hidden=hidden))
 
 
@@ -98,9 +98,9 @@ def story(found: Trace, asked: str, layers: Sequence[tuple[str, str]]) -> Iterat
     else:
         line = text(say("is hidden", path=found.path), "bold")
     if found.target:
-        line.append(f", {shown.text(say('points to', target=found.target))}")
+        line.append(f", {format_values.text(say('points to', target=found.target))}")
     if found.path != asked:
-        line.append(f" {shown.text(say('asked for', asked=asked))}", "dim")
+        line.append(f" {format_values.text(say('asked for', asked=asked))}", "dim")
     yield line
     yield ""
     table = columns(say("layer").upper(), "", "", say("created by").upper())
@@ -117,7 +117,7 @@ def story(found: Trace, asked: str, layers: Sequence[tuple[str, str]]) -> Iterat
 def _event_facts(event: Event, found: Trace) -> str:
     if event.what == "hidden":
         return say(event.how) + (f": {event.by}" if event.by != found.path else "")
-    return f"{stat.filemode(event.mode)}  {shown.size(event.size)}"
+    return f"{stat.filemode(event.mode)}  {format_values.size(event.size)}"
 
 
 def tree(directories: Sequence[Directory], depth: int) -> Iterator[Text]:
@@ -150,7 +150,7 @@ def _is_drawn(directory: Directory, depth: int) -> bool:
 def _shares(directory: Directory) -> str:
     rows = []
     for number, share in directory.shares.items():
-        files = say("file" if share.files == 1 else "files", count=shown.number(share.files))
-        rows.append(f"{say('layer')} {number}: {files}, {shown.size(share.size)}")
+        files = say("file" if share.files == 1 else "files", count=format_values.number(share.files))
+        rows.append(f"{say('layer')} {number}: {files}, {format_values.size(share.size)}")
     own = [f"{say('layer')} {directory.layer}"] if directory.layer not in directory.shares else []
     return "; ".join(own + rows)

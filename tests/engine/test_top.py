@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 import pytest
 
-from minidock.explain.shown import memory
+from minidock.explain.format_values import memory
 from tests.engine.containers import Containers, cgroup2
 from tests.support.command import Minidock
 

@@ -18,7 +18,7 @@ import socket
 from contextlib import suppress
 
 from minidock.engine.lifetime import recorder
-from minidock.explain import shown
+from minidock.explain import format_values
 from minidock.explain.trace import by_hand, filter_by_hand, shell, texts
 from minidock.explain.trace.output import Output
 from minidock.explain.trace.scene import Scene, is_refused, named, open_on
@@ -63,7 +63,7 @@ class Script:
                 if call.wrapper == "clone3" and not call.failed and call.argument(0) & syscalls.CLONE_NEWNS:
                     lines = self._container(call, block)
         if self.output.is_terminal:  # there it is to be read; in a file or a pipe, to be run
-            lines = [shown.text(line) for text in lines for line in text.split("\n")]
+            lines = [format_values.text(line) for text in lines for line in text.split("\n")]
         self.output.write("".join(f"{line}\n" for line in lines))
 
     def _keep(self, path: str) -> None:

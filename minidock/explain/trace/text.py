@@ -6,7 +6,7 @@ import re
 import textwrap
 from collections.abc import Callable
 
-from minidock.explain import shown
+from minidock.explain import format_values
 from minidock.explain.trace import book, see, shell
 from minidock.explain.trace.scene import Scene
 from minidock.explain.trace.story import Block, CallMade
@@ -34,9 +34,9 @@ class Renderer:
 
     def heading(self, number: int, title: str, *, who: str, pid: int, again: bool = False) -> str:
         """The line that a step begins with: its number and title, and whose it is."""
-        shown = self.texts.step(title)[0] + (f" {self.texts.labels['again']}" if again else "")
+        format_values = self.texts.step(title)[0] + (f" {self.texts.labels['again']}" if again else "")
         place = f"{self.texts.process(who)}, pid {pid}"
-        head, *more = textwrap.wrap(shown, self.width - 5, break_on_hyphens=False) or [""]
+        head, *more = textwrap.wrap(format_values, self.width - 5, break_on_hyphens=False) or [""]
         rows = [f"{self._paint(f'{number:>3}', _BOLD)}  {self._paint(head, _BOLD)}"]
         rows += [f"     {self._paint(line, _BOLD)}" for line in more]
         last = len(more[-1] if more else head) + len("     " + "  ")
@@ -48,8 +48,8 @@ class Renderer:
         why, section = self.texts.step(title)[1], book.reference(key)
         rows = [self._paint(line, _CYAN) for line in self._wrapped(why)]
         whole = section.replace("p. ", "p.\N{NO-BREAK SPACE}")  # with its number
-        shown = "\n".join(textwrap.wrap(whole, self.width - 14, break_on_hyphens=False)).replace(*"\N{NO-BREAK SPACE} ")
-        rows += [self._row("book", shown)] if section else []
+        format_values = "\n".join(textwrap.wrap(whole, self.width - 14, break_on_hyphens=False)).replace(*"\N{NO-BREAK SPACE} ")
+        rows += [self._row("book", format_values)] if section else []
         return "".join(f"{row}\n" for row in rows)
 
     def block(self, number: int, block: Block, scene: Scene) -> str:
@@ -122,7 +122,7 @@ class Renderer:
 
     def _row(self, label: str, words: str, colour: str = "") -> str:
         """A labelled line; the lines of a longer text stand below each other."""
-        first, *more = map(shown.text, words.split("\n"))
+        first, *more = map(format_values.text, words.split("\n"))
         indent = " " * 14
         lines = "\n".join([first, *(indent + line for line in more)])
         return f"     {self._paint(f'{self.texts.labels[label]:<7}', _DIM)}  {self._paint(lines, colour)}"

@@ -6,7 +6,7 @@ All coordinates are in units of the view box, which is scaled to the width of th
 
 from __future__ import annotations
 
-from minidock.explain import shown
+from minidock.explain import format_values
 from minidock.explain.layers import Changes
 from minidock.explain.words import say
 from minidock.explain.xray.facts import gauges
@@ -138,12 +138,12 @@ def _slab(top: float, name: str, class_: str, changes: Changes, by: str) -> Mark
         box(2, top + 14, 636, 52, class_, 6),
         label(18, top + 37, name, "slab-name"),
         label(18, top + 57, " ".join(by.split()), "slab-note", room=44),
-        label(622, top + 37, shown.size(changes.size), "slab-name", anchor="end"),
+        label(622, top + 37, format_values.size(changes.size), "slab-name", anchor="end"),
         tag(
             "text",
-            tag("tspan", f"+{shown.number(added)}", class_="added"),
-            tag("tspan", f"  ~{shown.number(changed)}", class_="changed"),
-            tag("tspan", f"  \N{MINUS SIGN}{shown.number(hidden)}", class_="hidden-ink"),
+            tag("tspan", f"+{format_values.number(added)}", class_="added"),
+            tag("tspan", f"  ~{format_values.number(changed)}", class_="changed"),
+            tag("tspan", f"  \N{MINUS SIGN}{format_values.number(hidden)}", class_="hidden-ink"),
             x="622", y=f"{top + 57:g}", class_="slab-counts", text_anchor="end",
         ),
     ]  # fmt: skip

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from minidock.engine.spec.security import DEFAULT_CAPABILITIES
-from minidock.explain import shown
+from minidock.explain import format_values
 from minidock.explain.layers import Changes
 from minidock.explain.words import TEXTS, say
 from minidock.explain.xray.model import Cable, Cgroup, Network, Process, Published, Running, Security, Xray
@@ -44,28 +44,28 @@ def gauges(group: Cgroup, running: Running) -> list[tuple[str, float | None, str
     rows = []
     if group.memory:
         memory = group.memory
-        words = _of(shown.memory(memory.current), memory.limit and shown.memory(memory.limit))
-        words += f", {say('peak', size=shown.memory(memory.peak))}" if memory.peak else ""
+        words = _of(format_values.memory(memory.current), memory.limit and format_values.memory(memory.limit))
+        words += f", {say('peak', size=format_values.memory(memory.peak))}" if memory.peak else ""
         words += f", {say('oom', count=memory.out_of_memory)}" if memory.out_of_memory else ""
         words += _waited(group.pressure.memory)
         rows.append((say("memory"), memory.current / memory.limit if memory.limit else None, words))
     else:
         resident = sum(process.resident for process in running.processes)
-        rows.append((say("memory"), None, say("resident sum", size=shown.memory(resident))))
+        rows.append((say("memory"), None, say("resident sum", size=format_values.memory(resident))))
     if cpu := group.cpu:
-        words = say("used", time=shown.seconds(cpu.used))
+        words = say("used", time=format_values.seconds(cpu.used))
         if "cpu" in group.controllers:
             limit = say("processors", count=f"{cpu.limit:g}") if cpu.limit else say("no limit")
             words += f", {limit}"
         if cpu.throttled_periods:
-            words += f", {say('throttled', time=shown.seconds(cpu.throttled or 0), count=cpu.throttled_periods)}"
+            words += f", {say('throttled', time=format_values.seconds(cpu.throttled or 0), count=cpu.throttled_periods)}"
         rows.append((say("processor"), None, words + _waited(group.pressure.cpu)))
     if pids := group.pids:
         words = _of(str(pids.current), pids.limit and str(pids.limit))
         words += f", {say('refused forks', count=pids.refused)}" if pids.refused else ""
         rows.append((say("processes and threads"), pids.current / pids.limit if pids.limit else None, words))
     for disk in group.io or []:
-        words = f"{say('read')} {shown.size(disk.read)}, {say('written')} {shown.size(disk.written)}"
+        words = f"{say('read')} {format_values.size(disk.read)}, {say('written')} {format_values.size(disk.written)}"
         rows.append((f"{say('disk')} {disk.name}", None, words))
     return rows
 
@@ -83,7 +83,7 @@ def counts(changes: Changes) -> str:
     """How much a layer adds, changes and hides, in words."""
     added, changed = sum(change.entries for change in changes.added), len(changes.changed)
     hidden = sum(change.entries for change in changes.hidden)
-    return say("counts", added=shown.number(added), changed=shown.number(changed), hidden=shown.number(hidden))
+    return say("counts", added=format_values.number(added), changed=format_values.number(changed), hidden=format_values.number(hidden))
 
 
 def rights(security: Security) -> list[tuple[str, str]]:
@@ -114,7 +114,7 @@ def way_out(cable: Cable, network: Network) -> str:
     address = next((address.partition("/")[0] for address in network.uplink.addresses), network.uplink.name)
     counted = cable.masquerade.packets
     return say("masquerade", address=address) + (
-        "" if counted is None else f", {say('packets', count=shown.number(counted))}"
+        "" if counted is None else f", {say('packets', count=format_values.number(counted))}"
     )
 
 

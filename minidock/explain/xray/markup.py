@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import html
 
-from minidock.explain import shown
+from minidock.explain import format_values
 
 
 class Markup(str):
@@ -19,7 +19,7 @@ class Markup(str):
 
 def safe(value: object) -> Markup:
     """`value` as it can stand in an element or in a quoted attribute."""
-    return value if isinstance(value, Markup) else Markup(html.escape(shown.text(str(value)), quote=True))
+    return value if isinstance(value, Markup) else Markup(html.escape(format_values.text(str(value)), quote=True))
 
 
 def tag(name: str, *content: object, **attributes: object) -> Markup:
@@ -39,7 +39,7 @@ def join(parts: list[Markup]) -> Markup:
 
 def label(x: float, y: float, value: object, class_: str, room: int = 0, anchor: str | None = None) -> Markup:
     """A line of SVG text; of one that has more than `room` characters, the beginning, and all of it on hovering."""
-    whole = value if isinstance(value, Markup) else shown.text(str(value))
+    whole = value if isinstance(value, Markup) else format_values.text(str(value))
     if room and len(whole) > room and not isinstance(value, Markup):
         cut = f"{whole[: room - 1]}…"
         return tag("text", tag("title", whole), cut, x=f"{x:g}", y=f"{y:g}", class_=class_, text_anchor=anchor)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from minidock.explain import shown
+from minidock.explain import format_values
 from minidock.explain.words import say
 from minidock.explain.xray.facts import place, way_out, worth_showing
 from minidock.explain.xray.markup import Markup, box, drawing, join, label, line, paragraph, path, tag
@@ -89,7 +89,7 @@ def _way_in(top: float, row: Published) -> Markup:
 
 
 def _traffic(interface: Interface) -> str:
-    return f"↓ {shown.size(interface.received)}  ↑ {shown.size(interface.sent)}"
+    return f"↓ {format_values.size(interface.received)}  ↑ {format_values.size(interface.sent)}"
 
 
 def _station(where: tuple[int, int], top: float, interface: Interface, class_: str, note: str = "") -> Markup:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from minidock.explain import shown
+from minidock.explain import format_values
 from minidock.explain.console import columns, text
 from minidock.explain.words import say
 from minidock.explain.xray import facts
@@ -55,7 +55,7 @@ def _interface(where: str, interface: Interface, *, counters: bool = False) -> T
     line.append_text(text(interface.name, "bold green"))
     line.append_text(text(f"  {'  '.join(facts.worth_showing(interface))}"))
     if counters:
-        line.append(f"  ↓ {shown.size(interface.received)} ↑ {shown.size(interface.sent)}", "dim")
+        line.append(f"  ↓ {format_values.size(interface.received)} ↑ {format_values.size(interface.sent)}", "dim")
     if counters and interface.dropped:
         line.append(f"  {say('dropped', count=interface.dropped)}", "yellow")
     if not interface.is_up:

@@ -11,7 +11,8 @@ import hashlib
 import os
 from collections.abc import Sequence
 
-from minidock.explain import shown, words
+from minidock.explain import words
+from minidock.explain import format_values
 from minidock.explain.layers import Change, Changes
 from minidock.explain.layers_text import facts as change_facts
 from minidock.explain.words import say
@@ -94,7 +95,7 @@ def _head(xray: Xray, *, is_live: bool) -> Markup:
     if running := xray.running:
         known += [
             (say("first process"), str(running.pid)), (say("host name"), running.hostname),
-            ("", say("up", time=shown.seconds(running.age))),
+            ("", say("up", time=format_values.seconds(running.age))),
         ]  # fmt: skip
     moment = say("live") if is_live else say("still", time=xray.taken[:19].replace("T", " ") + " UTC")
     return join([
@@ -125,7 +126,7 @@ def _processes(processes: list[Process]) -> Markup:
         visitor = [tag("em", say("visitor"))] if not process.is_member else []
         rows.append([
             tag("td", process.inside, class_="inside number"), tag("td", process.pid, class_="outside number"),
-            tag("td", process.uid, class_="number"), tag("td", shown.memory(process.resident), class_="number"),
+            tag("td", process.uid, class_="number"), tag("td", format_values.memory(process.resident), class_="number"),
             tag("td", tag("span", command, class_=f"command depth{min(depth, 6)}", title=command), *visitor),
         ])  # fmt: skip
     titles = [say(key) for key in ("inside", "outside", "user", "memory", "command")]
@@ -227,4 +228,4 @@ def _limits(running: Running) -> Markup:
 
 
 def _number(value: int | None) -> str:
-    return "∞" if value is None else shown.number(value)
+    return "∞" if value is None else format_values.number(value)

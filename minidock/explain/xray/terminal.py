@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from minidock.explain import shown
+from minidock.explain import format_values
 from minidock.explain.console import columns, command, text
 from minidock.explain.layers import Changes
 from minidock.explain.layers_text import change_lines
@@ -59,7 +59,7 @@ def _head(xray: Xray) -> Iterator[RenderableType]:
     known = [f"{say('image')} {xray.image}", f"{say('id')} {xray.id[:12]}"]
     if running := xray.running:
         known += [
-            f"{say('first process')} {running.pid}", say("up", time=shown.seconds(running.age)),
+            f"{say('first process')} {running.pid}", say("up", time=format_values.seconds(running.age)),
             f"{say('host name')} {running.hostname}",
         ]  # fmt: skip
     yield text(" · ".join(known), "dim")
@@ -94,7 +94,7 @@ def _processes(processes: list[Process]) -> Iterator[RenderableType]:
             command.append(f"  ({say('visitor')})", "yellow")
         table.add_row(
             text(str(process.inside), "bold green"), str(process.pid), str(process.uid),
-            shown.memory(process.resident), shown.seconds(process.cpu), command,
+            format_values.memory(process.resident), format_values.seconds(process.cpu), command,
         )  # fmt: skip
     yield table
     if len(processes) > _PROCESSES:
@@ -136,7 +136,7 @@ def _stack(root: Root) -> Iterator[RenderableType]:
 
 def _slab(name: str, changes: Changes, created_by: str, style: str) -> Text:
     line = text(f"▤ {name}", style)
-    line.append(f"  {shown.size(changes.size)}  {facts.counts(changes)}")
+    line.append(f"  {format_values.size(changes.size)}  {facts.counts(changes)}")
     if created_by:
         line.append_text(text(f"  {' '.join(created_by.split())[:120]}", "dim"))
     if changes.unreadable:
