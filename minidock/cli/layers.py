@@ -34,7 +34,8 @@ def layers(
     name: str,
 ) -> None:
     """Show the layers of an image, and what each adds to, changes in and hides of those below it."""
-    from minidock.explain import origins, plain, stack
+    from minidock.explain import origins, stack
+    from minidock.explain import json_form
     from minidock.image.store import Store
 
     if file is not None and as_tree:
@@ -48,7 +49,7 @@ def layers(
             else origins.tree(directories) if as_tree
             else stack.of_image(image)
         )  # fmt: skip
-        click.echo(plain.as_json(found))
+        click.echo(json_form.as_json(found))
         return
     from minidock.explain import layers_text
     from minidock.explain.console import console, show

@@ -44,7 +44,7 @@ def xray(paths: Paths, as_json: bool, form: str, html: str | None, serve: bool, 
     elif html is not None:
         _write(html, look)
     elif as_json:
-        from minidock.explain.plain import as_json as to_json
+        from minidock.explain.json_form import as_json as to_json
 
         click.echo(to_json(look.take()))
     else:

@@ -19,7 +19,7 @@ from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 from minidock.errors import HostError, MinidockError, NotFoundError
-from minidock.explain import plain
+from minidock.explain import json_form
 from minidock.explain.words import say
 from minidock.explain.xray.look import Look
 from minidock.explain.xray.model import Xray
@@ -51,7 +51,7 @@ class Live:
             if path == "/":
                 return "text/html; charset=utf-8", page(self._now(), self.trend).encode()
             if path == "/data.json":
-                return "application/json", plain.as_json(self._now()).encode()
+                return "application/json", json_form.as_json(self._now()).encode()
             if path == "/sections.json":
                 return "application/json", json.dumps(sections(self._now(), self.trend)).encode()
         return None
