@@ -11,7 +11,7 @@ from minidock.explain.console import columns, text
 from minidock.explain.layers import Change, topmost
 from minidock.explain.origins import Directory, Event, Trace
 from minidock.explain.stack import Layer
-from minidock.explain.words import say
+from minidock.explain.translations import say
 
 if TYPE_CHECKING:
     from rich.console import RenderableType

@@ -7,9 +7,9 @@ import string
 from collections.abc import Iterator
 from pathlib import Path
 
-from minidock.explain import words
+from minidock.explain import translations
 
-HERE = Path(words.__file__).parent
+HERE = Path(translations.__file__).parent
 
 
 def fields(text: str) -> frozenset[str]:
@@ -17,8 +17,8 @@ def fields(text: str) -> frozenset[str]:
 
 
 def test_every_text_is_there_in_every_language_with_the_same_places() -> None:
-    for key, texts in words.TEXTS.items():
-        assert len(texts) == len(words.LANGUAGES), key
+    for key, texts in translations.TEXTS.items():
+        assert len(texts) == len(translations.LANGUAGES), key
         assert all(text.strip() for text in texts), key
         assert len(set(map(fields, texts))) == 1, key
 
@@ -38,10 +38,10 @@ def test_every_text_is_asked_for_and_every_text_that_is_asked_for_is_there() -> 
         if not (isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "say"):
             continue
         if isinstance(node.args[0], ast.Constant):
-            assert node.args[0].value in words.TEXTS
+            assert node.args[0].value in translations.TEXTS
         elif isinstance(node.args[0], ast.JoinedStr) and isinstance(node.args[0].values[0], ast.Constant):
             beginnings.add(node.args[0].values[0].value)
     assert {"ns ", "role ", "network "} <= beginnings
-    asked = {key for key in words.TEXTS if key in constants or key.startswith(tuple(beginnings))}
+    asked = {key for key in translations.TEXTS if key in constants or key.startswith(tuple(beginnings))}
     asked |= {f"{key} why" for key in constants}  # of a section's key
-    assert set(words.TEXTS) - asked == set()
+    assert set(translations.TEXTS) - asked == set()

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from minidock.explain import format_values
 from minidock.explain.console import columns, text
-from minidock.explain.words import say
+from minidock.explain.translations import say
 from minidock.explain.xray import facts
 from minidock.explain.xray.model import Cable, Network
 from minidock.linux.interfaces import Interface

@@ -11,11 +11,11 @@ import hashlib
 import os
 from collections.abc import Sequence
 
-from minidock.explain import words
+from minidock.explain import translations
 from minidock.explain import format_values
 from minidock.explain.layers import Change, Changes
 from minidock.explain.layers_text import facts as change_facts
-from minidock.explain.words import say
+from minidock.explain.translations import say
 from minidock.explain.xray import drawings, facts, network_drawing, see
 from minidock.explain.xray.markup import Markup, join, safe, tag
 from minidock.explain.xray.model import Mount, Network, Process, Root, Running, Security, Xray
@@ -71,7 +71,7 @@ def page(xray: Xray, trend: Trend | None = None) -> str:
     attributes = "".join(f' {key}="{safe(value)}"' for key, value in told.items() if value)
     body = "\n".join(tag("section", content, id=name) for name, content in parts.items())
     return (
-        f'<!DOCTYPE html>\n<html lang="{words.language()}">\n<head>\n{"".join(map(_line, head))}</head>\n'
+        f'<!DOCTYPE html>\n<html lang="{translations.language()}">\n<head>\n{"".join(map(_line, head))}</head>\n'
         f"<body{attributes}>\n<main>\n{body}\n</main>\n<script>{script}</script>\n</body>\n</html>\n"
     )
 
@@ -182,10 +182,10 @@ def _rights(security: Security) -> Markup:
     chips = []
     for name in [*NAMES, *(name for name in security.bounding if name not in NAMES)]:
         is_held, is_bounded = name in security.effective, name in security.bounding
-        words = "capability held" if is_held else "capability bounded" if is_bounded else "capability denied"
+        translations = "capability held" if is_held else "capability bounded" if is_bounded else "capability denied"
         unusual = " unusual" if name in security.extra or name in security.lacking else ""
-        class_ = f"cap {words.partition(' ')[2]}{unusual}"
-        chips.append(tag("li", name.removeprefix("CAP_").lower(), class_=class_, title=f"{name}: {say(words)}"))
+        class_ = f"cap {translations.partition(' ')[2]}{unusual}"
+        chips.append(tag("li", name.removeprefix("CAP_").lower(), class_=class_, title=f"{name}: {say(translations)}"))
     rows = facts.rights(security)
     for key, names in (("extra", security.extra), ("lacking", security.lacking), ("ambient", security.ambient)):
         if names:

@@ -20,7 +20,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 from minidock.errors import HostError, MinidockError, NotFoundError
 from minidock.explain import json_form
-from minidock.explain.words import say
+from minidock.explain.translations import say
 from minidock.explain.xray.look import Look
 from minidock.explain.xray.model import Xray
 from minidock.explain.xray.page import page, sections

@@ -9,7 +9,7 @@ from minidock.explain import format_values
 from minidock.explain.console import columns, command, text
 from minidock.explain.layers import Changes
 from minidock.explain.layers_text import change_lines
-from minidock.explain.words import say
+from minidock.explain.translations import say
 from minidock.explain.xray import facts, network_text, see
 from minidock.explain.xray.model import Cgroup, Mount, Process, Root, Running, Security, Xray
 from minidock.linux.capabilities import NAMES
