@@ -9,7 +9,7 @@ from minidock.engine.monitor.output import Output, Sink
 from minidock.engine.monitor.streams import Events
 
 if TYPE_CHECKING:
-    from minidock.engine.lifetime.out_of_memory import Watch
+    from minidock.engine.monitor.out_of_memory import Watch
     from minidock.network.host_ports import Held
     from minidock.network.dns_server import Resolver
     from minidock.runtime.container import Created

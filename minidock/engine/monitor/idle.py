@@ -72,7 +72,7 @@ def _wait(state: "dict[str, Any]", nameless: int) -> None:
 
 def _is_out_of_memory(fd: int, seen: int) -> bool:
     """Whether more processes have been killed for want of memory than the `seen` that were told of."""
-    from minidock.engine.lifetime import out_of_memory
+    from minidock.engine.monitor import out_of_memory
 
     return out_of_memory.kills(fd) > seen
 

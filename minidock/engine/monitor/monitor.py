@@ -56,7 +56,7 @@ from minidock.runtime.channel import Channel
 
 if TYPE_CHECKING:
     from minidock.engine.monitor.health import Health
-    from minidock.engine.lifetime.out_of_memory import Watch
+    from minidock.engine.monitor.out_of_memory import Watch
 
 _IDLE = 1.0  # seconds without anything to do, after which a monitor makes itself small
 _LONG_IDLE = 30.0  # if it answers for names: the next to ask would wait a moment longer

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from minidock import observe
 from minidock.engine.container import records
 from minidock.engine.logs import log_drivers
-from minidock.engine.lifetime import out_of_memory
+from minidock.engine.monitor import out_of_memory
 from minidock.engine.monitor import idle
 from minidock.engine.monitor.attach_server import Visitors
 from minidock.engine.monitor.output import Output

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from minidock import state
 from minidock.engine.container import init_process
 from minidock.engine.container import records
-from minidock.engine.lifetime import out_of_memory
+from minidock.engine.monitor import out_of_memory
 from minidock.engine.monitor.attach_server import Visitor, Visitors
 from minidock.engine.monitor.daemonize import ENDING
 from minidock.engine.monitor.output import Output
