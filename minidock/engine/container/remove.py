@@ -11,7 +11,7 @@ from minidock.engine.events import event_log
 from minidock.engine.container import init_process
 from minidock.engine.container import cleanup
 from minidock.engine.container import records
-from minidock.engine.lifetime.visiting import visit
+from minidock.engine.monitor.monitor_channel import visit
 from minidock.engine.container.records import PAUSED, REMOVING, RESTARTING, DamagedRecordError, Record
 from minidock.errors import ConflictError, NotFoundError
 from minidock.observe import step

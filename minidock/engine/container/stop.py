@@ -22,7 +22,7 @@ from minidock.engine.container import cleanup
 from minidock.engine.container import records
 from minidock.engine.container import signals
 from minidock.engine.monitor.streams import wait as poll
-from minidock.engine.lifetime.visiting import visit
+from minidock.engine.monitor.monitor_channel import visit
 from minidock.engine.container.records import EXITED, PAUSED, RESTARTING, RUNNING, Record
 from minidock.errors import EXIT_ENGINE, ConflictError, HostError, MinidockError, NotFoundError, UsageError
 from minidock.linux import cgroups

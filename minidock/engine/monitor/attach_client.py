@@ -18,7 +18,7 @@ from minidock.engine.container import cleanup
 from minidock.engine.monitor import spawn
 from minidock.engine.monitor.detach_keys import DetachKeys
 from minidock.engine.monitor.streams import Events, Flow, unshared, wait
-from minidock.engine.lifetime.visiting import visit
+from minidock.engine.monitor.monitor_channel import visit
 from minidock.engine.paths import Paths
 from minidock.engine.container.records import Record
 from minidock.errors import EXIT_ENGINE, ClientError, ConflictError, MinidockError

@@ -117,7 +117,7 @@ class Visitors:
         self._open_again()
 
     def _open_again(self, *_: object) -> None:
-        """Where the socket's name is gone, listen at a new one (`visiting.py`).
+        """Where the socket's name is gone, listen at a new one (`monitor_channel.py`).
 
         Under the old one's number: that is what is being waited for in this moment, and again after a signal.
         """

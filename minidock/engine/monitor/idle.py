@@ -78,7 +78,7 @@ def _is_out_of_memory(fd: int, seen: int) -> bool:
 
 
 def _nameless() -> int:
-    """A descriptor that can be read when we are told that our socket has no name any more (`visiting.py`)."""
+    """A descriptor that can be read when we are told that our socket has no name any more (`monitor_channel.py`)."""
     reader, writer = posix.pipe2(posix.O_NONBLOCK | posix.O_CLOEXEC)
     _signal.set_wakeup_fd(writer)
     _signal.signal(_signal.SIGURG, lambda *_: None)

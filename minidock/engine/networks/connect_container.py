@@ -151,7 +151,7 @@ def _tell_monitor(record: Record) -> list[str]:
     """Have the container's monitor see to it that there is a resolver, and wait until it has. Returns its warnings."""
     if not container_networks.has_names(record.data["networks"]):
         return []
-    from minidock.engine.lifetime.visiting import visit
+    from minidock.engine.monitor.monitor_channel import visit
 
     channel = visit(record)
     if channel is None:
