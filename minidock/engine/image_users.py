@@ -6,7 +6,7 @@ import json
 import os
 from collections.abc import Callable, Iterator
 
-from minidock.engine.record_file import REMOVING, has_begun, may_have
+from minidock.engine.container.record_file import REMOVING, has_begun, may_have
 from minidock.image.store import Image
 
 

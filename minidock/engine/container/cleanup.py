@@ -12,7 +12,8 @@ import os
 from contextlib import suppress
 
 from minidock import state
-from minidock.engine import paths, record_file
+from minidock.engine import paths
+from minidock.engine.container import record_file
 from minidock.engine.events import event_log
 from minidock.engine.container import records
 from minidock.engine.exec import exec_ids

@@ -25,8 +25,8 @@ from functools import partial
 from typing import Any
 
 from minidock import state
-from minidock.engine import record_file
-from minidock.engine.record_file import (
+from minidock.engine.container import record_file
+from minidock.engine.container.record_file import (
     CREATED,
     EXITED,
     PAUSED,
