@@ -137,9 +137,9 @@ def _finish_removal(root: str, container_id: str) -> None:
     try:
         record = records.load(root, REMOVING + container_id)
     except records.DamagedRecordError:
-        from minidock.engine import ruins
+        from minidock.engine.container import damaged
 
-        ruins.undo(root, container_id)
+        damaged.undo(root, container_id)
         record = None
     if record:
         record.id = container_id
@@ -172,7 +172,7 @@ def sweep(root: str) -> None:
 
     One that `run` had not yet started goes without a trace; one that ran is kept as exited, or removed if it had --rm.
     What cannot be undone now (a full disk, a process that the kernel does not let die) is left for the next sweep: it
-    must not keep anybody from using the other containers. One whose record is damaged stays as it is (`ruins.py`).
+    must not keep anybody from using the other containers. One whose record is damaged stays as it is (`damaged.py`).
     """
     for name in (*records.ids(root), *records.removed(root)):
         with suppress(OSError, MinidockError):
