@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from minidock.engine.image_users import in_use
+from minidock.engine.images.image_users import in_use
 from minidock.engine.images.images import find_or_fetch, held, remove
 from minidock.errors import EXIT_ENGINE, ConflictError, HostError, MinidockError, NotFoundError
 from minidock.image import garbage_collection

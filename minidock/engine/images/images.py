@@ -11,7 +11,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from minidock.engine.events import event_log
-from minidock.engine.image_users import has_layer, users_of
+from minidock.engine.images.image_users import has_layer, users_of
 from minidock.errors import EXIT_ENGINE, ConflictError, HostError, MinidockError, NotFoundError, UsageError
 from minidock.image import reference
 from minidock.image.locks import lock

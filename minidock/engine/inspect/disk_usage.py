@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import NamedTuple
 
-from minidock.engine import image_users
+from minidock.engine.images import image_users
 from minidock.engine.volumes import volumes
 from minidock.engine.container import records
 from minidock.engine.container.records import Record
