@@ -6,7 +6,7 @@ from contextlib import suppress
 
 from minidock import state
 from minidock.engine.container import records
-from minidock.engine.making import init_layer
+from minidock.engine.spec import init_layer
 from minidock.engine.spec import namespaces
 from minidock.engine.spec import bundle
 from minidock.engine.networks import container_networks
