@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import os
 
-from minidock.engine.logs.drivers.moment import now
+from minidock.engine.logs.drivers.timestamps import now
 
 TYPE_CHECKING = False  # as in `typing`, without loading that
 if TYPE_CHECKING:

@@ -14,7 +14,7 @@ from __future__ import annotations
 import os
 import time
 
-from minidock.engine.logs.drivers.moment import spelled
+from minidock.engine.logs.drivers.timestamps import spelled
 from minidock.errors import UsageError
 
 TYPE_CHECKING = False  # as in `typing`, without loading that
