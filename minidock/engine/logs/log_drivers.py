@@ -12,7 +12,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from minidock.engine.logs import drivers
-from minidock.engine.logs.drivers.values import refused
+from minidock.engine.logs.drivers.option_values import refused
 from minidock.engine.logs.log_writer import Log
 from minidock.engine.container.records import Record
 

@@ -37,7 +37,7 @@ def unknown(option: str) -> str:
 
 def rotation(options: Mapping[str, str]) -> tuple[int | None, int, bool]:
     """max-size, max-file and compress; none is docker's default (moby: daemon/logger/jsonfilelog/jsonfilelog.go)."""
-    from minidock.engine.logs.drivers.values import boolean, number, refused, size
+    from minidock.engine.logs.drivers.option_values import boolean, number, refused, size
 
     limit = size(options["max-size"]) if "max-size" in options else None
     if limit is not None and limit <= 0:

@@ -41,7 +41,7 @@ def unknown(option: str) -> str:
 
 def rotation(options: Mapping[str, str]) -> tuple[int | None, int, bool]:
     """max-size, max-file and compress (moby: daemon/logger/local/config.go)."""
-    from minidock.engine.logs.drivers.values import boolean, number, refused, size
+    from minidock.engine.logs.drivers.option_values import boolean, number, refused, size
 
     limit = _read("invalid value for max-size: {}: ", options, "max-size", size, str(_MAX_SIZE))
     files = _read("invalid value for max-file: {}: ", options, "max-file", number, _MAX_FILE)
