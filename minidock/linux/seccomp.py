@@ -15,7 +15,7 @@ from typing import Any
 
 from minidock import state
 from minidock.errors import HostError, UsageError
-from minidock.linux import newer_calls
+from minidock.linux import seccomp_enosys
 
 FORMAT = 2  # of what is made from a section: a cached program of an earlier minidock is not used
 FLAGS = {"SECCOMP_FILTER_FLAG_LOG": 2, "SECCOMP_FILTER_FLAG_SPEC_ALLOW": 4, "SECCOMP_FILTER_FLAG_TSYNC": 1}
@@ -91,7 +91,7 @@ def _compile(section: dict[str, Any]) -> bytes:
     with tempfile.TemporaryFile() as file:
         filter_.export_bpf(file)
         file.seek(0)
-        return newer_calls.head(pyseccomp, section) + file.read()
+        return seccomp_enosys.head(pyseccomp, section) + file.read()
 
 
 def _binding() -> Any:
