@@ -17,7 +17,7 @@ from contextlib import suppress
 from minidock.errors import EXIT_ENGINE, HostError, SetupError
 from minidock.linux import cgroups, namespaces, seccomp, syscalls, systemd
 from minidock.linux import cgroup_limits
-from minidock.linux.patience import Patience
+from minidock.linux.timeouts import Patience
 from minidock.observe import step
 from minidock.runtime import channel as channels
 from minidock.runtime import device_access, init

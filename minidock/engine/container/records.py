@@ -38,7 +38,7 @@ from minidock.engine.container.record_file import (
 )
 from minidock.errors import HostError, MinidockError, NotFoundError, UsageError
 from minidock.linux import syscalls
-from minidock.linux.patience import Patience
+from minidock.linux.timeouts import Patience
 
 __all__ = ["CREATED", "EXITED", "PAUSED", "REMOVING", "RESTARTING", "RUNNING", "DamagedRecordError", "directory"]
 

@@ -26,7 +26,7 @@ from minidock.engine.monitor.monitor_channel import visit
 from minidock.engine.container.records import EXITED, PAUSED, RESTARTING, RUNNING, Record
 from minidock.errors import EXIT_ENGINE, ConflictError, HostError, MinidockError, NotFoundError, UsageError
 from minidock.linux import cgroups
-from minidock.linux.patience import Patience
+from minidock.linux.timeouts import Patience
 from minidock.observe import step
 from minidock.runtime.channel import Channel
 
