@@ -1,6 +1,6 @@
 """Where a file of an image comes from: what each layer did at its path, and which layer's file is the one that is seen.
 
-Nothing is mounted; the rules are those of overlayfs (`explain/layers.py`).
+Nothing is mounted; the rules are those of overlayfs (`explain/layers/layer_changes.py`).
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from minidock.errors import NotFoundError
-from minidock.explain.layers import kind_of, look_up, size_of, walk
+from minidock.explain.layers.layer_changes import kind_of, look_up, size_of, walk
 from minidock.linux.overlay import is_opaque, is_whiteout
 
 _MAX_LINKS = 40  # symlinks on the way to a file, as in the kernel (path_resolution(7))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from minidock.errors import NotFoundError
-from minidock.explain.layers import Changes, compare
+from minidock.explain.layers.layer_changes import Changes, compare
 from minidock.image.store import Image
 
 

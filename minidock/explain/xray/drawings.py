@@ -7,7 +7,7 @@ All coordinates are in units of the view box, which is scaled to the width of th
 from __future__ import annotations
 
 from minidock.explain import format_values
-from minidock.explain.layers import Changes
+from minidock.explain.layers.layer_changes import Changes
 from minidock.explain.translations import say
 from minidock.explain.xray.facts import gauges
 from minidock.explain.xray.markup import Markup, box, drawing, join, label, line, paragraph, path, tag

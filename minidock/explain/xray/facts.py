@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from minidock.engine.spec.security import DEFAULT_CAPABILITIES
 from minidock.explain import format_values
-from minidock.explain.layers import Changes
+from minidock.explain.layers.layer_changes import Changes
 from minidock.explain.translations import TEXTS, say
 from minidock.explain.xray.model import Cable, Cgroup, Network, Process, Published, Running, Security, Xray
 from minidock.linux.interfaces import Interface

@@ -12,7 +12,7 @@ from minidock.engine.container.init_process import running_pid
 from minidock.engine.container.records import Record
 from minidock.errors import NotFoundError
 from minidock.explain import stack
-from minidock.explain.layers import Changes, compare, topmost
+from minidock.explain.layers.layer_changes import Changes, compare, topmost
 from minidock.explain.xray import groups, mounts, network, processes, security
 from minidock.explain.xray.model import Root, Running, Xray
 from minidock.image.store import Store

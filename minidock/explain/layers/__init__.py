@@ -1,0 +1,1 @@
+"""`minidock layers`: what each layer of an image adds, changes and hides."""
