@@ -51,7 +51,7 @@ def layers(
         )  # fmt: skip
         click.echo(json_form.as_json(found))
         return
-    from minidock.explain import layers_text
+    from minidock.explain.layers import layers_text
     from minidock.explain.console import console, show
 
     drawing: Iterator[RenderableType]

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from minidock.explain import translations
 from minidock.explain import format_values
 from minidock.explain.layers.layer_changes import Change, Changes
-from minidock.explain.layers_text import facts as change_facts
+from minidock.explain.layers.layers_text import facts as change_facts
 from minidock.explain.translations import say
 from minidock.explain.xray import drawings, facts, network_drawing, see
 from minidock.explain.xray.markup import Markup, join, safe, tag

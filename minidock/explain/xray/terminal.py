@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from minidock.explain import format_values
 from minidock.explain.console import columns, command, text
 from minidock.explain.layers.layer_changes import Changes
-from minidock.explain.layers_text import change_lines
+from minidock.explain.layers.layers_text import change_lines
 from minidock.explain.translations import say
 from minidock.explain.xray import facts, network_text, see
 from minidock.explain.xray.model import Cgroup, Mount, Process, Root, Running, Security, Xray
