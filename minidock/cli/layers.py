@@ -34,7 +34,8 @@ def layers(
     name: str,
 ) -> None:
     """Show the layers of an image, and what each adds to, changes in and hides of those below it."""
-    from minidock.explain import origins, stack
+    from minidock.explain import stack
+    from minidock.explain.layers import file_origins
     from minidock.explain import json_form
     from minidock.image.store import Store
 
@@ -45,8 +46,8 @@ def layers(
     directories = image.layer_paths
     if as_json or form == "json":
         found = (
-            origins.trace(directories, file) if file is not None
-            else origins.tree(directories) if as_tree
+            file_origins.trace(directories, file) if file is not None
+            else file_origins.tree(directories) if as_tree
             else stack.of_image(image)
         )  # fmt: skip
         click.echo(json_form.as_json(found))
@@ -57,9 +58,9 @@ def layers(
     drawing: Iterator[RenderableType]
     if file is not None:
         rows = [(diff_id, step[1]) for diff_id, step in zip(image.layers, stack.steps(image), strict=True)]
-        drawing = layers_text.story(origins.trace(directories, file), file, rows)
+        drawing = layers_text.story(file_origins.trace(directories, file), file, rows)
     elif as_tree:
-        drawing = layers_text.tree(origins.tree(directories), depth)
+        drawing = layers_text.tree(file_origins.tree(directories), depth)
     else:
         drawing = layers_text.overview(stack.of_image(image), everything=everything)
     show(console(), drawing)
