@@ -34,7 +34,7 @@ def layers(
     name: str,
 ) -> None:
     """Show the layers of an image, and what each adds to, changes in and hides of those below it."""
-    from minidock.explain import stack
+    from minidock.explain.layers import image_layers
     from minidock.explain.layers import file_origins
     from minidock.explain import json_form
     from minidock.image.store import Store
@@ -42,13 +42,13 @@ def layers(
     if file is not None and as_tree:
         raise UsageError("--path and --tree exclude each other")
     image = Store(paths.root).resolve(name)
-    stack.check_unpacked(image, name)
+    image_layers.check_unpacked(image, name)
     directories = image.layer_paths
     if as_json or form == "json":
         found = (
             file_origins.trace(directories, file) if file is not None
             else file_origins.tree(directories) if as_tree
-            else stack.of_image(image)
+            else image_layers.of_image(image)
         )  # fmt: skip
         click.echo(json_form.as_json(found))
         return
@@ -57,10 +57,10 @@ def layers(
 
     drawing: Iterator[RenderableType]
     if file is not None:
-        rows = [(diff_id, step[1]) for diff_id, step in zip(image.layers, stack.steps(image), strict=True)]
+        rows = [(diff_id, step[1]) for diff_id, step in zip(image.layers, image_layers.steps(image), strict=True)]
         drawing = layers_text.story(file_origins.trace(directories, file), file, rows)
     elif as_tree:
         drawing = layers_text.tree(file_origins.tree(directories), depth)
     else:
-        drawing = layers_text.overview(stack.of_image(image), everything=everything)
+        drawing = layers_text.overview(image_layers.of_image(image), everything=everything)
     show(console(), drawing)

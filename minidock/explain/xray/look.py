@@ -11,7 +11,7 @@ from minidock.engine.container import records
 from minidock.engine.container.init_process import running_pid
 from minidock.engine.container.records import Record
 from minidock.errors import NotFoundError
-from minidock.explain import stack
+from minidock.explain.layers import image_layers
 from minidock.explain.layers.layer_changes import Changes, compare, topmost
 from minidock.explain.xray import groups, mounts, network, processes, security
 from minidock.explain.xray.model import Root, Running, Xray
@@ -19,7 +19,7 @@ from minidock.image.store import Store
 from minidock.linux.overlay import split_paths
 from minidock.state import now
 
-Stack = list[stack.Layer]
+Stack = list[image_layers.Layer]
 
 # What the kernel answers about a process that ends: no such file, no such process, no mounts; about its cgroup.
 _ENDED = (errno.ENOENT, errno.ESRCH, errno.EINVAL, errno.ENODEV)
@@ -150,9 +150,9 @@ def _compared(root: str, record: Record, directories: list[str]) -> Stack:
     made: dict[str, tuple[str, str]] = {}
     with suppress(NotFoundError):
         image = Store(root).resolve(record.data["image"])
-        made = dict(zip(image.layer_paths, stack.steps(image), strict=True))
+        made = dict(zip(image.layer_paths, image_layers.steps(image), strict=True))
     return [
-        stack.Layer(number, f"sha256:{os.path.basename(path)}", path, *made.get(path, ("", "")),
+        image_layers.Layer(number, f"sha256:{os.path.basename(path)}", path, *made.get(path, ("", "")),
                     _summed_up(compare(path, directories[: number - 1][::-1])))
         for number, path in enumerate(directories, 1)
     ]  # fmt: skip
