@@ -7,7 +7,7 @@ import re
 import shlex
 
 from minidock.explain.trace import filter_by_hand, shell
-from minidock.explain.trace.scene import Scene, named, open_on
+from minidock.explain.trace.process_table import Scene, named, open_on
 from minidock.explain.trace.story import Block, CallMade
 
 WITHOUT_COMMAND = {"bpf": "no_device_rules", "seccomp": "no_filter", "keyctl": "no_keyring"}  # with their labels

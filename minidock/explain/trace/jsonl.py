@@ -21,7 +21,7 @@ from typing import Any
 from minidock.engine.lifetime import recorder
 from minidock.explain.trace import see, shell
 from minidock.explain.trace.output import Output
-from minidock.explain.trace.scene import Scene
+from minidock.explain.trace.process_table import Scene
 from minidock.explain.trace.story import Event, call_of
 
 

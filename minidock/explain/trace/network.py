@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 from typing import Any
 
-from minidock.explain.trace.scene import Scene
+from minidock.explain.trace.process_table import Scene
 from minidock.explain.trace.story import CallMade
 from minidock.linux import rtnetlink
 

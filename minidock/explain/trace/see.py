@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable
 
-from minidock.explain.trace.scene import Scene, named, open_on
+from minidock.explain.trace.process_table import Scene, named, open_on
 from minidock.explain.trace.story import CallMade
 
 _MOST = 2  # commands for one block: a class types them
