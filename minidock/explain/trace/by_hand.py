@@ -8,7 +8,7 @@ import shlex
 
 from minidock.explain.trace import filter_by_hand, shell
 from minidock.explain.trace.process_table import Scene, named, open_on
-from minidock.explain.trace.story import Block, CallMade
+from minidock.explain.trace.blocks import Block, CallMade
 
 WITHOUT_COMMAND = {"bpf": "no_device_rules", "seccomp": "no_filter", "keyctl": "no_keyring"}  # with their labels
 _INIT_LAYER = re.compile(r"/containers/[0-9a-f]{64}/init(/|$)")

@@ -22,7 +22,7 @@ from minidock.engine.lifetime import recorder
 from minidock.explain.trace import see, shell
 from minidock.explain.trace.output import Output
 from minidock.explain.trace.process_table import Scene
-from minidock.explain.trace.story import Event, call_of
+from minidock.explain.trace.blocks import Event, call_of
 
 
 class Lines:

@@ -23,7 +23,7 @@ from typing import NoReturn, Protocol
 from minidock import observe
 from minidock.engine.lifetime import recorder
 from minidock.explain.trace.order import AfterClone, Grouped, Order
-from minidock.explain.trace.story import Event, call_of
+from minidock.explain.trace.blocks import Event, call_of
 
 _PATIENCE = 1000  # milliseconds
 

@@ -6,7 +6,7 @@ import shlex
 from typing import Any
 
 from minidock.explain.trace.process_table import Scene
-from minidock.explain.trace.story import CallMade
+from minidock.explain.trace.blocks import CallMade
 from minidock.linux import rtnetlink
 
 IFF_UP = 1

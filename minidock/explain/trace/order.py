@@ -18,7 +18,7 @@ from collections import deque
 from collections.abc import Iterator
 from typing import Protocol
 
-from minidock.explain.trace.story import Event, call_of
+from minidock.explain.trace.blocks import Event, call_of
 
 PROGRAMS = ("container", "exec")  # processes that become a program of the container's, which may have the terminal
 _CLONES = ("fork", "clone", "clone3")

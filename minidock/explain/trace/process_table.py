@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
-from minidock.explain.trace.story import CallMade
+from minidock.explain.trace.blocks import CallMade
 
 _NAMESPACE = re.compile(r"/proc/(\d+)/ns/\w+")
 

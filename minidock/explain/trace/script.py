@@ -22,7 +22,7 @@ from minidock.explain import format_values
 from minidock.explain.trace import by_hand, filter_by_hand, shell, texts
 from minidock.explain.trace.output import Output
 from minidock.explain.trace.process_table import Scene, is_refused, named, open_on
-from minidock.explain.trace.story import Block, CallMade, Event, Story, call_of
+from minidock.explain.trace.blocks import Block, CallMade, Event, Story, call_of
 from minidock.linux import syscalls
 
 _CONTAINER = re.compile(r"/containers/([0-9a-f]{64})\b")

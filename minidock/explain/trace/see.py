@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Iterable
 
 from minidock.explain.trace.process_table import Scene, named, open_on
-from minidock.explain.trace.story import CallMade
+from minidock.explain.trace.blocks import CallMade
 
 _MOST = 2  # commands for one block: a class types them
 

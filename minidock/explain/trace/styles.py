@@ -10,7 +10,7 @@ from minidock.explain.trace.names import Names
 from minidock.explain.trace.narrator import Style
 from minidock.explain.trace.output import Output
 from minidock.explain.trace.process_table import Scene
-from minidock.explain.trace.story import Block, Event, Story
+from minidock.explain.trace.blocks import Block, Event, Story
 from minidock.explain.trace.text import Renderer
 
 

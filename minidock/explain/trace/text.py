@@ -9,7 +9,7 @@ from collections.abc import Callable
 from minidock.explain import format_values
 from minidock.explain.trace import book, see, shell
 from minidock.explain.trace.process_table import Scene
-from minidock.explain.trace.story import Block, CallMade
+from minidock.explain.trace.blocks import Block, CallMade
 from minidock.explain.trace.texts import Texts
 
 _MOST_COMMANDS = 12  # of equivalent shell commands for one block
