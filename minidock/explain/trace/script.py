@@ -19,7 +19,8 @@ from contextlib import suppress
 
 from minidock.engine.lifetime import recorder
 from minidock.explain import format_values
-from minidock.explain.trace import by_hand, filter_by_hand, shell, texts
+from minidock.explain.trace import filter_by_hand, shell, texts
+from minidock.explain.trace import script_calls
 from minidock.explain.trace.output import Output
 from minidock.explain.trace.process_table import Scene, is_refused, named, open_on
 from minidock.explain.trace.blocks import Block, CallMade, Event, Story, call_of
@@ -89,7 +90,7 @@ class Script:
         inside = [block for block in self.blocks if block.pid == clone.result]
         outside = [block for block in self.blocks if block.pid != clone.result]
         end = outside.index(born) + 1
-        started = next((i for i, block in enumerate(outside) if i >= end and by_hand.is_start(block)), len(outside))
+        started = next((i for i, block in enumerate(outside) if i >= end and script_calls.is_start(block)), len(outside))
         unshared = sum({c.argument(0) for block in inside for c in block.calls if c.wrapper == "unshare"})
         flags = " ".join(shell.unshare_flags(clone.argument(0) | unshared))
         directory, container_id = self._place()
@@ -106,7 +107,7 @@ class Script:
             'echo go > "$here/go"', ") &", "outside=$!",
             *self._titled(born, self._born(flags)),
         ]  # fmt: skip
-        return [by_hand.own(line, directory, container_id) for line in lines]
+        return [script_calls.own(line, directory, container_id) for line in lines]
 
     def _at_the_end(self) -> list[str]:
         """However it ends: nothing of the script's own stays."""
@@ -146,19 +147,19 @@ class Script:
         for block in blocks:
             commands: list[str] = []
             for position, call in enumerate(block.calls):
-                if call.wrapper in by_hand.WITHOUT_COMMAND and not call.failed:
-                    commands.append(f"# {self.texts.labels[by_hand.WITHOUT_COMMAND[call.wrapper]]}")
+                if call.wrapper in script_calls.WITHOUT_COMMAND and not call.failed:
+                    commands.append(f"# {self.texts.labels[script_calls.WITHOUT_COMMAND[call.wrapper]]}")
                 elif _makes_the_directory(call):
                     continue
-                elif by_hand.in_init_layer(call) or not is_refused(block.calls, position):
-                    commands += by_hand.outside(call, block.calls[position + 1 :], scene, own)
+                elif script_calls.in_init_layer(call) or not is_refused(block.calls, position):
+                    commands += script_calls.outside(call, block.calls[position + 1 :], scene, own)
             lines += self._titled(block, list(dict.fromkeys(commands)))
         return lines
 
     def _written(self) -> list[str]:
         lines = []
         for path, text in self.files.items():
-            lines += ["", f"cat > {shlex.quote(path)} <<EOF", *by_hand.here_document(text), "EOF"]
+            lines += ["", f"cat > {shlex.quote(path)} <<EOF", *script_calls.here_document(text), "EOF"]
         return lines
 
     def _inside(self, blocks: list[Block]) -> list[str]:
@@ -171,14 +172,14 @@ class Script:
             for call in block.calls:
                 if call.failed:
                     continue
-                if call.wrapper in by_hand.WITHOUT_COMMAND:
-                    commands.append(f"# {self.texts.labels[by_hand.WITHOUT_COMMAND[call.wrapper]]}")
+                if call.wrapper in script_calls.WITHOUT_COMMAND:
+                    commands.append(f"# {self.texts.labels[script_calls.WITHOUT_COMMAND[call.wrapper]]}")
                 elif call.wrapper in shell.IDENTITY:
                     identity.append(call)
                 elif call.wrapper == "execve":
-                    commands += by_hand.take_over(call, identity, self.texts.labels["needs_setpriv"])
+                    commands += script_calls.take_over(call, identity, self.texts.labels["needs_setpriv"])
                 else:
-                    commands += by_hand.inside(call, scene)
+                    commands += script_calls.inside(call, scene)
             lines += self._titled(block, commands)
         return lines
 
@@ -200,6 +201,6 @@ class Script:
         own = self._own()
         told = [line for block in self.blocks for call in block.calls
                 if call.wrapper == "write" and not open_on(call).startswith("/")
-                for line in filter_by_hand.elements(by_hand.text(call.argument(1)), own)]  # fmt: skip
+                for line in filter_by_hand.elements(script_calls.text(call.argument(1)), own)]  # fmt: skip
         taken = filter_by_hand.fed("", [f"delete{line[3:]}" for line in dict.fromkeys(told)])
         return [taken] if taken else []
