@@ -19,7 +19,8 @@ from contextlib import suppress
 
 from minidock.engine.lifetime import recorder
 from minidock.explain import format_values
-from minidock.explain.trace import filter_by_hand, shell, texts
+from minidock.explain.trace import shell, texts
+from minidock.explain.trace import script_filter
 from minidock.explain.trace import script_calls
 from minidock.explain.trace.output import Output
 from minidock.explain.trace.process_table import Scene, is_refused, named, open_on
@@ -201,6 +202,6 @@ class Script:
         own = self._own()
         told = [line for block in self.blocks for call in block.calls
                 if call.wrapper == "write" and not open_on(call).startswith("/")
-                for line in filter_by_hand.elements(script_calls.text(call.argument(1)), own)]  # fmt: skip
-        taken = filter_by_hand.fed("", [f"delete{line[3:]}" for line in dict.fromkeys(told)])
+                for line in script_filter.elements(script_calls.text(call.argument(1)), own)]  # fmt: skip
+        taken = script_filter.fed("", [f"delete{line[3:]}" for line in dict.fromkeys(told)])
         return [taken] if taken else []

@@ -6,7 +6,8 @@ import errno
 import re
 import shlex
 
-from minidock.explain.trace import filter_by_hand, shell
+from minidock.explain.trace import shell
+from minidock.explain.trace import script_filter
 from minidock.explain.trace.process_table import Scene, named, open_on
 from minidock.explain.trace.blocks import Block, CallMade
 
@@ -75,7 +76,7 @@ def _program(call: CallMade, later: list[CallMade], own: list[str]) -> list[str]
     words = [str(word) for word in call.argument(1)]
     if words[0] == "nft" and "-f" in words:
         given = next((text(c.argument(1)) for c in later if c.wrapper == "write"), "")
-        return filter_by_hand.commands(given, own)
+        return script_filter.commands(given, own)
     changes = words[0].startswith("iptables") and {"-I", "-A", "-D"} & set(words)
     return [shlex.join(words)] if changes else []
 
