@@ -19,7 +19,8 @@ from collections import Counter
 from typing import Any
 
 from minidock.engine.lifetime import recorder
-from minidock.explain.trace import see, shell
+from minidock.explain.trace import shell
+from minidock.explain.trace import look_commands
 from minidock.explain.trace.output import Output
 from minidock.explain.trace.process_table import Scene
 from minidock.explain.trace.blocks import Event, call_of
@@ -66,6 +67,6 @@ class Lines:
             row["message"] = call.argument(2).hex()
         if command := shell.command(call, self.scene):
             row["shell"] = command
-        if look := see.look(call, self.scene):
+        if look := look_commands.look(call, self.scene):
             row["see"] = look
         return row

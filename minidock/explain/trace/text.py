@@ -7,7 +7,8 @@ import textwrap
 from collections.abc import Callable
 
 from minidock.explain import format_values
-from minidock.explain.trace import book, see, shell
+from minidock.explain.trace import book, shell
+from minidock.explain.trace import look_commands
 from minidock.explain.trace.process_table import Scene
 from minidock.explain.trace.blocks import Block, CallMade
 from minidock.explain.trace.texts import Texts
@@ -68,7 +69,7 @@ class Renderer:
         if len(commands) > _MOST_COMMANDS:
             more = self.texts.labels["more"].format(count=len(commands) - _MOST_COMMANDS)
             rows.append(self._row("shell", more, _GREEN))
-        rows += [self._row("see", look, _YELLOW) for look in see.looks(block.calls, scene)]
+        rows += [self._row("see", look, _YELLOW) for look in look_commands.looks(block.calls, scene)]
         return "".join(f"{row}\n" for row in rows)
 
     def definitions(self, rows: list[str]) -> str:
