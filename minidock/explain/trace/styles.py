@@ -6,7 +6,7 @@ import socket
 
 from minidock.engine.lifetime import recorder
 from minidock.explain.trace import texts
-from minidock.explain.trace.names import Names
+from minidock.explain.trace.short_names import Names
 from minidock.explain.trace.narrator import Style
 from minidock.explain.trace.output import Output
 from minidock.explain.trace.process_table import Scene
