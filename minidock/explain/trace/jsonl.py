@@ -21,7 +21,7 @@ from typing import Any
 from minidock.engine.lifetime import recorder
 from minidock.explain.trace import shell
 from minidock.explain.trace import look_commands
-from minidock.explain.trace.output import Output
+from minidock.explain.trace.trace_output import Output
 from minidock.explain.trace.process_table import Scene
 from minidock.explain.trace.blocks import Event, call_of
 

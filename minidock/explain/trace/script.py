@@ -22,7 +22,7 @@ from minidock.explain import format_values
 from minidock.explain.trace import shell, texts
 from minidock.explain.trace import script_filter
 from minidock.explain.trace import script_calls
-from minidock.explain.trace.output import Output
+from minidock.explain.trace.trace_output import Output
 from minidock.explain.trace.process_table import Scene, is_refused, named, open_on
 from minidock.explain.trace.blocks import Block, CallMade, Event, Story, call_of
 from minidock.linux import syscalls

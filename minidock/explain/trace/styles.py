@@ -8,7 +8,7 @@ from minidock.engine.lifetime import recorder
 from minidock.explain.trace import texts
 from minidock.explain.trace.short_names import Names
 from minidock.explain.trace.narrator import Style
-from minidock.explain.trace.output import Output
+from minidock.explain.trace.trace_output import Output
 from minidock.explain.trace.process_table import Scene
 from minidock.explain.trace.blocks import Block, Event, Story
 from minidock.explain.trace.text import Renderer
