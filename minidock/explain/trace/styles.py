@@ -11,7 +11,7 @@ from minidock.explain.trace.narrator import Style
 from minidock.explain.trace.trace_output import Output
 from minidock.explain.trace.process_table import Scene
 from minidock.explain.trace.blocks import Block, Event, Story
-from minidock.explain.trace.text import Renderer
+from minidock.explain.trace.block_text import Renderer
 
 
 def make(style: str, file: str) -> Style:
