@@ -6,7 +6,7 @@ import shlex
 import stat
 from collections.abc import Callable
 
-from minidock.explain.trace import network
+from minidock.explain.trace import ip_commands
 from minidock.explain.trace.process_table import Copied, Scene, is_refused, named, open_on, real_path
 from minidock.explain.trace.blocks import CallMade
 from minidock.linux import syscalls
@@ -191,7 +191,7 @@ _COMMANDS: dict[str, Callable[[CallMade, Scene], str]] = {
     "mount": lambda call, _: mount(call, real_path(call, 1)),
     "mount_setattr": _mount_setattr,
     "move_mount": _move_mount,
-    "netlink": network.command,
+    "netlink": ip_commands.command,
     "open_tree": _open_tree,
     "pivot_root": lambda call, _: f"pivot_root {real_path(call, 0)} {real_path(call, 1)}",
     "rename": _rename,
