@@ -7,7 +7,8 @@ import textwrap
 from collections.abc import Callable
 
 from minidock.explain import format_values
-from minidock.explain.trace import book, shell
+from minidock.explain.trace import book
+from minidock.explain.trace import shell_commands
 from minidock.explain.trace import look_commands
 from minidock.explain.trace.process_table import Scene
 from minidock.explain.trace.blocks import Block, CallMade
@@ -64,7 +65,7 @@ class Renderer:
         place = f"{block.place}  {_time(block.microseconds)}" if block.microseconds is not None else block.place
         if block.place:
             rows.append(self._row("code", place))
-        commands = shell.commands(block.calls, scene)
+        commands = shell_commands.commands(block.calls, scene)
         rows += [self._row("shell", command, _GREEN) for command in commands[:_MOST_COMMANDS]]
         if len(commands) > _MOST_COMMANDS:
             more = self.texts.labels["more"].format(count=len(commands) - _MOST_COMMANDS)

@@ -19,7 +19,7 @@ from collections import Counter
 from typing import Any
 
 from minidock.engine.lifetime import recorder
-from minidock.explain.trace import shell
+from minidock.explain.trace import shell_commands
 from minidock.explain.trace import look_commands
 from minidock.explain.trace.trace_output import Output
 from minidock.explain.trace.process_table import Scene
@@ -65,7 +65,7 @@ class Lines:
                "source": call.place, "by": call.pid}  # fmt: skip
         if call.wrapper == "netlink" and call.argument(2):
             row["message"] = call.argument(2).hex()
-        if command := shell.command(call, self.scene):
+        if command := shell_commands.command(call, self.scene):
             row["shell"] = command
         if look := look_commands.look(call, self.scene):
             row["see"] = look

@@ -19,7 +19,8 @@ from contextlib import suppress
 
 from minidock.engine.lifetime import recorder
 from minidock.explain import format_values
-from minidock.explain.trace import shell, texts
+from minidock.explain.trace import texts
+from minidock.explain.trace import shell_commands
 from minidock.explain.trace import script_filter
 from minidock.explain.trace import script_calls
 from minidock.explain.trace.trace_output import Output
@@ -83,7 +84,7 @@ class Script:
         for block in self.blocks:
             for call in block.calls:
                 scene.note(call)
-            lines += self._titled(block, shell.commands(block.calls, scene))
+            lines += self._titled(block, shell_commands.commands(block.calls, scene))
         return lines
 
     def _container(self, clone: CallMade, born: Block) -> list[str]:
@@ -93,7 +94,7 @@ class Script:
         end = outside.index(born) + 1
         started = next((i for i, block in enumerate(outside) if i >= end and script_calls.is_start(block)), len(outside))
         unshared = sum({c.argument(0) for block in inside for c in block.calls if c.wrapper == "unshare"})
-        flags = " ".join(shell.unshare_flags(clone.argument(0) | unshared))
+        flags = " ".join(shell_commands.unshare_flags(clone.argument(0) | unshared))
         directory, container_id = self._place()
         label = self.texts.labels
         lines = [
@@ -175,7 +176,7 @@ class Script:
                     continue
                 if call.wrapper in script_calls.WITHOUT_COMMAND:
                     commands.append(f"# {self.texts.labels[script_calls.WITHOUT_COMMAND[call.wrapper]]}")
-                elif call.wrapper in shell.IDENTITY:
+                elif call.wrapper in shell_commands.IDENTITY:
                     identity.append(call)
                 elif call.wrapper == "execve":
                     commands += script_calls.take_over(call, identity, self.texts.labels["needs_setpriv"])

@@ -1,4 +1,4 @@
-"""Calls as commands of a script (`script.py`): what differs from a command that is only shown (`shell.py`)."""
+"""Calls as commands of a script (`script.py`): what differs from a command that is only shown (`shell_commands.py`)."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import errno
 import re
 import shlex
 
-from minidock.explain.trace import shell
+from minidock.explain.trace import shell_commands
 from minidock.explain.trace import script_filter
 from minidock.explain.trace.process_table import Scene, named, open_on
 from minidock.explain.trace.blocks import Block, CallMade
@@ -62,10 +62,10 @@ def outside(call: CallMade, later: list[CallMade], scene: Scene, own: list[str])
     if call.wrapper == "mkdir":
         return [f"mkdir -p -m {call.argument(1, 'mode', 0o777):o} {shlex.quote(named(call))}"]
     if call.wrapper in ("mknod", "symlink"):
-        return [shell.command(call._replace(number=None), scene)] if in_init_layer(call) else []
+        return [shell_commands.command(call._replace(number=None), scene)] if in_init_layer(call) else []
     to_kernel = call.wrapper == "write" and open_on(call).startswith(("/sys/fs/", "/proc/sys/"))
     kept = call.wrapper == "netlink" or to_kernel
-    command = shell.command(call, scene) if kept else ""
+    command = shell_commands.command(call, scene) if kept else ""
     if command.startswith("ip link add ") and command.split()[3] not in own:
         command = f"ip link show {command.split()[3]} >/dev/null 2>&1 || {{ {command}; }}"
     return list(filter(None, [re.sub("^ip address add", "ip address replace", command)]))
@@ -86,19 +86,19 @@ def inside(call: CallMade, scene: Scene) -> list[str]:
     if call.wrapper in _INCLUDED or (call.wrapper == "write" and not open_on(call).startswith("/")):
         return []
     if call.wrapper in ("mount", "move_mount"):  # a remount names a source too: so util-linux and busybox both take it
-        words = re.sub(r"\b(mount -o remount,\S+) ", r"\1 none ", shell.command(call, scene))
+        words = re.sub(r"\b(mount -o remount,\S+) ", r"\1 none ", shell_commands.command(call, scene))
         return [words] if words else []
     if call.wrapper == "setrlimit":
         letter, shown = _ULIMITS.get(call.argument(0)), ["unlimited" if n < 0 else n for n in call.argument(1)]
         return [f"ulimit -S{letter} {shown[0]} && ulimit -H{letter} {shown[1]}"] if letter else []
-    return list(filter(None, [shell.command(call, scene)]))
+    return list(filter(None, [shell_commands.command(call, scene)]))
 
 
 def take_over(call: CallMade, identity: list[CallMade], note: str) -> list[str]:
     """The execve, with what was done to the process's identity before."""
     environment = [f"{key}={value}" for key, value in call.argument(2).items()]
     words = shlex.join([*environment, *map(text, call.argument(1))])
-    power = shell.setpriv([c for c in identity if "PDEATHSIG" not in c.arguments[0]])
+    power = shell_commands.setpriv([c for c in identity if "PDEATHSIG" not in c.arguments[0]])
     if not power:
         return [f"exec env -i {words}"]
     able = "if setpriv --help 2>&1 | grep -q bounding-set; then"
