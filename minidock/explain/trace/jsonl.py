@@ -1,4 +1,4 @@
-"""For programs: one JSON object a line, in the order in which it is told (`order.py`).
+"""For programs: one JSON object a line, in the order in which it is told (`event_order.py`).
 
     {"event": "begins", "step": "Set the host name", "book": "3.1", "source": "minidock/runtime/init.py:87", ...}
     {"event": "call", "call": "sethostname", "arguments": ["\\"web\\"", "3"], "result": "0", "text": "...", ...}
