@@ -16,7 +16,8 @@ from minidock.explain import format_values
 from minidock.explain.layers.layer_changes import Change, Changes
 from minidock.explain.layers.layers_text import facts as change_facts
 from minidock.explain.translations import say
-from minidock.explain.xray import drawings, facts, network_drawing, see
+from minidock.explain.xray import drawings, facts, network_drawing
+from minidock.explain.xray import host_commands
 from minidock.explain.xray.markup import Markup, join, safe, tag
 from minidock.explain.xray.model import Mount, Network, Process, Root, Running, Security, Xray
 from minidock.explain.xray.trend import Trend
@@ -42,7 +43,7 @@ def sections(xray: Xray, trend: Trend | None = None) -> dict[str, Markup]:
             "mounts": [_mounts(running.mounts)],
             "limits": [_limits(running)],
         }
-    typed = see.commands(xray)
+    typed = host_commands.commands(xray)
     parts = {"head": _head(xray, is_live=trend is not None)}
     for key, content in contents.items():
         hint = [tag("p", typed[key], class_="see")] if key in typed else []

@@ -10,7 +10,8 @@ from minidock.explain.console import columns, command, text
 from minidock.explain.layers.layer_changes import Changes
 from minidock.explain.layers.layers_text import change_lines
 from minidock.explain.translations import say
-from minidock.explain.xray import facts, network_text, see
+from minidock.explain.xray import facts, network_text
+from minidock.explain.xray import host_commands
 from minidock.explain.xray.model import Cgroup, Mount, Process, Root, Running, Security, Xray
 from minidock.linux.capabilities import NAMES
 
@@ -40,7 +41,7 @@ def drawing(xray: Xray) -> Iterator[RenderableType]:
             "mounts": _mounts(running.mounts),
             "process": _first_process(running),
         }
-    typed = see.commands(xray)
+    typed = host_commands.commands(xray)
     for key, lines in parts.items():
         yield ""
         yield Rule(text(say(key), "bold"), align="left", style="dim")
