@@ -11,7 +11,7 @@ from minidock.engine.paths import Paths
 from minidock.errors import UsageError
 
 if TYPE_CHECKING:
-    from minidock.explain.xray.look import Look
+    from minidock.explain.xray.collect import Look
 
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
@@ -33,7 +33,7 @@ def xray(paths: Paths, as_json: bool, form: str, html: str | None, serve: bool, 
     if port is not None and not serve:
         raise UsageError("--port is for --serve")
     from minidock.engine.container import cleanup
-    from minidock.explain.xray.look import Look
+    from minidock.explain.xray.collect import Look
 
     cleanup.sweep_all(paths.root)
     look = Look(paths.root, name)

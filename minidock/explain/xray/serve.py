@@ -21,7 +21,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from minidock.errors import HostError, MinidockError, NotFoundError
 from minidock.explain import json_form
 from minidock.explain.translations import say
-from minidock.explain.xray.look import Look
+from minidock.explain.xray.collect import Look
 from minidock.explain.xray.model import Xray
 from minidock.explain.xray.page import page, sections
 from minidock.explain.xray.trend import Trend
