@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from minidock.explain import format_values
 from minidock.explain.console import columns, text
 from minidock.explain.translations import say
-from minidock.explain.xray import facts
+from minidock.explain.xray import descriptions
 from minidock.explain.xray.model import Cable, Network
 from minidock.linux.interfaces import Interface
 
@@ -28,7 +28,7 @@ def lines(network: Network) -> Iterator[RenderableType]:
     if network.mode == "host" and network.uplink:
         yield _interface(say("host"), network.uplink)
     table = columns("", "", fold=(1,))
-    for key, values in facts.network_facts(network):
+    for key, values in descriptions.network_facts(network):
         table.add_row(text(say(key), "bold"), text(values))
     yield table
 
@@ -45,7 +45,7 @@ def _cable(cable: Cable, network: Network) -> Iterator[Text]:
             line.append_text(text(f"  {say('network called', name=cable.network)}", "dim"))
         yield line
     if cable.outside:
-        yield text(f"    {'▼' if cable.masquerade else '✗'} {facts.way_out(cable, network)}", "dim")
+        yield text(f"    {'▼' if cable.masquerade else '✗'} {descriptions.way_out(cable, network)}", "dim")
         if network.uplink and cable.masquerade:
             yield _interface(say("host"), network.uplink)
 
@@ -53,7 +53,7 @@ def _cable(cable: Cable, network: Network) -> Iterator[Text]:
 def _interface(where: str, interface: Interface, *, counters: bool = False) -> Text:
     line = text(f"{where:<8}", "dim")
     line.append_text(text(interface.name, "bold green"))
-    line.append_text(text(f"  {'  '.join(facts.worth_showing(interface))}"))
+    line.append_text(text(f"  {'  '.join(descriptions.worth_showing(interface))}"))
     if counters:
         line.append(f"  ↓ {format_values.size(interface.received)} ↑ {format_values.size(interface.sent)}", "dim")
     if counters and interface.dropped:

@@ -16,7 +16,8 @@ from minidock.explain import format_values
 from minidock.explain.layers.layer_changes import Change, Changes
 from minidock.explain.layers.layers_text import facts as change_facts
 from minidock.explain.translations import say
-from minidock.explain.xray import drawings, facts, network_drawing
+from minidock.explain.xray import drawings, network_drawing
+from minidock.explain.xray import descriptions
 from minidock.explain.xray import host_commands
 from minidock.explain.xray.markup import Markup, join, safe, tag
 from minidock.explain.xray.model import Mount, Network, Process, Root, Running, Security, Xray
@@ -35,7 +36,7 @@ def sections(xray: Xray, trend: Trend | None = None) -> dict[str, Markup]:
         network = running.network
         contents = {
             "namespaces": [drawings.namespaces(running.namespaces, xray.name), _ids(running)],
-            "processes": [_processes(running.processes), _facts(facts.first_process(running))],
+            "processes": [_processes(running.processes), _facts(descriptions.first_process(running))],
             "cgroup": _cgroup(running, trend),
             **contents,
             "rights": [_rights(running.security)],
@@ -47,7 +48,7 @@ def sections(xray: Xray, trend: Trend | None = None) -> dict[str, Markup]:
     parts = {"head": _head(xray, is_live=trend is not None)}
     for key, content in contents.items():
         hint = [tag("p", typed[key], class_="see")] if key in typed else []
-        parts[key] = join([tag("h2", say(key)), tag("p", facts.why(key, xray), class_="why"), *content, *hint])
+        parts[key] = join([tag("h2", say(key)), tag("p", descriptions.why(key, xray), class_="why"), *content, *hint])
     return parts
 
 
@@ -101,7 +102,7 @@ def _head(xray: Xray, *, is_live: bool) -> Markup:
     moment = say("live") if is_live else say("still", time=xray.taken[:19].replace("T", " ") + " UTC")
     return join([
         tag("h1", tag("span", xray.name, class_="name"),
-            tag("span", facts.status(xray), class_=f"status {xray.status}"),
+            tag("span", descriptions.status(xray), class_=f"status {xray.status}"),
             tag("span", moment, class_="moment", id="moment")),
         tag("p", *(tag("span", tag("i", f"{name} ") if name else "", value) for name, value in known), class_="facts"),
         *([] if xray.running else [tag("p", say("not begun" if xray.status == "created" else "stopped"))]),
@@ -122,8 +123,8 @@ def _table(titles: Sequence[str], rows: Sequence[Sequence[Markup]], class_: str)
 
 def _processes(processes: list[Process]) -> Markup:
     rows = []
-    for depth, process in zip(facts.depths(processes), processes[:_PROCESSES], strict=False):
-        command = facts.command(process)
+    for depth, process in zip(descriptions.depths(processes), processes[:_PROCESSES], strict=False):
+        command = descriptions.command(process)
         visitor = [tag("em", say("visitor"))] if not process.is_member else []
         rows.append([
             tag("td", process.inside, class_="inside number"), tag("td", process.pid, class_="outside number"),
@@ -170,7 +171,7 @@ def _changes(name: str, changes: Changes, *, is_open: bool = False) -> Markup:
             rows.append(tag("li", say("and more paths", count=len(listed) - _PATHS), class_="note"))
     if not rows:
         return Markup("")
-    summary = tag("summary", name, " ", tag("i", facts.counts(changes)))
+    summary = tag("summary", name, " ", tag("i", descriptions.counts(changes)))
     return tag("details", summary, tag("ul", *rows, class_="changes"), open="open" if is_open else None)
 
 
@@ -187,7 +188,7 @@ def _rights(security: Security) -> Markup:
         unusual = " unusual" if name in security.extra or name in security.lacking else ""
         class_ = f"cap {translations.partition(' ')[2]}{unusual}"
         chips.append(tag("li", name.removeprefix("CAP_").lower(), class_=class_, title=f"{name}: {say(translations)}"))
-    rows = facts.rights(security)
+    rows = descriptions.rights(security)
     for key, names in (("extra", security.extra), ("lacking", security.lacking), ("ambient", security.ambient)):
         if names:
             short = [name.removeprefix("CAP_").lower() for name in names]
@@ -211,10 +212,10 @@ def _mounts(mounts: list[Mount]) -> Markup:
 
 def _network_facts(network: Network) -> list[tuple[str, str]]:
     """What the drawing does not show."""
-    rows = facts.network_facts(network)
+    rows = descriptions.network_facts(network)
     if len(network.published) <= network_drawing.DRAWN_PORTS:
         rows = [row for row in rows if row[0] != "published ports"]
-    return [("address", " ".join(facts.addresses(network))), *rows] if network.cables else rows
+    return [("address", " ".join(descriptions.addresses(network))), *rows] if network.cables else rows
 
 
 def _limits(running: Running) -> Markup:

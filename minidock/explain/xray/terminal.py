@@ -10,7 +10,8 @@ from minidock.explain.console import columns, command, text
 from minidock.explain.layers.layer_changes import Changes
 from minidock.explain.layers.layers_text import change_lines
 from minidock.explain.translations import say
-from minidock.explain.xray import facts, network_text
+from minidock.explain.xray import network_text
+from minidock.explain.xray import descriptions
 from minidock.explain.xray import host_commands
 from minidock.explain.xray.model import Cgroup, Mount, Process, Root, Running, Security, Xray
 from minidock.linux.capabilities import NAMES
@@ -45,7 +46,7 @@ def drawing(xray: Xray) -> Iterator[RenderableType]:
     for key, lines in parts.items():
         yield ""
         yield Rule(text(say(key), "bold"), align="left", style="dim")
-        if reason := facts.why(key, xray):
+        if reason := descriptions.why(key, xray):
             yield text(reason, "dim")
         yield from lines
         if key in typed:
@@ -55,7 +56,7 @@ def drawing(xray: Xray) -> Iterator[RenderableType]:
 def _head(xray: Xray) -> Iterator[RenderableType]:
     line = text(xray.name, "bold")
     line.append("  ")
-    line.append_text(text(facts.status(xray), _STATUS_STYLES.get(xray.status, "bold")))
+    line.append_text(text(descriptions.status(xray), _STATUS_STYLES.get(xray.status, "bold")))
     yield line
     known = [f"{say('image')} {xray.image}", f"{say('id')} {xray.id[:12]}"]
     if running := xray.running:
@@ -88,9 +89,9 @@ def _namespaces(running: Running) -> Iterator[RenderableType]:
 def _processes(processes: list[Process]) -> Iterator[RenderableType]:
     titles = [say(key).upper() for key in ("inside", "outside", "user", "memory", "cpu time", "command")]
     table = columns(*titles, right=(0, 1, 2, 3, 4))
-    for depth, process in zip(facts.depths(processes), processes[:_PROCESSES], strict=False):
+    for depth, process in zip(descriptions.depths(processes), processes[:_PROCESSES], strict=False):
         command = text("  " * max(depth - 1, 0) + ("└ " if depth else ""), "dim")
-        command.append_text(text(facts.command(process)))
+        command.append_text(text(descriptions.command(process)))
         if not process.is_member:
             command.append(f"  ({say('visitor')})", "yellow")
         table.add_row(
@@ -108,7 +109,7 @@ def _cgroup(group: Cgroup | None, running: Running) -> Iterator[RenderableType]:
         return
     yield text(group.mount.rstrip("/") + group.path + (f"  ({say('frozen')})" if group.is_frozen else ""))
     table = columns("", "", "", fold=(-1,))
-    for name, share, words in facts.gauges(group, running):
+    for name, share, words in descriptions.gauges(group, running):
         table.add_row(text(name, "bold"), _bar(share), text(words))
     yield table
     if group.missing:
@@ -137,7 +138,7 @@ def _stack(root: Root) -> Iterator[RenderableType]:
 
 def _slab(name: str, changes: Changes, created_by: str, style: str) -> Text:
     line = text(f"▤ {name}", style)
-    line.append(f"  {format_values.size(changes.size)}  {facts.counts(changes)}")
+    line.append(f"  {format_values.size(changes.size)}  {descriptions.counts(changes)}")
     if created_by:
         line.append_text(text(f"  {' '.join(created_by.split())[:120]}", "dim"))
     if changes.unreadable:
@@ -159,7 +160,7 @@ def _rights(security: Security) -> Iterator[RenderableType]:
         table.add_row(text(say("lacking"), "bold"), text(_names(security.lacking), "yellow"))
     if security.extra and not every:
         table.add_row(text(say("extra"), "bold"), text(_names(security.extra), "yellow"))
-    for key, words in facts.rights(security):
+    for key, words in descriptions.rights(security):
         table.add_row(text(say(key), "bold"), text(words))
     yield table
 
@@ -182,6 +183,6 @@ def _mounts(mounts: list[Mount]) -> Iterator[RenderableType]:
 
 def _first_process(running: Running) -> Iterator[RenderableType]:
     table = columns("", "", fold=(1,))
-    for key, words in facts.first_process(running):
+    for key, words in descriptions.first_process(running):
         table.add_row(text(say(key), "bold"), text(words))
     yield table
