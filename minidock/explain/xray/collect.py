@@ -13,7 +13,8 @@ from minidock.engine.container.records import Record
 from minidock.errors import NotFoundError
 from minidock.explain.layers import image_layers
 from minidock.explain.layers.layer_changes import Changes, compare, topmost
-from minidock.explain.xray import groups, mounts, network, processes, security
+from minidock.explain.xray import mounts, network, processes, security
+from minidock.explain.xray import cgroup_usage
 from minidock.explain.xray.model import Root, Running, Xray
 from minidock.image.store import Store
 from minidock.linux.overlay import split_paths
@@ -80,9 +81,9 @@ class Look:
         everybody = records.load_all(self.root)
         others = {other.name: first_process(other) for other in everybody if other.id != record.id}
         rows = processes.namespaces_of(pid, {name: other for name, other in others.items() if other})
-        path = groups.path_of(pid)
-        group = groups.cgroup_of(path) if path else None
-        members = processes.members(pid, groups.processes_in(path) if path else [])
+        path = cgroup_usage.path_of(pid)
+        group = cgroup_usage.cgroup_of(path) if path else None
+        members = processes.members(pid, cgroup_usage.processes_in(path) if path else [])
         status = processes.status_of(pid)
         net = next(row for row in rows if row.kind == "network")
         return Running(
