@@ -13,7 +13,8 @@ from minidock.engine.container.records import Record
 from minidock.errors import NotFoundError
 from minidock.explain.layers import image_layers
 from minidock.explain.layers.layer_changes import Changes, compare, topmost
-from minidock.explain.xray import mounts, network, processes, security
+from minidock.explain.xray import mounts, processes, security
+from minidock.explain.xray import network_path
 from minidock.explain.xray import cgroup_usage
 from minidock.explain.xray.model import Root, Running, Xray
 from minidock.image.store import Store
@@ -100,7 +101,7 @@ class Look:
             gid_map=processes.id_map(pid, "gid_map"),
             processes=members,
             cgroup=group,
-            network=network.network_of(
+            network=network_path.network_of(
                 pid, net.shared_with, [process.pid for process in members], _network_names(everybody)
             ),
             security=security.security_of(pid, status),
