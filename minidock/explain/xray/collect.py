@@ -13,7 +13,8 @@ from minidock.engine.container.records import Record
 from minidock.errors import NotFoundError
 from minidock.explain.layers import image_layers
 from minidock.explain.layers.layer_changes import Changes, compare, topmost
-from minidock.explain.xray import mounts, processes, security
+from minidock.explain.xray import processes, security
+from minidock.explain.xray import mount_table
 from minidock.explain.xray import network_path
 from minidock.explain.xray import cgroup_usage
 from minidock.explain.xray.model import Root, Running, Xray
@@ -105,13 +106,13 @@ class Look:
                 pid, net.shared_with, [process.pid for process in members], _network_names(everybody)
             ),
             security=security.security_of(pid, status),
-            mounts=mounts.mounts_of(pid),
+            mounts=mount_table.mounts_of(pid),
             limits=processes.limits_of(pid),
         )
 
     def _root(self, record: Record, pid: int) -> Root:
         """The root file system: of a running container from its mountinfo, of another from where it was put."""
-        line = next((line for line in reversed(mounts.lines_of(pid)) if line.point == "/"), None) if pid else None
+        line = next((line for line in reversed(mount_table.lines_of(pid)) if line.point == "/"), None) if pid else None
         lower, upper, work, source = list(record.data["layers"]), record.path("upper"), record.path("work"), "record"
         if line and line.type == "overlay":
             options = dict(option.partition("=")[::2] for option in _options(line.super_options))
