@@ -13,7 +13,8 @@ from minidock.engine.container.records import Record
 from minidock.errors import NotFoundError
 from minidock.explain.layers import image_layers
 from minidock.explain.layers.layer_changes import Changes, compare, topmost
-from minidock.explain.xray import processes, security
+from minidock.explain.xray import processes
+from minidock.explain.xray import privileges
 from minidock.explain.xray import mount_table
 from minidock.explain.xray import network_path
 from minidock.explain.xray import cgroup_usage
@@ -105,7 +106,7 @@ class Look:
             network=network_path.network_of(
                 pid, net.shared_with, [process.pid for process in members], _network_names(everybody)
             ),
-            security=security.security_of(pid, status),
+            security=privileges.security_of(pid, status),
             mounts=mount_table.mounts_of(pid),
             limits=processes.limits_of(pid),
         )
