@@ -49,7 +49,7 @@ def xray(paths: Paths, as_json: bool, form: str, html: str | None, serve: bool, 
         click.echo(to_json(look.take()))
     else:
         from minidock.explain.console import console, show
-        from minidock.explain.xray.terminal import drawing
+        from minidock.explain.xray.terminal_view import drawing
 
         show(console(), drawing(look.take()))
 
