@@ -55,7 +55,7 @@ def xray(paths: Paths, as_json: bool, form: str, html: str | None, serve: bool, 
 
 
 def _write(path: str, look: Look) -> None:
-    from minidock.explain.xray.page import page
+    from minidock.explain.xray.html_page import page
 
     text = page(look.take()).encode()
     if path == "-":
