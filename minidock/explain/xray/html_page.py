@@ -16,7 +16,8 @@ from minidock.explain import format_values
 from minidock.explain.layers.layer_changes import Change, Changes
 from minidock.explain.layers.layers_text import facts as change_facts
 from minidock.explain.translations import say
-from minidock.explain.xray import drawings, network_drawing
+from minidock.explain.xray import network_drawing
+from minidock.explain.xray import svg
 from minidock.explain.xray import descriptions
 from minidock.explain.xray import host_commands
 from minidock.explain.xray.markup import Markup, join, safe, tag
@@ -35,7 +36,7 @@ def sections(xray: Xray, trend: Trend | None = None) -> dict[str, Markup]:
     if running := xray.running:
         network = running.network
         contents = {
-            "namespaces": [drawings.namespaces(running.namespaces, xray.name), _ids(running)],
+            "namespaces": [svg.namespaces(running.namespaces, xray.name), _ids(running)],
             "processes": [_processes(running.processes), _facts(descriptions.first_process(running))],
             "cgroup": _cgroup(running, trend),
             **contents,
@@ -144,13 +145,13 @@ def _cgroup(running: Running, trend: Trend | None) -> list[Markup]:
     missing = [tag("p", say("missing controllers", names=", ".join(group.missing)), class_="warn")]
     return [
         tag("p", group.mount.rstrip("/") + group.path, class_="path"), *frozen,
-        drawings.gauge_rows(group, running, trend), *(missing if group.missing else []),
+        svg.gauge_rows(group, running, trend), *(missing if group.missing else []),
     ]  # fmt: skip
 
 
 def _stack(root: Root) -> list[Markup]:
     parts = [tag("p", say("read-only root"), class_="warn")] if root.is_read_only else []
-    parts.append(drawings.stack(root))
+    parts.append(svg.stack(root))
     if root.top is not None:
         parts.append(_changes(say("writable top"), root.top, is_open=True))
     parts += [_changes(say("image layer", number=layer.number), layer.changes) for layer in reversed(root.layers)]
