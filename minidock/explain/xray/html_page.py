@@ -16,7 +16,7 @@ from minidock.explain import format_values
 from minidock.explain.layers.layer_changes import Change, Changes
 from minidock.explain.layers.layers_text import facts as change_facts
 from minidock.explain.translations import say
-from minidock.explain.xray import network_drawing
+from minidock.explain.xray import network_svg
 from minidock.explain.xray import svg
 from minidock.explain.xray import descriptions
 from minidock.explain.xray import host_commands
@@ -41,7 +41,7 @@ def sections(xray: Xray, trend: Trend | None = None) -> dict[str, Markup]:
             "cgroup": _cgroup(running, trend),
             **contents,
             "rights": [_rights(running.security)],
-            "network": [network_drawing.network(network, xray.name), _facts(_network_facts(network))],
+            "network": [network_svg.network(network, xray.name), _facts(_network_facts(network))],
             "mounts": [_mounts(running.mounts)],
             "limits": [_limits(running)],
         }
@@ -214,7 +214,7 @@ def _mounts(mounts: list[Mount]) -> Markup:
 def _network_facts(network: Network) -> list[tuple[str, str]]:
     """What the drawing does not show."""
     rows = descriptions.network_facts(network)
-    if len(network.published) <= network_drawing.DRAWN_PORTS:
+    if len(network.published) <= network_svg.DRAWN_PORTS:
         rows = [row for row in rows if row[0] != "published ports"]
     return [("address", " ".join(descriptions.addresses(network))), *rows] if network.cables else rows
 
