@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 
-from minidock.explain.xray.translation import Packet, Ruleset, masquerade, parse, published
+from minidock.explain.xray.nat_rules import Packet, Ruleset, masquerade, parse, published
 
 RULES = """
 table ip own {

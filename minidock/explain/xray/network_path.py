@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from contextlib import suppress
 
 from minidock.errors import HostError
-from minidock.explain.xray import translation
+from minidock.explain.xray import nat_rules
 from minidock.explain.xray.model import Cable, Listener, Network, Published
 from minidock.explain.xray.processes import read
 from minidock.linux import namespaces
@@ -57,10 +57,10 @@ def network_of(pid: int, shared_with: list[str], members: Iterable[int], names: 
     )
 
 
-def _rules() -> tuple[translation.Ruleset | None, str]:
+def _rules() -> tuple[nat_rules.Ruleset | None, str]:
     """The packet filter's rules, or None and why they cannot be read."""
     try:
-        return translation.parse(nftables.ruleset()), ""
+        return nat_rules.parse(nftables.ruleset()), ""
     except HostError as error:
         return None, str(error)
 
@@ -70,7 +70,7 @@ def _cable(
     outside: dict[int, Interface],
     routes: list[Hop],
     uplink: Interface | None,
-    rules: translation.Ruleset | None,
+    rules: nat_rules.Ruleset | None,
 ) -> Cable:
     """Follow one interface out of the container."""
     other = outside.get(end.peer) if end.kind == "veth" else None
@@ -82,13 +82,13 @@ def _cable(
     rule = None
     if rules and uplink and address:
         comes_by = bridge.name if bridge else other.name if other else end.name
-        rule = translation.masquerade(rules, translation.Packet(address, comes_by, uplink.name))
+        rule = nat_rules.masquerade(rules, nat_rules.Packet(address, comes_by, uplink.name))
     return Cable("", end, other, bridge, gateway, rule)
 
 
-def _published(rules: translation.Ruleset | None, ends: list[Interface]) -> list[Published]:
+def _published(rules: nat_rules.Ruleset | None, ends: list[Interface]) -> list[Published]:
     addresses = [address.partition("/")[0] for end in ends for address in end.addresses]
-    return translation.published(rules, addresses) if rules else []
+    return nat_rules.published(rules, addresses) if rules else []
 
 
 def _sockets(members: Iterable[int]) -> set[str]:
