@@ -38,7 +38,7 @@ def xray(paths: Paths, as_json: bool, form: str, html: str | None, serve: bool, 
     cleanup.sweep_all(paths.root)
     look = Look(paths.root, name)
     if serve:
-        from minidock.explain.xray.serve import serve as serve_page
+        from minidock.explain.xray.http_server import serve as serve_page
 
         serve_page(look, port or 0, click.echo)
     elif html is not None:

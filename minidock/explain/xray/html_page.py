@@ -1,6 +1,6 @@
 """An X-ray as one page for a browser: no file beside it, nothing from the network, pictures as SVG in it.
 
-Made twice: as a file, and piece by piece by `serve.py`, which sends the sections anew every second. Both are made
+Made twice: as a file, and piece by piece by `http_server.py`, which sends the sections anew every second. Both are made
 here, so there is one idea of what the page shows; the script (`page.js`) only puts pieces in their places.
 """
 
