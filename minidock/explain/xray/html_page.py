@@ -20,7 +20,7 @@ from minidock.explain.xray import network_svg
 from minidock.explain.xray import svg
 from minidock.explain.xray import descriptions
 from minidock.explain.xray import host_commands
-from minidock.explain.xray.markup import Markup, join, safe, tag
+from minidock.explain.xray.html_markup import Markup, join, safe, tag
 from minidock.explain.xray.model import Mount, Network, Process, Root, Running, Security, Xray
 from minidock.explain.xray.trend import Trend
 from minidock.linux.capabilities import NAMES

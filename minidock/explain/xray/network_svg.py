@@ -5,7 +5,7 @@ from __future__ import annotations
 from minidock.explain import format_values
 from minidock.explain.translations import say
 from minidock.explain.xray.descriptions import place, way_out, worth_showing
-from minidock.explain.xray.markup import Markup, box, drawing, join, label, line, paragraph, path, tag
+from minidock.explain.xray.html_markup import Markup, box, drawing, join, label, line, paragraph, path, tag
 from minidock.explain.xray.model import Cable, Network, Published
 from minidock.linux.interfaces import Interface
 

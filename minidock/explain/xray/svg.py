@@ -10,7 +10,7 @@ from minidock.explain import format_values
 from minidock.explain.layers.layer_changes import Changes
 from minidock.explain.translations import say
 from minidock.explain.xray.descriptions import gauges
-from minidock.explain.xray.markup import Markup, box, drawing, join, label, line, paragraph, path, tag
+from minidock.explain.xray.html_markup import Markup, box, drawing, join, label, line, paragraph, path, tag
 from minidock.explain.xray.model import Cgroup, Namespace, Root, Running
 from minidock.explain.xray.trend import Trend
 
