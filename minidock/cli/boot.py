@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 import click
 
 from minidock.cli.commands import HELP
-from minidock.cli.container import for_each
+from minidock.cli.container.rm import for_each
 from minidock.cli.life import start_detached
 from minidock.engine.paths import Paths
 

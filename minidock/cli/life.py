@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from minidock.cli.commands import HELP
-from minidock.cli.container import for_each
+from minidock.cli.container.rm import for_each
 from minidock.cli.options.attachment import attachment_of, check_terminal, warn, with_attachment
 from minidock.cli.options.elsewhere import CHECKPOINT, with_flags
 from minidock.cli.options.flags import flag

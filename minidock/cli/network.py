@@ -123,7 +123,7 @@ def inspect(paths: Paths, template: str | None, verbose: bool, names: tuple[str,
 @click.pass_obj
 def rm(paths: Paths, force: bool, names: tuple[str, ...]) -> int:
     """Remove networks that no running container is on."""
-    from minidock.cli.container import for_each
+    from minidock.cli.container.rm import for_each
     from minidock.engine.container import cleanup
     from minidock.engine.networks import networks
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from minidock.cli.container import for_each
+from minidock.cli.container.rm import for_each
 from minidock.cli.options import limits, values
 from minidock.cli.options.flags import check_root
 from minidock.engine.container.options import Limits

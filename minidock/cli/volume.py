@@ -96,7 +96,7 @@ def row(volume: Volume) -> Row:
 @click.pass_obj
 def rm(paths: Paths, force: bool, names: tuple[str, ...]) -> int:
     """Remove volumes that no container has, and what is in them."""
-    from minidock.cli.container import for_each
+    from minidock.cli.container.rm import for_each
     from minidock.engine.volumes import volume_remove
     from minidock.engine.container import cleanup
 
