@@ -8,7 +8,7 @@ import click
 
 from minidock.cli.commands import HELP
 from minidock.cli.container.rm import for_each
-from minidock.cli.life import start_detached
+from minidock.cli.container.life import start_detached
 from minidock.engine.paths import Paths
 
 _AT_ONCE = 64
