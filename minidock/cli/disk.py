@@ -94,7 +94,8 @@ def _size(count: int) -> str:
 
 
 def _everything(root: str, usage: Usage, template: str | None) -> str:
-    from minidock.cli import format, image, ps, volume
+    from minidock.cli import format, image, volume
+    from minidock.cli.container import ps
 
     images, volumes = _images(usage, no_trunc=False), _volumes(usage)
     if template:
@@ -122,7 +123,7 @@ def _images(usage: Usage, *, no_trunc: bool) -> list[Row]:
 
 
 def _containers(root: str, usage: Usage, *, no_trunc: bool) -> list[Row]:
-    from minidock.cli import ps
+    from minidock.cli.container import ps
 
     rows = ps.rows(root, [one.record for one in usage.containers], no_trunc=no_trunc, size=False)
     for row, one in zip(rows, usage.containers, strict=True):
