@@ -14,7 +14,7 @@ from benchmarks.peers import Candidate, candidates
 from minidock.cli.format import table
 
 COMMAND = "minidock.cli.entry, minidock.engine.monitor.spawn, minidock.cli.main, minidock.cli.options.creation, " \
-    "minidock.cli.run, minidock.engine.monitor.attach_client, minidock.engine.container.create, minidock.engine.images.images"  # fmt: skip
+    "minidock.cli.container.run, minidock.engine.monitor.attach_client, minidock.engine.container.create, minidock.engine.images.images"  # fmt: skip
 MONITOR = "minidock.cli.entry, minidock.engine.monitor.spawn, minidock.engine.monitor.monitor"
 NETWORK = "from minidock.network import endpoints; endpoints.warm_up()"
 
