@@ -85,7 +85,7 @@ def _row(kind: str, count: int, active: int, total: int, reclaimable: int) -> Ro
 
 
 def _size(count: int) -> str:
-    from minidock.cli.image import size
+    from minidock.cli.image.ls import size
 
     return size(count, 4)
 
@@ -94,7 +94,8 @@ def _size(count: int) -> str:
 
 
 def _everything(root: str, usage: Usage, template: str | None) -> str:
-    from minidock.cli import format, image, volume
+    from minidock.cli import format, volume
+    from minidock.cli.image import ls
     from minidock.cli.container import ps
 
     images, volumes = _images(usage, no_trunc=False), _volumes(usage)
@@ -103,7 +104,7 @@ def _everything(root: str, usage: Usage, template: str | None) -> str:
                       "Volumes": volumes, "BuildCache": []}  # fmt: skip
         return format.listing(template, [everything], _Everything(), "")
     sections: Sequence[tuple[str, Sequence[Row], Fields, str]] = (
-        ("Images space usage", images, image.HEADERS, _IMAGE_COLUMNS),
+        ("Images space usage", images, ls.HEADERS, _IMAGE_COLUMNS),
         ("Containers space usage", _containers(root, usage, no_trunc=False), ps.HEADERS, _CONTAINER_COLUMNS),
         ("Local Volumes space usage", volumes, volume.HEADERS, _VOLUME_COLUMNS),
     )
@@ -113,7 +114,7 @@ def _everything(root: str, usage: Usage, template: str | None) -> str:
 
 
 def _images(usage: Usage, *, no_trunc: bool) -> list[Row]:
-    from minidock.cli.image import rows_of
+    from minidock.cli.image.ls import rows_of
 
     return [
         {**row, "Containers": str(one.containers), "SharedSize": _size(one.shared), "UniqueSize": _size(one.unique)}

@@ -71,7 +71,7 @@ def deliver(archive: Iterator[bytes], output: str | None) -> None:
 @click.pass_obj
 def load(paths: Paths, file: str | None, platform: str, quiet: bool) -> None:
     """Load images from an archive of docker, podman, skopeo, ... or minidock, bare or compressed."""
-    from minidock.cli.image import standard_input
+    from minidock.cli.image.ls import standard_input
     from minidock.engine.events import event_log
     from minidock.image.load import load as images
     from minidock.image.registry.manifests import parse_platform

@@ -18,7 +18,7 @@ _UNUSED = "WARNING! This will remove all images without at least one container a
 @click.pass_obj
 def prune(paths: Paths, unused: bool, force: bool, filters: tuple[str, ...]) -> None:
     """Remove images without a name, and what is left of images that are gone."""
-    from minidock.cli.image import size
+    from minidock.cli.image.ls import size
     from minidock.cli.prompt import confirmed
     from minidock.engine.images import images
     from minidock.engine.container import cleanup

@@ -17,7 +17,7 @@ _CONTAINERS = "WARNING! This will remove all stopped containers."
 @click.pass_obj
 def containers(paths: Paths, force: bool, filters: tuple[str, ...]) -> None:
     """Remove all containers that do not run. Their volumes stay."""
-    from minidock.cli.image import size
+    from minidock.cli.image.ls import size
     from minidock.cli.prompt import confirmed
     from minidock.engine.container import cleanup
     from minidock.engine.container import prune
@@ -40,7 +40,7 @@ def containers(paths: Paths, force: bool, filters: tuple[str, ...]) -> None:
 @click.pass_obj
 def system(paths: Paths, unused: bool, force: bool, volumes: bool, filters: tuple[str, ...]) -> None:
     """Remove containers that do not run, and networks and images that nobody uses."""
-    from minidock.cli.image import size
+    from minidock.cli.image.ls import size
     from minidock.cli.prompt import confirmed
     from minidock.engine.volumes import volume_prune
     from minidock.engine.images import images

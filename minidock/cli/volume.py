@@ -111,7 +111,7 @@ def rm(paths: Paths, force: bool, names: tuple[str, ...]) -> int:
 @click.pass_obj
 def prune(paths: Paths, everything: bool, force: bool, filters: tuple[str, ...]) -> None:
     """Remove volumes that no container has."""
-    from minidock.cli.image import size
+    from minidock.cli.image.ls import size
     from minidock.cli.prompt import confirmed
     from minidock.engine.volumes import volume_prune
     from minidock.engine.container import cleanup

@@ -41,7 +41,7 @@ def cp(paths: Paths, archive: bool, follow_link: bool, quiet: bool, source: str,
         if from_name:
             size = copies.out(paths.root, from_name, from_path, to_path, follow_link=follow_link)
         elif from_path == "-":
-            from minidock.cli.image import standard_input
+            from minidock.cli.image.ls import standard_input
 
             with standard_input() as stream:
                 size = copies.tar_into(paths.root, to_name, stream, to_path, archive=archive)
@@ -51,7 +51,7 @@ def cp(paths: Paths, archive: bool, follow_link: bool, quiet: bool, source: str,
         error.exit_code = 1
         raise
     if not quiet and sys.stderr.isatty():
-        from minidock.cli.image import size as human
+        from minidock.cli.image.ls import size as human
 
         place = destination if to_name else os.path.abspath(destination)
         click.echo(f"Successfully copied {human(size)} to {place}", err=True)

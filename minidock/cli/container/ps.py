@@ -159,7 +159,7 @@ def _moment(created: str) -> str:
 
 
 def _size(record: Record) -> str:
-    from minidock.cli.image import size
+    from minidock.cli.image.ls import size
     from minidock.engine.inspect import inspect_container
 
     written, image_size = inspect_container.sizes(record)
