@@ -30,7 +30,7 @@ def diff(paths: Paths, container: str) -> None:
 @click.pass_obj
 def export(paths: Paths, output: str | None, container: str) -> None:
     """Write all files of CONTAINER to a tar archive, without those of volumes."""
-    from minidock.cli.image_archive import deliver, refuse_terminal
+    from minidock.cli.image.save_load import deliver, refuse_terminal
     from minidock.engine.container import cleanup
     from minidock.engine.files import commit_container
 
