@@ -1,4 +1,4 @@
-"""Commands about networks: made, listed, looked at, removed. Those about containers on them: `network_connect.py`."""
+"""Commands about networks: made, listed, looked at, removed. Those about containers on them: `connect.py`."""
 
 from __future__ import annotations
 
