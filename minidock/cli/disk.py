@@ -94,7 +94,8 @@ def _size(count: int) -> str:
 
 
 def _everything(root: str, usage: Usage, template: str | None) -> str:
-    from minidock.cli import format, volume
+    from minidock.cli import format
+    from minidock.cli.volume import ls as volume
     from minidock.cli.image import ls
     from minidock.cli.container import ps
 
@@ -133,7 +134,7 @@ def _containers(root: str, usage: Usage, *, no_trunc: bool) -> list[Row]:
 
 
 def _volumes(usage: Usage) -> list[Row]:
-    from minidock.cli.volume import row
+    from minidock.cli.volume.ls import row
 
     rows = [row(one.volume) for one in usage.volumes]
     for shown, one in zip(rows, usage.volumes, strict=True):
