@@ -1,0 +1,1 @@
+"""Commands about the host and minidock itself."""
