@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from minidock.cli.commands import HELP
-from minidock.cli.inspection import FORMAT, show
+from minidock.cli.inspect_output import FORMAT, show
 from minidock.cli.options.flags import PLATFORM
 from minidock.engine.paths import Paths
 from minidock.errors import NotFoundError, UsageError

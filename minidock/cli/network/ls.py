@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from minidock.cli.commands import HELP
-from minidock.cli.inspection import FORMAT, show
+from minidock.cli.inspect_output import FORMAT, show
 from minidock.cli.options.elsewhere import NETWORK, with_flags
 from minidock.cli.templates.values import Fields, label_title
 from minidock.engine.paths import Paths

@@ -51,7 +51,7 @@ class _Versions(Fields):
 
 def _formatted(template: str, kind: type[Fields], found: dict[str, Any]) -> str:
     from minidock.cli.format import parse
-    from minidock.cli.inspection import EXIT_TEMPLATE
+    from minidock.cli.inspect_output import EXIT_TEMPLATE
     from minidock.cli.templates.values import typed
 
     return parse("{{json .}}" if template == "json" else template, exit_code=EXIT_TEMPLATE).render(kind(typed(found)))
