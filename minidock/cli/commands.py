@@ -10,7 +10,7 @@ import importlib
 import click
 
 from minidock.cli import explaining
-from minidock.cli.words import understood
+from minidock.cli.flag_spelling import understood
 from minidock.errors import EXIT_ENGINE, UsageError
 
 HELP = {"help_option_names": ["-h", "--help"]}

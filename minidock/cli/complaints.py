@@ -10,7 +10,7 @@ import re
 
 import click
 
-from minidock.cli.words import shown
+from minidock.cli.flag_spelling import shown
 from minidock.errors import EXIT_ENGINE
 
 

@@ -10,7 +10,7 @@ import click
 from minidock.cli import explaining
 from minidock.cli.commands import TopLevel
 from minidock.cli.options.elsewhere import DAEMON, with_flags
-from minidock.cli.words import understood
+from minidock.cli.flag_spelling import understood
 from minidock.errors import EXIT_ENGINE, MinidockError, is_expected, words
 
 # `color`: click takes colours out of what goes into a pipe; but what is printed there is data (see `screen.py`).

@@ -14,7 +14,7 @@ import pytest
 
 from minidock.cli.complaints import complaint
 from minidock.cli.main import cli
-from minidock.cli.words import understood
+from minidock.cli.flag_spelling import understood
 from minidock.errors import MinidockError
 
 TABLE: dict[str, tuple[int, str]] = json.loads((Path(__file__).parent / "docker_refusals.json").read_text())

@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 import pytest
 
-from minidock.cli.words import understood
+from minidock.cli.flag_spelling import understood
 from minidock.errors import UsageError
 
 
