@@ -52,7 +52,7 @@ def run_command_line() -> None:
         code = 0
         error.show()
     except click.ClickException as error:
-        from minidock.cli.complaints import complaint
+        from minidock.cli.click_errors import complaint
 
         line, code = complaint(error)
         _complain(line)

@@ -12,7 +12,7 @@ from pathlib import Path
 import click
 import pytest
 
-from minidock.cli.complaints import complaint
+from minidock.cli.click_errors import complaint
 from minidock.cli.main import cli
 from minidock.cli.flag_spelling import understood
 from minidock.errors import MinidockError
