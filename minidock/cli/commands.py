@@ -9,7 +9,7 @@ import importlib
 
 import click
 
-from minidock.cli import explaining
+from minidock.cli import explain_flag
 from minidock.cli.flag_spelling import understood
 from minidock.errors import EXIT_ENGINE, UsageError
 
@@ -165,8 +165,8 @@ class Group(click.Group):
             return None
         module, attribute, _ = self.table[cmd_name]
         command: click.Command = getattr(importlib.import_module(f"minidock.cli.{module}"), attribute)
-        if explaining.has(self.name or "", cmd_name):
-            explaining.declare(command)
+        if explain_flag.has(self.name or "", cmd_name):
+            explain_flag.declare(command)
         return command
 
     def resolve_command(
@@ -175,8 +175,8 @@ class Group(click.Group):
         if f"{self.name} {args[0]}" in _ABSENT:
             raise _not_here(f"{self.name} {args[0]}")
         name, command, words = super().resolve_command(ctx, args)
-        if command and name and explaining.has(self.name or "", name):
-            words = explaining.take(command, words)
+        if command and name and explain_flag.has(self.name or "", name):
+            words = explain_flag.take(command, words)
         if command and not isinstance(command, click.Group):
             words = understood(command, words)
         return name, command, words

@@ -37,9 +37,9 @@ def _begin() -> None:
 
         observers.from_environment(dict(os.environ))
     if any(word.startswith("--explain") for word in sys.argv):
-        from minidock.cli import explaining
+        from minidock.cli import explain_flag
 
-        explaining.begin(sys.argv)
+        explain_flag.begin(sys.argv)
     command = sys.argv[2:3] if sys.argv[1:2] == ["container"] else sys.argv[1:2]
     if kind := _HELPERS.get("".join(command)):
         from minidock.engine.monitor import spawn

@@ -7,7 +7,7 @@ import sys
 
 import click
 
-from minidock.cli import explaining
+from minidock.cli import explain_flag
 from minidock.cli.commands import TopLevel
 from minidock.cli.options.elsewhere import DAEMON, with_flags
 from minidock.cli.flag_spelling import understood
@@ -44,7 +44,7 @@ def run_command_line() -> None:
         try:
             result = cli.main(args=understood(cli, arguments), prog_name="minidock", standalone_mode=False)
         finally:
-            explaining.end()
+            explain_flag.end()
         code = result if isinstance(result, int) else 0
     except click.exceptions.Abort:
         code = 130
