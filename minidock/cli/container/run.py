@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from minidock.cli.options.attachment import attachment_of, check_terminal, warn, with_attachment
+from minidock.cli.flags.attach import attachment_of, check_terminal, warn, with_attachment
 from minidock.cli.options.creation import find_image, to_options, with_options
 from minidock.cli.options.flags import CONTEXT
 from minidock.engine.paths import Paths
