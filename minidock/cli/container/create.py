@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from minidock.cli.options.creation import find_image, to_options, with_options
+from minidock.cli.flags.container_flags import find_image, to_options, with_options
 from minidock.cli.options.flags import CONTEXT
 from minidock.engine.paths import Paths
 from minidock.errors import MinidockError
