@@ -10,7 +10,7 @@ import click
 
 from minidock.cli.commands import HELP
 from minidock.cli.inspect_output import FORMAT, show
-from minidock.cli.options.flags import PLATFORM
+from minidock.cli.flags.common import PLATFORM
 from minidock.engine.paths import Paths
 from minidock.errors import NotFoundError, UsageError
 

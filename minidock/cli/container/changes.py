@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from minidock.cli.options.flags import check_root, flag
+from minidock.cli.flags.common import check_root, flag
 from minidock.engine.paths import Paths
 
 _HELP = {"help_option_names": ["-h", "--help"]}

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import click
 
-from minidock.cli.options.flags import check_root
+from minidock.cli.flags.common import check_root
 from minidock.engine.paths import Paths
 from minidock.errors import MinidockError, UsageError
 

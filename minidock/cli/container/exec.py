@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from minidock.cli.options import pairs
-from minidock.cli.options.flags import CONTEXT, check_root, flag, list_option
+from minidock.cli.flags.common import CONTEXT, check_root, flag, list_option
 from minidock.engine.paths import Paths
 from minidock.errors import ClientError
 

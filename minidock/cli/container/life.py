@@ -11,7 +11,7 @@ from minidock.cli.commands import HELP
 from minidock.cli.container.rm import for_each
 from minidock.cli.flags.attach import attachment_of, check_terminal, warn, with_attachment
 from minidock.cli.options.elsewhere import CHECKPOINT, with_flags
-from minidock.cli.options.flags import flag
+from minidock.cli.flags.common import flag
 from minidock.engine.paths import Paths
 from minidock.errors import ConflictError, MinidockError
 

@@ -10,7 +10,7 @@ import click
 
 from minidock.cli.flags.attach import attachment_of, check_terminal, warn, with_attachment
 from minidock.cli.flags.container_flags import find_image, to_options, with_options
-from minidock.cli.options.flags import CONTEXT
+from minidock.cli.flags.common import CONTEXT
 from minidock.engine.paths import Paths
 from minidock.errors import EXIT_ENGINE, ClientError, MinidockError, UsageError
 

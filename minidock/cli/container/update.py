@@ -9,7 +9,7 @@ import click
 
 from minidock.cli.container.rm import for_each
 from minidock.cli.options import limits, values
-from minidock.cli.options.flags import check_root
+from minidock.cli.flags.common import check_root
 from minidock.engine.container.options import Limits
 from minidock.engine.paths import Paths
 from minidock.errors import ConflictError, UsageError

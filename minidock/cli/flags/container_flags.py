@@ -10,7 +10,7 @@ import click
 
 from minidock.cli.options import elsewhere, health, isolation, limits, mounts, networking, pairs, ports, values
 from minidock.cli.flags.attach import say, warn
-from minidock.cli.options.flags import check_root, flag, list_option
+from minidock.cli.flags.common import check_root, flag, list_option
 from minidock.engine.container.options import ContainerOptions, Mount
 from minidock.engine.paths import Paths
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from minidock.cli.options.flags import PLATFORM, content_trust
+from minidock.cli.flags.common import PLATFORM, content_trust
 from minidock.cli.templates.values import Fields
 from minidock.engine.paths import Paths
 from minidock.errors import UsageError

@@ -11,7 +11,7 @@ from contextlib import suppress
 import click
 
 from minidock import state
-from minidock.cli.options.flags import PLATFORM
+from minidock.cli.flags.common import PLATFORM
 from minidock.engine.paths import Paths
 from minidock.errors import NotFoundError, UsageError
 

@@ -41,7 +41,7 @@ _COLUMNS = "{{.ID}}\t{{.Name}}\t{{.Driver}}\t{{.Scope}}"
 def create(paths: Paths, /, name: str, **flags: Any) -> None:
     """Make a network, a bridge of its own, and print its id."""
     from minidock.cli.options import pairs, values
-    from minidock.cli.options.flags import check_root
+    from minidock.cli.flags.common import check_root
     from minidock.engine.networks import networks
     from minidock.engine.networks.network_options import NetworkOptions
 

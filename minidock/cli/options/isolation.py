@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from minidock.cli.options import values
-from minidock.cli.options.flags import content_trust
+from minidock.cli.flags.common import content_trust
 from minidock.cli.options.values import fail
 from minidock.engine.container.options import Device, Isolation
 
