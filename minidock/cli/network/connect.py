@@ -23,7 +23,7 @@ from minidock.engine.paths import Paths
 @click.pass_obj
 def connect(paths: Paths, /, network: str, container: str, **flags: Any) -> None:
     """Connect CONTAINER to NETWORK: one more interface, at once if it runs and at every start from now on."""
-    from minidock.cli.options import networking
+    from minidock.cli.flags import networking
     from minidock.engine.container import cleanup
     from minidock.engine.networks import connect_container
 
