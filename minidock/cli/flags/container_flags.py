@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from minidock.cli.options import elsewhere, pairs, ports, values
+from minidock.cli.options import elsewhere, pairs, values
+from minidock.cli.flags import ports
 from minidock.cli.flags import networking
 from minidock.cli.flags import mounts
 from minidock.cli.flags import limits
