@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from minidock.cli.container.rm import for_each
-from minidock.cli.options import values
+from minidock.cli.flags import values
 from minidock.cli.flags import limits
 from minidock.cli.flags.common import check_root
 from minidock.engine.container.options import Limits

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from minidock.cli.options import elsewhere, pairs, values
+from minidock.cli.options import elsewhere, pairs
+from minidock.cli.flags import values
 from minidock.cli.flags import ports
 from minidock.cli.flags import networking
 from minidock.cli.flags import mounts

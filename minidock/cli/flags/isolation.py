@@ -8,9 +8,9 @@ from typing import Any
 
 import click
 
-from minidock.cli.options import values
+from minidock.cli.flags import values
 from minidock.cli.flags.common import content_trust
-from minidock.cli.options.values import fail
+from minidock.cli.flags.values import fail
 from minidock.engine.container.options import Device, Isolation
 
 _CGROUP_RULE = re.compile(r"[acb] ([0-9]+|\*):([0-9]+|\*) [rwm]{1,3}")

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from minidock.cli.options import values
+from minidock.cli.flags import values
 from minidock.engine.container.options import Limits
 
 MEMORY_MIN = 6 << 20

@@ -12,8 +12,8 @@ import os
 import re
 from typing import Any
 
-from minidock.cli.options import values
-from minidock.cli.options.values import fail
+from minidock.cli.flags import values
+from minidock.cli.flags.values import fail
 from minidock.engine.container.options import Mount
 from minidock.errors import MinidockError, UsageError
 

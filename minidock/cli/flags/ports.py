@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from minidock.cli.options.values import fail
+from minidock.cli.flags.values import fail
 from minidock.errors import UsageError
 from minidock.network.port_bindings import Wish
 

@@ -40,7 +40,8 @@ _COLUMNS = "{{.ID}}\t{{.Name}}\t{{.Driver}}\t{{.Scope}}"
 @click.pass_obj
 def create(paths: Paths, /, name: str, **flags: Any) -> None:
     """Make a network, a bridge of its own, and print its id."""
-    from minidock.cli.options import pairs, values
+    from minidock.cli.options import pairs
+    from minidock.cli.flags import values
     from minidock.cli.flags.common import check_root
     from minidock.engine.networks import networks
     from minidock.engine.networks.network_options import NetworkOptions

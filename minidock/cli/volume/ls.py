@@ -45,7 +45,8 @@ def create(
     paths: Paths, driver: str, labels: tuple[str, ...], other: str | None, options: tuple[str, ...], name: str | None
 ) -> None:
     """Make a volume. Without a name it gets one that nobody else has."""
-    from minidock.cli.options import pairs, values
+    from minidock.cli.options import pairs
+    from minidock.cli.flags import values
     from minidock.engine.volumes import volumes
 
     if other and name:
