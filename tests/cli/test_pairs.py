@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from minidock.cli.options import pairs
+from minidock.cli.flags import key_values
 from minidock.errors import UsageError
 from tests.support.command import Minidock
 
@@ -31,7 +31,7 @@ TAKEN = b"\xef\xbb\xbf# c\n\n  #d\nNO_SUCH_NAME\nHERE\n B= x \r\nC=\n\"D\"=1=2\n
 @pytest.mark.parametrize("row", REFUSED_ROWS)
 def test_a_label_has_a_name(row: str) -> None:
     with pytest.raises(UsageError) as caught:
-        pairs.labels((row,), flag="-l, --label")
+        key_values.labels((row,), flag="-l, --label")
     assert str(caught.value) == f'invalid argument "{row}" for "-l, --label" flag: {REFUSED_ROWS[row]}'
     assert caught.value.exit_code == 125
 
@@ -40,7 +40,7 @@ def test_a_label_has_a_name(row: str) -> None:
 def test_a_bad_line_is_named_with_its_file(tmp_path: Path, content: bytes) -> None:
     file = tmp_path / "file"
     file.write_bytes(content)
-    for read in (pairs.labels, pairs.environment):
+    for read in (key_values.labels, key_values.environment):
         with pytest.raises(UsageError) as caught:
             read((), (str(file),))
         assert str(caught.value).startswith(f"invalid env file ({file}): {REFUSED_FILES[content]}")
@@ -50,8 +50,8 @@ def test_what_is_in_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setenv("HERE", "mine")
     file = tmp_path / "file"
     file.write_bytes(TAKEN)
-    assert pairs.environment((), (str(file),)) == ["HERE=mine", "B= x ", "C=", '"D"=1=2']
-    assert pairs.labels(("C=3", " e=f"), (str(file),)) == {"B": " x ", "C": "3", '"D"': "1=2", " e": "f"}
+    assert key_values.environment((), (str(file),)) == ["HERE=mine", "B= x ", "C=", '"D"=1=2']
+    assert key_values.labels(("C=3", " e=f"), (str(file),)) == {"B": " x ", "C": "3", '"D"': "1=2", " e": "f"}
 
 
 @pytest.mark.parametrize("command", ["volume create", "network create", "create"])

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from minidock.cli.options import pairs
+from minidock.cli.flags import key_values
 from minidock.cli.flags.common import CONTEXT, check_root, flag, list_option
 from minidock.engine.paths import Paths
 from minidock.errors import ClientError
@@ -37,7 +37,7 @@ def exec_command(paths: Paths, /, container: str, command: tuple[str, ...], **fl
         raise ClientError("the input device is not a TTY")
     asked = ExecOptions(
         command=list(command),
-        env=pairs.environment(flags["env"], flags["env_file"]),
+        env=key_values.environment(flags["env"], flags["env_file"]),
         user=flags["user"] or None,
         workdir=flags["workdir"] or None,
         privileged=flags["privileged"],

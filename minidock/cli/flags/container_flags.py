@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from minidock.cli.options import elsewhere, pairs
+from minidock.cli.options import elsewhere
+from minidock.cli.flags import key_values
 from minidock.cli.flags import values
 from minidock.cli.flags import ports
 from minidock.cli.flags import networking
@@ -122,7 +123,7 @@ def to_options(flags: dict[str, Any], *, detached: bool = False) -> ContainerOpt
         entrypoint=None if entrypoint is None else [entrypoint] if entrypoint else [],
         name=flags["name"] or None,
         hostname=values.hostname(flags["hostname"] or ""),
-        env=pairs.environment(flags["env"], flags["env_file"]),
+        env=key_values.environment(flags["env"], flags["env_file"]),
         workdir=flags["workdir"],
         user=flags["user"],
         interactive=interactive,
@@ -143,7 +144,7 @@ def to_options(flags: dict[str, Any], *, detached: bool = False) -> ContainerOpt
         cap_drop=list(flags["cap_drop"]),
         ulimits=dict(values.ulimit(text) for text in flags["ulimit"]),
         sysctls=dict(values.sysctl(text, networks["network"]) for text in flags["sysctl"]),
-        labels=pairs.labels(flags["label"], flags["label_file"], "-l, --label"),
+        labels=key_values.labels(flags["label"], flags["label_file"], "-l, --label"),
         isolation=isolation.parse(flags),
         stop_signal=values.stop_signal(flags["stop_signal"]) if flags["stop_signal"] else None,
         pull=values.pull(flags["pull"]),

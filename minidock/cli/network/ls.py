@@ -40,7 +40,7 @@ _COLUMNS = "{{.ID}}\t{{.Name}}\t{{.Driver}}\t{{.Scope}}"
 @click.pass_obj
 def create(paths: Paths, /, name: str, **flags: Any) -> None:
     """Make a network, a bridge of its own, and print its id."""
-    from minidock.cli.options import pairs
+    from minidock.cli.flags import key_values
     from minidock.cli.flags import values
     from minidock.cli.flags.common import check_root
     from minidock.engine.networks import networks
@@ -57,7 +57,7 @@ def create(paths: Paths, /, name: str, **flags: Any) -> None:
         internal=flags["internal"],
         ipv6=flags["ipv6"],
         attachable=flags["attachable"],
-        labels=pairs.labels(flags["labels"]),
+        labels=key_values.labels(flags["labels"]),
         options=values.key_values(flags["options"]),
     )
     click.echo(networks.create(paths.root, asked).id)

@@ -45,7 +45,7 @@ def create(
     paths: Paths, driver: str, labels: tuple[str, ...], other: str | None, options: tuple[str, ...], name: str | None
 ) -> None:
     """Make a volume. Without a name it gets one that nobody else has."""
-    from minidock.cli.options import pairs
+    from minidock.cli.flags import key_values
     from minidock.cli.flags import values
     from minidock.engine.volumes import volumes
 
@@ -53,7 +53,7 @@ def create(
         raise UsageError(
             "conflicting options: cannot specify a volume-name through both --name and as a positional arg"
         )
-    made = volumes.create(paths.root, name or other or "", driver=driver, labels=pairs.labels(labels),
+    made = volumes.create(paths.root, name or other or "", driver=driver, labels=key_values.labels(labels),
                           options=values.key_values(options))  # fmt: skip
     click.echo(made.name)
 
