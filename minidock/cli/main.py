@@ -9,7 +9,7 @@ import click
 
 from minidock.cli import explain_flag
 from minidock.cli.commands import TopLevel
-from minidock.cli.options.elsewhere import DAEMON, with_flags
+from minidock.cli.flags.unsupported import DAEMON, with_flags
 from minidock.cli.flag_spelling import understood
 from minidock.errors import EXIT_ENGINE, MinidockError, is_expected, words
 

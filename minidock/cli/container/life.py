@@ -10,7 +10,7 @@ import click
 from minidock.cli.commands import HELP
 from minidock.cli.container.rm import for_each
 from minidock.cli.flags.attach import attachment_of, check_terminal, warn, with_attachment
-from minidock.cli.options.elsewhere import CHECKPOINT, with_flags
+from minidock.cli.flags.unsupported import CHECKPOINT, with_flags
 from minidock.cli.flags.common import flag
 from minidock.engine.paths import Paths
 from minidock.errors import ConflictError, MinidockError

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from minidock.cli.options import elsewhere
+from minidock.cli.flags import unsupported
 from minidock.cli.flags import key_values
 from minidock.cli.flags import values
 from minidock.cli.flags import ports
@@ -36,7 +36,7 @@ _NETWORKING = [
     list_option("--dns", "Name server to ask instead of the host's.", "ADDRESS"),
     list_option("--dns-search", "Domain in which short names are looked up; '.' for none.", "DOMAIN"),
     click.option("--dns-option", "--dns-opt", multiple=True, metavar="OPTION", help="Option for resolv.conf."),
-    elsewhere.LINK_LOCAL,
+    unsupported.LINK_LOCAL,
     list_option("--add-host", "A line for /etc/hosts; the address host-gateway is the host's.", "NAME:ADDRESS"),
 ]  # fmt: skip
 
@@ -85,7 +85,7 @@ _OPTIONS = [
     *limits.LIMITS,
     *limits.DEVICE_LIMITS,
     *isolation.OPTIONS,
-    *elsewhere.CONTAINER,
+    *unsupported.CONTAINER,
 ]  # fmt: skip
 
 Command = TypeVar("Command", bound=Callable[..., Any])

@@ -6,7 +6,7 @@ import re
 import socket
 from typing import Any
 
-from minidock.cli.options.elsewhere import NO_DRIVER_OPTIONS, NO_LINK_LOCAL
+from minidock.cli.flags.unsupported import NO_DRIVER_OPTIONS, NO_LINK_LOCAL
 from minidock.cli.flags.values import fail, refuse
 from minidock.errors import UsageError
 from minidock.network.endpoint_config import NOTHING_SPECIAL, Attachment

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from minidock.cli.options.elsewhere import TREE
+from minidock.cli.flags.unsupported import TREE
 from minidock.cli.flags.common import PLATFORM
 from minidock.cli.templates.values import Fields
 from minidock.engine.paths import Paths

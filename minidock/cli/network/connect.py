@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from minidock.cli.commands import HELP
-from minidock.cli.options.elsewhere import ENDPOINT, with_flags
+from minidock.cli.flags.unsupported import ENDPOINT, with_flags
 from minidock.engine.paths import Paths
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from minidock.cli.commands import HELP
-from minidock.cli.options.elsewhere import CLUSTER_VOLUME, with_flags
+from minidock.cli.flags.unsupported import CLUSTER_VOLUME, with_flags
 from minidock.cli.templates.values import Fields, label_title
 from minidock.engine.paths import Paths
 from minidock.errors import UsageError
