@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 
 from benchmarks import peers
-from minidock.cli.format import table
+from minidock.cli.format.listing import table
 
 NAME = f"bench-exec-{os.getpid()}"
 IDLE = ["sleep", "1000"]

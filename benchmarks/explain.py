@@ -17,7 +17,7 @@ import time
 import timeit
 from collections.abc import Callable
 
-from minidock.cli.format import table
+from minidock.cli.format.listing import table
 
 _WITHOUT = """\
 import sys

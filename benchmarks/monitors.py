@@ -13,7 +13,7 @@ import time
 from collections.abc import Iterable, Iterator
 
 from benchmarks.peers import Candidate, candidates, run
-from minidock.cli.format import table
+from minidock.cli.format.listing import table
 
 _SETTLED = 3.0  # seconds: a monitor makes itself small when it had nothing to do for one
 _DAEMONS = ("dockerd", "containerd")

@@ -23,7 +23,7 @@ from contextlib import ExitStack, contextmanager
 from typing import NamedTuple
 
 from benchmarks import peers
-from minidock.cli.format import table
+from minidock.cli.format.listing import table
 
 SECONDS = 1.0  # of sending, each time
 CONNECTIONS = 500

@@ -11,7 +11,7 @@ import tempfile
 import time
 
 from benchmarks.peers import Candidate, candidates
-from minidock.cli.format import table
+from minidock.cli.format.listing import table
 
 COMMAND = "minidock.cli.entry, minidock.engine.monitor.spawn, minidock.cli.main, minidock.cli.flags.container_flags, " \
     "minidock.cli.container.run, minidock.engine.monitor.attach_client, minidock.engine.container.create, minidock.engine.images.images"  # fmt: skip

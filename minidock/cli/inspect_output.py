@@ -43,7 +43,7 @@ def _form(template: str | None) -> Callable[[dict[str, Any]], Any]:
     """What a found thing is made into: a text, or, without a template, itself."""
     if template in (None, "", "json"):
         return lambda found: found
-    from minidock.cli.format import parse
+    from minidock.cli.format.listing import parse
     from minidock.cli.templates.lexer import TemplateError
     from minidock.cli.templates.values import typed
 

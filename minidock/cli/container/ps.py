@@ -56,13 +56,13 @@ def ps(
     size: bool,
 ) -> None:
     """List containers, the newest first."""
-    from minidock.cli import format
+    from minidock.cli.format import listing
     from minidock.engine.container import cleanup
     from minidock.engine.inspect import container_list
 
     wanted = container_list.parse(filters)
     if not quiet:
-        format.check(template, HEADERS, _FAILURES)
+        listing.check(template, HEADERS, _FAILURES)
     cleanup.sweep_all(paths.root)
     found = container_list.select(paths.root, wanted, everything=everything, last=1 if latest and last < 1 else last)
     if quiet:
@@ -75,7 +75,7 @@ def ps(
     shown = rows(paths.root, found, no_trunc=no_trunc, size=with_size)
     if template == "raw":
         template = _RAW + ("size: {{.Size}}\n" if size else "")
-    click.echo(format.listing(template, shown, HEADERS, columns, _FAILURES), nl=False)
+    click.echo(listing.listing(template, shown, HEADERS, columns, _FAILURES), nl=False)
 
 
 def _id(record: Record, no_trunc: bool) -> str:

@@ -95,10 +95,10 @@ def _samples(found: Sequence[tuple[str, Record]]) -> Samples:
 def _listing(
     found: Sequence[tuple[str, Record]], before: Samples, after: Samples, template: str | None, *, no_trunc: bool
 ) -> str:
-    from minidock.cli import format
+    from minidock.cli.format import listing
 
     rows = [_row(name, record, before.get(record.id), after[record.id], no_trunc) for name, record in found]
-    return format.listing(template, rows, _HEADERS, _COLUMNS)
+    return listing.listing(template, rows, _HEADERS, _COLUMNS)
 
 
 def _row(name: str, record: Record, before: Sample | None, after: Sample | None, no_trunc: bool) -> _Row:

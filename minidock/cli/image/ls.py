@@ -64,7 +64,7 @@ def images(
     repository: str | None,
 ) -> None:
     """List images, newest first."""
-    from minidock.cli import format
+    from minidock.cli.format import listing
     from minidock.image import image_filters
     from minidock.image.store import Store
 
@@ -80,7 +80,7 @@ def images(
         click.echo("".join(f"{row['ID']}\n" for row in rows), nl=False)
         return
     columns = _COLUMNS.replace("{{.ID}}", "{{.Digest}}\t{{.ID}}") if digests else _COLUMNS
-    click.echo(format.listing(template, rows, HEADERS, columns), nl=False)
+    click.echo(listing.listing(template, rows, HEADERS, columns), nl=False)
 
 
 def rows_of(found: Image, names: list[Reference], *, no_trunc: bool) -> list[dict[str, str]]:
@@ -146,7 +146,7 @@ def history(
     paths: Paths, quiet: bool, human: bool, no_trunc: bool, template: str | None, platform: str, name: str
 ) -> None:
     """Show how an image was made, the latest step first."""
-    from minidock.cli import format
+    from minidock.cli.format import listing
     from minidock.engine.images.images import check_platform
     from minidock.image.store import Store
 
@@ -156,7 +156,7 @@ def history(
     if quiet:
         click.echo("".join(f"{row['ID']}\n" for row in rows), nl=False)
         return
-    click.echo(format.listing(template, rows, _HISTORY_HEADERS, _HISTORY_COLUMNS), nl=False)
+    click.echo(listing.listing(template, rows, _HISTORY_HEADERS, _HISTORY_COLUMNS), nl=False)
 
 
 def _steps(found: Image, *, human: bool, no_trunc: bool) -> list[dict[str, str]]:

@@ -183,7 +183,7 @@ def logout(server: str | None) -> None:
 @click.argument("term")
 def search(filters: tuple[str, ...], template: str | None, limit: int, no_trunc: bool, term: str) -> None:
     """Search Docker Hub for images, or another registry: registry.lan:5000/TERM."""
-    from minidock.cli import format
+    from minidock.cli.format import listing
     from minidock.engine.images import pull_push
 
     wanted = _wanted(filters)
@@ -194,7 +194,7 @@ def search(filters: tuple[str, ...], template: str | None, limit: int, no_trunc:
             str(found.is_official).lower(),
         ):
             rows.append(_row(found, no_trunc))
-    click.echo(format.listing(template, rows, _SEARCH_HEADERS, _SEARCH_COLUMNS), nl=False)
+    click.echo(listing.listing(template, rows, _SEARCH_HEADERS, _SEARCH_COLUMNS), nl=False)
 
 
 def _wanted(filters: tuple[str, ...]) -> dict[str, str]:

@@ -71,7 +71,7 @@ def create(paths: Paths, /, name: str, **flags: Any) -> None:
 @click.pass_obj
 def ls(paths: Paths, quiet: bool, no_trunc: bool, filters: tuple[str, ...], template: str | None) -> None:
     """List networks."""
-    from minidock.cli import format
+    from minidock.cli.format import listing
     from minidock.engine.networks import networks
     from minidock.image import image_filters
     from minidock.network import store
@@ -95,7 +95,7 @@ def ls(paths: Paths, quiet: bool, no_trunc: bool, filters: tuple[str, ...], temp
     if quiet:
         click.echo("".join(f"{row['ID']}\n" for row in rows), nl=False)
     else:
-        click.echo(format.listing(template, rows, _HEADERS, _COLUMNS), nl=False)
+        click.echo(listing.listing(template, rows, _HEADERS, _COLUMNS), nl=False)
     for ruin in store.damaged(paths.root):
         click.echo(f"WARNING: a network is not shown: {ruin}", err=True)
 

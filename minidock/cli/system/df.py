@@ -44,7 +44,7 @@ _NO_CACHE = {"Active": "0", "Reclaimable": "0B", "Size": "0B", "TotalCount": "0"
 @click.pass_obj
 def df(paths: Paths, verbose: bool, template: str | None) -> None:
     """Show what takes how much of the disk, and how much of that nobody uses."""
-    from minidock.cli import format
+    from minidock.cli.format import listing
     from minidock.engine.container import cleanup
     from minidock.engine.inspect import disk_usage
 
@@ -53,7 +53,7 @@ def df(paths: Paths, verbose: bool, template: str | None) -> None:
     if verbose:
         click.echo(_everything(paths.root, usage, template), nl=False)
     else:
-        click.echo(format.listing(template, _summary(usage), _HEADERS, _COLUMNS), nl=False)
+        click.echo(listing.listing(template, _summary(usage), _HEADERS, _COLUMNS), nl=False)
 
 
 def _summary(usage: Usage) -> list[Row]:
@@ -94,7 +94,7 @@ def _size(count: int) -> str:
 
 
 def _everything(root: str, usage: Usage, template: str | None) -> str:
-    from minidock.cli import format
+    from minidock.cli.format import listing
     from minidock.cli.volume import ls as volume
     from minidock.cli.image import ls
     from minidock.cli.container import ps
@@ -103,14 +103,14 @@ def _everything(root: str, usage: Usage, template: str | None) -> str:
     if template:
         everything = {"Images": _images(usage, no_trunc=True), "Containers": _containers(root, usage, no_trunc=True),
                       "Volumes": volumes, "BuildCache": []}  # fmt: skip
-        return format.listing(template, [everything], _Everything(), "")
+        return listing.listing(template, [everything], _Everything(), "")
     sections: Sequence[tuple[str, Sequence[Row], Fields, str]] = (
         ("Images space usage", images, ls.HEADERS, _IMAGE_COLUMNS),
         ("Containers space usage", _containers(root, usage, no_trunc=False), ps.HEADERS, _CONTAINER_COLUMNS),
         ("Local Volumes space usage", volumes, volume.HEADERS, _VOLUME_COLUMNS),
     )
     return "\n".join(
-        f"{title}:\n\n{format.listing(None, rows, headers, columns)}" for title, rows, headers, columns in sections
+        f"{title}:\n\n{listing.listing(None, rows, headers, columns)}" for title, rows, headers, columns in sections
     )
 
 

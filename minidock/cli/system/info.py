@@ -50,7 +50,7 @@ class _Versions(Fields):
 
 
 def _formatted(template: str, kind: type[Fields], found: dict[str, Any]) -> str:
-    from minidock.cli.format import parse
+    from minidock.cli.format.listing import parse
     from minidock.cli.inspect_output import EXIT_TEMPLATE
     from minidock.cli.templates.values import typed
 

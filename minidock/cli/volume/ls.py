@@ -66,7 +66,7 @@ def create(
 @click.pass_obj
 def ls(paths: Paths, quiet: bool, filters: tuple[str, ...], template: str | None, cluster: bool) -> None:
     """List volumes."""
-    from minidock.cli import format
+    from minidock.cli.format import listing
     from minidock.engine.volumes import volume_prune
     from minidock.engine.container import cleanup
 
@@ -78,7 +78,7 @@ def ls(paths: Paths, quiet: bool, filters: tuple[str, ...], template: str | None
         click.echo("".join(f"{volume.name}\n" for volume in found), nl=False)
         return
     columns = "{{.Name}}" if quiet else _CLUSTER_COLUMNS if cluster else "{{.Driver}}\t{{.Name}}"
-    click.echo(format.listing(template, [row(volume) for volume in found], HEADERS, columns), nl=False)
+    click.echo(listing.listing(template, [row(volume) for volume in found], HEADERS, columns), nl=False)
 
 
 def row(volume: Volume) -> Row:

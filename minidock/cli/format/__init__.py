@@ -1,0 +1,1 @@
+"""`--format`: Go's text/template as docker has it, tables, times and columns."""
