@@ -14,7 +14,7 @@ import ast
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from minidock.cli.templates.expressions import Expressions, Operand, State, emit
+from minidock.cli.format.expressions import Expressions, Operand, State, emit
 from minidock.cli.templates.lexer import TemplateError, pieces
 from minidock.cli.templates.values import Nil, shown
 
