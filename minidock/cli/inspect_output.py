@@ -44,7 +44,7 @@ def _form(template: str | None) -> Callable[[dict[str, Any]], Any]:
     if template in (None, "", "json"):
         return lambda found: found
     from minidock.cli.format.listing import parse
-    from minidock.cli.templates.lexer import TemplateError
+    from minidock.cli.format.lexer import TemplateError
     from minidock.cli.templates.values import typed
 
     parsed = parse(str(template), exit_code=EXIT_TEMPLATE)

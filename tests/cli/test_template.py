@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from minidock.cli.templates.lexer import TemplateError
+from minidock.cli.format.lexer import TemplateError
 from minidock.cli.templates.template import Template
 from minidock.cli.templates.values import Fields, typed
 

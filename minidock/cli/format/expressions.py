@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 from minidock.cli.format.functions import FUNCTIONS, SHORT_CIRCUIT
-from minidock.cli.templates.lexer import TemplateError, Token, syntax_error
+from minidock.cli.format.lexer import TemplateError, Token, syntax_error
 from minidock.cli.templates.values import EMPTY, Fields, Map, Nil, go_type, shown, typed
 
 

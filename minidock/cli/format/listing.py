@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from minidock.cli.templates.lexer import TemplateError
+from minidock.cli.format.lexer import TemplateError
 from minidock.cli.templates.template import Template
 from minidock.cli.templates.values import Fields, Header
 from minidock.errors import UsageError

@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from minidock.cli.format.expressions import Expressions, Operand, State, emit
-from minidock.cli.templates.lexer import TemplateError, pieces
+from minidock.cli.format.lexer import TemplateError, pieces
 from minidock.cli.templates.values import Nil, shown
 
 Step = Callable[[State, Any], None]
