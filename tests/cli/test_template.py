@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from minidock.cli.format.lexer import TemplateError
-from minidock.cli.templates.template import Template
+from minidock.cli.format.template import Template
 from minidock.cli.templates.values import Fields, typed
 
 CONTAINER = {

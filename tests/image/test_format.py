@@ -3,7 +3,7 @@
 import pytest
 
 from minidock.cli.format.listing import listing, table
-from minidock.cli.templates.template import Template
+from minidock.cli.format.template import Template
 from minidock.cli.templates.values import typed
 from minidock.errors import UsageError
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from minidock.cli.format.lexer import TemplateError
-from minidock.cli.templates.template import Template
+from minidock.cli.format.template import Template
 from minidock.cli.templates.values import Fields, Header
 from minidock.errors import UsageError
 
