@@ -45,7 +45,7 @@ def _form(template: str | None) -> Callable[[dict[str, Any]], Any]:
         return lambda found: found
     from minidock.cli.format.listing import parse
     from minidock.cli.format.lexer import TemplateError
-    from minidock.cli.templates.values import typed
+    from minidock.cli.format.template_values import typed
 
     parsed = parse(str(template), exit_code=EXIT_TEMPLATE)
 

@@ -8,7 +8,7 @@ import pytest
 
 from minidock.cli.format.lexer import TemplateError
 from minidock.cli.format.template import Template
-from minidock.cli.templates.values import Fields, typed
+from minidock.cli.format.template_values import Fields, typed
 
 CONTAINER = {
     "Id": "c6198511b861",

@@ -4,7 +4,7 @@ import pytest
 
 from minidock.cli.format.listing import listing, table
 from minidock.cli.format.template import Template
-from minidock.cli.templates.values import typed
+from minidock.cli.format.template_values import typed
 from minidock.errors import UsageError
 
 DATA = {

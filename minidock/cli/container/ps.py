@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from minidock.cli.commands import HELP
-from minidock.cli.templates.values import Fields, Nil, label_title
+from minidock.cli.format.template_values import Fields, Nil, label_title
 from minidock.engine.paths import Paths
 from minidock.engine.container.records import Record
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 import click
 
 from minidock.cli.commands import HELP
-from minidock.cli.templates.values import Fields
+from minidock.cli.format.template_values import Fields
 from minidock.engine.paths import Paths
 from minidock.engine.container.records import Record
 from minidock.engine.inspect.resource_usage import Sample

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 from minidock.cli.format.functions import FUNCTIONS, SHORT_CIRCUIT
 from minidock.cli.format.lexer import TemplateError, Token, syntax_error
-from minidock.cli.templates.values import EMPTY, Fields, Map, Nil, go_type, shown, typed
+from minidock.cli.format.template_values import EMPTY, Fields, Map, Nil, go_type, shown, typed
 
 
 class State:

@@ -9,7 +9,7 @@ import urllib.parse
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
-from minidock.cli.templates.values import Header, Nil, as_json, go_type, shown, sprintf
+from minidock.cli.format.template_values import Header, Nil, as_json, go_type, shown, sprintf
 
 
 class Function(NamedTuple):

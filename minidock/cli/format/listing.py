@@ -7,7 +7,7 @@ from typing import Any
 
 from minidock.cli.format.lexer import TemplateError
 from minidock.cli.format.template import Template
-from minidock.cli.templates.values import Fields, Header
+from minidock.cli.format.template_values import Fields, Header
 from minidock.errors import UsageError
 
 # How docker begins when a template cannot be read, and when its data does not fit. `ps` has words of its own.

@@ -16,7 +16,7 @@ from typing import Any
 
 from minidock.cli.format.expressions import Expressions, Operand, State, emit
 from minidock.cli.format.lexer import TemplateError, pieces
-from minidock.cli.templates.values import Nil, shown
+from minidock.cli.format.template_values import Nil, shown
 
 Step = Callable[[State, Any], None]
 

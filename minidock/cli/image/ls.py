@@ -8,7 +8,7 @@ import click
 
 from minidock.cli.flags.unsupported import TREE
 from minidock.cli.flags.common import PLATFORM
-from minidock.cli.templates.values import Fields
+from minidock.cli.format.template_values import Fields
 from minidock.engine.paths import Paths
 from minidock.errors import MinidockError, UsageError, words
 

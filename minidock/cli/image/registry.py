@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from minidock.cli.flags.common import PLATFORM, content_trust
-from minidock.cli.templates.values import Fields
+from minidock.cli.format.template_values import Fields
 from minidock.engine.paths import Paths
 from minidock.errors import UsageError
 from minidock.image.reference import DEFAULT_TAG

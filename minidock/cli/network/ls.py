@@ -9,7 +9,7 @@ import click
 from minidock.cli.commands import HELP
 from minidock.cli.inspect_output import FORMAT, show
 from minidock.cli.flags.unsupported import NETWORK, with_flags
-from minidock.cli.templates.values import Fields, label_title
+from minidock.cli.format.template_values import Fields, label_title
 from minidock.engine.paths import Paths
 
 

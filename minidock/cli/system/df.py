@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from minidock.cli.commands import HELP
-from minidock.cli.templates.values import Fields
+from minidock.cli.format.template_values import Fields
 from minidock.engine.paths import Paths
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ import click
 
 from minidock import state
 from minidock.cli.commands import HELP
-from minidock.cli.templates.values import Fields, Map
+from minidock.cli.format.template_values import Fields, Map
 from minidock.engine.paths import Paths
 from minidock.errors import UsageError
 

@@ -10,7 +10,7 @@ import click
 
 from minidock import __version__
 from minidock.cli.commands import HELP
-from minidock.cli.templates.values import Fields
+from minidock.cli.format.template_values import Fields
 from minidock.engine.paths import Paths
 
 _FORMAT = click.option("-f", "--format", "template", metavar="TEMPLATE", help="A Go template, or 'json'.")
@@ -52,7 +52,7 @@ class _Versions(Fields):
 def _formatted(template: str, kind: type[Fields], found: dict[str, Any]) -> str:
     from minidock.cli.format.listing import parse
     from minidock.cli.inspect_output import EXIT_TEMPLATE
-    from minidock.cli.templates.values import typed
+    from minidock.cli.format.template_values import typed
 
     return parse("{{json .}}" if template == "json" else template, exit_code=EXIT_TEMPLATE).render(kind(typed(found)))
 

@@ -8,7 +8,7 @@ import click
 
 from minidock.cli.commands import HELP
 from minidock.cli.flags.unsupported import CLUSTER_VOLUME, with_flags
-from minidock.cli.templates.values import Fields, label_title
+from minidock.cli.format.template_values import Fields, label_title
 from minidock.engine.paths import Paths
 from minidock.errors import UsageError
 
