@@ -24,8 +24,8 @@ from dataclasses import dataclass
 
 from benchmarks import peers
 from minidock.image import reference
-from minidock.image.store_writer import Ingest
 from minidock.image.store import CONFIG_TYPE, LAYER_TYPE, MANIFEST_TYPE, Store
+from minidock.image.store_writer import Ingest
 
 FILES = 24_000
 LAYERS = 8

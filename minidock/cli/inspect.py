@@ -9,8 +9,8 @@ from typing import Any
 import click
 
 from minidock.cli.commands import HELP
-from minidock.cli.inspect_output import FORMAT, show
 from minidock.cli.flags.common import PLATFORM
+from minidock.cli.inspect_output import FORMAT, show
 from minidock.engine.paths import Paths
 from minidock.errors import NotFoundError, UsageError
 
@@ -86,8 +86,8 @@ def _kinds(root: str, *, size: bool, platform: str = "") -> Finders:
         return volumes.find(root, name).describe()
 
     def network(name: str) -> dict[str, Any]:
-        from minidock.engine.networks import networks
         from minidock.engine.inspect import inspect_network
+        from minidock.engine.networks import networks
 
         return inspect_network.network(root, networks.find(root, name))
 

@@ -43,8 +43,8 @@ def _form(template: str | None) -> Callable[[dict[str, Any]], Any]:
     """What a found thing is made into: a text, or, without a template, itself."""
     if template in (None, "", "json"):
         return lambda found: found
-    from minidock.cli.format.listing import parse
     from minidock.cli.format.lexer import TemplateError
+    from minidock.cli.format.listing import parse
     from minidock.cli.format.template_values import typed
 
     parsed = parse(str(template), exit_code=EXIT_TEMPLATE)

@@ -9,8 +9,8 @@ import click
 
 from minidock.cli import explain_flag
 from minidock.cli.commands import TopLevel
-from minidock.cli.flags.unsupported import DAEMON, with_flags
 from minidock.cli.flag_spelling import understood
+from minidock.cli.flags.unsupported import DAEMON, with_flags
 from minidock.errors import EXIT_ENGINE, MinidockError, is_expected, words
 
 # `color`: click takes colours out of what goes into a pipe; but what is printed there is data (see `screen.py`).

@@ -10,8 +10,7 @@ import os
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from minidock.image import blobs
-from minidock.image import layer_directories
+from minidock.image import blobs, layer_directories
 from minidock.image.digest import is_digest
 from minidock.image.locks import store_lock
 from minidock.image.store import read_index

@@ -13,10 +13,10 @@ from minidock.image import dockerfile_instructions as instructions
 from minidock.image import platform
 from minidock.image.compression import CorruptArchive, Reader
 from minidock.image.digest import EMPTY_FILE
-from minidock.image.store_writer import Ingest
 from minidock.image.platform import Platform
 from minidock.image.reference import Reference
 from minidock.image.store import CONFIG_TYPE, LAYER_TYPE, MANIFEST_TYPE, Image, Store
+from minidock.image.store_writer import Ingest
 
 
 def import_tarball(

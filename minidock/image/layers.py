@@ -17,9 +17,9 @@ from minidock.image import compression
 from minidock.image.compression import CorruptArchive, Reader
 from minidock.image.digest import DigestMismatch
 from minidock.image.layer_directories import has_layer, layer_path, layer_size
-from minidock.image.unpack_limits import Limits, from_environment
 from minidock.image.locks import store_lock
 from minidock.image.pipeline import CHUNK, Pipeline
+from minidock.image.unpack_limits import Limits, from_environment
 from minidock.image.workspace import Workspace
 from minidock.observe import step
 

@@ -21,15 +21,15 @@ from minidock.image.blobs import BlobWriter
 from minidock.image.compression import CorruptArchive, Reader
 from minidock.image.digest import DigestMismatch, is_digest
 from minidock.image.entries import components
-from minidock.image.store_writer import Ingest
 from minidock.image.layers import LayerSource
-from minidock.image.unpack_limits import MANIFEST_BYTES
 from minidock.image.pipeline import Pipeline
 from minidock.image.platform import Platform
 from minidock.image.reference import Reference
 from minidock.image.save import IMAGE_NAME
 from minidock.image.store import CONFIG_TYPE, LAYER_TYPE, MANIFEST_TYPE, MANIFEST_TYPES, REF_NAME, Image, Store
+from minidock.image.store_writer import Ingest
 from minidock.image.tarstream import TarStream
+from minidock.image.unpack_limits import MANIFEST_BYTES
 from minidock.state import DamagedError
 
 _INDEX_TYPES = (

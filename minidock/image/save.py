@@ -16,9 +16,9 @@ from typing import Any
 from minidock.errors import HostError, UsageError
 from minidock.image import reference
 from minidock.image.digest import hex_of
-from minidock.image.store_writer import Ingest
 from minidock.image.reference import Reference
 from minidock.image.store import INDEX_TYPE, REF_NAME, Image, Store
+from minidock.image.store_writer import Ingest
 
 _CHUNK = 256 << 10
 IMAGE_NAME = "io.containerd.image.name"  # the whole name; docker keeps the tag alone in REF_NAME

@@ -24,8 +24,7 @@ from contextlib import AbstractContextManager, contextmanager, suppress
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from minidock.errors import ConflictError, HostError, MinidockError, NotFoundError, UsageError
-from minidock.image import blobs, platform, reference
-from minidock.image import layer_directories
+from minidock.image import blobs, layer_directories, platform, reference
 from minidock.image.digest import is_digest
 from minidock.image.locks import store_lock
 from minidock.image.moments import instant

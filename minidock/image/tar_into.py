@@ -15,9 +15,9 @@ from typing import NamedTuple
 from minidock.errors import ConflictError
 from minidock.image import entries
 from minidock.image.extract import Extractor
-from minidock.image.unpack_limits import from_environment
 from minidock.image.pipeline import Pipeline
 from minidock.image.tarstream import TarStream
+from minidock.image.unpack_limits import from_environment
 
 
 class Owner(NamedTuple):

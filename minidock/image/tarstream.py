@@ -14,8 +14,8 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, cast
 
 from minidock.image.compression import CorruptArchive
-from minidock.image.unpack_limits import Limits
 from minidock.image.pipeline import Pipeline
+from minidock.image.unpack_limits import Limits
 
 if TYPE_CHECKING:
     from typing import IO

@@ -15,8 +15,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 
 from minidock.errors import EXIT_ENGINE, HostError
-from minidock.linux import syscalls
-from minidock.linux import directory_trees
+from minidock.linux import directory_trees, syscalls
 from minidock.linux.timeouts import Patience
 
 # Handed down whenever the host has them: limits need them, and so do the counters that `stats` shows.

@@ -27,8 +27,7 @@ from contextlib import suppress
 from typing import Any, NamedTuple
 
 from minidock.errors import HostError
-from minidock.linux import rtnetlink
-from minidock.linux import nftables
+from minidock.linux import nftables, rtnetlink
 from minidock.linux.nftables import MissingCommandError
 from minidock.network import dns_messages
 from minidock.network.dns_names import Names, address_of

@@ -18,8 +18,8 @@ from minidock.errors import ConflictError, UsageError
 from minidock.linux import rtnetlink
 from minidock.network import drivers, ipam, store
 from minidock.network.addresses import IPV4, IPV6, Subnet, mac_of, number
-from minidock.network.endpoint_config import Attachment
 from minidock.network.drivers import BOOK
+from minidock.network.endpoint_config import Attachment
 from minidock.network.leases import CURE, Lease, Leases
 from minidock.network.port_bindings import Published
 from minidock.network.store import Network

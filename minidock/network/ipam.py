@@ -22,7 +22,9 @@ def settled(root: str, network: Network, *, in_use: bool) -> Network:
     """
     if network.pools and (in_use or not network.is_predefined or drivers.find(network.driver).is_made(network)):
         return network
-    from minidock.network.firewall import filter_state  # here, because few starts come this far, and every one imports this module
+    from minidock.network.firewall import (
+        filter_state,  # here, because few starts come this far, and every one imports this module
+    )
 
     with (
         step("Choose a free subnet", book=BOOK),

@@ -6,8 +6,7 @@ import os
 from collections.abc import Iterable
 
 from minidock.errors import HostError
-from minidock.linux import syscalls
-from minidock.linux import rtnetlink
+from minidock.linux import rtnetlink, syscalls
 from minidock.network.firewall.filter_rules import Member, Segment
 
 IP_FORWARD = "/proc/sys/net/ipv4/ip_forward"

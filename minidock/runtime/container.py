@@ -15,8 +15,7 @@ import time
 from contextlib import suppress
 
 from minidock.errors import EXIT_ENGINE, HostError, SetupError
-from minidock.linux import cgroups, namespaces, seccomp, syscalls, systemd
-from minidock.linux import cgroup_limits
+from minidock.linux import cgroup_limits, cgroups, namespaces, seccomp, syscalls, systemd
 from minidock.linux.timeouts import Patience
 from minidock.observe import step
 from minidock.runtime import channel as channels

@@ -15,8 +15,7 @@ from typing import Any
 
 import pytest
 
-from minidock.engine.events import event_log
-from minidock.engine.events import event_reader
+from minidock.engine.events import event_log, event_reader
 from tests.engine.containers import Containers, eventually
 from tests.support.command import Minidock
 

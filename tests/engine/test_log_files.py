@@ -12,10 +12,10 @@ from typing import Any
 
 import pytest
 
-from minidock.engine.logs.rotation_links import Keeper
 from minidock.engine.logs.log_files import leave_out, open_all
 from minidock.engine.logs.log_reader import Wanted, follow
 from minidock.engine.logs.log_writer import Log
+from minidock.engine.logs.rotation_links import Keeper
 
 Record = dict[str, Any]
 TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{0,8}[1-9])?Z")

@@ -18,15 +18,15 @@ import zstandard
 from benchmarks import peers
 from minidock.errors import MinidockError, NotFoundError
 from minidock.image.compression import CorruptArchive
-from minidock.image.layer_writer import TarReader
 from minidock.image.digest import DigestMismatch, of_bytes
 from minidock.image.entries import UnsafePath
 from minidock.image.importer import import_tarball
-from minidock.image.store_writer import Ingest
+from minidock.image.layer_writer import TarReader
 from minidock.image.load import Loaded, load
 from minidock.image.reference import parse
 from minidock.image.save import save
 from minidock.image.store import CONFIG_TYPE, LAYER_TYPE, MANIFEST_TYPE, Image, Store
+from minidock.image.store_writer import Ingest
 from tests.image.conftest import Command
 from tests.image.tars import archive, directory, entry, hard_link, symlink, tree
 from tests.image.test_unpack import make_tree

@@ -12,8 +12,8 @@ import pytest
 
 from minidock.errors import HostError
 from minidock.image.layer_writer import TarReader, layer_tar
-from minidock.image.store_writer import Ingest
 from minidock.image.store import Store
+from minidock.image.store_writer import Ingest
 from tests.image.tars import archive, directory, entry, symlink, tree, unpacked
 from tests.image.test_unpack import make_tree
 

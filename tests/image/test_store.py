@@ -14,10 +14,10 @@ from minidock.errors import EXIT_ENGINE, ConflictError, HostError, MinidockError
 from minidock.image import garbage_collection
 from minidock.image.digest import DigestMismatch, of_bytes
 from minidock.image.importer import import_tarball
-from minidock.image.store_writer import Ingest
 from minidock.image.locks import content_lock
 from minidock.image.reference import parse
 from minidock.image.store import MANIFEST_TYPE, Image, Store
+from minidock.image.store_writer import Ingest
 from minidock.image.workspace import Workspace, kept, remove_tree
 from tests.engine.containers import eventually
 from tests.image.tars import archive, entry

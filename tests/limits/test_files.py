@@ -10,8 +10,7 @@ from typing import Any
 
 import pytest
 
-from minidock.linux import systemd
-from minidock.linux import cgroup_limits
+from minidock.linux import cgroup_limits, systemd
 from minidock.linux.cgroups import Cgroup
 from tests.limits.conftest import Parent
 from tests.limits.containers import Running, eventually, has_controller, running, tree

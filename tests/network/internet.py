@@ -22,13 +22,12 @@ from pathlib import Path
 from typing import Any
 
 from minidock import state
-from minidock.linux import syscalls
-from minidock.linux import rtnetlink
+from minidock.linux import rtnetlink, syscalls
 from minidock.network import drivers, endpoints, store
-from minidock.network.firewall import filter_state
 from minidock.network.addresses import Subnet
 from minidock.network.endpoint_config import NOTHING_SPECIAL, Attachment
 from minidock.network.endpoints import Endpoint
+from minidock.network.firewall import filter_state
 from minidock.network.port_bindings import Published
 from minidock.network.store import Network, Pool
 

@@ -14,11 +14,9 @@ import prctl
 import pytest
 
 from minidock.errors import HostError
-from minidock.linux import syscalls
-from minidock.linux import nftables
-from minidock.network.firewall import apply
-from minidock.network.firewall import filter_state
+from minidock.linux import nftables, syscalls
 from minidock.network.endpoint_config import NOTHING_SPECIAL
+from minidock.network.firewall import apply, filter_state
 from minidock.network.port_bindings import Published
 from tests.network.internet import HOST_ADDRESS, OUTSIDE_ADDRESS, Container, Host, Namespace, ask, reaches_everyone
 from tests.network.machine import Machine

@@ -6,8 +6,8 @@ from typing import Any
 
 import click
 
-from minidock.cli.flags.container_flags import find_image, to_options, with_options
 from minidock.cli.flags.common import CONTEXT
+from minidock.cli.flags.container_flags import find_image, to_options, with_options
 from minidock.engine.paths import Paths
 from minidock.errors import MinidockError
 

@@ -10,8 +10,8 @@ import click
 from minidock.cli.commands import HELP
 from minidock.cli.container.rm import for_each
 from minidock.cli.flags.attach import attachment_of, check_terminal, warn, with_attachment
-from minidock.cli.flags.unsupported import CHECKPOINT, with_flags
 from minidock.cli.flags.common import flag
+from minidock.cli.flags.unsupported import CHECKPOINT, with_flags
 from minidock.engine.paths import Paths
 from minidock.errors import ConflictError, MinidockError
 
@@ -63,8 +63,7 @@ def start_detached(paths: Paths, name: str) -> None:
 @click.pass_obj
 def attach(paths: Paths, /, name: str, no_stdin: bool, **flags: Any) -> int:
     """Attach standard input, output and error to a running container."""
-    from minidock.engine.container import cleanup
-    from minidock.engine.container import records
+    from minidock.engine.container import cleanup, records
     from minidock.engine.monitor import attach_client
 
     cleanup.sweep_all(paths.root)
@@ -85,8 +84,8 @@ def attach(paths: Paths, /, name: str, no_stdin: bool, **flags: Any) -> int:
 @click.pass_obj
 def wait(paths: Paths, names: tuple[str, ...]) -> int:
     """Wait until containers have ended, and print their exit codes."""
-    from minidock.engine.container import stop as control
     from minidock.engine.container import cleanup
+    from minidock.engine.container import stop as control
 
     cleanup.sweep_all(paths.root)
     return for_each(names, lambda name: click.echo(control.wait(paths.root, name)), quiet=True)
@@ -106,8 +105,8 @@ _SIGNAL = click.option("-s", "--signal", "signal", default="", metavar="SIGNAL",
 @click.pass_obj
 def stop(paths: Paths, names: tuple[str, ...], timeout: int | None, signal: str) -> int:
     """Stop containers: with their stop signal, and SIGKILL some time later."""
-    from minidock.engine.container import stop as control
     from minidock.engine.container import cleanup
+    from minidock.engine.container import stop as control
 
     cleanup.sweep_all(paths.root)
     return for_each(names, lambda name: control.stop(paths.root, name, timeout, signal=signal))
@@ -120,8 +119,8 @@ def stop(paths: Paths, names: tuple[str, ...], timeout: int | None, signal: str)
 @click.pass_obj
 def restart(paths: Paths, names: tuple[str, ...], timeout: int | None, signal: str) -> int:
     """Stop containers that run, and start them again."""
-    from minidock.engine.container import stop as control
     from minidock.engine.container import cleanup
+    from minidock.engine.container import stop as control
 
     cleanup.sweep_all(paths.root)
 
@@ -135,8 +134,8 @@ def restart(paths: Paths, names: tuple[str, ...], timeout: int | None, signal: s
 @click.pass_obj
 def kill(paths: Paths, names: tuple[str, ...], signal: str) -> int:
     """Send containers a signal."""
-    from minidock.engine.container import stop as control
     from minidock.engine.container import cleanup
+    from minidock.engine.container import stop as control
 
     cleanup.sweep_all(paths.root)
     return for_each(names, lambda name: control.kill(paths.root, name, signal))
@@ -147,8 +146,8 @@ def kill(paths: Paths, names: tuple[str, ...], signal: str) -> int:
 @click.pass_obj
 def pause(paths: Paths, names: tuple[str, ...]) -> int:
     """Freeze all processes of containers."""
-    from minidock.engine.container import stop as control
     from minidock.engine.container import cleanup
+    from minidock.engine.container import stop as control
 
     cleanup.sweep_all(paths.root)
     return for_each(names, lambda name: control.pause(paths.root, name))
@@ -159,8 +158,8 @@ def pause(paths: Paths, names: tuple[str, ...]) -> int:
 @click.pass_obj
 def unpause(paths: Paths, names: tuple[str, ...]) -> int:
     """Let paused containers go on."""
-    from minidock.engine.container import stop as control
     from minidock.engine.container import cleanup
+    from minidock.engine.container import stop as control
 
     cleanup.sweep_all(paths.root)
     return for_each(names, lambda name: control.unpause(paths.root, name))

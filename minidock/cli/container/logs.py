@@ -31,10 +31,8 @@ def logs(
 ) -> None:
     """Show what a container has printed."""
     from minidock.cli import times
-    from minidock.engine.container import cleanup
-    from minidock.engine.container import records
-    from minidock.engine.logs import log_reader
-    from minidock.engine.logs import log_drivers
+    from minidock.engine.container import cleanup, records
+    from minidock.engine.logs import log_drivers, log_reader
 
     limits = [times.utc(times.moment(text, flag)) if text else "" for flag, text in
               (("since", since), ("until", until))]  # fmt: skip

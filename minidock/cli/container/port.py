@@ -14,8 +14,7 @@ from minidock.engine.paths import Paths
 @click.pass_obj
 def port(paths: Paths, container: str, private_port: str | None) -> None:
     """Show which ports of the host lead to a container's, all of them or those to one."""
-    from minidock.engine.container import cleanup
-    from minidock.engine.container import records
+    from minidock.engine.container import cleanup, records
     from minidock.engine.spec import published_ports
     from minidock.errors import MinidockError
 

@@ -9,8 +9,8 @@ import click
 
 from minidock.cli.commands import HELP
 from minidock.cli.format.template_values import Fields, Nil, label_title
-from minidock.engine.paths import Paths
 from minidock.engine.container.records import Record
+from minidock.engine.paths import Paths
 
 _COMMAND_WIDTH = 20
 _MOUNT_WIDTH = 15

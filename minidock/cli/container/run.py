@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from minidock.cli.flags.attach import attachment_of, check_terminal, warn, with_attachment
-from minidock.cli.flags.container_flags import find_image, to_options, with_options
 from minidock.cli.flags.common import CONTEXT
+from minidock.cli.flags.container_flags import find_image, to_options, with_options
 from minidock.engine.paths import Paths
 from minidock.errors import EXIT_ENGINE, ClientError, MinidockError, UsageError
 

@@ -9,9 +9,9 @@ import click
 
 from minidock.cli.commands import HELP
 from minidock.cli.format.template_values import Fields
-from minidock.engine.paths import Paths
 from minidock.engine.container.records import Record
 from minidock.engine.inspect.resource_usage import Sample
+from minidock.engine.paths import Paths
 from minidock.explain.format_values import memory
 
 _PERIOD = 1.0  # seconds
@@ -42,8 +42,7 @@ def stats(
     paths: Paths, everything: bool, template: str | None, no_stream: bool, no_trunc: bool, names: tuple[str, ...]
 ) -> None:
     """Show what containers use: processor, memory, network, disk, processes."""
-    from minidock.engine.container import cleanup
-    from minidock.engine.container import records
+    from minidock.engine.container import cleanup, records
     from minidock.engine.inspect import container_list
 
     cleanup.sweep_all(paths.root)

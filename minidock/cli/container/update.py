@@ -8,8 +8,7 @@ from typing import Any
 import click
 
 from minidock.cli.container.rm import for_each
-from minidock.cli.flags import values
-from minidock.cli.flags import limits
+from minidock.cli.flags import limits, values
 from minidock.cli.flags.common import check_root
 from minidock.engine.container.options import Limits
 from minidock.engine.paths import Paths
@@ -31,8 +30,7 @@ def _with_limits(command: Any) -> Any:
 @click.pass_obj
 def update(paths: Paths, /, names: tuple[str, ...], restart: str | None, **flags: Any) -> int:
     """Change limits and restart policy of CONTAINERs; of one that runs, at once."""
-    from minidock.engine.container import update_limits
-    from minidock.engine.container import cleanup
+    from minidock.engine.container import cleanup, update_limits
 
     check_root()
     given = {name: value for name, value in flags.items() if value not in (None, "")}

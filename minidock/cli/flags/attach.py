@@ -31,8 +31,7 @@ def with_attachment(command: Command) -> Command:
 
 def attachment_of(streams: Iterable[str], flags: dict[str, Any]) -> Attachment:
     """The flags, and the streams by name, as what the engine takes. Raises `UsageError` for bad keys."""
-    from minidock.engine.monitor import detach_keys
-    from minidock.engine.monitor import attach_client
+    from minidock.engine.monitor import attach_client, detach_keys
 
     which = {name: True for name in streams}
     return attach_client.Attachment(**which, keys=detach_keys.parse(flags["detach_keys"]), proxy=flags["sig_proxy"])

@@ -8,15 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from minidock.cli.flags import unsupported
-from minidock.cli.flags import key_values
-from minidock.cli.flags import values
-from minidock.cli.flags import ports
-from minidock.cli.flags import networking
-from minidock.cli.flags import mounts
-from minidock.cli.flags import limits
-from minidock.cli.flags import isolation
-from minidock.cli.flags import health
+from minidock.cli.flags import health, isolation, key_values, limits, mounts, networking, ports, unsupported, values
 from minidock.cli.flags.attach import say, warn
 from minidock.cli.flags.common import check_root, flag, list_option
 from minidock.engine.container.options import ContainerOptions, Mount

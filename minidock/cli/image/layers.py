@@ -34,9 +34,8 @@ def layers(
     name: str,
 ) -> None:
     """Show the layers of an image, and what each adds to, changes in and hides of those below it."""
-    from minidock.explain.layers import image_layers
-    from minidock.explain.layers import file_origins
     from minidock.explain import json_form
+    from minidock.explain.layers import file_origins, image_layers
     from minidock.image.store import Store
 
     if file is not None and as_tree:
@@ -52,8 +51,8 @@ def layers(
         )  # fmt: skip
         click.echo(json_form.as_json(found))
         return
-    from minidock.explain.layers import layers_text
     from minidock.explain.console import console, show
+    from minidock.explain.layers import layers_text
 
     drawing: Iterator[RenderableType]
     if file is not None:

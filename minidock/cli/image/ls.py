@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from minidock.cli.flags.unsupported import TREE
 from minidock.cli.flags.common import PLATFORM
+from minidock.cli.flags.unsupported import TREE
 from minidock.cli.format.template_values import Fields
 from minidock.engine.paths import Paths
 from minidock.errors import MinidockError, UsageError, words

@@ -20,8 +20,8 @@ def prune(paths: Paths, unused: bool, force: bool, filters: tuple[str, ...]) -> 
     """Remove images without a name, and what is left of images that are gone."""
     from minidock.cli.image.ls import size
     from minidock.cli.prompt import confirmed
-    from minidock.engine.images import images
     from minidock.engine.container import cleanup
+    from minidock.engine.images import images
     from minidock.image import image_filters
 
     wanted = image_filters.parse(filters, image_filters.FOR_PRUNE)

@@ -71,8 +71,7 @@ def pull(paths: Paths, /, all_tags: bool, platform: str | None, quiet: bool, nam
 def push(paths: Paths, /, all_tags: bool, quiet: bool, platform: str, name: str) -> None:
     """Publish an image to a registry."""
     from minidock.cli import screen
-    from minidock.engine.images import images
-    from minidock.engine.images import pull_push
+    from minidock.engine.images import images, pull_push
     from minidock.engine.images.progress_display import progress_on
     from minidock.image import reference
     from minidock.image.store import Store

@@ -7,9 +7,9 @@ from typing import Any
 import click
 
 from minidock.cli.commands import HELP
-from minidock.cli.inspect_output import FORMAT, show
 from minidock.cli.flags.unsupported import NETWORK, with_flags
 from minidock.cli.format.template_values import Fields, label_title
+from minidock.cli.inspect_output import FORMAT, show
 from minidock.engine.paths import Paths
 
 
@@ -40,8 +40,7 @@ _COLUMNS = "{{.ID}}\t{{.Name}}\t{{.Driver}}\t{{.Scope}}"
 @click.pass_obj
 def create(paths: Paths, /, name: str, **flags: Any) -> None:
     """Make a network, a bridge of its own, and print its id."""
-    from minidock.cli.flags import key_values
-    from minidock.cli.flags import values
+    from minidock.cli.flags import key_values, values
     from minidock.cli.flags.common import check_root
     from minidock.engine.networks import networks
     from minidock.engine.networks.network_options import NetworkOptions
@@ -108,8 +107,8 @@ def ls(paths: Paths, quiet: bool, no_trunc: bool, filters: tuple[str, ...], temp
 def inspect(paths: Paths, template: str | None, verbose: bool, names: tuple[str, ...]) -> int:
     """Show everything about networks: who is on them, with addresses, cables and what went through those."""
     from minidock.engine.container import cleanup
-    from minidock.engine.networks import networks
     from minidock.engine.inspect import inspect_network
+    from minidock.engine.networks import networks
 
     def find(name: str) -> dict[str, Any]:
         return inspect_network.network(paths.root, networks.find(paths.root, name), verbose=verbose)

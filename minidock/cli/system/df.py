@@ -94,10 +94,10 @@ def _size(count: int) -> str:
 
 
 def _everything(root: str, usage: Usage, template: str | None) -> str:
-    from minidock.cli.format import listing
-    from minidock.cli.volume import ls as volume
-    from minidock.cli.image import ls
     from minidock.cli.container import ps
+    from minidock.cli.format import listing
+    from minidock.cli.image import ls
+    from minidock.cli.volume import ls as volume
 
     images, volumes = _images(usage, no_trunc=False), _volumes(usage)
     if template:

@@ -43,9 +43,9 @@ def events(paths: Paths, filters: tuple[str, ...], template: str | None, since: 
 
 def _form(template: str) -> Callable[[Event], str]:
     """What makes a text of an event. A template is tried first, with an event that says nothing, as docker does."""
+    from minidock.cli.format.lexer import TemplateError
     from minidock.cli.format.listing import parse
     from minidock.cli.inspect_output import EXIT_TEMPLATE
-    from minidock.cli.format.lexer import TemplateError
 
     failure = "Error parsing format"
     parsed = parse("{{json .}}" if template == "json" else template, failure, EXIT_TEMPLATE)

@@ -51,8 +51,8 @@ class _Versions(Fields):
 
 def _formatted(template: str, kind: type[Fields], found: dict[str, Any]) -> str:
     from minidock.cli.format.listing import parse
-    from minidock.cli.inspect_output import EXIT_TEMPLATE
     from minidock.cli.format.template_values import typed
+    from minidock.cli.inspect_output import EXIT_TEMPLATE
 
     return parse("{{json .}}" if template == "json" else template, exit_code=EXIT_TEMPLATE).render(kind(typed(found)))
 

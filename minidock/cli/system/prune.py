@@ -19,8 +19,7 @@ def containers(paths: Paths, force: bool, filters: tuple[str, ...]) -> None:
     """Remove all containers that do not run. Their volumes stay."""
     from minidock.cli.image.ls import size
     from minidock.cli.prompt import confirmed
-    from minidock.engine.container import cleanup
-    from minidock.engine.container import prune
+    from minidock.engine.container import cleanup, prune
     from minidock.image import image_filters
 
     wanted = image_filters.parse(filters, prune.FOR_PRUNE)
@@ -42,11 +41,10 @@ def system(paths: Paths, unused: bool, force: bool, volumes: bool, filters: tupl
     """Remove containers that do not run, and networks and images that nobody uses."""
     from minidock.cli.image.ls import size
     from minidock.cli.prompt import confirmed
-    from minidock.engine.volumes import volume_prune
+    from minidock.engine.container import cleanup, prune
     from minidock.engine.images import images
-    from minidock.engine.container import cleanup
-    from minidock.engine.container import prune
     from minidock.engine.networks import networks
+    from minidock.engine.volumes import volume_prune
     from minidock.image import image_filters
 
     wanted = image_filters.parse(filters, prune.FOR_PRUNE)

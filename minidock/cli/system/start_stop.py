@@ -7,8 +7,8 @@ from concurrent.futures import ThreadPoolExecutor
 import click
 
 from minidock.cli.commands import HELP
-from minidock.cli.container.rm import for_each
 from minidock.cli.container.life import start_detached
+from minidock.cli.container.rm import for_each
 from minidock.engine.paths import Paths
 
 _AT_ONCE = 64
@@ -18,8 +18,7 @@ _AT_ONCE = 64
 @click.pass_obj
 def start(paths: Paths) -> int:
     """Start the containers that were running when the machine went down, as their restart policies want it."""
-    from minidock.engine.container import boot
-    from minidock.engine.container import cleanup
+    from minidock.engine.container import boot, cleanup
 
     cleanup.sweep_all(paths.root)
     names = tuple(record.name for record in boot.to_start(paths.root))
@@ -30,8 +29,7 @@ def start(paths: Paths) -> int:
 @click.pass_obj
 def stop(paths: Paths) -> int:
     """Stop all containers, in a way that `system start` starts them again."""
-    from minidock.engine.container import boot
-    from minidock.engine.container import cleanup
+    from minidock.engine.container import boot, cleanup
 
     cleanup.sweep_all(paths.root)
     running = {record.name: record for record in boot.to_stop(paths.root)}

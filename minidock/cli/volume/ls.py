@@ -45,8 +45,7 @@ def create(
     paths: Paths, driver: str, labels: tuple[str, ...], other: str | None, options: tuple[str, ...], name: str | None
 ) -> None:
     """Make a volume. Without a name it gets one that nobody else has."""
-    from minidock.cli.flags import key_values
-    from minidock.cli.flags import values
+    from minidock.cli.flags import key_values, values
     from minidock.engine.volumes import volumes
 
     if other and name:
@@ -67,8 +66,8 @@ def create(
 def ls(paths: Paths, quiet: bool, filters: tuple[str, ...], template: str | None, cluster: bool) -> None:
     """List volumes."""
     from minidock.cli.format import listing
-    from minidock.engine.volumes import volume_prune
     from minidock.engine.container import cleanup
+    from minidock.engine.volumes import volume_prune
 
     cleanup.sweep_all(paths.root)
     found = volume_prune.select(paths.root, volume_prune.parse(filters, volume_prune.FOR_LISTS))
@@ -98,8 +97,8 @@ def row(volume: Volume) -> Row:
 def rm(paths: Paths, force: bool, names: tuple[str, ...]) -> int:
     """Remove volumes that no container has, and what is in them."""
     from minidock.cli.container.rm import for_each
-    from minidock.engine.volumes import volume_remove
     from minidock.engine.container import cleanup
+    from minidock.engine.volumes import volume_remove
 
     cleanup.sweep_all(paths.root)
     return for_each(names, lambda name: volume_remove.remove(paths.root, name, force=force))
@@ -114,8 +113,8 @@ def prune(paths: Paths, everything: bool, force: bool, filters: tuple[str, ...])
     """Remove volumes that no container has."""
     from minidock.cli.image.ls import size
     from minidock.cli.prompt import confirmed
-    from minidock.engine.volumes import volume_prune
     from minidock.engine.container import cleanup
+    from minidock.engine.volumes import volume_prune
 
     wanted = volume_prune.parse(filters, volume_prune.FOR_PRUNE)
     if everything and "all" in wanted:

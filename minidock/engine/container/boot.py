@@ -8,10 +8,10 @@ stop`: then the boot id tells what was running (`recovery.settle`). A systemd un
 
 from __future__ import annotations
 
-from minidock.engine.container import stop as control
 from minidock.engine.container import records
-from minidock.engine.monitor import restart_policy
+from minidock.engine.container import stop as control
 from minidock.engine.container.records import Record
+from minidock.engine.monitor import restart_policy
 
 
 def to_start(root: str) -> list[Record]:

@@ -13,11 +13,10 @@ from contextlib import suppress
 
 from minidock import state
 from minidock.engine import paths
-from minidock.engine.container import record_file
-from minidock.engine.events import event_log
-from minidock.engine.container import records
-from minidock.engine.exec import exec_ids
+from minidock.engine.container import record_file, records
 from minidock.engine.container.records import CREATED, EXITED, REMOVING, RESTARTING, Record
+from minidock.engine.events import event_log
+from minidock.engine.exec import exec_ids
 from minidock.errors import MinidockError
 from minidock.linux import syscalls
 from minidock.linux.directory_trees import remove_tree

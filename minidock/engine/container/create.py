@@ -11,12 +11,10 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from minidock import state
-from minidock.engine.events import event_log
-from minidock.engine.container import names
-from minidock.engine.container import cleanup
-from minidock.engine.container import records
+from minidock.engine.container import cleanup, names, records
 from minidock.engine.container.options import ContainerOptions
 from minidock.engine.container.records import CREATED, PAUSED, RESTARTING, RUNNING, Record
+from minidock.engine.events import event_log
 from minidock.errors import EXIT_ENGINE, ConflictError, HostError, MinidockError, NotFoundError
 from minidock.image.platform import check_system
 from minidock.network.endpoint_config import NOTHING_SPECIAL, Attachment

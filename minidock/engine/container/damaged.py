@@ -14,10 +14,10 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 
 from minidock.engine import paths
-from minidock.engine.volumes import volumes
-from minidock.engine.events import event_log
 from minidock.engine.container import records
 from minidock.engine.container.records import REMOVING, DamagedRecordError
+from minidock.engine.events import event_log
+from minidock.engine.volumes import volumes
 from minidock.errors import HostError, MinidockError
 from minidock.linux import cgroups, syscalls
 from minidock.linux.directory_trees import remove_tree

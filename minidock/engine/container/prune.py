@@ -5,9 +5,8 @@ from __future__ import annotations
 from contextlib import suppress
 from typing import NamedTuple
 
+from minidock.engine.container import records, remove
 from minidock.engine.events import event_log
-from minidock.engine.container import remove
-from minidock.engine.container import records
 from minidock.errors import ConflictError, HostError, NotFoundError
 from minidock.image import image_filters
 from minidock.image.image_filters import Filters

@@ -7,12 +7,10 @@ import signal
 from contextlib import suppress
 
 from minidock import observe
-from minidock.engine.events import event_log
-from minidock.engine.container import init_process
-from minidock.engine.container import cleanup
-from minidock.engine.container import records
-from minidock.engine.monitor.monitor_channel import visit
+from minidock.engine.container import cleanup, init_process, records
 from minidock.engine.container.records import PAUSED, REMOVING, RESTARTING, DamagedRecordError, Record
+from minidock.engine.events import event_log
+from minidock.engine.monitor.monitor_channel import visit
 from minidock.errors import ConflictError, NotFoundError
 from minidock.observe import step
 from minidock.runtime.channel import Channel

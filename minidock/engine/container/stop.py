@@ -15,15 +15,11 @@ import signal
 import time
 from collections.abc import Callable
 
-from minidock.engine.events import event_log
-from minidock.engine.container import names
-from minidock.engine.container import init_process
-from minidock.engine.container import cleanup
-from minidock.engine.container import records
-from minidock.engine.container import signals
-from minidock.engine.monitor.streams import wait as poll
-from minidock.engine.monitor.monitor_channel import visit
+from minidock.engine.container import cleanup, init_process, names, records, signals
 from minidock.engine.container.records import EXITED, PAUSED, RESTARTING, RUNNING, Record
+from minidock.engine.events import event_log
+from minidock.engine.monitor.monitor_channel import visit
+from minidock.engine.monitor.streams import wait as poll
 from minidock.errors import EXIT_ENGINE, ConflictError, HostError, MinidockError, NotFoundError, UsageError
 from minidock.linux import cgroups
 from minidock.linux.timeouts import Patience

@@ -6,15 +6,14 @@ import os
 from collections.abc import Callable
 from contextlib import suppress
 
-from minidock.engine.events import event_log
-from minidock.engine.container import init_process
-from minidock.engine.container import records
-from minidock.engine.spec import bundle
+from minidock.engine.container import init_process, records
 from minidock.engine.container.options import Limits
 from minidock.engine.container.records import Record
+from minidock.engine.events import event_log
+from minidock.engine.spec import bundle
 from minidock.errors import ConflictError, HostError, MinidockError, NotFoundError
-from minidock.linux import cgroups
 from minidock.linux import cgroup_limits as kernel
+from minidock.linux import cgroups
 from minidock.observe import step
 
 

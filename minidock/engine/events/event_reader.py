@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from typing import Any
 
-from minidock.engine.events import event_log
 from minidock.engine import filters
+from minidock.engine.events import event_log
 from minidock.engine.filters import Filters
 from minidock.engine.logs.log_files import LogFile
 

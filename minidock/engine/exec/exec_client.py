@@ -5,8 +5,7 @@ from __future__ import annotations
 import signal
 
 from minidock.engine.exec.exec_options import ExecOptions
-from minidock.engine.monitor import attach_client
-from minidock.engine.monitor import spawn
+from minidock.engine.monitor import attach_client, spawn
 from minidock.engine.paths import Paths
 
 

@@ -21,14 +21,13 @@ from functools import partial
 from typing import Any, NamedTuple
 
 from minidock import observe
-from minidock.engine.events import event_log
 from minidock.engine.container import records
-from minidock.engine.exec import exec_process
-from minidock.engine.exec import exec_ids
+from minidock.engine.container.records import Record
+from minidock.engine.events import event_log
+from minidock.engine.exec import exec_ids, exec_process
 from minidock.engine.exec.exec_options import ExecOptions
 from minidock.engine.monitor.daemonize import leave_the_caller
 from minidock.engine.monitor.streams import Events, Flow, Pipes, wait
-from minidock.engine.container.records import Record
 from minidock.errors import EXIT_ENGINE, EXIT_SIGNAL, MinidockError, words
 from minidock.linux import terminal
 from minidock.observe import step

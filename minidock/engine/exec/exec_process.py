@@ -13,14 +13,12 @@ import time
 from contextlib import suppress
 from typing import NamedTuple
 
-from minidock.engine.container import options
-from minidock.engine.container import init_process
-from minidock.engine.container import records
+from minidock.engine.container import init_process, options, records
+from minidock.engine.container.records import Record
 from minidock.engine.exec.exec_options import ExecOptions
 from minidock.engine.monitor.streams import wait
 from minidock.engine.spec import users
 from minidock.engine.spec.environment import environment
-from minidock.engine.container.records import Record
 from minidock.errors import (
     EXIT_CANNOT_EXECUTE,
     EXIT_ENGINE,
@@ -30,8 +28,7 @@ from minidock.errors import (
     SetupError,
     UsageError,
 )
-from minidock.linux import capabilities, cgroups, systemd
-from minidock.linux import mount_trees
+from minidock.linux import capabilities, cgroups, mount_trees, systemd
 from minidock.observe import step
 from minidock.runtime import container as runtime
 from minidock.runtime import exec as entrance

@@ -9,20 +9,18 @@ from contextlib import contextmanager, nullcontext
 from typing import Any, NamedTuple
 
 from minidock import observe, state
-from minidock.engine.events import event_log
-from minidock.engine.container import options
-from minidock.engine.container import init_process
-from minidock.engine.container import records
-from minidock.engine.files import rootfs_view
+from minidock.engine.container import init_process, options, records
 from minidock.engine.container.records import Record
+from minidock.engine.events import event_log
+from minidock.engine.files import rootfs_view
 from minidock.errors import HostError, NotFoundError
 from minidock.image import dockerfile_instructions as instructions
 from minidock.image.commit_layer import Note, commit
-from minidock.image.layer_writer import TarReader
 from minidock.image.layer_diff import differences
-from minidock.image.tar_out import pack
+from minidock.image.layer_writer import TarReader
 from minidock.image.reference import Reference
 from minidock.image.store import Image, Store
+from minidock.image.tar_out import pack
 from minidock.linux import cgroups, overlay, syscalls
 from minidock.observe import step
 

@@ -16,8 +16,8 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from minidock.errors import ConflictError, MinidockError, NotFoundError, UsageError
-from minidock.image.tar_out import pack
 from minidock.image.tar_into import Owner, place
+from minidock.image.tar_out import pack
 from minidock.linux.paths import open_in_root
 
 _MOST_LINKS = 255

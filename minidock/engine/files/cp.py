@@ -6,13 +6,12 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from minidock.engine.events import event_log
 from minidock.engine.container import records
-from minidock.engine.files import rootfs_view
-from minidock.engine.files import copy_rules
+from minidock.engine.container.records import Record
+from minidock.engine.events import event_log
+from minidock.engine.files import copy_rules, rootfs_view
 from minidock.engine.files.copy_rules import Tree
 from minidock.engine.spec import users
-from minidock.engine.container.records import Record
 from minidock.errors import UsageError
 from minidock.image.compression import Reader
 from minidock.image.tar_into import Owner

@@ -16,13 +16,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from minidock.engine.container import init_process
-from minidock.engine.container import records
-from minidock.engine.spec.bundle import FOR_NAMES
+from minidock.engine.container import init_process, records
 from minidock.engine.container.records import Record
+from minidock.engine.spec.bundle import FOR_NAMES
 from minidock.errors import ConflictError
-from minidock.linux import mounts, syscalls
-from minidock.linux import mount_trees
+from minidock.linux import mount_trees, mounts, syscalls
 from minidock.observe import step
 from minidock.runtime import rootfs
 from minidock.runtime import spec as oci

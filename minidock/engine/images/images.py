@@ -259,8 +259,8 @@ class Pruned(NamedTuple):
 
 def prune(root: str, *, unused: bool, filters: Filters) -> Pruned:
     """Remove the images that have no name, or with `unused` all that no container uses; and what no image needs."""
-    from minidock.image.image_filters import select
     from minidock.image.garbage_collection import collect
+    from minidock.image.image_filters import select
 
     store = Store(root)
     lines, size = [], 0

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from minidock.engine.events import event_log
-from minidock.engine.images.registry_config import registry_settings
 from minidock.engine.images.credentials import Keychain
+from minidock.engine.images.registry_config import registry_settings
 from minidock.errors import NotFoundError, UsageError
 from minidock.image import reference
 from minidock.image.reference import Reference

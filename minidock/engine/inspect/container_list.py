@@ -12,12 +12,12 @@ from collections.abc import Callable, Iterable
 from functools import partial
 from typing import Any
 
-from minidock.engine.container import records
 from minidock.engine import filters
-from minidock.engine.filters import Filters
-from minidock.engine.spec import published_ports
+from minidock.engine.container import records
 from minidock.engine.container.records import CREATED, DEAD, RESTARTING, DamagedRecordError, Record
+from minidock.engine.filters import Filters
 from minidock.engine.inspect import network_settings
+from minidock.engine.spec import published_ports
 from minidock.errors import MinidockError, NotFoundError, UsageError
 
 _KNOWN = ("ancestor", "before", "exited", "expose", "health", "id", "is-task", "isolation", "label", "name", "network",

@@ -8,10 +8,10 @@ from __future__ import annotations
 from collections import Counter
 from typing import NamedTuple
 
-from minidock.engine.images import image_users
-from minidock.engine.volumes import volumes
 from minidock.engine.container import records
 from minidock.engine.container.records import Record
+from minidock.engine.images import image_users
+from minidock.engine.volumes import volumes
 from minidock.engine.volumes.volumes import Volume
 from minidock.image.layer_directories import layer_size
 from minidock.image.reference import Reference

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from minidock.engine.container import records
-from minidock.engine.spec import published_ports
 from minidock.engine.container.records import Record
+from minidock.engine.spec import published_ports
 from minidock.network import store
 
 _DEVICE_RATES = (("ReadBps", "device_read_bps"), ("WriteBps", "device_write_bps"),

@@ -10,11 +10,11 @@ from typing import Any
 
 from minidock import __version__
 from minidock.engine.container import records
-from minidock.engine.logs import drivers
 from minidock.engine.container.records import DEAD, PAUSED, RESTARTING, RUNNING
+from minidock.engine.images import registry_config
 from minidock.engine.inspect import kernel_features
 from minidock.engine.inspect.resource_usage import host_memory
-from minidock.engine.images import registry_config
+from minidock.engine.logs import drivers
 from minidock.image.platform import host_architecture
 from minidock.image.registry import proxies
 from minidock.image.registry.settings import HUB, HUB_INDEX

@@ -8,13 +8,11 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Any
 
-from minidock.engine.exec import exec_ids
-from minidock.engine.logs import log_drivers
-from minidock.engine.logs import drivers
-from minidock.engine.spec import published_ports
 from minidock.engine.container.records import PAUSED, RESTARTING, Record
-from minidock.engine.inspect import host_config
-from minidock.engine.inspect import network_settings
+from minidock.engine.exec import exec_ids
+from minidock.engine.inspect import host_config, network_settings
+from minidock.engine.logs import drivers, log_drivers
+from minidock.engine.spec import published_ports
 
 if TYPE_CHECKING:
     from minidock.image.reference import Reference

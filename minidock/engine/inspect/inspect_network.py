@@ -9,8 +9,8 @@ from __future__ import annotations
 from typing import Any
 
 from minidock.engine.container import records
-from minidock.engine.networks import networks
 from minidock.engine.inspect.network_settings import endpoint_id
+from minidock.engine.networks import networks
 from minidock.linux import rtnetlink
 from minidock.linux.interfaces import Interface, interfaces
 from minidock.network import store

@@ -12,8 +12,7 @@ from contextlib import suppress
 from typing import NamedTuple
 
 from minidock.engine.container.records import Record
-from minidock.linux import cgroups
-from minidock.linux import directory_trees
+from minidock.linux import cgroups, directory_trees
 
 _UNLIMITED = "max"
 

@@ -10,9 +10,9 @@ import os
 import re
 from contextlib import suppress
 
-from minidock.engine.events import event_log
 from minidock.engine.container import records
 from minidock.engine.container.records import RESTARTING, Record
+from minidock.engine.events import event_log
 from minidock.errors import ConflictError, HostError, MinidockError, UsageError
 from minidock.linux import cgroups, namespaces, programs
 

@@ -11,10 +11,10 @@ import re
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from minidock.engine.container.records import Record
 from minidock.engine.logs import drivers
 from minidock.engine.logs.drivers.option_values import refused
 from minidock.engine.logs.log_writer import Log
-from minidock.engine.container.records import Record
 
 if TYPE_CHECKING:
     from minidock.engine.logs.drivers import Driver

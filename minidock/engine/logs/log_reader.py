@@ -13,8 +13,7 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from typing import TYPE_CHECKING, NamedTuple
 
-from minidock.engine.container import cleanup
-from minidock.engine.container import records
+from minidock.engine.container import cleanup, records
 from minidock.engine.logs import rotation_links
 from minidock.engine.logs.drivers import json_file
 from minidock.engine.logs.log_files import LogFile, leave_out, open_all

@@ -13,14 +13,14 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any, NamedTuple
 
-from minidock.engine.events import event_log
 from minidock.engine.container import cleanup
+from minidock.engine.container.records import Record
+from minidock.engine.events import event_log
 from minidock.engine.monitor import spawn
 from minidock.engine.monitor.detach_keys import DetachKeys
-from minidock.engine.monitor.streams import Events, Flow, unshared, wait
 from minidock.engine.monitor.monitor_channel import visit
+from minidock.engine.monitor.streams import Events, Flow, unshared, wait
 from minidock.engine.paths import Paths
-from minidock.engine.container.records import Record
 from minidock.errors import EXIT_ENGINE, ClientError, ConflictError, MinidockError
 from minidock.linux import terminal
 from minidock.observe import step

@@ -27,9 +27,9 @@ from typing import Any
 
 from minidock import observe, state
 from minidock.engine import paths
+from minidock.engine.monitor.container_process import Running
 from minidock.engine.monitor.daemonize import ENDING, NAMELESS
 from minidock.engine.monitor.output import Sink
-from minidock.engine.monitor.container_process import Running
 from minidock.engine.monitor.streams import Events, wait
 from minidock.linux import sockets, terminal
 from minidock.observe import Observer

@@ -10,8 +10,8 @@ from minidock.engine.monitor.streams import Events
 
 if TYPE_CHECKING:
     from minidock.engine.monitor.out_of_memory import Watch
-    from minidock.network.host_ports import Held
     from minidock.network.dns_server import Resolver
+    from minidock.network.host_ports import Held
     from minidock.runtime.container import Created
 
 

@@ -19,11 +19,11 @@ from typing import Any, NoReturn
 import prctl
 
 from minidock import observe, state
-from minidock.engine.events import event_log
 from minidock.engine.container import records
+from minidock.engine.container.records import RUNNING, Record
+from minidock.engine.events import event_log
 from minidock.engine.exec import exec_process
 from minidock.engine.monitor.streams import Events
-from minidock.engine.container.records import RUNNING, Record
 from minidock.errors import MinidockError
 from minidock.observe import step
 

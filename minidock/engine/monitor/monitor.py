@@ -38,17 +38,14 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from minidock import observe
-from minidock.engine.events import event_log
-from minidock.engine.container import cleanup
-from minidock.engine.container import records
-from minidock.engine.monitor import daemonize
-from minidock.engine.monitor import restart_policy
-from minidock.engine.monitor import start
-from minidock.engine.monitor.attach_server import Visitor, Visitors
-from minidock.engine.monitor.output import Sink
-from minidock.engine.monitor.container_process import Running
-from minidock.engine.monitor.streams import Events, wait
+from minidock.engine.container import cleanup, records
 from minidock.engine.container.records import Record
+from minidock.engine.events import event_log
+from minidock.engine.monitor import daemonize, restart_policy, start
+from minidock.engine.monitor.attach_server import Visitor, Visitors
+from minidock.engine.monitor.container_process import Running
+from minidock.engine.monitor.output import Sink
+from minidock.engine.monitor.streams import Events, wait
 from minidock.errors import EXIT_ENGINE, EXIT_SIGNAL, MinidockError, words
 from minidock.observe import step
 from minidock.runtime import container as runtime

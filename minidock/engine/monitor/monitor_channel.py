@@ -13,9 +13,9 @@ from contextlib import suppress
 
 from minidock import observe
 from minidock.engine.container import records
+from minidock.engine.container.records import RESTARTING, GoneError, Record
 from minidock.engine.monitor.daemonize import NAMELESS
 from minidock.engine.paths import socket_path
-from minidock.engine.container.records import RESTARTING, GoneError, Record
 from minidock.linux import sockets
 from minidock.observe import step
 from minidock.runtime.channel import Channel

@@ -16,11 +16,10 @@ from typing import TYPE_CHECKING, Any
 from minidock import observe
 from minidock.engine.container import records
 from minidock.engine.logs import log_drivers
-from minidock.engine.monitor import out_of_memory
-from minidock.engine.monitor import idle
+from minidock.engine.monitor import idle, out_of_memory
 from minidock.engine.monitor.attach_server import Visitors
-from minidock.engine.monitor.output import Output
 from minidock.engine.monitor.container_process import Running
+from minidock.engine.monitor.output import Output
 from minidock.errors import MinidockError
 from minidock.linux import interpreter
 from minidock.observe import step

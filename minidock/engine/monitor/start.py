@@ -8,18 +8,16 @@ import signal
 from typing import TYPE_CHECKING
 
 from minidock import state
-from minidock.engine.container import init_process
-from minidock.engine.container import records
+from minidock.engine.container import init_process, records
+from minidock.engine.container.records import Record
 from minidock.engine.monitor import out_of_memory
 from minidock.engine.monitor.attach_server import Visitor, Visitors
+from minidock.engine.monitor.container_process import Running
 from minidock.engine.monitor.daemonize import ENDING
 from minidock.engine.monitor.output import Output
-from minidock.engine.monitor.container_process import Running
 from minidock.engine.monitor.streams import Pipes, wait
-from minidock.engine.spec import published_ports
-from minidock.engine.spec import prepare
 from minidock.engine.networks import container_networks
-from minidock.engine.container.records import Record
+from minidock.engine.spec import prepare, published_ports
 from minidock.errors import EXIT_SIGNAL, SetupError, words
 from minidock.linux import terminal
 from minidock.observe import step

@@ -10,20 +10,16 @@ from __future__ import annotations
 import os
 from contextlib import suppress
 
-from minidock.engine.events import event_log
-from minidock.engine.container import init_process
-from minidock.engine.container import records
-from minidock.engine.networks import network_mode
-from minidock.engine.spec import published_ports
-from minidock.engine.spec import etc_files
-from minidock.engine.networks import container_networks
-from minidock.engine.networks import networks
+from minidock.engine.container import init_process, records
 from minidock.engine.container.records import Record
+from minidock.engine.events import event_log
+from minidock.engine.networks import container_networks, network_mode, networks
+from minidock.engine.spec import etc_files, published_ports
 from minidock.errors import ConflictError, MinidockError, NotFoundError
 from minidock.linux import namespaces
 from minidock.network import endpoints, store
-from minidock.network.endpoint_config import Attachment
 from minidock.network.drivers import BOOK
+from minidock.network.endpoint_config import Attachment
 from minidock.network.endpoints import Endpoints
 from minidock.network.store import Network
 from minidock.observe import step

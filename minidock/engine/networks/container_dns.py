@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import os
 
-from minidock.engine.monitor.container_process import Running
-from minidock.engine.spec import etc_files
-from minidock.engine.networks import container_networks
 from minidock.engine.container.options import from_json
 from minidock.engine.container.records import Record
+from minidock.engine.monitor.container_process import Running
+from minidock.engine.networks import container_networks
+from minidock.engine.spec import etc_files
 from minidock.errors import MinidockError
 from minidock.linux import namespaces
 from minidock.network.dns_names import Names

@@ -9,13 +9,11 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from minidock.engine.events import event_log
-from minidock.engine.container import init_process
-from minidock.engine.container import records
-from minidock.engine.spec import published_ports
-from minidock.engine.spec import etc_files
+from minidock.engine.container import init_process, records
 from minidock.engine.container.options import ContainerOptions
 from minidock.engine.container.records import Record
+from minidock.engine.events import event_log
+from minidock.engine.spec import etc_files, published_ports
 from minidock.errors import EXIT_ENGINE, ConflictError
 from minidock.linux import namespaces
 from minidock.network.endpoint_config import Attachment

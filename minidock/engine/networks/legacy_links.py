@@ -11,9 +11,8 @@ from contextlib import suppress
 from typing import Any, NamedTuple
 
 from minidock.engine.container import records
-from minidock.engine.spec import published_ports
-from minidock.engine.spec import etc_files
 from minidock.engine.container.records import Record
+from minidock.engine.spec import etc_files, published_ports
 from minidock.errors import EXIT_ENGINE, ConflictError, NotFoundError
 from minidock.network import store
 

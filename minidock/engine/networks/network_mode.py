@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from minidock.engine.container import records
-from minidock.engine.networks import legacy_links
-from minidock.engine.networks import networks
-from minidock.engine.networks.container_networks import SHARED
 from minidock.engine.container.options import ContainerOptions
+from minidock.engine.networks import legacy_links, networks
+from minidock.engine.networks.container_networks import SHARED
 from minidock.errors import EXIT_ENGINE, MinidockError, UsageError
 from minidock.network.addresses import IPV4, IPV6
 from minidock.network.endpoint_config import Attachment

@@ -6,8 +6,8 @@ from collections.abc import Callable
 from contextlib import suppress
 
 from minidock import state
-from minidock.engine.events import event_log
 from minidock.engine.container import records
+from minidock.engine.events import event_log
 from minidock.engine.networks import network_options
 from minidock.engine.networks.network_options import NetworkOptions
 from minidock.errors import ConflictError, MinidockError, NotFoundError, UsageError
@@ -15,9 +15,9 @@ from minidock.image import image_filters
 from minidock.image.moments import instant
 from minidock.linux import rtnetlink
 from minidock.network import drivers, endpoints, ipam, store
-from minidock.network.firewall import filter_state
-from minidock.network.firewall import apply as packet_filter
 from minidock.network.drivers import BOOK
+from minidock.network.firewall import apply as packet_filter
+from minidock.network.firewall import filter_state
 from minidock.network.leases import Lease
 from minidock.network.store import Network
 from minidock.observe import step

@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 
 from minidock.engine.container import records
-from minidock.engine.spec import published_ports
 from minidock.engine.container.records import Record
+from minidock.engine.spec import published_ports
 from minidock.errors import HostError
 from minidock.linux import rtnetlink
 from minidock.network import drivers, endpoints, store

@@ -9,13 +9,12 @@ import os
 import stat
 from typing import Any
 
-from minidock.engine.spec import security
-from minidock.engine.spec import devices
+from minidock.engine.container.options import ContainerOptions, Limits
+from minidock.engine.networks.container_networks import Surroundings
+from minidock.engine.spec import devices, security
 from minidock.engine.spec.environment import environment
 from minidock.engine.spec.namespaces import Shared
 from minidock.engine.spec.users import User, look_up
-from minidock.engine.networks.container_networks import Surroundings
-from minidock.engine.container.options import ContainerOptions, Limits
 from minidock.errors import HostError, UsageError
 from minidock.linux import cgroups, overlay, systemd
 from minidock.runtime import spec as oci

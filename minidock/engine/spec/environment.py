@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from minidock.engine.spec.users import User
 from minidock.engine.container.options import ContainerOptions
+from minidock.engine.spec.users import User
 from minidock.errors import EXIT_ENGINE, UsageError
 
 PATH = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"

@@ -12,8 +12,7 @@ from __future__ import annotations
 import os
 from typing import NamedTuple
 
-from minidock.engine.container import init_process
-from minidock.engine.container import records
+from minidock.engine.container import init_process, records
 from minidock.engine.container.options import ContainerOptions, Isolation
 from minidock.engine.container.records import Record
 from minidock.errors import EXIT_ENGINE, ConflictError

@@ -6,13 +6,11 @@ from contextlib import suppress
 
 from minidock import state
 from minidock.engine.container import records
-from minidock.engine.spec import init_layer
-from minidock.engine.spec import namespaces
-from minidock.engine.spec import bundle
-from minidock.engine.networks import container_networks
-from minidock.engine.networks.container_networks import Surroundings
 from minidock.engine.container.options import ContainerOptions, from_json
 from minidock.engine.container.records import Record
+from minidock.engine.networks import container_networks
+from minidock.engine.networks.container_networks import Surroundings
+from minidock.engine.spec import bundle, init_layer, namespaces
 from minidock.linux import syscalls
 from minidock.observe import step
 from minidock.runtime import spec as oci

@@ -26,8 +26,7 @@ def publish(record: Record) -> Held | None:
     wishes = _wishes(record.data)
     if not wishes or not record.data["networks"]:
         return None
-    from minidock.network import endpoints, store
-    from minidock.network import host_ports
+    from minidock.network import endpoints, host_ports, store
 
     entrance = endpoints.gateway({name: endpoints.Endpoint(**row) for name, row in record.data["networks"].items()})
     if entrance is None:

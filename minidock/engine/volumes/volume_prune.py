@@ -6,9 +6,8 @@ from collections.abc import Iterable
 from contextlib import suppress
 from typing import NamedTuple
 
-from minidock.engine.volumes import volume_remove
-from minidock.engine.volumes import volumes
 from minidock.engine.events import event_log
+from minidock.engine.volumes import volume_remove, volumes
 from minidock.engine.volumes.volumes import Volume
 from minidock.errors import EXIT_ENGINE, ConflictError, NotFoundError, UsageError
 from minidock.image.image_filters import Filters, labels_fit

@@ -7,9 +7,9 @@ import os
 from contextlib import suppress
 from typing import Any
 
-from minidock.engine.events import event_log
 from minidock.engine.container import records
 from minidock.engine.container.record_file import may_have
+from minidock.engine.events import event_log
 from minidock.engine.volumes.volumes import DRIVER, Volume, detach, directory, locked, look, users
 from minidock.errors import ConflictError, NotFoundError
 from minidock.linux import syscalls

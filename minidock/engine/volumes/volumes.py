@@ -19,9 +19,8 @@ from contextlib import contextmanager, suppress
 from typing import Any
 
 from minidock import state
+from minidock.engine.container import names, records
 from minidock.engine.events import event_log
-from minidock.engine.container import names
-from minidock.engine.container import records
 from minidock.errors import HostError, NotFoundError, UsageError
 from minidock.linux import mounts, syscalls
 from minidock.linux.directory_trees import remove_tree, tree_size

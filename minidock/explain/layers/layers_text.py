@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 from minidock.explain import format_values
 from minidock.explain.console import columns, text
-from minidock.explain.layers.layer_changes import Change, topmost
 from minidock.explain.layers.file_origins import Directory, Event, Trace
 from minidock.explain.layers.image_layers import Layer
+from minidock.explain.layers.layer_changes import Change, topmost
 from minidock.explain.translations import say
 
 if TYPE_CHECKING:

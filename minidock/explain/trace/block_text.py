@@ -7,11 +7,9 @@ import textwrap
 from collections.abc import Callable
 
 from minidock.explain import format_values
-from minidock.explain.trace import book
-from minidock.explain.trace import shell_commands
-from minidock.explain.trace import look_commands
-from minidock.explain.trace.process_table import Scene
+from minidock.explain.trace import book, look_commands, shell_commands
 from minidock.explain.trace.blocks import Block, CallMade
+from minidock.explain.trace.process_table import Scene
 from minidock.explain.trace.texts import Texts
 
 _MOST_COMMANDS = 12  # of equivalent shell commands for one block

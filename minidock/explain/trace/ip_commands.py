@@ -5,8 +5,8 @@ from __future__ import annotations
 import shlex
 from typing import Any
 
-from minidock.explain.trace.process_table import Scene
 from minidock.explain.trace.blocks import CallMade
+from minidock.explain.trace.process_table import Scene
 from minidock.linux import rtnetlink
 
 IFF_UP = 1

@@ -19,11 +19,10 @@ from collections import Counter
 from typing import Any
 
 from minidock.engine.lifetime import recorder
-from minidock.explain.trace import shell_commands
-from minidock.explain.trace import look_commands
-from minidock.explain.trace.trace_output import Output
-from minidock.explain.trace.process_table import Scene
+from minidock.explain.trace import look_commands, shell_commands
 from minidock.explain.trace.blocks import Event, call_of
+from minidock.explain.trace.process_table import Scene
+from minidock.explain.trace.trace_output import Output
 
 
 class Lines:

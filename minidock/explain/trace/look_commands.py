@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable
 
-from minidock.explain.trace.process_table import Scene, named, open_on
 from minidock.explain.trace.blocks import CallMade
+from minidock.explain.trace.process_table import Scene, named, open_on
 
 _MOST = 2  # commands for one block: a class types them
 

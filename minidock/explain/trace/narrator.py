@@ -22,8 +22,8 @@ from typing import NoReturn, Protocol
 
 from minidock import observe
 from minidock.engine.lifetime import recorder
-from minidock.explain.trace.event_order import AfterClone, Grouped, Order
 from minidock.explain.trace.blocks import Event, call_of
+from minidock.explain.trace.event_order import AfterClone, Grouped, Order
 
 _PATIENCE = 1000  # milliseconds
 

@@ -19,13 +19,10 @@ from contextlib import suppress
 
 from minidock.engine.lifetime import recorder
 from minidock.explain import format_values
-from minidock.explain.trace import texts
-from minidock.explain.trace import shell_commands
-from minidock.explain.trace import script_filter
-from minidock.explain.trace import script_calls
-from minidock.explain.trace.trace_output import Output
-from minidock.explain.trace.process_table import Scene, is_refused, named, open_on
+from minidock.explain.trace import script_calls, script_filter, shell_commands, texts
 from minidock.explain.trace.blocks import Block, CallMade, Event, Story, call_of
+from minidock.explain.trace.process_table import Scene, is_refused, named, open_on
+from minidock.explain.trace.trace_output import Output
 from minidock.linux import syscalls
 
 _CONTAINER = re.compile(r"/containers/([0-9a-f]{64})\b")

@@ -6,10 +6,9 @@ import errno
 import re
 import shlex
 
-from minidock.explain.trace import shell_commands
-from minidock.explain.trace import script_filter
-from minidock.explain.trace.process_table import Scene, named, open_on
+from minidock.explain.trace import script_filter, shell_commands
 from minidock.explain.trace.blocks import Block, CallMade
+from minidock.explain.trace.process_table import Scene, named, open_on
 
 WITHOUT_COMMAND = {"bpf": "no_device_rules", "seccomp": "no_filter", "keyctl": "no_keyring"}  # with their labels
 _INIT_LAYER = re.compile(r"/containers/[0-9a-f]{64}/init(/|$)")

@@ -7,8 +7,8 @@ import stat
 from collections.abc import Callable
 
 from minidock.explain.trace import ip_commands
-from minidock.explain.trace.process_table import Copied, Scene, is_refused, named, open_on, real_path
 from minidock.explain.trace.blocks import CallMade
+from minidock.explain.trace.process_table import Copied, Scene, is_refused, named, open_on, real_path
 from minidock.linux import syscalls
 from minidock.linux.mount_options import ATTRIBUTES, FLAG_OPTIONS, PROPAGATION_OPTIONS
 

@@ -15,9 +15,9 @@ import termios
 
 from minidock.engine.lifetime import recorder
 from minidock.explain.trace import texts
-from minidock.explain.trace.trace_output import Output
 from minidock.explain.trace.blocks import Block, Event
 from minidock.explain.trace.styles import Narrative, is_taken_over
+from minidock.explain.trace.trace_output import Output
 
 _TERMINAL = "/dev/tty"
 _LONGEST_LINE = 4096

@@ -6,12 +6,12 @@ import socket
 
 from minidock.engine.lifetime import recorder
 from minidock.explain.trace import texts
-from minidock.explain.trace.short_names import Names
-from minidock.explain.trace.narrator import Style
-from minidock.explain.trace.trace_output import Output
-from minidock.explain.trace.process_table import Scene
-from minidock.explain.trace.blocks import Block, Event, Story
 from minidock.explain.trace.block_text import Renderer
+from minidock.explain.trace.blocks import Block, Event, Story
+from minidock.explain.trace.narrator import Style
+from minidock.explain.trace.process_table import Scene
+from minidock.explain.trace.short_names import Names
+from minidock.explain.trace.trace_output import Output
 
 
 def make(style: str, file: str) -> Style:

@@ -13,11 +13,7 @@ from minidock.engine.container.records import Record
 from minidock.errors import NotFoundError
 from minidock.explain.layers import image_layers
 from minidock.explain.layers.layer_changes import Changes, compare, topmost
-from minidock.explain.xray import processes
-from minidock.explain.xray import privileges
-from minidock.explain.xray import mount_table
-from minidock.explain.xray import network_path
-from minidock.explain.xray import cgroup_usage
+from minidock.explain.xray import cgroup_usage, mount_table, network_path, privileges, processes
 from minidock.explain.xray.model import Root, Running, Xray
 from minidock.image.store import Store
 from minidock.linux.overlay import split_paths

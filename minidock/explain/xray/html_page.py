@@ -11,15 +11,11 @@ import hashlib
 import os
 from collections.abc import Sequence
 
-from minidock.explain import translations
-from minidock.explain import format_values
+from minidock.explain import format_values, translations
 from minidock.explain.layers.layer_changes import Change, Changes
 from minidock.explain.layers.layers_text import facts as change_facts
 from minidock.explain.translations import say
-from minidock.explain.xray import network_svg
-from minidock.explain.xray import svg
-from minidock.explain.xray import descriptions
-from minidock.explain.xray import host_commands
+from minidock.explain.xray import descriptions, host_commands, network_svg, svg
 from minidock.explain.xray.html_markup import Markup, join, safe, tag
 from minidock.explain.xray.model import Mount, Network, Process, Root, Running, Security, Xray
 from minidock.explain.xray.trend import Trend

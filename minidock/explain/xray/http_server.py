@@ -22,8 +22,8 @@ from minidock.errors import HostError, MinidockError, NotFoundError
 from minidock.explain import json_form
 from minidock.explain.translations import say
 from minidock.explain.xray.collect import Look
-from minidock.explain.xray.model import Xray
 from minidock.explain.xray.html_page import page, sections
+from minidock.explain.xray.model import Xray
 from minidock.explain.xray.trend import Trend
 
 ADDRESS = "127.0.0.1"

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from minidock.explain.layers.layer_changes import Changes
 from minidock.explain.layers.image_layers import Layer
+from minidock.explain.layers.layer_changes import Changes
 from minidock.linux.interfaces import Interface
 
 

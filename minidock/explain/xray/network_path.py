@@ -15,9 +15,7 @@ from minidock.errors import HostError
 from minidock.explain.xray import nat_rules
 from minidock.explain.xray.model import Cable, Listener, Network, Published
 from minidock.explain.xray.processes import read
-from minidock.linux import namespaces
-from minidock.linux import rtnetlink
-from minidock.linux import nftables
+from minidock.linux import namespaces, nftables, rtnetlink
 from minidock.linux.interfaces import Hop, Interface, default_routes, interfaces
 from minidock.linux.paths import open_in_root
 

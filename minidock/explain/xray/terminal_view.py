@@ -10,9 +10,7 @@ from minidock.explain.console import columns, command, text
 from minidock.explain.layers.layer_changes import Changes
 from minidock.explain.layers.layers_text import change_lines
 from minidock.explain.translations import say
-from minidock.explain.xray import network_text
-from minidock.explain.xray import descriptions
-from minidock.explain.xray import host_commands
+from minidock.explain.xray import descriptions, host_commands, network_text
 from minidock.explain.xray.model import Cgroup, Mount, Process, Root, Running, Security, Xray
 from minidock.linux.capabilities import NAMES
 

@@ -14,11 +14,11 @@ from collections.abc import Callable
 from minidock.errors import HostError
 from minidock.image.blobs import BlobWriter
 from minidock.image.digest import DigestMismatch
-from minidock.image.store_writer import Ingest
 from minidock.image.registry.failures import Interrupted, RegistryError
 from minidock.image.registry.manifests import Blob
 from minidock.image.registry.repository import Repository
 from minidock.image.registry.transport import Answer
+from minidock.image.store_writer import Ingest
 
 _FAILURES_MAX = 5  # in a row, without this much between them:
 _HEADWAY = 1 << 20

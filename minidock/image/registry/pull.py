@@ -18,9 +18,7 @@ from typing import Any, NamedTuple
 
 from minidock.errors import NotFoundError, printable
 from minidock.image import layers, workspace
-from minidock.image.store_writer import Ingest
 from minidock.image.layers import LayerSource
-from minidock.image.unpack_limits import MANIFEST_BYTES
 from minidock.image.locks import content_lock
 from minidock.image.platform import Platform
 from minidock.image.reference import Reference
@@ -33,6 +31,8 @@ from minidock.image.registry.remote import Remote
 from minidock.image.registry.repository import Document, Repository
 from minidock.image.registry.transport import Transport
 from minidock.image.store import Image, Store
+from minidock.image.store_writer import Ingest
+from minidock.image.unpack_limits import MANIFEST_BYTES
 from minidock.state import DamagedError
 
 _UNPACKS = 2  # at once: each keeps about one and a half processors busy

@@ -117,7 +117,9 @@ def _with_published_ports(interfaces: list[str]) -> list[str]:
     """Those of the cables whose containers have published ports."""
     if not interfaces:
         return []
-    from minidock.network.firewall import filter_state  # here, because few starts come this far, and every one imports this module
+    from minidock.network.firewall import (
+        filter_state,  # here, because few starts come this far, and every one imports this module
+    )
 
     members = filter_state.read().members
     return [name for name in interfaces if name in members and members[name].published]

@@ -25,16 +25,13 @@ from typing import TYPE_CHECKING
 
 from minidock import state
 from minidock.errors import EXIT_ENGINE, HostError
-from minidock.linux import iptables
-from minidock.linux import rtnetlink
-from minidock.linux import nftables
+from minidock.linux import iptables, nftables, rtnetlink
 from minidock.network import routing
-from minidock.network.firewall import filter_rules
-from minidock.network.firewall import filter_state
 from minidock.network.addresses import IPV4, IPV6
-from minidock.network.port_bindings import Published
-from minidock.network.firewall.filter_state import UNKNOWN, Registry
+from minidock.network.firewall import filter_rules, filter_state
 from minidock.network.firewall.filter_rules import Member, Segment
+from minidock.network.firewall.filter_state import UNKNOWN, Registry
+from minidock.network.port_bindings import Published
 
 if TYPE_CHECKING:
     from minidock.network.endpoints import Endpoint

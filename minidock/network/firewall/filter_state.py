@@ -19,8 +19,8 @@ from typing import Any, NamedTuple
 from minidock import state
 from minidock.linux import nftables
 from minidock.network.firewall import filter_rules
-from minidock.network.port_bindings import Published
 from minidock.network.firewall.filter_rules import Member, Segment
+from minidock.network.port_bindings import Published
 from minidock.observe import step
 from minidock.shapes import Each
 

@@ -13,8 +13,7 @@ import socket
 from binascii import crc32
 from typing import Any
 
-from minidock.linux import iptables
-from minidock.linux import nftables
+from minidock.linux import iptables, nftables
 from minidock.linux.nftables import Chain
 
 MARK = "minidock"  # how our rules in chains of others are found again: what their comments begin with
