@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from minidock.network.endpoints import Endpoint
 
 NAME = BRIDGE
+INTERFACE = "Bridge"
 IS_ROUTED = True
 DEFAULT_MTU = 1500
 IFNAMSIZ = 15  # <linux/if.h>, without the zero at the end
@@ -130,7 +131,9 @@ def attached(network: Network) -> list[str]:
     return []
 
 
-def plug(host: links.Rtnetlink, network: Network, endpoint: Endpoint, netns_fd: int) -> None:
+def plug(
+    host: links.Rtnetlink, _: links.Rtnetlink, network: Network, endpoint: Endpoint, netns_fd: int
+) -> None:
     """Create the cable from the bridge into the container."""
     with step("Create the veth pair", book=BOOK):
         host.add_veth(endpoint.host_interface, endpoint.bridge, mtu(network),
