@@ -192,6 +192,22 @@ def test_what_is_killed_leaves_no_link_and_no_lease(machine: Machine, lan: str, 
     assert again.address == "198.51.100.70"
 
 
+def test_who_shares_the_network_namespace_keeps_no_link(machine: Machine, lan: str) -> None:
+    owner = machine.run("--network", lan, "--ip", "198.51.100.70")
+    sharer = machine.run("--network", f"container:{owner.record['id']}")
+    assert "eth0" in inside_links(sharer)
+    machine.ok("rm", "-f", owner.record["id"])
+    assert set(inside_links(sharer)) == {"lo"}
+    machine.run("--network", lan, "--ip", "198.51.100.70")
+
+
+def test_host_gateway_is_the_host(machine: Machine, lan: str) -> None:
+    machine.ok("run", "--rm", "alpine", "true")  # which makes the default network
+    hosts = machine.ok("run", "--rm", "--network", lan, "--add-host", "me:host-gateway", "alpine", "cat", "/etc/hosts")
+    default = json.loads(machine.ok("network", "inspect", "bridge"))[0]["IPAM"]["Config"][0]["Gateway"]
+    assert f"{default}\tme" in hosts
+
+
 @pytest.mark.cgroup  # of that kernel it is sure that it has the modules dummy and 8021q
 class TestParentsThatAreMade:
     @pytest.fixture
