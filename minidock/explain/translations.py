@@ -173,6 +173,7 @@ TEXTS: dict[str, tuple[str, str]] = {
         "no rule lets it out under the host's address",
         "aucune règle ne le fait sortir avec l'adresse de l'hôte",
     ),
+    "direct": ("goes out under its own address", "sort avec sa propre adresse"),
     "no uplink": ("the host has no default route", "l'hôte n'a pas de route par défaut"),
     "no filter": ("the packet filter cannot be read: {why}", "le filtre de paquets est illisible : {why}"),
     "world": ("the world", "le monde"),

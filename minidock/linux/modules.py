@@ -12,7 +12,8 @@ from minidock.linux import programs
 from minidock.observe import step
 
 # What a module does, by a function of it: for a kernel that has all built in, and no lists.
-_FUNCTIONS = {"bridge": "br_add_if", "veth": "veth_newlink", "nf_tables": "nft_do_chain"}
+_FUNCTIONS = {"bridge": "br_add_if", "veth": "veth_newlink", "macvlan": "macvlan_common_setup",
+              "nf_tables": "nft_do_chain"}  # fmt: skip
 
 
 def load(name: str) -> bool:

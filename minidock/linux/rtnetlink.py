@@ -53,6 +53,7 @@ IFF_UP = 1  # <linux/if.h>
 SIOCGIFMTU = 0x8921  # <linux/sockios.h>
 SIOCGIFINDEX = 0x8933
 IFA_F_NODAD = 0x2  # <linux/if_addr.h>
+MACVLAN_MODES = {"bridge": 4, "private": 1, "vepa": 2, "passthru": 8}  # <linux/if_link.h>
 
 
 class Network(NamedTuple):
@@ -122,6 +123,14 @@ class Rtnetlink:
         answer = fcntl.ioctl(self.socket, SIOCGIFINDEX, struct.pack("16s24x", name.encode()))
         return int(struct.unpack_from("i", answer, 16)[0])
 
+    def has(self, name: str) -> bool:
+        """Whether there is an interface of that name in this socket's namespace."""
+        try:
+            self.index(name)
+        except OSError:
+            return False
+        return True
+
     def add_bridge(self, name: str, mac: str, mtu: int) -> None:
         """RTM_NEWLINK: a bridge that forwards at once.
 
@@ -155,6 +164,34 @@ class Rtnetlink:
         ]
         what = f"RTM_NEWLINK {name} master {bridge} type veth peer {peer} netns {netns_fd}"
         self._link(what, name, attributes, up=True, create=True)
+
+    def add_macvlan(self, name: str, parent: str, mode: str, *, mac: str, netns_fd: int) -> None:
+        """RTM_NEWLINK: a link in the namespace `netns_fd`, up, that sends and receives by `parent`, which is here.
+
+        In the mode passthru it gets the hardware address of its parent instead of `mac`.
+        """
+        data = {"attrs": [("IFLA_MACVLAN_MODE", MACVLAN_MODES[mode])]}
+        kind = {"attrs": [("IFLA_INFO_KIND", "macvlan"), ("IFLA_INFO_DATA", data)]}
+        attributes = [("IFLA_LINK", self.index(parent)), ("IFLA_ADDRESS", mac), ("IFLA_NET_NS_FD", netns_fd),
+                      ("IFLA_LINKINFO", kind)]  # fmt: skip
+        what = f"RTM_NEWLINK {name} link {parent} type macvlan mode {mode} netns {netns_fd}"
+        self._link(what, name, attributes, up=True, create=True)
+
+    def add_vlan(self, name: str, parent: str, number: int) -> None:
+        """RTM_NEWLINK: an interface for the frames on `parent` with the tag `number` (IEEE 802.1Q), up."""
+        data = {"attrs": [("IFLA_VLAN_ID", number)]}
+        kind = {"attrs": [("IFLA_INFO_KIND", "vlan"), ("IFLA_INFO_DATA", data)]}
+        attributes = [("IFLA_LINK", self.index(parent)), ("IFLA_LINKINFO", kind)]
+        self._link(f"RTM_NEWLINK {name} link {parent} type vlan id {number}", name, attributes, up=True, create=True)
+
+    def add_dummy(self, name: str) -> None:
+        """RTM_NEWLINK: an interface that leads nowhere, up."""
+        kind = {"attrs": [("IFLA_INFO_KIND", "dummy")]}
+        self._link(f"RTM_NEWLINK {name} type dummy", name, [("IFLA_LINKINFO", kind)], up=True, create=True)
+
+    def set_mac(self, name: str, mac: str) -> None:
+        """RTM_NEWLINK: `name` has the hardware address `mac`."""
+        self._link(f"RTM_NEWLINK {name} address {mac}", name, [("IFLA_ADDRESS", mac)])
 
     def set_master(self, name: str, bridge: str) -> None:
         """RTM_NEWLINK: plug `name` into `bridge`."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import socket
 from collections.abc import Callable, Collection, Sequence
 from typing import NamedTuple
@@ -30,9 +31,9 @@ class Endpoint(NamedTuple):
     """What a container has on one network. Empty: no IPv6 there, or (gateways) no way out of it."""
 
     network: str  # its id
-    bridge: str
+    bridge: str  # the host's interface that it is attached to: a bridge, or the parent of a macvlan link
     interface: str  # inside
-    host_interface: str
+    host_interface: str  # '' where it has no end on the host
     mac: str
     address: str
     prefix: int
@@ -120,8 +121,8 @@ def _endpoint(network: Network, lease: Lease, asked: Attachment) -> Endpoint:
     return Endpoint(
         network=network.id,
         bridge=network.interface,
-        interface=f"{network.prefix_of_interfaces}{_LETTERS.index(lease.interface[14:])}",
-        host_interface=lease.interface,
+        interface=_inside(network, lease),
+        host_interface=lease.interface if drivers.find(network.driver).IS_ROUTED else "",
         mac=asked.mac or mac_of(lease.address),
         address=lease.address,
         prefix=v4.net.prefix,
@@ -133,6 +134,11 @@ def _endpoint(network: Network, lease: Lease, asked: Attachment) -> Endpoint:
         gw_priority=asked.gw_priority,
         driver=network.driver,
     )
+
+
+def _inside(network: Network, lease: Lease) -> str:
+    """What the container's interface on the network is called inside."""
+    return f"{network.prefix_of_interfaces}{_LETTERS.index(lease.interface[14:])}"
 
 
 def connect(
@@ -149,13 +155,19 @@ def connect(
         inside = rtnetlink.Rtnetlink()
     with inside, rtnetlink.Rtnetlink() as host:
         for endpoint in endpoints.values():
-            if not rtnetlink.exists(endpoint.host_interface):
+            if not _is_plugged(inside, endpoint):
                 _plug(host, inside, root, networks[endpoint.network], endpoint, netns_fd)
-        if published and (entrance := gateway(endpoints)):
+        if published and (entrance := gateway(endpoints)) and entrance.host_interface:
             host.set_hairpin(entrance.host_interface)
         set_default_routes(inside, endpoints)
+    if not any(endpoint.host_interface for endpoint in endpoints.values()):
+        return []  # nothing that it sends comes by this host's packet filter
     with step("Add the container to the packet filter", book=BOOK):
         return _admit(networks, endpoints, published)
+
+
+def _is_plugged(inside: rtnetlink.Rtnetlink, endpoint: Endpoint) -> bool:
+    return rtnetlink.exists(endpoint.host_interface) if endpoint.host_interface else inside.has(endpoint.interface)
 
 
 def _plug(
@@ -164,7 +176,7 @@ def _plug(
     driver = drivers.find(network.driver)
     if not driver.is_made(network):  # deleted by someone, or gone with a reboot
         driver.make(host, root, network)
-    driver.plug(host, network, endpoint, netns_fd)
+    driver.plug(host, inside, network, endpoint, netns_fd)
     with step("Set the address of eth0", book=BOOK):
         index = inside.index(endpoint.interface)
         for address, prefix in ((endpoint.address, endpoint.prefix), (endpoint.address6, endpoint.prefix6)):
@@ -195,17 +207,20 @@ def set_default_routes(inside: rtnetlink.Rtnetlink, endpoints: Endpoints) -> Non
 
 
 def _admit(networks: dict[str, Network], endpoints: Endpoints, published: Sequence[Published]) -> list[str]:
-    from minidock.network.firewall import apply  # here, because `reserve` is on every start's path and needs it rarely
+    from minidock.network.firewall import apply  # here: `reserve` is on every start's path and needs it rarely
 
     entrance = gateway(endpoints)  # where the answers go out, the questions must come in
-    through = {entrance.host_interface: published} if entrance else {}
-    mine = endpoints.values()
+    through = {entrance.host_interface: published} if entrance and entrance.host_interface else {}
+    mine = [endpoint for endpoint in endpoints.values() if endpoint.host_interface]
     return apply.admit([networks[endpoint.network] for endpoint in mine], mine, through)
 
 
-def release(root: str, container_id: str, network_id: str | None = None) -> None:
+def release(
+    root: str, container_id: str, network_id: str | None = None, netns_fd: int | None = None
+) -> None:
     """Pull the cables and give the addresses back, whatever there is of either; of one network, or of all.
 
+    `netns_fd`: the container's network namespace if that lives on: a link that has no end on the host is deleted there.
     A network namespace that ends takes its end of a cable with it and so the other, but the kernel does
     that when it finds the time. After this call it is done.
     """
@@ -219,11 +234,25 @@ def release(root: str, container_id: str, network_id: str | None = None) -> None
             _dismiss(cables)
         else:  # both wait for the same thing, that no processor is in the middle of using what goes (RCU)
             _dismiss(cables, meanwhile=lambda: _pull(_cables(container_id)))
+        if netns_fd is not None:
+            _delete_inside(root, container_id, network_id, netns_fd)
         with state.locked(f"{store.directory(root)}/lock"):
             for leases in _held(root, container_id, network_id):
                 del leases.held[container_id]
                 leases.write()
             state.sweep(store.directory(root))
+
+
+def _delete_inside(root: str, container_id: str, network_id: str | None, netns_fd: int) -> None:
+    with rtnetlink.entered(netns_fd):
+        inside = rtnetlink.Rtnetlink()
+    with inside:
+        for network in store.load_all(root):
+            if network.driver not in drivers.NAMES or drivers.find(network.driver).IS_ROUTED:
+                continue
+            lease = store.leases(root, network.id).held.get(container_id)
+            if lease and network_id in (None, network.id) and inside.has(_inside(network, lease)):
+                inside.delete_link(_inside(network, lease))
 
 
 def _dismiss(cables: list[str], meanwhile: Callable[[], None] = lambda: None) -> None:
@@ -269,6 +298,12 @@ def _next_cable(container_id: str, taken: Collection[str]) -> str:
         if (name := f"md{container_id[:12]}{letter}") not in taken:
             return name
     raise ConflictError(f"container {container_id[:12]} is on {len(taken)} networks already, which is the limit")
+
+
+def cable_of(container_id: str, interface: str) -> str:
+    """The name of the host's end of the cable that belongs to an interface inside."""
+    number = re.search("[0-9]*$", interface)
+    return f"md{container_id[:12]}{_LETTERS[int(number[0] or 0) if number else 0]}"
 
 
 def _cables(container_id: str) -> list[str]:

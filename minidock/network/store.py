@@ -54,7 +54,7 @@ class Pool(NamedTuple):
 
 
 class Network(NamedTuple):
-    """One network. `interface` is its bridge on the host, '' for a driver that has none.
+    """One network. `interface` is that on the host which its containers are attached to, '' where there is none.
 
     `pools` is empty until the network is used for the first time, unless its user chose them (`chosen`).
     """
@@ -71,6 +71,7 @@ class Network(NamedTuple):
     attachable: bool
     labels: dict[str, str]
     options: dict[str, str]
+    owns_interface: bool = True  # whether minidock has made it, and so removes it
 
     def pool(self, width: int) -> Pool | None:
         """Where containers get their addresses of that width (`addresses.IPV4` or `IPV6`) from."""
@@ -237,7 +238,7 @@ def default_interface(root: str) -> str:
 def _from_json(path: str) -> Network:
     try:
         content: dict[str, Any] = state.read_json(path, _SHAPE)
-        network = {key: content[key] for key in Network._fields}
+        network = {key: content[key] for key in Network._fields if key in content or key in _SHAPE}
         return Network(**{**network, "pools": [_pool(row) for row in content["pools"]]})
     except state.DamagedError as error:
         raise DamagedNetworkError(path, error.why) from error

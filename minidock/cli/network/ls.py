@@ -25,9 +25,9 @@ _COLUMNS = "{{.ID}}\t{{.Name}}\t{{.Driver}}\t{{.Scope}}"
 
 
 @click.command(context_settings=HELP)
-@click.option("-d", "--driver", default="bridge", help="What makes the network: there is bridge.")
+@click.option("-d", "--driver", default="bridge", help="What makes the network: bridge or macvlan.")
 @click.option("--subnet", "subnets", multiple=True, metavar="NET/PREFIX", help="Addresses of the network.")
-@click.option("--gateway", "gateways", multiple=True, metavar="ADDRESS", help="The bridge's own address.")
+@click.option("--gateway", "gateways", multiple=True, metavar="ADDRESS", help="The way out: a bridge's own address.")
 @click.option("--ip-range", "ranges", multiple=True, metavar="NET/PREFIX", help="Addresses for containers.")
 @click.option("--aux-address", "reserved", multiple=True, metavar="NAME=ADDRESS", help="An address for no container.")
 @click.option("--internal", is_flag=True, help="No way out of this network.")
@@ -39,7 +39,7 @@ _COLUMNS = "{{.ID}}\t{{.Name}}\t{{.Driver}}\t{{.Scope}}"
 @click.argument("name", metavar="NETWORK")
 @click.pass_obj
 def create(paths: Paths, /, name: str, **flags: Any) -> None:
-    """Make a network, a bridge of its own, and print its id."""
+    """Make a network, a bridge of its own unless --driver says otherwise, and print its id."""
     from minidock.cli.flags import key_values, values
     from minidock.cli.flags.common import check_root
     from minidock.engine.networks import networks

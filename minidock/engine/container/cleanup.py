@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import errno
 import os
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 
 from minidock import state
 from minidock.engine import paths
@@ -61,10 +61,29 @@ def _undo_network(record: Record) -> None:
     if record.data["attachments"] or record.data["networks"]:
         from minidock.network import drivers, endpoints
 
-        endpoints.release(record.root, record.id)
+        with ExitStack() as stack:
+            netns = None
+            if any(not row["host_interface"] for row in record.data["networks"].values()):
+                netns = _netns_of_others(record)
+                if netns is not None:
+                    stack.callback(os.close, netns)
+            endpoints.release(record.root, record.id, netns_fd=netns)
         for name, had in record.data["networks"].items():
             told = {"container": record.id, "name": name, "type": had.get("driver", drivers.BRIDGE)}
             event_log.emit(record.root, "network", "disconnect", had["network"], **told)
+
+
+def _netns_of_others(record: Record) -> int | None:
+    """The container's network namespace, if it lives on because a container is in it that was run with
+    --network container:NAME: a descriptor."""
+    from minidock.engine.container import init_process
+    from minidock.linux import namespaces
+
+    for other in records.load_all(record.root):
+        if other.data["options"]["network"] == f"container:{record.id}" and (pid := init_process.running_pid(other)):
+            with suppress(FileNotFoundError):  # it has just ended
+                return namespaces.open_namespace(pid, "network")
+    return None
 
 
 def _undo_mounts(record: Record) -> None:

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from minidock.engine.container import records
+from minidock.engine.container import init_process, records
+from minidock.engine.container.records import Record
 from minidock.engine.inspect.network_settings import endpoint_id
 from minidock.engine.networks import networks
-from minidock.linux import rtnetlink
+from minidock.linux import namespaces, rtnetlink
 from minidock.linux.interfaces import Interface, interfaces
-from minidock.network import store
+from minidock.network import drivers, store
 from minidock.network.addresses import IPV4, IPV6
 from minidock.network.leases import Lease
 from minidock.network.store import Network, Pool
@@ -51,7 +52,8 @@ def network(root: str, found: Network, *, verbose: bool = False) -> dict[str, An
         "Labels": found.labels,
     }
     if verbose:
-        described["Bridge"] = {"Name": found.interface, **_counters(seen.get(found.interface))}
+        kind = drivers.find(found.driver).INTERFACE if found.driver in drivers.NAMES else "Bridge"
+        described[kind] = {"Name": found.interface, **_counters(seen.get(found.interface))}
     return described
 
 
@@ -78,6 +80,7 @@ def _options(found: Network) -> dict[str, str]:
 def _container(root: str, found: Network, holder: str, lease: Lease, cable: Interface | None) -> dict[str, Any]:
     record = records.load(root, holder)
     endpoint = record.data["networks"].get(found.name, {}) if record else {}
+    is_routed = drivers.find(found.driver).IS_ROUTED
     v4, v6 = found.pool(IPV4), found.pool(IPV6)
     return {
         "Name": record.name if record else "",
@@ -87,9 +90,24 @@ def _container(root: str, found: Network, holder: str, lease: Lease, cable: Inte
         "IPv6Address": f"{lease.address6}/{v6.net.prefix}" if v6 else "",
         "Names": lease.names,
         "Interface": endpoint.get("interface", ""),
-        "HostInterface": lease.interface,
-        **_counters(cable),
+        "HostInterface": lease.interface if is_routed else "",
+        **(_counters(cable) if is_routed else _seen_inside(record, endpoint.get("interface", ""))),
     }
+
+
+def _seen_inside(record: Record | None, name: str) -> dict[str, Any]:
+    """The same of a link that has no other end: what the container has sent, it has sent."""
+    pid = init_process.running_pid(record) if record else None
+    if pid is None:
+        return {"Up": False}
+    with namespaces.visiting(pid, "network"):
+        netlink = rtnetlink.Rtnetlink()
+    with netlink:
+        link = next((link for link in interfaces(netlink).values() if link.name == name), None)
+    if link is None:
+        return {"Up": False}
+    return _counters(link._replace(sent=link.received, received=link.sent, sent_packets=link.received_packets,
+                                   received_packets=link.sent_packets))  # fmt: skip
 
 
 def _counters(cable: Interface | None) -> dict[str, Any]:

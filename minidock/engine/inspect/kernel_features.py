@@ -65,6 +65,7 @@ def _other_facts() -> list[Fact]:
              "cannot be given: " + ", ".join(name for name in capabilities.NAMES if name not in has)),
         Fact("Network", "bridge", modules.is_there("bridge"), "containers have only --network none or host"),
         Fact("Network", "veth", modules.is_there("veth"), "containers have only --network none or host"),
+        Fact("Network", "macvlan", modules.is_there("macvlan"), "there are no networks of the driver macvlan"),
         Fact("Network", "nf_tables", modules.is_there("nf_tables"),
              "containers have no way out through the host's address"),
         Fact("Network", "nft command", _command("nft"), "no way out: install the package nftables"),

@@ -6,7 +6,7 @@ its pipes, and still is what PR_SET_PDEATHSIG watches; but what the start of a c
 It goes on writing the log. When somebody wants to be let in, or the container has ended, it loads the monitor again and
 goes on where that stopped (`reexec.py`).
 
-    python -I -S standby.py STATE      a descriptor of an anonymous file with the state, as marshal has it
+    python -I -S idle.py STATE      a descriptor of an anonymous file with the state, as marshal has it
 
 Nothing is imported at the top that Python has not loaded anyway, not even `os`: that makes half a megabyte.
 """

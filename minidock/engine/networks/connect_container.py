@@ -8,7 +8,7 @@ start.
 from __future__ import annotations
 
 import os
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 
 from minidock.engine.container import init_process, records
 from minidock.engine.container.records import Record
@@ -51,7 +51,7 @@ def connect(root: str, network_name: str, container_name: str, asked: Attachment
     except BaseException:
         with suppress(OSError, MinidockError):  # the first error is the one to tell
             _take_off_record(record, network, "attachments")
-            endpoints.release(root, record.id, network.id)
+            _leave(record, network)
         raise
     event_log.emit(root, "network", "connect", network.id, container=record.id, name=network.name, type=network.driver)
     return warnings
@@ -117,7 +117,7 @@ def disconnect(root: str, network_name: str, container_name: str, *, force: bool
     had = {name: endpoint for name, endpoint in container_networks.has(record).items() if name == network.name}
     _take_off_record(record, network, "attachments")
     with step("Disconnect the container from the network", book=BOOK):
-        endpoints.release(root, record.id, network.id)  # also what a `connect` left that was killed half-way
+        _leave(record, network)  # also what a `connect` left that was killed half-way
         _take_off_record(record, network, "networks")  # only now: as long as it is there, somebody will release it
         pid, rest = init_process.running_pid(record), container_networks.has(record)
         if pid is not None and rest:
@@ -125,6 +125,17 @@ def disconnect(root: str, network_name: str, container_name: str, *, force: bool
                 _bring_about(record, rest, pid)
         _rewrite_hosts(record, had, {})
     event_log.emit(root, "network", "disconnect", network.id, container=record.id, name=network.name, type=network.driver)
+
+
+def _leave(record: Record, network: Network) -> None:
+    """Take the container's link to the network away, and its address. It may be running or not."""
+    with ExitStack() as stack:
+        netns = None
+        with suppress(FileNotFoundError):  # it has just ended
+            if (pid := init_process.running_pid(record)) is not None:
+                netns = namespaces.open_namespace(pid, "network")
+                stack.callback(os.close, netns)
+        endpoints.release(record.root, record.id, network.id, netns)
 
 
 def _take_off_record(record: Record, network: Network, part: str) -> None:

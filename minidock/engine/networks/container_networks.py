@@ -114,7 +114,7 @@ def own_rows(networks: dict[str, dict[str, Any]], hostname: str, domain: str) ->
 def _host_gateway(root: str, networks: dict[str, dict[str, Any]]) -> str:
     """By which address the container reaches the host: that of the bridge that it is on, or of the default one."""
     for row in networks.values():
-        if row["gateway"]:
+        if row["gateway"] and row["host_interface"]:  # otherwise the gateway is somebody else
             return str(row["gateway"])
     from minidock.network import store
 

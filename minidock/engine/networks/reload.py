@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from typing import Any
 
 from minidock.engine.container import records
 from minidock.engine.container.records import Record
@@ -29,8 +30,9 @@ def reload(root: str) -> None:
     published = {}
     for record in _connected(root):
         mine = {name: endpoints.Endpoint(**row) for name, row in record.data["networks"].items()}
-        plugged += mine.values()
-        if (entrance := endpoints.gateway(mine)) and (ports := published_ports.published(record)):
+        plugged += [endpoint for endpoint in mine.values() if endpoint.host_interface]
+        entrance = endpoints.gateway(mine)
+        if entrance and entrance.host_interface and (ports := published_ports.published(record)):
             published[entrance.host_interface] = ports
     with step("Write the packet filter again", book="4.1.1"):
         with rtnetlink.Rtnetlink() as host:
@@ -55,7 +57,7 @@ def _restore_leases(root: str) -> None:
             for record in records.load_all(root):
                 for row in record.data["networks"].values() if not record.is_over else ():
                     if row["network"] == network.id:
-                        lease = Lease(row["address"], row["address6"], row["host_interface"], row["names"])
+                        lease = Lease(row["address"], row["address6"], _cable(record, row), row["names"])
                         leases.held.setdefault(record.id, lease)
             known = {lease.interface for lease in leases.held.values()}
             unknown = set(drivers.find(network.driver).attached(network)) - known
@@ -67,6 +69,10 @@ def _restore_leases(root: str) -> None:
                 leases.write()
 
 
+def _cable(record: Record, row: dict[str, Any]) -> str:
+    return str(row["host_interface"]) or endpoints.cable_of(record.id, row["interface"])
+
+
 def _legible(root: str, network_id: str) -> tuple[Leases, bool]:
     """A network's leases, none if they are damaged; and whether they are."""
     try:
@@ -76,8 +82,8 @@ def _legible(root: str, network_id: str) -> tuple[Leases, bool]:
 
 
 def if_needed(root: str) -> None:
-    """`reload`, for a host on which nothing is registered, if containers are running there all the same."""
-    if _connected(root):
+    """`reload`, for a host on which nothing is registered, if containers that need rules run there all the same."""
+    if any(row["host_interface"] for record in _connected(root) for row in record.data["networks"].values()):
         reload(root)
 
 

@@ -16,8 +16,7 @@ from minidock.engine.container import names, records
 from minidock.engine.container.options import ContainerOptions, Mount
 from minidock.engine.container.records import Record
 from minidock.engine.events import event_log
-from minidock.engine.volumes import volumes
-from minidock.engine.volumes import populate
+from minidock.engine.volumes import populate, volumes
 from minidock.errors import EXIT_ENGINE, ConflictError, HostError, MinidockError, UsageError
 from minidock.linux import mount_options, mounts
 

@@ -22,6 +22,10 @@ def publish(record: Record) -> Held | None:
 
     Whoever holds the result holds the ports. Raises `MinidockError` in docker's words if one cannot be had.
     """
+    networks = record.data["networks"].values()
+    if networks and not any(row["host_interface"] for row in networks):
+        record.data["ports"] = {}  # docker shows none either of a container that the host does not stand before
+        return None
     record.data["ports"] = as_settings([], list(exposed(record.data)))
     wishes = _wishes(record.data)
     if not wishes or not record.data["networks"]:
@@ -29,8 +33,8 @@ def publish(record: Record) -> Held | None:
     from minidock.network import endpoints, host_ports, store
 
     entrance = endpoints.gateway({name: endpoints.Endpoint(**row) for name, row in record.data["networks"].items()})
-    if entrance is None:
-        return None  # on internal networks only: there is no way in
+    if entrance is None or not entrance.host_interface:
+        return None  # on internal networks only: there is no way in; or one that does not lead by the host
     network = store.pick(store.load_all(record.root), entrance.network)
     with step("Reserve the published ports", book=BOOK):
         try:

@@ -37,10 +37,12 @@ def _link(call: CallMade, scene: Scene) -> str:
     master = f" master {words[words.index('master') + 1]}" if "master" in words else ""
     up = message["flags"] & IFF_UP
     if info is None:
-        return f"ip link set {name}{master}{' up' if up else ''}"
+        return f"ip link set {name}{master}{_properties(message)}{' up' if up else ''}"
     if info.get_attr("IFLA_INFO_SLAVE_KIND"):
         return f"ip link set {name} type bridge_slave hairpin on"
     kind = info.get_attr("IFLA_INFO_KIND")
+    if kind in ("macvlan", "vlan"):
+        return _on_parent(message, name, kind, words, scene)
     shown = f"ip link add {name}{_properties(message)} type {kind}"
     peer = info.get_attr("IFLA_INFO_DATA") if kind == "veth" else None
     if peer is not None:
@@ -50,6 +52,15 @@ def _link(call: CallMade, scene: Scene) -> str:
     if kind == "bridge":
         shown += " forward_delay 0"
     return shown + (f" && ip link set {name}{master}{' up' if up else ''}" if master or up else "")
+
+
+def _on_parent(message: Any, name: str, kind: str, words: list[str], scene: Scene) -> str:
+    """A link that is on another, wherever it is itself."""
+    parent, what = shlex.quote(words[words.index("link") + 1]), " ".join(words[words.index("type") + 1 :][1:3])
+    is_inside = message.get_attr("IFLA_NET_NS_FD") is not None
+    where = f" netns {scene.inside}" if is_inside else ""
+    up = f"{f'nsenter --target {scene.inside} --net ' if is_inside else ''}ip link set {name} up"
+    return f"ip link add {name} link {parent}{_properties(message)}{where} type {kind} {what} && {up}"
 
 
 def _properties(message: Any) -> str:

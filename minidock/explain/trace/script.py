@@ -125,7 +125,7 @@ class Script:
         for block in self.blocks:
             for call in block.calls:
                 words = call.argument(0).split() if call.wrapper == "netlink" else [""]
-                if words[0] == "RTM_NEWLINK" and "veth" in words:
+                if words[0] == "RTM_NEWLINK" and {"veth", "macvlan"} & set(words):
                     found.append(words[1])
                 elif words[0] == "RTM_NEWADDR" and call.raw[1].get("inside"):
                     found.append(words[1].partition("/")[0])

@@ -131,7 +131,7 @@ class Look:
 
 
 def _network_names(everybody: list[Record]) -> dict[str, str]:
-    """What the networks that have containers are called, by their bridges."""
+    """What the networks that have containers are called, by their bridges or parents."""
     ends = (end for record in everybody for end in (record.data.get("networks") or {}).items())
     return {str(end["bridge"]): name for name, end in ends}
 

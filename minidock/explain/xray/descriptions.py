@@ -107,6 +107,8 @@ def first_process(running: Running) -> list[tuple[str, str]]:
 
 def way_out(cable: Cable, network: Network) -> str:
     """What happens to a packet between the bridge and the world."""
+    if cable.is_direct:
+        return say("direct")
     if network.uplink is None:
         return say("no uplink")
     if cable.masquerade is None:

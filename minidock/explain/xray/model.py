@@ -173,6 +173,8 @@ class Published(NamedTuple):
 class Cable(NamedTuple):
     """One way out: the end inside, the host's end, its bridge, the way on from there; None for what is not there.
 
+    A macvlan link has no end on the host: `outside` is its parent then.
+
     `network`: what minidock calls the network, "" if it does not know it.
     """
 
@@ -182,6 +184,11 @@ class Cable(NamedTuple):
     bridge: Interface | None
     gateway: str
     masquerade: Rule | None
+
+    @property
+    def is_direct(self) -> bool:
+        """Whether what the container sends goes out as it is, by the host's interface and nothing else of the host."""
+        return self.inside.kind == "macvlan"
 
 
 class Listener(NamedTuple):

@@ -26,7 +26,7 @@ _RESOLV_CONF_MAX = 1 << 16
 def network_of(pid: int, shared_with: list[str], members: Iterable[int], names: dict[str, str]) -> Network:
     """The network of process `pid`. `shared_with`: the other containers in the same network namespace.
 
-    `names`: what networks are called, by their bridges.
+    `names`: what networks are called, by their bridges or parents.
     """
     with rtnetlink.Rtnetlink() as netlink:
         outside, ways = interfaces(netlink), default_routes(netlink)
@@ -41,7 +41,7 @@ def network_of(pid: int, shared_with: list[str], members: Iterable[int], names: 
     rules, problem = _rules()
     ends = [interface for interface in inside.values() if not interface.is_loopback]
     cables = [_cable(end, outside, routes, uplink, rules) for end in ends]
-    cables = [cable._replace(network=names.get(cable.bridge.name, "") if cable.bridge else "") for cable in cables]
+    cables = [cable._replace(network=_called(cable, names)) for cable in cables]
     return Network(
         mode="shared" if shared_with else "own" if ends else "none",
         shared_with=shared_with,
@@ -53,6 +53,11 @@ def network_of(pid: int, shared_with: list[str], members: Iterable[int], names: 
         nameservers=_nameservers(pid),
         filter=problem,
     )
+
+
+def _called(cable: Cable, names: dict[str, str]) -> str:
+    attached_to = cable.outside if cable.is_direct else cable.bridge
+    return names.get(attached_to.name, "") if attached_to else ""
 
 
 def _rules() -> tuple[nat_rules.Ruleset | None, str]:
@@ -71,14 +76,14 @@ def _cable(
     rules: nat_rules.Ruleset | None,
 ) -> Cable:
     """Follow one interface out of the container."""
-    other = outside.get(end.peer) if end.kind == "veth" else None
-    if other and other.peer != end.number:  # the same number in a third namespace
+    other = outside.get(end.peer) if end.kind in ("veth", "macvlan") else None
+    if other and end.kind == "veth" and other.peer != end.number:  # the same number in a third namespace
         other = None
-    bridge = outside.get(other.master) if other else None
+    bridge = outside.get(other.master) if other and end.kind == "veth" else None
     gateway = next((route.gateway for route in routes if route.interface == end.number), "")
     address = next((address.partition("/")[0] for address in end.addresses), "")
     rule = None
-    if rules and uplink and address:
+    if rules and uplink and address and end.kind != "macvlan":
         comes_by = bridge.name if bridge else other.name if other else end.name
         rule = nat_rules.masquerade(rules, nat_rules.Packet(address, comes_by, uplink.name))
     return Cable("", end, other, bridge, gateway, rule)

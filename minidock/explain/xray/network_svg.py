@@ -50,13 +50,13 @@ def _row(top: float, cable: Cable, found: Network) -> Markup:
     if cable.outside:
         parts = [
             path(f"M256 {middle - 4} H360", "cable"), path(f"M256 {middle + 4} H360", "cable"), *parts,
-            _station(_CABLE, top, cable.outside, "host-line", say("cable")),
+            _station(_CABLE, top, cable.outside, "host-line", _cable_note(cable)),
         ]  # fmt: skip
     if cable.bridge:
         parts.append(line(546, middle, 582, middle, "wire"))
         note = say("network called", name=cable.network) if cable.network else say("switch")
         parts.append(_station(_BRIDGE, top, cable.bridge, "host-line", note))
-    if cable.outside and found.uplink:
+    if cable.outside and found.uplink and not cable.is_direct:
         start = 768 if cable.bridge else 546
         to = 64 + (max(len(found.cables), 1) - 1) * _ROW / 2 + 52
         class_ = "chip translation" if cable.masquerade else "chip missing"
@@ -72,6 +72,12 @@ def _row(top: float, cable: Cable, found: Network) -> Markup:
             parts.append(path(f"M974 {middle} H986 V{to} H998", "wire"))
             parts.append(path(f"M996 {to - 9} L1010 {to} L996 {to + 9} Z", "arrow-head"))
     return tag("g", *parts)
+
+
+def _cable_note(cable: Cable) -> str:
+    if not cable.is_direct:
+        return say("cable")
+    return f"macvlan, {say('network called', name=cable.network)}" if cable.network else "macvlan"
 
 
 def _way_in(top: float, row: Published) -> Markup:

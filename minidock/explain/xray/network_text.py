@@ -36,8 +36,11 @@ def lines(network: Network) -> Iterator[RenderableType]:
 def _cable(cable: Cable, network: Network) -> Iterator[Text]:
     yield _interface(say("inside"), cable.inside, counters=True)
     if cable.outside:
-        yield text(f"  ══╪══ {say('cable')}", "dim")
-        yield _interface(say("host"), cable.outside)
+        yield text(f"  ══╪══ {'macvlan' if cable.is_direct else say('cable')}", "dim")
+        line = _interface(say("host"), cable.outside)
+        if cable.is_direct and cable.network:
+            line.append_text(text(f"  {say('network called', name=cable.network)}", "dim"))
+        yield line
     if cable.bridge:
         yield text("    │", "dim")
         line = _interface(say("bridge"), cable.bridge)
@@ -45,7 +48,7 @@ def _cable(cable: Cable, network: Network) -> Iterator[Text]:
             line.append_text(text(f"  {say('network called', name=cable.network)}", "dim"))
         yield line
     if cable.outside:
-        yield text(f"    {'▼' if cable.masquerade else '✗'} {descriptions.way_out(cable, network)}", "dim")
+        yield text(f"    {'▼' if cable.masquerade or cable.is_direct else '✗'} {descriptions.way_out(cable, network)}", "dim")
         if network.uplink and cable.masquerade:
             yield _interface(say("host"), network.uplink)
 

@@ -26,6 +26,8 @@ class Driver(Protocol):
     @property
     def NAME(self) -> str: ...  # what --driver calls it
     @property
+    def INTERFACE(self) -> str: ...  # what the host's interface is called in `network inspect --verbose`
+    @property
     def IS_ROUTED(self) -> bool: ...
         # Whether containers reach others by way of the host, which has an address on the network: its routes must not
         # lead elsewhere, its packet filter sees what they send, and its ports can be published.
@@ -50,12 +52,14 @@ class Driver(Protocol):
     def attached(self, network: Network) -> list[str]:
         """The interfaces on the host that lead to containers of the network, as the kernel knows them."""
 
-    def plug(self, host: Rtnetlink, network: Network, endpoint: Endpoint, netns_fd: int) -> None:
-        """Create `endpoint.interface`, which has no addresses yet, in the container's network namespace."""
+    def plug(
+        self, host: Rtnetlink, inside: Rtnetlink, network: Network, endpoint: Endpoint, netns_fd: int
+    ) -> None:
+        """Create `endpoint.interface`, which has no addresses yet, in the container's network namespace, `netns_fd`."""
 
 
-BRIDGE = "bridge"
-NAMES = (BRIDGE,)
+BRIDGE, MACVLAN = "bridge", "macvlan"
+NAMES = (BRIDGE, MACVLAN)
 
 
 def find(name: str) -> Driver:
@@ -64,6 +68,10 @@ def find(name: str) -> Driver:
         from minidock.network.drivers import bridge
 
         return bridge
+    if name == MACVLAN:
+        from minidock.network.drivers import macvlan
+
+        return macvlan
     raise NotFoundError(f'plugin "{name}" not found')
 
 

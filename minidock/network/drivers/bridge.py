@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from minidock.network.endpoints import Endpoint
 
 NAME = BRIDGE
+INTERFACE = "Bridge"
 IS_ROUTED = True
 DEFAULT_MTU = 1500
 IFNAMSIZ = 15  # <linux/if.h>, without the zero at the end
@@ -132,7 +133,9 @@ def attached(network: Network) -> list[str]:
     return []
 
 
-def plug(host: rtnetlink.Rtnetlink, network: Network, endpoint: Endpoint, netns_fd: int) -> None:
+def plug(
+    host: rtnetlink.Rtnetlink, _: rtnetlink.Rtnetlink, network: Network, endpoint: Endpoint, netns_fd: int
+) -> None:
     """Create the cable from the bridge into the container."""
     with step("Create the veth pair", book=BOOK):
         host.add_veth(endpoint.host_interface, endpoint.bridge, mtu(network),

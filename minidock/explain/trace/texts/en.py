@@ -149,9 +149,10 @@ STEPS = {
     "Create the bridge":
         "A bridge is a switch made of software: interfaces that are attached to it reach each other.",
     "Create the network":
-        "A network is a name, a subnet and a bridge: containers on it reach each other, and those on others do not.",
+        "A network is a name, a subnet and an interface of the host, mostly a bridge: containers on it reach each "
+        "other, and those on others do not.",
     "Remove the network":
-        "Its bridge, its addresses and its rules are removed: this is possible while no container is on it.",
+        "Its interface, its addresses and its rules are removed: this is possible while no container is on it.",
     "Reserve an address":
         "The container is a machine in a network: it gets the next free address, and keeps it while it runs.",
     "Connect the container to its networks":
@@ -159,10 +160,19 @@ STEPS = {
     "Create the veth pair":
         "A veth pair is a virtual cable: one end is inside the container and is called eth0, the other is attached to "
         "the bridge.",
+    "Create a VLAN interface":
+        "It receives the frames on its parent that have its number in a tag, without the tag: one cable carries many "
+        "networks.",
+    "Create a dummy interface":
+        "It leads nowhere: containers whose links have it as their parent reach each other and nobody else.",
+    "Create a macvlan link on the parent":
+        "It shares an interface of the host, its parent, and has a hardware address of its own: the container is one "
+        "more machine on the network outside, without a bridge or a rule of the host between.",
     "Set the address of eth0":
         "The interface inside gets the address that was reserved.",
     "Set the default route":
-        "What is for no address of the subnet is sent to the bridge's address, that is, to the host.",
+        "What is for no address of the subnet is sent to the gateway: the bridge's address, that is, the host; on a "
+        "macvlan network, the router outside.",
     "Add the container to the packet filter":
         "Outside the host, the container's address is unknown: the host replaces it by its own (masquerading), and "
         "forwards to the container what comes for a published port.",

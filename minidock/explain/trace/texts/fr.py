@@ -275,11 +275,12 @@ STEPS = {
     ),
     "Create the network": (
         "Créer le réseau",
-        "Un réseau est un nom, un sous-réseau et un pont : les conteneurs qui y sont se joignent, les autres non.",
+        "Un réseau est un nom, un sous-réseau et une interface de l'hôte, le plus souvent un pont : les conteneurs qui "
+        "y sont se joignent, les autres non.",
     ),
     "Remove the network": (
         "Supprimer le réseau",
-        "Son pont, ses adresses et ses règles sont supprimés : c'est possible tant qu'aucun conteneur n'y est.",
+        "Son interface, ses adresses et ses règles sont supprimées : c'est possible tant qu'aucun conteneur n'y est.",
     ),
     "Reserve an address": (
         "Réserver une adresse",
@@ -295,13 +296,28 @@ STEPS = {
         "Une paire veth est un câble virtuel : un bout est dans le conteneur et s'appelle eth0, l'autre est attaché "
         "au pont.",
     ),
+    "Create a VLAN interface": (
+        "Créer une interface VLAN",
+        "Elle reçoit les trames de son interface parente qui portent son numéro dans une étiquette, sans celle-ci : un "
+        "câble, plusieurs réseaux.",
+    ),
+    "Create a dummy interface": (
+        "Créer une interface factice",
+        "Elle ne mène nulle part : les conteneurs dont les liens l'ont pour parente ne joignent qu'eux-mêmes.",
+    ),
+    "Create a macvlan link on the parent": (
+        "Créer un lien macvlan sur l'interface parente",
+        "Il partage une interface de l'hôte, sa parente, et a sa propre adresse matérielle : le conteneur est une "
+        "machine de plus sur le réseau extérieur, sans pont ni règle de l'hôte entre les deux.",
+    ),
     "Set the address of eth0": (
         "Définir l'adresse d'eth0",
         "L'interface intérieure reçoit l'adresse réservée.",
     ),
     "Set the default route": (
         "Définir la route par défaut",
-        "Ce qui n'est pas pour une adresse du sous-réseau est envoyé à l'adresse du pont, c'est-à-dire à l'hôte.",
+        "Ce qui n'est pas pour une adresse du sous-réseau est envoyé à la passerelle : l'adresse du pont, c'est-à-dire "
+        "l'hôte ; sur un réseau macvlan, le routeur extérieur.",
     ),
     "Add the container to the packet filter": (
         "Ajouter le conteneur au filtre de paquets",

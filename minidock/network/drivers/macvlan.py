@@ -1,0 +1,168 @@
+"""A network in the kernel: links of the kind macvlan (ip-link(8)) on an interface of the host, which is their parent.
+
+    host                        container
+    eth0, the parent ---------- eth0 192.168.1.7, default via 192.168.1.1, with a hardware address of its own
+     |
+    192.168.1.1, the router of the network that the host is on too
+
+A container is one more machine on the network outside. No bridge, address or rule of the host lies between, so no port
+can be published, nor need be. The host and its containers do not reach each other: a parent hands its links nothing.
+
+The parent is an interface that is there (-o parent=eth0), a VLAN of one (-o parent=eth0.10), which is made if it is not
+there, or, without -o parent, a dummy interface: one that leads nowhere, so that containers reach only each other.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import re
+import time
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING
+
+from minidock.errors import EXIT_ENGINE, ConflictError, HostError, UsageError
+from minidock.linux import rtnetlink
+from minidock.network import store
+from minidock.network.drivers import BOOK, MACVLAN
+from minidock.network.store import Network
+from minidock.observe import step
+
+if TYPE_CHECKING:
+    from minidock.network.endpoints import Endpoint
+
+NAME = MACVLAN
+INTERFACE = "Parent"
+IS_ROUTED = False
+_DEFAULT_MODE = "bridge"
+_VLANS = range(1, 4095)  # IEEE 802.1Q: 12 bits, without the first and the last
+_PAUSES = tuple(0.01 * 2**n for n in range(8))  # seconds: the kernel removes what an ended container had within these
+
+
+def check_options(options: Mapping[str, str]) -> None:
+    """Refuse a mode that does not exist, in docker's words."""
+    mode = options.get("macvlan_mode") or _DEFAULT_MODE
+    if mode not in rtnetlink.MACVLAN_MODES:
+        raise UsageError(
+            f"requested macvlan mode '{mode}' is not valid, '{_DEFAULT_MODE}' mode is the macvlan driver default"
+        )
+
+
+def interface(network_id: str, options: Mapping[str, str]) -> str:
+    """The parent's name."""
+    return options.get("parent") or _dummy(network_id)
+
+
+def _dummy(network_id: str) -> str:
+    return f"dm-{network_id[:12]}"
+
+
+def prepared(root: str, network: Network) -> Network:
+    """Refuse a parent that another network has, or that neither exists nor can be made, in docker's words."""
+    parent = network.interface
+    if parent == "lo":
+        raise UsageError("loopback interface is not a valid macvlan parent link")
+    for other in store.load_all(root):
+        if (other.driver, other.interface) == (NAME, parent) and other.id != network.id:
+            raise ConflictError(f"network {_dummy(other.id)} is already using parent interface {parent}")
+    if rtnetlink.exists(parent):
+        return network._replace(owns_interface=False)
+    if parent != _dummy(network.id):
+        _vlan(parent)
+    return network
+
+
+def _vlan(name: str) -> tuple[str, int]:
+    """What `eth0.10` names: an interface that is there, and the number of a VLAN (IEEE 802.1Q) on it."""
+    parts = name.split(".")
+    if len(parts) == 1:
+        raise UsageError(f"invalid subinterface vlan name {name}, example formatting is eth0.10")
+    if len(parts) > 2:
+        raise UsageError(
+            f"required interface name format is: name.vlan_id, ex. eth0.10 for vlan 10, instead received {name}"
+        )
+    if not re.fullmatch(r"[+-]?[0-9]+", parts[1]):
+        raise UsageError(f"unable to parse a valid vlan id from: {parts[1]} (ex. eth0.10 for vlan 10)")
+    if not rtnetlink.exists(parts[0]):
+        raise UsageError(f"-o parent interface was not found on the host: {parts[0]}")
+    if int(parts[1]) not in _VLANS:
+        raise UsageError(f"vlan id must be between 1-4094, received: {int(parts[1])}")
+    return parts[0], int(parts[1])
+
+
+def make(host: rtnetlink.Rtnetlink, _: str, network: Network) -> None:
+    """Make the parent, if it is one that minidock makes. Raises `HostError` if it is not, or if the kernel cannot."""
+    parent = network.interface
+    if not network.owns_interface:
+        _require(parent)
+    elif parent == _dummy(network.id):
+        with _told(f"failed to create the dummy link {parent}"), step("Create a dummy interface", book=BOOK):
+            host.add_dummy(parent)
+    else:
+        lower, number = _vlan(parent)
+        with _told(f"failed to create {parent} vlan link"), step("Create a VLAN interface", book=BOOK):
+            host.add_vlan(parent, lower, number)
+
+
+def _require(parent: str) -> None:
+    if not rtnetlink.exists(parent):
+        raise _error(f"the requested parent interface {parent} was not found on the Docker host")
+
+
+def _error(words: str) -> HostError:
+    return HostError(words, exit_code=EXIT_ENGINE)
+
+
+@contextlib.contextmanager
+def _told(what: str) -> Iterator[None]:
+    """Tell what failed in docker's words. That somebody else has just made the same is no failure."""
+    try:
+        yield
+    except FileExistsError:
+        pass
+    except OSError as error:
+        raise _error(f"{what}: {os.strerror(error.errno or 0).lower()}") from error
+
+
+def is_made(network: Network) -> bool:
+    """Whether the parent is there."""
+    return rtnetlink.exists(network.interface)
+
+
+def remove_interface(network: Network) -> None:
+    """Delete the parent, if minidock has made it."""
+    if network.owns_interface and rtnetlink.exists(network.interface):
+        with rtnetlink.Rtnetlink() as host:
+            host.delete_link(network.interface)
+
+
+def attached(_: Network) -> list[str]:
+    """None: a container's link is in its own network namespace, and the host does not see it."""
+    return []
+
+
+def plug(
+    host: rtnetlink.Rtnetlink, inside: rtnetlink.Rtnetlink, network: Network, endpoint: Endpoint, netns_fd: int
+) -> None:
+    """Create the container's link. Raises `HostError` if the kernel cannot."""
+    mode = network.options.get("macvlan_mode") or _DEFAULT_MODE
+    _require(network.interface)
+    with _told("failed to create the macvlan port"), step("Create a macvlan link on the parent", book=BOOK):
+        for pause in (*_PAUSES, None):
+            try:
+                host.add_macvlan(endpoint.interface, network.interface, mode, mac=endpoint.mac, netns_fd=netns_fd)
+                break
+            except OSError as error:
+                if pause is None or not _may_pass(error, mode):
+                    raise
+                time.sleep(pause)
+        if mode == "passthru":  # the link has got the parent's hardware address; now both get the container's
+            inside.set_mac(endpoint.interface, endpoint.mac)
+
+
+def _may_pass(error: OSError, mode: str) -> bool:
+    """Whether it may be a link that is in the way of which the container has ended: the kernel removes network
+    namespaces when it finds the time, and until then their hardware addresses, and parents in passthru mode, are busy.
+    """
+    return error.errno == (errno.EINVAL if mode == "passthru" else errno.EADDRINUSE)
