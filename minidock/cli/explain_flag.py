@@ -17,7 +17,7 @@ import click
 from minidock.errors import EXIT_ENGINE, UsageError
 
 if TYPE_CHECKING:
-    from minidock.engine.lifetime.recorder import Recorder
+    from minidock.recorder.recorder import Recorder
 
 STYLES = ("full", "brief", "json", "step", "shell")
 # By the words that they begin with. What is created or started by another name is the same command.

@@ -223,7 +223,7 @@ class Visitors:
         elif kind == "terminal" and fd is not None:
             visitor.remember_terminal(fd)
         elif kind == "observe" and fd is not None:
-            from minidock.engine.lifetime import recorder
+            from minidock.recorder import recorder
 
             visitor.recorders.append(recorder.join(fd))
         elif kind == "look":

@@ -1,6 +1,6 @@
 """The runtime that shows its work: what happens in the kernel, told step by step while it happens.
 
-    narrator.py   a process that receives what all others do: engine/lifetime/recorder.py sends it
+    narrator.py   a process that receives what all others do: recorder/recorder.py sends it
     order.py      in which order that is told: causes before their effects, the same in every run
     story.py      the stream of events as blocks: one process, one step, the calls in it
     text.py       a block for people; jsonl.py  for programs; script.py  all of them as a shell script

@@ -18,7 +18,7 @@ import socket
 from collections import Counter
 from typing import Any
 
-from minidock.engine.lifetime import recorder
+from minidock.recorder import recorder
 from minidock.explain.trace import look_commands, shell_commands
 from minidock.explain.trace.blocks import Event, call_of
 from minidock.explain.trace.process_table import Scene

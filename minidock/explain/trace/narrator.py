@@ -21,7 +21,7 @@ from collections.abc import Iterable
 from typing import NoReturn, Protocol
 
 from minidock import observe
-from minidock.engine.lifetime import recorder
+from minidock.recorder import recorder
 from minidock.explain.trace.blocks import Event, call_of
 from minidock.explain.trace.event_order import AfterClone, Grouped, Order
 

@@ -17,7 +17,7 @@ import shlex
 import socket
 from contextlib import suppress
 
-from minidock.engine.lifetime import recorder
+from minidock.recorder import recorder
 from minidock.explain import format_values
 from minidock.explain.trace import script_calls, script_filter, shell_commands, texts
 from minidock.explain.trace.blocks import Block, CallMade, Event, Story, call_of

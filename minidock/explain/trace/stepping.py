@@ -13,7 +13,7 @@ import signal
 import socket
 import termios
 
-from minidock.engine.lifetime import recorder
+from minidock.recorder import recorder
 from minidock.explain.trace import texts
 from minidock.explain.trace.blocks import Block, Event
 from minidock.explain.trace.styles import Narrative, is_taken_over

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import socket
 
-from minidock.engine.lifetime import recorder
+from minidock.recorder import recorder
 from minidock.explain.trace import texts
 from minidock.explain.trace.block_text import Renderer
 from minidock.explain.trace.blocks import Block, Event, Story
