@@ -27,7 +27,8 @@ from types import FrameType
 from typing import Any, NamedTuple
 
 from minidock import errors, observe
-from minidock.linux import spelling, syscalls
+from minidock.linux import syscalls
+from minidock.recorder import call_spelling
 from minidock.observe import Call, Observer, Step
 
 GO, QUIT = b"g", b"q"
@@ -137,7 +138,7 @@ class Recorder(Observer):
         result = call.result if isinstance(call.result, int) and not isinstance(call.result, bool) else 0
         keywords = {key: _simple(value) for key, value in call.keywords}
         raw = tuple(map(_simple, call.arguments)), {**keywords, **circumstances}
-        answer = spelling.answer(call)
+        answer = call_spelling.answer(call)
         return (what, call.name, name, arguments, answer, number, result, call.microseconds, call.step, _place(), raw,
                 call.pid)  # fmt: skip
 
@@ -182,7 +183,7 @@ class _Question(NamedTuple):
 
 def _question(call: Call) -> _Question:
     try:
-        name, arguments = spelling.parts(call)
+        name, arguments = call_spelling.parts(call)
     except (TypeError, ValueError, LookupError):  # announced otherwise than it is spelled: not worth a container
         name, arguments = call.name, [repr(argument) for argument in call.arguments]
     return _Question(name, arguments, _circumstances(call))

@@ -6,7 +6,7 @@
 
 Every line has the `pid` (and `thread`) of who told it, as seen from where minidock was called, what that process
 is (`process`), and `nanoseconds` of the monotonic clock. `by` is who made the call: for the execve of a program that
-minidock runs, it is a child that cannot tell. Texts are strace's (minidock/linux/spelling.py). A netlink message is
+minidock runs, it is a child that cannot tell. Texts are strace's (minidock/recorder/call_spelling.py). A netlink message is
 also given as it was sent (`message`, in hexadecimal). The line of an execve is written when the program runs, or when
 it has failed. "released" is the last line of a process that goes on by itself.
 """
