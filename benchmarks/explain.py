@@ -96,8 +96,12 @@ def _single() -> list[tuple[str, ...]]:
 
     plain, announced, step = map(nanoseconds, (nothing, wrapped, in_a_step))
     calls, steps = _in_a_run()
-    rows = [("function call", plain), ("announced call", announced), ("step", step),
-            (f"run with the bridge: {calls} calls, {steps} steps", calls * (announced - plain) + steps * step)]
+    rows = [
+        ("function call", plain),
+        ("announced call", announced),
+        ("step", step),
+        (f"run with the bridge: {calls} calls, {steps} steps", calls * (announced - plain) + steps * step),
+    ]
     return [(name, f"{value:.0f}") for name, value in rows]
 
 

@@ -88,8 +88,7 @@ def words(error: BaseException) -> str:
 
 
 def is_expected(error: BaseException) -> bool:
-    """Whether `words` says all that there is to say: the machine or the user has brought the error about, not a defect.
-    """
+    """Whether `words` says all that there is to say: the machine or the user has caused the error, not a defect."""
     is_limit = isinstance(error, RuntimeError) and "can't start new thread" in str(error)
     return isinstance(error, (MinidockError, OSError, MemoryError)) or is_limit
 

@@ -27,9 +27,9 @@ R = TypeVar("R")
 class Call(NamedTuple):
     """One call into the kernel, seen from where it was made.
 
-    The arguments are the kernel's own values: `minidock/recorder/call_spelling.py` knows how to write them. `result` is what
-    the call returned, or the `OSError` it raised; None before the call. `pid` is that of the process that made it, if
-    that is another one than the process that tells of it (a child on its way to become a program).
+    The arguments are the kernel's own values: `minidock/recorder/call_spelling.py` knows how to write them. `result` is
+    what the call returned, or the `OSError` it raised; None before the call. `pid` is that of the process that made it,
+    if that is another one than the process that tells of it (a child on its way to become a program).
     """
 
     name: str

@@ -56,9 +56,7 @@ def machine_is_left_as_found(basetemp: Path) -> Iterator[None]:
     left = left_since(before)
     if left:
         detach_mounts(left)
-        pytest.fail(
-            "left on the machine:\n" + "\n".join(f"  {' '.join(thing)}" for thing in left), pytrace=False
-        )
+        pytest.fail("left on the machine:\n" + "\n".join(f"  {' '.join(thing)}" for thing in left), pytrace=False)
 
 
 @pytest.fixture(scope="session")
@@ -83,7 +81,7 @@ def alpine(minidock: Minidock, outside: list[str], basetemp: Path) -> None:
     with open(shared / "alpine.lock", "w", encoding="ascii") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not archive.exists():
-            make = "\"$@\" create --name alpine --network none alpine && \"$@\" rm alpine && \"$@\" save -o"
+            make = '"$@" create --name alpine --network none alpine && "$@" rm alpine && "$@" save -o'
             command = ["sh", "-c", f"{make} {archive}.part alpine", "sh", *minidock.program]
             done = subprocess.run([*outside, *command], env=minidock.environment, capture_output=True, check=False)
             assert done.returncode == 0, done.stderr.decode()

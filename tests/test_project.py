@@ -84,9 +84,7 @@ def test_every_room_has_its_place_in_the_layers() -> None:
     layers = settings()["importlinter:contract:rooms"]["layers"]
     placed = set(re.findall(r"minidock\.(\w+)", layers))
     package = CHECKOUT / "minidock"
-    rooms = {
-        path.stem for path in package.iterdir() if (path / "__init__.py").exists() or path.suffix == ".py"
-    }
+    rooms = {path.stem for path in package.iterdir() if (path / "__init__.py").exists() or path.suffix == ".py"}
     assert rooms - placed == {"__init__", "__main__"}
 
 

@@ -1,14 +1,14 @@
 """What docker's users know as docker: containers, images, networks and volumes; all that is kept on disk.
 
-Here are the things themselves (`create.py`, `images.py`, `volumes.py`, their records, what users do to them), and
-in rooms of their own:
-
-    making/       what a container is made of, from its options to its OCI bundle
-    lifetime/     what stays beside a container while it lives: its monitor, and what a command says to that
-    inside/       going into a container that runs: exec, and networks that it joins later
-    files/        its files seen from outside: cp, diff, export, commit
-    journal/      what is written down as it happens: the log of each container, and the events of all read back
-    networking/   networks as a user knows them, and who is connected to which
-    transfers/    images on their way from and to registries
-    showing/      what a user asks to see: ps, inspect, stats, top, info, system df
+    container/    created, started, stopped, killed, paused, renamed, updated, removed; their records
+    spec/         a container's options as an OCI specification
+    monitor/      the process beside a running container: start, attach, health check, restart policy, idle program
+    exec/         one more process in a running container
+    files/        a container's files from outside: cp, diff, export, commit
+    logs/         the logs of containers, and their drivers
+    events/       what happens, written and read
+    networks/     networks, and which containers are connected to them
+    images/       images, pulled, pushed, built by recipes, removed; credentials
+    volumes/      volumes
+    inspect/      what ps, inspect, stats, top, info and system df show
 """

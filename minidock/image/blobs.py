@@ -96,8 +96,7 @@ def read_json(images: str, digest: str) -> dict[str, Any]:
 
 
 def read_config(images: str, digest: str) -> dict[str, Any]:
-    """An image's configuration. Raises `DamagedError`, or `MalformedConfig` for one that another tool has put here.
-    """
+    """An image's configuration. Raises `DamagedError`, or `MalformedConfig` for one that another tool has put here."""
     try:
         return config.parse(read_blob(images, digest, MANIFEST_BYTES))
     except config.MalformedConfig as error:

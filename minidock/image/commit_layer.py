@@ -1,7 +1,7 @@
 """Committing: what a container has changed becomes a layer, and with the image below it an image (book 3.5.4).
 
-The layer is written as `layer_writer.py` writes it; the config is the base image's with one more layer and one more line of
-history (OCI image spec, config.md).
+The layer is written as `layer_writer.py` writes it; the config is the base image's with one more layer and one more
+line of history (OCI image spec, config.md).
 """
 
 from __future__ import annotations

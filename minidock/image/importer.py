@@ -72,9 +72,7 @@ def _import(
         return ingest.add_manifest(name, _as_json(manifest), MANIFEST_TYPE)
 
 
-def _image_config(
-    diff_id: str, config: dict[str, Any], message: str, made_for: Platform | None
-) -> dict[str, Any]:
+def _image_config(diff_id: str, config: dict[str, Any], message: str, made_for: Platform | None) -> dict[str, Any]:
     created = now()
     system, architecture, variant = made_for or ("linux", platform.host_architecture(), platform.host_variant())
     return {

@@ -166,9 +166,7 @@ def _oci_images(files: _Files, wanted: Platform | None) -> Iterator[_Found]:
             yield _Found(names, manifest, config, [_path(layer["digest"]) for layer in content["layers"]])
 
 
-def _chosen(
-    files: _Files, descriptor: dict[str, Any], wanted: Platform | None, depth: int
-) -> dict[str, Any] | None:
+def _chosen(files: _Files, descriptor: dict[str, Any], wanted: Platform | None, depth: int) -> dict[str, Any] | None:
     """The manifest that a descriptor means; of an index, the wanted, this machine's, or the first in the archive."""
     if descriptor.get("mediaType") in MANIFEST_TYPES:
         return descriptor if _path(descriptor["digest"]) in files else None

@@ -174,4 +174,3 @@ def weight_from_shares(shares: int) -> int:
 def io_weight(weight: int) -> int:
     """blkio.weight, 10 to 1000, on the scale of io.weight, 1 to 10000."""
     return 1 + (weight - 10) * 9999 // 990
-

@@ -331,9 +331,7 @@ def _raise_error(what: str, flags: int, message: bytes) -> None:
         while offset + 4 <= len(message):
             length, kind = struct.unpack_from("=HH", message, offset)
             if kind == NLMSGERR_ATTR_MSG:
-                words = (
-                    f" ({message[offset + 4 : offset + length].rstrip(bytes(1)).decode(errors='replace')})"
-                )
+                words = f" ({message[offset + 4 : offset + length].rstrip(bytes(1)).decode(errors='replace')})"
             offset += max((length + 3) & ~3, 4)
     raise OSError(number, f"{what}: {os.strerror(number)}{words}")
 

@@ -109,6 +109,7 @@ _SYS = {  # pivot_root, capset, keyctl, seccomp, bpf, rt_sigaction, clone: <asm/
 }
 SYS_PIVOT_ROOT, SYS_CAPSET, SYS_KEYCTL, SYS_SECCOMP, SYS_BPF, SYS_RT_SIGACTION, SYS_CLONE = _SYS[os.uname().machine]
 
+
 @cache
 def _library(*, keep_lock: bool = False) -> Any:
     """The C library. Loaded at the first call: many commands only look at files and need none of this."""

@@ -141,9 +141,7 @@ def _inside(network: Network, lease: Lease) -> str:
     return f"{network.prefix_of_interfaces}{_LETTERS.index(lease.interface[14:])}"
 
 
-def connect(
-    root: str, endpoints: Endpoints, netns_fd: int, published: Sequence[Published] = ()
-) -> list[str]:
+def connect(root: str, endpoints: Endpoints, netns_fd: int, published: Sequence[Published] = ()) -> list[str]:
     """Plug a container, whose network namespace `netns_fd` is, into its networks, and let it out.
 
     `endpoints` are all that it is to have, by the networks' names: those that are there already stay. `published`:
@@ -171,7 +169,12 @@ def _is_plugged(inside: rtnetlink.Rtnetlink, endpoint: Endpoint) -> bool:
 
 
 def _plug(
-    host: rtnetlink.Rtnetlink, inside: rtnetlink.Rtnetlink, root: str, network: Network, endpoint: Endpoint, netns_fd: int
+    host: rtnetlink.Rtnetlink,
+    inside: rtnetlink.Rtnetlink,
+    root: str,
+    network: Network,
+    endpoint: Endpoint,
+    netns_fd: int,
 ) -> None:
     driver = drivers.find(network.driver)
     if not driver.is_made(network):  # deleted by someone, or gone with a reboot
@@ -215,9 +218,7 @@ def _admit(networks: dict[str, Network], endpoints: Endpoints, published: Sequen
     return apply.admit([networks[endpoint.network] for endpoint in mine], mine, through)
 
 
-def release(
-    root: str, container_id: str, network_id: str | None = None, netns_fd: int | None = None
-) -> None:
+def release(root: str, container_id: str, network_id: str | None = None, netns_fd: int | None = None) -> None:
     """Pull the cables and give the addresses back, whatever there is of either; of one network, or of all.
 
     `netns_fd`: the container's network namespace if that lives on: a link that has no end on the host is deleted there.

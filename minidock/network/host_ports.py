@@ -1,7 +1,7 @@
 """Published ports: which of the host's are a container's, and that nobody else can take them meanwhile.
 
-The way to the container is made by the packet filter (`filter_rules.py`), which asks nobody whether a port is in use: it
-would take a running web server's visitors away without a word. So each published port is first taken as any server
+The way to the container is made by the packet filter (`filter_rules.py`), which asks nobody whether a port is in use:
+it would take a running web server's visitors away without a word. So each published port is first taken as any server
 takes it, with a socket of the monitor's that is bound to it as long as the container runs. The kernel then is the judge
 between parallel starts, other engines and other programs, in either direction, and a monitor that is killed gives its
 ports back at once.

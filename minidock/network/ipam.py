@@ -28,7 +28,9 @@ def settled(root: str, network: Network, *, in_use: bool) -> Network:
 
     with (
         step("Choose a free subnet", book=BOOK),
-        state.locked(filter_state.lock_path()),  # for all roots: the next to choose must see this bridge among the routes
+        state.locked(
+            filter_state.lock_path()
+        ),  # for all roots: the next to choose must see this bridge among the routes
         rtnetlink.Rtnetlink() as host,
     ):
         preferred = network.pool(IPV4)

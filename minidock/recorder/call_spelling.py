@@ -277,8 +277,9 @@ def _bpf(_: Call, operation: str, *words: Any) -> Spelled:
 
 
 def _rlimit(_: Call, number: int, limits: tuple[int, int]) -> Spelled:
-    names = {value: name for name, value in vars(resource).items()
-             if name.startswith("RLIMIT_") and name != "RLIMIT_OFILE"}  # BSD's name of NOFILE
+    names = {
+        value: name for name, value in vars(resource).items() if name.startswith("RLIMIT_") and name != "RLIMIT_OFILE"
+    }  # BSD's name of NOFILE
     soft, hard = ("RLIM_INFINITY" if value < 0 else str(value) for value in limits)
     return "prlimit64", ["0", names.get(number, str(number)), f"{{rlim_cur={soft}, rlim_max={hard}}}", "NULL"]
 

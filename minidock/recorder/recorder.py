@@ -28,8 +28,8 @@ from typing import Any, NamedTuple
 
 from minidock import errors, observe
 from minidock.linux import syscalls
-from minidock.recorder import call_spelling
 from minidock.observe import Call, Observer, Step
+from minidock.recorder import call_spelling
 
 GO, QUIT = b"g", b"q"
 _SIOCGIFNAME, _SIOCGSKNS = 0x8910, 0x894C  # <linux/sockios.h>
@@ -38,7 +38,7 @@ _ABOVE = os.path.dirname(os.path.dirname(os.path.abspath(observe.__file__))) + "
 # Where a call is made is the first place on the way up that is not one of these.
 _LINUX = os.path.dirname(syscalls.__file__)
 _WRAPPERS = (observe.__file__, __file__,
-             *(f"{_LINUX}/{name}.py" for name in ("syscalls", "links", "netlink", "programs")))  # fmt: skip
+             *(f"{_LINUX}/{name}.py" for name in ("syscalls", "rtnetlink", "netlink", "programs")))  # fmt: skip
 
 
 class StoppedError(errors.SetupError):

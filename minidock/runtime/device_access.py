@@ -1,9 +1,9 @@
 """What keeps a container from the host's devices: a filter in its cgroup, or mounts in which no node works (book 9).
 
 A device node is a file like any other. One that means the host's disk may lie in an image's layer or in a volume, or be
-made inside (CAP_MKNOD). In the container's cgroup a filter is asked at every open (`linux/device_filter.py`). Where there is
-no such cgroup, nobody asks: then every mount but the container's own /dev is nodev (mount(2), MS_NODEV), and a process
-that could undo that, or make a node in /dev, is refused.
+made inside (CAP_MKNOD). In the container's cgroup a filter is asked at every open (`linux/device_filter.py`). Where
+there is no such cgroup, nobody asks: then every mount but the container's own /dev is nodev (mount(2), MS_NODEV), and a
+process that could undo that, or make a node in /dev, is refused.
 """
 
 from __future__ import annotations

@@ -24,7 +24,7 @@ class WithoutHierarchy(Minidock):
 
     @property
     def program(self) -> list[str]:
-        hidden = f"umount -l {cgroups.hierarchy()} && exec \"$@\""
+        hidden = f'umount -l {cgroups.hierarchy()} && exec "$@"'
         return ["unshare", "--mount", "--propagation", "private", "sh", "-c", hidden, "sh", *super().program]
 
 

@@ -55,9 +55,7 @@ HIDDEN = ("/proc/keys", "/proc/timer_list", "/proc/interrupts")
 
 
 @pytest.mark.parametrize("null", ["", "link", "dir"])
-def test_what_is_masked_is_so_without_a_null_device_in_the_image(
-    run: Run, make_image: MakeImage, null: str
-) -> None:
+def test_what_is_masked_is_so_without_a_null_device_in_the_image(run: Run, make_image: MakeImage, null: str) -> None:
     """A volume on /dev takes the place of ours; what it has as /dev/null would be seen instead of the masked files."""
     entries = {"": [], "link": [("dev/", ""), ("dev/null", "/proc/version")], "dir": [("dev/", ""), ("dev/null/", "")]}
     image = make_image(*entries[null], changes=("VOLUME /dev",))

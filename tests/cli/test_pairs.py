@@ -25,7 +25,7 @@ REFUSED_FILES = {
     b"export B=c": "variable 'export B' contains whitespaces",
     b"A=b\n\xff\xfe=1\n": "invalid utf8 bytes at line 2",
 }
-TAKEN = b"\xef\xbb\xbf# c\n\n  #d\nNO_SUCH_NAME\nHERE\n B= x \r\nC=\n\"D\"=1=2\n"
+TAKEN = b'\xef\xbb\xbf# c\n\n  #d\nNO_SUCH_NAME\nHERE\n B= x \r\nC=\n"D"=1=2\n'
 
 
 @pytest.mark.parametrize("row", REFUSED_ROWS)

@@ -13,15 +13,13 @@ _MKFS = {"btrfs": "-q -f", "ext4": "-q -F -N 2048", "xfs": "-q -f"}
 _SIZES = {"btrfs": 160, "ext4": 96, "xfs": 300}  # MiB
 
 
-def on_disk(
-    engine: Minidock, directory: Path, script: str, kind: str = "tmpfs"
-) -> subprocess.CompletedProcess[str]:
+def on_disk(engine: Minidock, directory: Path, script: str, kind: str = "tmpfs") -> subprocess.CompletedProcess[str]:
     """Run `script` in a mount namespace where $MINIDOCK_ROOT is a file system of `kind`, with the images, small.
 
     tmpfs has 20 MB for containers, others have what their smallest file system leaves. The loop device goes with the
     namespace, so with the last process that `script` leaves running: it had better leave none.
     """
-    function = f"minidock() {{ {' '.join(engine.program)} \"$@\"; }}"
+    function = f'minidock() {{ {" ".join(engine.program)} "$@"; }}'
     command = ["unshare", "-m", "bash", "-c", f"{_prepare(kind)}; {function}; {script}"]
     done = subprocess.run([*command, directory, engine.root], env=engine.environment, capture_output=True, text=True,
                           check=False, timeout=100, stdin=subprocess.DEVNULL)  # fmt: skip

@@ -219,49 +219,69 @@ def test_a_container_that_fills_the_disk_is_removed_all_the_same(
 
 
 def test_a_full_disk_is_one_line_and_leaves_nothing(engine: Minidock, tmp_path: Path) -> None:
-    done = on_disk(engine, tmp_path, """
+    done = on_disk(
+        engine,
+        tmp_path,
+        """
         dd if=/dev/zero of="$MINIDOCK_ROOT/big" bs=1M 2>/dev/null; dd if=/dev/zero of="$MINIDOCK_ROOT/rest" 2>/dev/null
         minidock run --rm --network none alpine true; echo code=$?; ls "$MINIDOCK_ROOT/containers"
-        rm "$MINIDOCK_ROOT/rest" "$MINIDOCK_ROOT/big"; minidock run --rm alpine echo again""")
+        rm "$MINIDOCK_ROOT/rest" "$MINIDOCK_ROOT/big"; minidock run --rm alpine echo again""",
+    )
     assert done.stdout == "code=125\nagain\n", done
     assert done.stderr.count("\n") == 1
     assert "No space left on device" in done.stderr
 
 
 def test_a_full_disk_does_not_keep_a_container_from_being_removed(engine: Minidock, tmp_path: Path) -> None:
-    done = on_disk(engine, tmp_path, """
+    done = on_disk(
+        engine,
+        tmp_path,
+        """
         minidock run --name filler alpine dd if=/dev/zero of=/big bs=1M 2>/dev/null; echo code=$?
-        minidock rm filler; echo code=$?; ls "$MINIDOCK_ROOT/containers"; minidock run --rm alpine echo again""")
+        minidock rm filler; echo code=$?; ls "$MINIDOCK_ROOT/containers"; minidock run --rm alpine echo again""",
+    )
     assert done.stdout == "code=1\nfiller\ncode=0\nagain\n", done
 
 
 def test_a_disk_that_is_filled_again_does_not_keep_the_end_from_being_known(engine: Minidock, tmp_path: Path) -> None:
-    done = on_disk(engine, tmp_path, """
+    done = on_disk(
+        engine,
+        tmp_path,
+        """
         head -c 1000000 /dev/zero >"$MINIDOCK_ROOT/ballast"
         minidock run --name filler --network none alpine dd if=/dev/zero of=/big bs=4k 2>/dev/null
         for time in 1 2; do
             rm -f "$MINIDOCK_ROOT/ballast"; minidock start -a filler 2>/dev/null
             minidock ps -a --format '{{.State}}'; minidock inspect -f '{{.State.Status}} {{.State.ExitCode}}' filler
             truncate -s -100000 "$MINIDOCK_ROOT"/containers/*/upper/big
-        done; minidock rm filler; ls "$MINIDOCK_ROOT/containers" """)
+        done; minidock rm filler; ls "$MINIDOCK_ROOT/containers" """,
+    )
     assert done.stdout == "exited\nexited 1\n" * 2 + "filler\n", done
 
 
 @pytest.mark.parametrize("words", ["sh -c 'yes | head -c 40000000'", "dd if=/dev/zero of=/big bs=1M"])
 @pytest.mark.parametrize("options", ["", "-v /anonymous"])
 def test_whatever_fills_the_disk_rm_makes_room(engine: Minidock, tmp_path: Path, words: str, options: str) -> None:
-    done = on_disk(engine, tmp_path, f"""
+    done = on_disk(
+        engine,
+        tmp_path,
+        f"""
         minidock run -d --name filler {options} alpine {words} >/dev/null; minidock wait filler >/dev/null
         dd if=/dev/zero of="$MINIDOCK_ROOT/rest" 2>/dev/null
-        minidock rm -f filler; echo code=$?; ls "$MINIDOCK_ROOT/containers"; minidock run --rm alpine echo again""")
+        minidock rm -f filler; echo code=$?; ls "$MINIDOCK_ROOT/containers"; minidock run --rm alpine echo again""",
+    )
     assert done.stdout == "filler\ncode=0\nagain\n", done
 
 
 def test_what_is_there_can_be_seen_on_a_disk_that_became_read_only(engine: Minidock, tmp_path: Path) -> None:
-    done = on_disk(engine, tmp_path, """
+    done = on_disk(
+        engine,
+        tmp_path,
+        """
         minidock run --name old --network none alpine echo said; mount -o remount,ro "$MINIDOCK_ROOT"
         minidock logs old; minidock ps -a --format '{{.Names}} {{.State}}'; minidock inspect -f '{{.Name}}' old
-        minidock images -q alpine | wc -l; minidock rm old; echo code=$?""")
+        minidock images -q alpine | wc -l; minidock rm old; echo code=$?""",
+    )
     assert done.stdout == "said\nsaid\nold exited\n/old\n1\ncode=1\n", done
     assert done.stderr.count("\n") == 1
 
@@ -303,8 +323,12 @@ def test_what_runs_on_a_root_that_takes_no_more_can_be_ended_and_its_end_is_know
 
 
 def test_a_read_only_root_is_one_line(engine: Minidock, tmp_path: Path) -> None:
-    done = on_disk(engine, tmp_path, """
-        mount -o remount,ro "$MINIDOCK_ROOT"; minidock run --rm alpine true; echo code=$?; minidock ps -a""")
+    done = on_disk(
+        engine,
+        tmp_path,
+        """
+        mount -o remount,ro "$MINIDOCK_ROOT"; minidock run --rm alpine true; echo code=$?; minidock ps -a""",
+    )
     assert done.stdout.startswith("code=125\n"), done
     assert "Read-only file system" in done.stderr
     assert done.stderr.count("\n") == 1

@@ -15,20 +15,30 @@ _MANY = "for n in $(seq 20); do mkdir -p /data/$n/a/b/c /$n/a/b/c; touch /data/$
 
 @pytest.mark.parametrize("kind", ["btrfs", "xfs", "tmpfs", "ext4"])
 def test_what_was_made_there_can_be_removed(engine: Minidock, tmp_path: Path, kind: str) -> None:
-    done = on_disk(engine, tmp_path, f"""
+    done = on_disk(
+        engine,
+        tmp_path,
+        f"""
         minidock run --name one --network none -v many:/data alpine sh -c '{_MANY}' && echo ran
         minidock commit one copy >/dev/null && minidock rm one && minidock volume rm many
         minidock rmi copy >/dev/null && echo removed
-        ls "$MINIDOCK_ROOT/containers"; ls -A "$MINIDOCK_ROOT/volumes"; ls -A "$MINIDOCK_ROOT/tmp" """, kind)
+        ls "$MINIDOCK_ROOT/containers"; ls -A "$MINIDOCK_ROOT/volumes"; ls -A "$MINIDOCK_ROOT/tmp" """,
+        kind,
+    )
     assert done.stdout == "ran\none\nmany\nremoved\n.lock\n", done
     assert done.stderr == ""
 
 
 def test_a_root_on_overlay_is_refused_where_it_would_be_mounted(engine: Minidock, tmp_path: Path) -> None:
-    done = on_disk(engine, tmp_path, """
+    done = on_disk(
+        engine,
+        tmp_path,
+        """
         minidock create --name one --network none alpine true >/dev/null && echo made
         minidock start one; echo code=$?; minidock run --rm --network none alpine true; echo code=$?
-        minidock rm one""", "overlay")
+        minidock rm one""",
+        "overlay",
+    )
     assert done.stdout == "made\ncode=1\ncode=125\none\n", done
     lines = done.stderr.splitlines()
     assert len(lines) == 2

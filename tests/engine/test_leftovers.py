@@ -41,9 +41,7 @@ def made(engine: Minidock) -> Iterator[dict[str, str]]:
 
 
 @pytest.mark.parametrize("place", PLACES)
-def test_what_a_killed_writer_left_is_swept(
-    engine: Minidock, made: dict[str, str], tmp_path: Path, place: str
-) -> None:
+def test_what_a_killed_writer_left_is_swept(engine: Minidock, made: dict[str, str], tmp_path: Path, place: str) -> None:
     made["directory"] = str(tmp_path)
     file = Path(place.format(**made))
     dead, alive = (file.with_name(f"{file.name}.{DEAD + number}.tmp") for number in range(2))

@@ -82,9 +82,7 @@ def test_a_tree_that_was_made_open_is_closed_by_the_next_that_writes(engine: Min
     assert reachable("rm", "-f", "one").returncode == 0
 
 
-def test_a_root_that_others_use_too_stays_open_and_what_is_ours_does_not(
-    engine: Minidock, reachable: Minidock
-) -> None:
+def test_a_root_that_others_use_too_stays_open_and_what_is_ours_does_not(engine: Minidock, reachable: Minidock) -> None:
     (reachable.root / "volumes").mkdir(mode=0o755, parents=True)
     (reachable.root / "others").write_text("theirs")
     _fill(engine, reachable)

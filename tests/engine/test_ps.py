@@ -151,7 +151,7 @@ def test_columns(ok: Ok, three: list[str]) -> None:
     assert cells[5:7] == ["90-92/tcp, 127.0.0.1:18080->80/tcp", "up"]
     assert re.fullmatch(r"[\d.]+k?B \(virtual [\d.]+MB\)", cells[7])
     assert ok("ps", "-q", "--no-trunc") == ok("container", "list", "-q", "--no-trunc") == three[2]
-    assert ok("ps", "--format", "table {{.Names}}\\t{{.Label \"kind\"}}", "-a") == (
+    assert ok("ps", "--format", 'table {{.Names}}\\t{{.Label "kind"}}', "-a") == (
         "NAMES     kind\nup        \nended     y\nmade      x\n"
     )
     (fields,) = map(json.loads, ok("ps", "--format", "json").splitlines())
@@ -168,7 +168,7 @@ def test_what_is_too_long(ok: Ok) -> None:
     ok("create", "--name", "long", "--network", "none", "-v", "/usr/share/zoneinfo/posix:/a", "alpine", *command)
     assert ok("ps", "-a", "--format", "{{.Command}} {{.Mounts}}") == '"sh -c \'echo \'a\' \\"b\\"…" /usr/share/zon…\n'
     assert ok("ps", "-a", "--no-trunc", "--format", "{{.Command}} {{.Mounts}}") == (
-        '"sh -c \'echo \'a\' \\"b\\"\\n\'" /usr/share/zoneinfo/posix\n'
+        "\"sh -c 'echo 'a' \\\"b\\\"\\n'\" /usr/share/zoneinfo/posix\n"
     )
 
 

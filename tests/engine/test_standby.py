@@ -20,7 +20,7 @@ from tests.support.machine import parent, read
 
 __all__ = ["no_containers_afterwards", "ok"]
 
-ECHO = "echo up; while read line; do printf \"$line\"; done; exit 6"
+ECHO = 'echo up; while read line; do printf "$line"; done; exit 6'
 
 
 def is_small(pid: int) -> bool:

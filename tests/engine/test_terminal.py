@@ -146,7 +146,7 @@ def test_job_control_works_inside(at_terminal: Open) -> None:
     terminal.type("bg; jobs\r")
     terminal.expect(r"\[1\]\+ +Running.*/ # ")
     terminal.type("fg\r")
-    terminal.expect("fg.*sleep 1000\"?\r\n")
+    terminal.expect('fg.*sleep 1000"?\r\n')
     terminal.type("\x03")
     terminal.expect("/ # ")
     terminal.type("exit\r")

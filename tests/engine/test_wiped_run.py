@@ -26,9 +26,7 @@ def wipe(engine: Minidock) -> None:
 
 
 @pytest.mark.parametrize("small", [True, False], ids=["standby", "monitor"])
-def test_attach_finds_its_way(
-    engine: Minidock, ok: Callable[..., str], containers: Containers, small: bool
-) -> None:
+def test_attach_finds_its_way(engine: Minidock, ok: Callable[..., str], containers: Containers, small: bool) -> None:
     record = background(ok, containers, ECHO, "--name", "wiped", "-i")
     if small:
         eventually(lambda: is_small(record["state"]["monitor"]))
@@ -59,9 +57,7 @@ COMMANDS = {
 
 
 @pytest.mark.parametrize("command", COMMANDS)
-def test_every_command_goes_on(
-    engine: Minidock, ok: Callable[..., str], containers: Containers, command: str
-) -> None:
+def test_every_command_goes_on(engine: Minidock, ok: Callable[..., str], containers: Containers, command: str) -> None:
     record = background(ok, containers, "echo up; exec sleep 1000", "--name", "wiped")
     wipe(engine)
     done = engine(*command.split())

@@ -16,7 +16,7 @@ from tests.image.tars import archive, entry
 from tests.support.command import Minidock
 
 EVIL = "</title></text><script>document.title='owned'</script><img src=x onerror=alert(1)>"
-FILE = "\"><svg onload=alert(2)><style>*{display:none}<"
+FILE = '"><svg onload=alert(2)><style>*{display:none}<'
 LONG = "x" * 100_000
 # Elements that the page is made of; nothing else may come to be in it.
 ELEMENTS = {

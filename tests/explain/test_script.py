@@ -41,7 +41,7 @@ def by_hand(script: Path) -> str:
     [
         ["--network", "none"],
         [],
-        ["--network", "none", "-h", "by-hand", "-e", "QUOTED=it's \"so\" $HOME", "-w", "/made/for it"],
+        ["--network", "none", "-h", "by-hand", "-e", 'QUOTED=it\'s "so" $HOME', "-w", "/made/for it"],
         ["--network", "none", "-v", "/usr/share:/mnt/share:ro", "--tmpfs", "/scratch:size=1m", "--read-only"],
         ["--network", "none", "--ulimit", "nofile=100:200", "--sysctl", "net.core.somaxconn=99"],
     ],

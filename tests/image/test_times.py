@@ -21,6 +21,7 @@ def _archive(path: Path) -> None:
     layer = io.BytesIO()
     tarfile.open(fileobj=layer, mode="w").close()
     with tarfile.open(path, "w") as archive:
+
         def add(name: str, content: bytes) -> None:
             entry = tarfile.TarInfo(name)
             entry.size = len(content)

@@ -22,5 +22,5 @@ def docker(minidock: Minidock, alpine: None, tmp_path_factory: pytest.TempPathFa
         subprocess.run(command, stdout=file, env=minidock.environment, check=True)
     with peers.docker_daemon(str(directory)) as base:
         assert base, "dockerd does not start"
-        peers.run([*base, "import", "-c", "CMD [\"/bin/sh\"]", str(tarball), "alpine"])
+        peers.run([*base, "import", "-c", 'CMD ["/bin/sh"]', str(tarball), "alpine"])
         yield base

@@ -165,9 +165,7 @@ INSIDE = ["/d", "/d/", "d/.", "/d/old", "/n", "/n/", "/no/n", "/d/old/", "/ld", 
 
 
 @pytest.mark.parametrize("source", FROM_HERE)
-def test_cp_in(
-    engines: tuple[Engine, Engine], here: Path, monkeypatch: pytest.MonkeyPatch, source: str
-) -> None:
+def test_cp_in(engines: tuple[Engine, Engine], here: Path, monkeypatch: pytest.MonkeyPatch, source: str) -> None:
     monkeypatch.chdir(here)
     *options, path = source.split()
     reset = "rm -rf /d /n; mkdir -p /d/e; echo old > /d/old"

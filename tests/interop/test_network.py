@@ -99,7 +99,10 @@ def each_serves_and_goes_out(ours: Inside, theirs: Inside, outside: Namespace) -
 
 
 def test_docker_first(
-    machine: Machine, host: Host, namespaces: list[Namespace], tarball: Path  # noqa: F811
+    machine: Machine,
+    host: Host,  # noqa: F811
+    namespaces: list[Namespace],  # noqa: F811
+    tarball: Path,
 ) -> None:
     host.sh("sysctl", "-qw", "net.ipv4.ip_forward=0")  # only who turns forwarding on sets the policy
     with docker_on(host, tarball) as docker:
@@ -117,7 +120,10 @@ def test_docker_first(
 
 
 def test_docker_later_and_again(
-    machine: Machine, host: Host, namespaces: list[Namespace], tarball: Path  # noqa: F811
+    machine: Machine,
+    host: Host,  # noqa: F811
+    namespaces: list[Namespace],  # noqa: F811
+    tarball: Path,
 ) -> None:
     ours = machine.run("-p", "8080:80")
     for port in (80, UNPUBLISHED):

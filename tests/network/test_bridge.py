@@ -73,9 +73,7 @@ class TestWhatAContainerGets:
         mtus = {link["ifname"]: link["mtu"] for link in shown}
         assert (mtus["eth0"], mtus[name], mtus[host.bridge]) == (1400, 1400, 1400)
 
-    def test_a_host_without_any_network_still_has_the_bridge(
-        self, lone_host: Host, container: MakeContainer
-    ) -> None:
+    def test_a_host_without_any_network_still_has_the_bridge(self, lone_host: Host, container: MakeContainer) -> None:
         inside = container(lone_host)
         lone_host.serve(inside.endpoint.gateway)
         assert inside.call(ask, inside.endpoint.gateway) == inside.endpoint.address
@@ -186,9 +184,7 @@ class TestSubnet:
 
 
 class TestBridge:
-    def test_a_deleted_one_is_made_again_with_the_containers_on_it(
-        self, host: Host, container: MakeContainer
-    ) -> None:
+    def test_a_deleted_one_is_made_again_with_the_containers_on_it(self, host: Host, container: MakeContainer) -> None:
         first = container(host)
         host.sh("ip", "link", "del", host.bridge)
         second = container(host)

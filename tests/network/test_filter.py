@@ -26,14 +26,10 @@ REFUSED = "the packet filter's rules cannot be written, and no container runs wi
 
 
 class TestWayOut:
-    def test_the_world_sees_the_host_and_not_the_container(
-        self, host: Host, container: MakeContainer
-    ) -> None:
+    def test_the_world_sees_the_host_and_not_the_container(self, host: Host, container: MakeContainer) -> None:
         reaches_everyone(container(host), container(host))
 
-    def test_the_host_and_its_containers_see_each_other_as_they_are(
-        self, host: Host, container: MakeContainer
-    ) -> None:
+    def test_the_host_and_its_containers_see_each_other_as_they_are(self, host: Host, container: MakeContainer) -> None:
         inside = container(host)
         inside.serve(inside.endpoint.address)
         assert host.call(ask, inside.endpoint.address) == inside.endpoint.gateway
@@ -146,9 +142,7 @@ class TestNoRulesNoStart:
         assert not (tmp_path / "ran").exists()
         assert machine.ok("ps", "-aq") == ""
 
-    def test_a_kernel_that_cannot(
-        self, machine: Machine, nft_that_says: Callable[[str], dict[str, str]]
-    ) -> None:
+    def test_a_kernel_that_cannot(self, machine: Machine, nft_that_says: Callable[[str], dict[str, str]]) -> None:
         environment = nft_that_says("/dev/stdin:1:1-2: Error: Could not process rule: Operation not supported")
         code, _, errors = machine("run", "--rm", "alpine", "true", env=environment)
         assert (code, errors.count("\n")) == (0, 1)
@@ -167,9 +161,7 @@ class TestNoRulesNoStart:
         with pytest.raises(HostError, match="no container runs without: the kernel does not tell the state of nf_tab"):
             host.call(without_rights)
 
-    def test_rules_that_others_take_away_at_the_same_time(
-        self, machine: Machine, tmp_path: Path
-    ) -> None:
+    def test_rules_that_others_take_away_at_the_same_time(self, machine: Machine, tmp_path: Path) -> None:
         """The change starts from what is no longer there: then all is written anew."""
         first = machine.run()
         (tmp_path / "bin").mkdir()
@@ -248,9 +240,7 @@ class TestRegistry:
         assert set(host.elements("bridge", "cables")) == cables
         assert host.call(filter_state.is_intact)
 
-    def test_rules_of_a_cable_that_is_gone_go_with_the_next_change(
-        self, host: Host, container: MakeContainer
-    ) -> None:
+    def test_rules_of_a_cable_that_is_gone_go_with_the_next_change(self, host: Host, container: MakeContainer) -> None:
         first = container(host, None, Published("tcp", "0.0.0.0", 8080, 80))
         host.sh("ip", "link", "delete", first.endpoint.host_interface)
         second = container(host)

@@ -76,9 +76,7 @@ class TestTwoNetworks:
 
 
 class TestInternal:
-    def test_no_way_out_and_none_in(
-        self, either: Host, container: MakeContainer, namespaces: list[Namespace]
-    ) -> None:
+    def test_no_way_out_and_none_in(self, either: Host, container: MakeContainer, namespaces: list[Namespace]) -> None:
         either.add_network("inner", "10.73.0.0/24", internal=True)
         web = Published("tcp", "0.0.0.0", 8080, PORT)
         inside, other = container(either, None, web, inner=NOTHING_SPECIAL), container(either, inner=NOTHING_SPECIAL)
@@ -195,9 +193,7 @@ class TestForgery:
         assert victim.sh("ip", "neighbour", "show", it.gateway).split("lladdr ")[1][:17] == before
         assert victim.call(ask, OUTSIDE_ADDRESS) == HOST_ADDRESS
 
-    def test_an_answer_to_neighbour_discovery_in_anothers_name(
-        self, either: Host, container: MakeContainer
-    ) -> None:
+    def test_an_answer_to_neighbour_discovery_in_anothers_name(self, either: Host, container: MakeContainer) -> None:
         """What an answer to ARP is to IPv4 (RFC 4861, 4.4), from an address that is the forger's own."""
         either.add_network("dual", "10.66.0.0/24", "fd00:66::/64")
         forger, victim, other = (container(either, dual=NOTHING_SPECIAL) for _ in range(3))

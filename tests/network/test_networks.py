@@ -86,7 +86,6 @@ class TestCreate:
         )
         assert "invalid network name" in world.refused("network", "create", "no good")[1]
 
-
     def test_killed_anywhere_it_is_a_network_or_none(self, world: World) -> None:
         before = {link["ifname"] for link in ip("link")}
         for number in range(12):

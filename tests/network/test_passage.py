@@ -82,9 +82,7 @@ def test_nftables(host: Host, container: MakeContainer, ruleset: str) -> None:
 
 @pytest.mark.parametrize("command", ["iptables-nft", "iptables-legacy"])
 @pytest.mark.parametrize("closed_by", [("-P", "FORWARD", "DROP"), ("-A", "FORWARD", "-j", "REJECT")])
-def test_iptables(
-    host: Host, container: MakeContainer, command: str, closed_by: tuple[str, ...]
-) -> None:
+def test_iptables(host: Host, container: MakeContainer, command: str, closed_by: tuple[str, ...]) -> None:
     host.sh(iptables(command), *closed_by)
     before = host.sh(command, "-S")
     reaches_everyone(container(host), container(host))
@@ -97,9 +95,7 @@ def test_iptables(
 
 
 @pytest.mark.parametrize("command", ["iptables-nft", "iptables-legacy"])
-def test_docker_and_what_it_leaves_when_it_starts_again(
-    host: Host, container: MakeContainer, command: str
-) -> None:
+def test_docker_and_what_it_leaves_when_it_starts_again(host: Host, container: MakeContainer, command: str) -> None:
     host.sh(iptables(command) + "-restore", text=DOCKER)
     forward = host.sh(command, "-S", "FORWARD")
     reaches_everyone(container(host), container(host))

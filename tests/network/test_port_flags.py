@@ -60,9 +60,7 @@ def exposing(engine: Minidock) -> str:
         (("-p", "203.0.113.200:80:80"), "listen tcp 203.0.113.200:80: bind: cannot assign requested address"),
     ],
 )  # fmt: skip
-def test_what_cannot_be_meant_is_refused_in_one_line(
-    engine: Minidock, words: tuple[str, ...], complaint: str
-) -> None:
+def test_what_cannot_be_meant_is_refused_in_one_line(engine: Minidock, words: tuple[str, ...], complaint: str) -> None:
     done = engine("run", "--rm", *words, "alpine", "echo", "started")
     assert (done.returncode, done.stdout) == (125, b"")
     (line,) = done.stderr.decode().splitlines()

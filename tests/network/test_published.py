@@ -34,9 +34,7 @@ def web(either: Host, container: MakeContainer) -> Container:
 
 
 class TestFromEverywhere:
-    def test_from_outside_the_real_address_is_seen(
-        self, web: Container, namespaces: list[Namespace]
-    ) -> None:
+    def test_from_outside_the_real_address_is_seen(self, web: Container, namespaces: list[Namespace]) -> None:
         assert namespaces[1].call(ask, HOST_ADDRESS, 8080) == OUTSIDE_NEIGHBOUR
 
     def test_from_the_host_itself(self, either: Host, web: Container) -> None:

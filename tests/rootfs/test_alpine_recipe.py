@@ -58,9 +58,7 @@ def tree(tmp_path_factory: pytest.TempPathFactory, image: Path) -> Path:
 def inside(tree: Path, *program: str) -> list[str]:
     """What a program of the image says, run in a mount and a network namespace of its own."""
     isolate = ["unshare", "--mount", "--propagation", "private", "--net", "chroot", str(tree)]
-    return subprocess.run(
-        [*isolate, *program], capture_output=True, text=True, check=True
-    ).stdout.splitlines()
+    return subprocess.run([*isolate, *program], capture_output=True, text=True, check=True).stdout.splitlines()
 
 
 def offline(directory: Path) -> dict[str, str]:
@@ -209,9 +207,7 @@ def test_no_network_at_all_is_one_line(tmp_path: Path) -> None:
 @pytest.mark.usefixtures("image")
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM], ids=lambda number: number.name)
 @pytest.mark.parametrize("moment", ["unpacking", "removing", "packing"])
-def test_killed_midway_it_leaves_nothing(
-    cache: Path, tmp_path: Path, number: signal.Signals, moment: str
-) -> None:
+def test_killed_midway_it_leaves_nothing(cache: Path, tmp_path: Path, number: signal.Signals, moment: str) -> None:
     for name in ("out", "tmp"):
         (tmp_path / name).mkdir()
     output = tmp_path / "out" / f"{number.name}-{moment}.tar.gz"

@@ -23,9 +23,7 @@ def image(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_every_applet_is_one_and_the_same_host_busybox(image: Path) -> None:
-    applets = subprocess.run(
-        ["/bin/busybox", "--list"], capture_output=True, text=True, check=True
-    ).stdout.split()
+    applets = subprocess.run(["/bin/busybox", "--list"], capture_output=True, text=True, check=True).stdout.split()
     found = {name: member for name, member in members(image).items() if name.startswith("bin/")}
     assert set(found) == {f"bin/{name}" for name in {*applets, "busybox"}}
     programs = [member for member in found.values() if member.isreg()]
@@ -38,14 +36,10 @@ def test_every_applet_is_one_and_the_same_host_busybox(image: Path) -> None:
 
 
 def test_nothing_else_gets_in_and_owners_and_modes_are_the_official_ones(image: Path) -> None:
-    rest = {
-        name: (oct(m.mode), m.uid, m.gid) for name, m in members(image).items() if not name.startswith("bin/")
-    }
+    rest = {name: (oct(m.mode), m.uid, m.gid) for name, m in members(image).items() if not name.startswith("bin/")}
     plain = ("0o755", 0, 0)
     assert rest == {
-        **dict.fromkeys(
-            ("bin", "dev", "etc", "lib", "usr", "usr/bin", "usr/sbin", "var", "var/spool"), plain
-        ),
+        **dict.fromkeys(("bin", "dev", "etc", "lib", "usr", "usr/bin", "usr/sbin", "var", "var/spool"), plain),
         "etc/group": ("0o644", 0, 0),
         "etc/nsswitch.conf": ("0o644", 0, 0),
         "etc/passwd": ("0o644", 0, 0),
@@ -65,9 +59,7 @@ def test_it_works_as_a_root(image: Path, tmp_path: Path) -> None:
         tar.extraction_filter = lambda member, _: member  # ours is to be trusted; unknown to the first Pythons 3.11
         tar.extractall(tmp_path, numeric_owner=True)
     script = "cut -d: -f1 /etc/passwd | xargs; id -u nobody; /usr/bin/env echo fine"
-    done = subprocess.run(
-        ["chroot", tmp_path, "/bin/sh", "-c", script], capture_output=True, text=True, check=True
-    )
+    done = subprocess.run(["chroot", tmp_path, "/bin/sh", "-c", script], capture_output=True, text=True, check=True)
     users = "root daemon bin sys sync mail www-data operator nobody"
     assert done.stdout.splitlines() == [users, "65534", "fine"]
 
@@ -90,10 +82,7 @@ def test_a_busybox_that_needs_a_loader_is_refused(tmp_path: Path) -> None:
     output = tmp_path / "out" / "busybox.tar.gz"
     output.parent.mkdir()
     done = run("busybox", output, "--busybox", "/bin/ls")
-    assert (
-        refused(done, output)
-        == "busybox: /bin/ls is not static, as it must be (Debian: apt install busybox-static)"
-    )
+    assert refused(done, output) == "busybox: /bin/ls is not static, as it must be (Debian: apt install busybox-static)"
     assert len(done.stderr.splitlines()) == 1
 
 

@@ -21,14 +21,10 @@ CLUSTER = 1 << BITS
 DEFLATED_AT = 4 * CLUSTER + 100  # deflated clusters start at any byte
 
 
-def header(
-    version: int = 3, backing: int = 0, encrypted: int = 0, features: int = 0, size: int = 4 * CLUSTER
-) -> bytes:
+def header(version: int = 3, backing: int = 0, encrypted: int = 0, features: int = 0, size: int = 4 * CLUSTER) -> bytes:
     fields = (version, backing, 0, BITS, size, encrypted, 1, CLUSTER)
     return (
-        b"QFI\xfb"
-        + struct.pack(">IQIIQIIQQIIQ", *fields, 0, 0, 0, 0)
-        + struct.pack(">QQQII", features, 0, 0, 4, 104)
+        b"QFI\xfb" + struct.pack(">IQIIQIIQQIIQ", *fields, 0, 0, 0, 0) + struct.pack(">QQQII", features, 0, 0, 4, 104)
     )
 
 

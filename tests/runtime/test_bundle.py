@@ -40,7 +40,10 @@ def oci_run(bundle: Path) -> OciRun:
     """Runs a shell script in the bundle; `change` is called with the specification before."""
 
     def run(
-        script: str, change: Callable[[Spec], object] = id, namespaces: list[str] | None = None, *words: str,
+        script: str,
+        change: Callable[[Spec], object] = id,
+        namespaces: list[str] | None = None,
+        *words: str,
         prefix: Sequence[str] = (),
     ) -> Any:
         config: Spec = {

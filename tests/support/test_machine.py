@@ -67,10 +67,7 @@ def test_what_ends_within_the_grace_is_no_leftover(places: dict[str, str], baset
 
 def test_the_bridge_and_the_table_may_stay(basetemp: Path) -> None:
     before = Snapshot(basetemp)
-    had = (
-        b"table ip minidock"
-        in subprocess.run(["nft", "list", "tables"], capture_output=True, check=True).stdout
-    )
+    had = b"table ip minidock" in subprocess.run(["nft", "list", "tables"], capture_output=True, check=True).stdout
     subprocess.run(["nft", "add", "table", "ip", "minidock"], check=True)
     left = left_since(before, grace=0.1)
     if not had:

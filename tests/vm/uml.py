@@ -159,9 +159,7 @@ def boot(command: list[str], memory: str, timeout: float) -> int:
 def main() -> int:
     parser = argparse.ArgumentParser(description="Run a command under user-mode Linux.")
     parser.add_argument("--memory", default="1024M", help="the second machine's memory (default %(default)s)")
-    parser.add_argument(
-        "--timeout", type=float, default=900, help="seconds, with the boot (default %(default)s)"
-    )
+    parser.add_argument("--timeout", type=float, default=900, help="seconds, with the boot (default %(default)s)")
     parser.add_argument("--needed", action="store_true", help="say whether this kernel lacks controllers")
     parser.add_argument("command", nargs="*", help="after --")
     arguments = parser.parse_args()

@@ -105,7 +105,7 @@ def _warn_of_version_1(flags: dict[str, Any]) -> None:
 
 def _refuse_what_only_others_have(flags: dict[str, Any]) -> None:
     if flags["isolation"] not in ("", "default"):
-        raise fail(f'Invalid isolation: "{flags["isolation"]}" - linux only supports \'default\'')
+        raise fail(f"Invalid isolation: \"{flags['isolation']}\" - linux only supports 'default'")
     if flags["runtime"] not in ("", "minidock"):
         raise fail(f"unknown or invalid runtime name: {flags['runtime']}: there is only minidock")
     if flags["gpus"]:

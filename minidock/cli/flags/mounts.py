@@ -1,9 +1,9 @@
 """-v, --mount, --tmpfs and --volumes-from: what they ask for, and what docker answers to those that ask for nothing.
 
-    -v /on/the/host:/inside[:ro,...]    a bind, whose source is made if it is missing
-    -v name:/inside[:ro,nocopy,...]     a volume
-    -v /inside                          a new volume without a name
-    --mount type=bind|volume|tmpfs,...  the same in so many words, and more; a bind's source has to be there
+-v /on/the/host:/inside[:ro,...]    a bind, whose source is made if it is missing
+-v name:/inside[:ro,nocopy,...]     a volume
+-v /inside                          a new volume without a name
+--mount type=bind|volume|tmpfs,...  the same in so many words, and more; a bind's source has to be there
 """
 
 from __future__ import annotations

@@ -132,7 +132,7 @@ def stop_signal(text: str) -> str:
 def pull(text: str) -> str:
     """--pull: when the registry is asked."""
     if text not in ("missing", "always", "never"):
-        raise fail(f"invalid pull option: '{text}': must be one of \"always\", \"missing\" or \"never\"")
+        raise fail(f'invalid pull option: \'{text}\': must be one of "always", "missing" or "never"')
     return text
 
 

@@ -125,8 +125,11 @@ FUNCTIONS: dict[str, Function] = {
     "print": Function(_print, (), more=True),
     "printf": Function(lambda form, *values: sprintf(form, values), (str,), more=True),
     "println": Function(lambda *values: " ".join(map(shown, values)) + "\n", (), more=True),
-    "html": Function(lambda *values: html.escape(_print(*values)).replace("&quot;", "&#34;").replace("&#x27;", "&#39;"),
-                     (), more=True),
+    "html": Function(
+        lambda *values: html.escape(_print(*values)).replace("&quot;", "&#34;").replace("&#x27;", "&#39;"),
+        (),
+        more=True,
+    ),
     "js": Function(lambda *values: _js(_print(*values)), (), more=True),
     "urlquery": Function(lambda *values: urllib.parse.quote_plus(_print(*values)), (), more=True),
     "eq": Function(_equal, (None, None), more=True),

@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from minidock.engine.inspect.disk_usage import Usage
 
 
-
 class _Summary(Fields):
     go_type = "*formatter.diskUsageImagesContext"
 

@@ -72,8 +72,10 @@ def _moment(nanoseconds: int) -> str:
     seconds, rest = divmod(nanoseconds, 1_000_000_000)
     local = time.localtime(seconds)
     zone = time.strftime("%z", local)
-    return time.strftime("%Y-%m-%dT%H:%M:%S", local) + f".{rest:09}" + (
-        "Z" if zone == "+0000" else f"{zone[:3]}:{zone[3:]}"
+    return (
+        time.strftime("%Y-%m-%dT%H:%M:%S", local)
+        + f".{rest:09}"
+        + ("Z" if zone == "+0000" else f"{zone[:3]}:{zone[3:]}")
     )
 
 

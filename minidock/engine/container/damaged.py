@@ -59,8 +59,7 @@ def remove(root: str, container_id: str) -> None:
 
 
 def undo(root: str, container_id: str) -> None:
-    """Take away all that a container has outside its directory. All is tried; the first failure is raised at the end.
-    """
+    """Take away all that a container has outside its directory. All is tried; the first failure is raised."""
     failure: Exception | None = None
     for piece in (_undo_cgroup, _undo_network, _undo_mounts, _undo_volumes, _undo_socket):
         try:

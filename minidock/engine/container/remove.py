@@ -58,8 +58,7 @@ def remove(root: str, name: str, *, force: bool, volumes: bool = False) -> None:
 
 
 def _remove_damaged(root: str, container_id: str, *, volumes: bool) -> None:
-    """With its record written anew by its monitor, as any other; else by what the kernel shows. Its volumes stay then.
-    """
+    """With its record written anew by its monitor, as any other; else by what the kernel shows. Its volumes stay."""
     from minidock.engine.container import damaged as ruins
 
     if not ruins.kill(root, container_id):

@@ -2,8 +2,8 @@
 
 None of this asks the monitor for anything. A command writes into the record what is wanted (that it is stopped, that it
 is to be started again), sends the container's first process a signal, and the monitor finds both when that has ended.
-Only one that waits before it starts the container again has to be told to look (`monitor/attach_server.py`). The messages are
-docker's.
+Only one that waits before it starts the container again has to be told to look (`monitor/attach_server.py`). The
+messages are docker's.
 """
 
 from __future__ import annotations

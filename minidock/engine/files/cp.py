@@ -1,4 +1,4 @@
-"""`cp` as a user asks for it: out of a container, into it, either way as a tar stream. `copy_rules.py` has the rules."""
+"""`cp` as a user asks for it: out of a container, into it, either way as a tar stream. The rules: `copy_rules.py`."""
 
 from __future__ import annotations
 
@@ -80,7 +80,9 @@ def tar_into(root: str, name: str, stream: Reader, path: str, *, archive: bool) 
         if not where.is_directory:
             raise UsageError(f'destination "{tree.shown(path)}" must be a directory')
         with step("Copy the files as a tar stream", book="4.7.4"):
-            size = copy_rules.unpack(LayerSource(stream).chunks(), tree, where.path, _owner(record, tree, archive=archive))
+            size = copy_rules.unpack(
+                LayerSource(stream).chunks(), tree, where.path, _owner(record, tree, archive=archive)
+            )
     event_log.emit_container(root, "extract-to-dir", record.data)
     return size
 

@@ -1,11 +1,11 @@
 """A container's files, seen from outside: for `cp`, `export` and whoever else reads or writes them.
 
-What is seen is a copy of the container's mounts that hangs on a descriptor (`linux/mount_trees.py`): of one that runs, those
-in its mount namespace, with all that is bound into it; of any other, the same made anew from its layers. As in docker,
-its other mounts are left away: those of the kernel (/proc, /sys, /dev), and what is in memory only (--tmpfs, /dev/shm).
-In their places are the directories that they are mounted on, which a program inside does not see. No device can be
-opened and no program run through the copy, so that a file that a container puts in another's place at the wrong moment
-is harmless.
+What is seen is a copy of the container's mounts that hangs on a descriptor (`linux/mount_trees.py`): of one that runs,
+those in its mount namespace, with all that is bound into it; of any other, the same made anew from its layers. As in
+docker, its other mounts are left away: those of the kernel (/proc, /sys, /dev), and what is in memory only (--tmpfs,
+/dev/shm). In their places are the directories that they are mounted on, which a program inside does not see. No device
+can be opened and no program run through the copy, so that a file that a container puts in another's place at the wrong
+moment is harmless.
 """
 
 from __future__ import annotations

@@ -23,8 +23,7 @@ def users_of(root: str, image: Image) -> list[str]:
     return [
         container
         for container, image_id, _ in _containers(root)
-        if image_id == image.id
-        or (not image_id and any(may_have(root, container, path) for path in image.layer_paths))
+        if image_id == image.id or (not image_id and any(may_have(root, container, path) for path in image.layer_paths))
     ]
 
 

@@ -28,8 +28,7 @@ _BOOLEANS = {"1": True, "true": True, "0": False, "false": False}
 
 
 def parse(texts: Iterable[str]) -> Filters:
-    """`NAME=VALUE` filters by name; `UsageError` for one that docker does not know either, or a value that it refuses.
-    """
+    """`NAME=VALUE` filters by name; `UsageError` for one that docker does not know, or a value that it refuses."""
     parsed = filters.parse(texts, _KNOWN)
     _check(parsed)
     return parsed

@@ -21,6 +21,7 @@ _PATIENCE = 1.0  # seconds
 
 _SHAPE = {"log": str, "stream": str, "time": str}
 
+
 class LogFile:
     """An open log file, its size when it was opened, how far it is read, and whether the writer is done with it.
 

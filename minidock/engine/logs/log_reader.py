@@ -1,7 +1,7 @@
 """A container's log, read: all of it or its end, once or as it grows, over any number of rotations.
 
-A reader that follows announces itself before it opens the files (`rotation_links.py`), and takes what is rotated from then
-on from the links that the writer makes for it. So no record is missed; and as a file that it knows already has the
+A reader that follows announces itself before it opens the files (`rotation_links.py`), and takes what is rotated from
+then on from the links that the writer makes for it. So no record is missed; and as a file that it knows already has the
 same inode under every name, none comes twice.
 """
 

@@ -1,9 +1,9 @@
 """The monitor: one small process beside every running container, instead of a daemon for all of them.
 
 It creates the container's processes, so it is their parent: it alone learns how they end. It delivers the container's
-output to its log and to whoever is attached (`attach_server.py`), and at the end undoes everything and records the result; or
-starts it again, if that is its restart policy. It is a child of the command that asked for the container (`spawn.py`),
-in a session of its own, and outlives that command, its terminal and a log-out.
+output to its log and to whoever is attached (`attach_server.py`), and at the end undoes everything and records the
+result; or starts it again, if that is its restart policy. It is a child of the command that asked for the container
+(`spawn.py`), in a session of its own, and outlives that command, its terminal and a log-out.
 
     caller -> monitor   "assign" (root, id, cache, attached) + the container's lock: look after this one
     monitor -> caller   "ready" + where its input goes (a pipe, or its terminal's master end), if it takes any

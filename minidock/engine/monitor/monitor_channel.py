@@ -1,8 +1,9 @@
 """A channel to the monitor of a container that runs, for whoever is not the command that started it.
 
-The monitor listens on a socket below /run (`attach_server.py`). What is there can be wiped while containers run: a mount over
-it, a clean-up that goes too far. A socket without a name cannot be connected to any more, so that the monitor is asked
-to make it anew: by SIGURG, which means nothing to a process that does not know it (signal(7): ignored by default).
+The monitor listens on a socket below /run (`attach_server.py`). What is there can be wiped while containers run: a
+mount over it, a clean-up that goes too far. A socket without a name cannot be connected to any more, so that the
+monitor is asked to make it anew: by SIGURG, which means nothing to a process that does not know it (signal(7): ignored
+by default).
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ _NOBODY = (FileNotFoundError, ConnectionRefusedError, BrokenPipeError, Connectio
 
 
 def visit(record: Record) -> Channel | None:
-    """A channel to a container's monitor, as one visitor among others (`attach_server.py`); None if there is no monitor."""
+    """A channel to a container's monitor (`attach_server.py`), as others have; None if there is no monitor."""
     channel = _connect(record)
     if channel is None and _has_monitor(record):
         with step("Make the monitor's socket again", book="4.7.3"):

@@ -5,9 +5,9 @@ started before the command line is even parsed, and imports what it needs on ano
 what parsing needs. It then waits on its channel for a container to look after; if none comes, it is gone with the
 command. It also stays smaller that way: it never loads the command line's modules.
 
-It is a program of its own (`monitor_main.py`), run from a Python that the container cannot reach (`linux/interpreter.py`).
-And it knows nothing of the command but what it is told: of the caller's environment, which is nobody's business inside,
-it has those few variables that it needs.
+It is a program of its own (`monitor_main.py`), run from a Python that the container cannot reach
+(`linux/interpreter.py`). And it knows nothing of the command but what it is told: of the caller's environment, which is
+nobody's business inside, it has those few variables that it needs.
 """
 
 from __future__ import annotations

@@ -124,7 +124,9 @@ def disconnect(root: str, network_name: str, container_name: str, *, force: bool
             with suppress(FileNotFoundError):  # it has just ended
                 _bring_about(record, rest, pid)
         _rewrite_hosts(record, had, {})
-    event_log.emit(root, "network", "disconnect", network.id, container=record.id, name=network.name, type=network.driver)
+    event_log.emit(
+        root, "network", "disconnect", network.id, container=record.id, name=network.name, type=network.driver
+    )
 
 
 def _leave(record: Record, network: Network) -> None:

@@ -1,4 +1,5 @@
-"""Containers on networks: what one is given when it starts. Who joins and leaves networks later: `networks/connect_container.py`.
+"""Containers on networks: what one is given when it starts. Who joins and leaves networks later:
+`networks/connect_container.py`.
 
 A container's record says what was asked of each network (`attachments`) and, while it runs, what it has there
 (`networks`, see network/endpoints.py). Both are by the networks' names.

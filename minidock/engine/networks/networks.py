@@ -38,7 +38,9 @@ def create(root: str, asked: NetworkOptions) -> Network:
     with (
         step("Create the network", book=BOOK),
         store.locked(root),
-        state.locked(filter_state.lock_path()),  # for all roots: the next to choose must see our subnet among the routes
+        state.locked(
+            filter_state.lock_path()
+        ),  # for all roots: the next to choose must see our subnet among the routes
         rtnetlink.Rtnetlink() as host,
     ):
         if any(other.name == network.name for other in store.ensure(root)):

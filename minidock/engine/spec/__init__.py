@@ -1,1 +1,1 @@
-"""From a container's options to its OCI specification: namespaces, mounts, devices, security, users, environment, ports."""
+"""A container's options as an OCI specification: namespaces, mounts, devices, security, users, environment, ports."""

@@ -37,8 +37,8 @@ def _check(name: str, value: str) -> None:
     """Refuse, in the words of docker's runtime, what execve(2) has no place for: an image may say anything."""
     row = f"{name}={value}".replace("\0", "\\x00")
     if not name:
-        raise UsageError(f"environment variable name can't be empty: \"{row}\"", exit_code=EXIT_ENGINE)
+        raise UsageError(f'environment variable name can\'t be empty: "{row}"', exit_code=EXIT_ENGINE)
     for part, text in (("name", name), ("value", value)):
         if "\0" in text:
-            words = f"environment variable {part} can't contain null(\\x00): \"{row}\""
+            words = f'environment variable {part} can\'t contain null(\\x00): "{row}"'
             raise UsageError(words, exit_code=EXIT_ENGINE)

@@ -35,9 +35,7 @@ def put_down(record: Record) -> None:
     _write_bundle(record, options, container_networks.on_paper(record, options), starting=False)
 
 
-def _write_bundle(
-    record: Record, options: ContainerOptions, surroundings: Surroundings, *, starting: bool
-) -> oci.Spec:
+def _write_bundle(record: Record, options: ContainerOptions, surroundings: Surroundings, *, starting: bool) -> oci.Spec:
     for name in ("upper", "work", "bundle", "bundle/rootfs"):
         with suppress(FileExistsError):
             syscalls.mkdir(record.path(name), 0o755 if name == "upper" else 0o711)

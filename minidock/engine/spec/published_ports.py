@@ -40,7 +40,9 @@ def publish(record: Record) -> Held | None:
         try:
             held = host_ports.hold(wishes, has_ipv6=bool(entrance.address6), default=network.publishing_address)
         except MinidockError as error:
-            words = _words_about_holder(record, wishes, error) if isinstance(error, host_ports.TakenError) else str(error)
+            words = (
+                _words_about_holder(record, wishes, error) if isinstance(error, host_ports.TakenError) else str(error)
+            )
             raise ConflictError(
                 f"driver failed programming external connectivity on endpoint {record.name}: {words}", exit_code=125
             ) from error

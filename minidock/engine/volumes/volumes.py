@@ -38,8 +38,7 @@ _CURE = "restore it from a backup, or copy what is in _data beside it and remove
 
 
 class Volume:
-    """One volume: `data` is the content of its volume.json. `damage`: why that cannot be read, and `data` knows little.
-    """
+    """One volume: `data` is the content of its volume.json. `damage`: why that cannot be read."""
 
     def __init__(self, root: str, name: str, data: dict[str, Any], damage: DamagedError | None = None) -> None:
         self.root = root

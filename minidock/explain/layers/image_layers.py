@@ -38,8 +38,6 @@ def check_unpacked(image: Image, name: str) -> None:
 def steps(image: Image) -> list[tuple[str, str]]:
     """(created, created_by) of each layer, from the history's steps that made one (OCI image spec, config.md)."""
     made = [step for step in image.config.get("history") or [] if not step.get("empty_layer")]
-    rows = [
-        (str(step.get("created") or ""), str(step.get("created_by") or step.get("comment") or "")) for step in made
-    ]
+    rows = [(str(step.get("created") or ""), str(step.get("created_by") or step.get("comment") or "")) for step in made]
     missing = len(image.layers) - len(rows)
     return rows[: len(image.layers)] + [("", "")] * missing

@@ -76,7 +76,9 @@ def facts(what: str, change: Change) -> str:
     """What there is to say about a change beside its path."""
     parts = [format_values.size(change.before if what == "hidden" else change.size)]
     if change.kind == "directory" or what == "hidden":
-        parts = [say("of them inside", count=format_values.number(change.entries)), *parts] if change.entries > 1 else parts
+        parts = (
+            [say("of them inside", count=format_values.number(change.entries)), *parts] if change.entries > 1 else parts
+        )
         parts = [] if change.kind == "directory" and change.entries == 1 and not change.size else parts
     if change.how:
         parts.append(say(change.how))

@@ -48,7 +48,9 @@ class Renderer:
         why, section = self.texts.step(title)[1], book.reference(key)
         rows = [self._paint(line, _CYAN) for line in self._wrapped(why)]
         whole = section.replace("p. ", "p.\N{NO-BREAK SPACE}")  # with its number
-        format_values = "\n".join(textwrap.wrap(whole, self.width - 14, break_on_hyphens=False)).replace(*"\N{NO-BREAK SPACE} ")
+        format_values = "\n".join(textwrap.wrap(whole, self.width - 14, break_on_hyphens=False)).replace(
+            *"\N{NO-BREAK SPACE} "
+        )
         rows += [self._row("book", format_values)] if section else []
         return "".join(f"{row}\n" for row in rows)
 
@@ -92,9 +94,7 @@ class Renderer:
     def _wrapped(self, words: str) -> list[str]:
         """Lines that fit the terminal's width, indented."""
         indent = " " * 5
-        return textwrap.wrap(
-            words, self.width, initial_indent=indent, subsequent_indent=indent, break_on_hyphens=False
-        )
+        return textwrap.wrap(words, self.width, initial_indent=indent, subsequent_indent=indent, break_on_hyphens=False)
 
     def _call(self, call: CallMade, block: Block) -> list[str]:
         by = f"[pid {call.pid}] " if call.pid != block.pid else ""

@@ -4,11 +4,11 @@
     {"event": "call", "call": "sethostname", "arguments": ["\\"web\\"", "3"], "result": "0", "text": "...", ...}
     {"event": "ends", "step": "Set the host name", "microseconds": 31, ...}
 
-Every line has the `pid` (and `thread`) of who told it, as seen from where minidock was called, what that process
-is (`process`), and `nanoseconds` of the monotonic clock. `by` is who made the call: for the execve of a program that
-minidock runs, it is a child that cannot tell. Texts are strace's (minidock/recorder/call_spelling.py). A netlink message is
-also given as it was sent (`message`, in hexadecimal). The line of an execve is written when the program runs, or when
-it has failed. "released" is the last line of a process that goes on by itself.
+Every line has the `pid` (and `thread`) of who told it, as seen from where minidock was called, what that process is
+(`process`), and `nanoseconds` of the monotonic clock. `by` is who made the call: for the execve of a program that
+minidock runs, it is a child that cannot tell. Texts are strace's (minidock/recorder/call_spelling.py). A netlink
+message is also given as it was sent (`message`, in hexadecimal). The line of an execve is written when the program
+runs, or when it has failed. "released" is the last line of a process that goes on by itself.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ import socket
 from collections import Counter
 from typing import Any
 
-from minidock.recorder import recorder
 from minidock.explain.trace import look_commands, shell_commands
 from minidock.explain.trace.blocks import Event, call_of
 from minidock.explain.trace.process_table import Scene
 from minidock.explain.trace.trace_output import Output
+from minidock.recorder import recorder
 
 
 class Lines:

@@ -1,8 +1,8 @@
 """The narrator: a process beside the command that tells, while it happens, what all of minidock's processes do.
 
 It is forked before anything else, so all have its socket. It receives their events in the order in which the kernel
-queued them, gives them to the chosen style in the order in which they are told (`event_order.py`), and writes to standard
-error. When the command has said that it is over, or when all who could tell something are gone, it ends.
+queued them, gives them to the chosen style in the order in which they are told (`event_order.py`), and writes to
+standard error. When the command has said that it is over, or when all who could tell something are gone, it ends.
 
 Until the command line is understood it only collects: `--explain` may turn out to be a word of the container's.
 """
@@ -21,9 +21,9 @@ from collections.abc import Iterable
 from typing import NoReturn, Protocol
 
 from minidock import observe
-from minidock.recorder import recorder
 from minidock.explain.trace.blocks import Event, call_of
 from minidock.explain.trace.event_order import AfterClone, Grouped, Order
+from minidock.recorder import recorder
 
 _PATIENCE = 1000  # milliseconds
 

@@ -17,13 +17,13 @@ import shlex
 import socket
 from contextlib import suppress
 
-from minidock.recorder import recorder
 from minidock.explain import format_values
 from minidock.explain.trace import script_calls, script_filter, shell_commands, texts
 from minidock.explain.trace.blocks import Block, CallMade, Event, Story, call_of
 from minidock.explain.trace.process_table import Scene, is_refused, named, open_on
 from minidock.explain.trace.trace_output import Output
 from minidock.linux import syscalls
+from minidock.recorder import recorder
 
 _CONTAINER = re.compile(r"/containers/([0-9a-f]{64})\b")
 _DIRECTORY = re.compile(r"/[^\s\"'<>=:,]*/containers/([0-9a-f]{64})\b")
@@ -89,7 +89,9 @@ class Script:
         inside = [block for block in self.blocks if block.pid == clone.result]
         outside = [block for block in self.blocks if block.pid != clone.result]
         end = outside.index(born) + 1
-        started = next((i for i, block in enumerate(outside) if i >= end and script_calls.is_start(block)), len(outside))
+        started = next(
+            (i for i, block in enumerate(outside) if i >= end and script_calls.is_start(block)), len(outside)
+        )
         unshared = sum({c.argument(0) for block in inside for c in block.calls if c.wrapper == "unshare"})
         flags = " ".join(shell_commands.unshare_flags(clone.argument(0) | unshared))
         directory, container_id = self._place()

@@ -13,11 +13,11 @@ import signal
 import socket
 import termios
 
-from minidock.recorder import recorder
 from minidock.explain.trace import texts
 from minidock.explain.trace.blocks import Block, Event
 from minidock.explain.trace.styles import Narrative, is_taken_over
 from minidock.explain.trace.trace_output import Output
+from minidock.recorder import recorder
 
 _TERMINAL = "/dev/tty"
 _LONGEST_LINE = 4096

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import socket
 
-from minidock.recorder import recorder
 from minidock.explain.trace import texts
 from minidock.explain.trace.block_text import Renderer
 from minidock.explain.trace.blocks import Block, Event, Story
@@ -12,6 +11,7 @@ from minidock.explain.trace.narrator import Style
 from minidock.explain.trace.process_table import Scene
 from minidock.explain.trace.short_names import Names
 from minidock.explain.trace.trace_output import Output
+from minidock.recorder import recorder
 
 
 def make(style: str, file: str) -> Style:

@@ -58,7 +58,9 @@ def gauges(group: Cgroup, running: Running) -> list[tuple[str, float | None, str
             limit = say("processors", count=f"{cpu.limit:g}") if cpu.limit else say("no limit")
             words += f", {limit}"
         if cpu.throttled_periods:
-            words += f", {say('throttled', time=format_values.seconds(cpu.throttled or 0), count=cpu.throttled_periods)}"
+            words += (
+                f", {say('throttled', time=format_values.seconds(cpu.throttled or 0), count=cpu.throttled_periods)}"
+            )
         rows.append((say("processor"), None, words + _waited(group.pressure.cpu)))
     if pids := group.pids:
         words = _of(str(pids.current), pids.limit and str(pids.limit))
@@ -83,7 +85,12 @@ def counts(changes: Changes) -> str:
     """How much a layer adds, changes and hides, in words."""
     added, changed = sum(change.entries for change in changes.added), len(changes.changed)
     hidden = sum(change.entries for change in changes.hidden)
-    return say("counts", added=format_values.number(added), changed=format_values.number(changed), hidden=format_values.number(hidden))
+    return say(
+        "counts",
+        added=format_values.number(added),
+        changed=format_values.number(changed),
+        hidden=format_values.number(hidden),
+    )
 
 
 def rights(security: Security) -> list[tuple[str, str]]:

@@ -48,7 +48,9 @@ def _cable(cable: Cable, network: Network) -> Iterator[Text]:
             line.append_text(text(f"  {say('network called', name=cable.network)}", "dim"))
         yield line
     if cable.outside:
-        yield text(f"    {'▼' if cable.masquerade or cable.is_direct else '✗'} {descriptions.way_out(cable, network)}", "dim")
+        yield text(
+            f"    {'▼' if cable.masquerade or cable.is_direct else '✗'} {descriptions.way_out(cable, network)}", "dim"
+        )
         if network.uplink and cable.masquerade:
             yield _interface(say("host"), network.uplink)
 

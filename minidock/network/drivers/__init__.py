@@ -28,9 +28,11 @@ class Driver(Protocol):
     @property
     def INTERFACE(self) -> str: ...  # what the host's interface is called in `network inspect --verbose`
     @property
-    def IS_ROUTED(self) -> bool: ...
+    def IS_ROUTED(self) -> bool:
+        ...
         # Whether containers reach others by way of the host, which has an address on the network: its routes must not
         # lead elsewhere, its packet filter sees what they send, and its ports can be published.
+
     def check_options(self, options: Mapping[str, str]) -> None:
         """Refuse values of -o that mean nothing. Raises `UsageError` in docker's words."""
 
@@ -52,9 +54,7 @@ class Driver(Protocol):
     def attached(self, network: Network) -> list[str]:
         """The interfaces on the host that lead to containers of the network, as the kernel knows them."""
 
-    def plug(
-        self, host: Rtnetlink, inside: Rtnetlink, network: Network, endpoint: Endpoint, netns_fd: int
-    ) -> None:
+    def plug(self, host: Rtnetlink, inside: Rtnetlink, network: Network, endpoint: Endpoint, netns_fd: int) -> None:
         """Create `endpoint.interface`, which has no addresses yet, in the container's network namespace, `netns_fd`."""
 
 

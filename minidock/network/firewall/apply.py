@@ -1,10 +1,10 @@
 """The packet filter of this host's containers: rules to match who is on which network now (`filter_state.py`).
 
 Rules have no owner who would miss them: anybody can flush them, and what made them can be killed. So they are never
-patched by guess. Everything that is to be in the kernel is a function of the registry (`filter_rules.py`), and the registry
-tells at which generation the kernel held exactly that. If nobody has changed any table since, or a look at ours finds
-them as they were (`kernel_tables.py`), the difference is enough, an element or two; otherwise both are written anew, in one
-transaction.
+patched by guess. Everything that is to be in the kernel is a function of the registry (`filter_rules.py`), and the
+registry tells at which generation the kernel held exactly that. If nobody has changed any table since, or a look at
+ours finds them as they were (`kernel_tables.py`), the difference is enough, an element or two; otherwise both are
+written anew, in one transaction.
 
 A cable that does not exist any more has no rules: each writer leaves out what it does not find, whoever was killed
 before taking it away.

@@ -160,9 +160,7 @@ def elements(segments: list[Segment], members: list[Member]) -> Elements:
         for row in member.published:
             version, inside = (6, member.address6) if ":" in row.host_address else (4, member.address)
             at = {"0.0.0.0": "0.0.0.0/0", "::": "::/0"}.get(row.host_address, row.host_address)
-            found["inet", f"published{version}"].add(
-                f"{row.protocol} . {at} . {row.host_port} : {inside} . {row.port}"
-            )
+            found["inet", f"published{version}"].add(f"{row.protocol} . {at} . {row.host_port} : {inside} . {row.port}")
     return found
 
 
