@@ -13,9 +13,11 @@ import time
 from benchmarks.peers import Candidate, candidates
 from minidock.cli.format.listing import table
 
-COMMAND = "minidock.cli.entry, minidock.engine.monitor.spawn, minidock.cli.main, minidock.cli.flags.container_flags, " \
+COMMAND = (
+    "minidock.cli.entry, minidock.engine.monitor.spawn, minidock.cli.main, minidock.cli.flags.container_flags, "
     "minidock.cli.container.run, minidock.engine.monitor.attach_client, minidock.engine.container.create, "
-    "minidock.engine.images.images"  # fmt: skip
+    "minidock.engine.images.images"
+)
 MONITOR = "minidock.cli.entry, minidock.engine.monitor.spawn, minidock.engine.monitor.monitor"
 NETWORK = "from minidock.network import endpoints; endpoints.warm_up()"
 
