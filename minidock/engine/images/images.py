@@ -160,7 +160,7 @@ def _recipes() -> str:
     """Where the recipes are: MINIDOCK_RECIPES, beside the package in a checkout, or where pip put them."""
     if directory := os.environ.get("MINIDOCK_RECIPES"):
         return directory
-    checkout = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "rootfs")
+    checkout = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "..", "rootfs")
     if os.path.isdir(checkout):
         return os.path.normpath(checkout)
     import sysconfig  # here, as few come this far

@@ -71,7 +71,7 @@ def _become(kind: str, end: socket.socket, program: int, *, bridged: bool) -> No
         for observer in observe.observers:
             environment |= observer.pass_on()
         end.set_inheritable(True)
-        helper = os.path.join(os.path.dirname(__file__), "helper.py")
+        helper = os.path.join(os.path.dirname(__file__), "monitor_main.py")
         arguments = [*interpreter.ALONE, helper, kind, str(end.fileno()), str(program), str(int(bridged)), *sys.path]
         with observe.step("Execute a new Python", book="chapter 9, 2.1"):
             interpreter.execute(program, arguments, environment)
