@@ -53,8 +53,7 @@ class Workspace:
 
     def __exit__(self, *_: object) -> None:
         try:
-            with step("Remove the temporary directory"):
-                remove_tree(self.path)
+            _remove(self.path)
         finally:
             os.close(self._fd)
 
@@ -78,8 +77,14 @@ def _sweep(parent: str) -> None:
         path = os.path.join(parent, name)
         with _abandoned(path) as is_garbage:
             if is_garbage:
-                with step("Remove the temporary directory"):
-                    remove_tree(path)
+                _remove(path)
+
+
+def _remove(path: str) -> None:
+    """Remove a workspace, or leave what cannot be removed now to the next one who sweeps: what was made in it is done,
+    and what has failed has a reason of its own."""
+    with suppress(OSError), step("Remove the temporary directory"):
+        remove_tree(path)
 
 
 def kept(root: str) -> set[str]:

@@ -138,7 +138,7 @@ def _endpoint(network: Network, lease: Lease, asked: Attachment) -> Endpoint:
 
 def _inside(network: Network, lease: Lease) -> str:
     """What the container's interface on the network is called inside."""
-    return f"{network.prefix_of_interfaces}{_LETTERS.index(lease.interface[14:])}"
+    return f"{drivers.find(network.driver).prefix(network.options)}{_LETTERS.index(lease.interface[14:])}"
 
 
 def connect(root: str, endpoints: Endpoints, netns_fd: int, published: Sequence[Published] = ()) -> list[str]:

@@ -112,11 +112,6 @@ class Network(NamedTuple):
         """The largest packet in bytes, if its user chose one; else 0."""
         return int(self.options.get("com.docker.network.driver.mtu", 0))
 
-    @property
-    def prefix_of_interfaces(self) -> str:
-        """What interfaces are called inside, before their number."""
-        return self.options.get("com.docker.network.container_iface_prefix", "eth")
-
 
 def directory(root: str) -> str:
     """Where the networks of `root` are."""

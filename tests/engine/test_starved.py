@@ -59,6 +59,23 @@ def test_a_starved_monitor_is_waited_for(
     assert time.monotonic() - began > 10, "nothing was starved"
 
 
+def test_a_starved_monitor_has_time_to_start_a_resolver(
+    engine: Minidock, ok: Callable[..., str], containers: Containers, starved: Callable[[int], None]
+) -> None:
+    ok("network", "create", "starving")
+    try:
+        ok("run", "-d", "--name", "starved", "alpine", "sleep", "1000")
+        (record,) = containers.running()
+        eventually(lambda: is_small(record["state"]["monitor"]))
+        starved(record["state"]["monitor"])
+        done = engine("network", "connect", "starving", "starved", timeout=200)
+        assert (done.returncode, done.stderr) == (0, b"")
+        assert ok("exec", "starved", "nslookup", "starved")
+    finally:
+        engine("rm", "-f", "starved", timeout=200)
+        ok("network", "rm", "starving")
+
+
 def test_a_monitor_that_hangs_is_not_waited_for_for_ever(
     engine: Minidock, ok: Callable[..., str], containers: Containers
 ) -> None:

@@ -21,8 +21,8 @@ ECHO = "echo up; while read line; do echo got-$line; done; exec sleep 1000"
 
 
 def wipe(engine: Minidock) -> None:
-    shutil.rmtree(engine.run / "containers")
-    assert not list(engine.run.iterdir())
+    for part in engine.run.iterdir():
+        shutil.rmtree(part)
 
 
 @pytest.mark.parametrize("small", [True, False], ids=["standby", "monitor"])

@@ -14,7 +14,7 @@ import pytest
 
 from minidock.image.store import Store
 from tests.explain.looking import load_layers
-from tests.image.tars import archive, directory, entry, symlink
+from tests.image.tars import archive, directory, entry, hard_link, symlink
 from tests.support.command import Minidock
 
 
@@ -54,6 +54,20 @@ def test_added_changed_hidden(minidock: Minidock, layered: str) -> None:
     assert paths(third["hidden"]) == {"/srv/one": "opaque", "/lib": "replaced"}
     assert paths(third["changed"]) == {"/srv/two": "content", "/lib": "kind"}
     assert [layer["created_by"] for layer in layers_of(minidock, layered)] == ["ADD first", "RUN second", "RUN third"]
+
+
+def test_a_file_of_several_names_is_hidden_with_its_last(minidock: Minidock) -> None:
+    links = [hard_link("a/two", "a/one"), hard_link("b/three", "a/one")]
+    base = archive(directory("a"), entry("a/one", content=b"seven c"), directory("b"), *links)
+    later = [archive(entry("a/.wh.one")), archive(entry(".wh.a")), archive(entry("b/three", content=b"other"))]
+    load_layers(minidock, "names:1", [base, *later], ["base", "one", "two", "three"])
+    try:
+        lost = [layer["changes"] for layer in layers_of(minidock, "names:1")]
+        assert [sum(c["before"] for c in (*each["changed"], *each["hidden"])) for each in lost] == [0, 0, 0, 7]
+        load_layers(minidock, "names:2", [base, archive(entry(".wh.a"), entry(".wh.b"))], ["base", "all"])
+        assert sum(c["before"] for c in layers_of(minidock, "names:2")[1]["changes"]["hidden"]) == 7
+    finally:
+        minidock("rmi", "-f", "names:1", "names:2")
 
 
 def test_the_sum_of_all_changes_is_what_overlayfs_shows(minidock: Minidock, layered: str, tmp_path: Path) -> None:

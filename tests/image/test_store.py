@@ -3,6 +3,7 @@
 import io
 import json
 import os
+import subprocess
 import threading
 from pathlib import Path
 
@@ -343,3 +344,19 @@ def test_a_failing_recipe_is_one_line(root: Path, recipes: Path) -> None:
     with pytest.raises(HostError, match="failed"):
         find_or_fetch(str(root), "tiny", "missing", print)
     assert Store(str(root)).list() == []
+
+
+def test_what_cannot_be_removed_makes_no_failure(root: Path) -> None:
+    """What was made is done, the next command can work, and the one after that tidies up."""
+    content = archive(entry("x"))
+    with Workspace(str(root)) as workspace:
+        busy = Path(workspace.path, "busy")
+        busy.mkdir()
+        subprocess.run(["mount", "-t", "tmpfs", "tmpfs", busy], check=True)
+    try:
+        assert busy.exists()
+        import_tarball(str(root), io.BytesIO(content), parse("app"))
+    finally:
+        subprocess.run(["umount", busy], check=True)
+    import_tarball(str(root), io.BytesIO(content), parse("app"))
+    assert not os.listdir(root / "tmp")

@@ -10,8 +10,9 @@ from __future__ import annotations
 import os
 import signal
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
+from functools import partial
 
 from minidock.engine import paths
 from minidock.engine.container import records
@@ -21,6 +22,7 @@ from minidock.engine.volumes import volumes
 from minidock.errors import HostError, MinidockError
 from minidock.linux import cgroups, syscalls
 from minidock.linux.directory_trees import remove_tree
+from minidock.linux.timeouts import Patience
 from minidock.observe import step
 
 _PATIENCE = 10.0  # seconds
@@ -33,17 +35,18 @@ def kill(root: str, container_id: str) -> bool:
     Returns whether the record can be read now, or is gone with the container.
     """
     with step("Kill the processes of a damaged container", book="2.2.4"):
-        _wait(lambda: _is_quiet(container_id))
+        _wait(lambda: _is_quiet(container_id), partial(_processes, container_id))
     if _is_legible(root, container_id):
         return True
+    holders = partial(_holders, root, container_id)
     with suppress(HostError):
-        _wait(lambda: _is_legible(root, container_id) or not _holders(root, container_id))
+        _wait(lambda: _is_legible(root, container_id) or not holders(), holders)
     if _is_legible(root, container_id):
         return True
-    for pid in _holders(root, container_id):
+    for pid in holders():
         if os.getsid(pid) == pid:  # a monitor; others hold the lock for a moment only
             _kill(pid)
-    _wait(lambda: not _holders(root, container_id))
+    _wait(lambda: not holders(), holders)
     return False
 
 
@@ -156,10 +159,10 @@ def _is_legible(root: str, container_id: str) -> bool:
     return True
 
 
-def _wait(until: Callable[[], bool]) -> None:
-    """Raises `HostError` if it takes too long: for processes that the kernel does not let die."""
-    deadline = time.monotonic() + _PATIENCE
+def _wait(until: Callable[[], bool], processes: Callable[[], Iterable[int]]) -> None:
+    """Raises `HostError` if the `processes` do nothing about it: those that the kernel does not let die."""
+    patience = Patience(_PATIENCE, processes)
     while not until():
-        if time.monotonic() > deadline:
+        if patience.is_over:
             raise HostError(f"processes of a damaged container did not end within {_PATIENCE:.0f} seconds of SIGKILL")
         time.sleep(_POLL)

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import os
-import time
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext, suppress
 from typing import Any, NamedTuple
 
 from minidock import observe, state
@@ -25,7 +24,7 @@ from minidock.linux import cgroups, overlay, syscalls
 from minidock.observe import step
 
 _BUNDLE = {"mounts": [{"destination": str}]}
-_PATIENCE = 10.0  # seconds
+_PATIENCE = 10.0  # seconds without a sign of life from what is to stand still
 
 
 class Wishes(NamedTuple):
@@ -141,8 +140,7 @@ def _paused(record: Record) -> Iterator[None]:
             os._exit(0)
     try:
         with step("Pause the container", book="3.2"):
-            cgroup.write("cgroup.freeze", "1")
-            _wait_until_frozen(cgroup)
+            _freeze(cgroup)
         yield
     finally:
         os.close(reader)
@@ -152,9 +150,9 @@ def _paused(record: Record) -> Iterator[None]:
             cgroup.write("cgroup.freeze", "0")
 
 
-def _wait_until_frozen(cgroup: cgroups.Cgroup) -> None:
-    deadline = time.monotonic() + _PATIENCE
-    while cgroup.exists() and not cgroup.read_table("cgroup.events").get("frozen"):
-        if time.monotonic() > deadline:
-            raise HostError("the container cannot be paused: use --pause=false")
-        time.sleep(0.001)
+def _freeze(cgroup: cgroups.Cgroup) -> None:
+    with suppress(FileNotFoundError):  # it has just ended
+        try:
+            cgroup.freeze(_PATIENCE)
+        except HostError as error:
+            raise HostError("the container cannot be paused: use --pause=false") from error

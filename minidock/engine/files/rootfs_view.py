@@ -16,16 +16,17 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from minidock.engine.container import init_process, records
+from minidock.engine.container import records
 from minidock.engine.container.records import Record
 from minidock.engine.spec.bundle import FOR_NAMES
 from minidock.errors import ConflictError
 from minidock.linux import mount_trees, mounts, syscalls
+from minidock.linux.timeouts import Patience
 from minidock.observe import step
 from minidock.runtime import rootfs
 from minidock.runtime import spec as oci
 
-_PATIENCE = 10.0  # seconds
+_PATIENCE = 10.0  # seconds without a sign of life from the container and its monitor
 
 
 @contextmanager
@@ -48,8 +49,8 @@ def opened(record: Record, *, bare: bool = False) -> Iterator[int]:
 
 def _open(record: Record, *, bare: bool) -> tuple[int, int | None]:
     """The root; and the lock of a container that does not run. One that starts or ends at this moment is waited for."""
-    deadline = time.monotonic() + _PATIENCE
-    while time.monotonic() < deadline:
+    patience = Patience(_PATIENCE, lambda: [record.data["state"].get(who) or 0 for who in ("pid", "monitor")])
+    while not patience.is_over:
         pidfd = init_process.open_process(record)
         if pidfd is not None:
             try:

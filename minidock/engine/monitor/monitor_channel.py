@@ -18,10 +18,11 @@ from minidock.engine.container.records import RESTARTING, GoneError, Record
 from minidock.engine.monitor.daemonize import NAMELESS
 from minidock.engine.paths import socket_path
 from minidock.linux import sockets
+from minidock.linux.timeouts import Patience
 from minidock.observe import step
 from minidock.runtime.channel import Channel
 
-_PATIENCE = 30.0  # seconds for the monitor, which may have to load itself first, on a machine that is busy
+_PATIENCE = 10.0  # seconds without a sign of life from the monitor, which may have to load itself first
 _AGAIN = 0.05  # seconds after which to ask again: just then it may have been becoming another program
 _POLL = 0.005
 _NOBODY = (FileNotFoundError, ConnectionRefusedError, BrokenPipeError, ConnectionResetError)
@@ -62,12 +63,12 @@ def _has_monitor(record: Record) -> bool:
 
 def _call(record: Record) -> Channel | None:
     """Ask the monitor for a socket, and wait for it. None if it ends meanwhile, or does not do it."""
-    deadline = time.monotonic() + _PATIENCE
-    asked = 0.0
-    while time.monotonic() < deadline and _has_monitor(record):
+    monitor, asked = record.data["state"]["monitor"], 0.0
+    patience = Patience(_PATIENCE, lambda: [monitor])
+    while not patience.is_over and _has_monitor(record):
         if time.monotonic() > asked + _AGAIN:
             with suppress(ProcessLookupError):
-                os.kill(record.data["state"]["monitor"], NAMELESS)
+                os.kill(monitor, NAMELESS)
             asked = time.monotonic()
         time.sleep(_POLL)
         if channel := _connect(record):

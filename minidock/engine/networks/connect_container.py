@@ -17,6 +17,7 @@ from minidock.engine.networks import container_networks, network_mode, networks
 from minidock.engine.spec import etc_files, published_ports
 from minidock.errors import ConflictError, MinidockError, NotFoundError
 from minidock.linux import namespaces
+from minidock.linux.timeouts import Patience
 from minidock.network import endpoints, store
 from minidock.network.drivers import BOOK
 from minidock.network.endpoint_config import Attachment
@@ -24,7 +25,8 @@ from minidock.network.endpoints import Endpoints
 from minidock.network.store import Network
 from minidock.observe import step
 
-_PATIENCE = 10.0  # seconds that a monitor has to start a resolver
+_PATIENCE = 10.0  # seconds without a sign of life from a monitor that is to start a resolver
+_LOOK = 0.5  # seconds between two looks at it
 _HOST = "container cannot be disconnected from host network or connected to host network"
 _SHARED = "container sharing network namespace with another container or host cannot be connected to any other network"
 _NONE = "container cannot be connected to multiple networks with one of the networks in private (none) mode"
@@ -165,19 +167,23 @@ def _tell_monitor(record: Record) -> list[str]:
     channel = visit(record)
     if channel is None:
         return []
-    channel.end.settimeout(_PATIENCE)
+    monitor = record.data["state"].get("monitor") or 0
+    patience = Patience(_PATIENCE, lambda: [monitor])
+    channel.end.settimeout(_LOOK)
     try:
         channel.send("networks")
-        while True:
-            message, _ = channel.receive()
-            if message is None:
-                return []  # it ends
-            if message["type"] == "networks":
-                return list(message["warnings"])
+        while not patience.is_over:
+            with suppress(TimeoutError):
+                message, _ = channel.receive()
+                if message is None:
+                    return []  # it ends
+                if message["type"] == "networks":
+                    return list(message["warnings"])
     except (BrokenPipeError, ConnectionResetError, TimeoutError):
-        return [f"the monitor of {record.name} does not answer: names may be unknown inside until its next start"]
+        pass
     finally:
         channel.close()
+    return [f"the monitor of {record.name} does not answer: names may be unknown inside until its next start"]
 
 
 def rename(record: Record) -> None:

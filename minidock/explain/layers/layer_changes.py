@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import os
 import stat
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from typing import NamedTuple
@@ -87,7 +88,7 @@ def compare(layer: str, below: Sequence[str]) -> Changes:
     """What the directory `layer` does to the directories `below` it, topmost first. `layer` may change meanwhile."""
     root = os.open(layer, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
-        return _Comparison(root).run(list(below))
+        return _Comparison(root, below).run()
     finally:
         os.close(root)
 
@@ -95,17 +96,19 @@ def compare(layer: str, below: Sequence[str]) -> Changes:
 class _Comparison:
     """One layer against those below it, directory by directory. A stack and no recursion: trees may be deep."""
 
-    def __init__(self, root: int) -> None:
+    def __init__(self, root: int, below: Sequence[str]) -> None:
         self.root = root
+        self.below = below
         self.added: list[Change] = []
         self.changed: list[Change] = []
         self.hidden: list[Change] = []
         self.entries = self.size = self.unreadable = 0
         self.links: set[tuple[int, int]] = set()  # files with several names count once
+        self.left: Counter[tuple[int, int]] | None = None  # of such files below: how many names are still seen
 
-    def run(self, below: list[str]) -> Changes:
+    def run(self) -> Changes:
         # (path from the layer's root, the directories of that path below, whether they are hidden as a whole)
-        pending: list[tuple[str, list[str], bool]] = [("", below, False)]
+        pending: list[tuple[str, list[str], bool]] = [("", list(self.below), False)]
         while pending:
             path, lower, cut = pending.pop()
             try:
@@ -156,26 +159,36 @@ class _Comparison:
         if was is None:
             self.added.append(Change(path, kind, "", size, 0, 1))
         elif kind_of(was.status) != kind:
-            self.changed.append(Change(path, kind, "kind", size, 0 if beneath else size_of(was.status), 1))
+            self.changed.append(Change(path, kind, "kind", size, 0 if beneath else self._loss(was.status), 1))
             if beneath:
                 self._hide(path, name, was.status, lower, "replaced")
             return []
         elif how := _difference(was.status, status):
-            self.changed.append(Change(path, kind, how, size, size_of(was.status), 1))
+            self.changed.append(Change(path, kind, how, size, self._loss(was.status), 1))
         return beneath
 
     def _hide(self, path: str, name: str, was: os.stat_result, lower: list[str], how: str) -> None:
         """Count what is no longer seen: a file, or a directory with all that was visible in it."""
-        entries, size = 1, size_of(was)
+        entries, size = 1, self._loss(was)
         pending = [look_up(lower, name)[1]] if stat.S_ISDIR(was.st_mode) else []
         while pending:
             directories = pending.pop()
             for inner, seen in visible(directories).items():
                 entries += 1
-                size += size_of(seen.status)
+                size += self._loss(seen.status)
                 if stat.S_ISDIR(seen.status.st_mode):
                     pending.append(look_up(directories, inner)[1])
         self.hidden.append(Change(path, kind_of(was), how, 0, size, entries))
+
+    def _loss(self, was: os.stat_result) -> int:
+        """The bytes below that nobody sees any more once this name is hidden: those of a file, with its last name."""
+        if was.st_nlink == 1 or stat.S_ISDIR(was.st_mode):
+            return size_of(was)
+        if self.left is None:
+            self.left = _names_of_links(self.below)
+        inode = (was.st_dev, was.st_ino)
+        self.left[inode] -= 1
+        return 0 if self.left[inode] else size_of(was)
 
     def _size(self, status: os.stat_result) -> int:
         if status.st_nlink > 1 and not stat.S_ISDIR(status.st_mode):
@@ -192,6 +205,13 @@ def _difference(was: os.stat_result, status: os.stat_result) -> str:
         return "content"
     same = (was.st_mode, was.st_uid, was.st_gid) == (status.st_mode, status.st_uid, status.st_gid)
     return "" if same and stat.S_ISDIR(status.st_mode) else "attributes"
+
+
+def _names_of_links(directories: Sequence[str]) -> Counter[tuple[int, int]]:
+    """Of each file with several names: by how many it is seen."""
+    entries = (seen.status for _, seen in walk(directories))
+    return Counter((status.st_dev, status.st_ino) for status in entries
+                   if status.st_nlink > 1 and not stat.S_ISDIR(status.st_mode))  # fmt: skip
 
 
 def _has_opaque(fd: int) -> bool:

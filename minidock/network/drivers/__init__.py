@@ -39,6 +39,9 @@ class Driver(Protocol):
     def interface(self, network_id: str, options: Mapping[str, str]) -> str:
         """The name of the host's interface that the network's containers are attached to."""
 
+    def prefix(self, options: Mapping[str, str]) -> str:
+        """What interfaces are called inside, before their number."""
+
     def prepared(self, root: str, network: Network) -> Network:
         """The network as it can be made on this host. Raises `UsageError` or `ConflictError`; makes nothing."""
 

@@ -36,6 +36,7 @@ IFNAMSIZ = 15  # <linux/if.h>, without the zero at the end
 _PREFIX = "com.docker.network.bridge."
 _BOOLEANS = (f"{_PREFIX}enable_icc", f"{_PREFIX}enable_ip_masquerade")
 _TRUTHS = ("1", "t", "T", "TRUE", "true", "True", "0", "f", "F", "FALSE", "false", "False")
+_IFACE_PREFIX = "com.docker.network.container_iface_prefix"
 _MTU = "com.docker.network.driver.mtu"
 _MTU_MIN, _MTU_MAX = 68, 65535  # <linux/if_ether.h>, ETH_MIN_MTU and ETH_MAX_MTU
 
@@ -55,18 +56,23 @@ def check_options(options: Mapping[str, str]) -> None:
             number(address)
         except ValueError:
             raise UsageError(f"failed to parse {_PREFIX}host_binding_ipv4 value: {address}") from None
-    for name in (f"{_PREFIX}name", "com.docker.network.container_iface_prefix"):
+    for name in (f"{_PREFIX}name", _IFACE_PREFIX):
         text = options.get(name, "x")
         room = IFNAMSIZ if name.endswith("name") else IFNAMSIZ - 2  # for the number behind a prefix
         if not 0 < len(os.fsencode(text)) <= room or re.search(r"[\s/:%]", text) or text in (".", ".."):
             raise UsageError(f"invalid {name}: {text!r} is no name of an interface (at most {room} bytes)")
-    if re.search(r"\d$", options.get("com.docker.network.container_iface_prefix", "")):
+    if re.search(r"\d$", options.get(_IFACE_PREFIX, "")):
         raise UsageError("invalid com.docker.network.container_iface_prefix: an interface's number is put after it")
 
 
 def interface(network_id: str, options: Mapping[str, str]) -> str:
     """The bridge's name; 15 characters are what the kernel allows (IFNAMSIZ)."""
     return options.get(f"{_PREFIX}name") or f"mdbr-{network_id[:10]}"
+
+
+def prefix(options: Mapping[str, str]) -> str:
+    """What interfaces are called inside, before their number."""
+    return options.get(_IFACE_PREFIX, "eth")
 
 
 def prepared(root: str, network: Network) -> Network:

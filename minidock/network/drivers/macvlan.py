@@ -58,6 +58,11 @@ def _dummy(network_id: str) -> str:
     return f"dm-{network_id[:12]}"
 
 
+def prefix(_: Mapping[str, str]) -> str:
+    """What interfaces are called inside, before their number: docker's driver leaves no choice."""
+    return "eth"
+
+
 def prepared(root: str, network: Network) -> Network:
     """Refuse a parent that another network has, or that neither exists nor can be made, in docker's words."""
     parent = network.interface
