@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from minidock.engine.container import records
+from minidock.engine.container import init_process, records
 from minidock.engine.container.records import Record
 from minidock.engine.spec.bundle import FOR_NAMES
 from minidock.errors import ConflictError
