@@ -26,8 +26,8 @@ TEMPORARY = ".tmp"  # how the name of a file ends that is about to take another'
 DEFAULT_ROOT = "/var/lib/minidock"
 ROOT_MODE = 0o710  # docker's
 # All that is ever in a state root, and what mkfs puts into a new file system.
-_OURS = {"cache", "containers", "events.log", "events.log.1", "images", "layers", "locks", "networks", "tmp", "volumes",
-         "lost+found"}  # fmt: skip
+_OURS = {"build", "cache", "containers", "events.log", "events.log.1", "images", "layers", "locks", "networks", "tmp",
+         "volumes", "lost+found"}  # fmt: skip
 
 
 def directory(root: str, *names: str, mode: int = 0o700) -> str:

@@ -47,6 +47,7 @@ CONTAINER: Table = {
     "update": ("container.update", "update", "Change the limits and the restart policy of containers"),
 }
 IMAGE: Table = {
+    "build": ("build", "build", "Build an image from a Dockerfile"),
     "history": ("image.ls", "history", "Show how an image was made"),
     "import": ("image.ls", "import_command", "Make an image from a tarball of a file system"),
     "inspect": ("inspect", "image_inspect", "Show everything about images, as JSON"),
@@ -117,6 +118,7 @@ COMMANDS: Table = {
     "top": CONTAINER["top"],
     "stats": CONTAINER["stats"],
     "inspect": ("inspect", "inspect", "Show everything about things, as JSON"),
+    "build": IMAGE["build"],
     "images": IMAGE["ls"],
     "pull": IMAGE["pull"],
     "push": IMAGE["push"],
@@ -137,7 +139,6 @@ COMMANDS: Table = {
 }
 # What docker's users may look for here: the command, and what there is instead, if anything.
 _ABSENT = {
-    "build": "change a container and `commit` it, or `import` a tarball",
     **dict.fromkeys(("builder", "buildx", "compose", "checkpoint", "config", "context", "manifest", "node", "plugin",
                      "secret", "service", "stack", "swarm", "trust"), ""),
     "volume update": "it changes the volumes of a swarm",

@@ -10,7 +10,7 @@ import os
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from minidock.image import blobs, layer_directories
+from minidock.image import blobs, layer_cache, layer_directories
 from minidock.image.digest import is_digest
 from minidock.image.locks import store_lock
 from minidock.image.store import read_index
@@ -33,7 +33,7 @@ def collect(root: str, has_layer: Callable[[str], bool] = lambda path: False) ->
     """
     deleted, size = [], 0
     with step("Collect garbage"), Workspace(root) as workspace, store_lock(root):
-        needed = reachable(root) | kept(root)
+        needed = reachable(root) | kept(root) | layer_cache.kept(root)
         blob_directory = os.path.join(root, "images", "blobs", "sha256")
         for name in _names(blob_directory):
             if f"sha256:{name}" not in needed:

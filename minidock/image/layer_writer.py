@@ -12,7 +12,7 @@ from __future__ import annotations
 import os
 import stat
 import tarfile
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 
 from minidock.errors import HostError
 from minidock.image.entries import WHITEOUT_OPAQUE, WHITEOUT_PREFIX
@@ -71,11 +71,11 @@ def layer_tar(upper: str, only: Collection[str] | None = None) -> Iterator[bytes
         os.close(root)
 
 
-class TarReader:
-    """The archive of `layer_tar` as a stream to read from."""
+class PieceReader:
+    """An archive that comes piece by piece, as a stream to read from."""
 
-    def __init__(self, upper: str, only: Collection[str] | None = None) -> None:
-        self._pieces = layer_tar(upper, only)
+    def __init__(self, pieces: Iterator[bytes]) -> None:
+        self._pieces = pieces
         self._buffer = bytearray()
 
     def read(self, size: int) -> bytes:
@@ -85,6 +85,13 @@ class TarReader:
         data = bytes(self._buffer[:size])
         del self._buffer[:size]
         return data
+
+
+class TarReader(PieceReader):
+    """The archive of `layer_tar` as a stream to read from."""
+
+    def __init__(self, upper: str, only: Collection[str] | None = None) -> None:
+        super().__init__(layer_tar(upper, only))
 
 
 def names(root: int, path: bytes) -> list[bytes]:
@@ -107,10 +114,11 @@ def entry(
     first_names: dict[tuple[int, int], str],
     *,
     is_layer: bool = True,
+    change: Callable[[tarfile.TarInfo], None] | None = None,
 ) -> Iterator[bytes]:
     """The header, and content, of the file `name` in the directory `parent`, as `path` in the archive.
 
-    `is_layer`: whether overlayfs's marks mean something.
+    `is_layer`: whether overlayfs's marks mean something. `change` may give it another owner, mode or time.
     """
     if is_layer and is_whiteout(status):
         above, slash, _ = path.rpartition(b"/")
@@ -120,6 +128,8 @@ def entry(
     if kind is None:
         return
     info = _info(path, kind, status, exact=is_layer)
+    if change:
+        change(info)
     # Links repeat what their file has: docker sets attributes anew for each, and would lose those that are missing.
     opaque = _add_xattrs(info, f"/proc/self/fd/{parent}/{os.fsdecode(name)}", is_layer=is_layer)
     inode = (status.st_dev, status.st_ino)

@@ -26,6 +26,19 @@ OPTIONS_MAX = 4095
 _UNFIT = {"overlay", "nfs", "nfs4", "cifs", "smb3", "vfat", "exfat", "9p", "fuseblk", "ecryptfs"}
 
 
+def mount_read_only(lower: list[str], target: str) -> None:
+    """Mount two or more `lower` directories (topmost first) on `target` with nothing writable above them."""
+    lower = list(dict.fromkeys(lower))
+    if len(lower) == 1:  # the kernel wants two
+        syscalls.mount(lower[0], target, None, syscalls.MS_BIND)
+        return
+    options = f"lowerdir={':'.join(map(escaped, lower))}"
+    if len(os.fsencode(options)) <= OPTIONS_MAX:
+        syscalls.mount("overlay", target, "overlay", 0, options)
+    else:
+        _mount_by_number(lower, "", target)
+
+
 def mount(lower: list[str], upper: str, work: str, target: str, *, extra: str = "") -> None:
     """Mount the `lower` directories (topmost first) below the writable `upper` on `target`.
 

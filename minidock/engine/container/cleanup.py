@@ -162,6 +162,8 @@ def _finish_removal(root: str, container_id: str) -> None:
     if record:
         record.id = container_id
         _undo_cgroup(record)
+        if keep := record.data.get("keepFiles"):
+            _hand_on(doomed, keep)
         _remove_files(doomed, container_id)
         _undo_network(record)
         _undo_mounts(record)
@@ -173,6 +175,13 @@ def _finish_removal(root: str, container_id: str) -> None:
         _undo_cidfile(record)
     remove_tree(doomed)
     record_file.forget_aside(container_id)
+
+
+def _hand_on(directory: str, keep: str) -> None:
+    """Give a step of a build what its container has written, and its specification; not if that build is over."""
+    for name in ("bundle/config.json", "upper"):
+        with suppress(FileNotFoundError):
+            syscalls.rename(os.path.join(directory, name), os.path.join(keep, os.path.basename(name)))
 
 
 def _remove_files(directory: str, container_id: str) -> None:

@@ -35,11 +35,14 @@ class AlreadyUp(Exception):
         self.record = record
 
 
-def create(root: str, options: ContainerOptions, image: Image) -> tuple[Record, int]:
+def create(root: str, options: ContainerOptions, image: Image, *, keep_files: str = "") -> tuple[Record, int]:
     """Make a container on paper: a name, an id, a directory with a record in it, and the file that --cidfile asks for.
 
     Returns the record and the container's lock, held: it lives as long as somebody keeps that descriptor open. The
     monitor that it is given to does the rest (`spec/prepare.py`). Raises with everything undone.
+
+    `keep_files`: a directory that gets the container's upper directory and its config.json when it is removed, for a
+    step of a build. Such a container is no user's: it is not listed, and ends with the command that started it.
     """
     check_host()
     check_system(options.image, image.platform)
@@ -48,7 +51,7 @@ def create(root: str, options: ContainerOptions, image: Image) -> tuple[Record, 
 
         options = network_mode.resolved(root, options)
     with step("Create the container's directory and record", book="2.2.3"):
-        record, lock = _claim(root, options, image)
+        record, lock = _claim(root, options, image, keep_files)
     try:
         if record.data["mounts"]:
             from minidock.engine.spec import mounts
@@ -128,7 +131,7 @@ def check_host() -> None:
         raise HostError("this kernel has no overlay file system: load or build the module 'overlay'", exit_code=125)
 
 
-def _claim(root: str, options: ContainerOptions, image: Image) -> tuple[Record, int]:
+def _claim(root: str, options: ContainerOptions, image: Image, keep_files: str) -> tuple[Record, int]:
     """Under the lock of all containers: a free name, an id, a directory, a record in it."""
     with records.all_locked(root):
         cleanup.sweep(root)
@@ -141,6 +144,8 @@ def _claim(root: str, options: ContainerOptions, image: Image) -> tuple[Record, 
         record = Record(root, container_id, {"id": container_id, "name": name})
         try:
             record.data |= _asked(root, options, image)
+            if keep_files:
+                record.data["keepFiles"] = keep_files
             record.save()
         except BaseException:
             _give_up(record, lock)

@@ -66,6 +66,7 @@ def select(root: str, filters: Filters, *, everything: bool = False, last: int =
     """
     everything = everything or last > 0 or "status" in filters
     found, ruins = records.survey(root)
+    found = [record for record in found if "keepFiles" not in record.data]  # no steps of builds
     found += map(partial(_stand_in, root), ruins)
     after = max((records.find(root, name).data["created"] for name in filters.get("since", ())), default="")
     before = min((records.find(root, name).data["created"] for name in filters.get("before", ())), default="9")

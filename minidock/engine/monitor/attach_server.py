@@ -91,8 +91,9 @@ def _listen(path: str) -> socket.socket:
 class Visitors:
     """All of a container's visitors, and the socket that they come through."""
 
-    def __init__(self, first: Visitor | None) -> None:
+    def __init__(self, first: Visitor | None, *, ends_with_first: bool = False) -> None:
         self.all = [first] if first else []
+        self.ends_with_first = ends_with_first  # the container, if its command is killed
         self.listener: socket.socket | None = None
         self.path = ""  # the listener's name
         self.is_asked_to_look = False
@@ -213,6 +214,8 @@ class Visitors:
             self._obey(visitor, message, fd, running)
             return
         self.send_away(visitor, running, killed=True)
+        if running and visitor.patient and self.ends_with_first:
+            running.signal(signal.SIGKILL)
         if running and running.once and visitor.gives_input and not running.has_terminal:
             self.end_input(running)
 

@@ -79,7 +79,8 @@ def serve(channel: Channel) -> int:
                 caller.remember_terminal(fd)
             else:
                 caller.sinks[name] = Sink(fd, patient=True)
-        return _live(Life(record, lock, message["cache"]), Visitors(caller))
+        visitors = Visitors(caller, ends_with_first="keepFiles" in record.data)
+        return _live(Life(record, lock, message["cache"]), visitors)
     except BaseException as error:
         caller.tell("failed", message=words(error), exit_code=_exit_code(error))
         return EXIT_ENGINE

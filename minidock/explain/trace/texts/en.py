@@ -260,6 +260,14 @@ STEPS = {
     "Pack the changes as a layer":
         "All that the container has changed is in its writable layer: packed as an archive, that is a new layer of an "
         "image.",
+    "Fork a process that builds a stage":
+        "Stages that do not need each other are built at the same time, each by a process of its own.",
+    "Give the stage a mount namespace":
+        "What a stage mounts while it is built is seen by nobody else, and is gone when its process is.",
+    "Mount the layers that files are copied from":
+        "COPY --from and RUN --mount=from read another stage's files: its layers, mounted one above the other.",
+    "Pack what the command has changed as a layer":
+        "A RUN's command wrote into the overlay's upper directory: what is there is the layer that this line makes.",
     "Unpack a layer":
         "A layer is a tar archive: it is unpacked once, and shared by every container from then on.",
     "Collect garbage":

@@ -476,6 +476,24 @@ STEPS = {
         "Tout ce que le conteneur a modifié est dans sa couche en écriture : mis en archive, c'est une nouvelle "
         "couche d'image.",
     ),
+    "Fork a process that builds a stage": (
+        "Créer un processus qui construit une étape",
+        "Les étapes qui n'ont pas besoin l'une de l'autre sont construites en même temps, chacune par son processus.",
+    ),
+    "Give the stage a mount namespace": (
+        "Donner à l'étape un namespace de montage",
+        "Ce qu'une étape monte pendant sa construction, personne d'autre ne le voit, et cela disparaît avec elle.",
+    ),
+    "Mount the layers that files are copied from": (
+        "Monter les couches d'où l'on copie",
+        "COPY --from et RUN --mount=from lisent les fichiers d'une autre étape : ses couches, montées l'une sur "
+        "l'autre.",
+    ),
+    "Pack what the command has changed as a layer": (
+        "Empaqueter en une couche ce que RUN a changé",
+        "La commande d'un RUN a écrit dans le répertoire upper de l'overlay : ce qui s'y trouve est la couche de "
+        "cette ligne.",
+    ),
     "Unpack a layer": (
         "Extraire une couche",
         "Une couche est une archive tar : elle est extraite une seule fois, puis partagée par tous les conteneurs.",

@@ -1,0 +1,128 @@
+"""A whole build: the context and its Dockerfile in, an image out."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from typing import NamedTuple
+
+from minidock.build import graph, ignore, image, scheduler, variables
+from minidock.build.builder import Asked
+from minidock.build.dockerfile import stages
+from minidock.build.progress import Plain, Quiet
+from minidock.build.run import NO_LIMITS, Surroundings
+from minidock.build.variables import Globals
+from minidock.engine.container import create
+from minidock.engine.events import event_log
+from minidock.engine.paths import Paths
+from minidock.errors import EXIT_SIGNAL, MinidockError, NotFoundError, UsageError
+from minidock.image import reference
+from minidock.image.store import Image, Store
+from minidock.image.store_writer import Ingest
+
+NAMES = ("Dockerfile", "dockerfile")
+
+
+class Command(NamedTuple):
+    """What a user asks of `build`. `context`: a directory, or "-" for a Dockerfile on standard input."""
+
+    context: str
+    file: str
+    tags: list[str]
+    build_args: list[str]
+    target: str
+    no_cache: bool
+    pull: bool
+    labels: dict[str, str]
+    network: str
+    add_host: list[tuple[str, str]]
+    secrets: dict[str, bytes]
+    ssh: dict[str, str]
+    contexts: dict[str, str]
+    platform: str
+    quiet: bool
+
+
+def run(paths: Paths, asked: Command) -> Image:
+    """Build. Raises `MinidockError`, with nothing left behind but what the cache keeps."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(EXIT_SIGNAL + signal.SIGTERM))  # and clean up on the way
+    names = [reference.parse(text) for text in asked.tags]
+    for name in names:
+        if name.digest:
+            raise UsageError(f"invalid tag {name}: a digest cannot be chosen")
+    create.check_host()
+    content, where = _dockerfile(asked)
+    file = stages.parse(content)
+    given = variables.key_values(asked.build_args, os.environ)
+    target = asked.platform or variables.of_platforms("linux")["BUILDPLATFORM"]
+    outer = Globals(file.arguments, given, target, asked.target, file.escape)
+    plan = graph.make(file, outer, asked.target, asked.contexts)
+    epoch = given.get("SOURCE_DATE_EPOCH", os.environ.get("SOURCE_DATE_EPOCH", ""))
+    if epoch and not epoch.isdigit():
+        raise UsageError(f"SOURCE_DATE_EPOCH is {epoch!r}, and no number of seconds")
+    shown = Quiet() if asked.quiet else Plain(sys.stderr)
+    for line, text in file.warnings:
+        shown.say(f"WARNING: line {line}: {text}")
+    work = Asked(
+        paths=paths,
+        context=None if asked.context == "-" else os.path.abspath(asked.context),
+        ignored=_ignored(asked, where),
+        contexts=asked.contexts,
+        name=f"{os.path.abspath(asked.context)}\0{where}\0{asked.target}",
+        no_cache=asked.no_cache,
+        pull=asked.pull,
+        epoch=int(epoch) if epoch else None,
+        surroundings=Surroundings(asked.network, asked.add_host, NO_LIMITS, {}, None),
+        secrets=asked.secrets,
+        ssh=asked.ssh,
+    )
+    with Ingest(Store(paths.root)) as ingest:
+        try:
+            stage = scheduler.build(work, plan, outer, ingest, shown.told)
+        finally:
+            shown.close()
+        made = image.write(ingest, stage, names, asked.labels, work.epoch)
+    for name in names:
+        event_log.emit_image(paths.root, "tag", made.id, made.labels, name.familiar)
+        shown.say(f"naming to {name.familiar} done")
+    shown.say(f"writing image {made.id} done")
+    return made
+
+
+def _dockerfile(asked: Command) -> tuple[bytes, str]:
+    """(content, path of the Dockerfile, "" on standard input)."""
+    if asked.context == "-" or asked.file == "-":
+        if asked.context == "-" and asked.file:
+            raise UsageError("with a Dockerfile on standard input as the whole context, -f has nothing to name")
+        return sys.stdin.buffer.read(), ""
+    if not os.path.isdir(asked.context):
+        raise NotFoundError(f'unable to prepare context: path "{asked.context}" not found')
+    if asked.file:
+        paths = [asked.file, os.path.join(asked.context, asked.file)]
+    else:
+        paths = [os.path.join(asked.context, name) for name in NAMES]
+    for path in paths:
+        try:
+            with open(path, "rb") as file:
+                return file.read(), os.path.abspath(path)
+        except FileNotFoundError:
+            continue
+        except OSError as error:
+            raise MinidockError(f"failed to read dockerfile: {path}: {error.strerror}") from error
+    raise NotFoundError(f"failed to read dockerfile: open {asked.file or NAMES[0]}: no such file or directory")
+
+
+def _ignored(asked: Command, where: str) -> list[str]:
+    """The patterns of NAME.dockerignore beside the Dockerfile, or else of the context's .dockerignore."""
+    if asked.context == "-":
+        return []
+    for path in ([f"{where}.dockerignore"] if where else []) + [os.path.join(asked.context, ".dockerignore")]:
+        try:
+            with open(path, encoding="utf-8", errors="surrogateescape") as file:
+                return ignore.parse(file.read())
+        except FileNotFoundError:
+            continue
+        except OSError as error:
+            raise MinidockError(f"{path}: {error.strerror}") from error
+    return []

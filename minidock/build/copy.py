@@ -1,0 +1,273 @@
+"""COPY, and what ADD has in common with it: which files of a tree come where, and the layer that they make.
+
+Reference, "COPY", "Source" and "Destination". What docs leave open is as BuildKit does it.
+"""
+
+from __future__ import annotations
+
+import os
+import posixpath
+import tarfile
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+from minidock.build import modes
+from minidock.build.dockerfile.errors import DockerfileError
+from minidock.build.ignore import Patterns
+from minidock.build.tree import Entry, Tree
+from minidock.errors import NotFoundError, UsageError
+from minidock.image.layer_writer import entry as tar_entry
+from minidock.linux import overlay
+from minidock.linux.paths import open_in_root
+
+_PIVOT = "/./"
+_MOST_LINKS = 40
+
+
+class Request(NamedTuple):
+    """One COPY, all variables replaced. `contents`: here-documents, (name, text).
+
+    `target`: absolute, with a slash at its end where it names a directory; `owner`: (uid, gid), None where files keep
+    their own; `excluded`: the patterns of --exclude; `link`: nothing of what is below is looked at.
+    """
+
+    sources: tuple[str, ...]
+    contents: tuple[tuple[str, str], ...]
+    target: str
+    owner: tuple[int, int] | None
+    chmod: str
+    parents: bool
+    link: bool
+    excluded: tuple[str, ...]
+    replaces: bool = False  # a file where a directory was, and the reverse: an archive's entries do
+
+
+class Item(NamedTuple):
+    """A file of the tree, and its place below the target; "" is the target itself."""
+
+    entry: Entry
+    place: str
+
+
+class Copy(NamedTuple):
+    """What is copied: `items`, each directory before what is in it; `into_directory`: the target is one."""
+
+    items: list[Item]
+    into_directory: bool
+
+
+def find(tree: Tree, request: Request, command: str = "COPY") -> Copy:
+    """Look up the sources. Raises `NotFoundError` for one that is not there, in docker's words."""
+    items: dict[str, Item] = {}
+    several = len(request.sources) + len(request.contents) > 1
+    directories = 0
+    for source in request.sources:
+        for path in tree.glob(_inside(source), deep=request.parents):
+            top = tree.find(path)
+            if top is None:
+                raise _missing(tree, source)
+            directories += top.is_directory
+            for item in _below(tree, top, path, request):
+                items[item.place] = item
+    found = list(items.values())
+    if several and not request.target.endswith("/"):
+        refuse_several(command)
+    return Copy(found, several or bool(directories) or request.target.endswith("/") or request.parents)
+
+
+def refuse_several(command: str) -> None:
+    """Several files cannot become one. Raises `UsageError`."""
+    raise UsageError(
+        f"When using {command} with more than one source file, the destination must be a directory and end with a /"
+    )
+
+
+def _inside(source: str) -> str:
+    """A source as a path in the tree: nothing leads out of its root."""
+    head, pivot, tail = source.partition(_PIVOT)
+    inside = posixpath.normpath("/" + head).lstrip("/")
+    return f"{inside}{_PIVOT}{tail}" if pivot else inside
+
+
+def _missing(tree: Tree, source: str) -> NotFoundError:
+    path = posixpath.normpath("/" + source)
+    if tree.is_ignored(path) and tree.ignored.excludes(path.lstrip("/")):
+        return NotFoundError(f'"{path}": not found in {tree.name}: .dockerignore leaves it out')
+    return NotFoundError(f'"{path}": not found in {tree.name}')
+
+
+def _below(tree: Tree, top: Entry, path: str, request: Request) -> Iterator[Item]:
+    """The items of one source: a file, or what is in a directory. `path`: as it was written, links not followed.
+
+    With --parents the path is kept, from its pivot /./ on if it has one.
+    """
+    excluded = Patterns(request.excluded)
+    kept = (
+        posixpath.normpath(path.rpartition(_PIVOT)[2] if _PIVOT in path else path).strip("./")
+        if request.parents
+        else ""
+    )
+    if not top.is_directory:
+        place = kept or posixpath.basename(path)
+        if not excluded.excludes(posixpath.basename(top.path)):
+            yield Item(top, place)
+        return
+    skip = len(top.path) + 1 if top.path else 0
+    for entry in tree.walk(top.path):
+        inside = entry.path[skip:]
+        if inside and excluded.excludes(inside):
+            continue
+        yield Item(entry, f"{kept}/{inside}".strip("/"))
+
+
+def digests(tree: Tree | None, copy: Copy, request: Request) -> dict[str, str]:
+    """What counts for the cache, by place: each file's digest, and here-documents'."""
+    from hashlib import sha256
+
+    found = {item.place or ".": tree.digest(item.entry) for item in copy.items} if tree else {}
+    return found | {
+        f"<<{name}": sha256(text.encode(errors="surrogateescape")).hexdigest() for name, text in request.contents
+    }
+
+
+def layer(
+    tree: Tree | None, copy: Copy, request: Request, below: Sequence[str], epoch: int | None, now: int
+) -> Iterator[bytes]:
+    """The layer, a tar archive piece by piece. `below`: the layers so far, topmost first; `epoch`: of all that is new.
+
+    Raises `UsageError` where a file would have to become a directory, or the reverse.
+    """
+    writer = _Writer([] if request.link else list(below), request, epoch, now)
+    target = writer.target(into_directory=copy.into_directory, name=copy.items[0].place if copy.items else "")
+    if copy.items or request.contents or not request.sources:
+        yield from writer.parents(target if copy.into_directory else posixpath.dirname(target))
+    for item in copy.items:
+        assert tree is not None
+        place = posixpath.join(target, item.place).rstrip("/") if copy.into_directory else target
+        yield from writer.add(tree, item.entry, place)
+    for name, text in request.contents:
+        place = posixpath.join(target, name) if copy.into_directory else target
+        yield from writer.add_text(place, text.encode(errors="surrogateescape"))
+    yield bytes(2 * tarfile.BLOCKSIZE)
+
+
+class _Writer:
+    def __init__(self, below: list[str], request: Request, epoch: int | None, now: int) -> None:
+        self.below = below
+        self.request = request
+        self.epoch = epoch
+        self.now = now if epoch is None else epoch
+        self.made: set[str] = set()
+        self.first_names: dict[tuple[int, int], str] = {}
+
+    def target(self, *, into_directory: bool, name: str) -> str:
+        """Where the copy goes, without symbolic links on the way; of one file, its own place."""
+        wanted = self.request.target
+        path = self._resolved(wanted)
+        if into_directory or self._is_directory(path):
+            if not into_directory and name:
+                return posixpath.join(path, posixpath.basename(name))
+            return path
+        return path
+
+    def _resolved(self, path: str) -> str:
+        """`path` in the files so far, links followed, also those to what is not there (yet)."""
+        todo = [name for name in reversed(posixpath.normpath(path).split("/")) if name]
+        done: list[str] = []
+        links = 0
+        while todo:
+            name = todo.pop()
+            if name == "..":
+                done = done[:-1]
+                continue
+            found = overlay.entry(self.below, [*done, name]) if self.below else None
+            if found is None or not os.path.islink(found):
+                done.append(name)
+                continue
+            links += 1
+            if links > _MOST_LINKS:
+                raise UsageError(f"too many symbolic links in {path}")
+            target = os.readlink(found)
+            done = [] if target.startswith("/") else done
+            todo += [part for part in reversed(target.split("/")) if part not in ("", ".")]
+        return "/" + "/".join(done)
+
+    def _there(self, path: str) -> str | None:
+        return overlay.entry(self.below, [name for name in path.split("/") if name]) if self.below else None
+
+    def _is_directory(self, path: str) -> bool:
+        found = self._there(path)
+        return found is not None and os.path.isdir(found) and not os.path.islink(found)
+
+    def parents(self, directory: str) -> Iterator[bytes]:
+        """Directories on the way that are not there: mode 0755, of whoever the copy is to belong to."""
+        path = ""
+        for name in [part for part in directory.split("/") if part]:
+            path += "/" + name
+            if path in self.made or self._is_directory(path):
+                continue
+            if self._there(path) and not self.request.replaces:
+                raise UsageError(f"cannot copy to non-directory: {path}")
+            self.made.add(path)
+            uid, gid = self.request.owner or (0, 0)
+            info = tarfile.TarInfo(_name(path))
+            info.type, info.mode, info.uid, info.gid, info.mtime = tarfile.DIRTYPE, 0o755, uid, gid, self.now
+            yield info.tobuf(tarfile.PAX_FORMAT, "utf-8", "surrogateescape")
+
+    def add(self, tree: Tree, entry: Entry, place: str) -> Iterator[bytes]:
+        """One file; a directory that is there already is left as it is only where it is the target itself."""
+        there = self._there(place)
+        if entry.is_directory:
+            if not place or place in self.made:
+                return
+            if there and not self._is_directory(place) and not self.request.replaces:
+                raise UsageError(f"cannot copy to non-directory: {place}")
+            if there and place == self._resolved(self.request.target):
+                return
+            self.made.add(place)
+        elif there and self._is_directory(place) and not self.request.replaces:
+            raise UsageError(f"cannot replace to directory {place} with file")
+        yield from self.parents(posixpath.dirname(place))
+        above, _, name = os.fsencode(entry.path).rpartition(b"/")
+        parent = open_in_root(tree.root, above)
+        if parent < 0:
+            raise NotFoundError(f'"/{entry.path}": not found in {tree.name}: it was there a moment ago')
+        try:
+            status = os.lstat(name or b".", dir_fd=parent)
+            yield from tar_entry(
+                parent, os.fsencode(_name(place)), name or b".", status, self.first_names,
+                is_layer=False, change=self._change,
+            )  # fmt: skip
+        except FileNotFoundError:
+            raise NotFoundError(f'"/{entry.path}": not found in {tree.name}: it was there a moment ago') from None
+        finally:
+            os.close(parent)
+
+    def _change(self, info: tarfile.TarInfo) -> None:
+        """Owner, mode and time of a copy."""
+        if self.request.owner:
+            info.uid, info.gid = self.request.owner
+        if self.request.chmod and not info.issym():
+            info.mode = modes.changed(self.request.chmod, info.mode, is_directory=info.isdir())
+        if self.epoch is not None:
+            info.mtime = min(info.mtime, self.epoch)
+
+    def add_text(self, place: str, content: bytes) -> Iterator[bytes]:
+        """A here-document as a file, mode 0644."""
+        if self._is_directory(place):
+            raise UsageError(f"cannot replace to directory {place} with file")
+        yield from self.parents(posixpath.dirname(place))
+        info = tarfile.TarInfo(_name(place))
+        info.size, info.mtime = len(content), self.now
+        info.uid, info.gid = self.request.owner or (0, 0)
+        info.mode = modes.changed(self.request.chmod, 0o644, is_directory=False) if self.request.chmod else 0o644
+        yield info.tobuf(tarfile.PAX_FORMAT, "utf-8", "surrogateescape")
+        yield content + bytes(-len(content) % tarfile.BLOCKSIZE)
+
+
+def _name(path: str) -> str:
+    """A path as archives have names."""
+    name = path.strip("/")
+    if not name:
+        raise DockerfileError("the root directory itself cannot be replaced")
+    return name

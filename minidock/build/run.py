@@ -1,0 +1,136 @@
+"""RUN: a command in a container over the stage's files; what it has changed is a layer (book 3.5.4; reference, "RUN").
+
+The container is an ordinary one of the engine's, with its isolation and its monitor. It is not listed, and when the
+command ends, or its build is killed, it is gone; its upper directory goes to the step's workspace.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+from minidock import state
+from minidock.build.stage import Stage
+from minidock.engine.container import create
+from minidock.engine.container.options import ContainerOptions, Isolation, Limits, Mount
+from minidock.engine.monitor import attach_client
+from minidock.engine.monitor.attach_client import Attachment
+from minidock.engine.paths import Paths
+from minidock.errors import MinidockError
+from minidock.image.layer_cache import Layer
+from minidock.image.layer_diff import ADDED, differences
+from minidock.image.layer_writer import TarReader
+from minidock.image.store import LAYER_TYPE, Image
+from minidock.image.store_writer import Ingest
+from minidock.observe import step
+
+NO_LIMITS = Limits(
+    memory=None, memory_reservation=None, memory_swap=None, cpus=None, cpu_period=None, cpu_quota=None,
+    cpu_shares=None, cpuset_cpus="", cpuset_mems="", pids=None, blkio_weight=None, blkio_weight_device=[],
+    device_read_bps=[], device_write_bps=[], device_read_iops=[], device_write_iops=[],
+)  # fmt: skip
+_DOCKERS_ISOLATION = Isolation(
+    pid="", ipc="", uts="", userns="", cgroupns="", shm_size=None, domainname="", groups=[], devices=[],
+    device_rules=[], no_new_privileges=False, seccomp="", bare_system_paths=False, oom_score_adj=None, annotations={},
+)  # fmt: skip
+
+
+class RunFailed(MinidockError):
+    """The command of a RUN has ended with an exit code that is not 0."""
+
+
+class Surroundings(NamedTuple):
+    """What `build` was asked for all RUN steps. `network` is default, none or host."""
+
+    network: str
+    add_host: list[tuple[str, str]]
+    limits: Limits
+    ulimits: dict[str, tuple[int, int]]
+    shm_size: int | None
+
+
+def run(
+    paths: Paths,
+    ingest: Ingest,
+    stage: Stage,
+    arguments: list[str],
+    surroundings: Surroundings,
+    mounts: Sequence[Mount],
+    environment: dict[str, str],
+) -> Layer:
+    """Run a command, and return the layer of what it has changed. Raises `RunFailed`, `MinidockError`."""
+    place = os.path.join(ingest.workspace.path, f"run-{os.urandom(4).hex()}")
+    os.mkdir(place, 0o700)
+    image = Image(paths.root, "sha256:" + stage.key, "", {}, _config(stage))
+    options = _options(stage, arguments, surroundings, mounts, environment)
+    attachment = Attachment(stdout=True, stderr=True)
+    _, code = attach_client.run(
+        paths, lambda: create.create(paths.root, options, image, keep_files=place), attachment, lambda line: None
+    )
+    if code:
+        raise RunFailed(f'process "{" ".join(arguments)}" did not complete successfully: exit code: {code}')
+    return _layer(ingest, stage, place, [mount.target for mount in mounts])
+
+
+def _layer(ingest: Ingest, stage: Stage, place: str, targets: list[str]) -> Layer:
+    spec = state.read_json(os.path.join(place, "config.json"))
+    hidden = [mount["destination"] for mount in spec["mounts"] if mount["destination"] != "/"]
+    below = [layer_path for layer_path in reversed(layer_paths(ingest.store.root, stage))]
+    with step("Pack what the command has changed as a layer", book="3.5.4"):
+        upper = os.path.join(place, "upper")
+        found = {path: kind for kind, path in differences(upper, below, {*hidden, *targets})}
+        changed = _without_mountpoints(found, targets)
+        diff_id, digest, size = ingest.put_layer(TarReader(upper, changed))
+    return Layer(diff_id, digest, size, LAYER_TYPE)
+
+
+def _without_mountpoints(changed: dict[str, str], targets: Sequence[str]) -> set[str]:
+    """The paths that were changed, without the directories made for mounts: those that are new and empty now."""
+    kept = set(changed)
+    for target in targets:
+        parent = target
+        while (parent := os.path.dirname(parent)) in kept and changed[parent] == ADDED:
+            if any(path.startswith(f"{parent}/") for path in kept):
+                break
+            kept.remove(parent)
+    return kept
+
+
+def layer_paths(root: str, stage: Stage) -> list[str]:
+    """The unpacked layers of a stage, bottom to top."""
+    from minidock.image.layer_directories import layer_path
+
+    return [layer_path(root, layer.diff_id) for layer in stage.layers]
+
+
+def _config(stage: Stage) -> dict[str, Any]:
+    diff_ids = [layer.diff_id for layer in stage.layers]
+    # What a RUN writes to a volume's place is kept like all else: no volume is made during a build.
+    config = {name: value for name, value in stage.config.items() if name not in ("Volumes", "Healthcheck")}
+    return {**stage.image, "config": config, "rootfs": {"type": "layers", "diff_ids": diff_ids}}
+
+
+def _options(
+    stage: Stage,
+    arguments: list[str],
+    surroundings: Surroundings,
+    mounts: Sequence[Mount],
+    environment: dict[str, str],
+) -> ContainerOptions:
+    from minidock.network.endpoint_config import NOTHING_SPECIAL
+
+    network = "bridge" if surroundings.network == "default" else surroundings.network
+    return ContainerOptions(
+        image="build", command=arguments, entrypoint=[], name=None, hostname=None,
+        env=[f"{name}={value}" for name, value in environment.items()], workdir=stage.workdir, user=None,
+        interactive=False, tty=False, remove=True, init=False, mounts=list(mounts), volumes=[], volumes_from=[],
+        tmpfs={}, read_only=False, network=network,
+        attachments={"bridge": NOTHING_SPECIAL} if network == "bridge" else {}, dns=[], dns_search=[],
+        dns_options=[], extra_hosts=surroundings.add_host, publish=[], publish_all=False, expose=[],
+        privileged=False, cap_add=[], cap_drop=[], ulimits=surroundings.ulimits, sysctls={}, labels={},
+        stop_signal=None, isolation=_DOCKERS_ISOLATION._replace(shm_size=surroundings.shm_size), pull="never",
+        cidfile=None, cgroup_parent=None, attach=["stdout", "stderr"], stdin_once=False, log_driver="none",
+        log_options={}, restart="no", restart_retries=0, stop_timeout=None, health={"Test": ["NONE"]},
+        limits=surroundings.limits,
+    )  # fmt: skip

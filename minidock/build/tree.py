@@ -1,0 +1,181 @@
+"""A directory that files are copied from: a context, a stage's files, an image's. Nothing outside of it is ever read.
+
+Every path is looked up with openat2(2) and RESOLVE_IN_ROOT (`linux/paths.py`): a symbolic link that leads out, or is
+put there while we copy, ends inside.
+"""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import os
+import re
+import stat
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from minidock.build.ignore import Patterns, expression
+from minidock.linux import syscalls
+from minidock.linux.paths import look_up, open_in, open_in_root, place_in
+
+_WILDCARD = re.compile(r"[*?\[\\]")
+_CHUNK = 1 << 20
+
+
+class Entry(NamedTuple):
+    """One file of a tree. `path`: from the tree's root, without a slash at its beginning; "" is the root itself."""
+
+    path: str
+    status: os.stat_result
+
+    @property
+    def is_directory(self) -> bool:
+        return stat.S_ISDIR(self.status.st_mode)
+
+
+class Tree:
+    """`root`: a descriptor of the directory, closed with `close`; `name`: what messages call it."""
+
+    def __init__(self, root: int, ignored: Patterns, name: str) -> None:
+        self.root = root
+        self.ignored = ignored
+        self.name = name
+
+    def close(self) -> None:
+        """Close the descriptor."""
+        os.close(self.root)
+
+    def find(self, path: str) -> Entry | None:
+        """What `path` names, with all symbolic links followed inside the tree; None if it is not there or left out."""
+        try:
+            fd = open_in(self.root, path)
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            if error.errno in (errno.ENOTDIR, errno.ELOOP):
+                return None
+            raise
+        try:
+            entry = Entry(place_in(self.root, fd).strip("/"), os.fstat(fd))
+        finally:
+            os.close(fd)
+        return None if self._is_left_out(entry) else entry
+
+    def _is_left_out(self, entry: Entry) -> bool:
+        """Whether .dockerignore leaves an entry out, and all that is below it."""
+        if not entry.path or not self.ignored.excludes(entry.path):
+            return False
+        return not entry.is_directory or next(self.walk(entry.path), None) is None
+
+    def is_ignored(self, path: str) -> bool:
+        """Whether a file of this name is there, and only .dockerignore keeps it out."""
+        try:
+            os.close(open_in(self.root, path))
+        except OSError:
+            return False
+        return True
+
+    def glob(self, pattern: str, *, deep: bool = False) -> list[str]:
+        """The paths that fit a pattern of Go's filepath.Match, sorted; one without wildcards is returned as it is.
+
+        `deep`: whether `**` stands for any number of directories.
+        """
+        if not _WILDCARD.search(pattern):
+            return [pattern]
+        found = [""]
+        for part in pattern.strip("/").split("/"):
+            if part in ("", "."):
+                continue
+            if part == "**" and deep:
+                found = [below.path for base in found for below in self.walk(base) if below.is_directory]
+            elif _WILDCARD.search(part):
+                fits = re.compile(expression(part) + r"\Z", re.DOTALL)
+                found = [
+                    f"{base}/{name}".lstrip("/") for base in found for name in self._names(base) if fits.match(name)
+                ]
+            else:
+                found = [f"{base}/{part}".lstrip("/") for base in found]
+        return sorted({path for path in found if path and self.find(path)})
+
+    def walk(self, top: str) -> Iterator[Entry]:
+        """`top` and all that is below it and not left out, each directory before what is in it, names sorted.
+
+        A directory that is left out comes all the same if something below it is an exception.
+        """
+        entry = self._look(top)
+        if entry is None:
+            return
+        pending = [(entry, 0)]
+        waiting: list[tuple[Entry, int]] = []  # left-out directories above the present entry
+        while pending:
+            entry, depth = pending.pop()
+            while waiting and waiting[-1][1] >= depth:
+                waiting.pop()
+            excluded = bool(entry.path) and self.ignored.excludes(entry.path)
+            if excluded and not (entry.is_directory and self.ignored.has_exceptions):
+                continue
+            if excluded:
+                waiting.append((entry, depth))
+            else:
+                yield from (above for above, _ in waiting)
+                waiting = []
+                yield entry
+            if entry.is_directory:
+                below = (self._look(f"{entry.path}/{name}".lstrip("/")) for name in reversed(self._names(entry.path)))
+                pending += [(found, depth + 1) for found in below if found]
+
+    def _names(self, path: str) -> list[str]:
+        try:
+            fd = open_in_root(self.root, os.fsencode(path))
+        except NotADirectoryError:
+            return []
+        if fd < 0:
+            return []
+        try:
+            return sorted(os.listdir(fd))
+        finally:
+            os.close(fd)
+
+    def _look(self, path: str) -> Entry | None:
+        """lstat(2) of a path whose directories are no links; None if it is gone."""
+        above, _, name = path.rpartition("/")
+        parent = open_in_root(self.root, os.fsencode(above))
+        if parent < 0:
+            return None
+        try:
+            return Entry(path, os.lstat(name or ".", dir_fd=parent))
+        except FileNotFoundError:
+            return None
+        finally:
+            os.close(parent)
+
+    def open(self, path: str) -> int:
+        """A descriptor to read the regular file `path`, whose last part is no link. Raises `OSError`."""
+        flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK
+        return look_up(self.root, path, flags, syscalls.RESOLVE_IN_ROOT)
+
+    def read_link(self, path: str) -> str:
+        """Where the symbolic link `path` leads."""
+        above, _, name = path.rpartition("/")
+        parent = open_in_root(self.root, os.fsencode(above))
+        try:
+            return os.readlink(name, dir_fd=parent)
+        finally:
+            os.close(parent)
+
+    def digest(self, entry: Entry) -> str:
+        """What counts of a file for the cache: kind, mode, owner and content; not its times (reference, "Cache")."""
+        status = entry.status
+        mark = hashlib.sha256(f"{status.st_mode:o} {status.st_uid}:{status.st_gid}".encode())
+        if stat.S_ISLNK(status.st_mode):
+            mark.update(os.fsencode(self.read_link(entry.path)))
+        elif stat.S_ISREG(status.st_mode):
+            fd = self.open(entry.path)
+            try:
+                while data := os.read(fd, _CHUNK):
+                    mark.update(data)
+            finally:
+                os.close(fd)
+        elif not entry.is_directory:
+            mark.update(str(status.st_rdev).encode())
+        return mark.hexdigest()
