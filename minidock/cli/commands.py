@@ -47,7 +47,7 @@ CONTAINER: Table = {
     "update": ("container.update", "update", "Change the limits and the restart policy of containers"),
 }
 IMAGE: Table = {
-    "build": ("build", "build", "Build an image from a Dockerfile"),
+    "build": ("image.build", "build", "Build an image from a Dockerfile"),
     "history": ("image.ls", "history", "Show how an image was made"),
     "import": ("image.ls", "import_command", "Make an image from a tarball of a file system"),
     "inspect": ("inspect", "image_inspect", "Show everything about images, as JSON"),
