@@ -80,6 +80,11 @@ class User:
         workspaces = self.root / "tmp"
         assert not workspaces.exists() or list(workspaces.iterdir()) == []
 
+    def content(self) -> list[str]:
+        """The blobs and layers that are there."""
+        places = (self.root / "images" / "blobs" / "sha256", self.root / "layers")
+        return sorted(entry.name for place in places for entry in place.iterdir())
+
     def file(self, name: str, path: str) -> bytes:
         """A file of an image, from its topmost layer that has it."""
         layers = self.store.resolve(name).layer_paths

@@ -156,6 +156,19 @@ def test_the_same_layer_twice_is_fetched_once(stub: Stub, user: User) -> None:
     assert len(user.store.resolve(f"{stub.host}/app").layers) == 4
 
 
+def test_what_a_failed_pull_brought_goes_at_once(stub: Stub, user: User) -> None:
+    stub.add_image("kept", layers=[{"shared": b"s"}])
+    user.works("pull", f"{stub.host}/kept")
+    before = user.content()
+    stub.add_image("app", layers=[{"shared": b"s"}, {"new": b"n"}, {"last": b"l"}])
+    missing = stub.manifest("app")["layers"][-1]["digest"]
+    del stub.blobs[missing]
+    user.fails("pull", f"{stub.host}/app")
+    assert any(stub.manifest("app")["layers"][1]["digest"] in path for path in stub.requests("GET", "/blobs/"))
+    assert user.content() == before
+    user.has_no_leftovers()
+
+
 def test_two_pulls_at_once_fetch_each_blob_once(stub: Stub, user: User) -> None:
     import subprocess
     import time

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING, NamedTuple
 
 from minidock.engine.events import event_log
 from minidock.engine.images.credentials import Keychain
+from minidock.engine.images.image_users import has_layer
 from minidock.engine.images.registry_config import registry_settings
-from minidock.errors import NotFoundError, UsageError
+from minidock.errors import MinidockError, NotFoundError, UsageError
 from minidock.image import reference
 from minidock.image.reference import Reference
 from minidock.image.registry.progress import Progress
@@ -38,12 +40,24 @@ def _pull(store: Store, name: Reference, remote: Remote, progress: Progress, pla
     from minidock.image.registry.manifests import parse_platform
     from minidock.image.registry.pull import pull
 
-    pulled = pull(store, name, remote, parse_platform(platform) if platform else None, progress)
+    try:
+        pulled = pull(store, name, remote, parse_platform(platform) if platform else None, progress)
+    except Exception:  # but what a Ctrl-C has broken off may go on from there
+        _forget_what_came(store)
+        raise
     progress.say(f"Digest: {pulled.digest}")
     state = "Downloaded newer image for" if pulled.is_new else "Image is up to date for"
     progress.say(f"Status: {state} {name.familiar}")
     event_log.emit_image(store.root, "pull", name.familiar, pulled.image.labels, name.familiar_name)
     return pulled.image
+
+
+def _forget_what_came(store: Store) -> None:
+    """After a pull that failed: delete the blobs and layers that it brought, which no image will ever need."""
+    from minidock.image.garbage_collection import collect
+
+    with suppress(OSError, MinidockError):  # the pull's own error is the one to tell; a prune can do this too
+        collect(store.root, has_layer(store.root))
 
 
 def push(store: Store, name: Reference, progress: Progress) -> None:

@@ -6,8 +6,9 @@
     layers                          some download while others, complete and verified, unpack
 
 Nothing is an image before its name is set, as the last act, when all of it is there and verified. Whatever a
-pull that ends early leaves behind (Ctrl-C, a broken line, SIGKILL) is complete blobs and layers, which the next
-pull finds, or workspaces without owner, which the next command sweeps away.
+pull that ends early leaves behind is complete blobs and layers, or workspaces without owner, which the next command
+sweeps away. The caller deletes the former if the pull has failed; after Ctrl-C or SIGKILL the next pull finds them, or
+a prune does.
 """
 
 from __future__ import annotations
