@@ -17,7 +17,7 @@ from minidock.build.dockerfile import instructions
 from minidock.build.dockerfile.errors import DockerfileError
 from minidock.build.dockerfile.instructions import Instruction
 from minidock.build.variables import Globals, Scope
-from minidock.image import layer_cache
+from minidock.image import healthcheck, layer_cache
 from minidock.image.layer_cache import Layer
 
 Config = dict[str, Any]
@@ -190,23 +190,6 @@ def _onbuild(stage: Stage, instruction: Instruction) -> str:
     return ""
 
 
-_DURATION = re.compile(r"(\d+(?:\.\d*)?|\.\d+)(ns|us|µs|ms|s|m|h)")
-_UNITS = {"ns": 1, "us": 1_000, "µs": 1_000, "ms": 1_000_000, "s": 10**9, "m": 60 * 10**9, "h": 3600 * 10**9}
-
-
-def _nanoseconds(instruction: Instruction, flag: str) -> int:
-    text = instruction.flag(flag)
-    if not text:
-        return 0
-    parts = _DURATION.findall(text)
-    if "".join(number + unit for number, unit in parts) != text:
-        raise DockerfileError(f'time: invalid duration "{text}"', instruction.line)
-    total = round(sum(float(number) * _UNITS[unit] for number, unit in parts))
-    if 0 < total < 1_000_000:
-        raise DockerfileError(f'Interval "{flag}" cannot be less than 1ms', instruction.line)
-    return total
-
-
 def _duration(nanoseconds: int) -> str:
     """A time as Go prints it: 1m30s, 250ms."""
     if nanoseconds < 10**9:
@@ -223,16 +206,10 @@ def _healthcheck(stage: Stage, instruction: Instruction) -> str:
         stage.config["Healthcheck"] = {"Test": ["NONE"]}
         return "HEALTHCHECK {Test:[NONE] Interval:0s Timeout:0s StartPeriod:0s StartInterval:0s Retries:0}"
     test = ["CMD" if instruction.is_json else "CMD-SHELL", *instruction.args[1:]]
-    retries = instruction.flag("retries", "0")
-    if not retries.isdigit():
-        raise DockerfileError(f"--retries cannot be negative ({retries})", instruction.line)
-    values = {
-        "Interval": _nanoseconds(instruction, "interval"),
-        "Timeout": _nanoseconds(instruction, "timeout"),
-        "StartPeriod": _nanoseconds(instruction, "start-period"),
-        "StartInterval": _nanoseconds(instruction, "start-interval"),
-        "Retries": int(retries),
-    }
+    try:
+        values = healthcheck.numbers({name: instruction.flag(name) for name in healthcheck.FLAGS})
+    except ValueError as error:
+        raise DockerfileError(str(error), instruction.line) from error
     stage.config["Healthcheck"] = {"Test": test, **{name: value for name, value in values.items() if value}}
     times = " ".join(f"{name}:{_duration(values[name])}" for name in values if name != "Retries")
     return f"HEALTHCHECK {{Test:[{' '.join(test)}] {times} Retries:{values['Retries']}}}"

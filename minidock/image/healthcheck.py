@@ -39,10 +39,14 @@ def parse(flags: dict[str, str], text: str, words: Callable[[str], list[str] | N
     if exec_form == [] or not command:
         raise ValueError("Missing command after HEALTHCHECK CMD")
     check: dict[str, Any] = {"Test": ["CMD-SHELL", command] if exec_form is None else ["CMD", *exec_form]}
-    fields = {"Interval": _time(flags, "interval"), "Timeout": _time(flags, "timeout"),
-              "StartPeriod": _time(flags, "start-period"), "StartInterval": _time(flags, "start-interval"),
-              "Retries": _count(flags)}  # fmt: skip
-    return check | {name: value for name, value in fields.items() if value}
+    return check | {name: value for name, value in numbers(flags).items() if value}
+
+
+def numbers(flags: dict[str, str]) -> dict[str, int]:
+    """What the flags say, in nanoseconds, and how many retries; 0 where they say nothing. Raises `ValueError`."""
+    return {"Interval": _time(flags, "interval"), "Timeout": _time(flags, "timeout"),
+            "StartPeriod": _time(flags, "start-period"), "StartInterval": _time(flags, "start-interval"),
+            "Retries": _count(flags)}  # fmt: skip
 
 
 def _time(flags: dict[str, str], name: str) -> int:
