@@ -139,7 +139,7 @@ def _become(
         channel.send("born", fd=born)
         os._exit(0)
     channel.send("inside")  # fails if our creator has ended before it was said that we shall end with it
-    init.take_over(spec, file)
+    init.exec_program(spec, file)
 
 
 def _leave_behind(kept: set[int]) -> None:

@@ -129,7 +129,7 @@ def _become(spec: Spec, channel: Channel, stdio: Stdio, seccomp: Filter) -> None
     with step("Limit the capability bounding set", book="chapter 9, 2.1"):
         limit_power(spec.process)
     give_up_power(spec, stdio, seccomp)
-    take_over(spec, file)
+    exec_program(spec, file)
 
 
 def give_up_power(spec: Spec, stdio: tuple[int, int, int], seccomp: Filter) -> None:
@@ -151,7 +151,7 @@ def give_up_power(spec: Spec, stdio: tuple[int, int, int], seccomp: Filter) -> N
             syscalls.seccomp_set_filter(*seccomp)
 
 
-def take_over(spec: Spec, file: str) -> None:
+def exec_program(spec: Spec, file: str) -> None:
     """execve(2): from here on this process is the container's program."""
     environment = dict(entry.split("=", 1) for entry in spec.process.get("env") or [])
     with step("Execute the program", book="3.4"):
