@@ -108,7 +108,7 @@ def _become(
     with step("Set the resource limits (ulimit)", book="3.2"):
         init.set_limits(spec.process)
     with step("Limit the capability bounding set", book="chapter 9, 2.1"):
-        init.limit_power(spec.process)
+        init.limit_bounding_set(spec.process)
 
     # Up to here, /proc is the host's. An import would run the container's files from here on, as us.
     init.forget_modules()
@@ -118,7 +118,7 @@ def _become(
         if "user" in kinds:
             syscalls.setresgid(0, 0, 0)
             syscalls.setresuid(0, 0, 0)
-            init.limit_power(spec.process)  # in another user namespace, root begins with all of it again
+            init.limit_bounding_set(spec.process)  # in another user namespace, root begins with all of it again
     # From here on every path means the container's own, from its namespace's root on, whatever PID 1's root is.
     if spec.terminal:
         with step("Open a pseudo-terminal", book="4.4"):

@@ -127,7 +127,7 @@ def _become(spec: Spec, channel: Channel, stdio: Stdio, seccomp: Filter) -> None
 
     assert stdio is not None
     with step("Limit the capability bounding set", book="chapter 9, 2.1"):
-        limit_power(spec.process)
+        limit_bounding_set(spec.process)
     give_up_power(spec, stdio, seccomp)
     exec_program(spec, file)
 
@@ -280,7 +280,7 @@ def own_stdio(number: int, spec: Spec) -> None:
                 raise
 
 
-def limit_power(process: dict[str, Any]) -> None:
+def limit_bounding_set(process: dict[str, Any]) -> None:
     """Say what can never be had again, not even through a set-uid program. What this process has, it keeps for now."""
     sets = process.get("capabilities")
     if sets is not None:
