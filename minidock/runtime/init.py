@@ -145,7 +145,7 @@ def give_up_power(spec: Spec, stdio: tuple[int, int, int], seccomp: Filter) -> N
         with step("Install the seccomp filter", book="chapter 9, 2.1"):
             syscalls.seccomp_set_filter(*seccomp)
     with step("Set the user and the capabilities", book="chapter 9, 2.1"):
-        set_identity(spec.process)
+        set_credentials(spec.process)
     if seccomp and promised:
         with step("Install the seccomp filter", book="chapter 9, 2.1"):
             syscalls.seccomp_set_filter(*seccomp)
@@ -287,7 +287,7 @@ def limit_bounding_set(process: dict[str, Any]) -> None:
         capabilities.limit_bounding(sets.get("bounding") or [])
 
 
-def set_identity(process: dict[str, Any]) -> None:
+def set_credentials(process: dict[str, Any]) -> None:
     """The user, then the sets of the new user, ambient last."""
     user, sets = process["user"], process.get("capabilities")
     if sets is not None:
