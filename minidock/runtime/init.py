@@ -112,7 +112,7 @@ def _become(spec: Spec, channel: Channel, stdio: Stdio, seccomp: Filter) -> None
     with step("Set kernel parameters", book="3.1"):
         set_sysctls(spec.linux.get("sysctl") or {})
     with step("Mask parts of proc and sys", book="chapter 9, 2.1"):
-        rootfs.protect(spec, mask)
+        rootfs.mask_paths(spec, mask)
     with step("Set the resource limits (ulimit)", book="3.2"):
         set_limits(spec.process)
     with step("Join a new session keyring", book="chapter 9, 2.1"):

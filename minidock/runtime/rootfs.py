@@ -1,6 +1,6 @@
 """The tree that becomes a container's "/": its layers, its mounts, its devices, and what is hidden of it (book 3.5).
 
-All but `protect` happens before pivot_root, while the new root is a directory like any other and the host's files are
+All but `mask_paths` happens before pivot_root, while the new root is a directory like any other and the host's files are
 still in sight. Images are not to be trusted: a symbolic link in one may point anywhere. So every place is looked up
 as if the new root were "/" already (openat2(2), RESOLVE_IN_ROOT) and used through its descriptor, never by a path
 that is put together from text. Sources: OCI config-linux.md; runc, libcontainer/rootfs_linux.go.
@@ -159,7 +159,7 @@ def set_propagation(spec: Spec) -> None:
 
 
 def take_mask(spec: Spec) -> mounts.Mask | None:
-    """What `protect` hides files with, had while the host's files are still in sight; None if nothing is to be hidden.
+    """What `mask_paths` hides files with, had while the host's files are still in sight; None if nothing is to be hidden.
 
     A null device of our own, on the host's /dev in our copy of it, which nothing needs any more. Where a user
     namespace forbids to make one, the host's.
@@ -173,7 +173,7 @@ def take_mask(spec: Spec) -> mounts.Mask | None:
     return mounts.Mask(mounts.take_tree("/dev/null", ["bind"]))
 
 
-def protect(spec: Spec, mask: mounts.Mask | None) -> None:
+def mask_paths(spec: Spec, mask: mounts.Mask | None) -> None:
     """Hide what tells too much of the host, and make read-only what would change it for everybody.
 
     Only what is not there needs no protection: if anything else fails, the container does not start.
