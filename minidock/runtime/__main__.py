@@ -16,7 +16,7 @@ import sys
 from minidock.errors import EXIT_SIGNAL, MinidockError, UsageError
 from minidock.linux import interpreter, terminal
 from minidock.runtime import container, spec
-from minidock.runtime.container import Created
+from minidock.runtime.container import CreatedProcess
 
 _PASSED_ON = (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2)
 
@@ -40,7 +40,7 @@ def main(arguments: list[str]) -> int:
     return code if code >= 0 else EXIT_SIGNAL - code
 
 
-def _run(created: Created) -> None:
+def _run(created: CreatedProcess) -> None:
     """Start the program and stay until it has ended, or its terminal has been hung up."""
     for number in _PASSED_ON:
         signal.signal(number, lambda received, _: created.signal(received))

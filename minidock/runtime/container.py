@@ -29,7 +29,7 @@ _TRACER = 0.5  # seconds from that to the moment when its parent may know
 _POLL = 0.001
 
 
-class Created:
+class CreatedProcess:
     """A process in its container, before or after `start`. `console`: the master end of its terminal, if it has one.
 
     `forerunner`: the process that it was until it went in, if it was another (`exec.py`).
@@ -76,7 +76,7 @@ def make_cgroup(spec: Spec) -> cgroups.Cgroup | None:
     return cgroup
 
 
-def create(spec: Spec, stdio: init.Stdio, cache: str | None = None) -> tuple[Created, cgroups.Cgroup | None]:
+def create(spec: Spec, stdio: init.Stdio, cache: str | None = None) -> tuple[CreatedProcess, cgroups.Cgroup | None]:
     """Clone the container's first process and let it run up to where it waits for `start`.
 
     `stdio`: descriptors for 0, 1 and 2, or None for a terminal made inside. `cache`: directory for compiled filters.
@@ -101,7 +101,7 @@ def create(spec: Spec, stdio: init.Stdio, cache: str | None = None) -> tuple[Cre
         ours.close()
         init.run(spec, theirs, stdio, filter_)
     theirs.close()
-    created = Created(pid, pidfd, ours)
+    created = CreatedProcess(pid, pidfd, ours)
     if spec.is_new("user"):
         maps = [[(m["containerID"], m["hostID"], m["size"]) for m in spec.linux.get(key) or []]
                 for key in ("uidMappings", "gidMappings")]  # fmt: skip
@@ -140,7 +140,7 @@ def _clone_beside(path: str, flags: int, directory: int | None) -> tuple[int, in
             namespaces.enter("/proc/self/ns/pid", "pid")  # where later children belong
 
 
-def wait_ready(created: Created) -> None:
+def wait_ready(created: CreatedProcess) -> None:
     """Wait until the child has done everything but become the program. Raises `SetupError` with what it reports."""
     while not created.is_ready:
         message, fd = created.channel.receive()
@@ -154,7 +154,7 @@ def wait_ready(created: Created) -> None:
             _take(message)
 
 
-def start(created: Created, seconds: float | None = None) -> None:
+def start(created: CreatedProcess, seconds: float | None = None) -> None:
     """Let the container's program run. Returns when it does: execve has closed the child's end of the channel.
 
     So has the end of a child that was killed meanwhile, which its exit code tells. Raises `SetupError` with what the
@@ -184,7 +184,7 @@ def _receive(channel: Channel, deadline: float | None) -> tuple[Message | None, 
     return channel.receive()
 
 
-def _take_birth(created: Created, pidfd: int) -> None:
+def _take_birth(created: CreatedProcess, pidfd: int) -> None:
     """The process that was on its way in has ended, and goes on as the child that `pidfd` is of (`exec.py`).
 
     A tracer inside could have sent another: only a child of our own is taken, and only one.
@@ -201,7 +201,7 @@ def _take_birth(created: Created, pidfd: int) -> None:
     created.forerunner, created.pid, created.pidfd = created.pid, namespaces.pid_of(pidfd), pidfd
 
 
-def reap(created: Created) -> int:
+def reap(created: CreatedProcess) -> int:
     """The exit code of a process that has ended, or been sent SIGKILL; a signal's number negative, as in subprocess.
 
     Of the end of a process that is traced (ptrace(2)), its parent is told only when its tracer has seen to it, which

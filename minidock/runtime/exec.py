@@ -33,7 +33,7 @@ from minidock.observe import observed, step
 from minidock.runtime import channel as channels
 from minidock.runtime import device_access, init, program
 from minidock.runtime.channel import Channel
-from minidock.runtime.container import Created
+from minidock.runtime.container import CreatedProcess
 from minidock.runtime.spec import Spec
 
 _set_pdeathsig = observed("prctl", prctl.set_pdeathsig, "PR_SET_PDEATHSIG")
@@ -50,7 +50,7 @@ class Target(NamedTuple):
     cgroup: cgroups.Cgroup | None
 
 
-def create(spec: Spec, target: Target, stdio: init.Stdio, cache: str | None = None) -> Created:
+def create(spec: Spec, target: Target, stdio: init.Stdio, cache: str | None = None) -> CreatedProcess:
     """Clone a process that goes into the container of `target` up to where it waits for `container.start`.
 
     `spec` is the container's own, with `process` replaced by what is to be run. `stdio` and `cache` are as for
@@ -75,7 +75,7 @@ def create(spec: Spec, target: Target, stdio: init.Stdio, cache: str | None = No
         ours.close()
         init.report_failure(theirs, lambda: _become(spec, target, kinds, theirs, stdio, filter_))  # never returns
     theirs.close()
-    return Created(pid, pidfd, ours)
+    return CreatedProcess(pid, pidfd, ours)
 
 
 def _clone(target: Target) -> tuple[int, int]:

@@ -60,7 +60,7 @@ class _Kept(NamedTuple):
     `peer`: the other end of its terminal, held open: when all who have it inside close it, that is not the end.
     """
 
-    created: runtime.Created
+    created: runtime.CreatedProcess
     flows: list[Flow]
     mode: list[Any] | None
     peer: int | None
@@ -116,7 +116,7 @@ def _start(message: dict[str, Any], record: Record, exec_id: str, caller: Caller
     return kept
 
 
-def _meet(caller: Caller, created: runtime.Created, pipes: Pipes | None, asked: ExecOptions) -> _Kept:
+def _meet(caller: Caller, created: runtime.CreatedProcess, pipes: Pipes | None, asked: ExecOptions) -> _Kept:
     """Tell the caller where the process's input goes, wait for its go, and connect the output."""
     stdin, stdout, stderr = caller.stdio
     mode = peer = None

@@ -33,7 +33,7 @@ from minidock.observe import step
 from minidock.runtime import container as runtime
 from minidock.runtime import exec as entrance
 from minidock.runtime import spec as oci
-from minidock.runtime.container import Created
+from minidock.runtime.container import CreatedProcess
 from minidock.runtime.exec import Target
 
 _A_MOMENT = 0.2  # seconds
@@ -100,8 +100,10 @@ def leave_the_session(record: Record) -> None:
             systemd.join_scope(scope, top)
 
 
-def begin(record: Record, name: str, asked: ExecOptions, stdio: tuple[int, int, int] | None, cache: str) -> Created:
-    """Bring a process into the container, up to where it waits for `runtime.start`: a `Created`.
+def begin(
+    record: Record, name: str, asked: ExecOptions, stdio: tuple[int, int, int] | None, cache: str
+) -> CreatedProcess:
+    """Bring a process into the container, up to where it waits for `runtime.start`: a `CreatedProcess`.
 
     `stdio`: descriptors for its 0, 1 and 2, or None for a terminal of its own.
     """
@@ -126,7 +128,7 @@ def _explained(error: SetupError, record: Record, pidfd: int | None) -> Minidock
     return error
 
 
-def start(record: Record, created: Created, seconds: float = _PATIENCE) -> None:
+def start(record: Record, created: CreatedProcess, seconds: float = _PATIENCE) -> None:
     """Let a process that `begin` has brought in be its program, which may take `seconds`."""
     try:
         runtime.start(created, seconds)
@@ -141,7 +143,7 @@ def start(record: Record, created: Created, seconds: float = _PATIENCE) -> None:
 
 def _enter(
     record: Record, target: Target, asked: ExecOptions, stdio: tuple[int, int, int] | None, cache: str
-) -> Created:
+) -> CreatedProcess:
     created = entrance.create(_spec(record, target, asked), target, stdio, cache)
     try:
         runtime.wait_ready(created)
@@ -151,7 +153,7 @@ def _enter(
     return created
 
 
-def end(created: Created) -> None:
+def end(created: CreatedProcess) -> None:
     """Kill a process and wait for its end."""
     with suppress(ProcessLookupError):
         created.signal(signal.SIGKILL)

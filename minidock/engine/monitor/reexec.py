@@ -24,7 +24,7 @@ from minidock.errors import MinidockError
 from minidock.linux import interpreter
 from minidock.observe import step
 from minidock.runtime import channel
-from minidock.runtime.container import Created
+from minidock.runtime.container import CreatedProcess
 
 if TYPE_CHECKING:
     from minidock.engine.monitor.monitor import Life
@@ -122,7 +122,7 @@ def _running(record: records.Record, state: dict[str, Any]) -> Running:
     ours, theirs = channel.pair()  # the one to its first process was closed when its program began
     for end in (ours, theirs):
         end.close()
-    created = Created(state["pid"], state["pidfd"], ours)
+    created = CreatedProcess(state["pid"], state["pidfd"], ours)
     created.console, created.is_ready = state["console"], True
     log = None
     with suppress(OSError):  # whatever fails, the container must not end with us

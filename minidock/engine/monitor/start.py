@@ -71,7 +71,7 @@ def start(record: Record, visitors: Visitors, cache: str, caller: Visitor | None
     return running, warnings
 
 
-def _write_down(record: Record, created: runtime.Created) -> None:
+def _write_down(record: Record, created: runtime.CreatedProcess) -> None:
     ports = record.data["ports"]
     with records.changing(record):
         record.data["ports"] = ports
@@ -89,7 +89,7 @@ def _write_down(record: Record, created: runtime.Created) -> None:
         }
 
 
-def _streams(record: Record, created: runtime.Created, pipes: Pipes | None) -> tuple[list[Output], int | None]:
+def _streams(record: Record, created: runtime.CreatedProcess, pipes: Pipes | None) -> tuple[list[Output], int | None]:
     """The container's outputs, which share its log, and where its input goes."""
     from minidock.engine.logs import log_drivers
 
@@ -102,7 +102,7 @@ def _streams(record: Record, created: runtime.Created, pipes: Pipes | None) -> t
     return [Output(created.console, "stdout", log)], created.console
 
 
-def _connect(record: Record, created: runtime.Created, warnings: list[str]) -> Resolver | None:
+def _connect(record: Record, created: runtime.CreatedProcess, warnings: list[str]) -> Resolver | None:
     """Plug it into its networks. If those have names, its resolver is made before and started after: both are at work
     at the same time. What cannot be had is a warning."""
     resolver = None
@@ -122,7 +122,7 @@ def _connect(record: Record, created: runtime.Created, warnings: list[str]) -> R
     return resolver
 
 
-def _make_resolver(record: Record, created: runtime.Created, warnings: list[str]) -> Resolver | None:
+def _make_resolver(record: Record, created: runtime.CreatedProcess, warnings: list[str]) -> Resolver | None:
     from minidock.engine.networks import container_dns
 
     try:
@@ -143,7 +143,7 @@ def _meet(caller: Visitor, visitors: Visitors, running: Running) -> None:
         continue
 
 
-def _wait_for_set_up(caller: Visitor | None, created: runtime.Created) -> None:
+def _wait_for_set_up(caller: Visitor | None, created: runtime.CreatedProcess) -> None:
     """Wait for the container's first process, and for the caller: Ctrl-C ends even a set-up that hangs."""
     inside = created.channel.end.fileno()
     wanted = {inside: select.POLLIN}
