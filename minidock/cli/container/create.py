@@ -24,7 +24,7 @@ def create(paths: Paths, /, **flags: Any) -> None:
     options = to_options(flags)
     try:
         record, lock = containers.create(paths.root, options, find_image(paths, options, flags))
-        containers.put_away(record, lock)
+        containers.keep_created(record, lock)
     except MinidockError as error:
         error.exit_code = 1  # as in docker: 125 is for flags, here
         raise

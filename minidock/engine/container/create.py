@@ -66,7 +66,7 @@ def create(root: str, options: ContainerOptions, image: Image, *, keep_files: st
     return record, lock
 
 
-def put_away(record: Record, lock: int) -> None:
+def keep_created(record: Record, lock: int) -> None:
     """Keep a container that was just created for a later `claim`: with its files, and nothing outside its directory."""
     from minidock.engine.spec import prepare
 
