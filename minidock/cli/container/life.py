@@ -37,7 +37,7 @@ def start(paths: Paths, /, names: tuple[str, ...], **flags: Any) -> int:
     streams = [*(["stdin"] if flags["interactive"] else []), "stdout", "stderr"]
     attachment = attachment_of(streams, flags)
     try:
-        return attach_client.run(paths, partial(create.claim, paths.root, names[0]), attachment, warn)[1]
+        return attach_client.run(paths, partial(create.lock_for_start, paths.root, names[0]), attachment, warn)[1]
     except create.AlreadyUp as up:
         return attach_client.attach(up.record, attachment, warn)
     except MinidockError as error:
@@ -51,7 +51,7 @@ def start_detached(paths: Paths, name: str) -> None:
     from minidock.engine.monitor import attach_client
 
     try:
-        attach_client.run(paths, partial(create.claim, paths.root, name), attach_client.DETACHED, warn)
+        attach_client.run(paths, partial(create.lock_for_start, paths.root, name), attach_client.DETACHED, warn)
     except create.AlreadyUp:
         return
 

@@ -67,7 +67,7 @@ def create(root: str, options: ContainerOptions, image: Image, *, keep_files: st
 
 
 def keep_created(record: Record, lock: int) -> None:
-    """Keep a container that was just created for a later `claim`: with its files, and nothing outside its directory."""
+    """Keep a container that was just created for a later `lock_for_start`: with its files, and nothing outside its directory."""
     from minidock.engine.spec import prepare
 
     try:
@@ -81,7 +81,7 @@ def keep_created(record: Record, lock: int) -> None:
     os.close(lock)
 
 
-def claim(root: str, name: str) -> tuple[Record, int]:
+def lock_for_start(root: str, name: str) -> tuple[Record, int]:
     """An existing container that is to be started, with its lock. The name is a user's.
 
     Raises `AlreadyUp` if it runs, `ConflictError` if it is paused.
