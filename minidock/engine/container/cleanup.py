@@ -1,6 +1,6 @@
 """Undoing a container: at its end, after a failure half-way, and when a SIGKILL left no one to do it.
 
-`undo` takes away what a container has outside its directory, each piece whether it is there or not, so that one
+`release_resources` takes away what a container has outside its directory, each piece whether it is there or not, so that one
 function serves all three cases. What was killed is found by `sweep`, which every command calls before it looks or
 makes: a container that is not over and whose lock nobody holds.
 """
@@ -27,7 +27,7 @@ KILLED = 137
 SWITCHED_OFF = 255  # docker's exit code for what ran when the machine went down
 
 
-def undo(record: Record) -> None:
+def release_resources(record: Record) -> None:
     """Take away all that one run of a container has outside its directory: processes, cgroup, cables. Idempotent.
 
     Every piece is tried; the first failure is raised at the end, when the others are gone.
@@ -294,7 +294,7 @@ def finish(
     try:
         if not restarting:
             _undo_sockets(record)
-        undo(record)
+        release_resources(record)
     except (OSError, MinidockError) as why:
         failure = failure or why
     with records.changing(record, aside=True):
