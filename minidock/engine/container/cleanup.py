@@ -244,12 +244,12 @@ def _sweep_one(root: str, name: str) -> None:
             elif (record := records.load(root, name)) is None:
                 remove_tree(os.path.join(root, "containers", name))
             else:
-                settle(record)
+                record_lost_end(record)
     finally:
         os.close(lock)
 
 
-def settle(record: Record) -> None:
+def record_lost_end(record: Record) -> None:
     """Write down how a container ended that was left behind. The caller holds its lock, so its monitor is dead:
 
     it was killed, and the container with it (PR_SET_PDEATHSIG), or the whole machine was off.

@@ -101,7 +101,7 @@ def lock_for_start(root: str, name: str) -> tuple[Record, int]:
         raise NotFoundError(f"No such container: {name}") from None
     try:
         with step("Lock the container", book="4.7.3"):
-            cleanup.settle(record)
+            cleanup.record_lost_end(record)
             with records.changing(record):
                 record.data["state"] |= {"undone": False, "stopped": False, "again": False, "shutdown": False,
                                          "boot": state.boot_id()}  # fmt: skip
