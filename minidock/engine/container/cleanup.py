@@ -270,7 +270,7 @@ def sweep_all(root: str) -> None:
             sweep(root)
 
 
-def take_over(record: Record) -> None:
+def clean_up_after_monitor(record: Record) -> None:
     """Undo what a monitor left that failed or was killed; its lock is let go a moment later than we learn that."""
     with suppress(FileNotFoundError, MinidockError):
         os.close(records.wait_for_lock(record.root, record.id))

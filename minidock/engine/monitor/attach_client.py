@@ -81,7 +81,7 @@ def run(paths: Paths, take: Callable[[], tuple[Record, int]], attachment: Attach
     finally:
         client.close()
         if client.trouble:
-            cleanup.take_over(record)
+            cleanup.clean_up_after_monitor(record)
 
 
 class Abandoned(MinidockError):
