@@ -1,6 +1,6 @@
 """Who is attached to a container: a socket, and everybody who came in through it.
 
-A `Visitor` is a command that has a channel to the monitor: the one that started the container, which came with it, and
+A `AttachedClient` is a command that has a channel to the monitor: the one that started the container, which came with it, and
 any number of others who connect to the container's socket later. Bytes do not go through that channel. A visitor sends
 descriptors of its own standard output and error, which the monitor writes to, and is sent the one that the container's
 input goes into.
@@ -36,7 +36,7 @@ from minidock.observe import Observer
 from minidock.runtime.channel import Channel, Message
 
 
-class Visitor:
+class AttachedClient:
     """One command at the other end of a channel. `patient`: it started the container, which waits for its reader."""
 
     def __init__(self, channel: Channel, *, patient: bool = False) -> None:
@@ -91,14 +91,14 @@ def _listen(path: str) -> socket.socket:
 class Visitors:
     """All of a container's visitors, and the socket that they come through."""
 
-    def __init__(self, first: Visitor | None, *, ends_with_first: bool = False) -> None:
+    def __init__(self, first: AttachedClient | None, *, ends_with_first: bool = False) -> None:
         self.all = [first] if first else []
         self.ends_with_first = ends_with_first  # the container, if its command is killed
         self.listener: socket.socket | None = None
         self.path = ""  # the listener's name
         self.is_asked_to_look = False
         self.starts_again = False  # the container: who wanted to be told what this process does is told of that too
-        self.waiting_for_names: list[Visitor] = []
+        self.waiting_for_names: list[AttachedClient] = []
 
     def open(self, container_id: str) -> None:
         """Let others in."""
@@ -158,7 +158,7 @@ class Visitors:
         assert self.listener
         end, _ = self.listener.accept()
         end.setblocking(False)
-        visitor = Visitor(Channel(end))
+        visitor = AttachedClient(Channel(end))
         self.all.append(visitor)
         # What it has said already counts before anything else is done: the container may have ended at this moment.
         while visitor.present and wait({end.fileno(): select.POLLIN}, 0):
@@ -181,7 +181,7 @@ class Visitors:
                 elif its is sink and sink.broken:
                     visitor.tell("broken", stream=name, why=(sink.broken.strerror or "").lower())
 
-    def send_away(self, visitor: Visitor, running: Running | None, *, killed: bool = False) -> None:
+    def send_away(self, visitor: AttachedClient, running: Running | None, *, killed: bool = False) -> None:
         """It is gone, or has heard everything: hold nothing of it. The container goes on, as in docker."""
         self.all.remove(visitor)
         if visitor.patient:
@@ -193,7 +193,7 @@ class Visitors:
             if running:
                 running.drop(sink)
 
-    def admit(self, visitor: Visitor, running: Running) -> None:
+    def admit(self, visitor: AttachedClient, running: Running) -> None:
         """Connect a visitor to the container's streams, as far as it has given sinks for them."""
         for name, sink in list(visitor.sinks.items()):
             if not running.add(name, sink):
@@ -208,7 +208,7 @@ class Visitors:
             running.close_entrance()
             self.tell_all("hangup")
 
-    def _listen(self, visitor: Visitor, running: Running | None) -> None:
+    def _listen(self, visitor: AttachedClient, running: Running | None) -> None:
         message, fd = visitor.channel.receive()
         if message is not None:
             self._obey(visitor, message, fd, running)
@@ -219,7 +219,7 @@ class Visitors:
         if running and running.once and visitor.gives_input and not running.has_terminal:
             self.end_input(running)
 
-    def _obey(self, visitor: Visitor, message: Message, fd: int | None, running: Running | None) -> None:
+    def _obey(self, visitor: AttachedClient, message: Message, fd: int | None, running: Running | None) -> None:
         kind = message["type"]
         if kind == "sink" and fd is not None:
             visitor.sinks[message["stream"]] = Sink(fd, patient=visitor.patient)
@@ -244,7 +244,7 @@ class Visitors:
         elif running and kind == "signal":
             self._pass_on(visitor, message["number"], running)
 
-    def _pass_on(self, visitor: Visitor, number: int, running: Running) -> None:
+    def _pass_on(self, visitor: AttachedClient, number: int, running: Running) -> None:
         if not running.ended:
             running.signal(number)
         elif number in ENDING:  # somebody does not want to wait for a reader that does not read

@@ -42,7 +42,7 @@ from minidock.engine.container import cleanup, records
 from minidock.engine.container.records import Record
 from minidock.engine.events import event_log
 from minidock.engine.monitor import daemonize, restart_policy, start
-from minidock.engine.monitor.attach_server import Visitor, Visitors
+from minidock.engine.monitor.attach_server import AttachedClient, Visitors
 from minidock.engine.monitor.container_process import Running
 from minidock.engine.monitor.output import Sink
 from minidock.engine.monitor.streams import Events, wait
@@ -62,7 +62,7 @@ _LONG_IDLE = 30.0  # if it answers for names: the next to ask would wait a momen
 def serve(channel: Channel) -> int:
     """The life of a monitor: wait for a container to look after, look after it; returns what to exit with."""
     stdio = daemonize.leave_the_caller()
-    caller = Visitor(channel, patient=True)
+    caller = AttachedClient(channel, patient=True)
     message, lock = channel.receive()
     if message is None or lock is None:
         return 0  # the command ended without a container

@@ -11,7 +11,7 @@ from minidock import state
 from minidock.engine.container import init_process, records
 from minidock.engine.container.records import Record
 from minidock.engine.monitor import out_of_memory
-from minidock.engine.monitor.attach_server import Visitor, Visitors
+from minidock.engine.monitor.attach_server import AttachedClient, Visitors
 from minidock.engine.monitor.container_process import Running
 from minidock.engine.monitor.daemonize import ENDING
 from minidock.engine.monitor.output import Output
@@ -31,7 +31,7 @@ class CallerGoneError(SetupError):
     """Who asked for the container was killed before it ran."""
 
 
-def start(record: Record, visitors: Visitors, cache: str, caller: Visitor | None) -> tuple[Running, list[str]]:
+def start(record: Record, visitors: Visitors, cache: str, caller: AttachedClient | None) -> tuple[Running, list[str]]:
     """Create the container, connect it to its caller, let it go. On failure its process is gone when this raises.
 
     `caller`: the visitor who asks for it, and is attached before the program begins, if it is to be. Returns the
@@ -134,7 +134,7 @@ def _make_resolver(record: Record, created: runtime.CreatedProcess, warnings: li
         return None
 
 
-def _meet(caller: Visitor, visitors: Visitors, running: Running) -> None:
+def _meet(caller: AttachedClient, visitors: Visitors, running: Running) -> None:
     """Connect the container to its caller, and wait until that has prepared its own terminal."""
     if running.has_terminal:
         _copy_window_size(caller, running)
@@ -143,7 +143,7 @@ def _meet(caller: Visitor, visitors: Visitors, running: Running) -> None:
         continue
 
 
-def _wait_for_set_up(caller: Visitor | None, created: runtime.CreatedProcess) -> None:
+def _wait_for_set_up(caller: AttachedClient | None, created: runtime.CreatedProcess) -> None:
     """Wait for the container's first process, and for the caller: Ctrl-C ends even a set-up that hangs."""
     inside = created.channel.end.fileno()
     wanted = {inside: select.POLLIN}
@@ -155,7 +155,7 @@ def _wait_for_set_up(caller: Visitor | None, created: runtime.CreatedProcess) ->
     runtime.wait_ready(created)
 
 
-def _is_start(caller: Visitor) -> bool:
+def _is_start(caller: AttachedClient) -> bool:
     """Whether the caller's next message is "start". Raises if it wants the container no more, or is gone itself."""
     message, _ = caller.channel.receive()
     if message is None:
@@ -165,7 +165,7 @@ def _is_start(caller: Visitor) -> bool:
     return bool(message["type"] == "start")
 
 
-def _copy_window_size(caller: Visitor, running: Running) -> None:
+def _copy_window_size(caller: AttachedClient, running: Running) -> None:
     """The container's terminal is as large as the caller's, if that has one. Later changes are the caller's to tell."""
     assert running.entrance is not None
     terminals = [caller.terminal[0]] if caller.terminal else [s.fd for s in caller.sinks.values() if os.isatty(s.fd)]
