@@ -88,7 +88,7 @@ def _listen(path: str) -> socket.socket:
     return sockets.listen(path)
 
 
-class Visitors:
+class AttachedClients:
     """All of a container's visitors, and the socket that they come through."""
 
     def __init__(self, first: AttachedClient | None, *, ends_with_first: bool = False) -> None:

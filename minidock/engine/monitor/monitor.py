@@ -42,7 +42,7 @@ from minidock.engine.container import cleanup, records
 from minidock.engine.container.records import Record
 from minidock.engine.events import event_log
 from minidock.engine.monitor import daemonize, restart_policy, start
-from minidock.engine.monitor.attach_server import AttachedClient, Visitors
+from minidock.engine.monitor.attach_server import AttachedClient, AttachedClients
 from minidock.engine.monitor.container_process import Running
 from minidock.engine.monitor.output import Sink
 from minidock.engine.monitor.streams import Events, wait
@@ -79,7 +79,7 @@ def serve(channel: Channel) -> int:
                 caller.remember_terminal(fd)
             else:
                 caller.sinks[name] = Sink(fd, patient=True)
-        visitors = Visitors(caller, ends_with_first="keepFiles" in record.data)
+        visitors = AttachedClients(caller, ends_with_first="keepFiles" in record.data)
         return _live(Life(record, lock, message["cache"]), visitors)
     except BaseException as error:
         caller.tell("failed", message=words(error), exit_code=_exit_code(error))
@@ -98,7 +98,7 @@ class Life:
         self.health: Health | None = None
 
 
-def _live(life: Life, visitors: Visitors) -> int:
+def _live(life: Life, visitors: AttachedClients) -> int:
     """Start the container, stay until it ends for good, undo it; returns its exit code."""
     caller = visitors.all[0] if visitors.all else None
     while True:
@@ -128,13 +128,13 @@ def _live(life: Life, visitors: Visitors) -> int:
             return exit_code
 
 
-def go_on(life: Life, running: Running, visitors: Visitors) -> int:
+def go_on(life: Life, running: Running, visitors: AttachedClients) -> int:
     """The rest of a monitor's life, with a container that runs (`reexec.py`); returns its exit code."""
     exit_code = _see_to_the_end(life, running, visitors)
     return exit_code if exit_code is not None else _live(life, visitors)
 
 
-def _see_to_the_end(life: Life, running: Running, visitors: Visitors) -> int | None:
+def _see_to_the_end(life: Life, running: Running, visitors: AttachedClients) -> int | None:
     """Stay with a container that runs until it has ended, and undo it; its exit code, or None if it starts again."""
     record = life.record
     _attend(life, running, visitors)
@@ -153,7 +153,7 @@ def _see_to_the_end(life: Life, running: Running, visitors: Visitors) -> int | N
     return exit_code if delay is None or not _rest(record, visitors, delay) else None
 
 
-def _attend(life: Life, running: Running, visitors: Visitors) -> None:
+def _attend(life: Life, running: Running, visitors: AttachedClients) -> None:
     """Move output, pass on what visitors say and see to its health, until the container's first process has ended."""
     pidfd, health, memory = running.created.pidfd, life.health, running.memory
     _see_to_memory(life.record, memory)  # the small monitor has looked, and it is told once
@@ -181,7 +181,7 @@ def _attend(life: Life, running: Running, visitors: Visitors) -> None:
             _follow_networks(life.record, running, visitors)
 
 
-def _stand_by(life: Life, running: Running, visitors: Visitors) -> None:
+def _stand_by(life: Life, running: Running, visitors: AttachedClients) -> None:
     """Go on as a smaller program (`idle.py`). Returns only if that is impossible."""
     from minidock.engine.monitor import reexec
 
@@ -196,7 +196,7 @@ def _begin_checks(record: Record, cache: str) -> Health | None:
     return health.begin(record, cache)
 
 
-def _follow_networks(record: Record, running: Running, visitors: Visitors) -> None:
+def _follow_networks(record: Record, running: Running, visitors: AttachedClients) -> None:
     """The container has been connected to a network: it may need a resolver now, or have other links."""
     from minidock.engine.networks import container_dns
 
@@ -205,7 +205,7 @@ def _follow_networks(record: Record, running: Running, visitors: Visitors) -> No
         visitors.waiting_for_names.pop().tell("networks", warnings=warnings)
 
 
-def _serve(running: Running, visitors: Visitors, ready: Events) -> None:
+def _serve(running: Running, visitors: AttachedClients, ready: Events) -> None:
     for sink in running.serve(ready):
         visitors.sink_broke(sink)
     if running.has_terminal and running.outputs[0].over:
@@ -260,7 +260,7 @@ def _give_up(record: Record, error: BaseException) -> None:
         cleanup.finish(record, _exit_code(error), error=words(error))
 
 
-def _say_farewell(running: Running, visitors: Visitors, exit_code: int, *, undone: bool) -> None:
+def _say_farewell(running: Running, visitors: AttachedClients, exit_code: int, *, undone: bool) -> None:
     """Tell every visitor how it ended, each as soon as it has taken all of the output."""
     while visitors.all:
         for visitor in list(visitors.all):
@@ -271,7 +271,7 @@ def _say_farewell(running: Running, visitors: Visitors, exit_code: int, *, undon
             _serve(running, visitors, wait({**visitors.wants(), **running.wants()}, running.patience))
 
 
-def _rest(record: Record, visitors: Visitors, delay: float) -> bool:
+def _rest(record: Record, visitors: AttachedClients, delay: float) -> bool:
     """Wait before the next start; False if somebody has stopped the container meanwhile."""
     deadline = time.monotonic() + delay
     while (left := deadline - time.monotonic()) > 0:

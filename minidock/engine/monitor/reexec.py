@@ -17,7 +17,7 @@ from minidock import observe
 from minidock.engine.container import records
 from minidock.engine.logs import log_drivers
 from minidock.engine.monitor import idle, out_of_memory
-from minidock.engine.monitor.attach_server import Visitors
+from minidock.engine.monitor.attach_server import AttachedClients
 from minidock.engine.monitor.container_process import Running
 from minidock.engine.monitor.output import Output
 from minidock.errors import MinidockError
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from minidock.network.dns_server import Resolver
 
 
-def hand_over(life: Life, running: Running, visitors: Visitors) -> None:
+def hand_over(life: Life, running: Running, visitors: AttachedClients) -> None:
     """Become the small program. Returns only if that is impossible: then nothing has changed."""
     assert visitors.listener
     log = running.outputs[0].log
@@ -111,7 +111,7 @@ def take_up(state: dict[str, Any]) -> int:
     record.is_ours = True
     record.reload()
     running = _running(record, state)
-    visitors = Visitors(None)
+    visitors = AttachedClients(None)
     visitors.take_up(state["listener"], record.id)
     life = monitor.Life(record, state["lock"], state["cache"])
     life.began, life.backoff.next = state["began"], state["backoff"]

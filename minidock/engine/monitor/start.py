@@ -11,7 +11,7 @@ from minidock import state
 from minidock.engine.container import init_process, records
 from minidock.engine.container.records import Record
 from minidock.engine.monitor import out_of_memory
-from minidock.engine.monitor.attach_server import AttachedClient, Visitors
+from minidock.engine.monitor.attach_server import AttachedClient, AttachedClients
 from minidock.engine.monitor.container_process import Running
 from minidock.engine.monitor.daemonize import ENDING
 from minidock.engine.monitor.output import Output
@@ -31,7 +31,9 @@ class CallerGoneError(SetupError):
     """Who asked for the container was killed before it ran."""
 
 
-def start(record: Record, visitors: Visitors, cache: str, caller: AttachedClient | None) -> tuple[Running, list[str]]:
+def start(
+    record: Record, visitors: AttachedClients, cache: str, caller: AttachedClient | None
+) -> tuple[Running, list[str]]:
     """Create the container, connect it to its caller, let it go. On failure its process is gone when this raises.
 
     `caller`: the visitor who asks for it, and is attached before the program begins, if it is to be. Returns the
@@ -134,7 +136,7 @@ def _make_resolver(record: Record, created: runtime.CreatedProcess, warnings: li
         return None
 
 
-def _meet(caller: AttachedClient, visitors: Visitors, running: Running) -> None:
+def _meet(caller: AttachedClient, visitors: AttachedClients, running: Running) -> None:
     """Connect the container to its caller, and wait until that has prepared its own terminal."""
     if running.has_terminal:
         _copy_window_size(caller, running)
