@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from minidock.errors import ConflictError, HostError, UsageError
-from minidock.network.port_bindings import Published, Wish, place
+from minidock.network.port_bindings import PortRequest, Published, place
 from minidock.observe import announced
 
 PORT_RANGE = "/proc/sys/net/ipv4/ip_local_port_range"
@@ -54,7 +54,7 @@ class Held(NamedTuple):
         self.sockets.clear()
 
 
-def hold(wishes: list[Wish], *, has_ipv6: bool, default: str = "0.0.0.0") -> Held:
+def hold(wishes: list[PortRequest], *, has_ipv6: bool, default: str = "0.0.0.0") -> Held:
     """Take a port of the host for every wish, in order. `has_ipv6`: the container has an IPv6 address to lead to.
 
     `default` is the host's address for wishes that name none: one alone, or every one of IPv4 and of IPv6.
@@ -86,7 +86,7 @@ def _check_ipv6(address: str, *, has_ipv6: bool) -> None:
         raise UsageError("cannot publish on [::1]: the kernel sends that nowhere but to the host; take 127.0.0.1")
 
 
-def _first_free(wish: Wish, addresses: list[str]) -> tuple[int, list[socket.socket]]:
+def _first_free(wish: PortRequest, addresses: list[str]) -> tuple[int, list[socket.socket]]:
     """The first port of the range that is free at all of the addresses, and the sockets that have it now."""
     for port in _candidates(wish):
         sockets: list[socket.socket] = []
@@ -108,7 +108,7 @@ def _first_free(wish: Wish, addresses: list[str]) -> tuple[int, list[socket.sock
     raise ConflictError(f"all ports are allocated ({span})")
 
 
-def _candidates(wish: Wish) -> Iterator[int]:
+def _candidates(wish: PortRequest) -> Iterator[int]:
     """The ports to try: of the user's range, or of those that the host hands out itself (ip(7))."""
     first, last = wish.first, wish.last
     if not first:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 
-class Wish(NamedTuple):
+class PortRequest(NamedTuple):
     """One port of the container (`port`) that is to be published, as -p says it.
 
     `host_address` '' is every address of the host. Any host port from `first` to `last` will do; 0 is any at all.

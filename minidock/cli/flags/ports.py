@@ -6,13 +6,13 @@ import re
 
 from minidock.cli.flags.values import fail
 from minidock.errors import UsageError
-from minidock.network.port_bindings import Wish
+from minidock.network.port_bindings import PortRequest
 
 PROTOCOLS = ("tcp", "udp", "sctp")
 HIGHEST = 65535
 
 
-def publish(texts: tuple[str, ...]) -> list[Wish]:
+def publish(texts: tuple[str, ...]) -> list[PortRequest]:
     """-p [[ADDRESS:][HOST_PORT]:]PORT[/PROTOCOL], each port also as a range, or published=8080,target=80."""
     return [wish for text in texts for wish in _publish(_standard(text))]
 
@@ -32,7 +32,7 @@ def expose(texts: tuple[str, ...]) -> list[str]:
     return found
 
 
-def _publish(text: str) -> list[Wish]:
+def _publish(text: str) -> list[PortRequest]:
     before, _, port = text.rpartition(":")
     inside, protocol = _protocol(port)
     address, outside = _address(before)
@@ -49,11 +49,11 @@ def _publish(text: str) -> list[Wish]:
     if not host_first:
         host_first = host_last = 0
     elif first == last:
-        return [Wish(protocol, first, address, host_first, host_last)]  # any one of the host's ports
+        return [PortRequest(protocol, first, address, host_first, host_last)]  # any one of the host's ports
     elif last - first != host_last - host_first:
         raise fail(f"invalid ranges specified for container and host Ports: {inside} and {outside}")
     return [
-        Wish(protocol, port, address, host_port, host_port)
+        PortRequest(protocol, port, address, host_port, host_port)
         for port, host_port in zip(
             range(first, last + 1),
             range(host_first, host_last + 1) if host_first else [0] * (last - first + 1),
@@ -123,7 +123,7 @@ def _range(text: str, *, lowest: int = 1) -> tuple[int, int]:
     return numbers[0], numbers[-1]
 
 
-def refuse_with(network: str, wishes: list[Wish]) -> None:
+def refuse_with(network: str, wishes: list[PortRequest]) -> None:
     """Refuse to publish ports of a container that has no network of its own to publish them on."""
     if wishes and network.startswith("container:"):
         raise UsageError("conflicting options: port publishing and the container type network mode", exit_code=125)

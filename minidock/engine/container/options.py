@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 from minidock.errors import HostError
 from minidock.network.endpoint_config import Attachment
-from minidock.network.port_bindings import Wish
+from minidock.network.port_bindings import PortRequest
 
 
 class Limits(NamedTuple):
@@ -140,7 +140,7 @@ class ContainerOptions(NamedTuple):
     dns_search: list[str]
     dns_options: list[str]
     extra_hosts: list[tuple[str, str]]  # rows of (name, address or "host-gateway")
-    publish: list[Wish]
+    publish: list[PortRequest]
     publish_all: bool  # the ports that the image or `expose` names, each by whatever port of the host is free
     expose: list[str]  # ports as in 80/tcp
     privileged: bool
@@ -193,7 +193,7 @@ def from_json(content: dict[str, Any]) -> ContainerOptions:
 def _typed(content: dict[str, Any]) -> ContainerOptions:
     mounts, limits = [Mount(**mount) for mount in content["mounts"]], Limits(**content["limits"])
     attachments = {name: Attachment.from_json(row) for name, row in content["attachments"].items()}
-    publish = [Wish(**row) for row in content["publish"]]
+    publish = [PortRequest(**row) for row in content["publish"]]
     typed = {"mounts": mounts, "limits": limits, "attachments": attachments, "publish": publish,
              "isolation": _isolation(content["isolation"])}  # fmt: skip
     return ContainerOptions(**{**content, **typed})

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from minidock.engine.container import records
 from minidock.engine.container.records import Record
 from minidock.errors import ConflictError, MinidockError
-from minidock.network.port_bindings import Published, Wish, as_settings, from_settings, place
+from minidock.network.port_bindings import PortRequest, Published, as_settings, from_settings, place
 from minidock.observe import step
 
 if TYPE_CHECKING:
@@ -110,19 +110,19 @@ def bindings(options: dict[str, Any]) -> dict[str, list[dict[str, str]]]:
     return found
 
 
-def _wishes(data: dict[str, Any]) -> list[Wish]:
+def _wishes(data: dict[str, Any]) -> list[PortRequest]:
     """What -p says; for -P also a wish for every other port that is exposed."""
-    wishes = [Wish(**row) for row in data["options"]["publish"]]
+    wishes = [PortRequest(**row) for row in data["options"]["publish"]]
     if data["options"]["publish_all"]:
         named = {wish.key for wish in wishes}
         for key in exposed(data):
             port, _, protocol = key.partition("/")
             if key not in named:
-                wishes.append(Wish(protocol, int(port), "", 0, 0))
+                wishes.append(PortRequest(protocol, int(port), "", 0, 0))
     return wishes
 
 
-def _words_about_holder(record: Record, wishes: list[Wish], taken: TakenError) -> str:
+def _words_about_holder(record: Record, wishes: list[PortRequest], taken: TakenError) -> str:
     """Docker's words for a port that a container has (here with its name), and those for one that a program has."""
     allocated = f"Bind for {place(taken.address, taken.port)} failed: port is already allocated"
     for other in records.load_all(record.root):
