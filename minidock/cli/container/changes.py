@@ -58,5 +58,5 @@ def commit(
 
     check_root()
     cleanup.sweep_all(paths.root)
-    wishes = commit_container.Wishes(reference.parse(name) if name else None, author, message, change, pause)
+    wishes = commit_container.CommitOptions(reference.parse(name) if name else None, author, message, change, pause)
     click.echo(commit_container.keep(paths.root, container, wishes).id)

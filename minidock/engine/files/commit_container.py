@@ -27,7 +27,7 @@ _BUNDLE = {"mounts": [{"destination": str}]}
 _PATIENCE = 10.0  # seconds without a sign of life from what is to stand still
 
 
-class Wishes(NamedTuple):
+class CommitOptions(NamedTuple):
     """What a user asks of `commit`; `name` is what the image will be called, if anything."""
 
     name: Reference | None
@@ -55,7 +55,7 @@ def exported(root: str, name: str) -> Iterator[bytes]:
     event_log.emit_container(root, "export", record.data)
 
 
-def keep(root: str, name: str, wishes: Wishes) -> Image:
+def keep(root: str, name: str, wishes: CommitOptions) -> Image:
     """Make an image of the container called `name`, which runs or does not.
 
     Raises `UsageError` for a change that cannot be read, before anything is done.
