@@ -59,4 +59,4 @@ def commit(
     check_root()
     cleanup.sweep_all(paths.root)
     wishes = commit_container.CommitOptions(reference.parse(name) if name else None, author, message, change, pause)
-    click.echo(commit_container.keep(paths.root, container, wishes).id)
+    click.echo(commit_container.commit(paths.root, container, wishes).id)

@@ -55,7 +55,7 @@ def exported(root: str, name: str) -> Iterator[bytes]:
     event_log.emit_container(root, "export", record.data)
 
 
-def keep(root: str, name: str, wishes: CommitOptions) -> Image:
+def commit(root: str, name: str, wishes: CommitOptions) -> Image:
     """Make an image of the container called `name`, which runs or does not.
 
     Raises `UsageError` for a change that cannot be read, before anything is done.
