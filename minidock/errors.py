@@ -69,7 +69,7 @@ def printable(text: object, limit: int = _SHOWN) -> str:
     return line if len(line) <= limit else f"{line[: limit - 3]}..."
 
 
-def words(error: BaseException) -> str:
+def message_of(error: BaseException) -> str:
     """What to tell a user of an error of any kind, in words: no numbers, no names of Python's.
 
     It is the only place that words what is no `MinidockError`; a message that has another error in it asks here too.
@@ -88,7 +88,7 @@ def words(error: BaseException) -> str:
 
 
 def is_expected(error: BaseException) -> bool:
-    """Whether `words` says all that there is to say: the machine or the user has caused the error, not a defect."""
+    """Whether `message_of` says all that there is to say: the machine or the user has caused the error, not a defect."""
     is_limit = isinstance(error, RuntimeError) and "can't start new thread" in str(error)
     return isinstance(error, (MinidockError, OSError, MemoryError)) or is_limit
 

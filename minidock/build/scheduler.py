@@ -23,7 +23,7 @@ from minidock.build.builder import Asked, Builder
 from minidock.build.graph import Graph, Node
 from minidock.build.stage import Stage
 from minidock.build.variables import Globals
-from minidock.errors import MinidockError, UsageError, words
+from minidock.errors import MinidockError, UsageError, message_of
 from minidock.image.store_writer import Ingest
 from minidock.linux import mounts, syscalls
 from minidock.observe import step
@@ -108,7 +108,7 @@ def _work(
     except MinidockError as error:
         send("failed", message=str(error), usage=isinstance(error, UsageError))
     except Exception as error:
-        send("failed", message=words(error), usage=False)
+        send("failed", message=message_of(error), usage=False)
     else:
         send("done", stage=stage)
 

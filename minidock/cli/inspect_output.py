@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from minidock.errors import MinidockError, UsageError, words
+from minidock.errors import MinidockError, UsageError, message_of
 
 FORMAT = click.option("-f", "--format", "template", metavar="TEMPLATE", help="A Go template, or 'json'.")
 EXIT_TEMPLATE = 64  # as docker has it, for a template that cannot be read
@@ -27,7 +27,7 @@ def show(names: Iterable[str], find: Callable[[str], dict[str, Any]], template: 
         try:
             shown.append(one(find(name)))
         except (MinidockError, OSError) as error:
-            failures.append(words(error))
+            failures.append(message_of(error))
     if template in (None, ""):
         click.echo(json.dumps(shown, indent=4, ensure_ascii=False))
     elif template == "json":

@@ -11,7 +11,7 @@ from minidock.cli import explain_flag
 from minidock.cli.commands import TopLevel
 from minidock.cli.flag_spelling import understood
 from minidock.cli.flags.unsupported import DAEMON, with_flags
-from minidock.errors import EXIT_ENGINE, MinidockError, is_expected, words
+from minidock.errors import EXIT_ENGINE, MinidockError, is_expected, message_of
 
 # `color`: click takes colours out of what goes into a pipe; but what is printed there is data (see `screen.py`).
 _SETTINGS = {"help_option_names": ["--help"], "color": True}
@@ -90,7 +90,7 @@ def _explain(error: Exception, arguments: list[str]) -> None:
 
         traceback.print_exception(error)
     defect = " (a defect of minidock's: `minidock --debug ...` shows where)"
-    _complain(words(error) + ("" if is_expected(error) else defect))
+    _complain(message_of(error) + ("" if is_expected(error) else defect))
 
 
 def _complain(message: str) -> None:

@@ -21,7 +21,7 @@ from typing import Any, NoReturn
 import prctl
 
 from minidock import observe
-from minidock.errors import EXIT_ENGINE, HostError, MinidockError, SetupError, words
+from minidock.errors import EXIT_ENGINE, HostError, MinidockError, SetupError, message_of
 from minidock.linux import capabilities, loopback, mounts, namespaces, syscalls, terminal
 from minidock.observe import failed_step, observed, step
 from minidock.runtime import program, rootfs
@@ -342,4 +342,4 @@ def _report(error: BaseException) -> dict[str, Any]:
     if isinstance(error, MinidockError):
         exit_code = error.exit_code if isinstance(error, SetupError) else EXIT_ENGINE
         return {"step": failed_step(error), "message": str(error), "exit_code": exit_code, "plain": True}
-    return {"step": failed_step(error), "message": words(error), "exit_code": EXIT_ENGINE, "plain": False}
+    return {"step": failed_step(error), "message": message_of(error), "exit_code": EXIT_ENGINE, "plain": False}

@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from minidock.engine.paths import Paths
-from minidock.errors import MinidockError, words
+from minidock.errors import MinidockError, message_of
 
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
@@ -48,6 +48,6 @@ def for_each(names: tuple[str, ...], work: Any, *, forgiving: bool = False, quie
             if not quiet:
                 click.echo(name)
         except (MinidockError, OSError) as error:
-            click.echo(f"minidock: {words(error)}", err=True)
+            click.echo(f"minidock: {message_of(error)}", err=True)
             code = code if forgiving and isinstance(error, NotFoundError) else 1
     return code

@@ -10,7 +10,7 @@ from minidock.cli.flags.common import PLATFORM
 from minidock.cli.flags.unsupported import TREE
 from minidock.cli.format.template_values import Fields
 from minidock.engine.paths import Paths
-from minidock.errors import MinidockError, UsageError, words
+from minidock.errors import MinidockError, UsageError, message_of
 
 if TYPE_CHECKING:
     from minidock.image.compression import Reader
@@ -218,7 +218,7 @@ def rmi(paths: Paths, force: bool, platform: str, names: tuple[str, ...]) -> int
             for line in remove(paths.root, name, force=force):
                 click.echo(line)
         except (MinidockError, OSError) as error:
-            click.echo(f"minidock: {words(error)}", err=True)
+            click.echo(f"minidock: {message_of(error)}", err=True)
             code = code if force and isinstance(error, NotFoundError) else 1
     return code
 

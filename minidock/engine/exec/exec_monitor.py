@@ -28,7 +28,7 @@ from minidock.engine.exec import exec_ids, exec_process
 from minidock.engine.exec.exec_options import ExecOptions
 from minidock.engine.monitor.daemonize import leave_the_caller
 from minidock.engine.monitor.streams import Events, Flow, Pipes, wait
-from minidock.errors import EXIT_ENGINE, EXIT_SIGNAL, MinidockError, words
+from minidock.errors import EXIT_ENGINE, EXIT_SIGNAL, MinidockError, message_of
 from minidock.linux import terminal
 from minidock.observe import step
 from minidock.runtime import container as runtime
@@ -81,7 +81,7 @@ def serve(channel: Channel) -> int:
             exec_ids.end(record.id, exec_id, lock)
             raise
     except BaseException as error:
-        caller.tell("failed", message=words(error), exit_code=getattr(error, "exit_code", EXIT_ENGINE))
+        caller.tell("failed", message=message_of(error), exit_code=getattr(error, "exit_code", EXIT_ENGINE))
         return EXIT_ENGINE
     if message["options"]["detach"]:
         observe.release()

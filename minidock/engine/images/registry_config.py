@@ -31,7 +31,7 @@ import os
 from typing import Any
 from urllib.parse import urlsplit
 
-from minidock.errors import UsageError, words
+from minidock.errors import UsageError, message_of
 from minidock.image.registry.settings import Settings
 
 DEFAULT_PATH = "/etc/minidock/config.toml"
@@ -78,7 +78,7 @@ def _read(path: str) -> dict[str, Any]:
 
 def _why(error: OSError | UnicodeError) -> str:
     """Without the file's name, which the message has already."""
-    return (error.strerror or words(error)) if isinstance(error, OSError) else words(error)
+    return (error.strerror or message_of(error)) if isinstance(error, OSError) else message_of(error)
 
 
 def _table(parent: dict[str, Any], key: str, path: str) -> dict[str, Any]:

@@ -46,7 +46,7 @@ from minidock.engine.monitor.attach_server import AttachedClient, AttachedClient
 from minidock.engine.monitor.container_process import Running
 from minidock.engine.monitor.output import Sink
 from minidock.engine.monitor.streams import Events, wait
-from minidock.errors import EXIT_ENGINE, EXIT_SIGNAL, MinidockError, words
+from minidock.errors import EXIT_ENGINE, EXIT_SIGNAL, MinidockError, message_of
 from minidock.observe import step
 from minidock.runtime import container as runtime
 from minidock.runtime.channel import Channel
@@ -82,7 +82,7 @@ def serve(channel: Channel) -> int:
         visitors = AttachedClients(caller, ends_with_first="keepFiles" in record.data)
         return _live(Life(record, lock, message["cache"]), visitors)
     except BaseException as error:
-        caller.tell("failed", message=words(error), exit_code=_exit_code(error))
+        caller.tell("failed", message=message_of(error), exit_code=_exit_code(error))
         return EXIT_ENGINE
 
 
@@ -110,7 +110,7 @@ def _live(life: Life, visitors: AttachedClients) -> int:
             _give_up(life.record, error)
             for visitor in visitors.all:
                 if visitor is not caller:  # who came while it waited for this start
-                    visitor.tell("failed", message=words(error), exit_code=_exit_code(error))
+                    visitor.tell("failed", message=message_of(error), exit_code=_exit_code(error))
             raise
         life.health = _begin_checks(life.record, life.cache)
         event_log.emit_container(life.record.root, "start", life.record.data)
@@ -257,7 +257,7 @@ def _give_up(record: Record, error: BaseException) -> None:
         if _exit_code(error) <= EXIT_SIGNAL and not isinstance(error, start.CallerGoneError):
             with step("Keep the container that could not be started", book="4.7.3"), records.changing(record):
                 record.data["state"]["kept"] = True
-        cleanup.finish(record, _exit_code(error), error=words(error))
+        cleanup.finish(record, _exit_code(error), error=message_of(error))
 
 
 def _say_farewell(running: Running, visitors: AttachedClients, exit_code: int, *, undone: bool) -> None:

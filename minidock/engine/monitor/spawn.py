@@ -21,7 +21,7 @@ from contextlib import suppress
 from typing import NoReturn
 
 from minidock import observe
-from minidock.errors import EXIT_ENGINE, words
+from minidock.errors import EXIT_ENGINE, message_of
 from minidock.linux import interpreter
 from minidock.runtime.channel import Channel
 
@@ -83,7 +83,7 @@ def _become(kind: str, end: socket.socket, program: int, *, bridged: bool) -> No
 
 def _tell(channel: Channel, error: BaseException) -> None:
     with suppress(OSError):  # nobody is there
-        channel.send("failed", message=words(error), exit_code=getattr(error, "exit_code", EXIT_ENGINE))
+        channel.send("failed", message=message_of(error), exit_code=getattr(error, "exit_code", EXIT_ENGINE))
 
 
 def begin(kind: str, end: int, program: int, *, bridged: bool) -> NoReturn:

@@ -18,7 +18,7 @@ from minidock.engine.monitor.output import Output
 from minidock.engine.monitor.streams import Pipes, wait
 from minidock.engine.networks import container_networks
 from minidock.engine.spec import prepare, published_ports
-from minidock.errors import EXIT_SIGNAL, SetupError, words
+from minidock.errors import EXIT_SIGNAL, SetupError, message_of
 from minidock.linux import terminal
 from minidock.observe import step
 from minidock.runtime import container as runtime
@@ -132,7 +132,7 @@ def _make_resolver(record: Record, created: runtime.CreatedProcess, warnings: li
     except FileNotFoundError:
         raise
     except OSError as error:  # the container's neighbours can be reached by number all the same
-        warnings.append(f"names of other containers are not known inside: {words(error)}")
+        warnings.append(f"names of other containers are not known inside: {message_of(error)}")
         return None
 
 

@@ -19,7 +19,7 @@ import urllib3
 from urllib3 import exceptions
 
 from minidock import __version__
-from minidock.errors import printable, words
+from minidock.errors import message_of, printable
 from minidock.image.registry import tls
 from minidock.image.registry.failures import (
     Interrupted,
@@ -200,7 +200,7 @@ def _reason(error: BaseException) -> str:
     if isinstance(found, TimeoutError) or (not found and isinstance(error, exceptions.TimeoutError)):
         return "it does not answer"
     if found:
-        return printable(words(found)).lower()
+        return printable(message_of(found)).lower()
     if _cause(error, http.client.IncompleteRead) or isinstance(error, exceptions.IncompleteRead):
         return "the connection closed too early"
     if _cause(error, http.client.HTTPException):
