@@ -88,7 +88,7 @@ def message_of(error: BaseException) -> str:
 
 
 def is_expected(error: BaseException) -> bool:
-    """Whether `message_of` says all that there is to say: the machine or the user has caused the error, not a defect."""
+    """Whether `message_of` says all there is to say: the machine or the user has caused the error, not a defect."""
     is_limit = isinstance(error, RuntimeError) and "can't start new thread" in str(error)
     return isinstance(error, (MinidockError, OSError, MemoryError)) or is_limit
 

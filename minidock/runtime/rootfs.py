@@ -1,9 +1,9 @@
 """The tree that becomes a container's "/": its layers, its mounts, its devices, and what is hidden of it (book 3.5).
 
-All but `mask_paths` happens before pivot_root, while the new root is a directory like any other and the host's files are
-still in sight. Images are not to be trusted: a symbolic link in one may point anywhere. So every place is looked up
-as if the new root were "/" already (openat2(2), RESOLVE_IN_ROOT) and used through its descriptor, never by a path
-that is put together from text. Sources: OCI config-linux.md; runc, libcontainer/rootfs_linux.go.
+All but `mask_paths` happens before pivot_root, while the new root is a directory like any other and the host's files
+are still in sight. Images are not to be trusted: a symbolic link in one may point anywhere. So every place is looked up
+as if the new root were "/" already (openat2(2), RESOLVE_IN_ROOT) and used through its descriptor, never by a path that
+is put together from text. Sources: OCI config-linux.md; runc, libcontainer/rootfs_linux.go.
 """
 
 from __future__ import annotations
@@ -159,7 +159,8 @@ def set_propagation(spec: Spec) -> None:
 
 
 def take_mask(spec: Spec) -> mounts.Mask | None:
-    """What `mask_paths` hides files with, had while the host's files are still in sight; None if nothing is to be hidden.
+    """What `mask_paths` hides files with, had while the host's files are still in sight; None if nothing is to be
+    hidden.
 
     A null device of our own, on the host's /dev in our copy of it, which nothing needs any more. Where a user
     namespace forbids to make one, the host's.

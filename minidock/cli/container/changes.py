@@ -58,5 +58,5 @@ def commit(
 
     check_root()
     cleanup.sweep_all(paths.root)
-    wishes = commit_container.CommitOptions(reference.parse(name) if name else None, author, message, change, pause)
-    click.echo(commit_container.commit(paths.root, container, wishes).id)
+    options = commit_container.CommitOptions(reference.parse(name) if name else None, author, message, change, pause)
+    click.echo(commit_container.commit_container(paths.root, container, options).id)

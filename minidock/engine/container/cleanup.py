@@ -1,8 +1,8 @@
 """Undoing a container: at its end, after a failure half-way, and when a SIGKILL left no one to do it.
 
-`release_resources` takes away what a container has outside its directory, each piece whether it is there or not, so that one
-function serves all three cases. What was killed is found by `sweep`, which every command calls before it looks or
-makes: a container that is not over and whose lock nobody holds.
+`release_resources` takes away what a container has outside its directory, each piece whether it is there or not, so
+that one function serves all three cases. What was killed is found by `sweep`, which every command calls before it looks
+or makes: a container that is not over and whose lock nobody holds.
 """
 
 from __future__ import annotations

@@ -67,7 +67,7 @@ def create(root: str, options: ContainerOptions, image: Image, *, keep_files: st
 
 
 def keep_created(record: Record, lock: int) -> None:
-    """Keep a container that was just created for a later `lock_for_start`: with its files, and nothing outside its directory."""
+    """Keep a created container for a later start: with its files, and nothing outside its directory."""
     from minidock.engine.spec import prepare
 
     try:

@@ -55,7 +55,7 @@ def exported(root: str, name: str) -> Iterator[bytes]:
     event_log.emit_container(root, "export", record.data)
 
 
-def commit(root: str, name: str, wishes: CommitOptions) -> Image:
+def commit_container(root: str, name: str, options: CommitOptions) -> Image:
     """Make an image of the container called `name`, which runs or does not.
 
     Raises `UsageError` for a change that cannot be read, before anything is done.
@@ -66,15 +66,15 @@ def commit(root: str, name: str, wishes: CommitOptions) -> Image:
     except NotFoundError:
         raise HostError(f"the image of container {name} is gone: it cannot be committed") from None
     config = _config(record)
-    instructions.apply(wishes.changes, config)
-    note = Note(wishes.author, " ".join(record.data["command"]), wishes.message)
-    still = _paused(record) if wishes.pause else nullcontext()
+    instructions.apply(options.changes, config)
+    note = Note(options.author, " ".join(record.data["command"]), options.message)
+    still = _paused(record) if options.pause else nullcontext()
     with records.used(record), still, step("Pack the changes as a layer", book="3.5.4"):
         # What was only copied up is no change: without it, the same changes are the same layer.
         stream = TarReader(record.path("upper"), {path for _, path in _differences(record)})
-        image = commit(base, stream, config, note, wishes.name)
-    event_log.emit_container(root, "commit", record.data, comment=wishes.message, imageID=image.id,
-                          imageRef=str(wishes.name or ""))  # fmt: skip
+        image = commit(base, stream, config, note, options.name)
+    event_log.emit_container(root, "commit", record.data, comment=options.message, imageID=image.id,
+                          imageRef=str(options.name or ""))  # fmt: skip
     return image
 
 

@@ -1,9 +1,9 @@
 """Who is attached to a container: a socket, and everybody who came in through it.
 
-A `AttachedClient` is a command that has a channel to the monitor: the one that started the container, which came with it, and
-any number of others who connect to the container's socket later. Bytes do not go through that channel. A visitor sends
-descriptors of its own standard output and error, which the monitor writes to, and is sent the one that the container's
-input goes into.
+A `AttachedClient` is a command that has a channel to the monitor: the one that started the container, which came with
+it, and any number of others who connect to the container's socket later. Bytes do not go through that channel. A
+visitor sends descriptors of its own standard output and error, which the monitor writes to, and is sent the one that
+the container's input goes into.
 
     visitor -> monitor   "sink" (stream) + descriptor; "terminal" + descriptor: whose mode to restore if it is killed
                          "attach" (input): begin; "signal" (number); "input-end"; "detach"
