@@ -82,7 +82,7 @@ class Observer:
     def receives(self, mark: str) -> None:
         """The message with this mark was received: what its sender did before has happened before what comes now."""
 
-    def seat(self) -> int | None:
+    def socket_lent(self) -> int | None:
         """A descriptor by which another process can tell the same listener; None if there is no such thing."""
         return None
 
@@ -232,9 +232,9 @@ def received(mark: str) -> None:
         _tell("receives", mark)
 
 
-def seats() -> list[int]:
+def sockets_lent() -> list[int]:
     """The descriptors that another process should have, if it shall be observed too."""
-    return [seat for observer in observers if (seat := observer.seat()) is not None]
+    return [socket_lent for observer in observers if (socket_lent := observer.socket_lent()) is not None]
 
 
 def release() -> None:

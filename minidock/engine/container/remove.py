@@ -29,7 +29,7 @@ def remove(root: str, name: str, *, force: bool, volumes: bool = False) -> None:
         _remove_damaged(root, damaged.id, volumes=volumes)
         return
     # Only for who is told what the monitor does: the command itself waits for the lock that the monitor holds.
-    watched = _watch(record) if force and observe.seats() else None
+    watched = _watch(record) if force and observe.sockets_lent() else None
     try:
         if record.is_over or force:
             # Being made, running, or looked at by another command for a moment: whoever holds the lock lets it go.

@@ -31,7 +31,7 @@ from minidock.errors import (
 from minidock.linux import capabilities, cgroups, mount_trees, systemd
 from minidock.observe import step
 from minidock.runtime import container as runtime
-from minidock.runtime import exec as entrance
+from minidock.runtime import exec as runtime_exec
 from minidock.runtime import spec as oci
 from minidock.runtime.container import CreatedProcess
 from minidock.runtime.exec import Target
@@ -144,7 +144,7 @@ def start(record: Record, created: CreatedProcess, seconds: float = _PATIENCE) -
 def _enter(
     record: Record, target: Target, asked: ExecOptions, stdio: tuple[int, int, int] | None, cache: str
 ) -> CreatedProcess:
-    created = entrance.create(_spec(record, target, asked), target, stdio, cache)
+    created = runtime_exec.create(_spec(record, target, asked), target, stdio, cache)
     try:
         runtime.wait_ready(created)
     except BaseException:

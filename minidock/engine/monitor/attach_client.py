@@ -150,7 +150,7 @@ class Client:
         self.resized: Callable[[int, int], None] = lambda rows, columns: None  # told of each size that is passed on
         self._has_begun = False
         self._interrupts = 0
-        self._entrance: int | None = None  # where the container's input goes
+        self._input_fd: int | None = None  # where the container's input goes
         self._input: Flow | None = None
         self._is_console = False
         self._mode: list[Any] | None = None
@@ -225,7 +225,7 @@ class Client:
         elif kind == "warning":
             self.warn(message["line"])
         elif kind == "hangup":
-            self._close_entrance()
+            self._close_input()
         elif kind == "failed":
             raise MinidockError(message["message"], exit_code=message["exit_code"])
         elif kind in ("broken", "detached"):
@@ -236,43 +236,43 @@ class Client:
             return int(message["code"])
         return None
 
-    def _prepare(self, entrance: int | None, *, is_console: bool) -> None:
-        self._entrance, self._is_console = entrance, is_console
-        if is_console and entrance is not None and self._has_begun:
+    def _prepare(self, input_fd: int | None, *, is_console: bool) -> None:
+        self._input_fd, self._is_console = input_fd, is_console
+        if is_console and input_fd is not None and self._has_begun:
             # Who attaches later sees what is there only if the program draws it again, as it does at a new size.
-            rows, columns = terminal.window_size(entrance)
-            terminal.set_window_size(entrance, rows + 1, columns)
-        if is_console and entrance is not None and self.attachment.stdin and os.isatty(0):
+            rows, columns = terminal.window_size(input_fd)
+            terminal.set_window_size(input_fd, rows + 1, columns)
+        if is_console and input_fd is not None and self.attachment.stdin and os.isatty(0):
             self._mode = terminal.make_raw(0)
         self.send("start")
         self._connect_input()
 
     def _connect_input(self) -> None:
-        if self._entrance is None or not self._has_begun:
+        if self._input_fd is None or not self._has_begun:
             return
         if self._is_console:
             self._copy_window_size()
         if self.attachment.stdin and not self._input:
-            os.set_blocking(self._entrance, False)
+            os.set_blocking(self._input_fd, False)
             keys = DetachKeys(self.attachment.keys) if self._is_console and self.attachment.keys else None
-            self._input = Flow(0, self._entrance, keys)
+            self._input = Flow(0, self._input_fd, keys)
 
     def _end_input(self) -> None:
         """What we give has ended: by the keys that leave the container, or by the end of our own input."""
         assert self._input
         detached = self._input.detached
-        self._close_entrance()
+        self._close_input()
         if not detached:
             self.send("input-end")
         if detached or self.attachment.streams == ["stdin"]:
             self.send("detach")
 
-    def _close_entrance(self) -> None:
+    def _close_input(self) -> None:
         """The end of the input is the container's too; of a terminal's input, the end is that it was hung up."""
         self._input, self._is_console = None, False
-        if self._entrance is not None:
-            os.close(self._entrance)
-            self._entrance = None
+        if self._input_fd is not None:
+            os.close(self._input_fd)
+            self._input_fd = None
 
     def on_signal(self, number: int, _: object) -> None:
         """A signal for the container; a new window size is no signal for it but one for its terminal."""
@@ -296,10 +296,10 @@ class Client:
         """The container's terminal is as large as ours, if one of 0, 1 and 2 is a terminal."""
         try:
             ours = next((fd for fd in (0, 1, 2) if os.isatty(fd)), None)
-            if ours is not None and self._entrance is not None:
+            if ours is not None and self._input_fd is not None:
                 size = terminal.window_size(ours)
                 with step("Pass on the window size", book="4.4"):
-                    terminal.set_window_size(self._entrance, *size)
+                    terminal.set_window_size(self._input_fd, *size)
                 self.resized(*size)
         except OSError:  # one of the two was hung up just now
             return

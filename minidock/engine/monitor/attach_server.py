@@ -199,13 +199,13 @@ class AttachedClients:
             if not running.add(name, sink):
                 del visitor.sinks[name]
                 sink.close()
-        way_in = running.entrance if visitor.gives_input or running.has_terminal else None  # its size is set there too
+        way_in = running.input_fd if visitor.gives_input or running.has_terminal else None  # its size is set there too
         visitor.tell("ready", way_in, console=running.has_terminal)
 
     def end_input(self, running: Running) -> None:
         """The container's input ends, whoever gave any; of a terminal's input, the end is that it was hung up."""
-        if running.entrance is not None:
-            running.close_entrance()
+        if running.input_fd is not None:
+            running.close_input()
             self.tell_all("hangup")
 
     def _listen(self, visitor: AttachedClient, running: Running | None) -> None:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class Running:
-    """`entrance`: where its input goes, a pipe's end or its terminal's master; None if it is given none, or no more.
+    """`input_fd`: where its input goes, a pipe's end or its terminal's master; None if it is given none, or no more.
 
     `once`: the input ends with that of the first who gives any, as that of a command in a pipeline. `ports` keeps the
     host's ports that lead to it.
@@ -26,14 +26,14 @@ class Running:
         self,
         created: CreatedProcess,
         outputs: list[Output],
-        entrance: int | None,
+        input_fd: int | None,
         *,
         once: bool,
         ports: Held | None,
     ) -> None:
         self.created = created
         self.outputs = outputs
-        self.entrance = entrance
+        self.input_fd = input_fd
         self.once = once
         self.ports = ports
         self.resolver: Resolver | None = None  # if its networks have names
@@ -79,11 +79,11 @@ class Running:
             if sink in output.sinks:
                 output.drop(sink)
 
-    def close_entrance(self) -> None:
+    def close_input(self) -> None:
         """End its input, as far as it is ours to end."""
-        if self.entrance is not None and not self.has_terminal:  # a terminal is one of the outputs too
-            os.close(self.entrance)
-        self.entrance = None
+        if self.input_fd is not None and not self.has_terminal:  # a terminal is one of the outputs too
+            os.close(self.input_fd)
+        self.input_fd = None
 
     def signal(self, number: int) -> None:
         """Send it a signal. If it ended just now, the next look at its pidfd tells."""
@@ -103,7 +103,7 @@ class Running:
             self.ports.close()
         if self.resolver:
             self.resolver.close()
-        self.close_entrance()
+        self.close_input()
         if self.peer is not None:
             os.close(self.peer)
         os.close(self.created.pidfd)

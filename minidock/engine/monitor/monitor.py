@@ -149,8 +149,8 @@ def _see_to_the_end(life: Life, running: Running, visitors: AttachedClients) -> 
         visitors.close()
         os.close(life.lock)  # whoever wants to remove the container need not wait for the reader of its last output
     visitors.starts_again = delay is not None
-    _say_farewell(running, visitors, exit_code, undone=undone)
-    return exit_code if delay is None or not _rest(record, visitors, delay) else None
+    _tell_exit(running, visitors, exit_code, undone=undone)
+    return exit_code if delay is None or not _wait_to_restart(record, visitors, delay) else None
 
 
 def _attend(life: Life, running: Running, visitors: AttachedClients) -> None:
@@ -164,12 +164,12 @@ def _attend(life: Life, running: Running, visitors: AttachedClients) -> None:
             limits.append(health.patience())
         if memory:
             wanted |= memory.wants()
-        may_stand_by = not (visitors.all or health or observe.observers)
-        if may_stand_by:
+        may_idle = not (visitors.all or health or observe.observers)
+        if may_idle:
             limits.append(_LONG_IDLE if running.resolver else _IDLE)
         ready = wait(wanted, min((seconds for seconds in limits if seconds is not None), default=None))
-        if may_stand_by and not ready and (not running.resolver or running.resolver.is_quiet(_LONG_IDLE)):
-            _stand_by(life, running, visitors)
+        if may_idle and not ready and (not running.resolver or running.resolver.is_quiet(_LONG_IDLE)):
+            _become_idle(life, running, visitors)
         _serve(running, visitors, ready)
         if health:
             health.serve(ready)
@@ -181,7 +181,7 @@ def _attend(life: Life, running: Running, visitors: AttachedClients) -> None:
             _follow_networks(life.record, running, visitors)
 
 
-def _stand_by(life: Life, running: Running, visitors: AttachedClients) -> None:
+def _become_idle(life: Life, running: Running, visitors: AttachedClients) -> None:
     """Go on as a smaller program (`idle.py`). Returns only if that is impossible."""
     from minidock.engine.monitor import reexec
 
@@ -260,7 +260,7 @@ def _give_up(record: Record, error: BaseException) -> None:
         cleanup.finish(record, _exit_code(error), error=message_of(error))
 
 
-def _say_farewell(running: Running, visitors: AttachedClients, exit_code: int, *, undone: bool) -> None:
+def _tell_exit(running: Running, visitors: AttachedClients, exit_code: int, *, undone: bool) -> None:
     """Tell every visitor how it ended, each as soon as it has taken all of the output."""
     while visitors.all:
         for visitor in list(visitors.all):
@@ -271,7 +271,7 @@ def _say_farewell(running: Running, visitors: AttachedClients, exit_code: int, *
             _serve(running, visitors, wait({**visitors.wants(), **running.wants()}, running.patience))
 
 
-def _rest(record: Record, visitors: AttachedClients, delay: float) -> bool:
+def _wait_to_restart(record: Record, visitors: AttachedClients, delay: float) -> bool:
     """Wait before the next start; False if somebody has stopped the container meanwhile."""
     deadline = time.monotonic() + delay
     while (left := deadline - time.monotonic()) > 0:

@@ -40,8 +40,8 @@ def visit(record: Record) -> Channel | None:
 def _connect(record: Record) -> Channel | None:
     try:
         channel = Channel(sockets.connect(socket_path(record.id)))
-        for seat in observe.seats():
-            channel.send("observe", seat)
+        for socket_lent in observe.sockets_lent():
+            channel.send("observe", socket_lent)
     except _NOBODY:
         return None
     return channel

@@ -52,7 +52,7 @@ def hand_over(life: Life, running: Running, visitors: AttachedClients) -> None:
         "pidfd": running.created.pidfd,
         "listener": visitors.listener.fileno(),
         "outputs": outputs,
-        "entrance": running.entrance,
+        "input_fd": running.input_fd,
         "console": running.created.console,
         "peer": running.peer,
         "memory": [running.memory.fd, running.memory.seen] if running.memory else None,
@@ -66,8 +66,8 @@ def hand_over(life: Life, running: Running, visitors: AttachedClients) -> None:
         kept.append(running.memory.fd)
     if running.peer is not None:
         kept.append(running.peer)
-    if running.entrance is not None and running.entrance not in kept:
-        kept.append(running.entrance)
+    if running.input_fd is not None and running.input_fd not in kept:
+        kept.append(running.input_fd)
     try:
         with step("Replace the idle monitor by a small program", book="4.7.2"):
             _become_small(state, kept)
@@ -102,11 +102,11 @@ def take_up(state: dict[str, Any]) -> int:
 
     interpreter.bar(state["interpreter"])
     sources = [output["fd"] for output in state["outputs"] if output["fd"] >= 0]
-    entrance = [] if state["entrance"] in (None, *sources) else [state["entrance"]]
+    input_fd = [] if state["input_fd"] in (None, *sources) else [state["input_fd"]]
     memory = state["memory"][:1] if state["memory"] else []
     peer = [] if state["peer"] is None else [state["peer"]]
     ours = [state["lock"], state["pidfd"], state["listener"], *memory, *state["ports"], *state["names"]]
-    _inherit([*ours, *sources, *entrance, *peer], False)
+    _inherit([*ours, *sources, *input_fd, *peer], False)
     record = records.Record(state["root"], state["id"], state["record"])
     record.is_ours = True
     record.reload()
@@ -134,7 +134,7 @@ def _running(record: records.Record, state: dict[str, Any]) -> Running:
         outputs.append(Output(row["fd"], row["name"], log))
         outputs[-1].over = row["fd"] < 0
     once = record.data["options"]["stdin_once"]
-    running = Running(created, outputs, state["entrance"], once=once, ports=None)
+    running = Running(created, outputs, state["input_fd"], once=once, ports=None)
     running.memory = out_of_memory.Watch(*state["memory"]) if state["memory"] else None
     running.peer = state["peer"]
     running.ports = _ports(record, state["ports"])

@@ -169,7 +169,7 @@ def _is_start(caller: AttachedClient) -> bool:
 
 def _copy_window_size(caller: AttachedClient, running: Running) -> None:
     """The container's terminal is as large as the caller's, if that has one. Later changes are the caller's to tell."""
-    assert running.entrance is not None
+    assert running.input_fd is not None
     terminals = [caller.terminal[0]] if caller.terminal else [s.fd for s in caller.sinks.values() if os.isatty(s.fd)]
     if terminals:
-        terminal.set_window_size(running.entrance, *terminal.window_size(terminals[0]))
+        terminal.set_window_size(running.input_fd, *terminal.window_size(terminals[0]))
