@@ -128,7 +128,7 @@ test: setup-test
 or_tell = || { echo $@ >>.venv/.failed; exit 1; }
 
 lint: setup-test
-	@.venv/bin/ruff check --quiet --output-format concise $(or_tell)
+	@{ .venv/bin/ruff check --quiet --output-format concise && .venv/bin/ruff format --check --quiet; } $(or_tell)
 
 types: setup-test
 	@.venv/bin/mypy --strict minidock rootfs $(or_tell)

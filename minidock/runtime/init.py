@@ -1,4 +1,4 @@
-"""The heart of the house: what a container's first process does between its first instruction and `execve`.
+"""What a container's first process does between its first instruction and `execve`.
 
 It was cloned from the process that creates the container and stands already in new namespaces. It still sees the
 host's files, is still all-powerful root, and still is a copy of minidock. Step by step it builds the file system that

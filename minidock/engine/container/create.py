@@ -1,4 +1,4 @@
-"""Containers as a user knows them: made, run, listed, removed.
+"""`create` and the first half of `start`: a container's directory, record and lock.
 
 `create` makes a container's place and its record. Everything else is made by the monitor (`monitor/monitor.py`),
 beginning with the OCI bundle (`spec/prepare.py`). `cleanup.py` undoes both.

@@ -1,4 +1,4 @@
-"""From a container on paper to its running program, done by its monitor."""
+"""The start of a container, by its monitor: prepare, publish, create, connect, start."""
 
 from __future__ import annotations
 
