@@ -131,7 +131,7 @@ class Builder:
 
     def _step(self, stage: Stage, instruction: Instruction) -> None:
         if instruction.name not in _SHOWN:
-            stage.note(INSTRUCTIONS[instruction.name](stage, instruction), now(), empty=True)
+            stage.note(INSTRUCTIONS[instruction.name](stage, instruction), stage.created, empty=True)
             return
         self._tell(_short(instruction.text))
         if instruction.name == "WORKDIR":

@@ -6,7 +6,6 @@ import json
 from collections.abc import Mapping, Sequence
 
 from minidock.build.stage import Stage
-from minidock.image.importer import now
 from minidock.image.reference import Reference
 from minidock.image.store import CONFIG_TYPE, MANIFEST_TYPE, Image
 from minidock.image.store_writer import Ingest
@@ -19,7 +18,7 @@ def write(
     config = {key: value for key, value in stage.config.items() if value}
     if labels:
         config["Labels"] = {**(config.get("Labels") or {}), **labels}
-    created = _at(epoch) if epoch is not None else now()
+    created = _at(epoch) if epoch is not None else stage.created
     history = [{**row, "created": created} for row in stage.history] if epoch is not None else stage.history
     content = {
         "created": created,

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from minidock.build.builder import Builder
 
 SCRIPT = "/dev/pipes/script"
+MOUNTS = ("build", "mounts")  # where cache mounts are, below the root
+LOCK = "lock"
 _SECRETS = "/run/secrets"
 _AGENT = "/run/buildkit/ssh_agent"
 
@@ -123,14 +125,14 @@ class Mounted:
         target = self._target(mount)
         owned = f"{mount.uid} {mount.gid} {mount.mode}"  # a cache of another owner is another one
         identity = hashlib.sha256(f"{mount.identity or target}\0{owned}".encode()).hexdigest()
-        directory = state.directory(self.builder.root, "build", "mounts", identity)
+        directory = state.directory(self.builder.root, *MOUNTS, identity)
         content = os.path.join(directory, "content")
         if not os.path.isdir(content):
             os.makedirs(content, exist_ok=True)
             os.chmod(content, 0o755 if mount.mode < 0 else mount.mode)
             os.chown(content, max(mount.uid, 0), max(mount.gid, 0))
         state.write_json(os.path.join(directory, "mount.json"), {"id": mount.identity or target}, durable=False)
-        lock = os.open(os.path.join(directory, "lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        lock = os.open(os.path.join(directory, LOCK), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         self._open.callback(os.close, lock)
         fcntl.flock(lock, fcntl.LOCK_EX if mount.sharing == "locked" else fcntl.LOCK_SH)
         return [_bound(content, target, read_only=mount.read_only)]

@@ -18,6 +18,7 @@ from minidock.build.dockerfile.errors import DockerfileError
 from minidock.build.dockerfile.instructions import Instruction
 from minidock.build.variables import Globals, Scope
 from minidock.image import healthcheck, layer_cache
+from minidock.image.importer import now
 from minidock.image.layer_cache import Layer
 
 Config = dict[str, Any]
@@ -74,6 +75,13 @@ class Stage:
             return
         row = {"created": created, "created_by": text, "comment": "buildkit.dockerfile.v0"}
         self.history.append(row | ({"empty_layer": True} if empty else {}))
+
+    @property
+    def created(self) -> str:
+        """When what was made last was made: lines that make no layer take no time of their own, so that a build from
+        the cache is the same image.
+        """
+        return next((row["created"] for row in reversed(self.history) if row.get("created")), now())
 
     def words(self, text: str) -> str:
         """Variables replaced, as they are at this line."""

@@ -86,12 +86,18 @@ SYSTEM: Table = {
     "start": ("system.start_stop", "start", "Start what was running when the machine went down"),
     "stop": ("system.start_stop", "stop", "Stop all containers, until `system start`"),
 }
+BUILDER: Table = {
+    "build": IMAGE["build"],
+    "prune": ("image.builder", "prune", "Remove what builds keep"),
+}
 NOUNS = {
     "container": (CONTAINER, "Manage containers"),
     "image": (IMAGE, "Manage images"),
     "network": (NETWORK, "Manage networks"),
     "volume": (VOLUME, "Manage volumes"),
     "system": (SYSTEM, "Manage minidock itself"),
+    "builder": (BUILDER, "Build images, and manage what builds keep"),
+    "buildx": (BUILDER, "The same, by the name of docker's plug-in"),
 }
 COMMANDS: Table = {
     "run": CONTAINER["run"],
@@ -139,7 +145,7 @@ COMMANDS: Table = {
 }
 # What docker's users may look for here: the command, and what there is instead, if anything.
 _ABSENT = {
-    **dict.fromkeys(("builder", "buildx", "compose", "checkpoint", "config", "context", "manifest", "node", "plugin",
+    **dict.fromkeys(("compose", "checkpoint", "config", "context", "manifest", "node", "plugin",
                      "secret", "service", "stack", "swarm", "trust"), ""),
     "volume update": "it changes the volumes of a swarm",
 }  # fmt: skip

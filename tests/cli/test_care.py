@@ -121,11 +121,15 @@ QUESTIONS = {
     "volume prune": "WARNING! This will remove anonymous local volumes not used by at least one container.\n",
     "volume prune --all": "WARNING! This will remove all local volumes not used by at least one container.\n",
     "system prune": "WARNING! This will remove:\n  - all stopped containers\n"
-                    "  - all networks not used by at least one container\n  - all dangling images\n\n",
+                    "  - all networks not used by at least one container\n  - all dangling images\n"
+                    "  - unused build cache\n\n",
     "system prune -a --volumes": "WARNING! This will remove:\n  - all stopped containers\n"
                                  "  - all networks not used by at least one container\n"
                                  "  - all anonymous volumes not used by at least one container\n"
-                                 "  - all images without at least one container associated to them\n\n",
+                                 "  - all images without at least one container associated to them\n"
+                                 "  - all build cache\n\n",
+    "builder prune": "WARNING! This will remove all dangling build cache.\n",
+    "builder prune -a": "WARNING! This will remove all build cache.\n",
 }  # fmt: skip
 
 
@@ -167,7 +171,7 @@ def test_df(inhabited: Do) -> None:
     kinds = {row[0]: row[1:] for row in rows}
     assert kinds["Containers"] == ["3", "1", "5kB", "2kB (40%)"]
     assert kinds["Local Volumes"] == ["3", "2", "5kB", "0B (0%)"]
-    assert kinds["Build Cache"] == ["0", "0", "0B", "0B"]
+    assert re.fullmatch(r"\d+ 0 \S+B \S+B", " ".join(kinds["Build Cache"]))
     assert kinds["Images"][1] == "1"
     everything = json.loads(inhabited("system", "df", "-v", "--format", "json"))
     assert {row["Names"]: (row["Size"], row["LocalVolumes"]) for row in everything["Containers"]} == {
@@ -195,6 +199,7 @@ def test_container_prune(inhabited: Do) -> None:
 def test_system_prune(inhabited: Do) -> None:
     inhabited("network", "create", "lonely")
     inhabited("image", "prune", "-f")  # those of other tests
+    inhabited("builder", "prune", "-a", "-f")
     out = inhabited("system", "prune", "-f", "--volumes")
     assert re.fullmatch(
         r"Deleted Containers:\n([0-9a-f]{64}\n){2}\nDeleted Networks:\nlonely\n\n"

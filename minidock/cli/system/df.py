@@ -33,8 +33,6 @@ _CONTAINER_COLUMNS = "{{.ID}}\t{{.Image}}\t{{.Command}}\t{{.LocalVolumes}}\t{{.S
 _VOLUME_COLUMNS = "{{.Name}}\t{{.Links}}\t{{.Size}}"
 
 Row = Mapping[str, Any]
-# What docker's builder keeps; minidock has none, and scripts look for the row.
-_NO_CACHE = {"Active": "0", "Reclaimable": "0B", "Size": "0B", "TotalCount": "0", "Type": "Build Cache"}
 
 
 @click.command(context_settings=HELP)
@@ -52,7 +50,8 @@ def df(paths: Paths, verbose: bool, template: str | None) -> None:
     if verbose:
         click.echo(_everything(paths.root, usage, template), nl=False)
     else:
-        click.echo(listing.listing(template, _summary(usage), _HEADERS, _COLUMNS), nl=False)
+        rows = [*_summary(usage), _cache(paths.root)]
+        click.echo(listing.listing(template, rows, _HEADERS, _COLUMNS), nl=False)
 
 
 def _summary(usage: Usage) -> list[Row]:
@@ -69,8 +68,18 @@ def _summary(usage: Usage) -> list[Row]:
              sum(one.size for one in ended)),
         _row("Local Volumes", len(usage.volumes), len(usage.volumes) - len(unused), kept,
              sum(one.size for one in unused)),
-        _NO_CACHE,
     ]  # fmt: skip
+
+
+def _cache(root: str) -> Row:
+    from minidock.build import care
+
+    rows = care.kept(root)
+    free = sum(row.size for row in rows if not row.in_use)
+    # Without a share, as docker has it in this row.
+    return {"Active": str(sum(row.in_use for row in rows)), "Reclaimable": _size(free),
+            "Size": _size(sum(row.size for row in rows)), "TotalCount": str(len(rows)),
+            "Type": "Build Cache"}  # fmt: skip
 
 
 def _is_active(record: Any) -> bool:

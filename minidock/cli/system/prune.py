@@ -38,7 +38,8 @@ def containers(paths: Paths, force: bool, filters: tuple[str, ...]) -> None:
 @click.option("--filter", "filters", multiple=True, metavar="NAME=VALUE", help="label, label! or until.")
 @click.pass_obj
 def system(paths: Paths, unused: bool, force: bool, volumes: bool, filters: tuple[str, ...]) -> None:
-    """Remove containers that do not run, and networks and images that nobody uses."""
+    """Remove containers that do not run, networks and images that nobody uses, and what builds keep."""
+    from minidock.build import care
     from minidock.cli.image.ls import size
     from minidock.cli.prompt import confirmed
     from minidock.engine.container import cleanup, prune
@@ -64,17 +65,23 @@ def system(paths: Paths, unused: bool, force: bool, volumes: bool, filters: tupl
         reclaimed += empty.size
     rest = images.prune(paths.root, unused=unused, filters=wanted)
     _tell("Deleted Images", rest.lines)
-    click.echo(f"Total reclaimed space: {size(reclaimed + rest.size, 4)}")
+    reclaimed += rest.size
+    if wanted.keys() <= {"until"}:  # what builds keep has no labels
+        cache = care.prune(paths.root, wanted, everything=unused)
+        _tell("Deleted build cache objects", cache.names)
+        reclaimed += cache.size
+    click.echo(f"Total reclaimed space: {size(reclaimed, 4)}")
     if rest.warning:
         click.echo(f"WARNING: {rest.warning}", err=True)
 
 
 def _warning(filters: tuple[str, ...], *, unused: bool, volumes: bool) -> str:
-    """Docker's, without its build cache: minidock has none."""
+    """Docker's."""
     narrowed = ["\n  Items to be pruned will be filtered with:\n", *(f"  - {one}\n" for one in filters)]
     what = ["all stopped containers", "all networks not used by at least one container"]
     what += ["all anonymous volumes not used by at least one container"] * volumes
     what += ["all images without at least one container associated to them" if unused else "all dangling images"]
+    what += ["all build cache" if unused else "unused build cache"]
     lines = ["WARNING! This will remove:\n", *(f"  - {line}\n" for line in what)]
     return "".join([*lines, *(narrowed if filters else [])])
 
