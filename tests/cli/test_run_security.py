@@ -147,7 +147,7 @@ def test_the_runtime_is_not_to_be_had(run: Run, tmp_path: Path, program: str) ->
             (tmp_path / Path(path).name).write_text(text)
             (tmp_path / Path(path).name).chmod(0o755)
     result = run("-v", f"{tmp_path}:/x", "--entrypoint", program, "alpine", "--version")
-    assert (result.code, result.out, result.err) == (126, "", f'minidock: exec: "{program}": is the runtime itself\n')
+    assert (result.code, result.out, result.err) == (126, "", f'minidock: exec: "{program}": permission denied\n')
 
 
 def test_the_runtime_s_file_may_be_shown_on_purpose(run: Run) -> None:

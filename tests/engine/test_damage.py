@@ -238,7 +238,7 @@ def test_a_monitor_that_sleeps_wakes_though_the_record_is_damaged(place: Place) 
     minidock("rm", "-f", "up")
     assert minidock("run", "-d", "--name", "quiet", "--network", "none", "alpine", "sleep", "1000").returncode == 0
     record = eventually(Containers(minidock).running)[0]
-    eventually(lambda: b"standby" in Path(f"/proc/{record['state']['monitor']}/cmdline").read_bytes())
+    eventually(lambda: b"/idle." in Path(f"/proc/{record['state']['monitor']}/cmdline").read_bytes())
     _damage(minidock.root / "containers" / record["id"] / "container.json", "empty")
     os.kill(record["state"]["pid"], signal.SIGKILL)
     eventually(lambda: minidock("wait", "quiet").stdout == b"137\n")

@@ -60,7 +60,7 @@ def test_a_monitor_runs_from_there_all_its_life(engine: Minidock, containers: Co
     with started(engine, "lasting", "alpine", "sleep", "1000"):
         (monitor,) = containers.commands()
         assert flags(monitor) & os.ST_RDONLY
-        eventually(lambda: b"standby" in read(f"/proc/{monitor}/cmdline"))
+        eventually(lambda: b"/idle." in read(f"/proc/{monitor}/cmdline"))
         assert flags(monitor) & os.ST_RDONLY
         with engine.start("attach", "lasting", stdin=subprocess.DEVNULL) as visitor:
             eventually(lambda: flags(monitor) & os.ST_NOEXEC)

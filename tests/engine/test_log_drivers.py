@@ -156,14 +156,14 @@ def test_a_small_monitor_writes_the_same(ok: Ok, containers: Containers, driver:
     ok("run", "-d", "--name", "quiet", *words)
     state = containers.one_running()["state"]
     command = Path("/proc", str(state["monitor"]), "cmdline")
-    eventually(lambda: b"standby" in command.read_bytes())
+    eventually(lambda: b"/idle." in command.read_bytes())
     Path(f"/proc/{state['pid']}/root/go").touch()
     eventually(Path(f"/proc/{state['pid']}/root/done").exists)
     (directory,) = containers.directory.glob("*/")
     everything = "half a line\n" + "".join(f"{number}\n" for number in range(1, 301))
     shown = eventually(lambda: (text := ok("logs", "quiet")).endswith("\n300\n") and text)
     assert everything.endswith(str(shown))
-    assert b"standby" in command.read_bytes()
+    assert b"/idle." in command.read_bytes()
     assert sorted(path.name[-5:] for path in directory.glob("*.log.*")) == [".1.gz", ".2.gz"]
 
 

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from tests.engine.containers import Containers, eventually
+from tests.engine.test_idle import is_small
 from tests.engine.test_life import background
-from tests.engine.test_standby import is_small
 from tests.support.command import Minidock
 
 CPU = Path("/sys/fs/cgroup/cpu")  # of cgroup v1, beside v2, as some hosts have it

@@ -109,7 +109,7 @@ def test_nor_while_its_monitor_is_small(engine: Minidock, containers: Containers
     words = ("run", "-d", "-t", "--network", "none", "--name", "booting", "alpine", "sh", "-c", f"mkfifo /go; {script}")
     assert engine(*words).returncode == 0
     (monitor,) = containers.commands()
-    eventually(lambda: b"standby" in Path(f"/proc/{monitor}/cmdline").read_bytes())
+    eventually(lambda: b"/idle." in Path(f"/proc/{monitor}/cmdline").read_bytes())
     engine("exec", "booting", "sh", "-c", "echo > /go")
     eventually(lambda: engine("logs", "booting").stdout == b"back\r\n")
     engine("rm", "-f", "booting")

@@ -11,8 +11,8 @@ from collections.abc import Callable
 import pytest
 
 from tests.engine.containers import Containers, eventually
+from tests.engine.test_idle import is_small
 from tests.engine.test_life import background
-from tests.engine.test_standby import is_small
 from tests.support.command import Minidock
 
 pytestmark = pytest.mark.usefixtures("no_containers_afterwards")
@@ -25,7 +25,7 @@ def wipe(engine: Minidock) -> None:
         shutil.rmtree(part)
 
 
-@pytest.mark.parametrize("small", [True, False], ids=["standby", "monitor"])
+@pytest.mark.parametrize("small", [True, False], ids=["idle", "monitor"])
 def test_attach_finds_its_way(engine: Minidock, ok: Callable[..., str], containers: Containers, small: bool) -> None:
     record = background(ok, containers, ECHO, "--name", "wiped", "-i")
     if small:

@@ -203,7 +203,7 @@ def _witnessed(directory: Path, also: int) -> tuple[Told, Told]:
         if pid in files:
             lines = files[pid].read_text(errors="surrogateescape").splitlines()
             if pid == also:  # from where it began to tell
-                waking = [i + 1 for i, line in enumerate(lines) if re.search("standby|MOUNT_ATTR_NOEXEC", line)]
+                waking = [i + 1 for i, line in enumerate(lines) if re.search("/idle[.]|MOUNT_ATTR_NOEXEC", line)]
                 lines = lines[max(waking, default=0) :]
             calls, born = _calls(lines[1:] if pid == first else lines)
             ours += born

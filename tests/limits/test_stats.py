@@ -69,7 +69,7 @@ def test_who_is_killed_for_want_of_memory_is_told_while_the_container_goes_on(mi
         (path,) = minidock.root.glob("containers/*/container.json")
         for count in (1, 2):
             monitor = Path("/proc", str(json.loads(path.read_text())["state"]["monitor"]), "cmdline")
-            assert eventually(lambda monitor=monitor: b"standby" in monitor.read_bytes())  # type: ignore[misc]
+            assert eventually(lambda monitor=monitor: b"/idle." in monitor.read_bytes())  # type: ignore[misc]
             assert minidock("exec", "hungry", "tail", "/dev/zero").returncode == 137
             assert eventually(lambda count=count: told(minidock, "hungry") == ["oom"] * count)  # type: ignore[misc]
             assert minidock(*state).stdout == b"true running\n"

@@ -25,7 +25,7 @@ ECHO = 'echo up; while read line; do printf "$line"; done; exit 6'
 
 def is_small(pid: int) -> bool:
     """Whether the process is the small program, and waits."""
-    return b"standby" in read(f"/proc/{pid}/cmdline") and b"poll" in read(f"/proc/{pid}/wchan")
+    return b"/idle." in read(f"/proc/{pid}/cmdline") and b"poll" in read(f"/proc/{pid}/wchan")
 
 
 def quiet(ok: Callable[..., str], containers: Containers, script: str, *options: str) -> dict[str, Any]:
