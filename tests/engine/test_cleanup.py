@@ -337,6 +337,7 @@ def test_a_read_only_root_is_one_line(engine: Minidock, tmp_path: Path) -> None:
 def test_a_cidfile_of_a_container_that_never_ran_goes_with_it(engine: Minidock, tmp_path: Path) -> None:
     file = tmp_path / "cid"
     assert engine("run", "--cidfile", str(file), "alpine", "no-such-program").returncode == 127
+    assert engine("rm", file.read_text()).returncode == 0  # it stays as created, as docker's
     assert not file.exists()
 
 
@@ -360,7 +361,7 @@ def test_a_cgroup_that_cannot_be_listed_is_not_forgotten(engine: Minidock, conta
     eventually(lambda: not (cgroup / "cgroup.procs").read_text())
     without = ["setpriv", "--bounding-set=-dac_override,-dac_read_search", *engine.program]
     done = subprocess.run([*without, "rm", "-f", "odd"], env=engine.environment, capture_output=True, check=False)
-    assert (done.returncode, done.stdout) == (125, b"")
+    assert (done.returncode, done.stdout) == (1, b"")
     assert done.stderr.decode().splitlines() == [f"minidock: {cgroup}: Permission denied"]
     assert cgroup.exists()
     engine("ps")
