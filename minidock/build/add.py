@@ -65,7 +65,7 @@ def _unpacked(builder: Builder, request: Request) -> Fetched | None:
     place = _place(builder, "archive")
     fd = tree.open(archives[0])
     with os.fdopen(fd, "rb", buffering=0) as file:
-        if not _extract(file, place):
+        if not extract(file, place):
             return None
     unpacked = Tree(os.open(place, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC), Patterns(()), archives[0])
     builder.open.callback(unpacked.close)
@@ -74,7 +74,7 @@ def _unpacked(builder: Builder, request: Request) -> Fetched | None:
     return Fetched(unpacked, request._replace(sources=("/",), owner=owner, target=target, replaces=True))
 
 
-def _extract(file: object, place: str) -> bool:
+def extract(file: object, place: str) -> bool:
     """Unpack an archive; False for what is compressed and no archive."""
     from minidock.image.compression import CorruptArchive
     from minidock.image.extract import Extractor
@@ -96,7 +96,12 @@ def _extract(file: object, place: str) -> bool:
 
 
 def _place(builder: Builder, name: str) -> str:
-    path = os.path.join(builder.ingest.workspace.path, f"{name}-{os.urandom(4).hex()}")
+    return new_directory(builder.ingest.workspace.path, name)
+
+
+def new_directory(above: str, name: str) -> str:
+    """An empty directory of a workspace."""
+    path = os.path.join(above, f"{name}-{os.urandom(4).hex()}")
     os.mkdir(path, 0o755)
     return path
 

@@ -7,8 +7,9 @@ import signal
 import sys
 from typing import NamedTuple
 
-from minidock.build import graph, ignore, image, scheduler, variables
+from minidock.build import contexts, graph, ignore, image, scheduler, variables
 from minidock.build.builder import Asked
+from minidock.build.contexts import Context
 from minidock.build.dockerfile import stages
 from minidock.build.progress import Plain, Quiet
 from minidock.build.run import NO_LIMITS, Surroundings
@@ -18,6 +19,7 @@ from minidock.engine.events import event_log
 from minidock.engine.paths import Paths
 from minidock.errors import EXIT_SIGNAL, MinidockError, NotFoundError, UsageError
 from minidock.image import reference
+from minidock.image.reference import Reference
 from minidock.image.store import Image, Store
 from minidock.image.store_writer import Ingest
 
@@ -52,7 +54,12 @@ def run(paths: Paths, asked: Command) -> Image:
         if name.digest:
             raise UsageError(f"invalid tag {name}: a digest cannot be chosen")
     create.check_host()
-    content, where = _dockerfile(asked)
+    with contexts.opened(paths.root, asked.context, asked.file) as context:
+        return _build(paths, asked, names, context)
+
+
+def _build(paths: Paths, asked: Command, names: list[Reference], context: Context) -> Image:
+    content, where = _dockerfile(asked, context)
     file = stages.parse(content)
     given = variables.key_values(asked.build_args, os.environ)
     target = asked.platform or variables.of_platforms("linux")["BUILDPLATFORM"]
@@ -66,8 +73,8 @@ def run(paths: Paths, asked: Command) -> Image:
         shown.say(f"WARNING: line {line}: {text}")
     work = Asked(
         paths=paths,
-        context=None if asked.context == "-" else os.path.abspath(asked.context),
-        ignored=_ignored(asked, where),
+        context=os.path.abspath(context.directory) if context.directory is not None else None,
+        ignored=_ignored(context, where),
         contexts=asked.contexts,
         name=f"{os.path.abspath(asked.context)}\0{where}\0{asked.target}",
         no_cache=asked.no_cache,
@@ -90,18 +97,21 @@ def run(paths: Paths, asked: Command) -> Image:
     return made
 
 
-def _dockerfile(asked: Command) -> tuple[bytes, str]:
+def _dockerfile(asked: Command, context: Context) -> tuple[bytes, str]:
     """(content, path of the Dockerfile, "" on standard input)."""
-    if asked.context == "-" or asked.file == "-":
-        if asked.context == "-" and asked.file:
-            raise UsageError("with a Dockerfile on standard input as the whole context, -f has nothing to name")
-        return sys.stdin.buffer.read(), ""
-    if not os.path.isdir(asked.context):
+    directory = context.directory
+    if context.typed is not None:
+        return context.typed, ""
+    if directory is None or not os.path.isdir(directory):
         raise NotFoundError(f'unable to prepare context: path "{asked.context}" not found')
     if asked.file:
-        paths = [asked.file, os.path.join(asked.context, asked.file)]
+        paths = (
+            [os.path.join(directory, asked.file)]
+            if asked.context == "-"
+            else [asked.file, os.path.join(directory, asked.file)]
+        )
     else:
-        paths = [os.path.join(asked.context, name) for name in NAMES]
+        paths = [os.path.join(directory, name) for name in NAMES]
     for path in paths:
         try:
             with open(path, "rb") as file:
@@ -113,11 +123,11 @@ def _dockerfile(asked: Command) -> tuple[bytes, str]:
     raise NotFoundError(f"failed to read dockerfile: open {asked.file or NAMES[0]}: no such file or directory")
 
 
-def _ignored(asked: Command, where: str) -> list[str]:
+def _ignored(context: Context, where: str) -> list[str]:
     """The patterns of NAME.dockerignore beside the Dockerfile, or else of the context's .dockerignore."""
-    if asked.context == "-":
+    if context.directory is None:
         return []
-    for path in ([f"{where}.dockerignore"] if where else []) + [os.path.join(asked.context, ".dockerignore")]:
+    for path in ([f"{where}.dockerignore"] if where else []) + [os.path.join(context.directory, ".dockerignore")]:
         try:
             with open(path, encoding="utf-8", errors="surrogateescape") as file:
                 return ignore.parse(file.read())

@@ -353,3 +353,25 @@ def test_the_same_input_gives_the_same_bytes(context: Context) -> None:
         time.sleep(0.01)
     assert ids[0] == ids[1]
     assert context.config()["Created"].startswith("2001-09-09T01:46:40")
+
+
+@pytest.mark.parametrize("mode", ["w", "w:gz", "w:xz", "w:bz2"])
+def test_a_context_that_is_an_archive_on_standard_input(context: Context, engine: Minidock, mode: str) -> None:
+    import io
+    import tarfile
+
+    data = io.BytesIO()
+    files = {"Dockerfile": "FROM scratch\nCOPY . /\n", "sub/f": "file", ".dockerignore": "Dockerfile\n.dockerignore\n",
+             "link": ""}  # fmt: skip
+    with tarfile.open(fileobj=data, mode=mode) as archive:
+        for name, text in files.items():
+            entry = tarfile.TarInfo(name)
+            entry.size = len(text)
+            if name == "link":
+                entry.type, entry.linkname = tarfile.SYMTYPE, "/etc/passwd"
+            archive.addfile(entry, io.BytesIO(text.encode()))
+    done = engine("build", "-t", context.name, "-", input=data.getvalue())
+    assert done.returncode == 0, done.stderr
+    assert archive_names(context, context.path) == "/link /sub/ /sub/f"
+    cut = engine("build", "-t", context.name, "-", input=data.getvalue()[: 600 if mode == "w" else 60])
+    assert (cut.returncode, cut.stderr.count(b"\n")) == (1, 1), cut.stderr

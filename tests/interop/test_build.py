@@ -1,0 +1,174 @@
+"""`build` beside docker's builder with BuildKit: the same Dockerfiles, and what became of them."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import re
+import subprocess
+import tarfile
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.support.command import Minidock
+
+pytestmark = pytest.mark.interop
+
+Files = dict[str, tuple[Any, ...]]
+CASES = {
+    "configuration": """
+        FROM alpine
+        ENV A="one two" B=$A
+        ENV C ${A:-none}
+        LABEL a=1 b="2 3"
+        VOLUME /v
+        USER 1:2
+        STOPSIGNAL 9
+        HEALTHCHECK --interval=5s CMD true
+        CMD echo $A
+        """,
+    "an entry point discards an inherited command": """
+        FROM alpine AS base
+        CMD ["inherited"]
+        FROM base
+        ENTRYPOINT ["/bin/echo", "x"]
+        """,
+    "copies": """
+        FROM alpine
+        COPY a b /to/
+        COPY d /dir
+        COPY d/sub /sub/
+        COPY *.txt /texts/
+        COPY link /link
+        COPY --chown=3:4 --chmod=0711 a /owned/deep/a
+        COPY a /etc
+        """,
+    "a run's changes": """
+        FROM alpine
+        RUN mkdir -p /x/y && echo f > /x/y/f && ln /x/y/f /x/hard && ln -s y /x/soft && chmod 4711 /x/hard
+        RUN rm -r /x/y && mkdir /x/y && rm /etc/motd && mkfifo /x/fifo && chown 9:9 /x/soft
+        """,
+    "stages": """
+        FROM alpine AS one
+        WORKDIR /made
+        RUN echo 1 > 1 && echo 2 > 2
+        FROM scratch AS two
+        COPY --from=one /made/ /from/
+        COPY --from=one /made/1 /one
+        """,
+    "arguments": """
+        ARG base=alpine
+        FROM $base
+        ARG given=default
+        ARG other
+        RUN echo "$given ${other:-unset}" > /args
+        ENV kept=$given
+        """,
+    "archives": """
+        FROM alpine
+        ADD archive.tar.gz /unpacked
+        COPY archive.tar.gz /whole/
+        """,
+    "working directories": """
+        FROM alpine
+        WORKDIR /a
+        WORKDIR b/c
+        ENV D=d
+        WORKDIR $D
+        COPY a ./
+        RUN pwd > /where
+        """,
+    "ignored": """
+        FROM scratch
+        COPY . /
+        """,
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def buildkit(minidock: Minidock, docker: list[str], tmp_path_factory: pytest.TempPathFactory) -> list[str]:
+    """Docker, whose alpine is the very same image, if its client can build with BuildKit."""
+    archive = tmp_path_factory.mktemp("base") / "alpine.tar"
+    saved = minidock("save", "-o", str(archive), "alpine")
+    assert saved.returncode == 0, saved.stderr
+    subprocess.run([*docker, "load", "-i", str(archive)], check=True, capture_output=True)
+    environment = {**os.environ, "DOCKER_BUILDKIT": "1"}
+    tried = subprocess.run([*docker, "build", "-"], input=b"FROM scratch\nENV a=b\n", env=environment,
+                           capture_output=True, check=False)  # fmt: skip
+    if b"buildx component is missing" in tried.stderr:
+        pytest.skip("docker's client has no BuildKit here: it needs the plug-in buildx")
+    return docker
+
+
+@pytest.fixture(scope="module")
+def context(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("context")
+    for name in ("a", "b", "1.txt", "2.txt", "d/in", "d/sub/deep", "d/ignored.log"):
+        (path / name).parent.mkdir(parents=True, exist_ok=True)
+        (path / name).write_text(name)
+        os.utime(path / name, (1_000_000_000, 1_000_000_000))
+    os.symlink("a", path / "link")
+    (path / ".dockerignore").write_text("**/*.log\nDockerfile\n.dockerignore\n")
+    with tarfile.open(path / "archive.tar.gz", "w:gz") as archive:
+        entry = tarfile.TarInfo("in/side")
+        entry.size, entry.uid, entry.mode, entry.mtime = 3, 70, 0o640, 1_000_000
+        archive.addfile(entry, io.BytesIO(b"abc"))
+    return path
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_the_same_dockerfile(minidock: Minidock, buildkit: list[str], context: Path, name: str) -> None:
+    text = re.sub(r"(?m)^ {8}", "", CASES[name])
+    ours = built(minidock.program, minidock.environment, context, text)
+    theirs = built(buildkit, {**os.environ, "DOCKER_BUILDKIT": "1"}, context, text)
+    assert ours[0] == theirs[0]
+    assert {path: (ours[1].get(path), theirs[1].get(path)) for path in ours[1].keys() | theirs[1].keys()
+            if ours[1].get(path) != theirs[1].get(path)} == {}  # fmt: skip
+
+
+def built(program: list[str], environment: dict[str, str], context: Path, text: str) -> tuple[Any, Files]:
+    """(what counts of the configuration, the files) of the image that a program builds."""
+    (context / "Dockerfile").write_text(text)
+    done = subprocess.run(
+        [*program, "build", "--build-arg", "given=changed", "-t", "case", str(context)],
+        env=environment, capture_output=True, check=False, timeout=120,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr.decode()
+    saved = subprocess.run([*program, "save", "case"], env=environment, capture_output=True, check=True).stdout
+    with tarfile.open(fileobj=io.BytesIO(saved)) as archive:
+        manifest = json.load(archive.extractfile("manifest.json"))[0]  # type: ignore[arg-type]
+        config = json.load(archive.extractfile(manifest["Config"]))["config"]  # type: ignore[arg-type]
+        files: Files = {}
+        for layer in manifest["Layers"]:
+            add(files, archive.extractfile(layer).read())  # type: ignore[union-attr]
+    dropped = ("Image", "Hostname", "ArgsEscaped", "OnBuild", "Domainname")
+    kept = {key: value for key, value in config.items() if value and key not in dropped}
+    return kept, {path: what for path, what in files.items() if path not in ("proc", "sys", "dev", "etc/resolv.conf")}
+
+
+def add(files: Files, layer: bytes) -> None:
+    """What a layer makes of the files below it: kind, mode, owner, target and content of each, time where it is old."""
+    with tarfile.open(fileobj=io.BytesIO(layer)) as archive:
+        for entry in archive:
+            path = entry.name.strip("/")
+            above, _, name = path.rpartition("/")
+            if name == ".wh..wh..opq":
+                gone = [each for each in files if each.startswith(f"{above}/")]
+            elif name.startswith(".wh."):
+                hidden = f"{above}/{name[4:]}".strip("/")
+                gone = [each for each in files if each == hidden or each.startswith(f"{hidden}/")]
+            else:
+                gone = [] if entry.isdir() else [each for each in files if each.startswith(f"{path}/")]
+            for each in gone:
+                del files[each]
+            if name.startswith(".wh.") or not path:
+                continue
+            if entry.islnk():
+                files[path] = files[entry.linkname.strip("/")]
+                continue
+            content = archive.extractfile(entry).read() if entry.isreg() else b""  # type: ignore[union-attr]
+            time = int(entry.mtime) if entry.isreg() and entry.mtime < 1_500_000_000 else 0
+            files[path] = (entry.type, oct(entry.mode & 0o7777), entry.uid, entry.gid, entry.linkname, content, time)
