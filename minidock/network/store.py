@@ -137,6 +137,9 @@ class DamagedNetworkError(state.DamagedError):
         remove = f"stop who is on it and remove it with network rm {self.id[:12]}"
         super().__init__(path, why, f"{state.RESTORE}, or {remove}")
 
+    def __reduce__(self) -> tuple[type[DamagedNetworkError], tuple[str, str]]:
+        return type(self), (self.path, self.why)  # not the message, as exceptions are pickled otherwise
+
 
 def load_all(root: str) -> list[Network]:
     """All networks whose files can be read, by name. Where none has been used yet, there are none."""

@@ -123,7 +123,7 @@ class TestAddresses:
 
     def test_a_damaged_record_is_named(self, lone_host: Host) -> None:
         set_subnet(lone_host, "300.1.2.0/24")
-        with pytest.raises(HostError, match=r"networks/[0-9a-f]{64}\.json cannot be read \(.*'300\.1\.2\.0'"):
+        with pytest.raises(HostError, match=r"networks/[0-9a-f]{64}\.json is damaged \(.*'300\.1\.2\.0'"):
             lone_host.reserve("a" * 64)
 
 

@@ -28,13 +28,13 @@ def other() -> Iterator[Namespace]:
 def test_only_the_messages_of_pyroute2_are_loaded_and_the_real_package_stays_importable() -> None:
     program = """
 import sys
-from minidock.linux import links
-links.encoders()
+from minidock.linux import rtnetlink
+rtnetlink.encoders()
 assert "pyroute2" not in sys.modules and "asyncio" not in sys.modules and "sqlite3" not in sys.modules
 from pyroute2 import IPRoute
 with IPRoute() as route:
     assert route.link_lookup(ifname="lo") == [1]
-assert links.encoders().ifinfmsg.__module__ in sys.modules
+assert rtnetlink.encoders().ifinfmsg.__module__ in sys.modules
 """
     subprocess.run([sys.executable, "-c", program], check=True)
 
