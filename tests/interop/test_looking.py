@@ -23,7 +23,9 @@ RICH = ("-l", "a=b", "-l", "c=x y", "-e", "A=1", "-v", "looking:/data", "-v", "/
         "--ulimit", "nofile=100:200", "--health-cmd", "true", "--health-interval", "1s", "--restart", "on-failure:2",
         "--log-opt", "max-size=10m", "--expose", "90-92", "--cap-add", "NET_ADMIN", "--init", "-w", "/tmp")  # fmt: skip
 # What only minidock has: more than docker is no harm to a script.
-OURS = {".OCIConfigPath", ".Config.StopSignal", ".NetworkSettings.Networks.bridge.DNSNames"}
+OURS = {".OCIConfigPath", ".Config.StopSignal"} | {
+    f".NetworkSettings.Networks.bridge.{name}" for name in ("DNSNames", "GwPriority")  # newer dockers have them
+}
 
 
 @pytest.fixture
