@@ -20,21 +20,25 @@ def on_disk(engine: Minidock, directory: Path, script: str, kind: str = "tmpfs")
     namespace, so with the last process that `script` leaves running: it had better leave none.
     """
     function = f'minidock() {{ {" ".join(engine.program)} "$@"; }}'
-    command = ["unshare", "-m", "bash", "-c", f"{_prepare(kind)}; {function}; {script}"]
+    command = ["unshare", "-m", "bash", "-c", f"{function}; {_prepare(kind)}; {script}"]
     done = subprocess.run([*command, directory, engine.root], env=engine.environment, capture_output=True, text=True,
                           check=False, timeout=100, stdin=subprocess.DEVNULL)  # fmt: skip
     remove_default_network(str(directory))
     return done
 
 
+_ALPINE = 'MINIDOCK_ROOT="$1" minidock save -o "$0.tar" alpine'
+_LOADED = 'minidock load -q -i "$0.tar" >/dev/null; rm "$0.tar"'
+
+
 def _prepare(kind: str) -> str:
-    copy = 'cp -a "$1/images" "$1/layers" "$0/"; export MINIDOCK_ROOT="$0"'
-    if kind == "tmpfs":  # as large as the images that other tests have left there, and 20 MB for the container
+    copy = f'{_ALPINE}; export MINIDOCK_ROOT="$0"; {_LOADED}'  # one image, whatever other tests have left there
+    if kind == "tmpfs":  # as large as the image, and 20 MB for the container
         return f'mount -t tmpfs small "$0"; {copy}; ' \
             'mount -o remount,size=$(($(du -sk "$0" | cut -f1) + 20480))k "$0"'  # fmt: skip
     if kind == "overlay":
         return 'mount -t tmpfs below "$0"; mkdir "$0"/{lower,upper,work,root}; ' \
             'mount -t overlay below -o lowerdir="$0"/lower,upperdir="$0"/upper,workdir="$0"/work "$0"/root; ' \
-            'cp -a "$1/images" "$1/layers" "$0/root/"; export MINIDOCK_ROOT="$0"/root'  # fmt: skip
+            f'{_ALPINE}; export MINIDOCK_ROOT="$0"/root; {_LOADED}'  # fmt: skip
     return f'truncate -s {_SIZES[kind]}M "$0.img"; mkfs.{kind} {_MKFS[kind]} "$0.img" >/dev/null; ' \
         f'mount -o loop "$0.img" "$0"; rm "$0.img"; {copy}'  # fmt: skip

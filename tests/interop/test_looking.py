@@ -24,7 +24,8 @@ RICH = ("-l", "a=b", "-l", "c=x y", "-e", "A=1", "-v", "looking:/data", "-v", "/
         "--log-opt", "max-size=10m", "--expose", "90-92", "--cap-add", "NET_ADMIN", "--init", "-w", "/tmp")  # fmt: skip
 # What only minidock has: more than docker is no harm to a script.
 OURS = {".OCIConfigPath", ".Config.StopSignal"} | {
-    f".NetworkSettings.Networks.bridge.{name}" for name in ("DNSNames", "GwPriority")  # newer dockers have them
+    f".NetworkSettings.Networks.bridge.{name}"
+    for name in ("DNSNames", "GwPriority")  # newer dockers have them
 }
 
 

@@ -84,7 +84,8 @@ def push(paths: Paths, /, all_tags: bool, quiet: bool, platform: str, name: str)
             pull_push.push_all(Store(paths.root), wanted, progress)
         else:
             wanted = _with_tag(wanted, progress)
-            images.check_platform(Store(paths.root).resolve(str(wanted)), str(wanted), platform)
+            if platform:
+                images.check_platform(Store(paths.root).resolve(str(wanted)), str(wanted), platform)
             pull_push.push(Store(paths.root), wanted, progress)
     if quiet:
         click.echo(wanted.canonical)

@@ -171,9 +171,13 @@ def load(root: str, container_id: str) -> Record | None:
     newer = record_file.aside(container_id, data)
     record = Record(root, container_id, newer or data)
     record.is_aside = newer is not None
+    if container_id.startswith(REMOVING):
+        return record
     # Without the lock nobody can tell whether a monitor lives; of a container that is over there is none.
     lock = record.path("lock")
     if not os.path.isfile(lock) and (os.path.exists(lock) or not record.is_over):
+        if not os.path.exists(record.path("container.json")):
+            return None  # its removal has begun since it was read: the whole directory has another name
         raise DamagedRecordError(root, container_id, lock, "no file to lock")
     return record
 
