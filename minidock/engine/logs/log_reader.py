@@ -39,12 +39,18 @@ class Wanted(NamedTuple):
     def choose(self, block: list[Record]) -> tuple[list[Record], bool]:
         """Those that are wanted, and whether one that comes after them can be."""
         if self.since:
-            block = [record for record in block if record["time"][:-1] >= self.since]
+            block = [record for record in block if _whole(record["time"]) >= self.since]
         if self.until:
             for number, record in enumerate(block):
-                if record["time"][:-1] > self.until:
+                if _whole(record["time"]) > self.until:
                     return block[:number], False
         return block, True
+
+
+def _whole(moment: str) -> str:
+    """A record's time with all nine digits: zeros at its end are left out on record, and count when it is compared."""
+    seconds, _, fraction = moment[:-1].partition(".")
+    return f"{seconds}.{fraction:0<9}"
 
 
 def read(log: str, wanted: Wanted, driver: Driver = json_file) -> Iterator[list[Record]]:
