@@ -1,7 +1,7 @@
 """The observer that sends everything to a narrator. Every process that is forked has a copy of it, and of its socket.
 
 A process that is no relative, such as the monitor of a container that another command stops, is lent that socket while
-the command lasts (`Recorder.seat`, `join`).
+the command lasts (`Recorder.socket_lent`, `join`).
 
 An event is one packet: a tuple in Python's own binary form (marshal), as all ends are the same program. Who sent it,
 the kernel says itself, with the pid as the narrator sees it (SO_PASSCRED of unix(7)), from whatever pid namespace.
@@ -94,7 +94,7 @@ class Recorder(Observer):
     def receives(self, mark: str) -> None:
         self._send(("received", mark))
 
-    def seat(self) -> int:
+    def socket_lent(self) -> int:
         return self.end.fileno()
 
     def descriptors(self) -> list[int]:

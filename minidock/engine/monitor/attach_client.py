@@ -261,10 +261,12 @@ class Client:
         """What we give has ended: by the keys that leave the container, or by the end of our own input."""
         assert self._input
         detached = self._input.detached
+        # In raw mode no key ends the input: the terminal is gone, and with it whoever would see more of the output.
+        hung_up = self._mode is not None and not os.isatty(0)
         self._close_input()
         if not detached:
             self.send("input-end")
-        if detached or self.attachment.streams == ["stdin"]:
+        if detached or hung_up or self.attachment.streams == ["stdin"]:
             self.send("detach")
 
     def _close_input(self) -> None:
