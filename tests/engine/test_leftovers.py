@@ -21,7 +21,7 @@ PLACES = {
     "{root}/networks/{network}.json": "start {id}",
     "{root}/networks/{network}.leases.json": "start {id}",
     "{root}/images/index.json": "tag alpine alpine:other",
-    "{root}/cache/seccomp-00000000.bpf": "run --rm --network none --cap-drop SYS_CHROOT --cap-add SYS_PTRACE --cap-drop KILL alpine true",
+    "{root}/cache/seccomp-00000000.bpf": "run --rm --network none --cap-drop SYS_CHROOT --cap-drop KILL alpine true",
     "{run}/filter-4711.json": "start {id}",
     "{directory}/saved.tar": "save -o {directory}/saved.tar alpine",
     "{directory}/config.json": "logout nowhere.invalid",
