@@ -21,7 +21,6 @@ from minidock.linux import overlay
 from minidock.linux.paths import open_in_root
 
 _PIVOT = "/./"
-_MOST_LINKS = 40
 
 
 class Request(NamedTuple):
@@ -162,35 +161,18 @@ class _Writer:
 
     def target(self, *, into_directory: bool, name: str) -> str:
         """Where the copy goes, without symbolic links on the way; of one file, its own place."""
-        wanted = self.request.target
-        path = self._resolved(wanted)
-        if into_directory or self._is_directory(path):
-            if not into_directory and name:
-                return posixpath.join(path, posixpath.basename(name))
+        path = self._resolved(self.request.target)
+        if into_directory or not name or not self._is_directory(path):
             return path
-        return path
+        return posixpath.join(path, posixpath.basename(name))
 
     def _resolved(self, path: str) -> str:
         """`path` in the files so far, links followed, also those to what is not there (yet)."""
-        todo = [name for name in reversed(posixpath.normpath(path).split("/")) if name]
-        done: list[str] = []
-        links = 0
-        while todo:
-            name = todo.pop()
-            if name == "..":
-                done = done[:-1]
-                continue
-            found = overlay.entry(self.below, [*done, name]) if self.below else None
-            if found is None or not os.path.islink(found):
-                done.append(name)
-                continue
-            links += 1
-            if links > _MOST_LINKS:
-                raise UsageError(f"too many symbolic links in {path}")
-            target = os.readlink(found)
-            done = [] if target.startswith("/") else done
-            todo += [part for part in reversed(target.split("/")) if part not in ("", ".")]
-        return "/" + "/".join(done)
+        try:
+            names = overlay.resolve(self.below, posixpath.normpath(path), may_lack=True)
+        except OSError as error:
+            raise UsageError(f"too many symbolic links in {path}") from error
+        return "/" + "/".join(names or ())
 
     def _there(self, path: str) -> str | None:
         return overlay.entry(self.below, [name for name in path.split("/") if name]) if self.below else None

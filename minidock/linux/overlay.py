@@ -124,8 +124,12 @@ def find(layers: list[str], path: str) -> str | None:
     return None if names is None else entry(layers, names)
 
 
-def resolve(layers: list[str], path: str) -> list[str] | None:
-    """The names that lead to `path` in the merged tree, all symbolic links followed; None if it is not there."""
+def resolve(layers: list[str], path: str, *, may_lack: bool = False) -> list[str] | None:
+    """The names that lead to `path` in the merged tree, all symbolic links followed; None if it is not there.
+
+    `may_lack`: what is not there is taken as written, also where a link leads to it: the place of a file to be made.
+    Raises `OSError` (ELOOP) for too many links.
+    """
     todo = [name for name in reversed(path.split("/")) if name and name != "."]
     done: list[str] = []
     links = 0
@@ -135,9 +139,9 @@ def resolve(layers: list[str], path: str) -> list[str] | None:
             done = done[:-1]
             continue
         found = entry(layers, [*done, name])
-        if found is None:
+        if found is None and not may_lack:
             return None
-        if os.path.islink(found):
+        if found is not None and os.path.islink(found):
             links += 1
             if links > 40:
                 raise OSError(errno.ELOOP, f"too many symbolic links in {path}")
