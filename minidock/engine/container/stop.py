@@ -212,20 +212,37 @@ def _end(record: Record, timeout: int | None, number: int, *, again: bool = Fals
                 return False
             record.data["state"] |= {"stopped": not again, "again": again, "shutdown": shutdown}
         watch.look()
-    if record.is_up:
-        _send(record, number)
-        if record.status == PAUSED:
-            _thaw(record)
     if timeout is None:
         timeout = record.data["options"]["stop_timeout"]
     if timeout is None:
         timeout = DEFAULT_TIMEOUT
+    _end_run(record, watch, number, timeout)
+    while not again and (later := _next_run(record)):  # its monitor had begun that before it could look
+        watch = _Watch(later)
+        watch.look()
+        _end_run(later, watch, number, timeout)
+    return True
+
+
+def _end_run(record: Record, watch: _Watch, number: int, timeout: int) -> None:
+    """Send the signal `number` to the present run, if there is one, and see it end, by SIGKILL if need be."""
+    if record.is_up:
+        _send(record, number)
+        if record.status == PAUSED:
+            _thaw(record)
     started = record.data["state"]["startedAt"]
     if not _ended(watch, started, None if timeout < 0 else timeout):
         _send(record, signal.SIGKILL)
         if not _killed(watch, started):
             raise HostError(f"container {record.name} did not end within {_PATIENCE:.0f} seconds of SIGKILL")
-    return True
+
+
+def _next_run(record: Record) -> Record | None:
+    """A container that was to be stopped, if it runs or waits all the same and nobody has started it again."""
+    fresh = records.load(record.root, record.id)
+    if fresh and fresh.data["state"]["stopped"] and (fresh.is_up or fresh.status == RESTARTING):
+        return fresh
+    return None
 
 
 def _ended(watch: _Watch, started: str, seconds: float | None) -> bool:

@@ -274,9 +274,8 @@ def _tell_exit(running: Running, visitors: AttachedClients, exit_code: int, *, u
 def _wait_to_restart(record: Record, visitors: AttachedClients, delay: float) -> bool:
     """Wait before the next start; False if somebody has stopped the container meanwhile."""
     deadline = time.monotonic() + delay
-    while (left := deadline - time.monotonic()) > 0:
-        visitors.serve(wait(visitors.wants(), left), None)
-        if visitors.is_asked_to_look:
+    while True:
+        if visitors.is_asked_to_look:  # perhaps before this wait, while the end of the run was told
             visitors.is_asked_to_look = False
             record.reload()
             if record.data["state"]["stopped"]:
@@ -284,7 +283,9 @@ def _wait_to_restart(record: Record, visitors: AttachedClients, delay: float) ->
                 visitors.close()
                 visitors.tell_all("exit", code=record.data["state"]["exitCode"], undone=True)
                 return False
-    return True
+        if (left := deadline - time.monotonic()) <= 0:
+            return True
+        visitors.serve(wait(visitors.wants(), left), None)
 
 
 def _exit_code(error: BaseException) -> int:
