@@ -15,8 +15,8 @@ import sys
 
 from minidock.errors import EXIT_SIGNAL, MinidockError, UsageError
 from minidock.linux import interpreter, terminal
-from minidock.runtime import container, spec
-from minidock.runtime.container import CreatedProcess
+from minidock.runtime import lifecycle, oci_spec
+from minidock.runtime.lifecycle import CreatedProcess
 
 _PASSED_ON = (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2)
 
@@ -26,15 +26,15 @@ def main(arguments: list[str]) -> int:
     if len(arguments) != 1 or arguments[0].startswith("-"):
         raise UsageError("usage: python -m minidock.runtime BUNDLE (a directory with a config.json)")
     interpreter.begin_again()
-    bundle = spec.load(os.path.abspath(arguments[0]))
-    created, cgroup = container.create(bundle, None if bundle.terminal else (0, 1, 2))
+    bundle = oci_spec.load(os.path.abspath(arguments[0]))
+    created, cgroup = lifecycle.create(bundle, None if bundle.terminal else (0, 1, 2))
     try:
         _run(created)
     except BaseException:
         created.signal(signal.SIGKILL)
         raise
     finally:
-        code = container.reap(created)
+        code = lifecycle.reap(created)
         if cgroup:
             cgroup.delete()
     return code if code >= 0 else EXIT_SIGNAL - code
@@ -44,12 +44,12 @@ def _run(created: CreatedProcess) -> None:
     """Start the program and stay until it has ended, or its terminal has been hung up."""
     for number in _PASSED_ON:
         signal.signal(number, lambda received, _: created.signal(received))
-    container.wait_ready(created)
+    lifecycle.wait_ready(created)
     mode = terminal.make_raw(0) if created.console is not None and os.isatty(0) else None
     try:
         if created.console is not None and mode:
             terminal.set_window_size(created.console, *terminal.window_size(0))
-        container.start(created)
+        lifecycle.start(created)
         if created.console is not None:
             _carry(created.console, created.pidfd)
         else:

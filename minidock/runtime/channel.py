@@ -5,7 +5,7 @@ keeps their bounds). A descriptor can travel along (SCM_RIGHTS). The child's end
 is how the parent learns that the program runs. While somebody observes, a message has a mark, by which the observers of
 both ends know what happened before what.
 
-    child -> parent   {"type": "console"} + descriptor, "ready", "error"; of `exec.py` also "born" + pidfd
+    child -> parent   {"type": "console"} + descriptor, "ready", "error"; of `exec.py` also "cloned" + pidfd
     parent -> child   {"type": "mapped"}, "start"
 """
 
@@ -62,7 +62,7 @@ class Channel:
         self.end.close()
 
 
-def pair() -> tuple[Channel, Channel]:
+def channel_pair() -> tuple[Channel, Channel]:
     """(parent's end, child's end)."""
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     return Channel(ours), Channel(theirs)

@@ -13,7 +13,7 @@ from typing import Any
 from minidock.errors import EXIT_ENGINE, HostError
 from minidock.linux import device_filter
 from minidock.linux.cgroups import Cgroup
-from minidock.runtime.spec import Spec
+from minidock.runtime.oci_spec import Spec
 
 Rule = dict[str, Any]
 

@@ -1,20 +1,18 @@
-"""One more process in a container that runs (book 3.1; setns(2)): the way in for whoever comes later.
+"""Start one more process in a running container, as `docker exec` does (book, 3.1; setns(2)).
 
-`init.py` makes a container around a process. Here there is a container already, and a process goes in: it is born in
-the container's cgroup, joins all namespaces that PID 1 is in, and gives up the same powers by the same steps. What
-PID 1 has done to itself meanwhile (another user, another root directory) is its own affair: nothing is taken from it
-but its namespaces.
+`init.py` makes a container around a process. Here the container exists: the new process is cloned into the container's
+cgroup, joins all namespaces of its PID 1, and drops its privileges by the same steps as init. It takes over nothing but
+the namespaces: not the user or the root directory that PID 1 may have changed to meanwhile.
 
-Until execve, the program that does this is the host's. Whoever has the right inside (CAP_SYS_PTRACE) reads the memory,
-environment, files and root directory of every process in the container's process namespace, and has it do anything. So
-that namespace comes last, when nothing is left to be had: a process is in no process namespace but the one that it was
-born into, and the one that has joined everything else, and given up everything, has a child born there, which only
-becomes the program. Others inside are kept off by its memory not being dumpable (CVE-2016-9962, `init.set_identity`).
-Nothing that the container's /proc says is believed, and no open file is taken along that is not meant to be there
-(CVE-2024-21626).
+Until execve this process runs the host's Python. A process inside with CAP_SYS_PTRACE could read its memory,
+environment and open files, or control it, as soon as it is in the container's process namespace. So that namespace
+comes last: a process never leaves the process namespace in which it was cloned, so the one that has joined all other
+namespaces and dropped its privileges clones a child into it, which only has to execute the program. Processes without
+CAP_SYS_PTRACE are kept off: its memory is not dumpable (CVE-2016-9962, `init.set_credentials`). Nothing that the
+container's /proc says is trusted. No descriptor is inherited but those meant for the program (CVE-2024-21626).
 
-What the child still shows to a tracer: a Python that was started for this (`linux/interpreter.py`), with the paths of
-its library and what was asked to be run; of the caller's environment, nothing.
+What a tracer still sees of that child: a Python that was started for this (`linux/interpreter.py`), the paths of its
+library and the command to be run; nothing of the caller's environment.
 """
 
 from __future__ import annotations
@@ -30,11 +28,10 @@ from minidock import observe
 from minidock.errors import SetupError
 from minidock.linux import cgroups, interpreter, namespaces, seccomp, syscalls, terminal
 from minidock.observe import observed, step
-from minidock.runtime import channel as channels
 from minidock.runtime import device_access, init, program
-from minidock.runtime.channel import Channel
-from minidock.runtime.container import CreatedProcess
-from minidock.runtime.spec import Spec
+from minidock.runtime.channel import Channel, channel_pair
+from minidock.runtime.lifecycle import CreatedProcess
+from minidock.runtime.oci_spec import Spec
 
 _set_pdeathsig = observed("prctl", prctl.set_pdeathsig, "PR_SET_PDEATHSIG")
 
@@ -50,11 +47,11 @@ class Target(NamedTuple):
     cgroup: cgroups.Cgroup | None
 
 
-def create(spec: Spec, target: Target, stdio: init.Stdio, cache: str | None = None) -> CreatedProcess:
-    """Clone a process that goes into the container of `target` up to where it waits for `container.start`.
+def create_exec_process(spec: Spec, target: Target, stdio: init.Stdio, cache: str | None = None) -> CreatedProcess:
+    """Clone a process that goes into the container of `target` up to where it waits for `lifecycle.start`.
 
     `spec` is the container's own, with `process` replaced by what is to be run. `stdio` and `cache` are as for
-    `container.create`. Raises `FileNotFoundError` or `ProcessLookupError` if the container has ended, `HostError` for
+    `lifecycle.create`. Raises `FileNotFoundError` or `ProcessLookupError` if the container has ended, `HostError` for
     powers that nobody may have in a container without a cgroup.
     """
     if target.cgroup is None:
@@ -64,7 +61,7 @@ def create(spec: Spec, target: Target, stdio: init.Stdio, cache: str | None = No
         with step("Read the container's seccomp filter", book="chapter 9, 2.1"):
             filter_ = (seccomp.compile_filter(section, cache), seccomp.flags(section))
     kinds = namespaces.of_another(target.pid, target.pidfd)
-    ours, theirs = channels.pair()
+    ours, theirs = channel_pair()
     with step("Clone a process into the container's cgroup", book="3.1"):
         try:
             pid, pidfd = _clone(target)
@@ -134,9 +131,9 @@ def _become(
     assert stdio is not None
     init.give_up_power(spec, stdio, filter_)
     with step("Clone into the process namespace", book="3.1"):
-        born = _be_born(has_terminal=spec.terminal)
-    if born is not None:
-        channel.send("born", fd=born)
+        child = _clone_inside(has_terminal=spec.terminal)
+    if child is not None:
+        channel.send("cloned", fd=child)
         os._exit(0)
     channel.send("inside")  # fails if our creator has ended before it was said that we shall end with it
     init.exec_program(spec, file)
@@ -154,12 +151,12 @@ def _leave_behind(kept: set[int]) -> None:
     interpreter.forget_words()
 
 
-def _be_born(*, has_terminal: bool) -> int | None:
+def _clone_inside(*, has_terminal: bool) -> int | None:
     """Have a child that goes on, in the container's process namespace, as a child of our creator's: its pidfd, or None
     in the child.
 
     The child could be held or led by a tracer inside, from its first instruction on. Nothing is believed that comes
-    over the channel from now on but its end (`container.start`).
+    over the channel from now on but its end (`lifecycle.start`).
     """
     try:
         pid, pidfd = syscalls.clone(syscalls.CLONE_PARENT)

@@ -26,7 +26,7 @@ from minidock.linux import capabilities, loopback, mounts, namespaces, syscalls,
 from minidock.observe import failed_step, observed, step
 from minidock.runtime import program, rootfs
 from minidock.runtime.channel import Channel
-from minidock.runtime.spec import Spec
+from minidock.runtime.oci_spec import Spec
 
 _set_pdeathsig = observed("prctl", prctl.set_pdeathsig, "PR_SET_PDEATHSIG")
 _set_no_new_privs = observed("prctl", prctl.set_no_new_privs, "PR_SET_NO_NEW_PRIVS")

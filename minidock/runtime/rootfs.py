@@ -18,7 +18,7 @@ from typing import Any
 from minidock.errors import SetupError
 from minidock.linux import mount_options, mounts, overlay, paths, syscalls
 from minidock.runtime import device_access
-from minidock.runtime.spec import Spec
+from minidock.runtime.oci_spec import Spec
 
 # The nodes that every container has (config-linux.md, "Default Devices"), with their numbers (null(4), random(4)).
 DEVICES = {"null": (1, 3), "zero": (1, 5), "full": (1, 7), "random": (1, 8), "urandom": (1, 9), "tty": (5, 0)}

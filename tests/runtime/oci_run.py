@@ -8,21 +8,21 @@ import os
 import sys
 
 from minidock.errors import MinidockError
-from minidock.runtime import container, spec
+from minidock.runtime import lifecycle, oci_spec
 
 
 def main(bundle: str, signal: str = "") -> int:
     try:
-        created, cgroup = container.create(spec.load(bundle), (0, 1, 2))
+        created, cgroup = lifecycle.create(oci_spec.load(bundle), (0, 1, 2))
     except MinidockError as error:
         print(error, file=sys.stderr)
         return error.exit_code
     try:
         if signal:
-            container.wait_ready(created)
+            lifecycle.wait_ready(created)
             created.signal(int(signal))
             os.waitid(os.P_PID, created.pid, os.WEXITED | os.WNOWAIT)
-        container.start(created)
+        lifecycle.start(created)
     except MinidockError as error:
         print(error, file=sys.stderr)
         return error.exit_code

@@ -31,7 +31,7 @@ from minidock.engine.monitor.streams import Events, Flow, Pipes, wait
 from minidock.errors import EXIT_ENGINE, EXIT_SIGNAL, MinidockError, message_of
 from minidock.linux import terminal
 from minidock.observe import step
-from minidock.runtime import container as runtime
+from minidock.runtime import lifecycle
 from minidock.runtime.channel import Channel
 
 # How long, in seconds, docker waits for the end of the output of a process that has ended: its children may have it.
@@ -60,7 +60,7 @@ class _Kept(NamedTuple):
     `peer`: the other end of its terminal, held open: when all who have it inside close it, that is not the end.
     """
 
-    created: runtime.CreatedProcess
+    created: lifecycle.CreatedProcess
     flows: list[Flow]
     mode: list[Any] | None
     peer: int | None
@@ -87,7 +87,7 @@ def serve(channel: Channel) -> int:
         observe.release()
     caller.tell("started", warnings=[])
     _attend(kept, caller)
-    code = runtime.reap(kept.created)
+    code = lifecycle.reap(kept.created)
     code = code if code >= 0 else EXIT_SIGNAL - code
     if kept.peer is not None:
         os.close(kept.peer)
@@ -116,7 +116,7 @@ def _start(message: dict[str, Any], record: Record, exec_id: str, caller: Caller
     return kept
 
 
-def _meet(caller: Caller, created: runtime.CreatedProcess, pipes: Pipes | None, asked: ExecOptions) -> _Kept:
+def _meet(caller: Caller, created: lifecycle.CreatedProcess, pipes: Pipes | None, asked: ExecOptions) -> _Kept:
     """Tell the caller where the process's input goes, wait for its go, and connect the output."""
     stdin, stdout, stderr = caller.stdio
     mode = peer = None

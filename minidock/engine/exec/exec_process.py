@@ -30,11 +30,9 @@ from minidock.errors import (
 )
 from minidock.linux import capabilities, cgroups, mount_trees, systemd
 from minidock.observe import step
-from minidock.runtime import container as runtime
-from minidock.runtime import exec as runtime_exec
-from minidock.runtime import spec as oci
-from minidock.runtime.container import CreatedProcess
-from minidock.runtime.exec import Target
+from minidock.runtime import lifecycle, oci_spec
+from minidock.runtime.exec import Target, create_exec_process
+from minidock.runtime.lifecycle import CreatedProcess
 
 _A_MOMENT = 0.2  # seconds
 _PATIENCE = 60.0  # seconds for the last steps, as others inside can hold a process there
@@ -131,7 +129,7 @@ def _explained(error: SetupError, record: Record, pidfd: int | None) -> Minidock
 def start(record: Record, created: CreatedProcess, seconds: float = _PATIENCE) -> None:
     """Let a process that `begin` has brought in be its program, which may take `seconds`."""
     try:
-        runtime.start(created, seconds)
+        lifecycle.start(created, seconds)
     except SetupError as error:
         pidfd = init_process.open_process(record)
         try:
@@ -144,9 +142,9 @@ def start(record: Record, created: CreatedProcess, seconds: float = _PATIENCE) -
 def _enter(
     record: Record, target: Target, asked: ExecOptions, stdio: tuple[int, int, int] | None, cache: str
 ) -> CreatedProcess:
-    created = runtime_exec.create(_spec(record, target, asked), target, stdio, cache)
+    created = create_exec_process(_spec(record, target, asked), target, stdio, cache)
     try:
-        runtime.wait_ready(created)
+        lifecycle.wait_ready(created)
     except BaseException:
         end(created)
         raise
@@ -157,13 +155,13 @@ def end(created: CreatedProcess) -> None:
     """Kill a process and wait for its end."""
     with suppress(ProcessLookupError):
         created.signal(signal.SIGKILL)
-    runtime.reap(created)
+    lifecycle.reap(created)
     os.close(created.pidfd)
 
 
-def _spec(record: Record, target: Target, asked: ExecOptions) -> oci.Spec:
+def _spec(record: Record, target: Target, asked: ExecOptions) -> oci_spec.Spec:
     """The container's own specification, with what is to be run in the place of what it runs."""
-    spec = oci.load(record.path("bundle"))
+    spec = oci_spec.load(record.path("bundle"))
     chosen = options.from_json(record.data["options"])
     image_config = record.data["imageConfig"]
     if asked.workdir and not asked.workdir.startswith("/"):
@@ -190,7 +188,7 @@ def _spec(record: Record, target: Target, asked: ExecOptions) -> oci.Spec:
         "user": {"uid": user.uid, "gid": user.gid, "additionalGids": user.groups},
         "capabilities": {**sets, "bounding": caps, "effective": held, "permitted": held},
     }
-    return oci.check(spec.bundle, {**spec.config, "process": process})
+    return oci_spec.check(spec.bundle, {**spec.config, "process": process})
 
 
 def run_in(record: Record, command: list[str], *, timeout: float, most: int = 4096, cache: str = "") -> Outcome:
@@ -217,7 +215,7 @@ def run_in(record: Record, command: list[str], *, timeout: float, most: int = 40
         if not ended:
             end(created)
             return Outcome(None, output)
-        code = runtime.reap(created)
+        code = lifecycle.reap(created)
         os.close(created.pidfd)
         return Outcome(code if code >= 0 else 128 - code, output)
     finally:

@@ -23,8 +23,7 @@ from minidock.errors import ConflictError
 from minidock.linux import mount_trees, mounts, syscalls
 from minidock.linux.timeouts import Patience
 from minidock.observe import step
-from minidock.runtime import rootfs
-from minidock.runtime import spec as oci
+from minidock.runtime import oci_spec, rootfs
 
 _PATIENCE = 10.0  # seconds without a sign of life from the container and its monitor
 
@@ -75,7 +74,7 @@ def _open(record: Record, *, bare: bool) -> tuple[int, int | None]:
 def _binds(record: Record) -> list[dict[str, Any]]:
     """The binds that are a user's, and the files for names."""
     asked = {point["destination"] for point in record.data["mounts"]} | {f"/etc/{name}" for name in FOR_NAMES}
-    return [mount for mount in oci.load(record.path("bundle")).mounts
+    return [mount for mount in oci_spec.load(record.path("bundle")).mounts
             if mount.get("type", "bind") == "bind" and mount["destination"] in asked]  # fmt: skip
 
 
@@ -85,12 +84,12 @@ def _of_running(record: Record, pidfd: int, *, bare: bool) -> int:
         if bare:
             return mount_trees.root_of_process(pid, pidfd)
         bound = [mount["destination"] for mount in _binds(record)]
-        places = [mount["destination"] for mount in oci.load(record.path("bundle")).mounts]
+        places = [mount["destination"] for mount in oci_spec.load(record.path("bundle")).mounts]
         return mount_trees.of_process(pid, pidfd, [path for path in places if path not in ("/", *bound)])
 
 
 def _of_stopped(record: Record, *, bare: bool) -> int:
-    spec = oci.load(record.path("bundle"))
+    spec = oci_spec.load(record.path("bundle"))
 
     def make() -> str:
         rootfs.mount_root(spec)

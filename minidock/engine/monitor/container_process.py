@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from minidock.engine.monitor.out_of_memory import Watch
     from minidock.network.dns_server import Resolver
     from minidock.network.host_ports import Held
-    from minidock.runtime.container import CreatedProcess
+    from minidock.runtime.lifecycle import CreatedProcess
 
 
 class Running:

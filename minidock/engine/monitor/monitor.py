@@ -48,7 +48,7 @@ from minidock.engine.monitor.output import Sink
 from minidock.engine.monitor.streams import Events, wait
 from minidock.errors import EXIT_ENGINE, EXIT_SIGNAL, MinidockError, message_of
 from minidock.observe import step
-from minidock.runtime import container as runtime
+from minidock.runtime import lifecycle
 from minidock.runtime.channel import Channel
 
 if TYPE_CHECKING:
@@ -215,7 +215,7 @@ def _serve(running: Running, visitors: AttachedClients, ready: Events) -> None:
 
 def _reap(running: Running) -> int:
     """The exit code of the container, whose last output is now where it belongs."""
-    code = runtime.reap(running.created)
+    code = lifecycle.reap(running.created)
     running.drain()
     return EXIT_SIGNAL - code if code < 0 else code
 

@@ -23,8 +23,8 @@ from minidock.engine.monitor.output import Output
 from minidock.errors import MinidockError
 from minidock.linux import interpreter
 from minidock.observe import step
-from minidock.runtime import channel
-from minidock.runtime.container import CreatedProcess
+from minidock.runtime.channel import channel_pair
+from minidock.runtime.lifecycle import CreatedProcess
 
 if TYPE_CHECKING:
     from minidock.engine.monitor.monitor import Life
@@ -119,7 +119,7 @@ def take_up(state: dict[str, Any]) -> int:
 
 
 def _running(record: records.Record, state: dict[str, Any]) -> Running:
-    ours, theirs = channel.pair()  # the one to its first process was closed when its program began
+    ours, theirs = channel_pair()  # the one to its first process was closed when its program began
     for end in (ours, theirs):
         end.close()
     created = CreatedProcess(state["pid"], state["pidfd"], ours)

@@ -21,7 +21,7 @@ from minidock.engine.spec import prepare, published_ports
 from minidock.errors import EXIT_SIGNAL, SetupError, message_of
 from minidock.linux import terminal
 from minidock.observe import step
-from minidock.runtime import container as runtime
+from minidock.runtime import lifecycle
 
 if TYPE_CHECKING:
     from minidock.network.dns_server import Resolver
@@ -44,7 +44,7 @@ def start(
     pipes = None if options["tty"] else Pipes(interactive=options["interactive"], big=attached)
     spec = prepare.prepare(record)
     ports = published_ports.publish(record)
-    created, cgroup = runtime.create(spec, pipes.inside if pipes else None, cache)
+    created, cgroup = lifecycle.create(spec, pipes.inside if pipes else None, cache)
     resolver = None
     try:
         warnings = published_ports.warnings(record)
@@ -59,7 +59,7 @@ def start(
         running.memory = out_of_memory.watch(cgroup.path) if cgroup else None
         if caller and caller.is_attached:
             _meet(caller, visitors, running)
-        runtime.start(created)
+        lifecycle.start(created)
         with step("Write the pid and the start into the record", book="4.7.3"):
             _write_down(record, created)
         with step("Listen on the monitor's socket", book="4.7.2"):
@@ -68,12 +68,12 @@ def start(
         if resolver:
             resolver.close()
         created.signal(signal.SIGKILL)
-        runtime.reap(created)
+        lifecycle.reap(created)
         raise
     return running, warnings
 
 
-def _write_down(record: Record, created: runtime.CreatedProcess) -> None:
+def _write_down(record: Record, created: lifecycle.CreatedProcess) -> None:
     ports = record.data["ports"]
     with records.changing(record):
         record.data["ports"] = ports
@@ -91,7 +91,7 @@ def _write_down(record: Record, created: runtime.CreatedProcess) -> None:
         }
 
 
-def _streams(record: Record, created: runtime.CreatedProcess, pipes: Pipes | None) -> tuple[list[Output], int | None]:
+def _streams(record: Record, created: lifecycle.CreatedProcess, pipes: Pipes | None) -> tuple[list[Output], int | None]:
     """The container's outputs, which share its log, and where its input goes."""
     from minidock.engine.logs import log_drivers
 
@@ -104,7 +104,7 @@ def _streams(record: Record, created: runtime.CreatedProcess, pipes: Pipes | Non
     return [Output(created.console, "stdout", log)], created.console
 
 
-def _connect(record: Record, created: runtime.CreatedProcess, warnings: list[str]) -> Resolver | None:
+def _connect(record: Record, created: lifecycle.CreatedProcess, warnings: list[str]) -> Resolver | None:
     """Plug it into its networks. If those have names, its resolver is made before and started after: both are at work
     at the same time. What cannot be had is a warning."""
     resolver = None
@@ -119,12 +119,12 @@ def _connect(record: Record, created: runtime.CreatedProcess, warnings: list[str
         if resolver:
             resolver.close()
         if isinstance(error, FileNotFoundError):
-            runtime.wait_ready(created)  # it died in its set-up already: raise what it said
+            lifecycle.wait_ready(created)  # it died in its set-up already: raise what it said
         raise
     return resolver
 
 
-def _make_resolver(record: Record, created: runtime.CreatedProcess, warnings: list[str]) -> Resolver | None:
+def _make_resolver(record: Record, created: lifecycle.CreatedProcess, warnings: list[str]) -> Resolver | None:
     from minidock.engine.networks import container_dns
 
     try:
@@ -145,7 +145,7 @@ def _meet(caller: AttachedClient, visitors: AttachedClients, running: Running) -
         continue
 
 
-def _wait_for_set_up(caller: AttachedClient | None, created: runtime.CreatedProcess) -> None:
+def _wait_for_set_up(caller: AttachedClient | None, created: lifecycle.CreatedProcess) -> None:
     """Wait for the container's first process, and for the caller: Ctrl-C ends even a set-up that hangs."""
     inside = created.channel.end.fileno()
     wanted = {inside: select.POLLIN}
@@ -154,7 +154,7 @@ def _wait_for_set_up(caller: AttachedClient | None, created: runtime.CreatedProc
     while inside not in wait(wanted):
         assert caller
         _is_start(caller)
-    runtime.wait_ready(created)
+    lifecycle.wait_ready(created)
 
 
 def _is_start(caller: AttachedClient) -> bool:

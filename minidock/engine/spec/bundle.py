@@ -17,7 +17,7 @@ from minidock.engine.spec.namespaces import Shared
 from minidock.engine.spec.users import User, look_up
 from minidock.errors import HostError, UsageError
 from minidock.linux import cgroups, overlay, systemd
-from minidock.runtime import spec as oci
+from minidock.runtime import oci_spec
 
 Config = dict[str, Any]
 
@@ -45,7 +45,7 @@ def specification(
     user = look_up(topmost_first, options.user or image_config.get("User") or "", options.isolation.groups)
     caps = security.choose_capabilities(options.cap_add, options.cap_drop, privileged=options.privileged)
     spec: dict[str, Any] = {
-        "ociVersion": oci.VERSION,
+        "ociVersion": oci_spec.VERSION,
         "root": {"path": "rootfs", "readonly": options.read_only},
         "hostname": surroundings.hostname,
         "process": _process(options, image_config, user, caps, surroundings, points),

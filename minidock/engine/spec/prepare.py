@@ -13,10 +13,11 @@ from minidock.engine.networks.container_networks import Surroundings
 from minidock.engine.spec import bundle, init_layer, namespaces
 from minidock.linux import syscalls
 from minidock.observe import step
-from minidock.runtime import spec as oci
+from minidock.runtime import oci_spec
+from minidock.runtime.oci_spec import Spec
 
 
-def prepare(record: Record) -> oci.Spec:
+def prepare(record: Record) -> Spec:
     """Make the container's bundle, at every start anew. What was made before a failure, `recovery` undoes."""
     options = from_json(record.data["options"])
     surroundings = container_networks.prepare(record, options)
@@ -35,7 +36,7 @@ def put_down(record: Record) -> None:
     _write_bundle(record, options, container_networks.on_paper(record, options), starting=False)
 
 
-def _write_bundle(record: Record, options: ContainerOptions, surroundings: Surroundings, *, starting: bool) -> oci.Spec:
+def _write_bundle(record: Record, options: ContainerOptions, surroundings: Surroundings, *, starting: bool) -> Spec:
     for name in ("upper", "work", "bundle", "bundle/rootfs"):
         with suppress(FileExistsError):
             syscalls.mkdir(record.path(name), 0o755 if name == "upper" else 0o711)
@@ -47,10 +48,10 @@ def _write_bundle(record: Record, options: ContainerOptions, surroundings: Surro
     )  # fmt: skip
     for directory in (record.directory, record.path("bundle")):
         state.sweep(directory)
-    state.write_text(record.path("bundle", "config.json"), oci.dump(config), durable=False, mode=0o600)
+    state.write_text(record.path("bundle", "config.json"), oci_spec.dump(config), durable=False, mode=0o600)
     with records.changing(record):
         record.data["hostname"] = surroundings.hostname
         record.data["links"] = surroundings.variables
         record.data["cgroup"] = config["linux"]["cgroupsPath"]
         record.data["networks"] = surroundings.networks
-    return oci.check(record.path("bundle"), config)
+    return oci_spec.check(record.path("bundle"), config)

@@ -18,10 +18,9 @@ from minidock.errors import EXIT_ENGINE, HostError, SetupError
 from minidock.linux import cgroup_limits, cgroups, namespaces, seccomp, syscalls, systemd
 from minidock.linux.timeouts import Patience
 from minidock.observe import step
-from minidock.runtime import channel as channels
 from minidock.runtime import device_access, init
-from minidock.runtime.channel import Channel, Message
-from minidock.runtime.spec import Spec
+from minidock.runtime.channel import Channel, Message, channel_pair
+from minidock.runtime.oci_spec import Spec
 
 _PATIENCE = 10.0  # seconds without a sign of life from SIGKILL to a process's end
 _LOOK = 1.0
@@ -32,7 +31,7 @@ _POLL = 0.001
 class CreatedProcess:
     """A process in its container, before or after `start`. `console`: the master end of its terminal, if it has one.
 
-    `forerunner`: the process that it was until it went in, if it was another (`exec.py`).
+    `cloner`: the process that it was until it went in, if it was another (`exec.py`).
     """
 
     def __init__(self, pid: int, pidfd: int, channel: Channel) -> None:
@@ -40,7 +39,7 @@ class CreatedProcess:
         self.pidfd = pidfd
         self.channel = channel
         self.console: int | None = None
-        self.forerunner: int | None = None
+        self.cloner: int | None = None
         self.is_ready = False
 
     def signal(self, number: int) -> None:
@@ -89,7 +88,7 @@ def create(spec: Spec, stdio: init.Stdio, cache: str | None = None) -> tuple[Cre
     with step("Create the control group, with its limits", book="3.2"):
         cgroup = make_cgroup(spec)
         spec = spec if cgroup else device_access.without_filter(spec)
-    ours, theirs = channels.pair()
+    ours, theirs = channel_pair()
     try:
         with step("Clone the first process into new namespaces", book="3.1"):
             pid, pidfd = _clone(spec, cgroup)
@@ -168,8 +167,8 @@ def start(created: CreatedProcess, seconds: float | None = None) -> None:
         message, fd = _receive(created.channel, deadline)
         if message is None:
             break
-        if message["type"] == "born" and fd is not None:
-            _take_birth(created, fd)
+        if message["type"] == "cloned" and fd is not None:
+            _take_clone(created, fd)
         else:
             _take(message)
     created.channel.close()
@@ -184,7 +183,7 @@ def _receive(channel: Channel, deadline: float | None) -> tuple[Message | None, 
     return channel.receive()
 
 
-def _take_birth(created: CreatedProcess, pidfd: int) -> None:
+def _take_clone(created: CreatedProcess, pidfd: int) -> None:
     """The process that was on its way in has ended, and goes on as the child that `pidfd` is of (`exec.py`).
 
     A tracer inside could have sent another: only a child of our own is taken, and only one.
@@ -194,11 +193,11 @@ def _take_birth(created: CreatedProcess, pidfd: int) -> None:
     except ChildProcessError:
         os.close(pidfd)
         return
-    if created.forerunner is not None:
+    if created.cloner is not None:
         os.close(pidfd)
         return
     os.close(created.pidfd)
-    created.forerunner, created.pid, created.pidfd = created.pid, namespaces.pid_of(pidfd), pidfd
+    created.cloner, created.pid, created.pidfd = created.pid, namespaces.pid_of(pidfd), pidfd
 
 
 def reap(created: CreatedProcess) -> int:
@@ -217,8 +216,8 @@ def reap(created: CreatedProcess) -> int:
         status = _wait(created.pid)
         if status is None:
             status = _status_of_zombie(created.pid)
-    if created.forerunner is not None:
-        _wait(created.forerunner)
+    if created.cloner is not None:
+        _wait(created.cloner)
     return os.waitstatus_to_exitcode(int(signal.SIGKILL) if status is None else status)
 
 
