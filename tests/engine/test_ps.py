@@ -9,7 +9,8 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from minidock.cli import status
+from minidock.cli.container import ps_columns
+from minidock.cli.format import units
 from minidock.engine.container.records import Record
 from tests.engine.containers import Containers, eventually
 from tests.support.command import Minidock
@@ -249,7 +250,7 @@ def test_quiet_wins_over_a_format(engine: Minidock, ok: Ok) -> None:
 )  # fmt: skip
 def test_ports_as_docker_puts_them(ports: dict[str, list[tuple[str, int]] | None], expected: str) -> None:
     rows = {key: rows and [{"HostIp": ip, "HostPort": str(port)} for ip, port in rows] for key, rows in ports.items()}
-    assert status.ports(Record("", "", {"ports": rows, "state": {"status": "running"}})) == expected
+    assert ps_columns.ports(Record("", "", {"ports": rows, "state": {"status": "running"}})) == expected
 
 
 @pytest.mark.parametrize(
@@ -261,7 +262,7 @@ def test_ports_as_docker_puts_them(ports: dict[str, list[tuple[str, int]] | None
     ],
 )  # fmt: skip
 def test_durations(seconds: float, words: str) -> None:
-    assert status.duration(seconds) == words
+    assert units.duration(seconds) == words
 
 
 def test_churn(ok: Ok, engine: Minidock) -> None:

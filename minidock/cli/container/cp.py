@@ -8,12 +8,13 @@ from collections.abc import Iterator
 
 import click
 
+from minidock.cli.commands import HELP
 from minidock.cli.flags.common import check_root
 from minidock.engine.paths import Paths
 from minidock.errors import MinidockError, UsageError
 
 
-@click.command(context_settings={"help_option_names": ["-h", "--help"]})
+@click.command(context_settings=HELP)
 @click.option("-a", "--archive", is_flag=True, help="Give what is copied in to the container's own user.")
 @click.option("-L", "--follow-link", is_flag=True, help="Copy what a symbolic link leads to, not the link.")
 @click.option("-q", "--quiet", is_flag=True, help="Do not say what was copied.")
@@ -41,7 +42,7 @@ def cp(paths: Paths, archive: bool, follow_link: bool, quiet: bool, source: str,
         if from_name:
             size = copies.out(paths.root, from_name, from_path, to_path, follow_link=follow_link)
         elif from_path == "-":
-            from minidock.cli.image.ls import standard_input
+            from minidock.cli.archive_streams import standard_input
 
             with standard_input() as stream:
                 size = copies.tar_into(paths.root, to_name, stream, to_path, archive=archive)
@@ -51,7 +52,7 @@ def cp(paths: Paths, archive: bool, follow_link: bool, quiet: bool, source: str,
         error.exit_code = 1
         raise
     if not quiet and sys.stderr.isatty():
-        from minidock.cli.image.ls import size as human
+        from minidock.cli.format.units import size as human
 
         place = destination if to_name else os.path.abspath(destination)
         click.echo(f"Successfully copied {human(size)} to {place}", err=True)

@@ -83,7 +83,8 @@ def _id(record: Record, no_trunc: bool) -> str:
 
 
 def rows(root: str, found: list[Record], *, no_trunc: bool, size: bool) -> list[_Row]:
-    from minidock.cli import status
+    from minidock.cli.container import ps_columns
+    from minidock.cli.format import units
     from minidock.engine.inspect import network_settings
 
     images = _Images(root)
@@ -99,11 +100,11 @@ def rows(root: str, found: list[Record], *, no_trunc: bool, size: bool) -> list[
             "Names": record.name,
             "Networks": ",".join(network_settings.names(record)),
             "Platform": Nil("<nil>"),
-            "Ports": status.ports(record),
-            "RunningFor": f"{status.since(record.data['created'])} ago",
+            "Ports": ps_columns.ports(record),
+            "RunningFor": f"{units.since(record.data['created'])} ago",
             "Size": _size(record) if size else "0B",
             "State": record.status,
-            "Status": status.status(record),
+            "Status": ps_columns.status(record),
             "Label": lambda name, labels=record.data["config"]["labels"]: labels.get(name, ""),
         })
         for record in found
@@ -159,7 +160,7 @@ def _moment(created: str) -> str:
 
 
 def _size(record: Record) -> str:
-    from minidock.cli.image.ls import size
+    from minidock.cli.format.units import size
     from minidock.engine.inspect import inspect_container
 
     written, image_size = inspect_container.sizes(record)

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import click
 
+from minidock.cli.commands import HELP
+from minidock.cli.for_each import for_each
 from minidock.engine.paths import Paths
-from minidock.errors import MinidockError, message_of
 
 
-@click.command(context_settings={"help_option_names": ["-h", "--help"]})
+@click.command(context_settings=HELP)
 @click.option("-f", "--force", is_flag=True, help="Kill and remove a running container too.")
 @click.option("-l", "--link", is_flag=True, help="Remove a link, CONTAINER/ALIAS, and no container.")
 @click.option("-v", "--volumes", is_flag=True, help="Remove the volumes as well that were given no name.")
@@ -32,22 +31,3 @@ def rm(paths: Paths, force: bool, link: bool, volumes: bool, names: tuple[str, .
         removal.remove(paths.root, name, force=force, volumes=volumes)
 
     return for_each(names, remove, forgiving=force)
-
-
-def for_each(names: tuple[str, ...], work: Any, *, forgiving: bool = False, quiet: bool = False) -> int:
-    """Do `work` for every name and print the name, unless `quiet`; 1 if any failed.
-
-    `forgiving`: what is not there is no failure.
-    """
-    from minidock.errors import NotFoundError
-
-    code = 0
-    for name in names:
-        try:
-            work(name)
-            if not quiet:
-                click.echo(name)
-        except (MinidockError, OSError) as error:
-            click.echo(f"minidock: {message_of(error)}", err=True)
-            code = code if forgiving and isinstance(error, NotFoundError) else 1
-    return code

@@ -102,7 +102,7 @@ def _listing(
 
 def _row(name: str, record: Record, before: Sample | None, after: Sample | None, no_trunc: bool) -> _Row:
     """Docker's columns (cli/command/container/formatter_stats.go); what is not known is `--`."""
-    from minidock.cli.image.ls import size
+    from minidock.cli.format.units import size
     from minidock.engine.inspect.resource_usage import processor_share
 
     row = dict.fromkeys(_HEADERS, _UNKNOWN)

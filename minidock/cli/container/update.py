@@ -7,9 +7,10 @@ from typing import Any
 
 import click
 
-from minidock.cli.container.rm import for_each
+from minidock.cli.commands import HELP
 from minidock.cli.flags import limits, values
 from minidock.cli.flags.common import check_root
+from minidock.cli.for_each import for_each
 from minidock.engine.container.options import Limits
 from minidock.engine.paths import Paths
 from minidock.errors import ConflictError, UsageError
@@ -23,7 +24,7 @@ def _with_limits(command: Any) -> Any:
     return command
 
 
-@click.command(context_settings={"help_option_names": ["-h", "--help"]})
+@click.command(context_settings=HELP)
 @_with_limits
 @click.option("--restart", metavar="POLICY", help="When to start it again: no, on-failure[:N], always, unless-stopped.")
 @click.argument("names", metavar="CONTAINER...", nargs=-1, required=True)

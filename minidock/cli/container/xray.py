@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from minidock.cli.commands import HELP
 from minidock.engine.paths import Paths
 from minidock.errors import UsageError
 
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
     from minidock.explain.xray.collect import Look
 
 
-@click.command(context_settings={"help_option_names": ["-h", "--help"]})
+@click.command(context_settings=HELP)
 @click.option("--json", "as_json", is_flag=True, help="Print everything as JSON (the same as --format json).")
 @click.option("--format", "form", type=click.Choice(["text", "json"]), default="text", help="text or json.")
 @click.option("--html", metavar="FILE", help="Write a page for a browser to FILE; - is standard output.")

@@ -42,6 +42,8 @@ def content_trust(exit_code: int) -> Callable[[Any], Any]:
 # An image is here for one platform, so that this is a check.
 PLATFORM = click.option("--platform", default="", metavar="OS/ARCH[/VARIANT]", help="Only if the image is for this.")
 
+CONTAINERS = click.argument("names", metavar="CONTAINER...", nargs=-1, required=True)
+
 
 def check_root() -> None:
     """Namespaces and mounts need root. Say so before anything fails half-way."""

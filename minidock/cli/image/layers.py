@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from minidock.cli.commands import HELP
 from minidock.engine.paths import Paths
 from minidock.errors import UsageError
 
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
 
 
-@click.command(context_settings={"help_option_names": ["-h", "--help"]})
+@click.command(context_settings=HELP)
 @click.option("--path", "file", metavar="FILE", help="Show which layer a file comes from, or is hidden by.")
 @click.option("--tree", "as_tree", is_flag=True, help="Show the directories, each with the layers that it comes from.")
 @click.option("--depth", type=click.IntRange(min=1), default=2, help="How deep --tree goes at least [2].")

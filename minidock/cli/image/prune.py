@@ -4,21 +4,21 @@ from __future__ import annotations
 
 import click
 
+from minidock.cli.commands import HELP
 from minidock.engine.paths import Paths
 
-_HELP = {"help_option_names": ["-h", "--help"]}
 _DANGLING = "WARNING! This will remove all dangling images."
 _UNUSED = "WARNING! This will remove all images without at least one container associated to them."
 
 
-@click.command(context_settings=_HELP)
+@click.command(context_settings=HELP)
 @click.option("-a", "--all", "unused", is_flag=True, help="Remove all images that no container uses.")
 @click.option("-f", "--force", is_flag=True, help="Do not ask first.")
 @click.option("--filter", "filters", multiple=True, metavar="NAME=VALUE", help="dangling, label, label! or until.")
 @click.pass_obj
 def prune(paths: Paths, unused: bool, force: bool, filters: tuple[str, ...]) -> None:
     """Remove images without a name, and what is left of images that are gone."""
-    from minidock.cli.image.ls import size
+    from minidock.cli.format.units import size
     from minidock.cli.prompt import confirmed
     from minidock.engine.container import cleanup
     from minidock.engine.images import images

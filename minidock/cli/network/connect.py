@@ -30,17 +30,3 @@ def connect(paths: Paths, /, network: str, container: str, **flags: Any) -> None
     cleanup.sweep_all(paths.root)
     for line in connect_container.connect(paths.root, network, container, networking.attachment(flags)):
         click.echo(f"WARNING: {line}", err=True)
-
-
-@click.command(context_settings=HELP)
-@click.option("-f", "--force", is_flag=True, help="Also one that is not there any more.")
-@click.argument("network")
-@click.argument("container")
-@click.pass_obj
-def disconnect(paths: Paths, force: bool, network: str, container: str) -> None:
-    """Take CONTAINER off NETWORK."""
-    from minidock.engine.container import cleanup
-    from minidock.engine.networks import connect_container
-
-    cleanup.sweep_all(paths.root)
-    connect_container.disconnect(paths.root, network, container, force=force)

@@ -93,7 +93,7 @@ def _row(kind: str, count: int, active: int, total: int, reclaimable: int) -> Ro
 
 
 def _size(count: int) -> str:
-    from minidock.cli.image.ls import size
+    from minidock.cli.format.units import size
 
     return size(count, 4)
 

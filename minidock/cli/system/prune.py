@@ -5,30 +5,9 @@ from __future__ import annotations
 import click
 
 from minidock.cli.commands import HELP
+from minidock.cli.prune_report import print_removed
 from minidock.engine.paths import Paths
 from minidock.errors import UsageError
-
-_CONTAINERS = "WARNING! This will remove all stopped containers."
-
-
-@click.command(context_settings=HELP)
-@click.option("-f", "--force", is_flag=True, help="Do not ask first.")
-@click.option("--filter", "filters", multiple=True, metavar="NAME=VALUE", help="label, label! or until.")
-@click.pass_obj
-def containers(paths: Paths, force: bool, filters: tuple[str, ...]) -> None:
-    """Remove all containers that do not run. Their volumes stay."""
-    from minidock.cli.image.ls import size
-    from minidock.cli.prompt import confirmed
-    from minidock.engine.container import cleanup, prune
-    from minidock.image import image_filters
-
-    wanted = image_filters.parse(filters, prune.FOR_PRUNE)
-    if not force and not confirmed(_CONTAINERS):
-        return
-    cleanup.sweep_all(paths.root)
-    pruned = prune.prune(paths.root, wanted)
-    _tell("Deleted Containers", pruned.ids)
-    click.echo(f"Total reclaimed space: {size(pruned.size, 4)}")
 
 
 @click.command(context_settings=HELP)
@@ -37,10 +16,10 @@ def containers(paths: Paths, force: bool, filters: tuple[str, ...]) -> None:
 @click.option("--volumes", is_flag=True, help="Also remove volumes that were given no name.")
 @click.option("--filter", "filters", multiple=True, metavar="NAME=VALUE", help="label, label! or until.")
 @click.pass_obj
-def system(paths: Paths, unused: bool, force: bool, volumes: bool, filters: tuple[str, ...]) -> None:
+def prune(paths: Paths, unused: bool, force: bool, volumes: bool, filters: tuple[str, ...]) -> None:
     """Remove containers that do not run, networks and images that nobody uses, and what builds keep."""
     from minidock.build import care
-    from minidock.cli.image.ls import size
+    from minidock.cli.format.units import size
     from minidock.cli.prompt import confirmed
     from minidock.engine.container import cleanup, prune
     from minidock.engine.images import images
@@ -56,19 +35,19 @@ def system(paths: Paths, unused: bool, force: bool, volumes: bool, filters: tupl
     cleanup.sweep_all(paths.root)
     # In this order, as each makes more of the next ones unused.
     old = prune.prune(paths.root, wanted)
-    _tell("Deleted Containers", old.ids)
-    _tell("Deleted Networks", [network.name for network in networks.prune(paths.root, wanted)])
+    print_removed("Deleted Containers", old.ids)
+    print_removed("Deleted Networks", [network.name for network in networks.prune(paths.root, wanted)])
     reclaimed = old.size
     if volumes:
         empty = volume_prune.prune(paths.root, wanted, named=False)
-        _tell("Deleted Volumes", empty.names)
+        print_removed("Deleted Volumes", empty.names)
         reclaimed += empty.size
     rest = images.prune(paths.root, unused=unused, filters=wanted)
-    _tell("Deleted Images", rest.lines)
+    print_removed("Deleted Images", rest.lines)
     reclaimed += rest.size
     if wanted.keys() <= {"until"}:  # what builds keep has no labels
         cache = care.prune(paths.root, wanted, everything=unused)
-        _tell("Deleted build cache objects", cache.names)
+        print_removed("Deleted build cache objects", cache.names)
         reclaimed += cache.size
     click.echo(f"Total reclaimed space: {size(reclaimed, 4)}")
     if rest.warning:
@@ -84,9 +63,3 @@ def _warning(filters: tuple[str, ...], *, unused: bool, volumes: bool) -> str:
     what += ["all build cache" if unused else "unused build cache"]
     lines = ["WARNING! This will remove:\n", *(f"  - {line}\n" for line in what)]
     return "".join([*lines, *(narrowed if filters else [])])
-
-
-def _tell(title: str, names: list[str]) -> None:
-    """Docker's list of what went, if anything did."""
-    if names:
-        click.echo(f"{title}:\n" + "".join(f"{name}\n" for name in names))

@@ -23,7 +23,7 @@ def prune(paths: Paths, everything: bool, force: bool, filters: tuple[str, ...],
     """Remove the layers of steps that no image has, and cache mounts."""
     check_root()
     from minidock.build import care
-    from minidock.cli.image.ls import size
+    from minidock.cli.format.units import size
     from minidock.cli.prompt import confirmed
     from minidock.engine.container import cleanup
     from minidock.image import image_filters

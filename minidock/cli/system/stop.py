@@ -1,4 +1,4 @@
-"""`minidock system start` and `system stop`: for the machine's own start and end (minidock.service)."""
+"""`minidock system stop`: all containers stopped as the machine goes down (minidock-shutdown.service)."""
 
 from __future__ import annotations
 
@@ -7,22 +7,10 @@ from concurrent.futures import ThreadPoolExecutor
 import click
 
 from minidock.cli.commands import HELP
-from minidock.cli.container.life import start_detached
-from minidock.cli.container.rm import for_each
+from minidock.cli.for_each import for_each
 from minidock.engine.paths import Paths
 
 _AT_ONCE = 64
-
-
-@click.command(context_settings=HELP)
-@click.pass_obj
-def start(paths: Paths) -> int:
-    """Start the containers that were running when the machine went down, as their restart policies want it."""
-    from minidock.engine.container import boot, cleanup
-
-    cleanup.sweep_all(paths.root)
-    names = tuple(record.name for record in boot.to_start(paths.root))
-    return for_each(names, lambda name: start_detached(paths, name))
 
 
 @click.command(context_settings=HELP)

@@ -1,0 +1,31 @@
+"""`minidock commit`: an image of what a container has changed."""
+
+from __future__ import annotations
+
+import click
+
+from minidock.cli.commands import HELP
+from minidock.cli.flags.common import check_root, flag
+from minidock.engine.paths import Paths
+
+
+@click.command(context_settings=HELP)
+@click.option("-a", "--author", default="", help='Who made it ("Jane Doe <jane@example.org>").')
+@click.option("-c", "--change", multiple=True, metavar="INSTRUCTION", help="Apply a Dockerfile instruction.")
+@click.option("-m", "--message", default="", help="What the history says.")
+@flag("-p --pause", "Pause the container meanwhile.", default=True)
+@click.argument("container")
+@click.argument("name", metavar="[NAME[:TAG]]", required=False)
+@click.pass_obj
+def commit(
+    paths: Paths, author: str, change: tuple[str, ...], message: str, pause: bool, container: str, name: str | None
+) -> None:
+    """Make an image of what CONTAINER has changed, and show its id."""
+    from minidock.engine.container import cleanup
+    from minidock.engine.files import commit_container
+    from minidock.image import reference
+
+    check_root()
+    cleanup.sweep_all(paths.root)
+    options = commit_container.CommitOptions(reference.parse(name) if name else None, author, message, change, pause)
+    click.echo(commit_container.commit_container(paths.root, container, options).id)

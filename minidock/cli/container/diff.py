@@ -1,0 +1,23 @@
+"""`minidock diff`: which files a container has changed."""
+
+from __future__ import annotations
+
+import click
+
+from minidock.cli.commands import HELP
+from minidock.cli.flags.common import check_root
+from minidock.engine.paths import Paths
+
+
+@click.command(context_settings=HELP)
+@click.argument("container")
+@click.pass_obj
+def diff(paths: Paths, container: str) -> None:
+    """Show what CONTAINER has added (A), changed (C) and deleted (D)."""
+    from minidock.engine.container import cleanup
+    from minidock.engine.files import commit_container
+
+    check_root()
+    cleanup.sweep_all(paths.root)
+    lines = [f"{kind} {path}\n" for kind, path in commit_container.changed(paths.root, container)]
+    click.echo("".join(lines), nl=False)

@@ -1,0 +1,25 @@
+"""`minidock export`: a container's files as one archive."""
+
+from __future__ import annotations
+
+import click
+
+from minidock.cli.commands import HELP
+from minidock.cli.flags.common import check_root
+from minidock.engine.paths import Paths
+
+
+@click.command(context_settings=HELP)
+@click.option("-o", "--output", metavar="FILE", help="Write to a file instead of standard output.")
+@click.argument("container")
+@click.pass_obj
+def export(paths: Paths, output: str | None, container: str) -> None:
+    """Write all files of CONTAINER to a tar archive, without those of volumes."""
+    from minidock.cli.archive_streams import deliver, refuse_terminal
+    from minidock.engine.container import cleanup
+    from minidock.engine.files import commit_container
+
+    check_root()
+    refuse_terminal(output)
+    cleanup.sweep_all(paths.root)
+    deliver(commit_container.exported(paths.root, container), output)

@@ -1,0 +1,23 @@
+"""`minidock kill`: a signal to containers."""
+
+from __future__ import annotations
+
+import click
+
+from minidock.cli.commands import HELP
+from minidock.cli.flags.common import CONTAINERS
+from minidock.cli.for_each import for_each
+from minidock.engine.paths import Paths
+
+
+@click.command(context_settings=HELP)
+@click.option("-s", "--signal", "signal", default="KILL", metavar="SIGNAL", help="Which signal [KILL].")
+@CONTAINERS
+@click.pass_obj
+def kill(paths: Paths, names: tuple[str, ...], signal: str) -> int:
+    """Send containers a signal."""
+    from minidock.engine.container import cleanup
+    from minidock.engine.container import stop as control
+
+    cleanup.sweep_all(paths.root)
+    return for_each(names, lambda name: control.kill(paths.root, name, signal))

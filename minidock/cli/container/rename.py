@@ -1,0 +1,19 @@
+"""`minidock rename`: another name for a container."""
+
+from __future__ import annotations
+
+import click
+
+from minidock.cli.commands import HELP
+from minidock.engine.paths import Paths
+
+
+@click.command(context_settings=HELP)
+@click.argument("name", metavar="CONTAINER")
+@click.argument("new", metavar="NEW_NAME")
+@click.pass_obj
+def rename(paths: Paths, name: str, new: str) -> None:
+    """Give a container another name."""
+    from minidock.engine.container import stop as control
+
+    control.rename(paths.root, name, new)

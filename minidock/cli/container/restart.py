@@ -1,0 +1,28 @@
+"""`minidock restart`: stopped, and started again."""
+
+from __future__ import annotations
+
+import click
+
+from minidock.cli.commands import HELP
+from minidock.cli.container.start import start_detached
+from minidock.cli.flags.common import CONTAINERS
+from minidock.cli.flags.stop_signal import SIGNAL, TIMEOUT
+from minidock.cli.for_each import for_each
+from minidock.engine.paths import Paths
+
+
+@click.command(context_settings=HELP)
+@SIGNAL
+@TIMEOUT
+@CONTAINERS
+@click.pass_obj
+def restart(paths: Paths, names: tuple[str, ...], timeout: int | None, signal: str) -> int:
+    """Stop containers that run, and start them again."""
+    from minidock.engine.container import cleanup
+    from minidock.engine.container import stop as control
+
+    cleanup.sweep_all(paths.root)
+
+    return for_each(names, lambda name: control.restart(
+        paths.root, name, timeout, lambda record: start_detached(paths, record.id), signal=signal))  # fmt: skip

@@ -1,0 +1,54 @@
+"""`minidock start`: containers that are created or have ended."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any
+
+import click
+
+from minidock.cli.commands import HELP
+from minidock.cli.flags.attach import attachment_of, warn, with_attachment
+from minidock.cli.flags.common import CONTAINERS, flag
+from minidock.cli.flags.unsupported import CHECKPOINT, with_flags
+from minidock.cli.for_each import for_each
+from minidock.engine.paths import Paths
+from minidock.errors import ConflictError, MinidockError
+
+
+@click.command(context_settings=HELP)
+@flag("-a --attach", "Attach to its output, pass signals on, and end as it ends.")
+@flag("-i --interactive", "Attach standard input too.")
+@with_attachment
+@with_flags(CHECKPOINT)
+@CONTAINERS
+@click.pass_obj
+def start(paths: Paths, /, names: tuple[str, ...], **flags: Any) -> int:
+    """Start containers that are created or have ended."""
+    from minidock.engine.container import create
+    from minidock.engine.monitor import attach_client
+
+    if not flags["attach"] and not flags["interactive"]:
+        return for_each(names, lambda name: start_detached(paths, name))
+    if len(names) > 1:
+        raise ConflictError("you cannot start and attach multiple containers at once")
+    streams = [*(["stdin"] if flags["interactive"] else []), "stdout", "stderr"]
+    attachment = attachment_of(streams, flags)
+    try:
+        return attach_client.run(paths, partial(create.lock_for_start, paths.root, names[0]), attachment, warn)[1]
+    except create.AlreadyUp as up:
+        return attach_client.attach(up.record, attachment, warn)
+    except MinidockError as error:
+        error.exit_code = 1  # as in docker: only `run` tells by its exit code what failed
+        raise
+
+
+def start_detached(paths: Paths, name: str) -> None:
+    """Start one container; nothing is to be done if it runs."""
+    from minidock.engine.container import create
+    from minidock.engine.monitor import attach_client
+
+    try:
+        attach_client.run(paths, partial(create.lock_for_start, paths.root, name), attach_client.DETACHED, warn)
+    except create.AlreadyUp:
+        return

@@ -1,0 +1,25 @@
+"""`minidock stop`: with the stop signal, and SIGKILL after a time."""
+
+from __future__ import annotations
+
+import click
+
+from minidock.cli.commands import HELP
+from minidock.cli.flags.common import CONTAINERS
+from minidock.cli.flags.stop_signal import SIGNAL, TIMEOUT
+from minidock.cli.for_each import for_each
+from minidock.engine.paths import Paths
+
+
+@click.command(context_settings=HELP)
+@SIGNAL
+@TIMEOUT
+@CONTAINERS
+@click.pass_obj
+def stop(paths: Paths, names: tuple[str, ...], timeout: int | None, signal: str) -> int:
+    """Stop containers: with their stop signal, and SIGKILL some time later."""
+    from minidock.engine.container import cleanup
+    from minidock.engine.container import stop as control
+
+    cleanup.sweep_all(paths.root)
+    return for_each(names, lambda name: control.stop(paths.root, name, timeout, signal=signal))

@@ -1,0 +1,22 @@
+"""`minidock wait`: for the end of containers."""
+
+from __future__ import annotations
+
+import click
+
+from minidock.cli.commands import HELP
+from minidock.cli.flags.common import CONTAINERS
+from minidock.cli.for_each import for_each
+from minidock.engine.paths import Paths
+
+
+@click.command(context_settings=HELP)
+@CONTAINERS
+@click.pass_obj
+def wait(paths: Paths, names: tuple[str, ...]) -> int:
+    """Wait until containers have ended, and print their exit codes."""
+    from minidock.engine.container import cleanup
+    from minidock.engine.container import stop as control
+
+    cleanup.sweep_all(paths.root)
+    return for_each(names, lambda name: click.echo(control.wait(paths.root, name)), quiet=True)

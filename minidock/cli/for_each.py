@@ -1,0 +1,28 @@
+"""What commands have in common that take several names: each is done on its own."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from minidock.errors import MinidockError, message_of
+
+
+def for_each(names: tuple[str, ...], work: Any, *, forgiving: bool = False, quiet: bool = False) -> int:
+    """Do `work` for every name and print the name, unless `quiet`; 1 if any failed.
+
+    `forgiving`: what is not there is no failure.
+    """
+    from minidock.errors import NotFoundError
+
+    code = 0
+    for name in names:
+        try:
+            work(name)
+            if not quiet:
+                click.echo(name)
+        except (MinidockError, OSError) as error:
+            click.echo(f"minidock: {message_of(error)}", err=True)
+            code = code if forgiving and isinstance(error, NotFoundError) else 1
+    return code

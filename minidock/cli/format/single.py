@@ -1,0 +1,19 @@
+"""A single thing in the form that --format asks for."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from minidock.cli.format.template_values import Fields
+
+FORMAT = click.option("-f", "--format", "template", metavar="TEMPLATE", help="A Go template, or 'json'.")
+
+
+def formatted(template: str, kind: type[Fields], found: dict[str, Any]) -> str:
+    from minidock.cli.format.listing import parse
+    from minidock.cli.format.template_values import typed
+    from minidock.cli.inspect_output import EXIT_TEMPLATE
+
+    return parse("{{json .}}" if template == "json" else template, exit_code=EXIT_TEMPLATE).render(kind(typed(found)))

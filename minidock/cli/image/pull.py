@@ -1,0 +1,39 @@
+"""`minidock pull`: an image from a registry."""
+
+from __future__ import annotations
+
+from contextlib import closing
+
+import click
+
+from minidock.cli.commands import HELP
+from minidock.cli.flags.common import content_trust
+from minidock.cli.image.tag_flags import refuse_tag, with_default_tag
+from minidock.engine.paths import Paths
+
+
+@click.command(context_settings=HELP)
+@click.option("-a", "--all-tags", is_flag=True, help="Pull all tags of the repository.")
+@click.option("--platform", metavar="OS/ARCH[/VARIANT]", help="Pull for another machine than this one.")
+@click.option("-q", "--quiet", is_flag=True, help="Show only what was pulled.")
+@content_trust(exit_code=1)
+@click.argument("name", metavar="NAME[:TAG|@DIGEST]")
+@click.pass_obj
+def pull(paths: Paths, /, all_tags: bool, platform: str | None, quiet: bool, name: str) -> None:
+    """Fetch an image from a registry."""
+    from minidock.cli import screen
+    from minidock.engine.images import pull_push
+    from minidock.engine.images.progress_display import progress_on
+    from minidock.image import reference
+    from minidock.image.store import Store
+
+    wanted = reference.parse_untagged(name)
+    if all_tags:
+        refuse_tag(wanted)
+    with closing(progress_on(screen.canvas(), quiet=quiet)) as progress:
+        if all_tags:
+            pull_push.pull_all(Store(paths.root), wanted, progress, platform)
+        else:
+            wanted = with_default_tag(wanted, progress)
+            pull_push.pull(Store(paths.root), wanted, progress, platform)
+    click.echo(wanted.canonical)

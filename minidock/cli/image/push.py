@@ -1,0 +1,42 @@
+"""`minidock push`: an image to a registry."""
+
+from __future__ import annotations
+
+from contextlib import closing
+
+import click
+
+from minidock.cli.commands import HELP
+from minidock.cli.flags.common import PLATFORM, content_trust
+from minidock.cli.image.tag_flags import refuse_tag, with_default_tag
+from minidock.engine.paths import Paths
+
+
+@click.command(context_settings=HELP)
+@click.option("-a", "--all-tags", is_flag=True, help="Push all tags of the repository.")
+@click.option("-q", "--quiet", is_flag=True, help="Show only what was pushed.")
+@content_trust(exit_code=1)
+@PLATFORM
+@click.argument("name", metavar="NAME[:TAG]")
+@click.pass_obj
+def push(paths: Paths, /, all_tags: bool, quiet: bool, platform: str, name: str) -> None:
+    """Publish an image to a registry."""
+    from minidock.cli import screen
+    from minidock.engine.images import images, pull_push
+    from minidock.engine.images.progress_display import progress_on
+    from minidock.image import reference
+    from minidock.image.store import Store
+
+    wanted = reference.parse_untagged(name)
+    if all_tags:
+        refuse_tag(wanted)
+    with closing(progress_on(screen.canvas(), quiet=quiet)) as progress:
+        if all_tags:
+            pull_push.push_all(Store(paths.root), wanted, progress)
+        else:
+            wanted = with_default_tag(wanted, progress)
+            if platform:
+                images.check_platform(Store(paths.root).resolve(str(wanted)), str(wanted), platform)
+            pull_push.push(Store(paths.root), wanted, progress)
+    if quiet:
+        click.echo(wanted.canonical)

@@ -1,0 +1,37 @@
+"""`minidock rmi` and `image rm`: names of images, and images, removed."""
+
+from __future__ import annotations
+
+import click
+
+from minidock.cli.commands import HELP
+from minidock.cli.flags.common import PLATFORM
+from minidock.engine.paths import Paths
+from minidock.errors import MinidockError, message_of
+
+
+@click.command(context_settings=HELP)
+@click.option("-f", "--force", is_flag=True, help="Remove all names, even if a container uses the image.")
+@PLATFORM
+@click.option("--no-prune", is_flag=True, expose_value=False, help="Without effect: none are below it.")
+@click.argument("names", metavar="IMAGE...", nargs=-1, required=True)
+@click.pass_obj
+def rm(paths: Paths, force: bool, platform: str, names: tuple[str, ...]) -> int:
+    """Remove names of images, and images with their last name."""
+    from minidock.engine.container import cleanup
+    from minidock.engine.images.images import check_platform, remove
+    from minidock.errors import NotFoundError
+    from minidock.image.store import Store
+
+    cleanup.sweep_all(paths.root)  # a container that was killed with its monitor uses nothing any more
+    code = 0
+    for name in names:
+        try:
+            if platform:
+                check_platform(Store(paths.root).resolve(name), name, platform)
+            for line in remove(paths.root, name, force=force):
+                click.echo(line)
+        except (MinidockError, OSError) as error:
+            click.echo(f"minidock: {message_of(error)}", err=True)
+            code = code if force and isinstance(error, NotFoundError) else 1
+    return code

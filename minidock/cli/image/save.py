@@ -1,0 +1,35 @@
+"""`minidock save`: images as one archive."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+
+import click
+
+from minidock.cli.archive_streams import deliver, refuse_terminal
+from minidock.cli.commands import HELP
+from minidock.cli.flags.common import PLATFORM
+from minidock.engine.paths import Paths
+from minidock.errors import NotFoundError
+
+
+@click.command(context_settings=HELP)
+@click.option("-o", "--output", metavar="FILE", help="Write to a file instead of standard output.")
+@PLATFORM
+@click.argument("names", metavar="IMAGE...", nargs=-1, required=True)
+@click.pass_obj
+def save(paths: Paths, output: str | None, platform: str, names: tuple[str, ...]) -> None:
+    """Save images to an archive that docker, podman and skopeo load too."""
+    from minidock.engine.events import event_log
+    from minidock.engine.images.images import check_platform
+    from minidock.image.save import save as pieces
+    from minidock.image.store import Store
+
+    refuse_terminal(output)
+    store = Store(paths.root)
+    for name in names if platform else ():
+        check_platform(store.resolve(name), name, platform)
+    deliver(pieces(store, names), output)
+    for name in names:
+        with suppress(NotFoundError):  # a repository whose tags were all saved
+            event_log.emit_image(paths.root, "save", store.resolve(name).id)

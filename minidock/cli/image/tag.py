@@ -1,0 +1,19 @@
+"""`minidock tag`: one more name for an image."""
+
+from __future__ import annotations
+
+import click
+
+from minidock.cli.commands import HELP
+from minidock.engine.paths import Paths
+
+
+@click.command(context_settings=HELP)
+@click.argument("source", metavar="IMAGE")
+@click.argument("target", metavar="NAME[:TAG]")
+@click.pass_obj
+def tag(paths: Paths, source: str, target: str) -> None:
+    """Give an image another name."""
+    from minidock.engine.images import images
+
+    images.tag(paths.root, source, target)

@@ -1,0 +1,60 @@
+"""`minidock login`: credentials for a registry, kept where docker keeps them."""
+
+from __future__ import annotations
+
+import sys
+
+import click
+
+from minidock.cli.commands import HELP
+from minidock.errors import UsageError
+
+
+@click.command(context_settings=HELP)
+@click.option("-u", "--username", help="The user's name.")
+@click.option("-p", "--password", help="The password, for all to see in the list of processes.")
+@click.option("--password-stdin", is_flag=True, help="Read the password from standard input.")
+@click.argument("server", required=False)
+def login(username: str | None, password: str | None, password_stdin: bool, server: str | None) -> None:
+    """Log in to a registry (Docker Hub if none is named), and keep the credentials where docker does."""
+    from minidock.engine.images import pull_push
+    from minidock.engine.images.progress_display import progress_on
+
+    registry = pull_push.registry_of(server)
+    if password is not None:
+        if password_stdin:
+            raise UsageError("--password and --password-stdin are mutually exclusive")
+        click.echo("WARNING! Using --password via the CLI is insecure. Use --password-stdin.", err=True)
+    if password_stdin:
+        if not username:
+            raise UsageError("the --password-stdin option requires --username to be set")
+        password = sys.stdin.read().rstrip("\r\n")
+    done = None
+    if username is None and password is None:
+        done = pull_push.login_again(registry, progress_on(sys.stderr))
+    if done is None:
+        done = pull_push.login(registry, *_asked(username, password))
+    if done.plain_file:
+        click.echo(
+            f"\nWARNING! Your credentials are stored unencrypted in '{done.plain_file}'.\n"
+            "Configure a credential helper to remove this warning. See\n"
+            "https://docs.docker.com/go/credential-store/\n",
+            err=True,
+        )
+    click.echo("Login Succeeded")
+
+
+def _asked(username: str | None, password: str | None) -> tuple[str, str]:
+    """What is missing, from the terminal; the password without echo."""
+    if not (username and password) and not sys.stdin.isatty():
+        raise UsageError("Cannot perform an interactive login from a non TTY device: use --password-stdin")
+    username = username or input("Username: ").strip()
+    if not username:
+        raise UsageError("username is required")
+    if not password:
+        from getpass import getpass
+
+        password = getpass("Password: ")
+    if not password:
+        raise UsageError("password is required")
+    return username, password

@@ -1,0 +1,49 @@
+"""`minidock network create`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from minidock.cli.commands import HELP
+from minidock.cli.flags.unsupported import NETWORK, with_flags
+from minidock.engine.paths import Paths
+
+
+@click.command(context_settings=HELP)
+@click.option("-d", "--driver", default="bridge", help="What makes the network: bridge or macvlan.")
+@click.option("--subnet", "subnets", multiple=True, metavar="NET/PREFIX", help="Addresses of the network.")
+@click.option("--gateway", "gateways", multiple=True, metavar="ADDRESS", help="The way out: a bridge's own address.")
+@click.option("--ip-range", "ranges", multiple=True, metavar="NET/PREFIX", help="Addresses for containers.")
+@click.option("--aux-address", "reserved", multiple=True, metavar="NAME=ADDRESS", help="An address for no container.")
+@click.option("--internal", is_flag=True, help="No way out of this network.")
+@click.option("--ipv6", is_flag=True, help="IPv6 addresses too.")
+@click.option("--attachable", is_flag=True, help="For swarms in docker; means nothing here.")
+@click.option("--label", "labels", multiple=True, metavar="KEY[=VALUE]", help="Set a label.")
+@click.option("-o", "--opt", "options", multiple=True, metavar="KEY=VALUE", help="Set an option of the driver.")
+@with_flags(NETWORK)
+@click.argument("name", metavar="NETWORK")
+@click.pass_obj
+def create(paths: Paths, /, name: str, **flags: Any) -> None:
+    """Make a network, a bridge of its own unless --driver says otherwise, and print its id."""
+    from minidock.cli.flags import key_values, values
+    from minidock.cli.flags.common import check_root
+    from minidock.engine.networks import networks
+    from minidock.engine.networks.network_options import NetworkOptions
+
+    check_root()
+    asked = NetworkOptions(
+        name=name,
+        driver=flags["driver"],
+        subnets=list(flags["subnets"]),
+        gateways=list(flags["gateways"]),
+        ranges=list(flags["ranges"]),
+        reserved=values.key_values(flags["reserved"]),
+        internal=flags["internal"],
+        ipv6=flags["ipv6"],
+        attachable=flags["attachable"],
+        labels=key_values.labels(flags["labels"]),
+        options=values.key_values(flags["options"]),
+    )
+    click.echo(networks.create(paths.root, asked).id)

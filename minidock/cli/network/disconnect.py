@@ -1,0 +1,22 @@
+"""`minidock network disconnect`: a container off a network."""
+
+from __future__ import annotations
+
+import click
+
+from minidock.cli.commands import HELP
+from minidock.engine.paths import Paths
+
+
+@click.command(context_settings=HELP)
+@click.option("-f", "--force", is_flag=True, help="Also one that is not there any more.")
+@click.argument("network")
+@click.argument("container")
+@click.pass_obj
+def disconnect(paths: Paths, force: bool, network: str, container: str) -> None:
+    """Take CONTAINER off NETWORK."""
+    from minidock.engine.container import cleanup
+    from minidock.engine.networks import connect_container
+
+    cleanup.sweep_all(paths.root)
+    connect_container.disconnect(paths.root, network, container, force=force)

@@ -1,0 +1,33 @@
+"""`minidock network inspect`: everything about networks, as JSON."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any
+
+import click
+
+from minidock.cli.commands import HELP
+from minidock.cli.inspect_output import FORMAT, show
+from minidock.engine.paths import Paths
+
+
+@click.command(context_settings=HELP)
+@FORMAT
+@click.option("-v", "--verbose", is_flag=True, help="Also what the bridge's interface counts.")
+@click.argument("names", metavar="NETWORK...", nargs=-1, required=True)
+@click.pass_obj
+def inspect(paths: Paths, template: str | None, verbose: bool, names: tuple[str, ...]) -> int:
+    """Show everything about networks: who is on them, with addresses, cables and what went through those."""
+    from minidock.engine.container import cleanup
+
+    cleanup.sweep_all(paths.root)
+    return show(names, partial(network_described, paths.root, verbose=verbose), template)
+
+
+def network_described(root: str, name: str, *, verbose: bool = False) -> dict[str, Any]:
+    """The network called `name` as inspect shows it."""
+    from minidock.engine.inspect import inspect_network
+    from minidock.engine.networks import networks
+
+    return inspect_network.network(root, networks.find(root, name), verbose=verbose)

@@ -1,0 +1,24 @@
+"""`minidock network rm`."""
+
+from __future__ import annotations
+
+import click
+
+from minidock.cli.commands import HELP
+from minidock.engine.paths import Paths
+
+
+@click.command(context_settings=HELP)
+@click.option("-f", "--force", is_flag=True, help="What is not there is no failure.")
+@click.argument("names", metavar="NETWORK...", nargs=-1, required=True)
+@click.pass_obj
+def rm(paths: Paths, force: bool, names: tuple[str, ...]) -> int:
+    """Remove networks that no running container is on."""
+    from minidock.cli.for_each import for_each
+    from minidock.engine.container import cleanup
+    from minidock.engine.networks import networks
+
+    cleanup.sweep_all(paths.root)
+    if force:
+        names = tuple(name for name in names if networks.is_known(paths.root, name))
+    return for_each(names, lambda name: networks.remove(paths.root, name), forgiving=force)

@@ -1,0 +1,29 @@
+"""`minidock version`."""
+
+from __future__ import annotations
+
+import os
+import platform
+
+import click
+
+from minidock import __version__
+from minidock.cli.commands import HELP
+from minidock.cli.format.single import FORMAT, formatted
+from minidock.cli.format.template_values import Fields
+
+
+@click.command(context_settings=HELP)
+@FORMAT
+def version(template: str | None) -> None:
+    """Show the version of minidock and of what it stands on."""
+    if template:
+        from minidock.engine.inspect import host_summary
+
+        click.echo(formatted(template, _Versions, host_summary.version()))
+        return
+    click.echo(f"minidock version {__version__}, Python {platform.python_version()}, Linux {os.uname().release}")
+
+
+class _Versions(Fields):
+    go_type = "system.versionInfo"

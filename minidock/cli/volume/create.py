@@ -1,0 +1,35 @@
+"""`minidock volume create`."""
+
+from __future__ import annotations
+
+import click
+
+from minidock.cli.commands import HELP
+from minidock.cli.flags.unsupported import CLUSTER_VOLUME, with_flags
+from minidock.engine.paths import Paths
+from minidock.errors import UsageError
+
+
+@click.command(context_settings=HELP)
+@click.option("-d", "--driver", default="", metavar="local", help="Driver; there is one.")
+@click.option("--label", "labels", multiple=True, metavar="KEY[=VALUE]", help="Set a label.")
+@click.option("--name", "other", hidden=True, help="Name, as docker once took it.")
+@click.option("-o", "--opt", "options", multiple=True, metavar="KEY=VALUE",
+              help="Mount a file system while it is used: type, device and o, as mount(8) has them.")  # fmt: skip
+@with_flags(CLUSTER_VOLUME)
+@click.argument("name", metavar="[VOLUME]", required=False)
+@click.pass_obj
+def create(
+    paths: Paths, driver: str, labels: tuple[str, ...], other: str | None, options: tuple[str, ...], name: str | None
+) -> None:
+    """Make a volume. Without a name it gets one that nobody else has."""
+    from minidock.cli.flags import key_values, values
+    from minidock.engine.volumes import volumes
+
+    if other and name:
+        raise UsageError(
+            "conflicting options: cannot specify a volume-name through both --name and as a positional arg"
+        )
+    made = volumes.create(paths.root, name or other or "", driver=driver, labels=key_values.labels(labels),
+                          options=values.key_values(options))  # fmt: skip
+    click.echo(made.name)

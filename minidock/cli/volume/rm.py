@@ -1,0 +1,22 @@
+"""`minidock volume rm`."""
+
+from __future__ import annotations
+
+import click
+
+from minidock.cli.commands import HELP
+from minidock.engine.paths import Paths
+
+
+@click.command(context_settings=HELP)
+@click.option("-f", "--force", is_flag=True, help="Do not mind one that is not there.")
+@click.argument("names", metavar="VOLUME...", nargs=-1, required=True)
+@click.pass_obj
+def rm(paths: Paths, force: bool, names: tuple[str, ...]) -> int:
+    """Remove volumes that no container has, and what is in them."""
+    from minidock.cli.for_each import for_each
+    from minidock.engine.container import cleanup
+    from minidock.engine.volumes import volume_remove
+
+    cleanup.sweep_all(paths.root)
+    return for_each(names, lambda name: volume_remove.remove(paths.root, name, force=force))
