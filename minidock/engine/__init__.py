@@ -1,5 +1,6 @@
 """What docker's users know as docker: containers, images, networks and volumes; all that is kept on disk.
 
+request/      what is asked of a new container, read and checked
 container/    created, started, stopped, killed, paused, renamed, updated, removed; their records
 spec/         a container's options as an OCI specification
 monitor/      the process beside a running container: start, attach, health check, restart policy, idle program

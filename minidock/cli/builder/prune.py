@@ -6,7 +6,7 @@ import click
 
 from minidock.cli.commands import HELP
 from minidock.cli.flags.common import check_root
-from minidock.cli.flags.values import Size
+from minidock.cli.flags.size import Size
 from minidock.engine.paths import Paths
 
 _DANGLING = "WARNING! This will remove all dangling build cache."

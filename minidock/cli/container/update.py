@@ -8,18 +8,16 @@ from typing import Any
 import click
 
 from minidock.cli.commands import HELP
-from minidock.cli.flags import limits, values
 from minidock.cli.flags.common import check_root
+from minidock.cli.flags.limits import LIMITS
 from minidock.cli.for_each import for_each
-from minidock.engine.container.options import Limits
 from minidock.engine.paths import Paths
-from minidock.errors import ConflictError, UsageError
-
-_DEVICES = ("blkio_weight_device", "device_read_bps", "device_write_bps", "device_read_iops", "device_write_iops")
+from minidock.engine.request import limits, values
+from minidock.errors import UsageError
 
 
 def _with_limits(command: Any) -> Any:
-    for option in reversed(limits.LIMITS):
+    for option in reversed(LIMITS):
         command = option(command)
     return command
 
@@ -39,7 +37,9 @@ def update(paths: Paths, /, names: tuple[str, ...], restart: str | None, **flags
         raise UsageError("you must provide one or more flags when using this command")
     policy = None if restart is None else _policy(restart)
     cleanup.sweep_all(paths.root)
-    return for_each(names, lambda name: update_limits.update(paths.root, name, partial(changed, given=given), policy))
+    return for_each(
+        names, lambda name: update_limits.update(paths.root, name, partial(limits.changed, given=given), policy)
+    )
 
 
 def _policy(text: str) -> tuple[str, int]:
@@ -48,17 +48,3 @@ def _policy(text: str) -> tuple[str, int]:
     except UsageError as error:
         error.exit_code = 1
         raise
-
-
-def changed(present: Limits, given: dict[str, Any]) -> Limits:
-    """The limits `present` with what is `given` as flags; 0 changes nothing. Raises in docker's words for conflicts."""
-    given = {name: value for name, value in given.items() if value or name == "pids_limit"}
-    memory, swap = given.get("memory"), present.memory_swap or 2 * (present.memory or 0)
-    if memory and "memory_swap" not in given and swap > 0:
-        if memory > swap:
-            raise ConflictError("Memory limit should be smaller than already set memoryswap limit, update the "
-                                "memoryswap at the same time")  # fmt: skip
-        given["memory_swap"] = swap
-    devices = {name: getattr(present, name) for name in _DEVICES}
-    as_flags = {**present._asdict(), "pids_limit": present.pids, **dict.fromkeys(_DEVICES, ())}
-    return limits.parse({**as_flags, **given})._replace(**devices)

@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from minidock.cli.flags import values
+from minidock.engine.request import values
 from minidock.errors import UsageError
 
 # What follows the image is the container's. -h is --hostname here.

@@ -8,11 +8,14 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from minidock.cli.flags import health, isolation, key_values, limits, mounts, networking, ports, unsupported, values
+from minidock.cli.flags import health, key_values, unsupported
+from minidock.cli.flags import isolation as isolation_flags
+from minidock.cli.flags import limits as limit_flags
 from minidock.cli.flags.attach import say, warn
 from minidock.cli.flags.common import check_root, flag, list_option
 from minidock.engine.container.options import ContainerOptions, Mount
 from minidock.engine.paths import Paths
+from minidock.engine.request import isolation, limits, mounts, networking, ports, values
 
 if TYPE_CHECKING:
     from minidock.image.store import Image
@@ -74,9 +77,9 @@ _OPTIONS = [
     *health.OPTIONS,
     click.option("--log-driver", default="json-file", metavar="json-file|local|none", help="Where output is logged."),
     list_option("--log-opt", "Option of the log driver: max-size, max-file, compress, labels, env, tag.", "NAME=VALUE"),
-    *limits.LIMITS,
-    *limits.DEVICE_LIMITS,
-    *isolation.OPTIONS,
+    *limit_flags.LIMITS,
+    *limit_flags.DEVICE_LIMITS,
+    *isolation_flags.OPTIONS,
     *unsupported.CONTAINER,
 ]  # fmt: skip
 
@@ -137,7 +140,7 @@ def to_options(flags: dict[str, Any], *, detached: bool = False) -> ContainerOpt
         ulimits=dict(values.ulimit(text) for text in flags["ulimit"]),
         sysctls=dict(values.sysctl(text, networks["network"]) for text in flags["sysctl"]),
         labels=key_values.labels(flags["label"], flags["label_file"], "-l, --label"),
-        isolation=isolation.parse(flags),
+        isolation=isolation.parse(flags, warn),
         stop_signal=values.stop_signal(flags["stop_signal"]) if flags["stop_signal"] else None,
         pull=values.pull(flags["pull"]),
         cidfile=os.path.abspath(flags["cidfile"]) if flags["cidfile"] else None,

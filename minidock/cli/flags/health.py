@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from minidock.cli.flags import values
+from minidock.engine.request import values
 
 _TIMES = {"interval": "Interval", "timeout": "Timeout", "start_period": "StartPeriod",
           "start_interval": "StartInterval"}  # fmt: skip

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 
-from minidock.cli.flags.values import fail, refuse
+from minidock.engine.request.values import fail, refuse
 
 _BLANK = re.compile(r"[ \t]")
 

@@ -10,6 +10,7 @@ from typing import Any
 
 import click
 
+from minidock.engine.request.refusals import NO_DRIVER_OPTIONS, NO_LINK_LOCAL
 from minidock.errors import UsageError
 
 Decorator = Callable[[Any], Any]
@@ -19,8 +20,6 @@ _ONLY_WINDOWS = "it is only supported on a Docker daemon running on windows"
 _NO_SWARM = "this node is no swarm manager, and minidock has no cluster volumes"
 _NO_CONFIGURATION = "a network that is only a configuration is for the nodes of a swarm"
 _NO_SWARM_NETWORKS = "this node is no swarm manager, and minidock's networks are this host's"
-NO_LINK_LOCAL = "a container sends from the addresses that its networks have given it, and from no other"
-NO_DRIVER_OPTIONS = "the driver bridge has no options for a single container"
 _LEVELS = ("debug", "info", "warn", "error", "fatal", "panic", "trace", "warning")
 
 

@@ -7,9 +7,10 @@ from typing import Any
 
 import click
 
-from minidock.cli.flags import key_values, values
+from minidock.cli.flags import key_values
 from minidock.cli.flags.common import CONTEXT, check_root, flag, list_option
 from minidock.engine.paths import Paths
+from minidock.engine.request import values
 from minidock.errors import NotFoundError, UsageError
 
 _OPTIONS = [

@@ -23,9 +23,9 @@ from minidock.engine.paths import Paths
 @click.pass_obj
 def connect(paths: Paths, /, network: str, container: str, **flags: Any) -> None:
     """Connect CONTAINER to NETWORK: one more interface, at once if it runs and at every start from now on."""
-    from minidock.cli.flags import networking
     from minidock.engine.container import cleanup
     from minidock.engine.networks import connect_container
+    from minidock.engine.request import networking
 
     cleanup.sweep_all(paths.root)
     for line in connect_container.connect(paths.root, network, container, networking.attachment(flags)):

@@ -27,10 +27,11 @@ from minidock.engine.paths import Paths
 @click.pass_obj
 def create(paths: Paths, /, name: str, **flags: Any) -> None:
     """Make a network, a bridge of its own unless --driver says otherwise, and print its id."""
-    from minidock.cli.flags import key_values, values
+    from minidock.cli.flags import key_values
     from minidock.cli.flags.common import check_root
     from minidock.engine.networks import networks
     from minidock.engine.networks.network_options import NetworkOptions
+    from minidock.engine.request import values
 
     check_root()
     asked = NetworkOptions(

@@ -23,7 +23,8 @@ def create(
     paths: Paths, driver: str, labels: tuple[str, ...], other: str | None, options: tuple[str, ...], name: str | None
 ) -> None:
     """Make a volume. Without a name it gets one that nobody else has."""
-    from minidock.cli.flags import key_values, values
+    from minidock.cli.flags import key_values
+    from minidock.engine.request import values
     from minidock.engine.volumes import volumes
 
     if other and name:

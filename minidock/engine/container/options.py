@@ -1,6 +1,6 @@
 """What a user asks of a new container: the one object that the command line hands to the engine.
 
-The fields are docker's flags by their long names. The command line has parsed the texts (`minidock/cli/flags`);
+The fields are docker's flags by their long names. The command line has parsed the texts (`minidock/engine/request`);
 whatever needs the image or the host to be judged is judged when the specification is built. No field has a
 default here: the command line knows them.
 """

@@ -1,10 +1,10 @@
-"""Ports on the command line: `-p`, `--expose`, in all the forms that docker knows, and its words for what is none."""
+"""Ports: `-p`, `--expose`, in all the forms that docker knows, and its words for what is none."""
 
 from __future__ import annotations
 
 import re
 
-from minidock.cli.flags.values import fail
+from minidock.engine.request.values import fail
 from minidock.errors import UsageError
 from minidock.network.port_bindings import PortRequest
 

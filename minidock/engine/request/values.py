@@ -1,12 +1,10 @@
-"""The values of flags, as docker reads them: sizes, lists, bind mounts. Each refuses what it does not understand."""
+"""Single values, as docker reads them: sizes, rates, limits, policies. Each refuses what it does not understand."""
 
 from __future__ import annotations
 
 import os
 import re
 import signal
-
-import click
 
 from minidock.errors import UsageError
 
@@ -31,23 +29,12 @@ def refuse(text: str, flag: str, why: str) -> UsageError:
     return fail(f'invalid argument "{quoted}" for "{flag}" flag: {why}')
 
 
-class Size(click.ParamType):  # type: ignore[type-arg]  # generic only in newer versions of click
-    """Bytes: a number with an optional unit b, k, m, g, t or p, each 1024 times the one before."""
-
-    name = "bytes"
-
-    def __init__(self, *, unlimited: bool = False) -> None:
-        self.unlimited = unlimited
-
-    def convert(self, value: str | int, param: click.Parameter | None, ctx: click.Context | None) -> int:
-        if isinstance(value, int):
-            return value
-        if self.unlimited and value == "-1":
-            return -1
-        match = _SIZE.fullmatch(value)
-        if not match:
-            self.fail(f"invalid size: '{value}'", param, ctx)
-        return int(float(match[1]) * 1024 ** "bkmgtp".index(match[2].lower() or "b"))
+def size(text: str) -> int:
+    """Bytes: a number with an optional unit b, k, m, g, t or p, each 1024 times the one before. Raises `ValueError`."""
+    match = _SIZE.fullmatch(text)
+    if not match:
+        raise ValueError(f"invalid size: '{text}'")
+    return int(float(match[1]) * 1024 ** "bkmgtp".index(match[2].lower() or "b"))
 
 
 def key_values(rows: tuple[str, ...]) -> dict[str, str]:

@@ -12,9 +12,9 @@ import os
 import re
 from typing import Any
 
-from minidock.cli.flags import values
-from minidock.cli.flags.values import fail
 from minidock.engine.container.options import Mount
+from minidock.engine.request import values
+from minidock.engine.request.values import fail
 from minidock.errors import MinidockError, UsageError
 
 PROPAGATION = ("private", "rprivate", "slave", "rslave", "shared", "rshared")
@@ -226,8 +226,8 @@ def _field(key: str, value: str) -> Any:
         return {"recursion": value}
     if key == "tmpfs-size":
         try:
-            return {"size": values.Size().convert(value, None, None)}
-        except Exception:
+            return {"size": values.size(value)}
+        except ValueError:
             raise ValueError(f"invalid value for {key}: {value}") from None
     if key == "tmpfs-mode":
         if not re.fullmatch("[0-7]+", value):

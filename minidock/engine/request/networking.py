@@ -1,4 +1,4 @@
-"""The flags of a new container that are about networks: which ones it is on, and what names mean to it."""
+"""Which networks a new container is to be on, and what names mean to it."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ import re
 import socket
 from typing import Any
 
-from minidock.cli.flags.unsupported import NO_DRIVER_OPTIONS, NO_LINK_LOCAL
-from minidock.cli.flags.values import fail, refuse
+from minidock.engine.request.refusals import NO_DRIVER_OPTIONS, NO_LINK_LOCAL
+from minidock.engine.request.values import fail, refuse
 from minidock.errors import UsageError
 from minidock.network.endpoint_config import NOTHING_SPECIAL, Attachment
 

@@ -1,0 +1,157 @@
+"""How far a container is apart from the host: namespaces, devices, rights, shared memory; and what cannot be meant."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable
+from typing import Any
+
+from minidock.engine.container.options import Device, Isolation
+from minidock.engine.request import values
+from minidock.engine.request.values import fail
+
+_CGROUP_RULE = re.compile(r"[acb] ([0-9]+|\*):([0-9]+|\*) [rwm]{1,3}")
+_OOM_SCORES = range(-1000, 1001)
+
+
+def parse(flags: dict[str, Any], tell: Callable[[str], None]) -> Isolation:
+    """The flags by their long names. `tell` is given what is not refused but has no effect.
+
+    Raises `UsageError` with docker's words for what cannot be meant.
+    """
+    score = flags["oom_score_adj"]
+    if score is not None and score not in _OOM_SCORES:
+        raise fail(f"Invalid value {score}, range for oom score adj is [-1000, 1000]")
+    _warn_of_version_1(flags, tell)
+    _refuse_what_only_others_have(flags)
+    for text in flags["device_cgroup_rule"]:
+        if not _CGROUP_RULE.fullmatch(text):
+            why = f"invalid device cgroup format '{text}'"
+            raise fail(f'invalid argument "{text}" for "--device-cgroup-rule" flag: {why}')
+    return Isolation(
+        pid=_mode(flags["pid"], ("host",), "--pid: invalid PID mode"),
+        ipc=_mode(flags["ipc"], ("private", "shareable", "host", "none"), f"Invalid IPC mode: {flags['ipc']}"),
+        uts=_uts(flags["uts"], flags["hostname"]),
+        userns=_mode(flags["userns"], ("host",), "--userns: invalid USER mode", joins=False),
+        cgroupns=_mode(flags["cgroupns"], ("host", "private"), "--cgroupns: invalid CGROUP mode", joins=False),
+        shm_size=flags["shm_size"] or None,
+        domainname=values.hostname(flags["domainname"]) or "",
+        groups=list(flags["group_add"]),
+        devices=[device(text) for text in flags["device"]],
+        device_rules=list(flags["device_cgroup_rule"]),
+        **_security(flags["security_opt"]),
+        oom_score_adj=score,
+        annotations=values.key_values(flags["annotation"]),
+    )
+
+
+def _mode(text: str, known: tuple[str, ...], why: str, *, joins: bool = True) -> str:
+    """One of the `known` words, or another container's name behind "container:"."""
+    if not text or text in known or (joins and re.fullmatch("container:.+", text)):
+        return text
+    raise fail(why)
+
+
+def _uts(text: str, hostname: str | None) -> str:
+    if text and hostname:
+        raise fail("conflicting options: hostname and the UTS mode")
+    return _mode(text, ("host",), "--uts: invalid UTS mode", joins=False)
+
+
+def _warn_of_version_1(flags: dict[str, Any], tell: Callable[[str], None]) -> None:
+    swappiness = flags["memory_swappiness"]
+    if swappiness is not None and not -1 <= swappiness <= 100:
+        raise fail(f"invalid value: {swappiness}. Valid memory swappiness range is 0-100")
+    if flags["oom_kill_disable"]:
+        tell("Your kernel does not support OomKillDisable. OomKillDisable discarded.")
+    if flags["kernel_memory"] is not None:
+        tell("Specifying a kernel memory limit is deprecated and will be removed in a future release.")
+    if swappiness not in (None, -1):
+        tell(
+            "Your kernel does not support memory swappiness capabilities or the cgroup is not mounted. "
+            "Memory swappiness discarded."
+        )
+
+
+def _refuse_what_only_others_have(flags: dict[str, Any]) -> None:
+    if flags["isolation"] not in ("", "default"):
+        raise fail(f"Invalid isolation: \"{flags['isolation']}\" - linux only supports 'default'")
+    if flags["runtime"] not in ("", "minidock"):
+        raise fail(f"unknown or invalid runtime name: {flags['runtime']}: there is only minidock")
+    if flags["gpus"]:
+        raise fail('could not select device driver "" with capabilities: [[gpu]]: name its nodes with --device')
+    if flags["storage_opt"]:
+        raise fail("--storage-opt is supported only for overlay over xfs with 'pquota' mount option")
+
+
+def device(text: str) -> Device:
+    """--device source[:place inside][:rwm]."""
+    parts = text.split(":")
+    if len(parts) > 3:
+        raise fail(f"bad format for path: {text}")
+    source, place, access = parts[0], parts[0], "rwm"
+    if len(parts) == 3:
+        access = parts[2]
+    if len(parts) > 1:
+        if len(parts) == 2 and _is_access(parts[1]):
+            access = parts[1]
+        else:
+            place = parts[1]
+    if not _is_access(access):
+        raise fail(f"bad mode specified: {access}")
+    for path in (source, place):
+        if not path.startswith("/"):
+            raise fail(f"{path} is not an absolute path")
+    return Device(source, os.path.normpath(place), access)
+
+
+def _is_access(text: str) -> bool:
+    return bool(re.fullmatch("[rwm]{1,3}", text)) and len(set(text)) == len(text)
+
+
+def _security(options: tuple[str, ...]) -> dict[str, Any]:
+    """What the --security-opt ask for. SELinux's (label) and AppArmor's are for hosts that have these."""
+    found: dict[str, Any] = {"no_new_privileges": False, "seccomp": "", "bare_system_paths": False}
+    for text in options:
+        name, equals, value = text.partition("=") if "=" in text else text.partition(":")
+        if not equals and name != "no-new-privileges":
+            raise fail(f'Invalid --security-opt: "{text}"')
+        if name == "no-new-privileges" and value in ("", "true", "false"):
+            found["no_new_privileges"] = value != "false"
+        elif name == "seccomp":
+            found["seccomp"] = value if value in ("unconfined", "builtin") else _profile(value)
+        elif text == "systempaths=unconfined":
+            found["bare_system_paths"] = True
+        elif name == "apparmor":
+            _refuse_apparmor(value)
+        elif name != "label":
+            raise fail(f'invalid --security-opt 2: "{text}"')
+    return found
+
+
+def _refuse_apparmor(profile: str) -> None:
+    try:
+        with open("/sys/module/apparmor/parameters/enabled", encoding="ascii") as file:
+            enabled = file.read().startswith("Y")
+    except FileNotFoundError:
+        enabled = False
+    if enabled and profile != "unconfined":
+        raise fail(f"AppArmor profiles such as {profile} are not supported by minidock")
+
+
+def _profile(path: str) -> str:
+    """The text of a seccomp profile, in docker's form (moby, profiles/seccomp)."""
+    import json
+
+    try:
+        with open(path, encoding="utf-8") as file:
+            profile = json.load(file)
+    except OSError as error:
+        why = os.strerror(error.errno or 0).lower()
+        raise fail(f"opening seccomp profile ({path}) failed: open {path}: {why}") from error
+    except ValueError as error:
+        raise fail(f"compacting json for seccomp profile ({path}) failed: {error}") from error
+    if not isinstance(profile, dict) or not isinstance(profile.get("defaultAction"), str):
+        raise fail(f"the seccomp profile {path} has no defaultAction")
+    return json.dumps(profile, separators=(",", ":"))

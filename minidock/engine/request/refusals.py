@@ -1,0 +1,6 @@
+"""Why something cannot be had here that docker has."""
+
+from __future__ import annotations
+
+NO_LINK_LOCAL = "a container sends from the addresses that its networks have given it, and from no other"
+NO_DRIVER_OPTIONS = "the driver bridge has no options for a single container"
