@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 from minidock.build import add, mounts, run, sources
 from minidock.build import copy as copying
-from minidock.build.cache import Last
+from minidock.build.cache import Last, Line
 from minidock.build.copy import Request
 from minidock.build.dockerfile import stages
 from minidock.build.dockerfile.errors import DockerfileError
@@ -18,6 +18,8 @@ from minidock.build.dockerfile.instructions import Instruction
 from minidock.build.dockerfile.words import heredoc
 from minidock.build.graph import SCRATCH, Node
 from minidock.build.ignore import Patterns
+from minidock.build.reasons import NO_CACHE, Reason
+from minidock.build.reasons_of_files import NO_FILES, Files
 from minidock.build.run import Surroundings, layer_paths
 from minidock.build.run_mounts import SCRIPT, Mounted
 from minidock.build.stage import INSTRUCTIONS, Stage, from_scratch
@@ -42,6 +44,7 @@ class Asked(NamedTuple):
     """What `build` was asked, as far as a stage has to know it.
 
     `context`: a directory, None for a build without one; `contexts`: --build-context, name to directory or image;
+    `names`: what tells this build from others (`cache.py`);
     `epoch`: SOURCE_DATE_EPOCH; `secrets`: id to content; `ssh`: id to the path of an agent's socket.
     """
 
@@ -49,7 +52,7 @@ class Asked(NamedTuple):
     context: str | None
     ignored: list[str]
     contexts: dict[str, str]
-    name: str
+    names: list[str]
     no_cache: bool
     pull: bool
     epoch: int | None
@@ -71,7 +74,8 @@ class Builder:
         self.done = done
         self.ingest = ingest
         self.report = report
-        self.last = Last(self.root, f"{asked.name}\0{node.title}")
+        texts = [node.stage.origin.text, *(each.text for each in node.stage.instructions)]
+        self.last = Last(self.root, [f"{name}\0{node.title}" for name in asked.names], texts)
         self.open = ExitStack()
         self.trees: dict[str, Tree] = {}
         self.position = 0
@@ -84,6 +88,7 @@ class Builder:
         with self.open:
             triggers = self._triggers(stage)
             self.total += len(triggers)
+            self.open.callback(self.last.keep)  # also what was done of a stage that fails
             for instruction in [*triggers, *self.node.stage.instructions]:
                 try:
                     self._step(stage, instruction)
@@ -93,7 +98,6 @@ class Builder:
                     raise type(error)(
                         f"line {instruction.line}: {_short(instruction.text)}: {error}", exit_code=1
                     ) from error
-        self.last.keep()
         return stage
 
     def _begin(self) -> Stage:
@@ -104,7 +108,6 @@ class Builder:
             return from_scratch(self.outer)
         self._tell(f"FROM {base}")
         image = self._image(base, self.node.platform)
-        self.report("end", cached=False, reason=image.id.removeprefix("sha256:")[:12])
         layers = [
             Layer(diff_id, blob["digest"], blob["size"], blob.get("mediaType", LAYER_TYPE))
             for diff_id, blob in zip(image.layers, image.manifest["layers"], strict=True)
@@ -112,7 +115,12 @@ class Builder:
         for layer in layers:
             self.ingest.has_blob(layer.digest)  # and keeps them from being removed meanwhile
             self.ingest.has_layer(layer.diff_id)
-        return Stage(image.config, layers, self.outer, layer_cache.key_of({"from": image.layers}))
+        stage = Stage(image.config, layers, self.outer, layer_cache.key_of({"from": image.layers}))
+        short_id = image.id.removeprefix("sha256:")[:12]
+        origin = self.node.stage.origin
+        stage.cause = self.last.base(origin.text, origin.line, stage.key, short_id)
+        self.report("end", cached=False, reason=stage.cause.why if stage.cause else Reason("image", {"id": short_id}))
+        return stage
 
     def _image(self, name: str, platform: str) -> Any:
         wanted = "" if platform == self.outer.predefined["BUILDPLATFORM"] else platform
@@ -150,8 +158,14 @@ class Builder:
         self.report("end", cached=cached, reason=reason)
 
     def _layered(
-        self, stage: Stage, instruction: Instruction, text: str, parts: Parts, make: Callable[[], Layer]
-    ) -> tuple[bool, str]:
+        self,
+        stage: Stage,
+        instruction: Instruction,
+        text: str,
+        parts: Parts,
+        make: Callable[[], Layer],
+        files: Files = NO_FILES,
+    ) -> tuple[bool, Reason]:
         """Take a layer from the cache, or make it; (whether it was there, why it was or was not)."""
         parts = {"parent": stage.key, **parts}
         key = layer_cache.key_of(parts)
@@ -159,11 +173,13 @@ class Builder:
         if known and known.layer:
             hit = self.ingest.has_blob(known.layer.digest) and self.ingest.has_layer(known.layer.diff_id)
             known = known if hit else None
-        reason = self.last.reason(instruction.text, parts, hit=known is not None)
+        line = Line(instruction.text, instruction.line, parts, files)
+        reason, stage.cause = self.last.reason(line, key, stage.cause, hit=known is not None)
         if self.asked.no_cache:
-            reason = "--no-cache"
+            reason = NO_CACHE
         if known and known.layer:
             stage.layers.append(known.layer)
+            self.last.made(known.layer.diff_id)
             stage.note(text, known.created, empty=False)
             layer_cache.put(self.root, known._replace(used=now()))
         else:
@@ -173,12 +189,13 @@ class Builder:
             stage.note(text, created, empty=False)
             seconds = round(time.monotonic() - began, 3)
             layer_cache.put(self.root, Cached(key, parts, layer, created, created, seconds, instruction.text))
+            self.last.made(layer.diff_id)
         stage.key = key
         return known is not None, reason
 
     # RUN
 
-    def _run(self, stage: Stage, instruction: Instruction) -> tuple[bool, str]:
+    def _run(self, stage: Stage, instruction: Instruction) -> tuple[bool, Reason]:
         arguments, script = _program(stage, instruction)
         variables = stage.scope.environment()
         network = instruction.flag("network") or self.asked.surroundings.network
@@ -190,7 +207,8 @@ class Builder:
         mounted = Mounted(self, stage, asked, script)
         parts: Parts = {
             "run": arguments,
-            "variables": {**stage.scope.env, **variables},
+            "arguments": variables,
+            "environment": stage.scope.env,
             "user": stage.config.get("User") or "",
             "directory": stage.workdir,
             "network": network,
@@ -209,11 +227,11 @@ class Builder:
                     self.asked.paths, self.ingest, stage, arguments, surroundings, engine_mounts, environment
                 )
 
-        return self._layered(stage, instruction, text, parts, make)
+        return self._layered(stage, instruction, text, parts, make, mounted.files())
 
     # COPY and ADD
 
-    def _copy(self, stage: Stage, instruction: Instruction) -> tuple[bool, str]:
+    def _copy(self, stage: Stage, instruction: Instruction) -> tuple[bool, Reason]:
         *written, target = [stage.words(arg) for arg in instruction.args]
         listed = [arg for arg in written if not (instruction.heredocs and heredoc(arg))]
         contents = tuple(
@@ -248,7 +266,8 @@ class Builder:
             f"--{name}={stage.words(instruction.flag(name))} " for name in ("chown", "chmod") if instruction.flag(name)
         ]
         text = f"{instruction.name} {''.join(flags)}{' '.join(words)} # buildkit"
-        return self._layered(stage, instruction, text, parts, lambda: self._store(tree, request, stage, copy))
+        files = copying.files(tree, copy, request, f"{origin}:/" if origin else "")
+        return self._layered(stage, instruction, text, parts, lambda: self._store(tree, request, stage, copy), files)
 
     def _store(self, tree: Tree | None, request: Request, stage: Stage, copy: copying.Copy | None = None) -> Layer:
         below = list(reversed(layer_paths(self.root, stage)))

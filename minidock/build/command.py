@@ -12,6 +12,7 @@ from minidock.build.builder import Asked
 from minidock.build.contexts import Context
 from minidock.build.dockerfile import stages
 from minidock.build.progress import Plain, Quiet
+from minidock.build.reasons import Say
 from minidock.build.run import NO_LIMITS, Surroundings
 from minidock.build.variables import Globals
 from minidock.engine.container import create
@@ -46,8 +47,11 @@ class Command(NamedTuple):
     quiet: bool
 
 
-def run(paths: Paths, asked: Command) -> Image:
-    """Build. Raises `MinidockError`, with nothing left behind but what the cache keeps."""
+def run(paths: Paths, asked: Command, say: Say) -> Image:
+    """Build. `say` gives the texts of reasons (`reasons.py`).
+
+    Raises `MinidockError`, with nothing left behind but what the cache keeps.
+    """
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(EXIT_SIGNAL + signal.SIGTERM))  # and clean up on the way
     names = [reference.parse(text) for text in asked.tags]
     for name in names:
@@ -55,10 +59,10 @@ def run(paths: Paths, asked: Command) -> Image:
             raise UsageError(f"invalid tag {name}: a digest cannot be chosen")
     create.check_host()
     with contexts.opened(paths.root, asked.context, asked.file) as context:
-        return _build(paths, asked, names, context)
+        return _build(paths, asked, names, context, say)
 
 
-def _build(paths: Paths, asked: Command, names: list[Reference], context: Context) -> Image:
+def _build(paths: Paths, asked: Command, names: list[Reference], context: Context, say: Say) -> Image:
     content, where = _dockerfile(asked, context)
     file = stages.parse(content)
     given = variables.key_values(asked.build_args, os.environ)
@@ -68,7 +72,7 @@ def _build(paths: Paths, asked: Command, names: list[Reference], context: Contex
     epoch = given.get("SOURCE_DATE_EPOCH", os.environ.get("SOURCE_DATE_EPOCH", ""))
     if epoch and not epoch.isdigit():
         raise UsageError(f"SOURCE_DATE_EPOCH is {epoch!r}, and no number of seconds")
-    shown = Quiet() if asked.quiet else Plain(sys.stderr)
+    shown = Quiet(say) if asked.quiet else Plain(say, sys.stderr)
     for line, text in file.warnings:
         shown.say(f"WARNING: line {line}: {text}")
     work = Asked(
@@ -76,7 +80,7 @@ def _build(paths: Paths, asked: Command, names: list[Reference], context: Contex
         context=os.path.abspath(context.directory) if context.directory is not None else None,
         ignored=_ignored(context, where),
         contexts=asked.contexts,
-        name=f"{os.path.abspath(asked.context)}\0{where}\0{asked.target}",
+        names=_places(asked, names, where),
         no_cache=asked.no_cache,
         pull=asked.pull,
         epoch=int(epoch) if epoch else None,
@@ -95,6 +99,12 @@ def _build(paths: Paths, asked: Command, names: list[Reference], context: Contex
         shown.say(f"naming to {name.familiar} done")
     shown.say(f"writing image {made.id} done")
     return made
+
+
+def _places(asked: Command, names: list[Reference], where: str) -> list[str]:
+    """What a build is remembered as: by its context and Dockerfile, and by what the image is called."""
+    repositories = sorted({name.name for name in names})
+    return [f"{place}\0{asked.target}" for place in (f"{os.path.abspath(asked.context)}\0{where}", *repositories)]
 
 
 def _dockerfile(asked: Command, context: Context) -> tuple[bytes, str]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import posixpath
+import re
 import tarfile
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
@@ -14,6 +15,7 @@ from typing import NamedTuple
 from minidock.build import modes
 from minidock.build.dockerfile.errors import DockerfileError
 from minidock.build.ignore import Patterns
+from minidock.build.reasons_of_files import Files, read_small
 from minidock.build.tree import Entry, Tree
 from minidock.errors import NotFoundError, UsageError
 from minidock.image.layer_writer import entry as tar_entry
@@ -124,9 +126,27 @@ def digests(tree: Tree | None, copy: Copy, request: Request) -> dict[str, str]:
     from hashlib import sha256
 
     found = {item.place or ".": tree.digest(item.entry) for item in copy.items} if tree else {}
+    if request.owner:  # whoever they belong to, they will not
+        found = {place: re.sub(r" \S+ ", " - ", digest, count=1) for place, digest in found.items()}
     return found | {
         f"<<{name}": sha256(text.encode(errors="surrogateescape")).hexdigest() for name, text in request.contents
     }
+
+
+def files(tree: Tree | None, copy: Copy, request: Request, prefix: str) -> Files:
+    """The same files as users call them. `prefix`: of those that are not the context's."""
+    items = {item.place or ".": item.entry for item in copy.items}
+    contents = {f"<<{name}": text.encode(errors="surrogateescape") for name, text in request.contents}
+
+    def read(place: str) -> bytes | None:
+        if place in contents or tree is None:
+            return contents.get(place)
+        try:
+            return read_small(tree.open(items[place].path))
+        except OSError:
+            return None
+
+    return Files({place: prefix + entry.path for place, entry in items.items()}, read)
 
 
 def layer(

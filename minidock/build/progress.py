@@ -10,6 +10,7 @@ import time
 from typing import Any, NamedTuple, TextIO
 
 from minidock.build.graph import Node
+from minidock.build.reasons import Say, in_words
 
 
 class _Open(NamedTuple):
@@ -19,9 +20,10 @@ class _Open(NamedTuple):
 
 
 class Plain:
-    """Lines, one after the other. `output`: where they go."""
+    """Lines, one after the other. `words` gives the texts of reasons; `output`: where lines go."""
 
-    def __init__(self, output: TextIO | None = None) -> None:
+    def __init__(self, words: Say, output: TextIO | None = None) -> None:
+        self.words = words
         self.output = output or sys.stderr
         self.count = 0
         self.open: dict[int, _Open] = {}
@@ -41,11 +43,11 @@ class Plain:
         elif kind == "end":
             self._flush(node)
             opened = self.open.pop(node.number)
+            why = in_words(content["reason"], self.words)
             if content["cached"]:
-                self.say(f"#{opened.number} CACHED ({content['reason']})")
+                self.say(f"#{opened.number} CACHED ({why})")
             else:
-                why = f" ({content['reason']})" if content["reason"] else ""
-                self.say(f"#{opened.number} DONE {time.monotonic() - opened.began:.1f}s{why}")
+                self.say(f"#{opened.number} DONE {time.monotonic() - opened.began:.1f}s ({why})")
         elif kind == "failed":
             self._flush(node)
             self.say(f"#{self._number(node)} ERROR: {content['message']}")

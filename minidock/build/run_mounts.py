@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from minidock import state
 from minidock.build.mounts import Mount
+from minidock.build.reasons_of_files import Files
 from minidock.build.stage import Stage
 from minidock.engine.container.options import Mount as EngineMount
 from minidock.errors import MinidockError, NotFoundError
@@ -43,10 +44,11 @@ class Mounted:
         self.script = script
         self.environment: dict[str, str] = {}
         self._open = ExitStack()
+        self._digests: dict[str, str] = {}
 
     def digests(self) -> dict[str, str]:
         """What is bound, for the cache: of each file its digest."""
-        found = {}
+        found = self._digests
         for mount in self.asked:
             if mount.kind == "bind":
                 tree = self.builder.tree(mount.origin)
@@ -56,6 +58,17 @@ class Mounted:
                 for entry in tree.walk(top.path):
                     found[f"{mount.target}:{entry.path}"] = tree.digest(entry)
         return found
+
+    def files(self) -> Files:
+        """What is bound, as users call it."""
+        names = {f"{mount.target}:": mount.origin for mount in self.asked if mount.kind == "bind"}
+
+        def called(place: str) -> str:
+            target, _, path = place.partition(":")
+            origin = names.get(f"{target}:")
+            return f"{origin}:/{path}" if origin else path
+
+        return Files({place: called(place) for place in self._digests}, lambda place: None)
 
     def __enter__(self) -> list[EngineMount]:
         makers = {

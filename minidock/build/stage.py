@@ -16,6 +16,7 @@ from typing import Any
 from minidock.build.dockerfile import instructions
 from minidock.build.dockerfile.errors import DockerfileError
 from minidock.build.dockerfile.instructions import Instruction
+from minidock.build.reasons import Cause
 from minidock.build.variables import Globals, Scope
 from minidock.image import healthcheck, layer_cache
 from minidock.image.importer import now
@@ -41,13 +42,16 @@ class Stage:
         self.author = str(base.get("author") or "")
         self.layers = layers
         self.key = key
+        self.cause: Cause | None = None  # what is the first to have changed since last time
         self.scope = Scope(outer, environment_of(self.config))
         self.command_set = False  # by CMD in this stage: an ENTRYPOINT discards an inherited one only
 
     def derived(self, outer: Globals) -> Stage:
         """A stage that begins where this one ended."""
         base = {**self.image, "config": self.config, "history": self.history, "author": self.author}
-        return Stage(base, list(self.layers), outer, self.key)
+        stage = Stage(base, list(self.layers), outer, self.key)
+        stage.cause = self.cause
+        return stage
 
     @property
     def shell(self) -> list[str]:

@@ -164,9 +164,12 @@ class Tree:
             os.close(parent)
 
     def digest(self, entry: Entry) -> str:
-        """What counts of a file for the cache: kind, mode, owner and content; not its times (reference, "Cache")."""
+        """What counts of a file for the cache, not its times (reference, "Cache"): "mode owner content".
+
+        The mode is in octal, with the kind of file (inode(7)); content is a SHA-256.
+        """
         status = entry.status
-        mark = hashlib.sha256(f"{status.st_mode:o} {status.st_uid}:{status.st_gid}".encode())
+        mark = hashlib.sha256()
         if stat.S_ISLNK(status.st_mode):
             mark.update(os.fsencode(self.read_link(entry.path)))
         elif stat.S_ISREG(status.st_mode):
@@ -178,4 +181,4 @@ class Tree:
                 os.close(fd)
         elif not entry.is_directory:
             mark.update(str(status.st_rdev).encode())
-        return mark.hexdigest()
+        return f"{status.st_mode:06o} {status.st_uid}:{status.st_gid} {mark.hexdigest()}"

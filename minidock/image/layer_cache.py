@@ -62,6 +62,11 @@ def get(root: str, key: str) -> Cached | None:
     return found
 
 
+def read(root: str, key: str) -> Cached | None:
+    """What is known of the step with this key, whether or not its layer is still there."""
+    return _read(os.path.join(root, *_PLACE, f"{key}.json"))
+
+
 def put(root: str, cached: Cached) -> None:
     """Keep a step."""
     directory = state.directory(root, *_PLACE)

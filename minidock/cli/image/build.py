@@ -47,6 +47,7 @@ def build(paths: Paths, /, **flags: Any) -> None:
     """Build an image from the Dockerfile and the files in PATH."""
     check_root()
     from minidock.build import command
+    from minidock.explain.build.texts import say
 
     asked = command.Command(
         context=flags["context"],
@@ -65,7 +66,7 @@ def build(paths: Paths, /, **flags: Any) -> None:
         platform=flags["platform"],
         quiet=flags["quiet"] or flags["progress"] == "quiet",
     )
-    image = command.run(paths, asked)
+    image = command.run(paths, asked, say)
     if flags["iidfile"]:
         with open(flags["iidfile"], "w", encoding="ascii") as file:
             file.write(image.id)

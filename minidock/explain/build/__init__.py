@@ -1,0 +1,1 @@
+"""What a build did and why, in words (book, chapter 3)."""
