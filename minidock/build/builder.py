@@ -13,7 +13,7 @@ from minidock.build import copy as copying
 from minidock.build.cache import Last, Line
 from minidock.build.copy import Request
 from minidock.build.dockerfile import stages
-from minidock.build.dockerfile.errors import DockerfileError
+from minidock.build.dockerfile.errors import DockerfileError, StepError
 from minidock.build.dockerfile.instructions import Instruction
 from minidock.build.dockerfile.words import heredoc
 from minidock.build.graph import SCRATCH, Node
@@ -93,11 +93,12 @@ class Builder:
                 try:
                     self._step(stage, instruction)
                 except DockerfileError as error:
-                    raise error if error.line else DockerfileError(error.reason, instruction.line) from None
+                    line = error.line or instruction.line
+                    message = f"dockerfile parse error on line {line}: {error.reason}"
+                    raise StepError(message, line, instruction.last) from None
                 except MinidockError as error:
-                    raise type(error)(
-                        f"line {instruction.line}: {_short(instruction.text)}: {error}", exit_code=1
-                    ) from error
+                    message = f"line {instruction.line}: {_short(instruction.text)}: {error}"
+                    raise StepError(message, instruction.line, instruction.last) from error
         return stage
 
     def _begin(self) -> Stage:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import os
 import signal
 import sys
+from contextlib import closing
 from typing import NamedTuple
 
-from minidock.build import contexts, graph, ignore, image, scheduler, variables
+from minidock.build import contexts, excerpt, graph, ignore, image, progress_terminal, scheduler, variables
 from minidock.build.builder import Asked
 from minidock.build.contexts import Context
 from minidock.build.dockerfile import stages
-from minidock.build.progress import Plain, Quiet
+from minidock.build.dockerfile.errors import lines_of
 from minidock.build.reasons import Say
 from minidock.build.run import NO_LIMITS, Surroundings
 from minidock.build.variables import Globals
@@ -45,6 +46,7 @@ class Command(NamedTuple):
     contexts: dict[str, str]
     platform: str
     quiet: bool
+    progress: str
 
 
 def run(paths: Paths, asked: Command, say: Say) -> Image:
@@ -64,6 +66,18 @@ def run(paths: Paths, asked: Command, say: Say) -> Image:
 
 def _build(paths: Paths, asked: Command, names: list[Reference], context: Context, say: Say) -> Image:
     content, where = _dockerfile(asked, context)
+    try:
+        return _build_file(paths, asked, names, context, content, where, say)
+    except MinidockError as error:
+        line, last = lines_of(error)
+        for row in excerpt.marked(content, os.path.basename(where) or NAMES[0], line, last):
+            print(row, file=sys.stderr)
+        raise MinidockError(f"failed to solve: {error}") from error
+
+
+def _build_file(
+    paths: Paths, asked: Command, names: list[Reference], context: Context, content: bytes, where: str, say: Say
+) -> Image:
     file = stages.parse(content)
     given = variables.key_values(asked.build_args, os.environ)
     target = asked.platform or variables.of_platforms("linux")["BUILDPLATFORM"]
@@ -72,7 +86,8 @@ def _build(paths: Paths, asked: Command, names: list[Reference], context: Contex
     epoch = given.get("SOURCE_DATE_EPOCH", os.environ.get("SOURCE_DATE_EPOCH", ""))
     if epoch and not epoch.isdigit():
         raise UsageError(f"SOURCE_DATE_EPOCH is {epoch!r}, and no number of seconds")
-    shown = Quiet(say) if asked.quiet else Plain(say, sys.stderr)
+    shown = progress_terminal.chosen("quiet" if asked.quiet else asked.progress, say)
+    shown.expect(plan.nodes.values())
     for line, text in file.warnings:
         shown.say(f"WARNING: line {line}: {text}")
     work = Asked(
@@ -88,16 +103,14 @@ def _build(paths: Paths, asked: Command, names: list[Reference], context: Contex
         secrets=asked.secrets,
         ssh=asked.ssh,
     )
-    with Ingest(Store(paths.root)) as ingest:
-        try:
-            stage = scheduler.build(work, plan, outer, ingest, shown.told)
-        finally:
-            shown.close()
-        made = image.write(ingest, stage, names, asked.labels, work.epoch)
-    for name in names:
-        event_log.emit_image(paths.root, "tag", made.id, made.labels, name.familiar)
-        shown.say(f"naming to {name.familiar} done")
-    shown.say(f"writing image {made.id} done")
+    with Ingest(Store(paths.root)) as ingest, closing(shown):
+        stage = scheduler.build(work, plan, outer, ingest, shown.told, shown.tick)
+        with shown.doing("exporting to image"):
+            made = image.write(ingest, stage, names, asked.labels, work.epoch)
+            shown.say(f"writing image {made.id} done")
+            for name in names:
+                event_log.emit_image(paths.root, "tag", made.id, made.labels, name.familiar)
+                shown.say(f"naming to {name.canonical} done")
     return made
 
 

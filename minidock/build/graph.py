@@ -12,6 +12,7 @@ from minidock.build import mounts
 from minidock.build.dockerfile.errors import DockerfileError
 from minidock.build.dockerfile.instructions import Instruction
 from minidock.build.dockerfile.stages import Dockerfile, Stage
+from minidock.build.dockerfile.suggestions import did_you_mean
 from minidock.build.variables import Globals
 from minidock.errors import NotFoundError
 
@@ -134,4 +135,4 @@ def _target(target: str, names: dict[str, int], count: int) -> int:
         return names[target.lower()]
     if target.isdigit() and int(target) < count:
         return int(target)
-    raise NotFoundError(f"target stage {target!r} could not be found")
+    raise NotFoundError(f'target stage "{target}" could not be found{did_you_mean(target, names)}')

@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from minidock.build.dockerfile.errors import DockerfileError
 from minidock.build.dockerfile.expand import Expansion
+from minidock.build.dockerfile.suggestions import did_you_mean
 
 TYPES = ("bind", "cache", "tmpfs", "secret", "ssh")
 _SHARING = ("shared", "private", "locked")
@@ -65,7 +66,8 @@ def parse(text: str, expansion: Expansion) -> Mount:
         elif name in _KEYS:
             values[_KEYS[name]] = value
         else:
-            raise DockerfileError(f"unexpected key '{name}' in '{name}={raw}'")
+            hint = did_you_mean(name, [*_KEYS, *_FLAGS, "required"])
+            raise DockerfileError(f"unexpected key '{name}' in '{name}={raw}'{hint}")
     return _checked(values, flags)
 
 
@@ -79,11 +81,11 @@ _KEYS = {
 def _checked(values: dict[str, str], flags: dict[str, bool]) -> Mount:
     kind = values.get("type", "bind").lower()
     if kind not in TYPES:
-        raise DockerfileError(f'unsupported mount type "{kind}"')
+        raise DockerfileError(f'unsupported mount type "{kind}"{did_you_mean(kind, TYPES)}')
     sharing = values.get("sharing", "").lower()
     if sharing and (sharing not in _SHARING or kind != "cache"):
         raise DockerfileError(f"invalid cache sharing set for {kind} mount" if sharing in _SHARING else
-                              f'unsupported sharing value "{sharing}"')  # fmt: skip
+                              f'unsupported sharing value "{sharing}"{did_you_mean(sharing, _SHARING)}')  # fmt: skip
     if "required" in flags and kind not in ("secret", "ssh"):
         raise DockerfileError(f"unexpected key 'required' for mount type '{kind}'")
     if values.get("size") and kind != "tmpfs":

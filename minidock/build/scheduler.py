@@ -20,15 +20,17 @@ import prctl
 
 from minidock import observe
 from minidock.build.builder import Asked, Builder
+from minidock.build.dockerfile.errors import StepError, lines_of
 from minidock.build.graph import Graph, Node
 from minidock.build.stage import Stage
 from minidock.build.variables import Globals
-from minidock.errors import MinidockError, UsageError, message_of
+from minidock.errors import MinidockError, message_of
 from minidock.image.store_writer import Ingest
 from minidock.linux import mounts, syscalls
 from minidock.observe import step
 
 _READ = 1 << 16
+_TICK = 0.2  # seconds after which a silent build's times are drawn again
 _HEAD = struct.Struct("I")
 Told = Callable[[Node, str, dict[str, Any]], None]
 
@@ -40,14 +42,11 @@ class _Job(NamedTuple):
     output: int
 
 
-class StageFailed(MinidockError):
-    """A stage could not be built; the message names the line."""
+def build(asked: Asked, graph: Graph, outer: Globals, ingest: Ingest, told: Told, tick: Callable[[], None]) -> Stage:
+    """Build all stages of the graph, as many at a time as there are processors. Raises `StepError`.
 
-
-def build(asked: Asked, graph: Graph, outer: Globals, ingest: Ingest, told: Told) -> Stage:
-    """Build all stages of the graph, as many at a time as there are processors. Raises `StageFailed`.
-
-    `told(node, kind, content)` hears of each step's "begin" and "end", of "line"s, and of "output" (bytes).
+    `told(node, kind, content)` hears of each step's "begin" and "end", of "line"s, and of "output" (bytes); `tick` is
+    called now and then.
     """
     done: dict[int, Stage] = {}
     jobs: dict[int, _Job] = {}
@@ -57,6 +56,7 @@ def build(asked: Asked, graph: Graph, outer: Globals, ingest: Ingest, told: Told
                 if number not in done and number not in jobs and node.needs <= done.keys() and len(jobs) < _at_once():
                     jobs[number] = _start(asked, node, outer, done, ingest)
             _hear(jobs, done, told)
+            tick()
     finally:
         for job in jobs.values():
             _end(job)
@@ -106,9 +106,9 @@ def _work(
     try:
         stage = Builder(asked, node, outer, done, ingest, send).build()
     except MinidockError as error:
-        send("failed", message=str(error), usage=isinstance(error, UsageError))
+        send("failed", message=str(error), lines=lines_of(error))
     except Exception as error:
-        send("failed", message=message_of(error), usage=False)
+        send("failed", message=message_of(error), lines=(0, 0))
     else:
         send("done", stage=stage)
 
@@ -116,7 +116,7 @@ def _work(
 def _hear(jobs: dict[int, _Job], done: dict[int, Stage], told: Told) -> None:
     """Wait for what any of the stages says or prints."""
     sources = {source: number for number, job in jobs.items() for source in (job.events.fileno(), job.output)}
-    for fd in select.select(list(sources), [], [])[0]:
+    for fd in select.select(list(sources), [], [], _TICK)[0]:
         job = jobs.get(sources[fd])
         if job is None:
             continue  # over since
@@ -126,13 +126,13 @@ def _hear(jobs: dict[int, _Job], done: dict[int, Stage], told: Told) -> None:
             continue
         message = _receive(job.events)
         _drain(job, told)  # what a command has printed comes before what is said of its end
-        kind, content = message or ("failed", {"message": "its process was killed", "usage": False})
+        kind, content = message or ("failed", {"message": "its process was killed", "lines": (0, 0)})
         if kind == "done":
             done[job.node.number] = content["stage"]
             _end(jobs.pop(job.node.number))
         elif kind == "failed":
             told(job.node, kind, content)
-            raise StageFailed(content["message"])
+            raise StepError(content["message"], *content["lines"])
         else:
             told(job.node, kind, content)
 

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import difflib
-
 from minidock.build.dockerfile.errors import DockerfileError
+from minidock.build.dockerfile.suggestions import did_you_mean
 
 Flags = dict[str, list[str]]
 
@@ -28,8 +27,7 @@ def parse(instruction: str, words: list[str]) -> Flags:
         name = flag.removeprefix("--")
         kind = known.get(name)
         if kind is None:
-            close = difflib.get_close_matches(name, known, 1)
-            raise DockerfileError(f"unknown flag: {flag}" + (f" (did you mean {close[0]}?)" if close else ""))
+            raise DockerfileError(f"unknown flag: {flag}{did_you_mean(name, known)}")
         if name in found and kind != _MANY:
             raise DockerfileError(f"duplicate flag specified: {flag}")
         if (kind != _BOOLEAN and not equals) or (kind == _BOOLEAN and equals and not value):

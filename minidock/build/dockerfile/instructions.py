@@ -6,7 +6,6 @@ does stands in `minidock/build/steps/`.
 
 from __future__ import annotations
 
-import difflib
 import re
 from typing import NamedTuple
 
@@ -14,6 +13,7 @@ from minidock.build.dockerfile import flags, words
 from minidock.build.dockerfile.errors import DockerfileError
 from minidock.build.dockerfile.flags import Flags
 from minidock.build.dockerfile.lines import Line
+from minidock.build.dockerfile.suggestions import did_you_mean
 from minidock.build.dockerfile.words import Heredoc
 
 # How the arguments are written: a command in shell or exec form; words, or their JSON list; words; pairs; one text.
@@ -65,8 +65,7 @@ def _parse(line: Line, escape: str) -> Instruction:
     word, flag_words, rest = words.split_command(line.text, escape)
     name = word.upper()
     if name not in NAMES:
-        close = difflib.get_close_matches(name, NAMES, 1)
-        raise DockerfileError(f"unknown instruction: {word}" + (f" (did you mean {close[0]}?)" if close else ""))
+        raise DockerfileError(f"unknown instruction: {word}{did_you_mean(name, NAMES)}")
     args, pairs, is_json = _arguments(name, rest, escape)
     found = Instruction(
         name, tuple(args), tuple(pairs), flags.parse(name, flag_words), is_json, line.heredocs, line.text.strip(),

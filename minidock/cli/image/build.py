@@ -28,7 +28,9 @@ _OPTIONS = [
     list_option("--build-context", "Another context, a directory or an image.", "NAME=PATH|docker-image://IMAGE"),
     click.option("--platform", default="", metavar="OS/ARCH[/VARIANT]", help="Platform of the image."),
     click.option("--iidfile", default="", metavar="FILE", help="Write the image's id to a file."),
-    click.option("--progress", type=click.Choice(["auto", "plain", "quiet"]), default="auto", help="How to tell it."),
+    click.option(
+        "--progress", type=click.Choice(["auto", "plain", "tty", "quiet"]), default="auto", help="How to tell it."
+    ),
     flag("-q --quiet", "Print nothing but the image's id."),
 ]
 
@@ -65,6 +67,7 @@ def build(paths: Paths, /, **flags: Any) -> None:
         contexts=dict(map(_context, flags["build_context"])),
         platform=flags["platform"],
         quiet=flags["quiet"] or flags["progress"] == "quiet",
+        progress=flags["progress"],
     )
     image = command.run(paths, asked, say)
     if flags["iidfile"]:
