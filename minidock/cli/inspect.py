@@ -26,12 +26,12 @@ from minidock.errors import NotFoundError, UsageError
 @click.pass_obj
 def inspect(paths: Paths, template: str | None, size: bool, kind: str | None, names: tuple[str, ...]) -> int:
     """Show everything about containers, images, networks and volumes."""
-    from minidock.engine.container import cleanup
+    from minidock.engine.container import recovery
 
     finders = _finders(paths.root, size=size)
     if kind is not None and kind not in finders:
         raise UsageError(f'unknown type: "{kind}": must be one of ' + ", ".join(f'"{name}"' for name in finders))
-    cleanup.sweep_all(paths.root)
+    recovery.sweep_all(paths.root)
     return show(names, finders[kind] if kind else partial(_any, finders), template)
 
 

@@ -25,13 +25,13 @@ def prune(paths: Paths, everything: bool, force: bool, filters: tuple[str, ...],
     from minidock.build import care
     from minidock.cli.format.units import size
     from minidock.cli.prompt import confirmed
-    from minidock.engine.container import cleanup
+    from minidock.engine.container import recovery
     from minidock.image import image_filters
 
     wanted = image_filters.parse(filters, care.FOR_PRUNE)
     if not force and not confirmed(_ALL if everything else _DANGLING):
         return
-    cleanup.sweep_all(paths.root)
+    recovery.sweep_all(paths.root)
     pruned = care.prune(paths.root, wanted, everything=everything, keep=keep)
     if pruned.names:
         click.echo("Deleted build cache objects:\n" + "".join(f"{name}\n" for name in pruned.names))

@@ -20,10 +20,10 @@ from minidock.errors import ConflictError
 @click.pass_obj
 def attach(paths: Paths, /, name: str, no_stdin: bool, **flags: Any) -> int:
     """Attach standard input, output and error to a running container."""
-    from minidock.engine.container import cleanup, records
+    from minidock.engine.container import records, recovery
     from minidock.engine.monitor import attach_client
 
-    cleanup.sweep_all(paths.root)
+    recovery.sweep_all(paths.root)
     record = records.find(paths.root, name)
     if record.status == records.PAUSED:
         raise ConflictError("You cannot attach to a paused container, unpause it first")

@@ -21,11 +21,11 @@ def commit(
     paths: Paths, author: str, change: tuple[str, ...], message: str, pause: bool, container: str, name: str | None
 ) -> None:
     """Make an image of what CONTAINER has changed, and show its id."""
-    from minidock.engine.container import cleanup
+    from minidock.engine.container import recovery
     from minidock.engine.files import commit_container
     from minidock.image import reference
 
     check_root()
-    cleanup.sweep_all(paths.root)
+    recovery.sweep_all(paths.root)
     options = commit_container.CommitOptions(reference.parse(name) if name else None, author, message, change, pause)
     click.echo(commit_container.commit_container(paths.root, container, options).id)

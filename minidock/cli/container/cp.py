@@ -23,11 +23,11 @@ from minidock.errors import MinidockError, UsageError
 @click.pass_obj
 def cp(paths: Paths, archive: bool, follow_link: bool, quiet: bool, source: str, destination: str) -> None:
     """Copy files and directories out of a container or into it; - is a tar stream on standard output or input."""
-    from minidock.engine.container import cleanup
-    from minidock.engine.files import cp as copies
+    from minidock.engine.container import recovery
+    from minidock.engine.files import cp
 
     check_root()
-    cleanup.sweep_all(paths.root)
+    recovery.sweep_all(paths.root)
     (from_name, from_path), (to_name, to_path) = split(source), split(destination)
     if from_name and to_name:
         raise UsageError("copying between containers is not supported")
@@ -37,17 +37,17 @@ def cp(paths: Paths, archive: bool, follow_link: bool, quiet: bool, source: str,
         raise UsageError("source can not be empty" if not from_path else "destination can not be empty")
     try:
         if from_name and to_path == "-":
-            _write_out(copies.out_as_tar(paths.root, from_name, from_path, follow_link=follow_link))
+            _write_out(cp.out_as_tar(paths.root, from_name, from_path, follow_link=follow_link))
             return
         if from_name:
-            size = copies.out(paths.root, from_name, from_path, to_path, follow_link=follow_link)
+            size = cp.out(paths.root, from_name, from_path, to_path, follow_link=follow_link)
         elif from_path == "-":
             from minidock.cli.archive_streams import standard_input
 
             with standard_input() as stream:
-                size = copies.tar_into(paths.root, to_name, stream, to_path, archive=archive)
+                size = cp.tar_into(paths.root, to_name, stream, to_path, archive=archive)
         else:
-            size = copies.into(paths.root, to_name, from_path, to_path, follow_link=follow_link, archive=archive)
+            size = cp.into(paths.root, to_name, from_path, to_path, follow_link=follow_link, archive=archive)
     except MinidockError as error:
         error.exit_code = 1
         raise

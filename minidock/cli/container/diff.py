@@ -14,10 +14,10 @@ from minidock.engine.paths import Paths
 @click.pass_obj
 def diff(paths: Paths, container: str) -> None:
     """Show what CONTAINER has added (A), changed (C) and deleted (D)."""
-    from minidock.engine.container import cleanup
+    from minidock.engine.container import recovery
     from minidock.engine.files import commit_container
 
     check_root()
-    cleanup.sweep_all(paths.root)
+    recovery.sweep_all(paths.root)
     lines = [f"{kind} {path}\n" for kind, path in commit_container.changed(paths.root, container)]
     click.echo("".join(lines), nl=False)

@@ -28,7 +28,7 @@ from minidock.errors import ClientError
 @click.pass_obj
 def exec_command(paths: Paths, /, container: str, command: tuple[str, ...], **flags: Any) -> int:
     """Run COMMAND in the running CONTAINER, beside what it runs already, and end as that ends."""
-    from minidock.engine.exec import exec_client as entering
+    from minidock.engine.exec import exec_client
     from minidock.engine.exec.exec_options import ExecOptions
     from minidock.engine.monitor import detach_keys
 
@@ -45,4 +45,4 @@ def exec_command(paths: Paths, /, container: str, command: tuple[str, ...], **fl
         tty=flags["tty"],
         detach=flags["detach"],
     )
-    return entering.execute(paths, container, asked, detach_keys.parse(flags["detach_keys"]))
+    return exec_client.execute(paths, container, asked, detach_keys.parse(flags["detach_keys"]))

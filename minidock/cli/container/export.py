@@ -16,10 +16,10 @@ from minidock.engine.paths import Paths
 def export(paths: Paths, output: str | None, container: str) -> None:
     """Write all files of CONTAINER to a tar archive, without those of volumes."""
     from minidock.cli.archive_streams import deliver, refuse_terminal
-    from minidock.engine.container import cleanup
+    from minidock.engine.container import recovery
     from minidock.engine.files import commit_container
 
     check_root()
     refuse_terminal(output)
-    cleanup.sweep_all(paths.root)
+    recovery.sweep_all(paths.root)
     deliver(commit_container.exported(paths.root, container), output)

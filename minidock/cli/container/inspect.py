@@ -21,9 +21,9 @@ SIZE = click.option("-s", "--size", is_flag=True, help="Show how much a containe
 @click.pass_obj
 def inspect(paths: Paths, template: str | None, names: tuple[str, ...], size: bool) -> int:
     """Show everything about containers."""
-    from minidock.engine.container import cleanup
+    from minidock.engine.container import recovery
 
-    cleanup.sweep_all(paths.root)
+    recovery.sweep_all(paths.root)
     return show(names, partial(container_described, paths.root, size=size), template)
 
 

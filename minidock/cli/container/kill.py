@@ -16,8 +16,7 @@ from minidock.engine.paths import Paths
 @click.pass_obj
 def kill(paths: Paths, names: tuple[str, ...], signal: str) -> int:
     """Send containers a signal."""
-    from minidock.engine.container import cleanup
-    from minidock.engine.container import stop as control
+    from minidock.engine.container import kill, recovery
 
-    cleanup.sweep_all(paths.root)
-    return for_each(names, lambda name: control.kill(paths.root, name, signal))
+    recovery.sweep_all(paths.root)
+    return for_each(names, lambda name: kill.kill(paths.root, name, signal))

@@ -31,13 +31,13 @@ def logs(
 ) -> None:
     """Show what a container has printed."""
     from minidock.cli import times
-    from minidock.engine.container import cleanup, records
+    from minidock.engine.container import records, recovery
     from minidock.engine.logs import log_drivers, log_reader
 
     limits = [times.utc(times.moment(text, flag)) if text else "" for flag, text in
               (("since", since), ("until", until))]  # fmt: skip
     wanted = log_reader.Wanted(_count(tail), *limits)
-    cleanup.sweep_all(paths.root)
+    recovery.sweep_all(paths.root)
     record = records.find(paths.root, name)
     driver = log_drivers.driver_of(record)
     if driver is None:

@@ -15,8 +15,7 @@ from minidock.engine.paths import Paths
 @click.pass_obj
 def pause(paths: Paths, names: tuple[str, ...]) -> int:
     """Freeze all processes of containers."""
-    from minidock.engine.container import cleanup
-    from minidock.engine.container import stop as control
+    from minidock.engine.container import pause, recovery
 
-    cleanup.sweep_all(paths.root)
-    return for_each(names, lambda name: control.pause(paths.root, name))
+    recovery.sweep_all(paths.root)
+    return for_each(names, lambda name: pause.pause(paths.root, name))

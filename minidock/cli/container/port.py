@@ -14,11 +14,11 @@ from minidock.engine.paths import Paths
 @click.pass_obj
 def port(paths: Paths, container: str, private_port: str | None) -> None:
     """Show which ports of the host lead to a container's, all of them or those to one."""
-    from minidock.engine.container import cleanup, records
+    from minidock.engine.container import records, recovery
     from minidock.engine.spec import published_ports
     from minidock.errors import MinidockError
 
-    cleanup.sweep_all(paths.root)
+    recovery.sweep_all(paths.root)
     record = records.find(paths.root, container)
     ports = published_ports.current(record)
     if private_port is None:

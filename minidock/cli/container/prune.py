@@ -19,13 +19,13 @@ def prune(paths: Paths, force: bool, filters: tuple[str, ...]) -> None:
     """Remove all containers that do not run. Their volumes stay."""
     from minidock.cli.format.units import size
     from minidock.cli.prompt import confirmed
-    from minidock.engine.container import cleanup, prune
+    from minidock.engine.container import prune, recovery
     from minidock.image import image_filters
 
     wanted = image_filters.parse(filters, prune.FOR_PRUNE)
     if not force and not confirmed(_WARNING):
         return
-    cleanup.sweep_all(paths.root)
+    recovery.sweep_all(paths.root)
     pruned = prune.prune(paths.root, wanted)
     print_removed("Deleted Containers", pruned.ids)
     click.echo(f"Total reclaimed space: {size(pruned.size, 4)}")

@@ -57,13 +57,13 @@ def ps(
 ) -> None:
     """List containers, the newest first."""
     from minidock.cli.format import listing
-    from minidock.engine.container import cleanup
+    from minidock.engine.container import recovery
     from minidock.engine.inspect import container_list
 
     wanted = container_list.parse(filters)
     if not quiet:
         listing.check(template, HEADERS, _FAILURES)
-    cleanup.sweep_all(paths.root)
+    recovery.sweep_all(paths.root)
     found = container_list.select(paths.root, wanted, everything=everything, last=1 if latest and last < 1 else last)
     if quiet:
         if template:

@@ -14,6 +14,6 @@ from minidock.engine.paths import Paths
 @click.pass_obj
 def rename(paths: Paths, name: str, new: str) -> None:
     """Give a container another name."""
-    from minidock.engine.container import stop as control
+    from minidock.engine.container import rename
 
-    control.rename(paths.root, name, new)
+    rename.rename(paths.root, name, new)

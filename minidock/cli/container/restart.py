@@ -19,10 +19,9 @@ from minidock.engine.paths import Paths
 @click.pass_obj
 def restart(paths: Paths, names: tuple[str, ...], timeout: int | None, signal: str) -> int:
     """Stop containers that run, and start them again."""
-    from minidock.engine.container import cleanup
-    from minidock.engine.container import stop as control
+    from minidock.engine.container import recovery, restart
 
-    cleanup.sweep_all(paths.root)
+    recovery.sweep_all(paths.root)
 
-    return for_each(names, lambda name: control.restart(
+    return for_each(names, lambda name: restart.restart(
         paths.root, name, timeout, lambda record: start_detached(paths, record.id), signal=signal))  # fmt: skip

@@ -17,17 +17,16 @@ from minidock.engine.paths import Paths
 @click.pass_obj
 def rm(paths: Paths, force: bool, link: bool, volumes: bool, names: tuple[str, ...]) -> int:
     """Remove containers, each on its own: one that cannot be removed does not keep the others."""
-    from minidock.engine.container import cleanup
-    from minidock.engine.container import remove as removal
+    from minidock.engine.container import recovery, remove
 
-    cleanup.sweep_all(paths.root)
+    recovery.sweep_all(paths.root)
 
-    def remove(name: str) -> None:
+    def remove_one(name: str) -> None:
         if link:
             from minidock.engine.networks import legacy_links
 
             legacy_links.unlink(paths.root, name)
             return
-        removal.remove(paths.root, name, force=force, volumes=volumes)
+        remove.remove(paths.root, name, force=force, volumes=volumes)
 
-    return for_each(names, remove, forgiving=force)
+    return for_each(names, remove_one, forgiving=force)

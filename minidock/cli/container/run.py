@@ -30,7 +30,7 @@ def run(paths: Paths, /, **flags: Any) -> int:
 
     When standard input and output are both terminals, -i -t is the default.
     """
-    from minidock.engine.container import create as containers
+    from minidock.engine.container import create
     from minidock.engine.monitor import attach_client
 
     detached = flags["detach"]
@@ -42,13 +42,13 @@ def run(paths: Paths, /, **flags: Any) -> int:
         check_terminal(attachment, is_terminal=options.tty)
         image = find_image(paths, options, flags)
 
-        def create() -> tuple[Record, int]:
-            record, lock = containers.create(paths.root, options, image)
+        def make() -> tuple[Record, int]:
+            record, lock = create.create(paths.root, options, image)
             if not (attachment.stdout or attachment.stderr):  # before it is started: so it is known what was not
                 click.echo(record.id)
             return record, lock
 
-        return attach_client.run(paths, create, attachment, warn)[1]
+        return attach_client.run(paths, make, attachment, warn)[1]
 
 
 @contextmanager

@@ -25,7 +25,7 @@ from minidock.errors import ConflictError, MinidockError
 @click.pass_obj
 def start(paths: Paths, /, names: tuple[str, ...], **flags: Any) -> int:
     """Start containers that are created or have ended."""
-    from minidock.engine.container import create
+    from minidock.engine.container import start
     from minidock.engine.monitor import attach_client
 
     if not flags["attach"] and not flags["interactive"]:
@@ -35,8 +35,8 @@ def start(paths: Paths, /, names: tuple[str, ...], **flags: Any) -> int:
     streams = [*(["stdin"] if flags["interactive"] else []), "stdout", "stderr"]
     attachment = attachment_of(streams, flags)
     try:
-        return attach_client.run(paths, partial(create.lock_for_start, paths.root, names[0]), attachment, warn)[1]
-    except create.AlreadyUp as up:
+        return attach_client.run(paths, partial(start.lock_for_start, paths.root, names[0]), attachment, warn)[1]
+    except start.AlreadyUp as up:
         return attach_client.attach(up.record, attachment, warn)
     except MinidockError as error:
         error.exit_code = 1  # as in docker: only `run` tells by its exit code what failed
@@ -45,10 +45,10 @@ def start(paths: Paths, /, names: tuple[str, ...], **flags: Any) -> int:
 
 def start_detached(paths: Paths, name: str) -> None:
     """Start one container; nothing is to be done if it runs."""
-    from minidock.engine.container import create
+    from minidock.engine.container import start
     from minidock.engine.monitor import attach_client
 
     try:
-        attach_client.run(paths, partial(create.lock_for_start, paths.root, name), attach_client.DETACHED, warn)
-    except create.AlreadyUp:
+        attach_client.run(paths, partial(start.lock_for_start, paths.root, name), attach_client.DETACHED, warn)
+    except start.AlreadyUp:
         return

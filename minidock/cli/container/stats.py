@@ -42,10 +42,10 @@ def stats(
     paths: Paths, everything: bool, template: str | None, no_stream: bool, no_trunc: bool, names: tuple[str, ...]
 ) -> None:
     """Show what containers use: processor, memory, network, disk, processes."""
-    from minidock.engine.container import cleanup, records
+    from minidock.engine.container import records, recovery
     from minidock.engine.inspect import container_list
 
-    cleanup.sweep_all(paths.root)
+    recovery.sweep_all(paths.root)
 
     def chosen() -> list[tuple[str, Record]]:
         if names:

@@ -18,8 +18,7 @@ from minidock.engine.paths import Paths
 @click.pass_obj
 def stop(paths: Paths, names: tuple[str, ...], timeout: int | None, signal: str) -> int:
     """Stop containers: with their stop signal, and SIGKILL some time later."""
-    from minidock.engine.container import cleanup
-    from minidock.engine.container import stop as control
+    from minidock.engine.container import recovery, stop
 
-    cleanup.sweep_all(paths.root)
-    return for_each(names, lambda name: control.stop(paths.root, name, timeout, signal=signal))
+    recovery.sweep_all(paths.root)
+    return for_each(names, lambda name: stop.stop(paths.root, name, timeout, signal=signal))

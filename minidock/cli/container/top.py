@@ -16,10 +16,10 @@ _WIDTH = 20  # of a column, with the three spaces behind it: docker's
 @click.pass_obj
 def top(paths: Paths, name: str, options: tuple[str, ...]) -> None:
     """Show the processes of a container."""
-    from minidock.engine.container import cleanup
+    from minidock.engine.container import recovery
     from minidock.engine.inspect.top import processes
 
-    cleanup.sweep_all(paths.root)
+    recovery.sweep_all(paths.root)
     rows = processes(paths.root, name, " ".join(options).split())
     widths = [max(_WIDTH, *(len(row[n]) + 3 for row in rows if n < len(row) - 1), 0) for n in range(len(rows[0]))]
     for row in rows:

@@ -15,8 +15,7 @@ from minidock.engine.paths import Paths
 @click.pass_obj
 def unpause(paths: Paths, names: tuple[str, ...]) -> int:
     """Let paused containers go on."""
-    from minidock.engine.container import cleanup
-    from minidock.engine.container import stop as control
+    from minidock.engine.container import recovery, unpause
 
-    cleanup.sweep_all(paths.root)
-    return for_each(names, lambda name: control.unpause(paths.root, name))
+    recovery.sweep_all(paths.root)
+    return for_each(names, lambda name: unpause.unpause(paths.root, name))

@@ -29,17 +29,15 @@ def _with_limits(command: Any) -> Any:
 @click.pass_obj
 def update(paths: Paths, /, names: tuple[str, ...], restart: str | None, **flags: Any) -> int:
     """Change limits and restart policy of CONTAINERs; of one that runs, at once."""
-    from minidock.engine.container import cleanup, update_limits
+    from minidock.engine.container import recovery, update
 
     check_root()
     given = {name: value for name, value in flags.items() if value not in (None, "")}
     if not given and restart is None:
         raise UsageError("you must provide one or more flags when using this command")
     policy = None if restart is None else _policy(restart)
-    cleanup.sweep_all(paths.root)
-    return for_each(
-        names, lambda name: update_limits.update(paths.root, name, partial(limits.changed, given=given), policy)
-    )
+    recovery.sweep_all(paths.root)
+    return for_each(names, lambda name: update.update(paths.root, name, partial(limits.changed, given=given), policy))
 
 
 def _policy(text: str) -> tuple[str, int]:

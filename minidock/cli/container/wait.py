@@ -15,8 +15,7 @@ from minidock.engine.paths import Paths
 @click.pass_obj
 def wait(paths: Paths, names: tuple[str, ...]) -> int:
     """Wait until containers have ended, and print their exit codes."""
-    from minidock.engine.container import cleanup
-    from minidock.engine.container import stop as control
+    from minidock.engine.container import recovery, wait
 
-    cleanup.sweep_all(paths.root)
-    return for_each(names, lambda name: click.echo(control.wait(paths.root, name)), quiet=True)
+    recovery.sweep_all(paths.root)
+    return for_each(names, lambda name: click.echo(wait.wait(paths.root, name)), quiet=True)

@@ -33,10 +33,10 @@ def xray(paths: Paths, as_json: bool, form: str, html: str | None, serve: bool, 
         raise UsageError("--json, --html and --serve exclude each other")
     if port is not None and not serve:
         raise UsageError("--port is for --serve")
-    from minidock.engine.container import cleanup
+    from minidock.engine.container import recovery
     from minidock.explain.xray.collect import Look
 
-    cleanup.sweep_all(paths.root)
+    recovery.sweep_all(paths.root)
     look = Look(paths.root, name)
     if serve:
         from minidock.explain.xray.http_server import serve as serve_page

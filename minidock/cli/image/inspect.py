@@ -20,9 +20,9 @@ from minidock.engine.paths import Paths
 @click.pass_obj
 def inspect(paths: Paths, template: str | None, names: tuple[str, ...], platform: str) -> int:
     """Show everything about images."""
-    from minidock.engine.container import cleanup
+    from minidock.engine.container import recovery
 
-    cleanup.sweep_all(paths.root)
+    recovery.sweep_all(paths.root)
     return show(names, partial(image_described, paths.root, platform=platform), template)
 
 

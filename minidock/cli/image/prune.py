@@ -20,7 +20,7 @@ def prune(paths: Paths, unused: bool, force: bool, filters: tuple[str, ...]) -> 
     """Remove images without a name, and what is left of images that are gone."""
     from minidock.cli.format.units import size
     from minidock.cli.prompt import confirmed
-    from minidock.engine.container import cleanup
+    from minidock.engine.container import recovery
     from minidock.engine.images import images
     from minidock.image import image_filters
 
@@ -28,7 +28,7 @@ def prune(paths: Paths, unused: bool, force: bool, filters: tuple[str, ...]) -> 
     unused = image_filters.wants_unused(wanted, unused=unused)
     if not force and not confirmed(_UNUSED if unused else _DANGLING):
         return
-    cleanup.sweep_all(paths.root)
+    recovery.sweep_all(paths.root)
     pruned = images.prune(paths.root, unused=unused, filters=wanted)
     if pruned.lines:
         click.echo("Deleted Images:\n" + "".join(f"{line}\n" for line in pruned.lines))

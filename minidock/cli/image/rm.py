@@ -18,12 +18,12 @@ from minidock.errors import MinidockError, message_of
 @click.pass_obj
 def rm(paths: Paths, force: bool, platform: str, names: tuple[str, ...]) -> int:
     """Remove names of images, and images with their last name."""
-    from minidock.engine.container import cleanup
+    from minidock.engine.container import recovery
     from minidock.engine.images.images import check_platform, remove
     from minidock.errors import NotFoundError
     from minidock.image.store import Store
 
-    cleanup.sweep_all(paths.root)  # a container that was killed with its monitor uses nothing any more
+    recovery.sweep_all(paths.root)  # a container that was killed with its monitor uses nothing any more
     code = 0
     for name in names:
         try:

@@ -15,8 +15,8 @@ from minidock.engine.paths import Paths
 @click.pass_obj
 def disconnect(paths: Paths, force: bool, network: str, container: str) -> None:
     """Take CONTAINER off NETWORK."""
-    from minidock.engine.container import cleanup
+    from minidock.engine.container import recovery
     from minidock.engine.networks import connect_container
 
-    cleanup.sweep_all(paths.root)
+    recovery.sweep_all(paths.root)
     connect_container.disconnect(paths.root, network, container, force=force)

@@ -19,9 +19,9 @@ from minidock.engine.paths import Paths
 @click.pass_obj
 def inspect(paths: Paths, template: str | None, verbose: bool, names: tuple[str, ...]) -> int:
     """Show everything about networks: who is on them, with addresses, cables and what went through those."""
-    from minidock.engine.container import cleanup
+    from minidock.engine.container import recovery
 
-    cleanup.sweep_all(paths.root)
+    recovery.sweep_all(paths.root)
     return show(names, partial(network_described, paths.root, verbose=verbose), template)
 
 

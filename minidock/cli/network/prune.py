@@ -15,7 +15,7 @@ from minidock.engine.paths import Paths
 def prune(paths: Paths, force: bool, filters: tuple[str, ...]) -> None:
     """Remove all networks that were made by users and that no running container is on."""
     from minidock.cli.prompt import confirmed
-    from minidock.engine.container import cleanup
+    from minidock.engine.container import recovery
     from minidock.engine.networks import networks
     from minidock.image import image_filters
 
@@ -23,7 +23,7 @@ def prune(paths: Paths, force: bool, filters: tuple[str, ...]) -> None:
     warning = "WARNING! This will remove all custom networks not used by at least one container."
     if not force and not confirmed(warning):
         return
-    cleanup.sweep_all(paths.root)
+    recovery.sweep_all(paths.root)
     removed = networks.prune(paths.root, wanted)
     if removed:
         click.echo("Deleted Networks:\n" + "".join(f"{network.name}\n" for network in removed))

@@ -12,9 +12,9 @@ from minidock.engine.paths import Paths
 @click.pass_obj
 def reload(paths: Paths) -> None:
     """Write all rules of the packet filter anew, as running containers need them."""
-    from minidock.engine.container import cleanup, records
+    from minidock.engine.container import records, recovery
     from minidock.engine.networks.reload import reload as write_anew
 
     with records.all_locked(paths.root):
-        cleanup.sweep(paths.root)
+        recovery.sweep(paths.root)
         write_anew(paths.root)

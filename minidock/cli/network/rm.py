@@ -15,10 +15,10 @@ from minidock.engine.paths import Paths
 def rm(paths: Paths, force: bool, names: tuple[str, ...]) -> int:
     """Remove networks that no running container is on."""
     from minidock.cli.for_each import for_each
-    from minidock.engine.container import cleanup
+    from minidock.engine.container import recovery
     from minidock.engine.networks import networks
 
-    cleanup.sweep_all(paths.root)
+    recovery.sweep_all(paths.root)
     if force:
         names = tuple(name for name in names if networks.is_known(paths.root, name))
     return for_each(names, lambda name: networks.remove(paths.root, name), forgiving=force)

@@ -42,10 +42,10 @@ Row = Mapping[str, Any]
 def df(paths: Paths, verbose: bool, template: str | None) -> None:
     """Show what takes how much of the disk, and how much of that nobody uses."""
     from minidock.cli.format import listing
-    from minidock.engine.container import cleanup
+    from minidock.engine.container import recovery
     from minidock.engine.inspect import disk_usage
 
-    cleanup.sweep_all(paths.root)
+    recovery.sweep_all(paths.root)
     usage = disk_usage.measure(paths.root)
     if verbose:
         click.echo(_everything(paths.root, usage, template), nl=False)

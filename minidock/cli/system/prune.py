@@ -21,7 +21,7 @@ def prune(paths: Paths, unused: bool, force: bool, volumes: bool, filters: tuple
     from minidock.build import care
     from minidock.cli.format.units import size
     from minidock.cli.prompt import confirmed
-    from minidock.engine.container import cleanup, prune
+    from minidock.engine.container import prune, recovery
     from minidock.engine.images import images
     from minidock.engine.networks import networks
     from minidock.engine.volumes import volume_prune
@@ -32,7 +32,7 @@ def prune(paths: Paths, unused: bool, force: bool, volumes: bool, filters: tuple
         raise UsageError('The "until" filter is not supported with "--volumes"')
     if not force and not confirmed(_warning(filters, unused=unused, volumes=volumes)):
         return
-    cleanup.sweep_all(paths.root)
+    recovery.sweep_all(paths.root)
     # In this order, as each makes more of the next ones unused.
     old = prune.prune(paths.root, wanted)
     print_removed("Deleted Containers", old.ids)

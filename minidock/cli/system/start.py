@@ -14,8 +14,8 @@ from minidock.engine.paths import Paths
 @click.pass_obj
 def start(paths: Paths) -> int:
     """Start the containers that were running when the machine went down, as their restart policies want it."""
-    from minidock.engine.container import boot, cleanup
+    from minidock.engine.container import boot, recovery
 
-    cleanup.sweep_all(paths.root)
+    recovery.sweep_all(paths.root)
     names = tuple(record.name for record in boot.to_start(paths.root))
     return for_each(names, lambda name: start_detached(paths, name))

@@ -17,10 +17,10 @@ _AT_ONCE = 64
 @click.pass_obj
 def stop(paths: Paths) -> int:
     """Stop all containers, in a way that `system start` starts them again."""
-    from minidock.engine.container import boot, cleanup
+    from minidock.engine.container import boot, recovery
 
-    cleanup.sweep_all(paths.root)
+    recovery.sweep_all(paths.root)
     running = {record.name: record for record in boot.to_stop(paths.root)}
     with ThreadPoolExecutor(_AT_ONCE) as pool:  # each may need its whole --stop-timeout
-        stopped = {name: pool.submit(boot.stop, record) for name, record in running.items()}
+        stopped = {name: pool.submit(boot.stop_for_shutdown, record) for name, record in running.items()}
         return for_each(tuple(running), lambda name: stopped[name].result())

@@ -18,9 +18,9 @@ from minidock.engine.paths import Paths
 @click.pass_obj
 def inspect(paths: Paths, template: str | None, names: tuple[str, ...]) -> int:
     """Show everything about volumes."""
-    from minidock.engine.container import cleanup
+    from minidock.engine.container import recovery
 
-    cleanup.sweep_all(paths.root)
+    recovery.sweep_all(paths.root)
     return show(names, partial(volume_described, paths.root), template)
 
 

@@ -37,10 +37,10 @@ _CLUSTER_COLUMNS = "{{.Name}}\t{{.Group}}\t{{.Driver}}\t{{.Availability}}\t{{.St
 def ls(paths: Paths, quiet: bool, filters: tuple[str, ...], template: str | None, cluster: bool) -> None:
     """List volumes."""
     from minidock.cli.format import listing
-    from minidock.engine.container import cleanup
+    from minidock.engine.container import recovery
     from minidock.engine.volumes import volume_prune
 
-    cleanup.sweep_all(paths.root)
+    recovery.sweep_all(paths.root)
     found = volume_prune.select(paths.root, volume_prune.parse(filters, volume_prune.FOR_LISTS))
     if cluster:
         found = []

@@ -21,7 +21,7 @@ def prune(paths: Paths, everything: bool, force: bool, filters: tuple[str, ...])
     """Remove volumes that no container has."""
     from minidock.cli.format.units import size
     from minidock.cli.prompt import confirmed
-    from minidock.engine.container import cleanup
+    from minidock.engine.container import recovery
     from minidock.engine.volumes import volume_prune
 
     wanted = volume_prune.parse(filters, volume_prune.FOR_PRUNE)
@@ -30,7 +30,7 @@ def prune(paths: Paths, everything: bool, force: bool, filters: tuple[str, ...])
     everything = everything or volume_prune.says_all(wanted)
     if not force and not confirmed(_UNUSED if everything else _UNNAMED):
         return
-    cleanup.sweep_all(paths.root)
+    recovery.sweep_all(paths.root)
     pruned = volume_prune.prune(paths.root, wanted, named=everything)
     if pruned.names:
         click.echo("Deleted Volumes:\n" + "".join(f"{name}\n" for name in pruned.names))

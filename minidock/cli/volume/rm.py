@@ -15,8 +15,8 @@ from minidock.engine.paths import Paths
 def rm(paths: Paths, force: bool, names: tuple[str, ...]) -> int:
     """Remove volumes that no container has, and what is in them."""
     from minidock.cli.for_each import for_each
-    from minidock.engine.container import cleanup
+    from minidock.engine.container import recovery
     from minidock.engine.volumes import volume_remove
 
-    cleanup.sweep_all(paths.root)
+    recovery.sweep_all(paths.root)
     return for_each(names, lambda name: volume_remove.remove(paths.root, name, force=force))

@@ -3,13 +3,13 @@
 `system stop` ends every container as `stop` does, but remembers that it was not its user who wanted that. `system
 start` starts again what a restart policy wants to run (moby: daemon/daemon.go, restore): `always` in any case,
 `unless-stopped` if no user had stopped it, `on-failure` if it did not end well. After a power cut there was no `system
-stop`: then the boot id tells what was running (`recovery.settle`). A systemd unit calls both (minidock.service).
+stop`: then the boot id tells what was running (`recovery.record_lost_end`). A systemd unit calls both
+(minidock.service).
 """
 
 from __future__ import annotations
 
-from minidock.engine.container import records
-from minidock.engine.container import stop as control
+from minidock.engine.container import records, stop
 from minidock.engine.container.records import Record
 from minidock.engine.monitor import restart_policy
 
@@ -34,6 +34,6 @@ def to_stop(root: str) -> list[Record]:
     return [record for record in records.load_all(root) if not record.is_over]
 
 
-def stop(record: Record) -> None:
+def stop_for_shutdown(record: Record) -> None:
     """Stop a container because the machine goes down."""
-    control.stop(record.root, record.id, None, shutdown=True)
+    stop.stop(record.root, record.id, None, shutdown=True)

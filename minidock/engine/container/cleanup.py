@@ -1,8 +1,7 @@
-"""Undoing a container: at its end, after a failure half-way, and when a SIGKILL left no one to do it.
+"""What a container has is taken away: at its end, after a failure half-way, and when a SIGKILL left no one to do it.
 
 `release_resources` takes away what a container has outside its directory, each piece whether it is there or not, so
-that one function serves all three cases. What was killed is found by `sweep`, which every command calls before it looks
-or makes: a container that is not over and whose lock nobody holds.
+that one function serves all three cases. What was killed is found by `recovery.sweep`.
 """
 
 from __future__ import annotations
@@ -23,8 +22,6 @@ from minidock.linux.directory_trees import remove_tree
 from minidock.observe import step
 
 LOG_SUFFIXES = ("-json.log", "-local.log")  # those of the log drivers, which few commands need to load
-KILLED = 137
-SWITCHED_OFF = 255  # docker's exit code for what ran when the machine went down
 
 
 def release_resources(record: Record) -> None:
@@ -43,12 +40,11 @@ def release_resources(record: Record) -> None:
 
 
 def _undo_cgroup(record: Record) -> None:
-    from minidock.linux import cgroups  # here, because every command imports this module and few come this far
+    from minidock.engine.container import container_cgroup  # here, as every command imports this module
 
-    top, path = cgroups.hierarchy(), record.data.get("cgroup")
-    if top is None or not path:
+    cgroup = container_cgroup.find(record)
+    if cgroup is None:
         return
-    cgroup = cgroups.Cgroup(os.path.join(top, path.lstrip("/")))
     try:
         cgroup.kill()
     except OSError as error:
@@ -99,7 +95,7 @@ def _undo_mounts(record: Record) -> None:
 
 
 def _undo_sockets(record: Record) -> None:
-    """What a reboot takes: the monitor's socket, and what keepers of `exec` have left that were killed."""
+    """What a reboot takes: the monitor's socket, and what exec monitors have left that were killed."""
     with suppress(FileNotFoundError):
         os.unlink(paths.socket_path(record.id))
     exec_ids.running(record.id)
@@ -136,7 +132,7 @@ def discard(record: Record, *, keep_volumes: bool = False) -> None:
     with step("Remove the container and its files", book="4.6.4"):
         with suppress(FileNotFoundError):
             syscalls.rename(record.directory, doomed)
-        _finish_removal(record.root, record.id)
+        finish_removal(record.root, record.id)
 
 
 def _note_keep_volumes(record: Record, keep: bool) -> None:
@@ -149,15 +145,18 @@ def _has_anonymous(record: Record) -> bool:
     return any(point["anonymous"] for point in record.data.get("mounts", ()))
 
 
-def _finish_removal(root: str, container_id: str) -> None:
-    """Idempotent. Files go first: on a full disk, giving an address back needs the room that they take."""
+def finish_removal(root: str, container_id: str) -> None:
+    """Remove all that is left of a container whose directory has been renamed for its removal. Idempotent.
+
+    Files go first: on a full disk, giving an address back needs the room that they take.
+    """
     doomed = os.path.join(root, "containers", REMOVING + container_id)
     try:
         record = records.load(root, REMOVING + container_id)
     except records.DamagedRecordError:
-        from minidock.engine.container import damaged
+        from minidock.engine.container import damaged_record
 
-        damaged.undo(root, container_id)
+        damaged_record.undo(root, container_id)
         record = None
     if record:
         record.id = container_id
@@ -192,89 +191,6 @@ def _remove_files(directory: str, container_id: str) -> None:
         if name.startswith(tuple(container_id + suffix for suffix in LOG_SUFFIXES)):
             with suppress(FileNotFoundError):  # somebody else removes the same
                 syscalls.unlink(os.path.join(directory, name))
-
-
-def sweep(root: str) -> None:
-    """Find containers whose monitor or creator was killed, and undo them. The caller holds `records.all_locked`.
-
-    One that `run` had not yet started goes without a trace; one that ran is kept as exited, or removed if it had --rm.
-    What cannot be undone now (a full disk, a process that the kernel does not let die) is left for the next sweep: it
-    must not keep anybody from using the other containers. One whose record is damaged stays as it is (`damaged.py`).
-    """
-    for name in (*records.ids(root), *records.removed(root)):
-        with suppress(OSError, MinidockError):
-            _sweep_one(root, name)
-    with suppress(OSError, MinidockError):
-        _mend_network(root)
-
-
-def _mend_network(root: str) -> None:
-    """Write the packet filter's rules anew if somebody has flushed or changed any. It takes a millisecond to know."""
-    from minidock.network.firewall import filter_state
-
-    if (intact := filter_state.is_intact()) is False:
-        from minidock.network.firewall import apply
-
-        apply.mend()
-    elif intact is None:
-        from minidock.engine.networks import reload
-
-        reload.if_needed(root)
-
-
-def _sweep_one(root: str, name: str) -> None:
-    """`name`: that of a directory, so an id, or one with the prefix of those that are being removed."""
-    if not name.startswith(REMOVING) and (record := records.load(root, name)) and record.is_over:
-        if record.is_aside:
-            with records.changing(record):  # which writes it where it belongs, if that is possible now
-                pass
-        return  # without a try at its lock, which would keep others from it
-    try:
-        lock = records.take_lock(root, name)
-    except FileNotFoundError:  # killed at the end of removing
-        if name.startswith(REMOVING):
-            remove_tree(os.path.join(root, "containers", name))
-        return
-    if lock is None:
-        return
-    try:
-        with step("Clean up after a killed monitor", book="4.7.3"):
-            if name.startswith(REMOVING):
-                _finish_removal(root, name.removeprefix(REMOVING))
-            elif (record := records.load(root, name)) is None:
-                remove_tree(os.path.join(root, "containers", name))
-            else:
-                record_lost_end(record)
-    finally:
-        os.close(lock)
-
-
-def record_lost_end(record: Record) -> None:
-    """Write down how a container ended that was left behind. The caller holds its lock, so its monitor is dead:
-
-    it was killed, and the container with it (PR_SET_PDEATHSIG), or the whole machine was off.
-    """
-    if record.is_over:
-        return
-    state.sweep(record.directory)
-    if record.data["state"]["boot"] == state.boot_id():
-        finish(record, KILLED, error="its monitor was killed")
-    else:
-        finish(record, SWITCHED_OFF)
-
-
-def sweep_all(root: str) -> None:
-    """`sweep`, for commands that only look."""
-    if os.path.isdir(os.path.join(root, "containers")):
-        with records.all_locked(root):
-            sweep(root)
-
-
-def clean_up_after_monitor(record: Record) -> None:
-    """Undo what a monitor left that failed or was killed; its lock is let go a moment later than we learn that."""
-    with suppress(FileNotFoundError, MinidockError):
-        os.close(records.wait_for_lock(record.root, record.id))
-    sweep_all(record.root)
 
 
 def finish(

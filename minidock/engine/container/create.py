@@ -1,4 +1,4 @@
-"""`create` and the first half of `start`: a container's directory, record and lock.
+"""`create`: a container's directory, record and lock.
 
 `create` makes a container's place and its record. Everything else is made by the monitor (`monitor/monitor.py`),
 beginning with the OCI bundle (`spec/prepare.py`). `cleanup.py` undoes both.
@@ -11,28 +11,20 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from minidock import state
-from minidock.engine.container import cleanup, names, records
+from minidock.engine.container import cleanup, names, records, recovery
 from minidock.engine.container.options import ContainerOptions
-from minidock.engine.container.records import CREATED, PAUSED, RESTARTING, RUNNING, Record
+from minidock.engine.container.records import CREATED, Record
 from minidock.engine.events import event_log
-from minidock.errors import EXIT_ENGINE, ConflictError, HostError, MinidockError, NotFoundError
+from minidock.errors import EXIT_ENGINE, ConflictError, HostError, MinidockError
 from minidock.image.platform import check_system
 from minidock.network.endpoint_config import NOTHING_SPECIAL, Attachment
 from minidock.observe import step
 
-# Networks that are there, with nothing asked of them: that of most containers, and none.
-_USUAL: tuple[dict[str, Attachment], ...] = ({"bridge": NOTHING_SPECIAL}, {})
-
 if TYPE_CHECKING:
     from minidock.image.store import Image
 
-
-class AlreadyUp(Exception):
-    """The container that was to be started runs already: nothing is to be done."""
-
-    def __init__(self, record: Record) -> None:
-        super().__init__(record.id)
-        self.record = record
+# Networks that are there, with nothing asked of them: that of most containers, and none.
+_USUAL: tuple[dict[str, Attachment], ...] = ({"bridge": NOTHING_SPECIAL}, {})
 
 
 def create(root: str, options: ContainerOptions, image: Image, *, keep_files: str = "") -> tuple[Record, int]:
@@ -81,37 +73,6 @@ def keep_created(record: Record, lock: int) -> None:
     os.close(lock)
 
 
-def lock_for_start(root: str, name: str) -> tuple[Record, int]:
-    """An existing container that is to be started, with its lock. The name is a user's.
-
-    Raises `AlreadyUp` if it runs, `ConflictError` if it is paused.
-    """
-    record = records.find(root, name)
-
-    def refuse_if_up() -> None:
-        record.reload()
-        if record.status == PAUSED:
-            raise ConflictError("cannot start a paused container, try unpause instead")
-        if record.status in (RUNNING, RESTARTING):
-            raise AlreadyUp(record)
-
-    try:
-        lock = records.wait_for_lock(root, record.id, meanwhile=refuse_if_up)
-    except FileNotFoundError:
-        raise NotFoundError(f"No such container: {name}") from None
-    try:
-        with step("Lock the container", book="4.7.3"):
-            cleanup.record_lost_end(record)
-            with records.changing(record):
-                record.data["state"] |= {"undone": False, "stopped": False, "again": False, "shutdown": False,
-                                         "boot": state.boot_id()}  # fmt: skip
-                record.data["restartCount"] = 0
-    except BaseException:
-        os.close(lock)
-        raise
-    return record, lock
-
-
 def _give_up(record: Record, lock: int) -> None:
     """Unmake a half-made container. What cannot be undone now, the next sweep finds: its lock is free."""
     with suppress(OSError, MinidockError):
@@ -134,7 +95,7 @@ def check_host() -> None:
 def _claim(root: str, options: ContainerOptions, image: Image, keep_files: str) -> tuple[Record, int]:
     """Under the lock of all containers: a free name, an id, a directory, a record in it."""
     with records.all_locked(root):
-        cleanup.sweep(root)
+        recovery.sweep(root)
         taken = records.taken(root)
         name = names.check_name(options.name) if options.name is not None else names.random_name(set(taken))
         if name in taken:

@@ -1,7 +1,8 @@
 """container.json: what every record of a container has, and what it is if it has something else.
 
 A record that cannot be read is a container all the same: it may run, and hold addresses, volumes and an image. It harms
-no other, is shown by `ps -a`, and nothing of it is deleted but by `rm -f`, which looks into the kernel (`damaged.py`).
+no other, is shown by `ps -a`, and nothing of it is deleted but by `rm -f`, which looks into the kernel
+(`damaged_record.py`).
 
 A root can become read-only, or run out of inodes, while containers run. What is wanted of one then, and how it ended,
 is kept aside, in the run directory, until it can be written where it belongs.
@@ -47,7 +48,7 @@ def directory(root: str, container_id: str) -> str:
 class DamagedRecordError(DamagedError):
     """A container is there, and what is on record of it cannot be read. `name` is what it was called, as far as known.
 
-    It may run. Only `removal.remove` with force takes such a container away (`damaged.py`).
+    It may run. Only `remove.remove` with force takes such a container away (`damaged_record.py`).
     """
 
     def __init__(self, root: str, container_id: str, path: str, why: str) -> None:

@@ -59,12 +59,12 @@ def remove(root: str, name: str, *, force: bool, volumes: bool = False) -> None:
 
 def _remove_damaged(root: str, container_id: str, *, volumes: bool) -> None:
     """With its record written anew by its monitor, as any other; else by what the kernel shows. Its volumes stay."""
-    from minidock.engine.container import damaged as ruins
+    from minidock.engine.container import damaged_record
 
-    if not ruins.kill(root, container_id):
+    if not damaged_record.kill(root, container_id):
         lock = records.wait_for_lock(root, container_id)
         try:
-            ruins.remove(root, container_id)
+            damaged_record.remove(root, container_id)
         finally:
             os.close(lock)
     elif records.is_there(root, container_id):

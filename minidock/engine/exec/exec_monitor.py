@@ -27,7 +27,7 @@ from minidock.engine.events import event_log
 from minidock.engine.exec import exec_ids, exec_process
 from minidock.engine.exec.exec_options import ExecOptions
 from minidock.engine.monitor.daemonize import leave_the_caller
-from minidock.engine.monitor.streams import Events, Flow, Pipes, wait
+from minidock.engine.monitor.streams import Events, Flow, Pipes, poll
 from minidock.errors import EXIT_ENGINE, EXIT_SIGNAL, MinidockError, message_of
 from minidock.linux import terminal
 from minidock.observe import step
@@ -155,7 +155,7 @@ def _attend(kept: _Kept, caller: Caller) -> None:
             wanted[channel] = select.POLLIN
         for flow in kept.flows:
             wanted |= flow.wants()
-        ready = wait(wanted)
+        ready = poll(wanted)
         if channel in ready:  # first: of a caller that is gone, a pipe that it has left broken means nothing
             _hear(kept, caller)
             continue
@@ -172,7 +172,7 @@ def _deliver_the_rest(kept: _Kept, caller: Caller) -> None:
         for flow in kept.flows:
             wanted |= flow.wants()
         only_waits = all(flow.source in wanted for flow in kept.flows)
-        ready = wait(wanted, _LAST_OUTPUT if only_waits else None)
+        ready = poll(wanted, _LAST_OUTPUT if only_waits else None)
         if not ready:
             return
         if channel in ready:

@@ -16,7 +16,7 @@ from typing import NamedTuple
 from minidock.engine.container import init_process, options, records
 from minidock.engine.container.records import Record
 from minidock.engine.exec.exec_options import ExecOptions
-from minidock.engine.monitor.streams import wait
+from minidock.engine.monitor.streams import poll
 from minidock.engine.spec import users
 from minidock.engine.spec.environment import environment
 from minidock.errors import (
@@ -119,7 +119,7 @@ def begin(
 def _explained(error: SetupError, record: Record, pidfd: int | None) -> MinidockError:
     """Why a process could not go in; `pidfd` is that of the container's PID 1."""
     # What is inside is killed when PID 1 ends, a moment before that can be seen to have ended.
-    if pidfd is None or wait({pidfd: select.POLLIN}, _A_MOMENT if error.exit_code == EXIT_ENGINE else 0):
+    if pidfd is None or poll({pidfd: select.POLLIN}, _A_MOMENT if error.exit_code == EXIT_ENGINE else 0):
         return ConflictError(f"Container {record.id} is not running")
     if error.exit_code == EXIT_ENGINE:
         error.exit_code = EXIT_CANNOT_EXECUTE  # docker's code for whatever fails inside
@@ -227,7 +227,7 @@ def _collect(reader: int, pidfd: int, deadline: float, most: int) -> tuple[bytes
     output, is_open = b"", True
     while True:
         left = deadline - time.monotonic()
-        ready = wait({pidfd: select.POLLIN} | ({reader: select.POLLIN} if is_open else {}), max(left, 0))
+        ready = poll({pidfd: select.POLLIN} | ({reader: select.POLLIN} if is_open else {}), max(left, 0))
         if reader in ready:
             data = os.read(reader, 1 << 16)
             output, is_open = (output + data)[:most], bool(data)

@@ -8,7 +8,7 @@ from contextlib import contextmanager, nullcontext, suppress
 from typing import Any, NamedTuple
 
 from minidock import observe, state
-from minidock.engine.container import init_process, options, records
+from minidock.engine.container import container_cgroup, init_process, options, records
 from minidock.engine.container.records import Record
 from minidock.engine.events import event_log
 from minidock.engine.files import rootfs_view
@@ -120,8 +120,7 @@ def _paused(record: Record) -> Iterator[None]:
 
     A helper process waits for the end of this one, however that comes, and lets the container go on.
     """
-    top, path = cgroups.hierarchy(), record.data.get("cgroup")
-    cgroup = cgroups.Cgroup(os.path.join(top, path.lstrip("/"))) if top and path else None
+    cgroup = container_cgroup.find(record)
     if cgroup is None or not init_process.is_alive(record) or cgroup.read("cgroup.freeze") == "1":
         yield
         return

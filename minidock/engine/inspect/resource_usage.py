@@ -11,6 +11,7 @@ import time
 from contextlib import suppress
 from typing import NamedTuple
 
+from minidock.engine.container import container_cgroup
 from minidock.engine.container.records import Record
 from minidock.linux import cgroups, directory_trees
 
@@ -39,11 +40,8 @@ NOTHING = Sample(0, 0, 0, 0, 0, 0, 0, 0, 0)  # of a container that does not run
 
 def take(record: Record) -> Sample | None:
     """A sample of a container that is up; None if it has ended just now, or has no cgroup to count anything in."""
-    top, path = cgroups.hierarchy(), record.data.get("cgroup")
-    if top is None or not path:
-        return None
-    cgroup = cgroups.Cgroup(os.path.join(top, path.lstrip("/")))
-    if not cgroup.exists():
+    cgroup = container_cgroup.find(record)
+    if cgroup is None or not cgroup.exists():
         return None
     received, sent = _traffic(record.data["state"]["pid"])
     try:

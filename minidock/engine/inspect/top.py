@@ -10,11 +10,11 @@ import os
 import re
 from contextlib import suppress
 
-from minidock.engine.container import records
+from minidock.engine.container import container_cgroup, records
 from minidock.engine.container.records import RESTARTING, Record
 from minidock.engine.events import event_log
 from minidock.errors import ConflictError, HostError, MinidockError, UsageError
-from minidock.linux import cgroups, namespaces, programs
+from minidock.linux import namespaces, programs
 
 _RENAMED_PID = re.compile(r"\s+([^\s]*)=\s*(PID[^\s]*)")  # another column that calls itself PID
 
@@ -37,9 +37,8 @@ def processes(root: str, name: str, options: list[str]) -> list[list[str]]:
 
 def _pids(record: Record) -> list[int]:
     """Those in its cgroup; without a cgroup, those in its PID namespace."""
-    top, path = cgroups.hierarchy(), record.data.get("cgroup")
-    if top and path:
-        return sorted(cgroups.Cgroup(os.path.join(top, path.lstrip("/"))).processes())
+    if cgroup := container_cgroup.find(record):
+        return sorted(cgroup.processes())
     own, found = namespaces.identity(record.data["state"]["pid"], "pid"), []
     for pid in sorted(map(int, filter(str.isdigit, os.listdir("/proc")))):
         with suppress(OSError):  # it has ended meanwhile

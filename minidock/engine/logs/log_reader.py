@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from typing import TYPE_CHECKING, NamedTuple
 
-from minidock.engine.container import cleanup, records
+from minidock.engine.container import records, recovery
 from minidock.engine.logs import rotation_links
 from minidock.engine.logs.drivers import json_file
 from minidock.engine.logs.log_files import LogFile, leave_out, open_all
@@ -89,7 +89,7 @@ def while_running(root: str, container_id: str) -> Callable[[], bool]:
     def ask() -> bool:
         nonlocal swept
         if time.monotonic() > swept + _PERIOD:  # a monitor that was killed leaves a record that says "running"
-            cleanup.sweep_all(root)
+            recovery.sweep_all(root)
             swept = time.monotonic()
         record = records.load(root, container_id)
         return record is not None and record.status in _ALIVE

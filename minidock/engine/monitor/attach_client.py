@@ -13,13 +13,13 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any, NamedTuple
 
-from minidock.engine.container import cleanup
+from minidock.engine.container import recovery
 from minidock.engine.container.records import Record
 from minidock.engine.events import event_log
 from minidock.engine.monitor import spawn
 from minidock.engine.monitor.detach_keys import DetachKeys
 from minidock.engine.monitor.monitor_channel import visit
-from minidock.engine.monitor.streams import Events, Flow, unshared, wait
+from minidock.engine.monitor.streams import Events, Flow, poll, unshared
 from minidock.engine.paths import Paths
 from minidock.errors import EXIT_ENGINE, ClientError, ConflictError, MinidockError
 from minidock.linux import terminal
@@ -81,7 +81,7 @@ def run(paths: Paths, take: Callable[[], tuple[Record, int]], attachment: Attach
     finally:
         client.close()
         if client.trouble:
-            cleanup.clean_up_after_monitor(record)
+            recovery.clean_up_after_monitor(record)
 
 
 class Abandoned(MinidockError):
@@ -183,7 +183,7 @@ class Client:
             wanted: Events = {channel: select.POLLIN}
             if self._input:
                 wanted |= self._input.wants()
-            ready = wait(wanted)
+            ready = poll(wanted)
             if channel in ready:
                 exit_code = self._hear()
                 if exit_code is not None:
@@ -217,7 +217,7 @@ class Client:
             for line in message["warnings"]:
                 self.warn(line)
             if self._is_console:  # what was typed ahead is for the shell, if the program ends in the next moment
-                wait({self.channel.end.fileno(): select.POLLIN}, _A_MOMENT)
+                poll({self.channel.end.fileno(): select.POLLIN}, _A_MOMENT)
             self.begin()
             if not self.attachment.streams:
                 self.trouble = False

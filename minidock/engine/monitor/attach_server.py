@@ -30,7 +30,7 @@ from minidock.engine import paths
 from minidock.engine.monitor.container_process import Running
 from minidock.engine.monitor.daemonize import ENDING, NAMELESS
 from minidock.engine.monitor.output import Sink
-from minidock.engine.monitor.streams import Events, wait
+from minidock.engine.monitor.streams import Events, poll
 from minidock.linux import sockets, terminal
 from minidock.observe import Observer
 from minidock.runtime.channel import Channel, Message
@@ -161,7 +161,7 @@ class AttachedClients:
         visitor = AttachedClient(Channel(end))
         self.all.append(visitor)
         # What it has said already counts before anything else is done: the container may have ended at this moment.
-        while visitor.present and wait({end.fileno(): select.POLLIN}, 0):
+        while visitor.present and poll({end.fileno(): select.POLLIN}, 0):
             self._listen(visitor, running)
 
     def tell_all(self, kind: str, **content: Any) -> None:

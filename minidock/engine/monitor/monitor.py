@@ -45,7 +45,7 @@ from minidock.engine.monitor import daemonize, restart_policy, start
 from minidock.engine.monitor.attach_server import AttachedClient, AttachedClients
 from minidock.engine.monitor.container_process import Running
 from minidock.engine.monitor.output import Sink
-from minidock.engine.monitor.streams import Events, wait
+from minidock.engine.monitor.streams import Events, poll
 from minidock.errors import EXIT_ENGINE, EXIT_SIGNAL, MinidockError, message_of
 from minidock.observe import step
 from minidock.runtime import lifecycle
@@ -114,7 +114,7 @@ def _live(life: Life, visitors: AttachedClients) -> int:
             raise
         life.health = _begin_checks(life.record, life.cache)
         event_log.emit_container(life.record.root, "start", life.record.data)
-        if wait({running.created.pidfd: select.POLLIN}, 0):  # it has ended: what is typed is for the caller's shell
+        if poll({running.created.pidfd: select.POLLIN}, 0):  # it has ended: what is typed is for the caller's shell
             visitors.end_input(running)
         if caller:
             if not caller.is_attached:
@@ -167,7 +167,7 @@ def _attend(life: Life, running: Running, visitors: AttachedClients) -> None:
         may_idle = not (visitors.all or health or observe.observers)
         if may_idle:
             limits.append(_LONG_IDLE if running.resolver else _IDLE)
-        ready = wait(wanted, min((seconds for seconds in limits if seconds is not None), default=None))
+        ready = poll(wanted, min((seconds for seconds in limits if seconds is not None), default=None))
         if may_idle and not ready and (not running.resolver or running.resolver.is_quiet(_LONG_IDLE)):
             _become_idle(life, running, visitors)
         _serve(running, visitors, ready)
@@ -268,7 +268,7 @@ def _tell_exit(running: Running, visitors: AttachedClients, exit_code: int, *, u
                 visitor.tell("exit", code=exit_code, undone=undone)
                 visitors.send_away(visitor, running)
         if visitors.all:
-            _serve(running, visitors, wait({**visitors.wants(), **running.wants()}, running.patience))
+            _serve(running, visitors, poll({**visitors.wants(), **running.wants()}, running.patience))
 
 
 def _wait_to_restart(record: Record, visitors: AttachedClients, delay: float) -> bool:
@@ -285,7 +285,7 @@ def _wait_to_restart(record: Record, visitors: AttachedClients, delay: float) ->
                 return False
         if (left := deadline - time.monotonic()) <= 0:
             return True
-        visitors.serve(wait(visitors.wants(), left), None)
+        visitors.serve(poll(visitors.wants(), left), None)
 
 
 def _exit_code(error: BaseException) -> int:

@@ -15,7 +15,7 @@ from minidock.engine.monitor.attach_server import AttachedClient, AttachedClient
 from minidock.engine.monitor.container_process import Running
 from minidock.engine.monitor.daemonize import ENDING
 from minidock.engine.monitor.output import Output
-from minidock.engine.monitor.streams import Pipes, wait
+from minidock.engine.monitor.streams import Pipes, poll
 from minidock.engine.networks import container_networks
 from minidock.engine.spec import prepare, published_ports
 from minidock.errors import EXIT_SIGNAL, SetupError, message_of
@@ -151,7 +151,7 @@ def _wait_for_set_up(caller: AttachedClient | None, created: lifecycle.CreatedPr
     wanted = {inside: select.POLLIN}
     if caller:
         wanted[caller.channel.end.fileno()] = select.POLLIN
-    while inside not in wait(wanted):
+    while inside not in poll(wanted):
         assert caller
         _is_start(caller)
     lifecycle.wait_ready(created)

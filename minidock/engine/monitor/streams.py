@@ -31,7 +31,7 @@ BROKEN = select.POLLERR | select.POLLHUP | select.POLLNVAL
 Events = dict[int, int]
 
 
-def wait(wanted: Events, timeout: float | None = None) -> Events:
+def poll(wanted: Events, timeout: float | None = None) -> Events:
     """poll(2): wait until some of `wanted` ({descriptor: events}) has come, at most `timeout` seconds."""
     poll = select.poll()
     for fd, events in wanted.items():

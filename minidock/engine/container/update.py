@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from contextlib import suppress
 
-from minidock.engine.container import init_process, records
+from minidock.engine.container import container_cgroup, init_process, records
 from minidock.engine.container.options import Limits
 from minidock.engine.container.records import Record
 from minidock.engine.events import event_log
 from minidock.engine.spec import bundle
 from minidock.errors import ConflictError, HostError, MinidockError, NotFoundError
-from minidock.linux import cgroup_limits as kernel
-from minidock.linux import cgroups
+from minidock.linux import cgroup_limits
 from minidock.observe import step
 
 
@@ -46,18 +44,17 @@ def update(root: str, name: str, change: Callable[[Limits], Limits], restart: tu
 
 def _enforce(record: Record, wanted: Limits) -> None:
     """Write the limits to the container's cgroup; what was there before again, if not all of them can be had."""
-    top, path = cgroups.hierarchy(), record.data.get("cgroup")
-    if top is None or not path:
+    cgroup = container_cgroup.find(record)
+    if cgroup is None:
         raise HostError("this host has no cgroup v2 hierarchy: nothing can be limited")
-    cgroup = cgroups.Cgroup(os.path.join(top, path.lstrip("/")))
     resources = bundle.resources(wanted)
     before: dict[str, str] = {}
-    for setting in kernel.settings(resources):
+    for setting in cgroup_limits.settings(resources):
         with suppress(FileNotFoundError):
             before[setting.file] = cgroup.read(setting.file)
     with step("Write new limits to the cgroup", book="3.2"):
         try:
-            kernel.apply(cgroup, resources)
+            cgroup_limits.apply(cgroup, resources)
         except BaseException:
             for file, text in before.items():
                 cgroup.write(file, f"{text}\n")

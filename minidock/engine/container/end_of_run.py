@@ -1,0 +1,91 @@
+"""The end of a container's run: asked for with a signal, and waited for through its monitor."""
+
+from __future__ import annotations
+
+import select
+import time
+
+from minidock.engine.container import init_process, records, recovery
+from minidock.engine.container.records import EXITED, RESTARTING, Record
+from minidock.engine.events import event_log
+from minidock.engine.monitor.monitor_channel import visit
+from minidock.engine.monitor.streams import poll
+from minidock.linux.timeouts import Patience
+from minidock.runtime.channel import Channel
+
+PATIENCE = 10.0  # seconds for what the kernel and the monitor need after SIGKILL
+POLL = 0.005
+LOOK = 0.5  # seconds after which to look into the record, while a monitor says nothing
+
+
+class EndWatch:
+    """A channel to a container's monitor, to hear of the container's end. Made before what brings that about."""
+
+    def __init__(self, record: Record) -> None:
+        self.record = record
+        self.channel: Channel | None = visit(record)
+
+    def look(self) -> None:
+        """Have the monitor look into the record."""
+        if self.channel:
+            try:
+                self.channel.send("look")
+            except (BrokenPipeError, ConnectionResetError):
+                return  # it is at its end anyway
+
+    def end(self, seconds: float | None) -> int | None:
+        """Wait at most `seconds` for the end: the exit code; None if time is up, or nobody tells."""
+        deadline = None if seconds is None else time.monotonic() + seconds
+        while self.channel:
+            left = None if deadline is None else max(0.0, deadline - time.monotonic())
+            if not poll({self.channel.end.fileno(): select.POLLIN}, left):
+                return None
+            message, _ = self.channel.receive()
+            if message is None:
+                self.channel.close()
+                self.channel = None
+            elif message["type"] == "exit":
+                return int(message["code"])
+        return self._recorded()
+
+    def _recorded(self) -> int | None:
+        """There is no monitor, or none that listens (any more): what the record says, once that is true."""
+        recovery.sweep_all(self.record.root)
+        fresh = records.load(self.record.root, self.record.id)
+        if fresh is None or fresh.is_over or fresh.status == EXITED:
+            return int(fresh.data["state"]["exitCode"]) if fresh else 0
+        time.sleep(POLL)  # it is just being started, or just ending
+        return None
+
+
+def wait_for_end(watch: EndWatch, started: str, seconds: float | None) -> bool:
+    """Wait at most `seconds` for the end of the run that began at `started`, however it is learnt of.
+
+    The monitor may just have begun the next run when the channel was made, and tells of the end of that one only.
+    """
+    deadline = time.monotonic() + (seconds if seconds is not None else float("inf"))
+    while watch.end(min(LOOK, max(0.0, deadline - time.monotonic()))) is None:
+        fresh = records.load(watch.record.root, watch.record.id)
+        alive = fresh is not None and (fresh.is_up or fresh.status == RESTARTING)
+        if fresh is None or not alive or fresh.data["state"]["startedAt"] != started:
+            return True
+        if time.monotonic() >= deadline:
+            return False
+    return True
+
+
+def wait_for_killed(watch: EndWatch, started: str) -> bool:
+    """`wait_for_end`, after SIGKILL: on a starved machine, as long as it and its monitor get their turns."""
+    state = watch.record.data["state"]
+    patience = Patience(PATIENCE, lambda: (state["pid"], state.get("monitor") or 0))
+    while not wait_for_end(watch, started, LOOK):
+        if patience.is_over:
+            return False
+    return True
+
+
+def send_signal(record: Record, number: int) -> None:
+    """Send the container's first process a signal, if it is there, after the event that tells of it."""
+    if init_process.is_alive(record):  # told before it is done: of its end the monitor tells at once
+        event_log.emit_container(record.root, "kill", record.data, signal=number)
+        init_process.kill(record, number)

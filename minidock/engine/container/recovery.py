@@ -1,0 +1,105 @@
+"""What was killed is found and cleaned up: containers whose monitor or creator ended by SIGKILL or with the machine.
+
+`sweep` finds them, and every command calls it before it looks or makes: a container that is not over and whose lock
+nobody holds. What it takes away, `cleanup.py` does.
+"""
+
+from __future__ import annotations
+
+import os
+from contextlib import suppress
+
+from minidock import state
+from minidock.engine.container import records
+from minidock.engine.container.cleanup import finish, finish_removal
+from minidock.engine.container.records import REMOVING, Record
+from minidock.errors import MinidockError
+from minidock.linux.directory_trees import remove_tree
+from minidock.observe import step
+
+KILLED = 137
+SWITCHED_OFF = 255  # docker's exit code for what ran when the machine went down
+
+
+def sweep(root: str) -> None:
+    """Find containers whose monitor or creator was killed, and clean up. The caller holds `records.all_locked`.
+
+    One that `run` had not yet started goes without a trace; one that ran is kept as exited, or removed if it had --rm.
+    What cannot be undone now (a full disk, a process that the kernel does not let die) is left for the next sweep: it
+    must not keep anybody from using the other containers. One whose record is damaged stays as it is
+    (`damaged_record.py`).
+    """
+    for name in (*records.ids(root), *records.removed(root)):
+        with suppress(OSError, MinidockError):
+            _sweep_one(root, name)
+    with suppress(OSError, MinidockError):
+        _mend_network(root)
+
+
+def _mend_network(root: str) -> None:
+    """Write the packet filter's rules anew if somebody has flushed or changed any. It takes a millisecond to know."""
+    from minidock.network.firewall import filter_state
+
+    if (intact := filter_state.is_intact()) is False:
+        from minidock.network.firewall import apply
+
+        apply.mend()
+    elif intact is None:
+        from minidock.engine.networks import reload
+
+        reload.if_needed(root)
+
+
+def _sweep_one(root: str, name: str) -> None:
+    """`name`: that of a directory, so an id, or one with the prefix of those that are being removed."""
+    if not name.startswith(REMOVING) and (record := records.load(root, name)) and record.is_over:
+        if record.is_aside:
+            with records.changing(record):  # which writes it where it belongs, if that is possible now
+                pass
+        return  # without a try at its lock, which would keep others from it
+    try:
+        lock = records.take_lock(root, name)
+    except FileNotFoundError:  # killed at the end of removing
+        if name.startswith(REMOVING):
+            remove_tree(os.path.join(root, "containers", name))
+        return
+    if lock is None:
+        return
+    try:
+        with step("Clean up after a killed monitor", book="4.7.3"):
+            if name.startswith(REMOVING):
+                finish_removal(root, name.removeprefix(REMOVING))
+            elif (record := records.load(root, name)) is None:
+                remove_tree(os.path.join(root, "containers", name))
+            else:
+                record_lost_end(record)
+    finally:
+        os.close(lock)
+
+
+def record_lost_end(record: Record) -> None:
+    """Write down how a container ended that was left behind. The caller holds its lock, so its monitor is dead:
+
+    it was killed, and the container with it (PR_SET_PDEATHSIG), or the whole machine was off.
+    """
+    if record.is_over:
+        return
+    state.sweep(record.directory)
+    if record.data["state"]["boot"] == state.boot_id():
+        finish(record, KILLED, error="its monitor was killed")
+    else:
+        finish(record, SWITCHED_OFF)
+
+
+def sweep_all(root: str) -> None:
+    """`sweep`, for commands that only look."""
+    if os.path.isdir(os.path.join(root, "containers")):
+        with records.all_locked(root):
+            sweep(root)
+
+
+def clean_up_after_monitor(record: Record) -> None:
+    """Undo what a monitor left that failed or was killed; its lock is let go a moment later than we learn that."""
+    with suppress(FileNotFoundError, MinidockError):
+        os.close(records.wait_for_lock(record.root, record.id))
+    sweep_all(record.root)

@@ -1,0 +1,49 @@
+"""`restart`: a container stopped, and started again by the same monitor."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+from minidock.engine.container import records
+from minidock.engine.container.end_of_run import POLL
+from minidock.engine.container.records import Record
+from minidock.engine.container.stop import end_container, stop_signal
+from minidock.engine.events import event_log
+from minidock.errors import MinidockError
+
+
+def restart(root: str, name: str, timeout: int | None, start: Callable[[Record], None], *, signal: str = "") -> None:
+    """Have a container stopped, and started again by the same monitor, with what is attached to it let go.
+
+    `start`: starts one that has no monitor: it did not run, or it ended, or was stopped by somebody else, before its
+    monitor knew of us. Raises `MinidockError` if it cannot be started again.
+    """
+    record = records.find(root, name)
+    number = stop_signal(record, signal)
+    before = record.data["state"]["startedAt"]
+    if record.is_up:
+        again = end_container(record, timeout, number, again=True) and _started_again(record, before)
+    else:  # if it waits for its policy's next start, that is given up
+        end_container(record, timeout, number)
+        again = False
+    if not again:
+        start(record)
+    event_log.emit_container(root, "restart", record.data)
+
+
+def _started_again(record: Record, before: str) -> bool:
+    """Wait until a container has a later run than the one that began at `before`, if only a short one.
+
+    False if there will be none, as its monitor did not know that it was wanted.
+    """
+    while True:
+        record.reload()
+        state = record.data["state"]
+        if state["startedAt"] != before:
+            return True
+        if record.is_over and state["error"]:
+            raise MinidockError(f"Cannot restart container {record.name}: {state['error']}")
+        if record.is_over:
+            return False
+        time.sleep(POLL)
