@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from minidock.network import store
+from minidock.network import network_store
 from tests.support import isolation
 from tests.support.command import Minidock
 from tests.support.isolation import Isolation
@@ -68,7 +68,7 @@ def minidock(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Minidock]:
     """
     run = Path(tempfile.mkdtemp(prefix="mdt-", dir="/run"))
     root = tmp_path_factory.mktemp("root")
-    kept_links.add(store.default_interface(str(root)))
+    kept_links.add(network_store.default_interface(str(root)))
     yield Minidock(root=root, run=run)
     shutil.rmtree(run)
 

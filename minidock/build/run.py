@@ -118,7 +118,7 @@ def _options(
     mounts: Sequence[Mount],
     environment: dict[str, str],
 ) -> ContainerOptions:
-    from minidock.network.endpoint_config import NOTHING_SPECIAL
+    from minidock.network.endpoint import DEFAULT_CONFIG
 
     network = "bridge" if surroundings.network == "default" else surroundings.network
     return ContainerOptions(
@@ -126,7 +126,7 @@ def _options(
         env=[f"{name}={value}" for name, value in environment.items()], workdir=stage.workdir, user=None,
         interactive=False, tty=False, remove=True, init=False, mounts=list(mounts), volumes=[], volumes_from=[],
         tmpfs={}, read_only=False, network=network,
-        attachments={"bridge": NOTHING_SPECIAL} if network == "bridge" else {}, dns=[], dns_search=[],
+        attachments={"bridge": DEFAULT_CONFIG} if network == "bridge" else {}, dns=[], dns_search=[],
         dns_options=[], extra_hosts=surroundings.add_host, publish=[], publish_all=False, expose=[],
         privileged=False, cap_add=[], cap_drop=[], ulimits=surroundings.ulimits, sysctls={}, labels={},
         stop_signal=None, isolation=_DOCKERS_ISOLATION._replace(shm_size=surroundings.shm_size), pull="never",

@@ -10,10 +10,10 @@ import os
 from contextlib import suppress
 from typing import NamedTuple
 
-from minidock.network import store
+from minidock.network import network_store
 from minidock.network.addresses import IPV4, IPV6, Subnet
 from minidock.network.leases import Lease, Leases
-from minidock.network.store import Network
+from minidock.network.network_store import Network
 from minidock.state import DamagedError
 
 
@@ -54,17 +54,17 @@ class Names:
 
     def has_way_out(self) -> bool:
         """Whether names of the world outside are of any use: not to a container on internal networks only."""
-        mine = [n for n in store.load_all(self.root) if self.container_id in self._held(n)]
+        mine = [n for n in network_store.load_all(self.root) if self.container_id in self._held(n)]
         return any(not network.internal for network in mine)
 
     def _networks(self) -> list[tuple[Network, dict[str, Lease]]]:
         """The container's networks on which there are names, with who is on them."""
-        networks = [network for network in store.load_all(self.root) if network.has_names]
+        networks = [network for network in network_store.load_all(self.root) if network.has_names]
         return [(network, held) for network in networks if self.container_id in (held := self._held(network))]
 
     def _held(self, network: Network) -> dict[str, Lease]:
         """The leases, read again only if the file is another one than last time: each writer makes a new one."""
-        path = f"{store.directory(self.root)}/{network.id}.leases.json"
+        path = f"{network_store.directory(self.root)}/{network.id}.leases.json"
         try:
             status = os.stat(path)
         except FileNotFoundError:

@@ -31,7 +31,7 @@ _KINDS = {
 }
 
 
-class TakenError(ConflictError):
+class PortInUseError(ConflictError):
     """A port that was asked for is somebody else's."""
 
     def __init__(self, protocol: str, address: str, port: int) -> None:
@@ -41,7 +41,7 @@ class TakenError(ConflictError):
         self.port = port
 
 
-class Held(NamedTuple):
+class BoundPorts(NamedTuple):
     """Published ports, and the sockets that keep them."""
 
     published: list[Published]
@@ -54,15 +54,15 @@ class Held(NamedTuple):
         self.sockets.clear()
 
 
-def hold(wishes: list[PortRequest], *, has_ipv6: bool, default: str = "0.0.0.0") -> Held:
+def bind_ports(wishes: list[PortRequest], *, has_ipv6: bool, default: str = "0.0.0.0") -> BoundPorts:
     """Take a port of the host for every wish, in order. `has_ipv6`: the container has an IPv6 address to lead to.
 
     `default` is the host's address for wishes that name none: one alone, or every one of IPv4 and of IPv6.
 
-    Raises `TakenError` or `ConflictError` if one is in use, `UsageError` for a host address that leads nowhere,
+    Raises `PortInUseError` or `ConflictError` if one is in use, `UsageError` for a host address that leads nowhere,
     `HostError` for one that is not the host's; nothing is held then.
     """
-    held = Held([], [])
+    held = BoundPorts([], [])
     try:
         for wish in dict.fromkeys(wishes):
             addresses = [wish.host_address or default]
@@ -103,7 +103,7 @@ def _first_free(wish: PortRequest, addresses: list[str]) -> tuple[int, list[sock
         else:
             return port, sockets
     if wish.first and wish.first == wish.last:
-        raise TakenError(wish.protocol, addresses[0], wish.first)
+        raise PortInUseError(wish.protocol, addresses[0], wish.first)
     span = f"{wish.first}-{wish.last}" if wish.first else f"those in {PORT_RANGE}"
     raise ConflictError(f"all ports are allocated ({span})")
 

@@ -7,46 +7,44 @@ import socket
 from minidock import state
 from minidock.errors import ConflictError, HostError
 from minidock.linux import rtnetlink
-from minidock.network import drivers, store
+from minidock.network import drivers, network_store
 from minidock.network.addresses import IPV4, IPV6, Subnet, first_free, unique_local
-from minidock.network.drivers import BOOK
-from minidock.network.store import Network, Pool
+from minidock.network.drivers.driver import BOOK
+from minidock.network.network_store import Network, Pool
 from minidock.observe import step
 
 
-def settled(root: str, network: Network, *, in_use: bool) -> Network:
-    """The network with a subnet to take addresses from. The caller holds the networks' lock.
+def ensure_subnet(root: str, network: Network, *, in_use: bool) -> Network:
+    """The network with a subnet to take addresses from. The caller holds the lock of the networks.
 
-    The default network's subnet is chosen when it is used for the first time, and judged anew when its bridge is
-    missing and nobody holds an address of it. Raises `HostError` if no subnet is free.
+    The default network's subnet is chosen at its first use, and again when its bridge is missing and no container holds
+    an address of it: the host's routes may be others by then. Raises `HostError` if no subnet is free.
     """
-    if network.pools and (in_use or not network.is_predefined or drivers.find(network.driver).is_made(network)):
+    driver = drivers.find(network.driver)
+    if network.pools and (in_use or not network.is_predefined or driver.is_interface_ready(network)):
         return network
-    from minidock.network.firewall import (
-        filter_state,  # here, because few starts come this far, and every one imports this module
-    )
+    from minidock.network.firewall import filter_state  # imported late: few starts need it
 
+    # The lock is that of all roots: the next process that chooses must see this bridge among the routes.
     with (
         step("Choose a free subnet", book=BOOK),
-        state.locked(
-            filter_state.lock_path()
-        ),  # for all roots: the next to choose must see this bridge among the routes
+        state.locked(filter_state.lock_path()),
         rtnetlink.Rtnetlink() as host,
     ):
         preferred = network.pool(IPV4)
-        chosen = choose(host, root, network, preferred.net if preferred else None)
+        chosen = choose_subnet(host, root, network, preferred.net if preferred else None)
         if preferred is None or chosen != preferred.net:
             network = network._replace(pools=[Pool(str(chosen), chosen.gateway, "", {})])
-            store.save(root, network)
-        drivers.find(network.driver).make(host, root, network)
+            network_store.save(root, network)
+        driver.create_interface(host, root, network)
     return network
 
 
-def choose(host: rtnetlink.Rtnetlink, root: str, network: Network, preferred: Subnet | None) -> Subnet:
+def choose_subnet(host: rtnetlink.Rtnetlink, root: str, network: Network, preferred: Subnet | None) -> Subnet:
     """`preferred`, or else the first IPv4 subnet, that no route, address or other network overlaps."""
-    chosen = first_free(claims(host, root, network), preferred)
+    chosen = first_free(used_subnets(host, root, network), preferred)
     if chosen is None:
-        path = f"{store.directory(root)}/{network.id}.json"
+        path = f"{network_store.directory(root)}/{network.id}.json"
         raise HostError(
             "every private subnet that minidock knows collides with a route of this host (ip route show table all): "
             + (f'write a free one into {path}, as "pools": [{{"subnet": "10.1.2.0/24"}}]' if network.is_predefined
@@ -55,7 +53,7 @@ def choose(host: rtnetlink.Rtnetlink, root: str, network: Network, preferred: Su
     return chosen
 
 
-def claims(host: rtnetlink.Rtnetlink, root: str, network: Network) -> dict[Subnet, str]:
+def used_subnets(host: rtnetlink.Rtnetlink, root: str, network: Network) -> dict[Subnet, str]:
     """What subnets others than `network` use, and who: its networks, and the host's routes and addresses."""
     index = socket.if_nametoindex(network.interface) if rtnetlink.exists(network.interface) else -1
     own = set(network.subnets)
@@ -68,7 +66,7 @@ def claims(host: rtnetlink.Rtnetlink, root: str, network: Network) -> dict[Subne
 
 
 def _of_networks(root: str, network: Network) -> dict[Subnet, str]:
-    others = [other for other in store.load_all(root) if other.id != network.id]
+    others = [other for other in network_store.load_all(root) if other.id != network.id]
     return {subnet: f"network {other.name}" for other in others for subnet in other.subnets}
 
 
@@ -78,7 +76,7 @@ def check_free(host: rtnetlink.Rtnetlink, root: str, network: Network) -> None:
     A network that the host does not route for may well be one that the host is on by itself.
     """
     is_routed = drivers.find(network.driver).IS_ROUTED
-    claimed = claims(host, root, network) if is_routed else _of_networks(root, network)
+    claimed = used_subnets(host, root, network) if is_routed else _of_networks(root, network)
     for subnet in network.subnets:
         for taken, by in claimed.items():
             if taken.prefix >= 8 and subnet.overlaps(taken):
@@ -89,7 +87,7 @@ def with_subnets(host: rtnetlink.Rtnetlink, root: str, network: Network) -> Netw
     """With an IPv4 subnet, and an IPv6 one if it is to have that, where its user named none."""
     pools = list(network.pools)
     if network.pool(IPV4) is None:
-        chosen = choose(host, root, network, None)
+        chosen = choose_subnet(host, root, network, None)
         pools.insert(0, Pool(str(chosen), chosen.gateway, "", {}))
     if network.ipv6 and network.pool(IPV6) is None:
         local = unique_local()

@@ -7,13 +7,13 @@ from collections.abc import Iterable
 
 from minidock.errors import HostError
 from minidock.linux import rtnetlink, syscalls
-from minidock.network.firewall.filter_rules import Member, Segment
+from minidock.network.firewall.filter_rules import FilterEndpoint, FilterNetwork
 
 IP_FORWARD = "/proc/sys/net/ipv4/ip_forward"
 IP6_CONF = "/proc/sys/net/ipv6/conf"
 
 
-def enable(segments: Iterable[Segment], members: Iterable[Member]) -> list[HostError]:
+def enable(segments: Iterable[FilterNetwork], members: Iterable[FilterEndpoint]) -> list[HostError]:
     """Turn the host into a router, unless it is one already.
 
     `members`: all that there are, as a bridge that was deleted and made anew has forgotten what its containers needed.

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from minidock.network import store
+from minidock.network import network_store
 from minidock.network.firewall import filter_state
 from tests.engine.containers import Containers, eventually
 from tests.support.command import Minidock
@@ -98,7 +98,7 @@ def root(engine: Minidock, tmp_path_factory: pytest.TempPathFactory) -> Iterator
     directory = tmp_path_factory.mktemp("damage")
     other = replace(engine, root=directory / "root")
     archive = directory / "alpine.tar"
-    kept_links.add(store.default_interface(str(other.root)))
+    kept_links.add(network_store.default_interface(str(other.root)))
     assert engine("save", "-o", str(archive), "alpine:latest").returncode == 0
     assert other("load", "-i", str(archive)).returncode == 0
     yield other

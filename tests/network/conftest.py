@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from minidock.network.endpoint_config import Attachment
+from minidock.network.endpoint import EndpointConfig
 from minidock.network.port_bindings import Published
 from tests.network.containers import World
 from tests.network.internet import HOST_ADDRESS, OUTSIDE_ADDRESS, Container, Host, Namespace
@@ -53,7 +53,7 @@ def container(namespaces: list[Namespace]) -> Callable[..., Container]:
     """Make containers on a host."""
 
     def make(
-        host: Host, container_id: str | None = None, *published: Published, **attachments: Attachment
+        host: Host, container_id: str | None = None, *published: Published, **attachments: EndpointConfig
     ) -> Container:
         made = Container(host, container_id, *published, **attachments)
         namespaces.append(made)

@@ -23,13 +23,16 @@ from typing import Any
 
 from minidock import state
 from minidock.linux import rtnetlink, syscalls
-from minidock.network import drivers, endpoints, store
+from minidock.network import network_store
 from minidock.network.addresses import Subnet
-from minidock.network.endpoint_config import NOTHING_SPECIAL, Attachment
-from minidock.network.endpoints import Endpoint
+from minidock.network.connect import connect_endpoints
+from minidock.network.endpoint import DEFAULT_CONFIG, Endpoint, EndpointConfig
 from minidock.network.firewall import filter_state
+from minidock.network.network_store import Network, Pool
 from minidock.network.port_bindings import Published
-from minidock.network.store import Network, Pool
+from minidock.network.release import release_endpoints
+from minidock.network.remove_network import remove_network
+from minidock.network.reserve import reserve_addresses
 
 HOST_ADDRESS = "198.51.100.2"
 OUTSIDE_ADDRESS = "203.0.113.1"
@@ -199,40 +202,40 @@ class Host(Namespace):
     @property
     def bridge(self) -> str:
         """The default network's interface."""
-        return store.default_interface(self.root)
+        return network_store.default_interface(self.root)
 
     def network(self, name: str = "bridge") -> Network:
         """What is on record of a network."""
-        return store.pick(store.load_all(self.root), name)
+        return network_store.find(network_store.load_all(self.root), name)
 
-    def reserve(self, container_id: str, **attachments: Attachment) -> Endpoint:
+    def reserve(self, container_id: str, **attachments: EndpointConfig) -> Endpoint:
         """An address for the container, on the first of these networks or the default one."""
         return next(iter(self.reserve_all(container_id, **attachments).values()))
 
-    def reserve_all(self, container_id: str, **attachments: Attachment) -> dict[str, Endpoint]:
-        wanted = attachments or {"bridge": NOTHING_SPECIAL}
-        reserved: dict[str, Endpoint] = self.call(endpoints.reserve, self.root, container_id, "name", wanted)
+    def reserve_all(self, container_id: str, **attachments: EndpointConfig) -> dict[str, Endpoint]:
+        wanted = attachments or {"bridge": DEFAULT_CONFIG}
+        reserved: dict[str, Endpoint] = self.call(reserve_addresses, self.root, container_id, "name", wanted)
         return reserved
 
     def connect(self, wanted: dict[str, Endpoint], container: Namespace, *published: Published) -> list[str]:
-        warnings: list[str] = self.call(endpoints.connect, self.root, wanted, container.fd, published)
+        warnings: list[str] = self.call(connect_endpoints, self.root, wanted, container.fd, published)
         return warnings
 
     def release(self, container_id: str) -> None:
-        self.call(endpoints.release, self.root, container_id)
+        self.call(release_endpoints, self.root, container_id)
 
     def leases(self) -> dict[str, str]:
         """Who holds which address of the default network."""
-        known = [network for network in store.load_all(self.root) if network.name == "bridge"]
-        held = store.leases(self.root, known[0].id).held if known else {}
+        known = [network for network in network_store.load_all(self.root) if network.name == "bridge"]
+        held = network_store.leases(self.root, known[0].id).held if known else {}
         return {holder: lease.address for holder, lease in held.items()}
 
     def remove_network(self, name: str = "bridge") -> None:
         """Unmake a network as its last user's removal would."""
 
         def remove() -> None:
-            with store.locked(self.root):
-                drivers.remove(self.root, self.network(name))
+            with network_store.locked(self.root):
+                remove_network(self.root, self.network(name))
 
         self.call(remove)
 
@@ -245,9 +248,9 @@ class Host(Namespace):
             pools=pools, chosen=True, internal=internal, ipv6=len(pools) > 1, attachable=False, labels={},
             options=known,
         )  # fmt: skip
-        with store.locked(self.root):
-            store.ensure(self.root)
-            store.save(self.root, made)
+        with network_store.locked(self.root):
+            network_store.ensure_predefined(self.root)
+            network_store.save(self.root, made)
 
     def elements(self, family: str, name: str) -> list[Any]:
         """What is in a set or map of ours."""
@@ -271,7 +274,7 @@ class Container(Namespace):
     """A container, as far as its networks go: connected when made."""
 
     def __init__(
-        self, host: Host, container_id: str | None = None, *published: Published, **attachments: Attachment
+        self, host: Host, container_id: str | None = None, *published: Published, **attachments: EndpointConfig
     ) -> None:
         super().__init__("container")
         self.id = container_id or os.urandom(32).hex()

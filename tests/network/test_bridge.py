@@ -15,9 +15,12 @@ from pathlib import Path
 import pytest
 
 from minidock.errors import ConflictError, HostError
-from minidock.network import endpoints, store
-from minidock.network.endpoint_config import NOTHING_SPECIAL
+from minidock.network import network_store
+from minidock.network.connect import connect_endpoints, import_ahead
+from minidock.network.endpoint import DEFAULT_CONFIG
 from minidock.network.port_bindings import Published
+from minidock.network.release import release_endpoints
+from minidock.network.reserve import reserve_addresses
 from tests.network.internet import HOST_ADDRESS, OUTSIDE_ADDRESS, PORT, Container, Host, Namespace, ask, result_of
 
 MakeContainer = Callable[..., Container]
@@ -25,8 +28,8 @@ MakeContainer = Callable[..., Container]
 
 def set_subnet(host: Host, subnet: str) -> None:
     """What a user does who wants another subnet: write it into the network's file."""
-    with store.locked(host.root):
-        store.ensure(host.root)
+    with network_store.locked(host.root):
+        network_store.ensure_predefined(host.root)
     path = Path(host.root, "networks", f"{host.network().id}.json")
     path.write_text(json.dumps({**json.loads(path.read_text()), "pools": [{"subnet": subnet}]}))
 
@@ -224,7 +227,7 @@ class TestBridge:
         host.remove_network()
         assert (host.links(), host.rules()) == (links, rules)
         assert host.sh("nft", "list", "tables") == ""
-        assert sorted(network.name for network in store.load_all(host.root)) == ["host", "none"]
+        assert sorted(network.name for network in network_store.load_all(host.root)) == ["host", "none"]
 
     def test_remove_spares_another_root(self, host: Host, container: MakeContainer, tmp_path: Path) -> None:
         other = container(host)
@@ -270,8 +273,8 @@ class TestRelease:
 class TestManyAtOnce:
     def test_twenty_containers_come_and_go(self, host: Host, namespaces: list[Namespace]) -> None:
         def come(root: str, container_id: str, netns_fd: int) -> tuple[str, list[str]]:
-            wanted = endpoints.reserve(root, container_id, "name", {"bridge": NOTHING_SPECIAL})
-            return wanted["bridge"].address, endpoints.connect(root, wanted, netns_fd)
+            wanted = reserve_addresses(root, container_id, "name", {"bridge": DEFAULT_CONFIG})
+            return wanted["bridge"].address, connect_endpoints(root, wanted, netns_fd)
 
         inside = {os.urandom(32).hex(): Namespace("container") for _ in range(20)}
         namespaces += inside.values()
@@ -282,16 +285,16 @@ class TestManyAtOnce:
         assert len(ids(host)) == 20
         for namespace in inside.values():
             assert namespace.call(ask, OUTSIDE_ADDRESS) == HOST_ADDRESS
-        for child in [host.start(endpoints.release, host.root, name) for name in inside]:
+        for child in [host.start(release_endpoints, host.root, name) for name in inside]:
             result_of(*child)
         assert (ids(host), host.leases()) == ([], {})
 
     def test_killed_anywhere_release_leaves_nothing(self, host: Host, namespaces: list[Namespace]) -> None:
         def come(root: str, container_id: str, netns_fd: int) -> None:
-            wanted = endpoints.reserve(root, container_id, "name", {"bridge": NOTHING_SPECIAL})
-            endpoints.connect(root, wanted, netns_fd)
+            wanted = reserve_addresses(root, container_id, "name", {"bridge": DEFAULT_CONFIG})
+            connect_endpoints(root, wanted, netns_fd)
 
-        endpoints.warm_up()
+        import_ahead()
         for _ in range(25):
             namespace, container_id = Namespace("container"), os.urandom(32).hex()
             try:

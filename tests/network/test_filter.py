@@ -15,8 +15,8 @@ import pytest
 
 from minidock.errors import HostError
 from minidock.linux import nftables, syscalls
-from minidock.network.endpoint_config import NOTHING_SPECIAL
-from minidock.network.firewall import apply, filter_state
+from minidock.network.endpoint import DEFAULT_CONFIG
+from minidock.network.firewall import filter_state, packet_filter
 from minidock.network.port_bindings import Published
 from tests.network.internet import HOST_ADDRESS, OUTSIDE_ADDRESS, Container, Host, Namespace, ask, reaches_everyone
 from tests.network.machine import Machine
@@ -77,7 +77,7 @@ class TestWayOut:
 
         def without_nft() -> None:
             os.environ["PATH"] = "/nowhere"
-            apply.admit([host.network()], [], {})
+            packet_filter.add_endpoints([host.network()], [], {})
 
         with pytest.raises(HostError, match="install the package nftables"):
             host.call(without_nft)
@@ -87,7 +87,7 @@ class TestWayOut:
 
         def without_rights() -> list[str]:
             prctl.capbset.net_admin = False  # what nft may not have, though root runs it
-            return apply.admit([host.network()], [], {})
+            return packet_filter.add_endpoints([host.network()], [], {})
 
         with pytest.raises(HostError) as refused:
             host.call(without_rights)
@@ -104,7 +104,7 @@ class TestWayOut:
             syscalls.unshare(syscalls.CLONE_NEWNS)
             subprocess.run(["mount", "--make-rprivate", "/"], check=True)
             subprocess.run(["mount", "-o", "bind,ro", "/proc/sys", "/proc/sys"], check=True)
-            return apply.admit([host.network()], [inside.endpoint], {}, anew=True)
+            return packet_filter.add_endpoints([host.network()], [inside.endpoint], {}, anew=True)
 
         host.sh("nft", "flush", "ruleset")
         host.sh("sh", "-c", "echo 0 >/proc/sys/net/ipv4/ip_forward")
@@ -156,7 +156,7 @@ class TestNoRulesNoStart:
 
         def without_rights() -> list[str]:
             prctl.cap_effective.net_admin = False
-            return apply.admit([host.network()], [], {})
+            return packet_filter.add_endpoints([host.network()], [], {})
 
         with pytest.raises(HostError, match="no container runs without: the kernel does not tell the state of nf_tab"):
             host.call(without_rights)
@@ -235,7 +235,7 @@ class TestRegistry:
         changed = {**content, "form": content["form"] ^ 1, "generation": generation(host)}
         Path(host.registry).write_text(json.dumps(changed))
         host.add_network("dual", "10.66.0.0/24", "fd00:66::/64")
-        second = container(host, dual=NOTHING_SPECIAL)
+        second = container(host, dual=DEFAULT_CONFIG)
         cables = {first.endpoint.host_interface, second.endpoint.host_interface}
         assert set(host.elements("bridge", "cables")) == cables
         assert host.call(filter_state.is_intact)
@@ -259,17 +259,17 @@ class TestRegistry:
     def test_mending_is_for_what_others_have_changed(self, host: Host, container: MakeContainer) -> None:
         inside = container(host)
         before = generation(host)
-        host.call(apply.mend)
+        host.call(packet_filter.repair)
         assert generation(host) == before
         host.sh("nft", "flush", "ruleset")
-        host.call(apply.mend)
+        host.call(packet_filter.repair)
         assert inside.call(ask, OUTSIDE_ADDRESS) == HOST_ADDRESS
 
     def test_what_others_change_of_theirs_is_no_reason_to_write(self, host: Host, container: MakeContainer) -> None:
         _publish(host, container)
         host.sh("nft", "add", "table", "ip", "theirs")
         before = generation(host)
-        host.call(apply.mend)
+        host.call(packet_filter.repair)
         assert generation(host) == before
         assert host.call(filter_state.is_intact)
 
@@ -290,13 +290,13 @@ class TestRegistry:
         handle = next(rule["handle"] for rule in host.rules() if rule["chain"] == "forward")
         host.sh("nft", change.replace("{cable}", cable).replace("{handle}", str(handle)))
         assert host.sh("nft", "--stateless", "list", "ruleset") != before
-        host.call(apply.mend)
+        host.call(packet_filter.repair)
         assert host.sh("nft", "--stateless", "list", "ruleset") == before
 
     def test_ipv6_keeps_the_hosts_own_way_out(self, host: Host, container: MakeContainer) -> None:
         host.sh("sysctl", "-qw", "net.ipv6.conf.up0.accept_ra=1")
         host.add_network("dual", "10.66.0.0/24", "fd00:66::/64")
-        container(host, dual=NOTHING_SPECIAL)
+        container(host, dual=DEFAULT_CONFIG)
         assert host.sh("sysctl", "-n", "net.ipv6.conf.all.forwarding", "net.ipv6.conf.up0.accept_ra") == "1\n2\n"
 
 
@@ -304,7 +304,7 @@ def _publish(host: Host, container: MakeContainer) -> str:
     """A container that has something in every set and map; the host's end of its cable."""
     host.add_network("dual", "10.66.0.0/24", "fd00:66::/64")
     everywhere = (Published("tcp", "0.0.0.0", 8080, 80), Published("tcp", "::", 8080, 80))
-    inside = container(host, None, *everywhere, Published("udp", "127.0.0.1", 53, 53), dual=NOTHING_SPECIAL)
+    inside = container(host, None, *everywhere, Published("udp", "127.0.0.1", 53, 53), dual=DEFAULT_CONFIG)
     return inside.endpoint.host_interface
 
 

@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 import pytest
 
-from minidock.network.endpoint_config import NOTHING_SPECIAL
+from minidock.network.endpoint import DEFAULT_CONFIG
 from minidock.network.port_bindings import Published
 from tests.engine.containers import eventually
 from tests.network.internet import HOST_ADDRESS, OUTSIDE_ADDRESS, PORT, Container, Host, Namespace, ask
@@ -37,7 +37,7 @@ class TestTwoNetworks:
         """Containers on two networks, each with a server."""
         either.add_network("red", "10.71.0.0/24", "fd00:71::/64")
         either.add_network("blue", "10.72.0.0/24", "fd00:72::/64")
-        red, blue = container(either, red=NOTHING_SPECIAL), container(either, blue=NOTHING_SPECIAL)
+        red, blue = container(either, red=DEFAULT_CONFIG), container(either, blue=DEFAULT_CONFIG)
         for inside in (red, blue):
             inside.settle()
             inside.serve("::")
@@ -67,7 +67,7 @@ class TestTwoNetworks:
         self, either: Host, pair: tuple[Container, Container], container: MakeContainer
     ) -> None:
         red, blue = pair
-        both = container(either, red=NOTHING_SPECIAL, blue=NOTHING_SPECIAL)
+        both = container(either, red=DEFAULT_CONFIG, blue=DEFAULT_CONFIG)
         assert both.call(ask, red.endpoint.address).endswith(both.endpoints["red"].address)
         assert both.call(ask, blue.endpoint.address).endswith(both.endpoints["blue"].address)
         both.sh("sysctl", "-qw", "net.ipv4.ip_forward=1")
@@ -79,7 +79,7 @@ class TestInternal:
     def test_no_way_out_and_none_in(self, either: Host, container: MakeContainer, namespaces: list[Namespace]) -> None:
         either.add_network("inner", "10.73.0.0/24", internal=True)
         web = Published("tcp", "0.0.0.0", 8080, PORT)
-        inside, other = container(either, None, web, inner=NOTHING_SPECIAL), container(either, inner=NOTHING_SPECIAL)
+        inside, other = container(either, None, web, inner=DEFAULT_CONFIG), container(either, inner=DEFAULT_CONFIG)
         inside.serve("0.0.0.0")
         assert other.call(ask, inside.endpoint.address) == other.endpoint.address
         with pytest.raises(OSError, match="unreachable"):
@@ -100,7 +100,7 @@ class TestWithoutCommunication:
     ) -> None:
         either.add_network("apart", "10.74.0.0/24", enable_icc="false")
         web = Published("tcp", "0.0.0.0", 8080, PORT)
-        first, second = container(either, None, web, apart=NOTHING_SPECIAL), container(either, apart=NOTHING_SPECIAL)
+        first, second = container(either, None, web, apart=DEFAULT_CONFIG), container(either, apart=DEFAULT_CONFIG)
         first.serve("0.0.0.0")
         with pytest.raises(OSError):
             second.call(ask, first.endpoint.address, PORT, SHORT)
@@ -196,7 +196,7 @@ class TestForgery:
     def test_an_answer_to_neighbour_discovery_in_anothers_name(self, either: Host, container: MakeContainer) -> None:
         """What an answer to ARP is to IPv4 (RFC 4861, 4.4), from an address that is the forger's own."""
         either.add_network("dual", "10.66.0.0/24", "fd00:66::/64")
-        forger, victim, other = (container(either, dual=NOTHING_SPECIAL) for _ in range(3))
+        forger, victim, other = (container(either, dual=DEFAULT_CONFIG) for _ in range(3))
         for inside in (forger, victim, other):
             inside.settle()
         other.serve("::")

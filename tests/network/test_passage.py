@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 import pytest
 
-from minidock.network.endpoint_config import NOTHING_SPECIAL
+from minidock.network.endpoint import DEFAULT_CONFIG
 from minidock.network.port_bindings import Published
 from tests.network.internet import (
     HOST_ADDRESS,
@@ -129,7 +129,7 @@ def test_published_ports_and_every_network_pass(
     web = (Published("tcp", "0.0.0.0", 8080, PORT), Published("tcp", "::", 8080, PORT))
     inside = container(host, None, *web[:1])
     host.add_network("dual", "10.66.0.0/24", "fd00:66::/64")
-    other = container(host, None, *(row._replace(host_port=8081) for row in web), dual=NOTHING_SPECIAL)
+    other = container(host, None, *(row._replace(host_port=8081) for row in web), dual=DEFAULT_CONFIG)
     for one in (inside, other):
         one.settle()
         one.serve("::")

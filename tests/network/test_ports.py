@@ -83,7 +83,7 @@ class TestTaken:
         def hold_and_let_go(go: int, done: int) -> list[int]:
             os.close(starter)
             os.read(go, 1)  # the end of file comes to all at once
-            held = [host_ports.hold([PortRequest("tcp", 80, "", 9000, 9059)], has_ipv6=False) for _ in range(2)]
+            held = [host_ports.bind_ports([PortRequest("tcp", 80, "", 9000, 9059)], has_ipv6=False) for _ in range(2)]
             os.close(everybody_has)
             os.read(done, 1)  # which comes when the last has said that it has its own
             return [one.published[0].host_port for one in held]

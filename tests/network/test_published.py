@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 import pytest
 
-from minidock.network.endpoint_config import NOTHING_SPECIAL
+from minidock.network.endpoint import DEFAULT_CONFIG
 from minidock.network.port_bindings import Published
 from tests.network.internet import HOST_ADDRESS, PORT, Container, Host, Namespace, ask, ask_udp
 
@@ -58,7 +58,7 @@ class TestFromEverywhere:
         self, either: Host, web: Container, container: MakeContainer
     ) -> None:
         either.add_network("other", "10.77.0.0/24")
-        other = container(either, other=NOTHING_SPECIAL)
+        other = container(either, other=DEFAULT_CONFIG)
         for address in (HOST_ADDRESS, web.endpoint.gateway, other.endpoint.gateway):
             assert other.call(ask, address, 8080) == other.endpoint.address
 
@@ -148,7 +148,7 @@ class TestIpv6:
             namespace.sh("ip", "address", "add", f"{address}/64", "dev", "up0", "nodad")
         either.add_network("dual", "10.66.0.0/24", "fd00:66::/64")
         published = (WEB, DNS, WEB._replace(host_address="::"), DNS._replace(host_address="::"))
-        inside = container(either, None, *published, dual=NOTHING_SPECIAL)
+        inside = container(either, None, *published, dual=DEFAULT_CONFIG)
         inside.settle()
         inside.serve("::")
         inside.serve_udp("::")
@@ -162,7 +162,7 @@ class TestIpv6:
     def test_from_the_host_the_neighbour_and_itself(
         self, either: Host, dual: Container, container: MakeContainer
     ) -> None:
-        neighbour = container(either, dual=NOTHING_SPECIAL)
+        neighbour = container(either, dual=DEFAULT_CONFIG)
         neighbour.settle()
         assert either.call(ask, "2001:db8::2", 8080) == "2001:db8::2"
         for client in (neighbour, dual):

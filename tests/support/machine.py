@@ -16,7 +16,7 @@ from pathlib import Path
 from pyroute2.nftables.main import NFTables
 
 from minidock.linux import rtnetlink as links_of
-from minidock.network import store
+from minidock.network import network_store
 
 # Made by the first container that uses the default network of a root and kept for the next one, as docker0 is: that of
 # the default root. The session's own root adds its own (tests/conftest.py).
@@ -171,7 +171,7 @@ def detach_mounts(left: list[tuple[str, ...]]) -> None:
 
 def remove_default_network(root: str) -> None:
     """Delete the bridge of a root that ends. What is on record of it, the next who writes rules finds out."""
-    name = store.default_interface(root)
+    name = network_store.default_interface(root)
     if links_of.exists(name):
         with links_of.Rtnetlink() as host:
             host.delete_link(name)

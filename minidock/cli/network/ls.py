@@ -31,7 +31,7 @@ def ls(paths: Paths, quiet: bool, no_trunc: bool, filters: tuple[str, ...], temp
     from minidock.cli.format import listing
     from minidock.engine.networks import networks
     from minidock.image import image_filters
-    from minidock.network import store
+    from minidock.network import network_store
 
     found = networks.select(paths.root, image_filters.parse(filters, networks.FOR_LISTS))
     rows = [
@@ -53,5 +53,5 @@ def ls(paths: Paths, quiet: bool, no_trunc: bool, filters: tuple[str, ...], temp
         click.echo("".join(f"{row['ID']}\n" for row in rows), nl=False)
     else:
         click.echo(listing.listing(template, rows, _HEADERS, _COLUMNS), nl=False)
-    for ruin in store.damaged(paths.root):
+    for ruin in network_store.damaged(paths.root):
         click.echo(f"WARNING: a network is not shown: {ruin}", err=True)

@@ -55,7 +55,8 @@ def _undo_cgroup(record: Record) -> None:
 
 def _undo_network(record: Record) -> None:
     if record.data["attachments"] or record.data["networks"]:
-        from minidock.network import drivers, endpoints
+        from minidock.network import drivers
+        from minidock.network.release import release_endpoints
 
         with ExitStack() as stack:
             netns = None
@@ -63,7 +64,7 @@ def _undo_network(record: Record) -> None:
                 netns = _netns_of_others(record)
                 if netns is not None:
                     stack.callback(os.close, netns)
-            endpoints.release(record.root, record.id, netns_fd=netns)
+            release_endpoints(record.root, record.id, netns_fd=netns)
         for name, had in record.data["networks"].items():
             told = {"container": record.id, "name": name, "type": had.get("driver", drivers.BRIDGE)}
             event_log.emit(record.root, "network", "disconnect", had["network"], **told)

@@ -17,14 +17,14 @@ from minidock.engine.container.records import CREATED, Record
 from minidock.engine.events import event_log
 from minidock.errors import EXIT_ENGINE, ConflictError, HostError, MinidockError
 from minidock.image.platform import check_system
-from minidock.network.endpoint_config import NOTHING_SPECIAL, Attachment
+from minidock.network.endpoint import DEFAULT_CONFIG, EndpointConfig
 from minidock.observe import step
 
 if TYPE_CHECKING:
     from minidock.image.store import Image
 
 # Networks that are there, with nothing asked of them: that of most containers, and none.
-_USUAL: tuple[dict[str, Attachment], ...] = ({"bridge": NOTHING_SPECIAL}, {})
+_USUAL: tuple[dict[str, EndpointConfig], ...] = ({"bridge": DEFAULT_CONFIG}, {})
 
 
 def create(root: str, options: ContainerOptions, image: Image, *, keep_files: str = "") -> tuple[Record, int]:
@@ -130,7 +130,7 @@ def _asked(root: str, options: ContainerOptions, image: Image) -> dict[str, Any]
         "options": options.as_json(),
         "attachments": {name: asked._asdict() for name, asked in options.attachments.items()},
         "ports": {},  # while it runs, as docker's NetworkSettings.Ports: exposed ones, and where they are published
-        "networks": {},  # what it has on each while it runs (network/endpoints.py, Endpoint)
+        "networks": {},  # what it has on each while it runs (network/endpoint.py, Endpoint)
         "restartCount": 0,
         **_healthcheck(options, image_config),
         "config": {"labels": {**(image_config.get("Labels") or {}), **options.labels},

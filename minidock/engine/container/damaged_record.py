@@ -81,9 +81,9 @@ def _undo_cgroup(_: str, container_id: str) -> None:
 
 
 def _undo_network(root: str, container_id: str) -> None:
-    from minidock.network import endpoints
+    from minidock.network.release import release_endpoints
 
-    endpoints.release(root, container_id)
+    release_endpoints(root, container_id)
 
 
 def _undo_mounts(root: str, container_id: str) -> None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 from minidock.errors import HostError
-from minidock.network.endpoint_config import Attachment
+from minidock.network.endpoint import EndpointConfig
 from minidock.network.port_bindings import PortRequest
 
 
@@ -135,7 +135,7 @@ class ContainerOptions(NamedTuple):
     tmpfs: dict[str, list[str]]
     read_only: bool
     network: str  # what kind: "bridge", "host", "none", "container:ID", or a network's name
-    attachments: dict[str, Attachment]  # the networks that it is on, by name
+    attachments: dict[str, EndpointConfig]  # the networks that it is on, by name
     dns: list[str]
     dns_search: list[str]
     dns_options: list[str]
@@ -192,7 +192,7 @@ def from_json(content: dict[str, Any]) -> ContainerOptions:
 
 def _typed(content: dict[str, Any]) -> ContainerOptions:
     mounts, limits = [Mount(**mount) for mount in content["mounts"]], Limits(**content["limits"])
-    attachments = {name: Attachment.from_json(row) for name, row in content["attachments"].items()}
+    attachments = {name: EndpointConfig.from_json(row) for name, row in content["attachments"].items()}
     publish = [PortRequest(**row) for row in content["publish"]]
     typed = {"mounts": mounts, "limits": limits, "attachments": attachments, "publish": publish,
              "isolation": _isolation(content["isolation"])}  # fmt: skip

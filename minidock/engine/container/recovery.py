@@ -41,9 +41,9 @@ def _mend_network(root: str) -> None:
     from minidock.network.firewall import filter_state
 
     if (intact := filter_state.is_intact()) is False:
-        from minidock.network.firewall import apply
+        from minidock.network.firewall import packet_filter
 
-        apply.mend()
+        packet_filter.repair()
     elif intact is None:
         from minidock.engine.networks import reload
 

@@ -14,10 +14,10 @@ from minidock.engine.inspect.network_settings import endpoint_id
 from minidock.engine.networks import networks
 from minidock.linux import namespaces, rtnetlink
 from minidock.linux.interfaces import Interface, interfaces
-from minidock.network import drivers, store
+from minidock.network import drivers, network_store
 from minidock.network.addresses import IPV4, IPV6
 from minidock.network.leases import Lease
-from minidock.network.store import Network, Pool
+from minidock.network.network_store import Network, Pool
 
 
 def network(root: str, found: Network, *, verbose: bool = False) -> dict[str, Any]:
@@ -52,7 +52,7 @@ def network(root: str, found: Network, *, verbose: bool = False) -> dict[str, An
         "Labels": found.labels,
     }
     if verbose:
-        kind = drivers.find(found.driver).INTERFACE if found.driver in drivers.NAMES else "Bridge"
+        kind = drivers.find(found.driver).INTERFACE_LABEL if found.driver in drivers.NAMES else "Bridge"
         described[kind] = {"Name": found.interface, **_counters(seen.get(found.interface))}
     return described
 
@@ -64,7 +64,7 @@ def _pool(pool: Pool) -> dict[str, Any]:
 
 
 def _options(found: Network) -> dict[str, str]:
-    if found.name != store.BRIDGE:
+    if found.name != network_store.BRIDGE:
         return found.options
     prefix = "com.docker.network.bridge."
     return {

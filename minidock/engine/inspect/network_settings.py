@@ -6,7 +6,7 @@ from typing import Any
 
 from minidock.engine.container import records
 from minidock.engine.container.records import Record
-from minidock.network import store
+from minidock.network import network_store
 
 
 def settings(record: Record) -> dict[str, Any]:
@@ -15,10 +15,10 @@ def settings(record: Record) -> dict[str, Any]:
     there = data["networks"] if record.is_up else {}
     asked = data["attachments"]
     networks = {name: _endpoint(record, asked.get(name, {}), there.get(name)) for name in names(record)}
-    first = networks.get(store.BRIDGE) or _endpoint(record, {}, None)
+    first = networks.get(network_store.BRIDGE) or _endpoint(record, {}, None)
     pid = data["state"]["pid"] if record.is_up else 0
     return {
-        "Bridge": there[store.BRIDGE]["bridge"] if store.BRIDGE in there else "",
+        "Bridge": there[network_store.BRIDGE]["bridge"] if network_store.BRIDGE in there else "",
         "SandboxID": record.id if pid else "",
         "SandboxKey": f"/proc/{pid}/ns/net" if pid else "",
         "Ports": data.get("ports", {}) if record.is_up else {},
@@ -36,11 +36,11 @@ def settings(record: Record) -> dict[str, Any]:
 def names(record: Record) -> list[str]:
     """The networks that a container is on, or will be when it runs; "none" and "host" are two of docker's."""
     mode = record.data["options"]["network"]
-    return list(record.data["attachments"]) or ([mode] if mode != store.BRIDGE else [])
+    return list(record.data["attachments"]) or ([mode] if mode != network_store.BRIDGE else [])
 
 
 def _endpoint(record: Record, asked: dict[str, Any], has: dict[str, Any] | None) -> dict[str, Any]:
-    """One network. `asked`: an Attachment; `has`: an Endpoint, if the container is on it now."""
+    """One network. `asked`: an EndpointConfig; `has`: an Endpoint, if the container is on it now."""
     has = has or {}
     wanted = {"IPv4Address": asked.get("address"), "IPv6Address": asked.get("address6")}
     return {

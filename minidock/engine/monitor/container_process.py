@@ -11,7 +11,7 @@ from minidock.engine.monitor.streams import Events
 if TYPE_CHECKING:
     from minidock.engine.monitor.out_of_memory import Watch
     from minidock.network.dns_server import Resolver
-    from minidock.network.host_ports import Held
+    from minidock.network.host_ports import BoundPorts
     from minidock.runtime.lifecycle import CreatedProcess
 
 
@@ -29,7 +29,7 @@ class Running:
         input_fd: int | None,
         *,
         once: bool,
-        ports: Held | None,
+        ports: BoundPorts | None,
     ) -> None:
         self.created = created
         self.outputs = outputs

@@ -161,9 +161,9 @@ def _ports(record: records.Record, fds: list[int]) -> Any:
     if not fds:
         return None
     from minidock.engine.spec import published_ports
-    from minidock.network.host_ports import Held
+    from minidock.network.host_ports import BoundPorts
 
-    return Held(published_ports.published(record), [socket.socket(fileno=fd) for fd in fds])
+    return BoundPorts(published_ports.published(record), [socket.socket(fileno=fd) for fd in fds])
 
 
 def _inherit(fds: list[int], inheritable: bool) -> None:

@@ -101,7 +101,7 @@ def begin(kind: str, end: int, program: int, *, bridged: bool) -> NoReturn:
             interpreter.bar(program)
         module = importlib.import_module(_MODULES[kind])
         if bridged:
-            importlib.import_module("minidock.network.endpoints").warm_up()
+            importlib.import_module("minidock.network.connect").import_ahead()
         exit_code = module.serve(channel)
     except BaseException as error:
         _tell(channel, error)

@@ -18,11 +18,13 @@ from minidock.engine.spec import etc_files, published_ports
 from minidock.errors import ConflictError, MinidockError, NotFoundError
 from minidock.linux import namespaces
 from minidock.linux.timeouts import Patience
-from minidock.network import endpoints, store
-from minidock.network.drivers import BOOK
-from minidock.network.endpoint_config import Attachment
-from minidock.network.endpoints import Endpoints
-from minidock.network.store import Network
+from minidock.network import network_store
+from minidock.network.connect import connect_endpoints
+from minidock.network.drivers.driver import BOOK
+from minidock.network.endpoint import EndpointConfig, Endpoints
+from minidock.network.network_store import Network
+from minidock.network.release import release_endpoints
+from minidock.network.reserve import names_of, reserve_addresses
 from minidock.observe import step
 
 _PATIENCE = 10.0  # seconds without a sign of life from a monitor that is to start a resolver
@@ -32,7 +34,7 @@ _SHARED = "container sharing network namespace with another container or host ca
 _NONE = "container cannot be connected to multiple networks with one of the networks in private (none) mode"
 
 
-def connect(root: str, network_name: str, container_name: str, asked: Attachment) -> list[str]:
+def connect(root: str, network_name: str, container_name: str, asked: EndpointConfig) -> list[str]:
     """Connect a container to one more network. Returns warnings, a line each.
 
     Raises `NotFoundError`, `ConflictError` or `UsageError`, in docker's words where it has some.
@@ -61,26 +63,28 @@ def connect(root: str, network_name: str, container_name: str, asked: Attachment
 
 def _check_kind(record: Record, network: Network) -> None:
     kind = record.data["options"]["network"]
-    if kind.startswith(container_networks.SHARED) or (kind == store.HOST and network.name != store.HOST):
+    if kind.startswith(container_networks.SHARED) or (
+        kind == network_store.HOST and network.name != network_store.HOST
+    ):
         raise ConflictError(_SHARED)
-    if store.HOST in (kind, network.name):
+    if network_store.HOST in (kind, network.name):
         raise ConflictError(_HOST)
-    if store.NONE in (kind, network.name):
+    if network_store.NONE in (kind, network.name):
         raise ConflictError(_NONE)
 
 
-def _plug_in(record: Record, network: Network, asked: Attachment, pid: int) -> list[str]:
+def _plug_in(record: Record, network: Network, asked: EndpointConfig, pid: int) -> list[str]:
     before = container_networks.has(record)
-    new = endpoints.reserve(record.root, record.id, record.name, {network.name: asked})
+    new = reserve_addresses(record.root, record.id, record.name, {network.name: asked})
     try:
         warnings = _bring_about(record, {**before, **new}, pid)
     except FileNotFoundError:  # it has just ended: it will be on the network when it starts again
-        endpoints.release(record.root, record.id, network.id)
+        release_endpoints(record.root, record.id, network.id)
         return []
     with records.changing(record):
         record.data["networks"] |= {name: endpoint._asdict() for name, endpoint in new.items()}
     if init_process.running_pid(record) is None:  # it ended meanwhile, and its monitor did not see what we made
-        endpoints.release(record.root, record.id, network.id)
+        release_endpoints(record.root, record.id, network.id)
         return []
     _rewrite_hosts(record, {}, new)
     return warnings + _tell_monitor(record)
@@ -90,7 +94,7 @@ def _bring_about(record: Record, wanted: Endpoints, pid: int) -> list[str]:
     """Have the container on exactly these networks, as far as the kernel goes. Raises `FileNotFoundError`."""
     netns = namespaces.open_namespace(pid, "network")
     try:
-        return endpoints.connect(record.root, wanted, netns, published_ports.published(record))
+        return connect_endpoints(record.root, wanted, netns, published_ports.published(record))
     finally:
         os.close(netns)
 
@@ -108,11 +112,11 @@ def disconnect(root: str, network_name: str, container_name: str, *, force: bool
             raise
         networks.members(root, network)  # gives back what a container that is gone had
         raise NotFoundError(f"endpoint {container_name} not found") from None
-    if network.name == store.NONE == record.data["options"]["network"]:
+    if network.name == network_store.NONE == record.data["options"]["network"]:
         with step("Take the network out of the container's record", book=BOOK), records.changing(record):
             record.data["options"]["network"] = "default"  # as docker's API calls the kind that has no name
         return
-    if network.name == store.HOST == record.data["options"]["network"]:
+    if network.name == network_store.HOST == record.data["options"]["network"]:
         raise ConflictError(_HOST)
     if network.name not in record.data["attachments"]:
         raise ConflictError(f"container {record.id} is not connected to network {network.name}")
@@ -139,7 +143,7 @@ def _leave(record: Record, network: Network) -> None:
             if (pid := init_process.running_pid(record)) is not None:
                 netns = namespaces.open_namespace(pid, "network")
                 stack.callback(os.close, netns)
-        endpoints.release(record.root, record.id, network.id, netns)
+        release_endpoints(record.root, record.id, network.id, netns)
 
 
 def _take_off_record(record: Record, network: Network, part: str) -> None:
@@ -191,14 +195,14 @@ def rename(record: Record) -> None:
     if not container_networks.has_names(record.data["networks"]):
         return
     asked = container_networks.attachments(record)
-    with store.locked(record.root):
-        for network in store.load_all(record.root):
-            leases = store.leases(record.root, network.id)
+    with network_store.locked(record.root):
+        for network in network_store.load_all(record.root):
+            leases = network_store.leases(record.root, network.id)
             if network.has_names and network.name in asked and record.id in leases.held:
-                names = endpoints.names_of(record.id, record.name, asked[network.name])
+                names = names_of(record.id, record.name, asked[network.name])
                 leases.held[record.id] = leases.held[record.id]._replace(names=names)
                 leases.write()
     with records.changing(record):
         for name, row in record.data["networks"].items():
             if row["names"]:
-                row["names"] = endpoints.names_of(record.id, record.name, asked[name])
+                row["names"] = names_of(record.id, record.name, asked[name])

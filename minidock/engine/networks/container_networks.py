@@ -2,7 +2,7 @@
 `networks/connect_container.py`.
 
 A container's record says what was asked of each network (`attachments`) and, while it runs, what it has there
-(`networks`, see network/endpoints.py). Both are by the networks' names.
+(`networks`, see network/endpoint.py). Both are by the networks' names.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ from minidock.engine.events import event_log
 from minidock.engine.spec import etc_files, published_ports
 from minidock.errors import EXIT_ENGINE, ConflictError
 from minidock.linux import namespaces
-from minidock.network.endpoint_config import Attachment
+from minidock.network.endpoint import EndpointConfig
 from minidock.observe import step
 
 if TYPE_CHECKING:
     from minidock.engine.networks.legacy_links import Link
-    from minidock.network.endpoints import Endpoints
+    from minidock.network.endpoint import Endpoints
 
 SHARED = "container:"  # how the kind of network begins that is another container's
 
@@ -51,9 +51,9 @@ def prepare(record: Record, options: ContainerOptions) -> Surroundings:
         return _shared(record.root, options.network.removeprefix(SHARED))
     networks = {}
     if record.data["attachments"]:
-        from minidock.network import endpoints
+        from minidock.network.reserve import reserve_addresses
 
-        reserved = endpoints.reserve(record.root, record.id, record.name, attachments(record))
+        reserved = reserve_addresses(record.root, record.id, record.name, attachments(record))
         networks = {name: endpoint._asdict() for name, endpoint in reserved.items()}
     links: list[Link] = []
     if any(asked["links"] for asked in record.data["attachments"].values()):
@@ -88,10 +88,10 @@ def _with_files(
     return Surroundings(hostname, record.directory, None if is_host else "", networks, variables)
 
 
-def attachments(record: Record) -> dict[str, Attachment]:
+def attachments(record: Record) -> dict[str, EndpointConfig]:
     """What is asked of each network. A host name that was asked for is one more alias on all of them, as in docker."""
     hostname = record.data["options"]["hostname"]
-    asked = {name: Attachment.from_json(row) for name, row in record.data["attachments"].items()}
+    asked = {name: EndpointConfig.from_json(row) for name, row in record.data["attachments"].items()}
     return {name: one._replace(aliases=[*one.aliases, *filter(None, [hostname])]) for name, one in asked.items()}
 
 
@@ -117,9 +117,11 @@ def _host_gateway(root: str, networks: dict[str, dict[str, Any]]) -> str:
     for row in networks.values():
         if row["gateway"] and row["host_interface"]:  # otherwise the gateway is somebody else
             return str(row["gateway"])
-    from minidock.network import store
+    from minidock.network import network_store
 
-    default = [network for network in store.load_all(root) if network.name == store.BRIDGE and network.pools]
+    default = [
+        network for network in network_store.load_all(root) if network.name == network_store.BRIDGE and network.pools
+    ]
     return default[0].pools[0].gateway if default else "127.0.0.1"
 
 
@@ -140,11 +142,11 @@ def plug(record: Record, pid: int) -> list[str]:
 
     Raises `FileNotFoundError` if the process is gone.
     """
-    from minidock.network import endpoints
+    from minidock.network.connect import connect_endpoints
 
     netns = namespaces.open_namespace(pid, "network")
     try:
-        warnings = endpoints.connect(record.root, has(record), netns, published_ports.published(record))
+        warnings = connect_endpoints(record.root, has(record), netns, published_ports.published(record))
     finally:
         os.close(netns)
     for name, endpoint in has(record).items():
@@ -159,6 +161,6 @@ def plug(record: Record, pid: int) -> list[str]:
 
 def has(record: Record) -> Endpoints:
     """What the container has on each network."""
-    from minidock.network.endpoints import Endpoint
+    from minidock.network.endpoint import Endpoint
 
     return {name: Endpoint(**row) for name, row in record.data["networks"].items()}

@@ -8,9 +8,9 @@ from minidock.engine.networks import legacy_links, networks
 from minidock.engine.networks.container_networks import SHARED
 from minidock.errors import EXIT_ENGINE, MinidockError, UsageError
 from minidock.network.addresses import IPV4, IPV6
-from minidock.network.endpoint_config import Attachment
-from minidock.network.endpoints import check_wanted
-from minidock.network.store import Network
+from minidock.network.endpoint import EndpointConfig
+from minidock.network.network_store import Network
+from minidock.network.reserve import check_address
 
 
 def resolved(root: str, options: ContainerOptions) -> ContainerOptions:
@@ -31,7 +31,7 @@ def resolved(root: str, options: ContainerOptions) -> ContainerOptions:
         raise
 
 
-def checked(root: str, network: Network, asked: Attachment) -> Attachment:
+def checked(root: str, network: Network, asked: EndpointConfig) -> EndpointConfig:
     """What is asked of the network, with links to ids, which stay when names change.
 
     Refuses what cannot be had there whoever else is on it, in docker's words.
@@ -40,5 +40,5 @@ def checked(root: str, network: Network, asked: Attachment) -> Attachment:
         raise UsageError("network-scoped alias is supported only for containers in user defined networks")
     for wanted, width in ((asked.address, IPV4), (asked.address6, IPV6)):
         if wanted:
-            check_wanted(network, wanted, width)
+            check_address(network, wanted, width)
     return asked._replace(links=[(legacy_links.target(root, container).id, alias) for container, alias in asked.links])

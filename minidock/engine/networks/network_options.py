@@ -11,9 +11,9 @@ from typing import NamedTuple
 
 from minidock import state
 from minidock.errors import UsageError
-from minidock.network import drivers, store
+from minidock.network import drivers, network_store
 from minidock.network.addresses import IPV4, IPV6, Subnet, number
-from minidock.network.store import Network, Pool
+from minidock.network.network_store import Network, Pool
 
 _NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.-]*")
 
@@ -48,7 +48,7 @@ def to_network(asked: NetworkOptions) -> Network:
         name=asked.name,
         driver=asked.driver,
         created=state.now(),
-        interface=driver.interface(network_id, asked.options),
+        interface=driver.interface_name(network_id, asked.options),
         pools=pools,
         chosen=any(pool.net.width == IPV4 for pool in pools),
         internal=asked.internal,
@@ -60,7 +60,7 @@ def to_network(asked: NetworkOptions) -> Network:
 
 
 def _check_name(name: str) -> None:
-    if name in store.PREDEFINED or name == "default":
+    if name in network_store.PREDEFINED or name == "default":
         raise UsageError(f"operation is not permitted on predefined {name} network")
     if not _NAME.fullmatch(name):
         raise UsageError(f"invalid network name {name!r}, only [a-zA-Z0-9][a-zA-Z0-9_.-]* are allowed")

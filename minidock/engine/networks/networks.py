@@ -14,12 +14,13 @@ from minidock.errors import ConflictError, MinidockError, NotFoundError, UsageEr
 from minidock.image import image_filters
 from minidock.image.moments import instant
 from minidock.linux import rtnetlink
-from minidock.network import drivers, endpoints, ipam, store
-from minidock.network.drivers import BOOK
-from minidock.network.firewall import apply as packet_filter
-from minidock.network.firewall import filter_state
+from minidock.network import drivers, ipam, network_store
+from minidock.network.drivers.driver import BOOK
+from minidock.network.firewall import filter_state, packet_filter
 from minidock.network.leases import Lease
-from minidock.network.store import Network
+from minidock.network.network_store import Network
+from minidock.network.release import release_endpoints
+from minidock.network.remove_network import has_endpoints, remove_network
 from minidock.observe import step
 
 FOR_LISTS = ("dangling", "driver", "id", "label", "name", "scope", "type")
@@ -35,26 +36,25 @@ def create(root: str, asked: NetworkOptions) -> Network:
     """
     network = network_options.to_network(asked)
     driver = drivers.find(network.driver)
+    # The second lock is that of all roots: the next process that chooses must see our subnet among the routes.
     with (
         step("Create the network", book=BOOK),
-        store.locked(root),
-        state.locked(
-            filter_state.lock_path()
-        ),  # for all roots: the next to choose must see our subnet among the routes
+        network_store.locked(root),
+        state.locked(filter_state.lock_path()),
         rtnetlink.Rtnetlink() as host,
     ):
-        if any(other.name == network.name for other in store.ensure(root)):
+        if any(other.name == network.name for other in network_store.ensure_predefined(root)):
             raise ConflictError(f"network with name {network.name} already exists")
         network = ipam.with_subnets(host, root, network)
         ipam.check_free(host, root, network)
-        network = driver.prepared(root, network)
-        store.save(root, network)
+        network = driver.validate(root, network)
+        network_store.save(root, network)
         try:
-            driver.make(host, root, network)
+            driver.create_interface(host, root, network)
         except BaseException:
             with suppress(OSError, MinidockError):  # the first error is the one to tell
                 driver.remove_interface(network)
-            store.forget(root, network)
+            network_store.delete(root, network)
             raise
     event_log.emit(root, "network", "create", network.id, name=network.name, type=network.driver)
     return network
@@ -62,7 +62,7 @@ def create(root: str, asked: NetworkOptions) -> Network:
 
 def find(root: str, name: str) -> Network:
     """The network of that name, id, or beginning of an id. Raises `NotFoundError`."""
-    return store.pick(everything(root), name, "network {} not found", root=root)
+    return network_store.find(everything(root), name, "network {} not found", root=root)
 
 
 def is_known(root: str, name: str) -> bool:
@@ -76,11 +76,11 @@ def is_known(root: str, name: str) -> bool:
 
 def everything(root: str) -> list[Network]:
     """All networks, by name. The three that are always there are made on record if need be."""
-    found = store.load_all(root)
-    if store.PREDEFINED.keys() <= {network.name for network in found}:
+    found = network_store.load_all(root)
+    if network_store.PREDEFINED.keys() <= {network.name for network in found}:
         return found
-    with store.locked(root):
-        return sorted(store.ensure(root), key=lambda network: network.name)
+    with network_store.locked(root):
+        return sorted(network_store.ensure_predefined(root), key=lambda network: network.name)
 
 
 def select(root: str, filters: Filters) -> list[Network]:
@@ -118,11 +118,11 @@ def _truth(name: str, value: str) -> bool:
 
 def members(root: str, network: Network) -> dict[str, Lease]:
     """Who is on the network now, by container id. A lease whose container is gone, however that came, is given back."""
-    held = store.leases(root, network.id).held
+    held = network_store.leases(root, network.id).held
     lost = [holder for holder in held if not records.is_there(root, holder)]
     if lost:
         for holder in lost:
-            endpoints.release(root, holder)
+            release_endpoints(root, holder)
     return {holder: lease for holder, lease in held.items() if holder not in lost}
 
 
@@ -130,38 +130,38 @@ def remove(root: str, name: str) -> Network:
     """Remove a network that no running container is on. Raises `NotFoundError`, `ConflictError`."""
     try:
         network = find(root, name)
-    except store.DamagedNetworkError as ruin:
+    except network_store.DamagedNetworkError as ruin:
         return _remove_damaged(root, ruin)
     if network.is_predefined:
         raise ConflictError(f"{network.name} is a pre-defined network and cannot be removed")
     members(root, network)
-    with step("Remove the network", book=BOOK), store.locked(root):
-        drivers.remove(root, network)
+    with step("Remove the network", book=BOOK), network_store.locked(root):
+        remove_network(root, network)
     event_log.emit(root, "network", "destroy", network.id, name=network.name, type=network.driver)
     return network
 
 
-def _remove_damaged(root: str, ruin: store.DamagedNetworkError) -> Network:
+def _remove_damaged(root: str, ruin: network_store.DamagedNetworkError) -> Network:
     """Remove a network of which only the id is known for sure: what drivers name by that on the host, rules and files.
 
     It may also be the network `bridge`, if no other is that. Raises `ConflictError` while somebody is on it.
     """
-    found = {network.name for network in store.load_all(root)}
-    interfaces = {name: drivers.find(name).interface(ruin.id, {}) for name in drivers.NAMES}
+    found = {network.name for network in network_store.load_all(root)}
+    interfaces = {name: drivers.find(name).interface_name(ruin.id, {}) for name in drivers.NAMES}
     perhaps = list(interfaces.items())
-    if ruin.name in ("", store.BRIDGE) and store.BRIDGE not in found:
-        perhaps.append((drivers.BRIDGE, store.default_interface(root)))
-    with step("Remove the network", book=BOOK), store.locked(root):
+    if ruin.name in ("", network_store.BRIDGE) and network_store.BRIDGE not in found:
+        perhaps.append((drivers.BRIDGE, network_store.default_interface(root)))
+    with step("Remove the network", book=BOOK), network_store.locked(root):
         for driver, interface in perhaps:
             network = Network(id=ruin.id, name=ruin.name or ruin.id, driver=driver, created="", interface=interface,
                               pools=[], chosen=False, internal=False, ipv6=False, attachable=False, labels={},
                               options={})  # fmt: skip
-            if drivers.find(driver).attached(network):
-                raise drivers.has_endpoints(network)
+            if drivers.find(driver).connected_interfaces(network):
+                raise has_endpoints(network)
             drivers.find(driver).remove_interface(network)
-    packet_filter.forget(ruin.id)
-    with store.locked(root):
-        store.forget(root, network)
+    packet_filter.remove_network(ruin.id)
+    with network_store.locked(root):
+        network_store.delete(root, network)
     event_log.emit(root, "network", "destroy", network.id, name=network.name, type=network.driver)
     return network
 

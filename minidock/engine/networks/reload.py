@@ -10,8 +10,10 @@ from minidock.engine.container.records import Record
 from minidock.engine.spec import published_ports
 from minidock.errors import HostError
 from minidock.linux import rtnetlink
-from minidock.network import drivers, endpoints, store
-from minidock.network.firewall import apply as packet_filter
+from minidock.network import drivers, network_store
+from minidock.network.endpoint import Endpoint, gateway_endpoint
+from minidock.network.firewall import packet_filter
+from minidock.network.interface_names import host_interface_of
 from minidock.network.leases import Lease, Leases
 from minidock.observe import step
 from minidock.state import DamagedError
@@ -25,13 +27,13 @@ def reload(root: str) -> None:
     written.
     """
     _restore_leases(root)
-    networks = {network.id: network for network in store.load_all(root)}
-    plugged: list[endpoints.Endpoint] = []
+    networks = {network.id: network for network in network_store.load_all(root)}
+    plugged: list[Endpoint] = []
     published = {}
     for record in _connected(root):
-        mine = {name: endpoints.Endpoint(**row) for name, row in record.data["networks"].items()}
+        mine = {name: Endpoint(**row) for name, row in record.data["networks"].items()}
         plugged += [endpoint for endpoint in mine.values() if endpoint.host_interface]
-        entrance = endpoints.gateway(mine)
+        entrance = gateway_endpoint(mine)
         if entrance and entrance.host_interface and (ports := published_ports.published(record)):
             published[entrance.host_interface] = ports
     with step("Write the packet filter again", book="4.1.1"):
@@ -40,7 +42,7 @@ def reload(root: str) -> None:
                 host.set_hairpin(cable)
         used = {endpoint.network for endpoint in plugged}
         known = [networks[network_id] for network_id in used & networks.keys()]
-        warnings = packet_filter.admit(known, plugged, published, anew=True)
+        warnings = packet_filter.add_endpoints(known, plugged, published, anew=True)
     if warnings:
         raise HostError(warnings[0])
 
@@ -48,8 +50,8 @@ def reload(root: str) -> None:
 def _restore_leases(root: str) -> None:
     """See to it that each container that holds an address has a lease. Raises `DamagedRecordError` if a container may
     hold one that nobody knows."""
-    with store.locked(root):
-        for network in store.load_all(root):
+    with network_store.locked(root):
+        for network in network_store.load_all(root):
             if network.driver not in drivers.NAMES:  # nobody has an address there
                 continue
             leases, is_damaged = _legible(root, network.id)
@@ -60,7 +62,7 @@ def _restore_leases(root: str) -> None:
                         lease = Lease(row["address"], row["address6"], _cable(record, row), row["names"])
                         leases.held.setdefault(record.id, lease)
             known = {lease.interface for lease in leases.held.values()}
-            unknown = set(drivers.find(network.driver).attached(network)) - known
+            unknown = set(drivers.find(network.driver).connected_interfaces(network)) - known
             if is_damaged or unknown or leases.held != had:
                 for ruin in records.damaged(root):
                     raise ruin
@@ -70,13 +72,13 @@ def _restore_leases(root: str) -> None:
 
 
 def _cable(record: Record, row: dict[str, Any]) -> str:
-    return str(row["host_interface"]) or endpoints.cable_of(record.id, row["interface"])
+    return str(row["host_interface"]) or host_interface_of(record.id, row["interface"])
 
 
 def _legible(root: str, network_id: str) -> tuple[Leases, bool]:
     """A network's leases, none if they are damaged; and whether they are."""
     try:
-        return store.leases(root, network_id), False
+        return network_store.leases(root, network_id), False
     except DamagedError as error:
         return Leases(error.path, {}, {}), True
 

@@ -9,7 +9,7 @@ from typing import Any
 from minidock.engine.request.refusals import NO_DRIVER_OPTIONS, NO_LINK_LOCAL
 from minidock.engine.request.values import fail, refuse
 from minidock.errors import UsageError
-from minidock.network.endpoint_config import NOTHING_SPECIAL, Attachment
+from minidock.network.endpoint import DEFAULT_CONFIG, EndpointConfig
 
 # `default` is what docker's API calls the default network.
 _ALIASES = {"default": "bridge", "": "bridge"}
@@ -42,13 +42,13 @@ def from_flags(flags: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _network(text: str) -> tuple[str, Attachment]:
+def _network(text: str) -> tuple[str, EndpointConfig]:
     """--network: a name, or `name=NAME,alias=...,ip=...,ip6=...,mac-address=...,gw-priority=...`."""
     if not text:
         raise fail("no name set for network")
     if "=" not in text:
-        return _ALIASES.get(text, text), NOTHING_SPECIAL
-    name, asked = "", NOTHING_SPECIAL
+        return _ALIASES.get(text, text), DEFAULT_CONFIG
+    name, asked = "", DEFAULT_CONFIG
     for part in text.split(","):
         key, equals, value = part.partition("=")
         key = key.strip().lower()
@@ -65,7 +65,7 @@ def _network(text: str) -> tuple[str, Attachment]:
     return _ALIASES.get(name, name), asked
 
 
-def _with_field(asked: Attachment, key: str, value: str, text: str) -> Attachment:
+def _with_field(asked: EndpointConfig, key: str, value: str, text: str) -> EndpointConfig:
     if key == "alias":
         return asked._replace(aliases=[*asked.aliases, value])
     if key in ("ip", "ip6"):
@@ -86,7 +86,7 @@ def _priority(value: str, text: str) -> int:
     return int(value)
 
 
-def _with_flags(kind: str, asked: Attachment, flags: dict[str, Any]) -> Attachment:
+def _with_flags(kind: str, asked: EndpointConfig, flags: dict[str, Any]) -> EndpointConfig:
     """The flags that speak of no network in particular are about the first one."""
     if flags["network_alias"]:
         if kind in _WITHOUT_NAMES or kind.startswith("container:"):
@@ -106,7 +106,7 @@ def _with_flags(kind: str, asked: Attachment, flags: dict[str, Any]) -> Attachme
     return asked._replace(links=[link(text) for text in flags["link"]])
 
 
-def _check_conflicts(kind: str, first: Attachment, flags: dict[str, Any]) -> None:
+def _check_conflicts(kind: str, first: EndpointConfig, flags: dict[str, Any]) -> None:
     """What cannot be had without a network of one's own, in docker's words."""
     shared, host = kind.startswith("container:"), kind == "host"
     if kind in ("container", "container:"):
@@ -128,7 +128,7 @@ def _check_conflicts(kind: str, first: Attachment, flags: dict[str, Any]) -> Non
         raise fail("conflicting options: custom host-to-IP mapping and the network mode")
 
 
-def with_address(asked: Attachment, text: str, key: str) -> Attachment:
+def with_address(asked: EndpointConfig, text: str, key: str) -> EndpointConfig:
     """--ip and --ip6."""
     name = "IPv4" if key == "ip" else "IPv6"
     address = check_address(text, fail(f"invalid {name} address: {text}"))
@@ -186,11 +186,11 @@ def _extra_host(text: str) -> tuple[str, str]:
     return name, address
 
 
-def attachment(flags: dict[str, Any]) -> Attachment:
+def attachment(flags: dict[str, Any]) -> EndpointConfig:
     """The flags of `network connect`. Raises `UsageError`, with the exit code 1 that commands on containers have."""
     try:
         links = [link(text) for text in flags["link"]]
-        asked = NOTHING_SPECIAL._replace(aliases=list(flags["alias"]), links=links, gw_priority=flags["gw_priority"])
+        asked = DEFAULT_CONFIG._replace(aliases=list(flags["alias"]), links=links, gw_priority=flags["gw_priority"])
         for key in ("ip", "ip6"):
             if flags[key]:
                 asked = with_address(asked, flags[key], key)

@@ -12,12 +12,12 @@ from minidock.network.port_bindings import PortRequest, Published, as_settings, 
 from minidock.observe import step
 
 if TYPE_CHECKING:
-    from minidock.network.host_ports import Held, TakenError
+    from minidock.network.host_ports import BoundPorts, PortInUseError
 
 BOOK = "4.1.1"  # Mode de fonctionnement standard (bridge)
 
 
-def publish(record: Record) -> Held | None:
+def publish(record: Record) -> BoundPorts | None:
     """Take the host's ports that the container is to have, and put them on record; None if it wants none.
 
     Whoever holds the result holds the ports. Raises `MinidockError` in docker's words if one cannot be had.
@@ -30,18 +30,21 @@ def publish(record: Record) -> Held | None:
     wishes = _wishes(record.data)
     if not wishes or not record.data["networks"]:
         return None
-    from minidock.network import endpoints, host_ports, store
+    from minidock.network import host_ports, network_store
+    from minidock.network.endpoint import Endpoint, gateway_endpoint
 
-    entrance = endpoints.gateway({name: endpoints.Endpoint(**row) for name, row in record.data["networks"].items()})
+    entrance = gateway_endpoint({name: Endpoint(**row) for name, row in record.data["networks"].items()})
     if entrance is None or not entrance.host_interface:
         return None  # on internal networks only: there is no way in; or one that does not lead by the host
-    network = store.pick(store.load_all(record.root), entrance.network)
+    network = network_store.find(network_store.load_all(record.root), entrance.network)
     with step("Reserve the published ports", book=BOOK):
         try:
-            held = host_ports.hold(wishes, has_ipv6=bool(entrance.address6), default=network.publishing_address)
+            held = host_ports.bind_ports(wishes, has_ipv6=bool(entrance.address6), default=network.publishing_address)
         except MinidockError as error:
             words = (
-                _words_about_holder(record, wishes, error) if isinstance(error, host_ports.TakenError) else str(error)
+                _words_about_holder(record, wishes, error)
+                if isinstance(error, host_ports.PortInUseError)
+                else str(error)
             )
             raise ConflictError(
                 f"driver failed programming external connectivity on endpoint {record.name}: {words}", exit_code=125
@@ -122,7 +125,7 @@ def _wishes(data: dict[str, Any]) -> list[PortRequest]:
     return wishes
 
 
-def _words_about_holder(record: Record, wishes: list[PortRequest], taken: TakenError) -> str:
+def _words_about_holder(record: Record, wishes: list[PortRequest], taken: PortInUseError) -> str:
     """Docker's words for a port that a container has (here with its name), and those for one that a program has."""
     allocated = f"Bind for {place(taken.address, taken.port)} failed: port is already allocated"
     for other in records.load_all(record.root):

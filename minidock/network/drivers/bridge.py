@@ -19,17 +19,17 @@ from typing import TYPE_CHECKING
 
 from minidock.errors import ConflictError, UsageError
 from minidock.linux import rtnetlink
-from minidock.network import store
+from minidock.network import network_store
 from minidock.network.addresses import IPV4, mac_of, number
-from minidock.network.drivers import BOOK, BRIDGE
-from minidock.network.store import Network
+from minidock.network.drivers.driver import BOOK
+from minidock.network.network_store import Network
 from minidock.observe import step
 
 if TYPE_CHECKING:
-    from minidock.network.endpoints import Endpoint
+    from minidock.network.endpoint import Endpoint
 
-NAME = BRIDGE
-INTERFACE = "Bridge"
+NAME = "bridge"
+INTERFACE_LABEL = "Bridge"
 IS_ROUTED = True
 DEFAULT_MTU = 1500
 IFNAMSIZ = 15  # <linux/if.h>, without the zero at the end
@@ -65,21 +65,21 @@ def check_options(options: Mapping[str, str]) -> None:
         raise UsageError("invalid com.docker.network.container_iface_prefix: an interface's number is put after it")
 
 
-def interface(network_id: str, options: Mapping[str, str]) -> str:
+def interface_name(network_id: str, options: Mapping[str, str]) -> str:
     """The bridge's name; 15 characters are what the kernel allows (IFNAMSIZ)."""
     return options.get(f"{_PREFIX}name") or f"mdbr-{network_id[:10]}"
 
 
-def prefix(options: Mapping[str, str]) -> str:
+def interface_prefix(options: Mapping[str, str]) -> str:
     """What interfaces are called inside, before their number."""
     return options.get(_IFACE_PREFIX, "eth")
 
 
-def prepared(root: str, network: Network) -> Network:
+def validate(root: str, network: Network) -> Network:
     """Refuse a bridge whose name is taken, in docker's words."""
     if rtnetlink.exists(network.interface):
         raise ConflictError(f"cannot create network {network.id}: an interface {network.interface} exists already")
-    for other in store.load_all(root):
+    for other in network_store.load_all(root):
         if other.interface == network.interface and other.id != network.id:
             raise ConflictError(
                 f"cannot create network {network.id} ({network.interface}): conflicts with network {other.id} "
@@ -88,7 +88,7 @@ def prepared(root: str, network: Network) -> Network:
     return network
 
 
-def is_made(network: Network) -> bool:
+def is_interface_ready(network: Network) -> bool:
     """Whether the kernel sends what is for the network to its bridge: it exists, is up and has its address."""
     subnet = network.subnets[0]
     for route in rtnetlink.main_routes():
@@ -97,7 +97,7 @@ def is_made(network: Network) -> bool:
     return False
 
 
-def make(host: rtnetlink.Rtnetlink, root: str, network: Network) -> None:
+def create_interface(host: rtnetlink.Rtnetlink, root: str, network: Network) -> None:
     """Make the bridge, or what is missing of it. Several processes may do this at once."""
     name = network.interface
     with step("Create the bridge", book=BOOK):
@@ -110,7 +110,7 @@ def make(host: rtnetlink.Rtnetlink, root: str, network: Network) -> None:
                 host.add_address(index, pool.gateway, pool.net.prefix, pool.net.broadcast)
         host.set_up(name)
         # The cables of containers that were on a bridge which someone deleted.
-        left = [lease.interface for lease in store.leases(root, network.id).held.values()]
+        left = [lease.interface for lease in network_store.leases(root, network.id).held.values()]
         left = [interface for interface in left if rtnetlink.exists(interface)]
         for interface in left:
             with contextlib.suppress(OSError):
@@ -124,22 +124,20 @@ def _with_published_ports(interfaces: list[str]) -> list[str]:
     """Those of the cables whose containers have published ports."""
     if not interfaces:
         return []
-    from minidock.network.firewall import (
-        filter_state,  # here, because few starts come this far, and every one imports this module
-    )
+    from minidock.network.firewall import filter_state  # imported late: few starts need it
 
     members = filter_state.read().members
     return [name for name in interfaces if name in members and members[name].published]
 
 
-def attached(network: Network) -> list[str]:
+def connected_interfaces(network: Network) -> list[str]:
     """The cables of containers that a bridge has, if it is there."""
     with contextlib.suppress(FileNotFoundError):
         return [name for name in os.listdir(f"/sys/class/net/{network.interface}/brif") if name.startswith("md")]
     return []
 
 
-def plug(
+def create_endpoint(
     host: rtnetlink.Rtnetlink, _: rtnetlink.Rtnetlink, network: Network, endpoint: Endpoint, netns_fd: int
 ) -> None:
     """Create the cable from the bridge into the container."""

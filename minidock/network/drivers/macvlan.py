@@ -24,16 +24,16 @@ from typing import TYPE_CHECKING
 
 from minidock.errors import EXIT_ENGINE, ConflictError, HostError, UsageError
 from minidock.linux import rtnetlink
-from minidock.network import store
-from minidock.network.drivers import BOOK, MACVLAN
-from minidock.network.store import Network
+from minidock.network import network_store
+from minidock.network.drivers.driver import BOOK
+from minidock.network.network_store import Network
 from minidock.observe import step
 
 if TYPE_CHECKING:
-    from minidock.network.endpoints import Endpoint
+    from minidock.network.endpoint import Endpoint
 
-NAME = MACVLAN
-INTERFACE = "Parent"
+NAME = "macvlan"
+INTERFACE_LABEL = "Parent"
 IS_ROUTED = False
 _DEFAULT_MODE = "bridge"
 _VLANS = range(1, 4095)  # IEEE 802.1Q: 12 bits, without the first and the last
@@ -49,7 +49,7 @@ def check_options(options: Mapping[str, str]) -> None:
         )
 
 
-def interface(network_id: str, options: Mapping[str, str]) -> str:
+def interface_name(network_id: str, options: Mapping[str, str]) -> str:
     """The parent's name."""
     return options.get("parent") or _dummy(network_id)
 
@@ -58,17 +58,17 @@ def _dummy(network_id: str) -> str:
     return f"dm-{network_id[:12]}"
 
 
-def prefix(_: Mapping[str, str]) -> str:
+def interface_prefix(_: Mapping[str, str]) -> str:
     """What interfaces are called inside, before their number: docker's driver leaves no choice."""
     return "eth"
 
 
-def prepared(root: str, network: Network) -> Network:
+def validate(root: str, network: Network) -> Network:
     """Refuse a parent that another network has, or that neither exists nor can be made, in docker's words."""
     parent = network.interface
     if parent == "lo":
         raise UsageError("loopback interface is not a valid macvlan parent link")
-    for other in store.load_all(root):
+    for other in network_store.load_all(root):
         if (other.driver, other.interface) == (NAME, parent) and other.id != network.id:
             raise ConflictError(f"network {_dummy(other.id)} is already using parent interface {parent}")
     if rtnetlink.exists(parent):
@@ -96,17 +96,17 @@ def _vlan(name: str) -> tuple[str, int]:
     return parts[0], int(parts[1])
 
 
-def make(host: rtnetlink.Rtnetlink, _: str, network: Network) -> None:
+def create_interface(host: rtnetlink.Rtnetlink, _: str, network: Network) -> None:
     """Make the parent, if it is one that minidock makes. Raises `HostError` if it is not, or if the kernel cannot."""
     parent = network.interface
     if not network.owns_interface:
         _require(parent)
     elif parent == _dummy(network.id):
-        with _told(f"failed to create the dummy link {parent}"), step("Create a dummy interface", book=BOOK):
+        with _docker_errors(f"failed to create the dummy link {parent}"), step("Create a dummy interface", book=BOOK):
             host.add_dummy(parent)
     else:
         lower, number = _vlan(parent)
-        with _told(f"failed to create {parent} vlan link"), step("Create a VLAN interface", book=BOOK):
+        with _docker_errors(f"failed to create {parent} vlan link"), step("Create a VLAN interface", book=BOOK):
             host.add_vlan(parent, lower, number)
 
 
@@ -120,7 +120,7 @@ def _error(words: str) -> HostError:
 
 
 @contextlib.contextmanager
-def _told(what: str) -> Iterator[None]:
+def _docker_errors(what: str) -> Iterator[None]:
     """Tell what failed in docker's words. That somebody else has just made the same is no failure."""
     try:
         yield
@@ -130,7 +130,7 @@ def _told(what: str) -> Iterator[None]:
         raise _error(f"{what}: {os.strerror(error.errno or 0).lower()}") from error
 
 
-def is_made(network: Network) -> bool:
+def is_interface_ready(network: Network) -> bool:
     """Whether the parent is there."""
     return rtnetlink.exists(network.interface)
 
@@ -142,18 +142,18 @@ def remove_interface(network: Network) -> None:
             host.delete_link(network.interface)
 
 
-def attached(_: Network) -> list[str]:
+def connected_interfaces(_: Network) -> list[str]:
     """None: a container's link is in its own network namespace, and the host does not see it."""
     return []
 
 
-def plug(
+def create_endpoint(
     host: rtnetlink.Rtnetlink, inside: rtnetlink.Rtnetlink, network: Network, endpoint: Endpoint, netns_fd: int
 ) -> None:
     """Create the container's link. Raises `HostError` if the kernel cannot."""
     mode = network.options.get("macvlan_mode") or _DEFAULT_MODE
     _require(network.interface)
-    with _told("failed to create the macvlan port"), step("Create a macvlan link on the parent", book=BOOK):
+    with _docker_errors("failed to create the macvlan port"), step("Create a macvlan link on the parent", book=BOOK):
         for pause in (*_PAUSES, None):
             try:
                 host.add_macvlan(endpoint.interface, network.interface, mode, mac=endpoint.mac, netns_fd=netns_fd)

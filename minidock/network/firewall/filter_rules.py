@@ -21,7 +21,7 @@ from minidock.network.port_bindings import Published
 TABLE = "minidock"
 
 
-class Segment(NamedTuple):
+class FilterNetwork(NamedTuple):
     """A network as packets see it: a bridge and its subnets ('' for one that it does not have).
 
     `masquerade`: its containers go out under the host's address. `icc`: they reach each other. `internal`: there is no
@@ -36,7 +36,7 @@ class Segment(NamedTuple):
     icc: bool
 
 
-class Member(NamedTuple):
+class FilterEndpoint(NamedTuple):
     """A container's cable: the host's end of it, the bridge it is plugged into, and who may speak at the other end."""
 
     interface: str
@@ -140,7 +140,7 @@ CHAINS = {
 FORM = crc32(repr((SETS, CHAINS)).encode())
 
 
-def elements(segments: list[Segment], members: list[Member]) -> Elements:
+def elements(segments: list[FilterNetwork], members: list[FilterEndpoint]) -> Elements:
     """What is in the sets and maps."""
     found: Elements = {place: set() for place in SETS}
     for segment in segments:
@@ -164,7 +164,7 @@ def elements(segments: list[Segment], members: list[Member]) -> Elements:
     return found
 
 
-def _add_segment(found: Elements, segment: Segment) -> None:
+def _add_segment(found: Elements, segment: FilterNetwork) -> None:
     name = f'"{segment.bridge}"'
     found["inet", "bridges"].add(name)
     if segment.internal:
@@ -184,7 +184,7 @@ def _link_local(mac: str) -> int:
     return 0xFE80 << 112 | int.from_bytes(bytes([octets[0] ^ 2, *octets[1:3], 0xFF, 0xFE, *octets[3:]]), "big")
 
 
-def whole(wanted: Elements) -> str:
+def complete_ruleset(wanted: Elements) -> str:
     """Both tables from nothing, in place of whatever is there: nft takes it in one transaction."""
     parts = []
     for family, chains in CHAINS.items():
@@ -198,7 +198,7 @@ def whole(wanted: Elements) -> str:
     return "\n".join(parts)
 
 
-def nothing() -> str:
+def empty_ruleset() -> str:
     """No trace of either table."""
     return "".join(f"add table {family} {TABLE}\ndelete table {family} {TABLE}\n" for family in CHAINS)
 

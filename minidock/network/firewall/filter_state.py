@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 from minidock import state
 from minidock.linux import nftables
 from minidock.network.firewall import filter_rules
-from minidock.network.firewall.filter_rules import Member, Segment
+from minidock.network.firewall.filter_rules import FilterEndpoint, FilterNetwork
 from minidock.network.port_bindings import Published
 from minidock.observe import step
 from minidock.shapes import Each
@@ -36,7 +36,7 @@ _SHAPE = {
 UNKNOWN = -1  # a generation that no kernel has: what it holds is anybody's guess
 
 
-class Registry(NamedTuple):
+class FilterState(NamedTuple):
     """The file's content. Segments have keys that their makers choose; members have their cables' names.
 
     `rules`: the number of chains and rules as they were written (`kernel_tables.py`), 0 if nobody has looked.
@@ -44,8 +44,8 @@ class Registry(NamedTuple):
 
     generation: int
     rules: int
-    segments: dict[str, Segment]
-    members: dict[str, Member]
+    segments: dict[str, FilterNetwork]
+    members: dict[str, FilterEndpoint]
 
     def elements(self) -> filter_rules.Elements:
         """What is in the kernel's sets if it holds exactly this."""
@@ -86,15 +86,15 @@ def _namespace() -> int:
             return os.stat("/proc/thread-self/ns/net").st_ino
 
 
-def read() -> Registry:
+def read() -> FilterState:
     """The registry; an empty one if there is none."""
     content = _content()
     if not content:
-        return Registry(UNKNOWN, 0, {}, {})
-    return Registry(
+        return FilterState(UNKNOWN, 0, {}, {})
+    return FilterState(
         _generation(content),
         content.get("rules", 0) if _is_ours(content) else 0,
-        {key: Segment(**row) for key, row in content["segments"].items()},
+        {key: FilterNetwork(**row) for key, row in content["segments"].items()},
         {name: _member(row) for name, row in content["members"].items()},
     )
 
@@ -118,11 +118,11 @@ def _is_ours(content: dict[str, Any]) -> bool:
     return bool(content.get("form") == filter_rules.FORM)
 
 
-def _member(row: dict[str, Any]) -> Member:
-    return Member(**{**row, "published": [Published(*published) for published in row["published"]]})
+def _member(row: dict[str, Any]) -> FilterEndpoint:
+    return FilterEndpoint(**{**row, "published": [Published(*published) for published in row["published"]]})
 
 
-def write(registry: Registry) -> None:
+def write(registry: FilterState) -> None:
     """Replace the file. Not waiting for the disk, as a reboot makes it worthless anyway.
 
     A line for each entry, by hand: with hundreds, json's own indentation takes ten times as long.
@@ -135,5 +135,5 @@ def write(registry: Registry) -> None:
     state.write_text(path(), text, durable=False, mode=0o600)
 
 
-def _lines(entries: Mapping[str, Segment | Member]) -> str:
+def _lines(entries: Mapping[str, FilterNetwork | FilterEndpoint]) -> str:
     return ",\n".join(f"    {json.dumps(key)}: {json.dumps(entry._asdict())}" for key, entry in entries.items())

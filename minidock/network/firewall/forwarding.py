@@ -21,7 +21,7 @@ CHAIN = "MINIDOCK"  # ours, in the tables of iptables; one rule of somebody else
 _DOCKERS_BRIDGE = re.compile(r"docker0|br-[0-9a-f]{12}")
 
 
-def keep_open(bridges: list[str], bridges6: list[str], *, own: str, ipv6: bool) -> None:
+def accept_in_forward_chains(bridges: list[str], bridges6: list[str], *, own: str, ipv6: bool) -> None:
     """Let what `bridges` send, and the answers to it, and what was let in by a published port, pass every chain that
     would drop it. Idempotent; without bridges, everything of ours is taken back.
 

@@ -15,7 +15,7 @@ from minidock.linux import nftables
 from minidock.network.firewall.filter_rules import CHAINS, SETS, TABLE, Elements
 
 
-class Standing(NamedTuple):
+class KernelTables(NamedTuple):
     """`elements` of all sets and maps; `rules`: a number for chains and rules, another one if any of them differs."""
 
     elements: Elements
@@ -27,7 +27,7 @@ class Standing(NamedTuple):
         return (plain, rules) == self
 
 
-def read() -> Standing | None:
+def read() -> KernelTables | None:
     """What the kernel holds; None if a table is missing, or has got what we never write."""
     try:
         listings = nftables.contents([(family, TABLE) for family in CHAINS])
@@ -36,7 +36,7 @@ def read() -> Standing | None:
         return None
 
 
-def _parsed(entries: list[dict[str, Any]]) -> Standing:
+def _parsed(entries: list[dict[str, Any]]) -> KernelTables:
     """Raises `KeyError` or `TypeError` for sets and elements that are none of ours."""
     elements: Elements = {place: set() for place in SETS}
     rules = []
@@ -46,7 +46,7 @@ def _parsed(entries: list[dict[str, Any]]) -> Standing:
                 elements[content["family"], content["name"]] |= {_element(row) for row in content.get("elem", ())}
             elif kind in ("chain", "rule"):
                 rules.append([kind, *(_lasting(key, value) for key, value in content.items())])
-    return Standing(elements, crc32(json.dumps(rules).encode()))
+    return KernelTables(elements, crc32(json.dumps(rules).encode()))
 
 
 def _lasting(key: str, value: Any) -> Any:

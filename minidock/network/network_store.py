@@ -1,11 +1,11 @@
-"""Networks on disk: what each is, and who is on it. Nothing here touches the kernel.
+"""Networks on disk: their settings, and the addresses that containers hold. Nothing here changes the kernel.
 
     ROOT/networks/<id>.json           the network: a plain file, kept until `network rm`
-    ROOT/networks/<id>.leases.json    who holds which address now (`leases.py`)
+    ROOT/networks/<id>.leases.json    the addresses that containers hold now (`leases.py`)
     ROOT/networks/lock                held to change any of them
 
-Three networks are there from the beginning, as in docker: `bridge`, which containers are on unless they ask for
-another, `host` (the host's own network: nothing of theirs) and `none` (nobody else).
+Three networks always exist, as in docker: `bridge`, which containers are on unless they ask for another, `host` (the
+host's own network, without isolation) and `none` (only the loopback interface).
 """
 
 from __future__ import annotations
@@ -44,11 +44,11 @@ class Pool(NamedTuple):
 
     @property
     def net(self) -> Subnet:
-        """The subnet as numbers. Raises ValueError if somebody wrote nonsense into the file."""
+        """The subnet as numbers. Raises ValueError if the file holds something else."""
         return Subnet.parse(self.subnet)
 
     @property
-    def kept(self) -> list[str]:
+    def reserved_addresses(self) -> list[str]:
         """The addresses that no container gets."""
         return [address for address in (self.gateway, *self.reserved.values()) if address]
 
@@ -56,7 +56,7 @@ class Pool(NamedTuple):
 class Network(NamedTuple):
     """One network. `interface` is that on the host which its containers are attached to, '' where there is none.
 
-    `pools` is empty until the network is used for the first time, unless its user chose them (`chosen`).
+    `pools` is empty until the network is used for the first time, unless its user chose subnets (`chosen`).
     """
 
     id: str
@@ -71,10 +71,10 @@ class Network(NamedTuple):
     attachable: bool
     labels: dict[str, str]
     options: dict[str, str]
-    owns_interface: bool = True  # whether minidock has made it, and so removes it
+    owns_interface: bool = True  # whether minidock has created `interface`, and so deletes it
 
     def pool(self, width: int) -> Pool | None:
-        """Where containers get their addresses of that width (`addresses.IPV4` or `IPV6`) from."""
+        """The pool of that width (`addresses.IPV4` or `IPV6`), or None."""
         return next((pool for pool in self.pools if pool.net.width == width), None)
 
     @property
@@ -84,17 +84,17 @@ class Network(NamedTuple):
 
     @property
     def is_predefined(self) -> bool:
-        """Whether it is one of the three that are always there."""
+        """Whether it is one of the three that always exist."""
         return self.name in PREDEFINED
 
     @property
     def has_names(self) -> bool:
-        """Whether the containers on it find each other by name: on every network that a user made."""
+        """Whether containers on it find each other by name: on every network that a user has created."""
         return not self.is_predefined
 
     @property
     def masquerades(self) -> bool:
-        """Whether its containers take the host's address on their way out."""
+        """Whether packets that leave the network get the host's address (masquerading)."""
         return not self.internal and _truth(self.options.get(f"{_OPTION}enable_ip_masquerade", "true"))
 
     @property
@@ -114,22 +114,22 @@ class Network(NamedTuple):
 
 
 def directory(root: str) -> str:
-    """Where the networks of `root` are."""
+    """The directory of the networks of `root`."""
     return f"{root}/networks"
 
 
 def locked(root: str) -> AbstractContextManager[None]:
-    """Hold the lock under which networks appear and go, and addresses are taken and given back."""
+    """Hold the lock for creating and removing networks, and for reserving and releasing addresses."""
     return state.locked(os.path.join(state.directory(root, "networks"), "lock"))
 
 
 def leases(root: str, network_id: str) -> Leases:
-    """The leases of a network, those of containers that were killed included."""
+    """The leases of a network, including those of containers that were killed."""
     return Leases.read(f"{directory(root)}/{network_id}.leases.json")
 
 
 class DamagedNetworkError(state.DamagedError):
-    """The file of a network cannot be read. `name` is what it was called, as far as that can still be seen."""
+    """The file of a network cannot be read. `name` is its name if that can still be read, else ''."""
 
     def __init__(self, path: str, why: str) -> None:
         self.id = os.path.basename(path).removesuffix(".json")
@@ -142,7 +142,7 @@ class DamagedNetworkError(state.DamagedError):
 
 
 def load_all(root: str) -> list[Network]:
-    """All networks whose files can be read, by name. Where none has been used yet, there are none."""
+    """All networks whose files can be read, sorted by name. Empty if no network has been used yet."""
     return _survey(root)[0]
 
 
@@ -156,28 +156,28 @@ def _survey(root: str) -> tuple[list[Network], list[DamagedNetworkError]]:
         names = os.listdir(directory(root))
     except FileNotFoundError:
         return [], []
-    found, ruins = [], []
+    found, unreadable = [], []
     for name in names:
         if len(name) == 69 and name.endswith(".json"):  # 64 hex digits
             try:
                 found.append(_from_json(f"{directory(root)}/{name}"))
             except DamagedNetworkError as error:
-                ruins.append(error)
+                unreadable.append(error)
             except FileNotFoundError:  # removed just now
                 continue
-    return sorted(found, key=lambda network: network.name), ruins
+    return sorted(found, key=lambda network: network.name), unreadable
 
 
-def ensure(root: str) -> list[Network]:
-    """All networks; those that are always there are made if they are not. The caller holds the lock.
+def ensure_predefined(root: str) -> list[Network]:
+    """All networks; those that always exist are created if they are missing. The caller holds the lock.
 
     Raises `DamagedNetworkError` if one of them may be there and cannot be read.
     """
-    found, ruins = _survey(root)
+    found, unreadable = _survey(root)
     missing = PREDEFINED.keys() - {network.name for network in found}
-    for ruin in ruins if missing else ():
-        if ruin.name in ("", *missing):
-            raise ruin
+    for error in unreadable if missing else ():
+        if error.name in ("", *missing):
+            raise error
     for name in sorted(missing):
         interface = default_interface(root) if name == BRIDGE else ""
         network = Network(
@@ -195,17 +195,17 @@ def save(root: str, network: Network) -> None:
     state.write_json(f"{directory(root)}/{network.id}.json", content)
 
 
-def forget(root: str, network: Network) -> None:
+def delete(root: str, network: Network) -> None:
     """Remove a network's files, the network itself last. The caller holds the lock."""
     for ending in (".leases.json", ".json"):
         path = f"{directory(root)}/{network.id}{ending}"
-        if os.path.isdir(path):  # in the place of a file, whoever made it
+        if os.path.isdir(path):  # instead of a file
             remove_tree(path)
         with suppress(FileNotFoundError):
             os.unlink(path)
 
 
-def pick(networks: Iterable[Network], name: str, missing: str = "No such network: {}", *, root: str = "") -> Network:
+def find(networks: Iterable[Network], name: str, missing: str = "No such network: {}", *, root: str = "") -> Network:
     """The network that a user means: by name, by id or by a prefix that only one id has.
 
     Raises `NotFoundError` (in the words of `missing`), `UsageError` for a prefix that several have, or
@@ -220,10 +220,10 @@ def pick(networks: Iterable[Network], name: str, missing: str = "No such network
         raise UsageError(f"network {name} is ambiguous ({len(matching)} matches found based on ID prefix)")
     if not matching:
         nameless = ""
-        for ruin in damaged(root) if root and name else ():
-            if ruin.name == name or ruin.id.startswith(name):
-                raise ruin
-            nameless = nameless if ruin.name else f" (unless it is this one: {ruin})"
+        for error in damaged(root) if root and name else ():
+            if error.name == name or error.id.startswith(name):
+                raise error
+            nameless = nameless if error.name else f" (unless it is this one: {error})"
         raise NotFoundError(missing.format(name) + nameless)
     return matching[0]
 

@@ -29,16 +29,16 @@ from minidock.linux import iptables, nftables, rtnetlink
 from minidock.network import routing
 from minidock.network.addresses import IPV4, IPV6
 from minidock.network.firewall import filter_rules, filter_state
-from minidock.network.firewall.filter_rules import Member, Segment
-from minidock.network.firewall.filter_state import UNKNOWN, Registry
+from minidock.network.firewall.filter_rules import FilterEndpoint, FilterNetwork
+from minidock.network.firewall.filter_state import UNKNOWN, FilterState
 from minidock.network.port_bindings import Published
 
 if TYPE_CHECKING:
-    from minidock.network.endpoints import Endpoint
-    from minidock.network.store import Network
+    from minidock.network.endpoint import Endpoint
+    from minidock.network.network_store import Network
 
 
-def admit(
+def add_endpoints(
     networks: Iterable[Network],
     endpoints: Iterable[Endpoint],
     published: Mapping[str, Sequence[Published]],
@@ -78,8 +78,8 @@ def admit(
     return [f"containers on {names} have no way out of this host: {error}" for error in failures[:1]]
 
 
-def dismiss(cables: Collection[str], meanwhile: Callable[[], None] = lambda: None) -> None:
-    """Take back the rules of cables that are gone; those of their network stay until `forget`.
+def remove_endpoints(cables: Collection[str], meanwhile: Callable[[], None] = lambda: None) -> None:
+    """Take back the rules of cables that are gone; those of their network stay until `remove_network`.
 
     `meanwhile` is called once, while the kernel works on it if there is anything to do.
     """
@@ -95,12 +95,12 @@ def dismiss(cables: Collection[str], meanwhile: Callable[[], None] = lambda: Non
     once()
 
 
-def forget(network_id: str) -> None:
+def remove_network(network_id: str) -> None:
     """Take back the rules of a network."""
     _shrink(lambda old: old._replace(segments={k: v for k, v in old.segments.items() if k != network_id}))
 
 
-def mend() -> None:
+def repair() -> None:
     """See to it that the kernel holds what the registry has, if anybody has changed any table since it was written."""
     with state.locked(filter_state.lock_path()):
         if filter_state.is_intact() is False:
@@ -108,7 +108,7 @@ def mend() -> None:
             _apply(old, old, look=True)
 
 
-def _shrink(change: Callable[[Registry], Registry], meanwhile: Callable[[], None] = lambda: None) -> None:
+def _shrink(change: Callable[[FilterState], FilterState], meanwhile: Callable[[], None] = lambda: None) -> None:
     """Apply a change that takes away. What fails here is tried again by the next who writes."""
     with state.locked(filter_state.lock_path()):
         old = filter_state.read()
@@ -123,7 +123,7 @@ def _shrink(change: Callable[[Registry], Registry], meanwhile: Callable[[], None
 
 
 def _apply(
-    old: Registry, new: Registry, *, look: bool, meanwhile: Callable[[], None] = lambda: None
+    old: FilterState, new: FilterState, *, look: bool, meanwhile: Callable[[], None] = lambda: None
 ) -> list[HostError]:
     """Bring the kernel from `old` to `new`, and put that on record. The caller holds the lock.
 
@@ -165,7 +165,7 @@ def _apply(
     return failures
 
 
-def _write(text: str, new: Registry, meanwhile: Callable[[], None]) -> bool:
+def _write(text: str, new: FilterState, meanwhile: Callable[[], None]) -> bool:
     """Have the kernel take `text`, or all of `new` if it does not: somebody has just changed what `text` starts from.
 
     Returns whether it was `text`.
@@ -183,7 +183,7 @@ def _write(text: str, new: Registry, meanwhile: Callable[[], None]) -> bool:
         return False
 
 
-def _still_holds(old: Registry) -> bool:
+def _still_holds(old: FilterState) -> bool:
     """Whether only the tables of others have changed, as most times when another engine works on this host."""
     from minidock.network.firewall import kernel_tables  # here, because most starts find everything untouched
 
@@ -199,24 +199,26 @@ def _rules() -> int:
     return there.rules if there else 0
 
 
-def _transaction(old: Registry, new: Registry, *, known: bool) -> str:
+def _transaction(old: FilterState, new: FilterState, *, known: bool) -> str:
     """What nft has to be told."""
     if not new.segments:
-        return filter_rules.nothing()
-    return filter_rules.changes(old.elements(), new.elements()) if known else filter_rules.whole(new.elements())
+        return filter_rules.empty_ruleset()
+    return (
+        filter_rules.changes(old.elements(), new.elements()) if known else filter_rules.complete_ruleset(new.elements())
+    )
 
 
-def _open_passage(old: Registry, new: Registry) -> None:
+def _open_passage(old: FilterState, new: FilterState) -> None:
     """See to the chains of others. If anything is written there, the generation is one on, and the next looks again."""
     from minidock.network.firewall import forwarding  # here, because most starts need not look at what others have
 
     bridges = sorted({segment.bridge for segment in new.segments.values()})
     bridges6 = sorted({segment.bridge for segment in new.segments.values() if segment.subnet6})
     had_ipv6 = any(segment.subnet6 for segment in old.segments.values())
-    forwarding.keep_open(bridges, bridges6, own=filter_rules.TABLE, ipv6=bool(bridges6) or had_ipv6)
+    forwarding.accept_in_forward_chains(bridges, bridges6, own=filter_rules.TABLE, ipv6=bool(bridges6) or had_ipv6)
 
 
-def _without_ports_of(newcomers: Iterable[Member], member: Member) -> Member:
+def _without_ports_of(newcomers: Iterable[FilterEndpoint], member: FilterEndpoint) -> FilterEndpoint:
     """The member without published ports that a newcomer has: its socket says that they are its own now, so the one
     that had them has ended, and whoever undoes it has not come here yet."""
     taken = {row[:3] for newcomer in newcomers for row in newcomer.published}
@@ -235,7 +237,7 @@ def _is_among(row: Published, taken: Collection[tuple[str, str, int]]) -> bool:
     )
 
 
-def _forget_what_was_sent_to(members: Iterable[Member]) -> None:
+def _forget_what_was_sent_to(members: Iterable[FilterEndpoint]) -> None:
     """Let clients that have been sending to a UDP port which led nowhere reach the container from now on."""
     from minidock.linux import conntrack  # here, because few containers publish anything
 
@@ -244,7 +246,7 @@ def _forget_what_was_sent_to(members: Iterable[Member]) -> None:
             conntrack.forget_udp_port(socket.AF_INET6 if ":" in row.host_address else socket.AF_INET, row.host_port)
 
 
-def _forget(members: Iterable[Member]) -> None:
+def _forget(members: Iterable[FilterEndpoint]) -> None:
     """Have clients that keep sending to a UDP port of these sent to whoever has the port next. TCP needs no help: a new
     connection is a new conversation."""
     from minidock.linux import conntrack  # here, because few containers publish anything
@@ -256,9 +258,9 @@ def _forget(members: Iterable[Member]) -> None:
                     conntrack.forget_answers_of(address)
 
 
-def _segment(network: Network) -> Segment:
+def _segment(network: Network) -> FilterNetwork:
     v4, v6 = network.pool(IPV4), network.pool(IPV6)
-    return Segment(
+    return FilterNetwork(
         bridge=network.interface,
         subnet=v4.subnet if v4 else "",
         subnet6=v6.subnet if v6 else "",
@@ -268,6 +270,6 @@ def _segment(network: Network) -> Segment:
     )
 
 
-def _member(endpoint: Endpoint, published: Sequence[Published]) -> Member:
+def _member(endpoint: Endpoint, published: Sequence[Published]) -> FilterEndpoint:
     addresses = (endpoint.mac, endpoint.address, endpoint.address6)
-    return Member(endpoint.host_interface, endpoint.bridge, *addresses, list(published))
+    return FilterEndpoint(endpoint.host_interface, endpoint.bridge, *addresses, list(published))
