@@ -8,11 +8,13 @@ import sys
 from contextlib import closing
 from typing import NamedTuple
 
-from minidock.build import contexts, excerpt, graph, ignore, image, progress_terminal, scheduler, variables
+from minidock.build import checks, contexts, excerpt, graph, ignore, image, progress_terminal, scheduler, variables
 from minidock.build.builder import Asked
+from minidock.build.checks import Checked, Subject
 from minidock.build.contexts import Context
 from minidock.build.dockerfile import stages
 from minidock.build.dockerfile.errors import lines_of
+from minidock.build.ignore import Patterns
 from minidock.build.reasons import Say
 from minidock.build.run import NO_LIMITS, Surroundings
 from minidock.build.variables import Globals
@@ -47,6 +49,7 @@ class Command(NamedTuple):
     platform: str
     quiet: bool
     progress: str
+    check: bool
 
 
 def run(paths: Paths, asked: Command, say: Say) -> Image:
@@ -88,12 +91,17 @@ def _build_file(
         raise UsageError(f"SOURCE_DATE_EPOCH is {epoch!r}, and no number of seconds")
     shown = progress_terminal.chosen("quiet" if asked.quiet else asked.progress, say)
     shown.expect(plan.nodes.values())
-    for line, text in file.warnings:
-        shown.say(f"WARNING: line {line}: {text}")
+    numbers = range(len(file.stages)) if asked.check and not asked.target else sorted(plan.nodes)
+    ignored = _ignored(context, where)
+    checked = Checked(Subject(file, outer, numbers, checks.base_in(paths.root), Patterns(ignored)))
+    if asked.check:
+        print("\n".join(checks.whole(checked.found(), content, os.path.basename(where) or NAMES[0])))
+        sys.exit(bool(checked.found()))
+    checked.refuse()
     work = Asked(
         paths=paths,
         context=os.path.abspath(context.directory) if context.directory is not None else None,
-        ignored=_ignored(context, where),
+        ignored=ignored,
         contexts=asked.contexts,
         names=_places(asked, names, where),
         no_cache=asked.no_cache,
@@ -111,6 +119,8 @@ def _build_file(
             for name in names:
                 event_log.emit_image(paths.root, "tag", made.id, made.labels, name.familiar)
                 shown.say(f"naming to {name.canonical} done")
+    if not asked.quiet:
+        checked.tell()
     return made
 
 

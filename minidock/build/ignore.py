@@ -23,7 +23,8 @@ class Patterns:
     """`excludes(path)` for paths relative to the context's root, with slashes."""
 
     def __init__(self, lines: Iterable[str]) -> None:
-        self._rules = [rule for line in lines if (rule := _rule(line))]
+        self.lines = tuple(lines)
+        self._rules = [rule for line in self.lines if (rule := _rule(line))]
         self.has_exceptions = any(rule.keeps for rule in self._rules)
 
     def __bool__(self) -> bool:

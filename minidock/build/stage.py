@@ -163,7 +163,7 @@ _PORTS = re.compile(r"(\d+)(?:-(\d+))?(?:/(\w+))?")
 def _expose(stage: Stage, instruction: Instruction) -> str:
     found: Config = {}
     for word in [word for arg in instruction.args for word in stage.scope.expansion().words(arg)]:
-        match = _PORTS.fullmatch(word)
+        match = _PORTS.fullmatch(word.rpartition(":")[2])  # an address and a port of the host's have no meaning here
         protocol = (match[3] or "tcp").lower() if match else ""
         if not match or protocol not in ("tcp", "udp", "sctp"):
             raise DockerfileError(f"invalid containerPort: {word}", instruction.line)

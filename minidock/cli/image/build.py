@@ -31,6 +31,7 @@ _OPTIONS = [
     click.option(
         "--progress", type=click.Choice(["auto", "plain", "tty", "quiet"]), default="auto", help="How to tell it."
     ),
+    flag("--check", "Look for known mistakes in the Dockerfile, and build nothing."),
     flag("-q --quiet", "Print nothing but the image's id."),
 ]
 
@@ -68,6 +69,7 @@ def build(paths: Paths, /, **flags: Any) -> None:
         platform=flags["platform"],
         quiet=flags["quiet"] or flags["progress"] == "quiet",
         progress=flags["progress"],
+        check=flags["check"],
     )
     image = command.run(paths, asked, say)
     if flags["iidfile"]:
