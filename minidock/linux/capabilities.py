@@ -7,13 +7,9 @@ capabilities(7).
 
 from __future__ import annotations
 
-import prctl
-
-from minidock.errors import HostError
 from minidock.linux import syscalls
-from minidock.observe import observed
 
-# <linux/capability.h>, in order of their numbers. python-prctl knows only those that its libcap knew when it was built.
+# <linux/capability.h>, in order of their numbers.
 NAMES = (  # noqa: SIM905 - forty names read better as text
     "CAP_CHOWN CAP_DAC_OVERRIDE CAP_DAC_READ_SEARCH CAP_FOWNER CAP_FSETID CAP_KILL CAP_SETGID CAP_SETUID CAP_SETPCAP "
     "CAP_LINUX_IMMUTABLE CAP_NET_BIND_SERVICE CAP_NET_BROADCAST CAP_NET_ADMIN CAP_NET_RAW CAP_IPC_LOCK CAP_IPC_OWNER "
@@ -22,23 +18,34 @@ NAMES = (  # noqa: SIM905 - forty names read better as text
     "CAP_SETFCAP CAP_MAC_OVERRIDE CAP_MAC_ADMIN CAP_SYSLOG CAP_WAKE_ALARM CAP_BLOCK_SUSPEND CAP_AUDIT_READ CAP_PERFMON "
     "CAP_BPF CAP_CHECKPOINT_RESTORE"
 ).split()
+_MOST = 64  # a set is a mask of so many bits
 NUMBERS = {name: number for number, name in enumerate(NAMES)}
-
-_capbset_drop = observed("prctl", prctl.capbset_drop, "PR_CAPBSET_DROP")
 
 
 def bounding() -> list[str]:
     """The capabilities in this process's bounding set that have a name: the most that it can ever give away."""
-    mask = _status("CapBnd")
-    return [name for number, name in enumerate(NAMES) if mask >> number & 1]
+    return [NAMES[number] for number in _bounding() if number < len(NAMES)]
 
 
 def limit_bounding(keep: list[str]) -> None:
     """Drop every capability that is not in `keep` from the bounding set, those without a name here included."""
-    mask, wanted = _status("CapBnd"), {NUMBERS[name] for name in keep}
-    for number in range(mask.bit_length()):
-        if mask >> number & 1 and number not in wanted:
-            _capbset_drop(number)
+    wanted = {NUMBERS[name] for name in keep}
+    for number in _bounding():
+        if number not in wanted:
+            syscalls.prctl_capbset_drop(number)
+
+
+def _bounding() -> list[int]:
+    """The numbers in this process's bounding set, asked of the kernel one by one (prctl(2), PR_CAPBSET_READ): there may
+    be no /proc that shows this process."""
+    found = []
+    for number in range(_MOST):
+        try:
+            if syscalls.prctl_capbset_read(number):
+                found.append(number)
+        except OSError:  # EINVAL: the kernel knows no more
+            break
+    return found
 
 
 def set_sets(effective: list[str], permitted: list[str], inheritable: list[str]) -> None:
@@ -55,12 +62,3 @@ def set_ambient(names: list[str]) -> None:
 
 def _mask(names: list[str]) -> int:
     return sum(1 << NUMBERS[name] for name in names)
-
-
-def _status(field: str) -> int:
-    """A hexadecimal mask of /proc/self/status (proc(5))."""
-    with open("/proc/thread-self/status", "rb") as status:
-        for line in status:
-            if line.startswith(field.encode()):
-                return int(line.split()[1], 16)
-    raise HostError(f"/proc/thread-self/status has no {field}: is /proc a proc file system?")

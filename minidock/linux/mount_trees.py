@@ -14,6 +14,7 @@ import errno
 import os
 from collections.abc import Callable, Sequence
 
+from minidock.errors import EXIT_ENGINE, HostError
 from minidock.linux import mounts, namespaces, syscalls
 from minidock.linux.syscalls import AT_RECURSIVE, OPEN_TREE_CLOEXEC, OPEN_TREE_CLONE
 
@@ -52,6 +53,51 @@ def of_mounts(make: Callable[[], str]) -> int:
         return _clone(make(), recursive=True)
 
     return _in_thread(copy)
+
+
+def proc_of(namespace: int) -> int:
+    """A proc file system that shows the process namespace of which `namespace` is a descriptor.
+
+    A new one would show the namespace of whoever mounts it, who would have to be in there (the option "pidns" came with
+    Linux 6.17). So it is a copy of the one at /proc of a process in there, without what is mounted on it to hide parts.
+    What somebody may have put in its place is not taken: a proc file system says itself which namespace it shows,
+    its process 1 being in that. Raises `HostError` if no process in there has one.
+    """
+    wanted = os.fstat(namespace)
+    for pid in sorted(int(name) for name in os.listdir("/proc") if name.isdigit()):
+        try:
+            if not os.path.samestat(os.stat(f"/proc/{pid}/ns/pid"), wanted):
+                continue
+            there = namespaces.open_namespace(pid, "mount")
+        except (FileNotFoundError, ProcessLookupError, PermissionError):  # it has ended; it may do more than we
+            continue
+        try:
+            tree = _in_thread(lambda there=there: _clone_proc(there))  # type: ignore[misc]
+        except (FileNotFoundError, NotADirectoryError):
+            continue
+        finally:
+            os.close(there)
+        if _shows(tree, wanted):
+            return tree
+        os.close(tree)
+    raise HostError(
+        "no process of those to be joined has a /proc that shows its process namespace", exit_code=EXIT_ENGINE
+    )
+
+
+def _clone_proc(namespace: int) -> int:
+    syscalls.setns(namespace, syscalls.CLONE_NEWNS)
+    return _clone("/proc", recursive=False)
+
+
+def _shows(tree: int, namespace: os.stat_result) -> bool:
+    """Whether `tree` is a proc file system, and of that process namespace."""
+    try:
+        return syscalls.fstatfs_type(tree) == syscalls.PROC_SUPER_MAGIC and os.path.samestat(
+            os.stat("1/ns/pid", dir_fd=tree), namespace
+        )
+    except OSError:  # it has no process 1 any more
+        return False
 
 
 def _inside(pid: int, pidfd: int, look: Callable[[], int]) -> int:

@@ -110,7 +110,8 @@ def mount_in(
     """Mount a file system, or bind `source`, on `destination` inside `root`, with options as in mount(8).
 
     `check` is told, before anything is mounted, at which place inside `root` that is when all symbolic links have
-    been followed, and may raise. `tree` is what `take_tree` has of the source. `nodev`: no device node in it works.
+    been followed, and may raise. `tree` is what `take_tree` has of the source, or another mount that is nowhere yet.
+    `nodev`: no device node in it works.
 
     Source and destination are looked up once each: what is bound is a copy that gets its flags before it is attached
     anywhere, and what it is attached to is an open descriptor. Whoever exchanges paths meanwhile changes nothing.
@@ -119,7 +120,7 @@ def mount_in(
     recursive = sum(RECURSIVE_OPTIONS[word] for word in set(options) & set(RECURSIVE_OPTIONS))
     recursive |= syscalls.MOUNT_ATTR_NODEV if nodev else 0
     flags, propagation, data = parse_options(words)
-    if not (flags & MS_BIND or fstype == "bind"):
+    if tree is None and not (flags & MS_BIND or fstype == "bind"):
         _mount_new(root, destination, source, fstype, flags | _as_flags(recursive), propagation, data, check)
         return
     tree = take_tree(source, options) if tree is None else tree
@@ -243,7 +244,11 @@ class Mask:
             return
         try:
             if stat.S_ISDIR(os.fstat(target).st_mode):
-                syscalls.mount("tmpfs", through(target), "tmpfs", MS_RDONLY, "size=0k")
+                place = through(target)
+                if not os.path.exists(place):  # /proc is of other processes, whom this one does not join before the end
+                    syscalls.fchdir(target)
+                    place = "."
+                syscalls.mount("tmpfs", place, "tmpfs", MS_RDONLY, "size=0k")
             else:
                 self._cover_file(target)
         finally:

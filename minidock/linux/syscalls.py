@@ -60,7 +60,9 @@ CLONE_NEWPID = 0x20000000
 CLONE_NEWNET = 0x40000000
 CLONE_INTO_CGROUP = 0x200000000
 
-# prctl(2): <linux/prctl.h>, those python-prctl does not wrap
+# prctl(2): <linux/prctl.h>, those that python-prctl lacks, or has only for the capabilities that its libcap knew
+PR_CAPBSET_READ = 23
+PR_CAPBSET_DROP = 24
 PR_CAP_AMBIENT = 47
 PR_CAP_AMBIENT_RAISE = 2
 PR_CAP_AMBIENT_CLEAR_ALL = 4
@@ -86,6 +88,9 @@ RESOLVE_NO_SYMLINKS = 0x04
 RESOLVE_BENEATH = 0x08
 RESOLVE_IN_ROOT = 0x10
 O_PATH = 0o10000000
+
+# fstatfs(2): <linux/magic.h>
+PROC_SUPER_MAGIC = 0x9FA0
 
 # bpf(2): <linux/bpf.h>
 BPF_PROG_LOAD = 5
@@ -229,12 +234,38 @@ def mount_setattr(
     _call("mount_setattr", tree, b"", how, attr, len(attr), number=SYS_MOUNT_SETATTR, shown=shown)
 
 
+def fstatfs_type(fd: int) -> int:
+    """fstatfs(2): the number of the type of file system that the open file is on. A look, so not announced."""
+    import ctypes
+    import sys
+
+    buffer = ctypes.create_string_buffer(256)  # struct statfs, which begins with it
+    if _library().fstatfs(fd, buffer):
+        raise _raise("fstatfs", (fd,), ctypes.get_errno())
+    return int.from_bytes(buffer.raw[:4], sys.byteorder)
+
+
 def capset(effective: int, permitted: int, inheritable: int) -> None:
     """capset(2) for the calling thread; each set is a mask with bit n for capability number n."""
     header = struct.pack("Ii", 0x20080522, 0)  # _LINUX_CAPABILITY_VERSION_3, this thread
     sets = (effective, permitted, inheritable)
     halves = [half for shift in (0, 32) for half in (s >> shift & 0xFFFFFFFF for s in sets)]
     _call("capset", header, struct.pack("6I", *halves), number=SYS_CAPSET, shown=sets)
+
+
+def prctl_capbset_read(capability: int) -> bool:
+    """prctl(2) PR_CAPBSET_READ: whether a capability is in the bounding set. A look, so not announced."""
+    import ctypes
+
+    result = int(_library().prctl(PR_CAPBSET_READ, ctypes.c_ulong(capability), 0, 0, 0))
+    if result == -1:
+        raise _raise("prctl", ("PR_CAPBSET_READ", capability), ctypes.get_errno())
+    return bool(result)
+
+
+def prctl_capbset_drop(capability: int) -> None:
+    """prctl(2) PR_CAPBSET_DROP: take a capability out of the bounding set, for ever."""
+    _call("prctl", PR_CAPBSET_DROP, capability, 0, 0, 0, shown=("PR_CAPBSET_DROP", capability))
 
 
 def prctl_ambient(capability: int | None) -> None:

@@ -5,7 +5,7 @@ keeps their bounds). A descriptor can travel along (SCM_RIGHTS). The child's end
 is how the parent learns that the program runs. While somebody observes, a message has a mark, by which the observers of
 both ends know what happened before what.
 
-    child -> parent   {"type": "console"} + descriptor, "ready", "error"; of `exec.py` also "cloned" + pidfd
+    child -> parent   {"type": "console"} + descriptor, "ready", "error"; of `pid_namespace.py`: "cloned" + pidfd
     parent -> child   {"type": "mapped"}, "start"
 """
 

@@ -4,15 +4,8 @@
 cgroup, joins all namespaces of its PID 1, and drops its privileges by the same steps as init. It takes over nothing but
 the namespaces: not the user or the root directory that PID 1 may have changed to meanwhile.
 
-Until execve this process runs the host's Python. A process inside with CAP_SYS_PTRACE could read its memory,
-environment and open files, or control it, as soon as it is in the container's process namespace. So that namespace
-comes last: a process never leaves the process namespace in which it was cloned, so the one that has joined all other
-namespaces and dropped its privileges clones a child into it, which only has to execute the program. Processes without
-CAP_SYS_PTRACE are kept off: its memory is not dumpable (CVE-2016-9962, `init.set_credentials`). Nothing that the
-container's /proc says is trusted. No descriptor is inherited but those meant for the program (CVE-2024-21626).
-
-What a tracer still sees of that child: a Python that was started for this (`linux/interpreter.py`), the paths of its
-library and the command to be run; nothing of the caller's environment.
+The process namespace comes last, and `pid_namespace.py` says why. Nothing that the container's /proc says is trusted.
+No descriptor is inherited but those meant for the program (CVE-2024-21626).
 """
 
 from __future__ import annotations
@@ -22,21 +15,14 @@ import os
 import signal
 from typing import NamedTuple
 
-import prctl
-
 from minidock import observe
 from minidock.errors import SetupError
-from minidock.linux import cgroups, interpreter, namespaces, seccomp, syscalls, terminal
-from minidock.observe import observed, step
-from minidock.runtime import device_access, init, program
+from minidock.linux import cgroups, namespaces, seccomp, syscalls, terminal
+from minidock.observe import step
+from minidock.runtime import device_access, init, pid_namespace, program
 from minidock.runtime.channel import Channel, channel_pair
 from minidock.runtime.lifecycle import CreatedProcess
 from minidock.runtime.oci_spec import Spec
-
-_set_pdeathsig = observed("prctl", prctl.set_pdeathsig, "PR_SET_PDEATHSIG")
-
-# What clone(2) means by EAGAIN. On its way in, a process is two for a moment.
-_NO_MORE = "the container may have no more processes: see its --pids-limit, and --ulimit nproc"
 
 
 class Target(NamedTuple):
@@ -66,7 +52,7 @@ def create_exec_process(spec: Spec, target: Target, stdio: init.Stdio, cache: st
         try:
             pid, pidfd = _clone(target)
         except BlockingIOError as error:
-            raise SetupError(_NO_MORE) from error
+            raise SetupError(pid_namespace.NO_MORE) from error
     if pid == 0:
         observe.who = "exec"
         ours.close()
@@ -98,12 +84,14 @@ def _become(
     spec: Spec, target: Target, kinds: list[str], channel: Channel, stdio: init.Stdio, filter_: init.Filter
 ) -> None:
     with step("Set PR_SET_PDEATHSIG: die with the parent", book="3.4"):
-        _set_pdeathsig(signal.SIGKILL)
+        pid_namespace.set_pdeathsig(signal.SIGKILL)
         syscalls.umask(0o022)
     with step("Close all other files, blank the arguments", book="chapter 9, 2.1"):
-        _leave_behind({channel.end.fileno(), target.pidfd, *(stdio or ())})
+        pid_namespace.leave_behind({channel.end.fileno(), target.pidfd, *(stdio or ())})
     with step("Set the resource limits (ulimit)", book="3.2"):
         init.set_limits(spec.process)
+        if spec.process.get("oomScoreAdj") is not None:
+            init.set_oom_score(spec.process["oomScoreAdj"])
     with step("Limit the capability bounding set", book="chapter 9, 2.1"):
         init.limit_bounding_set(spec.process)
 
@@ -131,49 +119,8 @@ def _become(
     assert stdio is not None
     init.give_up_power(spec, stdio, filter_)
     with step("Clone into the process namespace", book="3.1"):
-        child = _clone_inside(has_terminal=spec.terminal)
-    if child is not None:
-        channel.send("cloned", fd=child)
-        os._exit(0)
-    channel.send("inside")  # fails if our creator has ended before it was said that we shall end with it
+        pid_namespace.clone_inside(channel, has_terminal=spec.terminal)
     init.exec_program(spec, file)
-
-
-def _leave_behind(kept: set[int]) -> None:
-    """Close every descriptor but 0, 1, 2 and those `kept`, and what observers need; blank words and environment."""
-    kept |= {fd for observer in observe.observers for fd in observer.descriptors()}
-    first = 3
-    for fd in sorted(fd for fd in kept if fd > 2):
-        if fd > first:
-            syscalls.close_range(first, fd - 1)
-        first = fd + 1
-    syscalls.close_range(first)
-    interpreter.forget_words()
-
-
-def _clone_inside(*, has_terminal: bool) -> int | None:
-    """Have a child that goes on, in the container's process namespace, as a child of our creator's: its pidfd, or None
-    in the child.
-
-    The child could be held or led by a tracer inside, from its first instruction on. Nothing is believed that comes
-    over the channel from now on but its end (`lifecycle.start`).
-    """
-    try:
-        pid, pidfd = syscalls.clone(syscalls.CLONE_PARENT)
-    except BlockingIOError as error:
-        raise SetupError(_NO_MORE) from error
-    except OSError as error:
-        # What clone(2) says where PID 1 of the namespace has ended: nothing can be born there any more.
-        if error.errno == errno.ENOMEM:
-            raise ProcessLookupError(errno.ESRCH, "the container has ended") from error
-        raise
-    if pid:
-        return pidfd
-    _set_pdeathsig(signal.SIGKILL)
-    syscalls.setsid()
-    if has_terminal:
-        terminal.set_controlling(0)
-    return None
 
 
 def _open_terminal(channel: Channel) -> tuple[int, int, int]:

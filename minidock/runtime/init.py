@@ -24,11 +24,11 @@ from minidock import observe
 from minidock.errors import EXIT_ENGINE, HostError, MinidockError, SetupError, message_of
 from minidock.linux import capabilities, loopback, mounts, namespaces, syscalls, terminal
 from minidock.observe import failed_step, observed, step
-from minidock.runtime import program, rootfs
+from minidock.runtime import pid_namespace, program, rootfs
 from minidock.runtime.channel import Channel
 from minidock.runtime.oci_spec import Spec
+from minidock.runtime.pid_namespace import JoinedPids
 
-_set_pdeathsig = observed("prctl", prctl.set_pdeathsig, "PR_SET_PDEATHSIG")
 _set_no_new_privs = observed("prctl", prctl.set_no_new_privs, "PR_SET_NO_NEW_PRIVS")
 set_dumpable = observed("prctl", prctl.set_dumpable, "PR_SET_DUMPABLE")
 _set_keepcaps = observed("prctl", prctl.set_keepcaps, "PR_SET_KEEPCAPS")
@@ -38,14 +38,14 @@ Stdio = tuple[int, int, int] | None
 Filter = tuple[bytes, int] | None
 
 
-def run(spec: Spec, channel: Channel, stdio: Stdio, seccomp: Filter) -> NoReturn:
+def run(spec: Spec, channel: Channel, stdio: Stdio, seccomp: Filter, joined: JoinedPids | None) -> NoReturn:
     """Become the container's program, or report which step failed and why. Never returns.
 
     `stdio` are the descriptors that become 0, 1 and 2 (None: a pseudo-terminal is made inside); `seccomp` is the
-    compiled filter with its flags.
+    compiled filter with its flags; `joined`, the process namespace of others that is to be entered, last.
     """
     observe.who = "container"
-    report_failure(channel, lambda: _become(spec, channel, stdio, seccomp))
+    report_failure(channel, lambda: _become(spec, channel, stdio, seccomp, joined))
 
 
 def report_failure(channel: Channel, become: Callable[[], None]) -> NoReturn:
@@ -69,17 +69,25 @@ def _tell(channel: Channel, report: dict[str, Any]) -> None:
         os.write(2, f"minidock: {report['step']}: {report['message']}\n".encode(errors="replace"))
 
 
-def _become(spec: Spec, channel: Channel, stdio: Stdio, seccomp: Filter) -> None:
+def _become(spec: Spec, channel: Channel, stdio: Stdio, seccomp: Filter, joined: JoinedPids | None) -> None:
     with step("Set PR_SET_PDEATHSIG: die with the parent", book="3.4"):
-        _set_pdeathsig(signal.SIGKILL)
+        pid_namespace.set_pdeathsig(signal.SIGKILL)
         syscalls.setsid()
         syscalls.umask(0o022)  # not the caller's: what is made below is for all users inside
+    if joined:
+        with step("Close all other files, blank the arguments", book="chapter 9, 2.1"):
+            pid_namespace.leave_behind({channel.end.fileno(), *(stdio or ()), *joined.descriptors})
+    if spec.process.get("oomScoreAdj") is not None:
+        with step("Set the out-of-memory score", book="3.2"):
+            set_oom_score(spec.process["oomScoreAdj"])
     with step("Create or join the other namespaces", book="3.1"):
         enter_namespaces(spec, channel)
+        if joined:
+            os.close(joined.namespace)
 
     # Until pivot_root below, the host's whole tree is in sight; what is mounted now is mounted in our copy of it.
     with step("Open the mounts shared with the host", book="3.5.1"):
-        trees = rootfs.take_shared(spec)
+        trees = rootfs.take_shared(spec) | (joined.procs if joined else {})
     with step("Make all mounts slaves of the host's", book="3.5.1"):
         # Slaves and not private: what the host unmounts meanwhile is not kept busy by our copy.
         mounts.set_propagation("/", syscalls.MS_REC | syscalls.MS_SLAVE)
@@ -102,7 +110,7 @@ def _become(spec: Spec, channel: Channel, stdio: Stdio, seccomp: Filter) -> None
     forget_modules()
     if spec.terminal:
         with step("Open a pseudo-terminal", book="4.4"):
-            stdio = open_console(spec, channel)
+            stdio = open_console(spec, channel, controlling=joined is None)
     if spec.is_new("network"):
         with step("Bring the loopback interface up", book="4.1.1"):
             loopback.up()
@@ -129,6 +137,9 @@ def _become(spec: Spec, channel: Channel, stdio: Stdio, seccomp: Filter) -> None
     with step("Limit the capability bounding set", book="chapter 9, 2.1"):
         limit_bounding_set(spec.process)
     give_up_power(spec, stdio, seccomp)
+    if joined:
+        with step("Clone into the process namespace", book="3.1"):
+            pid_namespace.clone_inside(channel, has_terminal=spec.terminal)
     exec_program(spec, file)
 
 
@@ -165,7 +176,7 @@ def enter_namespaces(spec: Spec, channel: Channel) -> None:
         syscalls.setresgid(0, 0, 0)
         syscalls.setresuid(0, 0, 0)
     for kind, path in spec.namespaces.items():
-        if path and kind != "pid":  # pid is joined by the creator: it counts for children only
+        if path:  # for pid this counts for children only: `pid_namespace.py`
             namespaces.enter(path, kind)
     if spec.is_new("cgroup"):
         # Its root is the cgroup that its maker is in. clone3 would take the parent's; here it is the container's.
@@ -184,13 +195,17 @@ def forget_modules() -> None:
     sys.path_hooks.clear()
 
 
-def open_console(spec: Spec, channel: Channel) -> tuple[int, int, int]:
-    """Make a pseudo-terminal in the container's own devpts, send its master outside, return the slave three times."""
+def open_console(spec: Spec, channel: Channel, *, controlling: bool) -> tuple[int, int, int]:
+    """Make a pseudo-terminal in the container's own devpts, send its master outside, return the slave three times.
+
+    `controlling`: it is to be this process's, and not that of a child which is cloned later.
+    """
     master, slave = terminal.open_peer("/dev/pts/ptmx")
     if size := spec.process.get("consoleSize"):
         terminal.set_window_size(slave, size["height"], size["width"])
     mounts.bind_file(slave, "/dev/console")
-    terminal.set_controlling(slave)
+    if controlling:
+        terminal.set_controlling(slave)
     channel.send("console", fd=master)
     os.close(master)
     return slave, slave, slave
@@ -225,7 +240,7 @@ def enter_working_directory(path: str) -> None:
 
 
 def set_limits(process: dict[str, Any]) -> None:
-    """Resource limits (getrlimit(2)) and the inclination of the out-of-memory killer (proc(5), oom_score_adj)."""
+    """Resource limits (getrlimit(2))."""
     for limit in process.get("rlimits") or []:
         number = getattr(resource, limit["type"])
         wanted = [-1 if value >= 1 << 63 else value for value in (limit["soft"], limit["hard"])]
@@ -237,17 +252,19 @@ def set_limits(process: dict[str, Any]) -> None:
                 f"ulimit {limit['type'].removeprefix('RLIMIT_').lower()}: cannot be raised to {limit['hard']}, "
                 f"this host allows {has} at most (no CAP_SYS_RESOURCE)"
             ) from error
-    adjustment = process.get("oomScoreAdj")
-    if adjustment is not None:
-        fd = syscalls.open("/proc/self/oom_score_adj", os.O_WRONLY | os.O_CLOEXEC)
-        try:
-            syscalls.write(fd, str(adjustment).encode())
-        except PermissionError:
-            raise HostError(
-                f"oom_score_adj cannot be lowered to {adjustment}: this host does not allow it (no CAP_SYS_RESOURCE)"
-            ) from None
-        finally:
-            os.close(fd)
+
+
+def set_oom_score(adjustment: int) -> None:
+    """The inclination of the out-of-memory killer (proc(5), oom_score_adj), as long as /proc is the host's."""
+    fd = syscalls.open("/proc/self/oom_score_adj", os.O_WRONLY | os.O_CLOEXEC)
+    try:
+        syscalls.write(fd, str(adjustment).encode())
+    except PermissionError:
+        raise HostError(
+            f"oom_score_adj cannot be lowered to {adjustment}: this host does not allow it (no CAP_SYS_RESOURCE)"
+        ) from None
+    finally:
+        os.close(fd)
 
 
 def join_keyring() -> None:
@@ -309,7 +326,7 @@ def set_credentials(process: dict[str, Any]) -> None:
     if process.get("noNewPrivileges"):
         _set_no_new_privs(1)
     # Changing the user cleared this (prctl(2)): without it, the container would outlive a killed monitor.
-    _set_pdeathsig(signal.SIGKILL)
+    pid_namespace.set_pdeathsig(signal.SIGKILL)
     # And set this to what fs.suid_dumpable says: from now on others of the same user could look into our memory.
     set_dumpable(0)
 

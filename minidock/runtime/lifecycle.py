@@ -18,7 +18,7 @@ from minidock.errors import EXIT_ENGINE, HostError, SetupError
 from minidock.linux import cgroup_limits, cgroups, namespaces, seccomp, syscalls, systemd
 from minidock.linux.timeouts import Patience
 from minidock.observe import step
-from minidock.runtime import device_access, init
+from minidock.runtime import device_access, init, pid_namespace
 from minidock.runtime.channel import Channel, Message, channel_pair
 from minidock.runtime.oci_spec import Spec
 
@@ -31,7 +31,8 @@ _POLL = 0.001
 class CreatedProcess:
     """A process in its container, before or after `start`. `console`: the master end of its terminal, if it has one.
 
-    `cloner`: the process that it was until it went in, if it was another (`exec.py`).
+    `cloner`: the process that it was until it went in, if it was another (`pid_namespace.py`). `patience`: how many
+    seconds it may take from `start` to its program, if others are there who could hold it for ever.
     """
 
     def __init__(self, pid: int, pidfd: int, channel: Channel) -> None:
@@ -40,6 +41,7 @@ class CreatedProcess:
         self.channel = channel
         self.console: int | None = None
         self.cloner: int | None = None
+        self.patience: float | None = None
         self.is_ready = False
 
     def signal(self, number: int) -> None:
@@ -88,19 +90,25 @@ def create(spec: Spec, stdio: init.Stdio, cache: str | None = None) -> tuple[Cre
     with step("Create the control group, with its limits", book="3.2"):
         cgroup = make_cgroup(spec)
         spec = spec if cgroup else device_access.without_filter(spec)
-    ours, theirs = channel_pair()
+    joined, (ours, theirs) = None, channel_pair()
     try:
+        if spec.namespaces.get("pid"):
+            with step("Take a proc of the joined namespace", book="3.1"):
+                spec, joined = pid_namespace.prepare_join(spec)
         with step("Clone the first process into new namespaces", book="3.1"):
             pid, pidfd = _clone(spec, cgroup)
     except BaseException:
+        pid_namespace.close(joined)
         if cgroup:
             cgroup.delete()
         raise
     if pid == 0:
         ours.close()
-        init.run(spec, theirs, stdio, filter_)
+        init.run(spec, theirs, stdio, filter_, joined)
+    pid_namespace.close(joined)
     theirs.close()
     created = CreatedProcess(pid, pidfd, ours)
+    created.patience = _PATIENCE if joined else None
     if spec.is_new("user"):
         maps = [[(m["containerID"], m["hostID"], m["size"]) for m in spec.linux.get(key) or []]
                 for key in ("uidMappings", "gidMappings")]  # fmt: skip
@@ -113,30 +121,10 @@ def _clone(spec: Spec, cgroup: cgroups.Cgroup | None) -> tuple[int, int]:
     """clone3 into the new namespaces and, in the same instant, the cgroup: no instruction runs outside the limits."""
     directory = cgroup.open() if cgroup else None
     try:
-        if path := spec.namespaces.get("pid"):
-            return _clone_beside(path, spec.clone_flags, directory)
         return syscalls.clone3(spec.clone_flags, directory)
     finally:
         if directory is not None:
             os.close(directory)
-
-
-def _clone_beside(path: str, flags: int, directory: int | None) -> tuple[int, int]:
-    """clone3 into the process namespace at `path`, where others are, who must not look into the new process.
-
-    From its first instruction to execve its memory is not dumpable (prctl(2)); only CAP_SYS_PTRACE overcomes that. It
-    cannot come in last, as `exec.py` does: a proc file system shows the process namespace of who mounts it.
-    """
-    namespaces.enter(path, "pid")  # for pid namespaces this counts for children only: the one cloned next
-    init.set_dumpable(0)
-    pid = -1
-    try:
-        pid, pidfd = syscalls.clone3(flags, directory)
-        return pid, pidfd
-    finally:
-        if pid:
-            init.set_dumpable(1)
-            namespaces.enter("/proc/self/ns/pid", "pid")  # where later children belong
 
 
 def wait_ready(created: CreatedProcess) -> None:
@@ -157,11 +145,12 @@ def start(created: CreatedProcess, seconds: float | None = None) -> None:
     """Let the container's program run. Returns when it does: execve has closed the child's end of the channel.
 
     So has the end of a child that was killed meanwhile, which its exit code tells. Raises `SetupError` with what the
-    child reports, or if it takes more than `seconds`: whoever may trace it inside can hold it for ever.
+    child reports, or if it takes more than `seconds` (None: than its own patience).
     """
     wait_ready(created)
     with suppress(BrokenPipeError):
         created.channel.send("start")
+    seconds = created.patience if seconds is None else seconds
     deadline = None if seconds is None else time.monotonic() + seconds
     while True:
         message, fd = _receive(created.channel, deadline)
@@ -184,7 +173,7 @@ def _receive(channel: Channel, deadline: float | None) -> tuple[Message | None, 
 
 
 def _take_clone(created: CreatedProcess, pidfd: int) -> None:
-    """The process that was on its way in has ended, and goes on as the child that `pidfd` is of (`exec.py`).
+    """The process that was on its way in has ended, and goes on as the child that `pidfd` is of (`pid_namespace.py`).
 
     A tracer inside could have sent another: only a child of our own is taken, and only one.
     """

@@ -123,6 +123,8 @@ def _namespaces(rows: list[dict[str, str]]) -> dict[str, str]:
         result[kind] = row.get("path", "")
     if "mount" not in result:
         raise UsageError("a container without a mount namespace of its own would change the host's mounts")
+    if result.get("user") == "" and result.get("pid"):
+        raise HostError("users of its own have no right to another container's process namespace (setns(2))")
     return result
 
 

@@ -185,6 +185,8 @@ def mask_paths(spec: Spec, mask: mounts.Mask | None) -> None:
     for path in spec.linux.get("maskedPaths") or []:
         assert mask is not None
         mask.cover(root, path)
+    if mask:
+        os.close(mask.tree)
     os.close(root)
     if spec.config["root"].get("readonly"):
         # By binding: the file system itself is the overlay, writable, and only this mount of it is not.

@@ -1,4 +1,4 @@
-"""`exec` into a container where somebody waits for whoever comes in."""
+"""`exec`, and `run --pid`, into a container where somebody waits for whoever comes in."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ TRACER = str(Path(__file__).with_name("tracer.py").resolve())
 PYTHON = [os.path.realpath(sys.executable), "-I", "-S"]
 CAUGHT = 4  # how many processes have to be caught on their way in for a test to say anything
 HOLD = 0  # all that come, for ever
-TRACING = f"{0xA80425FB | 1 << 19:016x}"  # docker's capabilities and CAP_SYS_PTRACE
+DEFAULT, TRACING = f"{0xA80425FB:016x}", f"{0xA80425FB | 1 << 19:016x}"  # docker's, and those and CAP_SYS_PTRACE
 
 
 @contextmanager
@@ -48,27 +48,34 @@ def found_by(process: subprocess.Popen[bytes]) -> list[dict[str, Any]]:
     return [json.loads(line) for line in process.stdout]
 
 
-@pytest.mark.parametrize("options", [(), ("-u", "1000")], ids=["root", "user"])
-def test_a_tracer_finds_nothing_of_the_host_in_who_comes_in(engine: Minidock, options: tuple[str, ...]) -> None:
+EXEC = ("exec", "-u", "{}", "attacker", "true")
+RUN = ("run", "--rm", "--network", "none", "--pid", "container:attacker", "-u", "{}", "alpine", "true")
+WAYS_IN = pytest.mark.parametrize("words", [EXEC, RUN], ids=["exec", "run"])
+
+
+@WAYS_IN
+@pytest.mark.parametrize("user", ["0", "1000"])
+def test_a_tracer_finds_nothing_of_the_host_in_who_comes_in(
+    engine: Minidock, words: tuple[str, ...], user: str
+) -> None:
     """CAP_SYS_PTRACE lets it look into everybody; there must be nothing to see, and no power to take."""
     with attacked(engine, "--cap-add", "SYS_PTRACE", caught=CAUGHT) as process:
         for _ in range(40):
-            engine("exec", *options, "attacker", "true", env={"SECRET": SECRET})
+            engine(*(word.format(user) for word in words), env={"SECRET": SECRET})
             if process.poll() is not None:
                 break
         found = found_by(process)
     assert len(found) == CAUGHT
+    allowed = TRACING if words == EXEC else DEFAULT
     for one in found:
         power = one.pop("caps"), one.pop("bounding")
-        assert power == ("0" * 16 if options else TRACING, TRACING)
-        assert one == {"root": "the container's", "words": "", "files": [], "secret": False, "filter": "2",
-                       "exe": "read-only"}  # fmt: skip
+        assert power == (allowed if user == "0" else "0" * 16, allowed)
+        assert one == {"root": "the attacker's" if words == EXEC else "another", "words": "", "files": [],
+                       "secret": False, "filter": "2", "exe": "read-only"}  # fmt: skip
 
 
 @pytest.mark.parametrize("user", ["0", "1000"])
-@pytest.mark.parametrize("words", [("exec", "-u", "{}", "attacker", "true"),
-                                   ("run", "--rm", "--pid", "container:attacker", "-u", "{}", "alpine", "true")],
-                         ids=["exec", "run"])  # fmt: skip
+@WAYS_IN
 def test_without_the_right_to_trace_nobody_is_caught(engine: Minidock, words: tuple[str, ...], user: str) -> None:
     """Not even by processes with the same user and powers, nor after the user was changed."""
     with attacked(engine, caught=1, user=user) as process:

@@ -78,8 +78,12 @@ def status(pid: int | str) -> dict[str, str]:
     return {name.decode(): value.strip().decode() for name, value in rows}
 
 
-def same_root(pid: int) -> bool:
-    return os.path.samestat(os.stat("..", dir_fd=PROC), os.stat(f"{pid}/root/", dir_fd=PROC))
+def root(pid: int) -> str:
+    """Whose its root directory is; ours is the host's, and what descriptor PROC is below, the attacked container's."""
+    its = os.stat(f"{pid}/root/", dir_fd=PROC)
+    if os.path.samestat(its, os.stat("/")):
+        return "the host's"
+    return "the attacker's" if os.path.samestat(its, os.stat("..", dir_fd=PROC)) else "another"
 
 
 def exe(pid: int) -> str:
@@ -100,7 +104,7 @@ def look(pid: int, secret: bytes) -> dict[str, object] | None:
         return None
     words = read(f"{pid}/cmdline") + read(f"{pid}/environ")
     of_it = status(pid)
-    return {"root": "the container's" if same_root(pid) else "another", "words": words.strip(b"\0").decode(),
+    return {"root": root(pid), "words": words.strip(b"\0").decode(),
             "files": links(pid), "secret": memory(pid, secret), "caps": of_it["CapPrm"], "bounding": of_it["CapBnd"],
             "filter": of_it["Seccomp"], "exe": exe(pid)}  # fmt: skip
 

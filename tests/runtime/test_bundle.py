@@ -6,7 +6,8 @@ import stat
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -128,21 +129,36 @@ def test_a_new_time_namespace_without_offsets(oci_run: OciRun) -> None:
 @pytest.mark.parametrize("kind", ["network", "uts", "ipc", "pid"])
 def test_joining_a_namespace(oci_run: OciRun, kind: str) -> None:
     name = {"network": "net"}.get(kind, kind)
-    fork = ["--fork", "--kill-child"] if kind == "pid" else []
-    holder = subprocess.Popen(["unshare", f"--{name}", *fork, "sleep", "60"])
-    path = f"/proc/{holder.pid}/ns/{'pid_for_children' if kind == 'pid' else name}"
-    try:
-        while not os.path.exists(path) or os.readlink(path) == os.readlink(f"/proc/self/ns/{name}"):
-            time.sleep(0.01)
-
-        def change(config: Spec) -> None:
-            next(row for row in config["linux"]["namespaces"] if row["type"] == kind)["path"] = path
-
-        done = oci_run(f"readlink /proc/self/ns/{name}", change)
+    with holding(name, *["--mount-proc"] * (kind == "pid")) as path:
+        done = oci_run(f"readlink /proc/self/ns/{name}", lambda config: join(config, kind, path))
         assert (done.stderr, done.stdout.strip()) == ("", os.readlink(path))
+
+
+def test_processes_that_nothing_shows_are_not_joined(oci_run: OciRun) -> None:
+    """Who mounts a /proc for them would have to be among them before it has given up its power."""
+    with holding("pid") as path:
+        done = oci_run("echo never", lambda config: join(config, "pid", path))
+    assert (done.returncode, done.stdout) == (125, "")
+    assert "has a /proc that shows its process namespace" in done.stderr
+
+
+def join(config: Spec, kind: str, path: str) -> None:
+    next(row for row in config["linux"]["namespaces"] if row["type"] == kind)["path"] = path
+
+
+@contextmanager
+def holding(name: str, *options: str) -> Iterator[str]:
+    """The path of a namespace with a process in it."""
+    fork = ["--fork", "--kill-child"] if name == "pid" else []
+    command = ["unshare", f"--{name}", *fork, *options, "sh", "-c", "echo; exec sleep 60"]
+    holder = subprocess.Popen(command, stdout=subprocess.PIPE)
+    try:
+        assert holder.stdout
+        assert holder.stdout.readline() == b"\n"
+        yield f"/proc/{holder.pid}/ns/{'pid_for_children' if name == 'pid' else name}"
     finally:
         holder.kill()  # its child goes with it; unshare itself ignores SIGTERM
-        holder.wait()
+        holder.communicate()
 
 
 def test_no_new_privileges_and_a_filter(oci_run: OciRun) -> None:
@@ -320,6 +336,10 @@ REFUSED: dict[str, tuple[Callable[[Spec], object], str]] = {
     "unknown capability": (lambda c: c["process"].update(capabilities={"bounding": ["CAP_X"]}), "'CAP_X'"),
     "unknown namespace": (lambda c: c["linux"].update(namespaces=[{"type": "x"}]), "namespace type 'x'"),
     "the host's mounts": (lambda c: c["linux"].update(namespaces=[{"type": "pid"}]), "would change the host's mounts"),
+    "another's processes, and users of its own": (
+        lambda c: c["linux"].update(namespaces=[{"type": "mount"}, {"type": "user"}, {"type": "pid", "path": "/x"}]),
+        "users of its own have no right to another container's process namespace",
+    ),
     "a relative mount": (lambda c: c["mounts"].append({"destination": "x"}), "'x' and not an absolute path"),
     "a mount of no type": (lambda c: c["mounts"].append({"destination": "/x", "type": "y"}), "No such device"),
     "unknown seccomp action": (

@@ -60,6 +60,9 @@ STEPS = {
         "is there, with its limits, before the first process.",
     "Write new limits to the cgroup":
         "Limits are files: a new number written there applies at once, to all processes in the group.",
+    "Take a proc of the joined namespace":
+        "A proc file system shows the process namespace of whoever mounts it, and in there, others could trace the "
+        "process: so a copy of one that is mounted there is taken.",
     "Clone the first process into new namespaces":
         "One system call makes the container: a fork whose child has other mounts, processes, networks and names than "
         "its parent.",
@@ -107,6 +110,8 @@ STEPS = {
     "Mask parts of proc and sys":
         "proc and sys are not divided by containers: some of their files show too much of the host, or change it for "
         "all.",
+    "Set the out-of-memory score":
+        "It says which processes are killed first when the machine runs out of memory.",
     "Set the resource limits (ulimit)":
         "Resource limits belong to the process, and its children inherit them.",
     "Join a new session keyring":

@@ -109,6 +109,11 @@ STEPS = {
         "Les limites sont des fichiers : un nouveau nombre écrit là s'applique aussitôt, à tous les processus du "
         "groupe.",
     ),
+    "Take a proc of the joined namespace": (
+        "Prendre un proc du namespace à rejoindre",
+        "Un système de fichiers proc montre le namespace de processus de qui le monte, et là, d'autres pourraient "
+        "tracer le processus : on prend donc une copie de celui qui y est monté.",
+    ),
     "Clone the first process into new namespaces": (
         "Cloner le premier processus dans de nouveaux namespaces",
         "Un seul appel système fait le conteneur : un fork dont l'enfant a d'autres montages, d'autres processus, un "
@@ -193,6 +198,10 @@ STEPS = {
         "Masquer des parties de proc et de sys",
         "proc et sys ne sont pas séparés par conteneur : certains de leurs fichiers en montrent trop sur l'hôte, ou "
         "le modifient pour tous.",
+    ),
+    "Set the out-of-memory score": (
+        "Régler le score de pénurie de mémoire",
+        "Il dit quels processus sont tués d'abord quand la machine manque de mémoire.",
     ),
     "Set the resource limits (ulimit)": (
         "Définir les limites de ressources (ulimit)",
