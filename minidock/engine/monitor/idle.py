@@ -4,7 +4,7 @@ A container lives for days in which its monitor only waits. So a monitor that ha
 itself by this program (execve(2)): the same process, so it is still the container's parent, still holds its lock and
 its pipes, and still is what PR_SET_PDEATHSIG watches; but what the start of a container needs is no longer in memory.
 It goes on writing the log. When somebody wants to be let in, or the container has ended, it loads the monitor again and
-goes on where that stopped (`reexec.py`).
+goes on where that stopped (`resume.py`).
 
     python -I -S idle.py STATE      a descriptor of an anonymous file with the state, as marshal has it
 
@@ -38,9 +38,9 @@ def main() -> None:
     _wait(state, nameless)
     posix.close(_signal.set_wakeup_fd(-1))
     posix.close(nameless)
-    from minidock.engine.monitor import reexec
+    from minidock.engine.monitor import resume
 
-    posix._exit(reexec.take_up(state) & 255)
+    posix._exit(resume.resume(state) & 255)
 
 
 def _wait(state: "dict[str, Any]", nameless: int) -> None:

@@ -41,9 +41,10 @@ from minidock import observe
 from minidock.engine.container import cleanup, records
 from minidock.engine.container.records import Record
 from minidock.engine.events import event_log
-from minidock.engine.monitor import daemonize, restart_policy, start
+from minidock.engine.monitor import daemonize, start
 from minidock.engine.monitor.attach_server import AttachedClient, AttachedClients
 from minidock.engine.monitor.container_process import Running
+from minidock.engine.monitor.monitor_state import MonitorState
 from minidock.engine.monitor.output import Sink
 from minidock.engine.monitor.streams import Events, poll
 from minidock.errors import EXIT_ENGINE, EXIT_SIGNAL, MinidockError, message_of
@@ -80,25 +81,13 @@ def serve(channel: Channel) -> int:
             else:
                 caller.sinks[name] = Sink(fd, patient=True)
         visitors = AttachedClients(caller, ends_with_first="keepFiles" in record.data)
-        return _live(Life(record, lock, message["cache"]), visitors)
+        return _live(MonitorState(record, lock, message["cache"]), visitors)
     except BaseException as error:
         caller.tell("failed", message=message_of(error), exit_code=_exit_code(error))
         return EXIT_ENGINE
 
 
-class Life:
-    """What a monitor knows of its container besides the present run: `began` is when that did, on the steady clock."""
-
-    def __init__(self, record: Record, lock: int, cache: str) -> None:
-        self.record = record
-        self.lock = lock
-        self.cache = cache
-        self.backoff = restart_policy.Backoff()
-        self.began = 0.0
-        self.health: Health | None = None
-
-
-def _live(life: Life, visitors: AttachedClients) -> int:
+def _live(life: MonitorState, visitors: AttachedClients) -> int:
     """Start the container, stay until it ends for good, undo it; returns its exit code."""
     caller = visitors.all[0] if visitors.all else None
     while True:
@@ -128,13 +117,13 @@ def _live(life: Life, visitors: AttachedClients) -> int:
             return exit_code
 
 
-def go_on(life: Life, running: Running, visitors: AttachedClients) -> int:
-    """The rest of a monitor's life, with a container that runs (`reexec.py`); returns its exit code."""
+def resume(life: MonitorState, running: Running, visitors: AttachedClients) -> int:
+    """The rest of a monitor's life, with a container that runs (`resume.py`); returns its exit code."""
     exit_code = _see_to_the_end(life, running, visitors)
     return exit_code if exit_code is not None else _live(life, visitors)
 
 
-def _see_to_the_end(life: Life, running: Running, visitors: AttachedClients) -> int | None:
+def _see_to_the_end(life: MonitorState, running: Running, visitors: AttachedClients) -> int | None:
     """Stay with a container that runs until it has ended, and undo it; its exit code, or None if it starts again."""
     record = life.record
     _attend(life, running, visitors)
@@ -153,7 +142,7 @@ def _see_to_the_end(life: Life, running: Running, visitors: AttachedClients) -> 
     return exit_code if delay is None or not _wait_to_restart(record, visitors, delay) else None
 
 
-def _attend(life: Life, running: Running, visitors: AttachedClients) -> None:
+def _attend(life: MonitorState, running: Running, visitors: AttachedClients) -> None:
     """Move output, pass on what visitors say and see to its health, until the container's first process has ended."""
     pidfd, health, memory = running.created.pidfd, life.health, running.memory
     _see_to_memory(life.record, memory)  # the small monitor has looked, and it is told once
@@ -181,11 +170,11 @@ def _attend(life: Life, running: Running, visitors: AttachedClients) -> None:
             _follow_networks(life.record, running, visitors)
 
 
-def _become_idle(life: Life, running: Running, visitors: AttachedClients) -> None:
+def _become_idle(life: MonitorState, running: Running, visitors: AttachedClients) -> None:
     """Go on as a smaller program (`idle.py`). Returns only if that is impossible."""
     from minidock.engine.monitor import reexec
 
-    reexec.hand_over(life, running, visitors)
+    reexec.become_idle(life, running, visitors)
 
 
 def _begin_checks(record: Record, cache: str) -> Health | None:
