@@ -107,7 +107,7 @@ class Builder:
             return self.done[base].derived(self.outer)
         if base == SCRATCH:
             return from_scratch(self.outer)
-        self._tell(f"FROM {base}")
+        self._tell(f"FROM {base}", self.node.stage.origin)
         image = self._image(base, self.node.platform)
         layers = [
             Layer(diff_id, blob["digest"], blob["size"], blob.get("mediaType", LAYER_TYPE))
@@ -120,7 +120,7 @@ class Builder:
         short_id = image.id.removeprefix("sha256:")[:12]
         origin = self.node.stage.origin
         stage.cause = self.last.base(origin.text, origin.line, stage.key, short_id)
-        self.report("end", cached=False, reason=stage.cause.why if stage.cause else Reason("image", {"id": short_id}))
+        self._end(stage, cached=False, reason=stage.cause.why if stage.cause else Reason("image", {"id": short_id}))
         return stage
 
     def _image(self, name: str, platform: str) -> Any:
@@ -128,11 +128,16 @@ class Builder:
         policy = "always" if self.asked.pull else "missing"
         return images.find_or_fetch(self.root, name, policy, lambda line: self.report("line", text=line), wanted)
 
-    def _tell(self, title: str) -> None:
+    def _tell(self, title: str, instruction: Instruction) -> None:
         """Say that a step begins, with its number in its stage as docker counts: what makes layers, and FROM."""
         self.position += 1
         width = len(str(self.total))
-        self.report("begin", title=f"[{self.node.title} {self.position:{width}}/{self.total}] {title}")
+        title = f"[{self.node.title} {self.position:{width}}/{self.total}] {title}"
+        self.report("begin", title=title, name=instruction.name, text=instruction.text, line=instruction.line)
+
+    def _end(self, stage: Stage, *, cached: bool, reason: Reason) -> None:
+        layers = [layer.diff_id for layer in stage.layers]
+        self.report("end", cached=cached, reason=reason, key=stage.key, layers=layers)
 
     def _triggers(self, stage: Stage) -> list[Instruction]:
         """What the base image's ONBUILD asks for; it is no part of what is made from this image in turn."""
@@ -142,7 +147,7 @@ class Builder:
         if instruction.name not in _SHOWN:
             stage.note(INSTRUCTIONS[instruction.name](stage, instruction), stage.created, empty=True)
             return
-        self._tell(_short(instruction.text))
+        self._tell(_short(instruction.text), instruction)
         if instruction.name == "WORKDIR":
             text = INSTRUCTIONS["WORKDIR"](stage, instruction)
             try:
@@ -156,7 +161,7 @@ class Builder:
             cached, reason = self._run(stage, instruction)
         else:
             cached, reason = self._copy(stage, instruction)
-        self.report("end", cached=cached, reason=reason)
+        self._end(stage, cached=cached, reason=reason)
 
     def _layered(
         self,

@@ -6,14 +6,16 @@ import os
 import signal
 import sys
 from contextlib import closing
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from minidock.build import checks, contexts, excerpt, graph, ignore, image, progress_terminal, scheduler, variables
+from minidock.build.account import Account
 from minidock.build.builder import Asked
 from minidock.build.checks import Checked, Subject
 from minidock.build.contexts import Context
 from minidock.build.dockerfile import stages
 from minidock.build.dockerfile.errors import lines_of
+from minidock.build.graph import Node
 from minidock.build.ignore import Patterns
 from minidock.build.reasons import Say
 from minidock.build.run import NO_LIMITS, Surroundings
@@ -52,8 +54,8 @@ class Command(NamedTuple):
     check: bool
 
 
-def run(paths: Paths, asked: Command, say: Say) -> Image:
-    """Build. `say` gives the texts of reasons (`reasons.py`).
+def run(paths: Paths, asked: Command, say: Say, account: Account) -> Image:
+    """Build. `say` gives the texts of reasons (`reasons.py`); `account` is told what is done.
 
     Raises `MinidockError`, with nothing left behind but what the cache keeps.
     """
@@ -64,13 +66,13 @@ def run(paths: Paths, asked: Command, say: Say) -> Image:
             raise UsageError(f"invalid tag {name}: a digest cannot be chosen")
     create.check_host()
     with contexts.opened(paths.root, asked.context, asked.file) as context:
-        return _build(paths, asked, names, context, say)
+        return _build(paths, asked, names, context, say, account)
 
 
-def _build(paths: Paths, asked: Command, names: list[Reference], context: Context, say: Say) -> Image:
+def _build(paths: Paths, asked: Command, names: list[Reference], context: Context, say: Say, account: Account) -> Image:
     content, where = _dockerfile(asked, context)
     try:
-        return _build_file(paths, asked, names, context, content, where, say)
+        return _build_file(paths, asked, names, context, content, where, say, account)
     except MinidockError as error:
         line, last = lines_of(error)
         for row in excerpt.marked(content, os.path.basename(where) or NAMES[0], line, last):
@@ -79,7 +81,14 @@ def _build(paths: Paths, asked: Command, names: list[Reference], context: Contex
 
 
 def _build_file(
-    paths: Paths, asked: Command, names: list[Reference], context: Context, content: bytes, where: str, say: Say
+    paths: Paths,
+    asked: Command,
+    names: list[Reference],
+    context: Context,
+    content: bytes,
+    where: str,
+    say: Say,
+    account: Account,
 ) -> Image:
     file = stages.parse(content)
     given = variables.key_values(asked.build_args, os.environ)
@@ -111,8 +120,13 @@ def _build_file(
         secrets=asked.secrets,
         ssh=asked.ssh,
     )
+
+    def told(node: Node, kind: str, content: dict[str, Any]) -> None:
+        account.told(node, kind, content)
+        shown.told(node, kind, content)
+
     with Ingest(Store(paths.root)) as ingest, closing(shown):
-        stage = scheduler.build(work, plan, outer, ingest, shown.told, shown.tick)
+        stage = scheduler.build(work, plan, outer, ingest, told, shown.tick)
         with shown.doing("exporting to image"):
             made = image.write(ingest, stage, names, asked.labels, work.epoch)
             shown.say(f"writing image {made.id} done")

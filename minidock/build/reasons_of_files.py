@@ -43,8 +43,11 @@ def changed(
         first = Reason("file new", {"file": files.paths.get(new[0], new[0])})
     else:
         first = Reason("file gone", {"file": _like(gone[0], files)})
-    more = len(other) + len(new) + len(gone) - 1
-    return Reason("one" if more == 1 else "more", {"first": first, "count": more}) if more else first
+    first.values["places"] = [*other, *new, *gone]
+    more = len(first.values["places"]) - 1
+    if not more:
+        return first
+    return Reason("one" if more == 1 else "more", {"first": first, "count": more, "places": first.values["places"]})
 
 
 def _like(place: str, files: Files) -> str:

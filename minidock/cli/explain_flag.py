@@ -30,7 +30,12 @@ _recorder: list[Recorder] = []
 
 
 def begin(words: list[str]) -> None:
-    """Before anything else: start to record, if a word of the command line looks like the flag."""
+    """Before anything else: start to record, if a word of the command line looks like the flag.
+
+    `build` has an account of its own, which is told by no recorder.
+    """
+    if "build" in [word for word in words[1:] if not word.startswith("-")][:2]:
+        return
     for word in words:
         if word == "--explain" or word.startswith("--explain="):
             from minidock.explain.trace import narrator

@@ -31,6 +31,9 @@ _OPTIONS = [
     click.option(
         "--progress", type=click.Choice(["auto", "plain", "tty", "quiet"]), default="auto", help="How to tell it."
     ),
+    click.option(
+        "--explain", is_flag=True, envvar="MINIDOCK_EXPLAIN", help="Tell what each line did, and what it needs."
+    ),
     flag("--check", "Look for known mistakes in the Dockerfile, and build nothing."),
     flag("-q --quiet", "Print nothing but the image's id."),
 ]
@@ -50,6 +53,8 @@ def build(paths: Paths, /, **flags: Any) -> None:
     """Build an image from the Dockerfile and the files in PATH."""
     check_root()
     from minidock.build import command
+    from minidock.build.account import Account
+    from minidock.explain.build import story
     from minidock.explain.build.texts import say
 
     asked = command.Command(
@@ -71,7 +76,11 @@ def build(paths: Paths, /, **flags: Any) -> None:
         progress=flags["progress"],
         check=flags["check"],
     )
-    image = command.run(paths, asked, say)
+    account = Account(paths.root)
+    image = command.run(paths, asked, say, account)
+    if flags["explain"]:
+        for line in story.tell(account):
+            click.echo(line, err=True)
     if flags["iidfile"]:
         with open(flags["iidfile"], "w", encoding="ascii") as file:
             file.write(image.id)

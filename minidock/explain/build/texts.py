@@ -70,6 +70,95 @@ TEXTS: dict[str, tuple[str, str]] = {
     "part files": ("its files", "ses fichiers"),
     "part epoch": ("SOURCE_DATE_EPOCH", "SOURCE_DATE_EPOCH"),
     "part limits": ("what it may use", "ce qu'elle peut consommer"),
+    # --explain
+    "story": ("How it was built, and why", "Comment cela a été construit, et pourquoi"),
+    "story book": (
+        "book, chapter 3: 4.1 the cache of images, 4.2 the cache of builds",
+        "livre, chapitre 3 : 4.1 principe du cache sur les images, 4.2 principe du cache à la compilation",
+    ),
+    "stage": ("Stage {name}", "Étape {name}"),
+    "line": ("line {line}", "ligne {line}"),
+    "how FROM": (
+        "Nothing is copied: {layers}, to be read only, as lowerdir of the overlay in which what follows works.",
+        "Rien n'est copié : {layers}, en lecture seule, en lowerdir de l'overlay où travaille la suite.",
+    ),
+    "how RUN": (
+        "A container: namespaces and a cgroup of its own, an overlay with {layers} as lowerdir and an empty upperdir. "
+        "What the command left in upperdir is layer {layer}: {content}.",
+        "Un conteneur : ses espaces de noms, son cgroup, un overlay avec {layers} en lowerdir et un upperdir vide. "
+        "Ce que la commande a laissé dans upperdir est la couche {layer} : {content}.",
+    ),
+    "how COPY": (
+        "No container: the files are opened below {origin} (openat2, RESOLVE_IN_ROOT: no link leads out) and packed as "
+        "layer {layer}: {content}.",
+        "Pas de conteneur : les fichiers sont ouverts sous {origin} (openat2, RESOLVE_IN_ROOT : aucun lien n'en sort) "
+        "et empaquetés en couche {layer} : {content}.",
+    ),
+    "how ADD": (
+        "As COPY; an archive is unpacked, an address fetched first. Layer {layer}: {content}.",
+        "Comme COPY ; une archive est d'abord extraite, une adresse téléchargée. Couche {layer} : {content}.",
+    ),
+    "how WORKDIR": (
+        "Changes the configuration, and makes the directory where it is not there: layer {layer}: {content}.",
+        "Modifie la configuration, et crée le répertoire s'il n'y est pas : couche {layer} : {content}.",
+    ),
+    "how config": (
+        "Changes the configuration only: no layer, no time, nothing to be cached.",
+        "Ne modifie que la configuration : ni couche, ni durée, rien à mettre en cache.",
+    ),
+    "how ENV": (
+        "Changes the configuration only; its value is part of the key of each RUN below it.",
+        "Ne modifie que la configuration ; sa valeur fait partie de la clé de chaque RUN qui suit.",
+    ),
+    "how ARG": (
+        "A variable of the build only; its value is part of the key of each RUN below it.",
+        "Une variable de la seule construction ; sa valeur fait partie de la clé de chaque RUN qui suit.",
+    ),
+    "origin context": ("the context", "le contexte"),
+    "origin other": ("{name}", "{name}"),
+    "one layer": ("one layer", "une couche"),
+    "several layers": ("{count} layers", "{count} couches"),
+    "no layers": ("no layers", "aucune couche"),
+    "content": ("{files}, {size}", "{files}, {size}"),
+    "took": ("{seconds}", "{seconds}"),
+    "saved": ("from the cache, {seconds} saved", "du cache, {seconds} gagnées"),
+    "next": ("In the cache next time while {what}.", "Dans le cache la prochaine fois tant que {what}."),
+    "next base": ("{name} names the image it names now", "{name} désigne l'image qu'il désigne aujourd'hui"),
+    "next parent": ("line {line} is", "la ligne {line} l'est"),
+    "next files": (
+        "{count} files keep their content, mode and names (their dates do not count)",
+        "{count} fichiers gardent contenu, droits et noms (leurs dates ne comptent pas)",
+    ),
+    "next file": (
+        "{file} keeps its content and mode (its date does not count)",
+        "{file} garde contenu et droits (sa date ne compte pas)",
+    ),
+    "next text": ("the command stays the same text", "la commande reste le même texte"),
+    "next variables": ("{names} keep their values", "{names} gardent leurs valeurs"),
+    "next variable": ("{names} keeps its value", "{names} garde sa valeur"),
+    "and": (" and ", " et "),
+    "clock": (
+        "What the command fetches (apt-get update, curl ...) is not looked at: the same text counts as the same thing.",
+        "Ce que la commande va chercher (apt-get update, curl ...) n'est pas regardé : même texte, même chose.",
+    ),
+    # order of lines
+    "order": ("Order of the lines (book, chapter 3, 4.3.4)", "Ordonnancement des commandes (livre, chapitre 3, 4.3.4)"),
+    "order saved": (
+        "{stage}: because of {line} {now} were spent here; in this order it would have been {then}, {saved} less:",
+        "{stage} : à cause de {line}, {now} ont été passées ici ; dans cet ordre, {then}, soit {saved} de moins :",
+    ),
+    "order next": (
+        "{stage}: should a file of {line} change, {now} are to be done again; in this order {then}, {saved} less:",
+        "{stage} : si un fichier de {line} change, {now} seront à refaire ; dans cet ordre, {then}, {saved} de moins :",
+    ),
+    "order added": (
+        "(+ is new: what the command below it needs by its words. Try it: only a build can prove it.)",
+        "(+ est nouvelle : ce dont la commande suivante a besoin d'après ses mots. À essayer : un build le prouve.)",
+    ),
+    "order good": (
+        "No other order of the lines would have saved time, as far as their words tell.",
+        "Aucun autre ordre des lignes n'aurait fait gagner du temps, autant que leurs mots le disent.",
+    ),
     "part other": ("something else of it", "autre chose"),
 }
 
