@@ -7,7 +7,7 @@ import os
 import sys
 
 # The processes that some commands need: imported and forked first of all (`engine/monitor/spawn.py`).
-_HELPERS = {"run": "monitor", "start": "monitor", "restart": "monitor", "exec": "keeper"}
+_HELPERS = {"run": "monitor", "start": "monitor", "restart": "monitor", "exec": "exec-monitor"}
 
 
 def main() -> None:
@@ -45,7 +45,7 @@ def _begin() -> None:
         from minidock.engine.monitor import spawn
 
         # A guess: the command line is parsed later. A wrong one costs nothing but time.
-        spawn.early(kind, bridged=kind == "monitor" and not {"none", "host"} & set(sys.argv))
+        spawn.start_early(kind, bridged=kind == "monitor" and not {"none", "host"} & set(sys.argv))
     from minidock.cli.main import run_command_line
 
     run_command_line()

@@ -255,12 +255,12 @@ def test_a_killed_keeper_takes_the_process_along(engine: Minidock, containers: C
         monitor = containers.commands()
         process = engine.start("exec", "kept", "sleep", "1000", stderr=subprocess.PIPE)
         eventually(lambda: len(running_in(pid)) == 2)
-        keeper = next(number for number in containers.commands() if number not in (*monitor, process.pid))
-        os.kill(keeper, signal.SIGKILL)
+        exec_monitor = next(number for number in containers.commands() if number not in (*monitor, process.pid))
+        os.kill(exec_monitor, signal.SIGKILL)
         assert process.wait(20) == 125
         assert process.stderr
         with process.stderr as errors:
-            assert errors.read() == b"minidock: the process's keeper was killed\n"
+            assert errors.read() == b"minidock: the exec monitor was killed\n"
         eventually(lambda: running_in(pid) == [pid])
 
 
@@ -279,7 +279,7 @@ def test_many_at_once(engine: Minidock, shared: int) -> None:
 
 
 def test_killed_anywhere_it_leaves_nothing(engine: Minidock, containers: Containers, tmp_path: Path) -> None:
-    """The process that is about to make the Nth kernel call dies: command, keeper, or what is on its way in."""
+    """The process that is about to make the Nth kernel call dies: command, exec monitor, or what is on its way in."""
     trace = tmp_path / "trace"
     with started(engine, "victim", "alpine", "sleep", "1000") as pid:
         monitor = containers.commands()

@@ -32,15 +32,15 @@ def test_nothing_is_left_of_one_whose_keeper_was_killed(engine: Minidock, contai
     with started(engine, "leaving", "alpine", "sleep", "1000"):
         monitors = set(containers.commands())
         engine("exec", "-d", "leaving", "sleep", "1000")
-        (keeper,) = set(containers.commands()) - monitors
+        (exec_monitor,) = set(containers.commands()) - monitors
         (killed,) = known(engine)
-        os.kill(keeper, 9)
+        os.kill(exec_monitor, 9)
         eventually(lambda: set(containers.commands()) == monitors)
         assert engine("exec", "leaving", "true").returncode == 0
         assert known(engine) == []
         engine("exec", "-d", "leaving", "sleep", "1000")
-        (keeper,) = set(containers.commands()) - monitors
-        os.kill(keeper, 9)
+        (exec_monitor,) = set(containers.commands()) - monitors
+        os.kill(exec_monitor, 9)
         eventually(lambda: set(containers.commands()) == monitors)
         assert known(engine) not in ([], [killed])
     assert known(engine) == []

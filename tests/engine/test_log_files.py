@@ -15,7 +15,7 @@ import pytest
 from minidock.engine.logs.log_files import leave_out, open_all
 from minidock.engine.logs.log_reader import Wanted, follow
 from minidock.engine.logs.log_writer import Log
-from minidock.engine.logs.rotation_links import Keeper
+from minidock.engine.logs.rotation_links import RotationLinks
 
 Record = dict[str, Any]
 TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{0,8}[1-9])?Z")
@@ -181,7 +181,7 @@ def test_a_writer_killed_while_it_rotates_costs_a_reader_nothing(path: str) -> N
         """What happens between two looks of the reader."""
         moment = next(moments)
         if moment == 1:
-            Keeper(path).keep(100)
+            RotationLinks(path).keep(100)
         elif moment == 2:
             write(path, b"3\n")
         elif moment == 3:

@@ -138,8 +138,8 @@ def test_who_looks_after_exec_is_in_the_container_s_scope(minidock: Minidock) ->
     with kept(minidock, "long", "echo ready; sleep 1000") as (_, scope):
         before = set((scope / "monitor" / "cgroup.procs").read_text().split())
         assert minidock("exec", "-d", "long", "sleep", "1000").returncode == 0
-        (keeper,) = set((scope / "monitor" / "cgroup.procs").read_text().split()) - before
-        assert scope.name in Path(f"/proc/{keeper}/cgroup").read_text()
+        (exec_monitor,) = set((scope / "monitor" / "cgroup.procs").read_text().split()) - before
+        assert scope.name in Path(f"/proc/{exec_monitor}/cgroup").read_text()
         assert len((scope / "container" / "cgroup.procs").read_text().split()) == 2
         assert minidock("rm", "-f", "long").returncode == 0
         assert eventually(lambda: not scope.exists())

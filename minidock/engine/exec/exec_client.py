@@ -1,4 +1,4 @@
-"""The caller's side of `exec`: hands what is asked to a keeper (`exec_monitor.py`) and stays until the process ends."""
+"""The caller's side of `exec`: sends what is asked to an exec monitor (`exec_monitor.py`) and waits for the end."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ def execute(paths: Paths, name: str, asked: ExecOptions, keys: bytes) -> int:
     attachment = attach_client.DETACHED
     if not asked.detach:
         attachment = attach_client.Attachment(asked.interactive, stdout=True, stderr=True, keys=keys, proxy=False)
-    keeper = attach_client.Client(
-        spawn.monitor("keeper"), attachment, lambda line: None, lost="the process's keeper was killed"
+    client = attach_client.Client(
+        spawn.take_channel("exec-monitor"), attachment, lambda line: None, lost="the exec monitor was killed"
     )
-    keeper.send("execute", root=paths.root, cache=paths.cache, name=name, options=asked._asdict())
-    signal.signal(signal.SIGWINCH, keeper.on_signal)
+    client.send("execute", root=paths.root, cache=paths.cache, name=name, options=asked._asdict())
+    signal.signal(signal.SIGWINCH, client.on_signal)
     try:
-        return keeper.follow()
+        return client.follow()
     finally:
-        keeper.close()
+        client.close()

@@ -1,10 +1,10 @@
 """Which processes of `exec` there are in a container, each known by an id: docker's ExecIDs.
 
-    <run>/execs/<container id>/<exec id>     locked (flock) by the process's keeper
+    <run>/execs/<container id>/<exec id>     locked (flock) by the process's exec monitor
 
-Not in the container's own directory: a process can be brought in also when that has no room for a file. A keeper that
-was killed has let go of its file, which then means nothing, and is removed by whoever sees it next, at the latest at
-the container's end.
+Not in the container's own directory: a process can be brought in also when that has no room for a file. An exec monitor
+that was killed has let go of its file, which then means nothing, and is removed by whoever sees it next, at the latest
+at the container's end.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ def begin(container_id: str) -> tuple[str, int]:
         with suppress(FileNotFoundError):  # the directory was empty, and removed just now
             fd = os.open(os.path.join(directory, exec_id), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
             fcntl.flock(fd, fcntl.LOCK_EX)
-            if os.fstat(fd).st_nlink:  # it was not taken for a killed keeper's before it was locked
+            if os.fstat(fd).st_nlink:  # it was not taken for a killed exec monitor's before it was locked
                 return exec_id, fd
             os.close(fd)
 
@@ -43,7 +43,7 @@ def end(container_id: str, exec_id: str, fd: int) -> None:
 
 
 def running(container_id: str) -> list[str]:
-    """The ids of the processes that have not ended. What keepers have left that were killed is removed."""
+    """The ids of the processes that have not ended. What killed exec monitors have left is removed."""
     found, directory = [], paths.exec_directory(container_id)
     with suppress(FileNotFoundError):
         for name in sorted(os.listdir(directory)):

@@ -1,13 +1,14 @@
-"""The keeper: the small process beside every process that `exec` has brought into a container.
+"""The exec monitor: the small process beside every process that `exec` has brought into a container.
 
 It is to that what the monitor is to a container: its parent, which alone learns how it ends, and the other end of its
 pipes or terminal. It is a child of the command, and speaks with it as `monitor/monitor.py` describes:
 
-    caller -> keeper   "execute" (root, name, options, cache)
-    keeper -> caller   "ready" + where input goes; after "start", "started"; at last "exit" (code), or "failed"
+    caller -> exec monitor   "execute" (root, name, options, cache)
+    exec monitor -> caller   "ready" + where input goes; after "start", "started"; at last "exit" (code), or "failed"
 
 A command that is killed leaves its process running, as docker's does: what it still writes is thrown away, its input
-has ended. A keeper that is killed takes the process along. Either way nothing is left when the process has ended.
+has ended. An exec monitor that is killed takes the process along. Either way nothing is left when the process has
+ended.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ from minidock.engine.container.records import Record
 from minidock.engine.events import event_log
 from minidock.engine.exec import exec_ids, exec_process
 from minidock.engine.exec.exec_options import ExecOptions
-from minidock.engine.monitor.daemonize import leave_the_caller
+from minidock.engine.monitor.daemonize import detach_from_caller
 from minidock.engine.monitor.streams import Events, Flow, Pipes, poll
 from minidock.errors import EXIT_ENGINE, EXIT_SIGNAL, MinidockError, message_of
 from minidock.linux import terminal
@@ -54,7 +55,7 @@ class Caller:
                 self.channel.send(kind, fd, **content)
 
 
-class _Kept(NamedTuple):
+class _Process(NamedTuple):
     """A process on its way, and the flows of its output. `mode`: what the caller's terminal was like before.
 
     `peer`: the other end of its terminal, held open: when all who have it inside close it, that is not the end.
@@ -67,8 +68,8 @@ class _Kept(NamedTuple):
 
 
 def serve(channel: Channel) -> int:
-    """The life of a keeper: wait for a process to bring in, look after it; returns what to exit with."""
-    caller = Caller(channel, leave_the_caller())
+    """All that an exec monitor does: wait for a process to bring in, look after it; returns what to exit with."""
+    caller = Caller(channel, detach_from_caller())
     message, _ = channel.receive()
     if message is None:
         return 0  # the command ended without asking for anything
@@ -76,7 +77,7 @@ def serve(channel: Channel) -> int:
         record = records.find(message["root"], message["name"])
         exec_id, lock = exec_ids.begin(record.id)
         try:
-            kept = _start(message, record, exec_id, caller)
+            process = _start(message, record, exec_id, caller)
         except BaseException:
             exec_ids.end(record.id, exec_id, lock)
             raise
@@ -86,37 +87,39 @@ def serve(channel: Channel) -> int:
     if message["options"]["detach"]:
         observe.release()
     caller.tell("started", warnings=[])
-    _attend(kept, caller)
-    code = lifecycle.reap(kept.created)
+    _serve_process(process, caller)
+    code = lifecycle.reap(process.created)
     code = code if code >= 0 else EXIT_SIGNAL - code
-    if kept.peer is not None:
-        os.close(kept.peer)
+    if process.peer is not None:
+        os.close(process.peer)
     exec_ids.end(record.id, exec_id, lock)
     event_log.emit_container(record.root, "exec_die", record.data, execID=exec_id, exitCode=code)
-    _deliver_the_rest(kept, caller)
+    _deliver_remaining_output(process, caller)
     caller.tell("exit", code=code, undone=True)
     return 0
 
 
-def _start(message: dict[str, Any], record: Record, exec_id: str, caller: Caller) -> _Kept:
+def _start(message: dict[str, Any], record: Record, exec_id: str, caller: Caller) -> _Process:
     asked = ExecOptions(**message["options"])
-    exec_process.leave_the_session(record)
+    exec_process.join_container_scope(record)
     pipes = None if asked.tty else Pipes(interactive=asked.interactive)
     created = exec_process.begin(record, message["name"], asked, pipes.inside if pipes else None, message["cache"])
     line = f"{asked.command[0]} {' '.join(asked.command[1:])}"  # with the space also behind one word, as in docker
     caller.on_detach = partial(event_log.emit_container, record.root, "exec_detach", record.data, execID=exec_id)
     try:
-        kept = _meet(caller, created, pipes, asked)
+        process = _connect_caller(caller, created, pipes, asked)
         event_log.emit_container(record.root, f"exec_create: {line}", record.data, execID=exec_id)
         exec_process.start(record, created)
         event_log.emit_container(record.root, f"exec_start: {line}", record.data, execID=exec_id)
     except BaseException:
         exec_process.end(created)
         raise
-    return kept
+    return process
 
 
-def _meet(caller: Caller, created: lifecycle.CreatedProcess, pipes: Pipes | None, asked: ExecOptions) -> _Kept:
+def _connect_caller(
+    caller: Caller, created: lifecycle.CreatedProcess, pipes: Pipes | None, asked: ExecOptions
+) -> _Process:
     """Tell the caller where the process's input goes, wait for its go, and connect the output."""
     stdin, stdout, stderr = caller.stdio
     mode = peer = None
@@ -139,79 +142,79 @@ def _meet(caller: Caller, created: lifecycle.CreatedProcess, pipes: Pipes | None
     if asked.detach:
         for flow in flows:
             flow.discard()
-    kept = _Kept(created, flows, mode, peer)
+    process = _Process(created, flows, mode, peer)
     if caller.channel.receive()[0] is None:
-        _caller_left(kept, caller)
+        _caller_left(process, caller)
         raise MinidockError("the caller is gone")
-    return kept
+    return process
 
 
-def _attend(kept: _Kept, caller: Caller) -> None:
+def _serve_process(process: _Process, caller: Caller) -> None:
     """Move output until the process ends."""
-    channel, pidfd = caller.channel.end.fileno(), kept.created.pidfd
+    channel, pidfd = caller.channel.end.fileno(), process.created.pidfd
     while True:
         wanted: Events = {pidfd: select.POLLIN}
         if caller.present:
             wanted[channel] = select.POLLIN
-        for flow in kept.flows:
+        for flow in process.flows:
             wanted |= flow.wants()
         ready = poll(wanted)
         if channel in ready:  # first: of a caller that is gone, a pipe that it has left broken means nothing
-            _hear(kept, caller)
+            _receive(process, caller)
             continue
-        _move(kept, ready, caller)
+        _move(process, ready, caller)
         if pidfd in ready:
             return
 
 
-def _deliver_the_rest(kept: _Kept, caller: Caller) -> None:
+def _deliver_remaining_output(process: _Process, caller: Caller) -> None:
     """What was written before the end goes out to the last byte, however slow its reader; new bytes are not awaited."""
     channel = caller.channel.end.fileno()
-    while kept.flows and caller.present:
+    while process.flows and caller.present:
         wanted: Events = {channel: select.POLLIN}
-        for flow in kept.flows:
+        for flow in process.flows:
             wanted |= flow.wants()
-        only_waits = all(flow.source in wanted for flow in kept.flows)
+        only_waits = all(flow.source in wanted for flow in process.flows)
         ready = poll(wanted, _LAST_OUTPUT if only_waits else None)
         if not ready:
             return
         if channel in ready:
-            _hear(kept, caller)
+            _receive(process, caller)
         else:
-            _move(kept, ready, caller)
+            _move(process, ready, caller)
 
 
-def _hear(kept: _Kept, caller: Caller) -> None:
+def _receive(process: _Process, caller: Caller) -> None:
     """A message of the caller: it detaches, by keys; or it is gone, as the end of file tells."""
     message, _ = caller.channel.receive()
     if message is None:
-        _caller_left(kept, caller)
+        _caller_left(process, caller)
     elif message["type"] == "detach":
         caller.tell("detached")
         caller.on_detach()
-        _caller_left(kept._replace(mode=None), caller)  # it restores its terminal itself
+        _caller_left(process._replace(mode=None), caller)  # it restores its terminal itself
 
 
-def _move(kept: _Kept, ready: Events, caller: Caller) -> None:
-    for flow in list(kept.flows):
+def _move(process: _Process, ready: Events, caller: Caller) -> None:
+    for flow in list(process.flows):
         flow.serve(ready)
         if flow.broken:  # as docker's client, the caller leaves; the process goes on, its output goes nowhere
             name = "stderr" if flow.sink == caller.stdio[2] else "stdout"
             caller.tell("broken", stream=name, why=(flow.broken.strerror or "").lower())
             flow.discard()
         elif flow.over:
-            kept.flows.remove(flow)
+            process.flows.remove(flow)
             os.close(flow.source)
 
 
-def _caller_left(kept: _Kept, caller: Caller) -> None:
+def _caller_left(process: _Process, caller: Caller) -> None:
     """The command ended or was killed: restore its terminal and hold nothing of it."""
     caller.present = False
     caller.channel.close()
-    if kept.mode:
+    if process.mode:
         signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTTOU])
-        terminal.restore(caller.stdio[0], kept.mode)
-    for flow in kept.flows:
+        terminal.restore(caller.stdio[0], process.mode)
+    for flow in process.flows:
         flow.discard()
     for fd in caller.stdio:
         null = os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)

@@ -87,7 +87,7 @@ def _cgroup(record: Record) -> cgroups.Cgroup | None:
     return cgroup
 
 
-def leave_the_session(record: Record) -> None:
+def join_container_scope(record: Record) -> None:
     """Where systemd has the cgroups, who looks after a process in a container is in the container's scope.
 
     At a log-out, systemd may kill all that the session holds (KillUserProcesses of logind.conf(5)).

@@ -20,7 +20,7 @@ TYPE_CHECKING = False  # as in `typing`, without loading that
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from minidock.engine.logs.rotation_links import Keeper
+    from minidock.engine.logs.rotation_links import RotationLinks
 
 # Longer lines are cut into records of this many bytes, of which only the last ends in a newline (moby:
 # daemon/logger/copier.go).
@@ -52,7 +52,7 @@ class Log:
         self.attributes = dict(attributes or {})
         self.rest = {"stdout": b"", "stderr": b""}  # printed, and not yet ended by a newline
         self._driver = drivers.find(driver)
-        self._keeper: Keeper | None = None
+        self._links: RotationLinks | None = None
         self._open()
 
     def write(self, stream: str, data: bytes) -> None:
@@ -124,10 +124,10 @@ class Log:
         self._size = size
 
     def _rotate(self) -> None:
-        from minidock.engine.logs.rotation_links import Keeper
+        from minidock.engine.logs.rotation_links import RotationLinks
 
-        self._keeper = self._keeper or Keeper(self.path)
-        followed = self._keeper.keep(self._size)
+        self._links = self._links or RotationLinks(self.path)
+        followed = self._links.keep(self._size)
         try:
             self._rename_all()
             old = self._fd

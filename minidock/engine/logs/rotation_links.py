@@ -56,7 +56,7 @@ def links(path: str) -> list[str]:
     return sorted(os.listdir(path))
 
 
-class Keeper:
+class RotationLinks:
     """The writer's side: keeps what is rotated for the readers of one log."""
 
     def __init__(self, log: str) -> None:

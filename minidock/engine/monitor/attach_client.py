@@ -63,7 +63,7 @@ def run(paths: Paths, take: Callable[[], tuple[Record, int]], attachment: Attach
     """
     signal.pthread_sigmask(signal.SIG_BLOCK, FORWARDED)
     try:
-        client = Client(spawn.monitor(), attachment, warn)
+        client = Client(spawn.take_channel(), attachment, warn)
         record, lock = take()
         client.send("assign", fd=lock, root=paths.root, id=record.id, cache=paths.cache, attached=attachment.streams)
         os.close(lock)

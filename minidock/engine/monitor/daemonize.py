@@ -1,4 +1,4 @@
-"""How a process that outlives its caller leaves it: a monitor, or the keeper of a process that `exec` has begun."""
+"""How a process that outlives its caller is detached from it: a monitor of a container, or of a process of `exec`."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ ENDING = {signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT}
 NAMELESS = signal.SIGURG
 
 
-def leave_the_caller() -> tuple[int, int, int]:
+def detach_from_caller() -> tuple[int, int, int]:
     """No directory held, no descriptor of the caller's but copies of 0, 1 and 2, which are returned."""
     os.chdir("/")
     for name in os.listdir("/proc/self/fd"):

@@ -62,7 +62,7 @@ _LONG_IDLE = 30.0  # if it answers for names: the next to ask would wait a momen
 
 def serve(channel: Channel) -> int:
     """The life of a monitor: wait for a container to look after, look after it; returns what to exit with."""
-    stdio = daemonize.leave_the_caller()
+    stdio = daemonize.detach_from_caller()
     caller = AttachedClient(channel, patient=True)
     message, lock = channel.receive()
     if message is None or lock is None:

@@ -1,9 +1,9 @@
-"""The program that a monitor or a keeper is, from its first instruction on (`spawn.py`).
+"""The program that a monitor or an exec monitor is, from its first instruction on (`spawn.py`).
 
-    python -I -S helper.py KIND CHANNEL INTERPRETER BRIDGED PATH...
+    python -I -S monitor_main.py KIND CHANNEL INTERPRETER BRIDGED PATH...
 
-KIND is "monitor" or "keeper"; CHANNEL and INTERPRETER are descriptors, of the socket to the command and of the Python
-that this runs from; BRIDGED is 1 if a network will probably be needed; PATH... are the command's own sys.path.
+KIND is "monitor" or "exec-monitor"; CHANNEL and INTERPRETER are descriptors, of the socket to the command and of the
+Python that this runs from; BRIDGED is 1 if a network will probably be needed; PATH... are the command's own sys.path.
 """
 
 import sys
@@ -12,4 +12,4 @@ if __name__ == "__main__":
     kind, channel, interpreter, bridged, *sys.path = sys.argv[1:]
     from minidock.engine.monitor import spawn
 
-    spawn.begin(kind, int(channel), int(interpreter), bridged=bridged == "1")
+    spawn.run_helper(kind, int(channel), int(interpreter), bridged=bridged == "1")

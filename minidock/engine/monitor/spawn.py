@@ -25,14 +25,14 @@ from minidock.errors import EXIT_ENGINE, message_of
 from minidock.linux import interpreter
 from minidock.runtime.channel import Channel
 
-_MODULES = {"monitor": "minidock.engine.monitor.monitor", "keeper": "minidock.engine.exec.exec_monitor"}
+_MODULES = {"monitor": "minidock.engine.monitor.monitor", "exec-monitor": "minidock.engine.exec.exec_monitor"}
 # How programs, libraries and systemd are found, and what bytes mean.
 _KEPT_VARIABLES = {"PATH", "LD_LIBRARY_PATH", "DBUS_SYSTEM_BUS_ADDRESS", "LANG", "LC_ALL", "LC_CTYPE"}
 _waiting: list[Channel] = []
 
 
-def early(kind: str = "monitor", *, bridged: bool = False) -> None:
-    """Start a monitor that `monitor` will return later. If that is impossible, `monitor` will say so.
+def start_early(kind: str = "monitor", *, bridged: bool = False) -> None:
+    """Start a monitor whose channel `take_channel` will return. If that is impossible, `take_channel` will say so.
 
     `bridged`: its container will probably have a network. What that needs is loaded while nobody waits for it.
     """
@@ -40,8 +40,8 @@ def early(kind: str = "monitor", *, bridged: bool = False) -> None:
         _waiting.append(_start(kind, bridged=bridged))
 
 
-def monitor(kind: str = "monitor") -> Channel:
-    """The channel to a monitor that waits for a container, or to a "keeper" that waits for a process of `exec`."""
+def take_channel(kind: str = "monitor") -> Channel:
+    """The channel to a monitor that waits for a container, or to an exec monitor that waits for a process of `exec`."""
     return _waiting.pop() if _waiting else _start(kind)
 
 
@@ -49,20 +49,20 @@ def _start(kind: str, *, bridged: bool = False) -> Channel:
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     with (
         observe.step("Fork the container's monitor", book="3.4") if kind == "monitor" else
-        observe.step("Fork the keeper of the exec", book="3.4")
+        observe.step("Fork the exec monitor", book="3.4")
     ):  # fmt: skip
         program = interpreter.take()
         try:
             if observe.announced("fork", (), os.fork) == 0:
-                _become(kind, theirs, program, bridged=bridged)
+                _execute_helper(kind, theirs, program, bridged=bridged)
         finally:
             os.close(program)
     theirs.close()
     return Channel(ours)
 
 
-def _become(kind: str, end: socket.socket, program: int, *, bridged: bool) -> NoReturn:
-    """In the child: be the helper program."""
+def _execute_helper(kind: str, end: socket.socket, program: int, *, bridged: bool) -> NoReturn:
+    """In the child: become the helper program."""
     observe.who = kind
     try:
         os.setsid()  # at once: Ctrl-C in the terminal is for the command, which tells the monitor
@@ -76,18 +76,18 @@ def _become(kind: str, end: socket.socket, program: int, *, bridged: bool) -> No
         with observe.step("Execute a new Python", book="chapter 9, 2.1"):
             interpreter.execute(program, arguments, environment)
     except BaseException as error:
-        _tell(Channel(end), error)
+        _send_failure(Channel(end), error)
     finally:
         os._exit(EXIT_ENGINE)
 
 
-def _tell(channel: Channel, error: BaseException) -> None:
+def _send_failure(channel: Channel, error: BaseException) -> None:
     with suppress(OSError):  # nobody is there
         channel.send("failed", message=message_of(error), exit_code=getattr(error, "exit_code", EXIT_ENGINE))
 
 
-def begin(kind: str, end: int, program: int, *, bridged: bool) -> NoReturn:
-    """The helper's life, with what it was told by the program that started it."""
+def run_helper(kind: str, end: int, program: int, *, bridged: bool) -> NoReturn:
+    """All that a monitor or an exec monitor does, with the arguments of its program (`monitor_main.py`)."""
     exit_code, channel = EXIT_ENGINE, Channel(socket.socket(fileno=end))
     observe.who = kind
     try:
@@ -104,6 +104,6 @@ def begin(kind: str, end: int, program: int, *, bridged: bool) -> NoReturn:
             importlib.import_module("minidock.network.connect").import_ahead()
         exit_code = module.serve(channel)
     except BaseException as error:
-        _tell(channel, error)
+        _send_failure(channel, error)
     finally:
         os._exit(exit_code & 255)

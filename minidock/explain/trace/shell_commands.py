@@ -161,7 +161,7 @@ def _write(call: CallMade, _: Scene) -> str:
 
 def _execve(call: CallMade, _: Scene) -> str:
     words = " ".join(_quote(word) for word in call.argument(1))
-    return words if call.pid and call.step and call.who in ("command", "monitor", "keeper") else f"exec {words}"
+    return words if call.pid and call.step and call.who in ("command", "monitor", "exec-monitor") else f"exec {words}"
 
 
 def _setrlimit(call: CallMade, _: Scene) -> str:

@@ -7,8 +7,8 @@ STEPS = {
     "Fork the container's monitor":
         "The monitor is the parent of the container's first process: it holds its terminal or pipes, and learns how "
         "it ends. There is one for each container, where Docker has one daemon for all.",
-    "Fork the keeper of the exec":
-        "The keeper is the parent of the new process: it holds its terminal or pipes, and learns how it ends.",
+    "Fork the exec monitor":
+        "The exec monitor is the parent of the new process: it holds its terminal or pipes, and learns how it ends.",
     "Create the container's directory and record":
         "A container exists on disk before it runs: its directory holds everything that it will change, and a lock on "
         "it is held by the process that looks after it.",
@@ -241,8 +241,7 @@ STEPS = {
     "Keep the container that could not be started":
         "Its state and its error can be inspected, and it can be started again.",
     "Join the container's scope":
-        "What systemd finds in a user's session is killed at log-out: the keeper of a process in the container belongs "
-        "to the container.",
+        "What systemd finds in a user's session is killed at log-out: the exec monitor belongs to the container.",
     "Clone into the process namespace":
         "Processes inside may have the right to trace others: so this comes last, when the process has no more rights "
         "than any other of the container.",
@@ -335,11 +334,11 @@ LABELS = {
 PROCESSES = {
     "command": "the command",
     "monitor": "the monitor",
-    "keeper": "the keeper of the exec",
+    "exec-monitor": "the exec monitor",
     "container": "the container's first process",
     "exec": "the process that goes in",
     "helper": "a helper",
 }  # fmt: skip
 
-SHORT = {"command": "command", "monitor": "monitor", "keeper": "keeper", "container": "container", "exec": "exec",
-         "helper": "helper"}  # fmt: skip
+SHORT = {"command": "command", "monitor": "monitor", "exec-monitor": "exec monitor", "container": "container",
+         "exec": "exec", "helper": "helper"}  # fmt: skip

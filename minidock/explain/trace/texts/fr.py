@@ -12,9 +12,9 @@ STEPS = {
         "Le moniteur est le parent du premier processus du conteneur : il tient son terminal ou ses tubes, et apprend "
         "comment il se termine. Il y en a un par conteneur, là où Docker a un démon pour tous.",
     ),
-    "Fork the keeper of the exec": (
-        "Créer le gardien de l'exec",
-        "Le gardien est le parent du nouveau processus : il tient son terminal ou ses tubes, et apprend comment il se "
+    "Fork the exec monitor": (
+        "Créer le moniteur de l'exec",
+        "Ce moniteur est le parent du nouveau processus : il tient son terminal ou ses tubes, et apprend comment il se "
         "termine.",
     ),
     "Create the container's directory and record": (
@@ -442,7 +442,7 @@ STEPS = {
     ),
     "Join the container's scope": (
         "Rejoindre le scope du conteneur",
-        "Ce que systemd trouve dans la session d'un utilisateur est tué à la déconnexion : le gardien d'un processus "
+        "Ce que systemd trouve dans la session d'un utilisateur est tué à la déconnexion : le moniteur d'un processus "
         "du conteneur appartient au conteneur.",
     ),
     "Clone into the process namespace": (
@@ -595,11 +595,11 @@ LABELS = {
 PROCESSES = {
     "command": "la commande",
     "monitor": "le moniteur",
-    "keeper": "le gardien de l'exec",
+    "exec-monitor": "le moniteur de l'exec",
     "container": "le premier processus du conteneur",
     "exec": "le processus qui entre",
     "helper": "un aide",
 }  # fmt: skip
 
-SHORT = {"command": "commande", "monitor": "moniteur", "keeper": "gardien", "container": "conteneur", "exec": "exec",
-         "helper": "aide"}  # fmt: skip
+SHORT = {"command": "commande", "monitor": "moniteur", "exec-monitor": "moniteur de l'exec", "container": "conteneur",
+         "exec": "exec", "helper": "aide"}  # fmt: skip
