@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import urlsplit
 
 from minidock.build.copy import Request
-from minidock.build.dockerfile.errors import DockerfileError
-from minidock.build.dockerfile.instructions import Instruction
 from minidock.build.ignore import Patterns
 from minidock.build.stage import Stage
 from minidock.build.tree import Tree
 from minidock.errors import HostError, UsageError
+from minidock.image.dockerfile.errors import DockerfileError
+from minidock.image.dockerfile.instructions import Instruction
 
 if TYPE_CHECKING:
     from minidock.build.builder import Builder

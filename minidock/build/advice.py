@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 from minidock.build import needs
 from minidock.build.account import Step
-from minidock.build.dockerfile.instructions import Instruction
+from minidock.image.dockerfile.instructions import Instruction
 
 _WORTH = 0.05  # seconds; less is not worth a word
 

@@ -12,10 +12,6 @@ from minidock.build import add, mounts, run, sources
 from minidock.build import copy as copying
 from minidock.build.cache import Last, Line
 from minidock.build.copy import Request
-from minidock.build.dockerfile import stages
-from minidock.build.dockerfile.errors import DockerfileError, StepError
-from minidock.build.dockerfile.instructions import Instruction
-from minidock.build.dockerfile.words import heredoc
 from minidock.build.graph import SCRATCH, Node
 from minidock.build.ignore import Patterns
 from minidock.build.reasons import NO_CACHE, Reason
@@ -30,6 +26,10 @@ from minidock.engine.paths import Paths
 from minidock.engine.spec import users
 from minidock.errors import MinidockError, UsageError
 from minidock.image import layer_cache
+from minidock.image.dockerfile import stages
+from minidock.image.dockerfile.errors import DockerfileError, StepError
+from minidock.image.dockerfile.instructions import Instruction
+from minidock.image.dockerfile.words import heredoc
 from minidock.image.importer import now
 from minidock.image.layer_cache import Cached, Layer, Parts
 from minidock.image.layer_writer import PieceReader

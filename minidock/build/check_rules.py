@@ -10,13 +10,13 @@ import re
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from minidock.build.dockerfile.errors import DockerfileError
-from minidock.build.dockerfile.expand import Expansion
-from minidock.build.dockerfile.instructions import Instruction
-from minidock.build.dockerfile.stages import Dockerfile
-from minidock.build.dockerfile.suggestions import did_you_mean
 from minidock.errors import MinidockError
 from minidock.image import reference
+from minidock.image.dockerfile.errors import DockerfileError
+from minidock.image.dockerfile.expand import Expansion
+from minidock.image.dockerfile.instructions import Instruction
+from minidock.image.dockerfile.stages import Dockerfile
+from minidock.image.dockerfile.suggestions import did_you_mean
 
 if TYPE_CHECKING:
     from minidock.build.checks import Subject

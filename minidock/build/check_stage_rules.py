@@ -10,10 +10,10 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 from minidock.build.check_rules import Row, of_argument, quoted, row, secret, undefined, word_of
-from minidock.build.dockerfile import words
-from minidock.build.dockerfile.expand import Expansion
-from minidock.build.dockerfile.instructions import Instruction
-from minidock.build.dockerfile.stages import Stage
+from minidock.image.dockerfile import words
+from minidock.image.dockerfile.expand import Expansion
+from minidock.image.dockerfile.instructions import Instruction
+from minidock.image.dockerfile.stages import Stage
 
 if TYPE_CHECKING:
     from minidock.build.checks import Subject

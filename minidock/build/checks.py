@@ -13,12 +13,12 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from minidock.build import check_rules, check_stage_rules, excerpt
-from minidock.build.dockerfile.errors import DockerfileError
-from minidock.build.dockerfile.instructions import Instruction
-from minidock.build.dockerfile.stages import Dockerfile
 from minidock.build.ignore import Patterns
 from minidock.build.variables import Globals
 from minidock.errors import MinidockError
+from minidock.image.dockerfile.errors import DockerfileError
+from minidock.image.dockerfile.instructions import Instruction
+from minidock.image.dockerfile.stages import Dockerfile
 
 _ADDRESS = "https://docs.docker.com/go/dockerfile/rule/{}/"
 _EXPERIMENTAL = ("InvalidDefinitionDescription",)

@@ -13,8 +13,6 @@ from minidock.build.account import Account
 from minidock.build.builder import Asked
 from minidock.build.checks import Checked, Subject
 from minidock.build.contexts import Context
-from minidock.build.dockerfile import stages
-from minidock.build.dockerfile.errors import lines_of
 from minidock.build.graph import Node
 from minidock.build.ignore import Patterns
 from minidock.build.reasons import Say
@@ -25,6 +23,8 @@ from minidock.engine.events import event_log
 from minidock.engine.paths import Paths
 from minidock.errors import EXIT_SIGNAL, MinidockError, NotFoundError, UsageError
 from minidock.image import reference
+from minidock.image.dockerfile import stages
+from minidock.image.dockerfile.errors import lines_of
 from minidock.image.reference import Reference
 from minidock.image.store import Image, Store
 from minidock.image.store_writer import Ingest

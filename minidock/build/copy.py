@@ -13,11 +13,11 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from minidock.build import modes
-from minidock.build.dockerfile.errors import DockerfileError
 from minidock.build.ignore import Patterns
 from minidock.build.reasons_of_files import Files, read_small
 from minidock.build.tree import Entry, Tree
 from minidock.errors import NotFoundError, UsageError
+from minidock.image.dockerfile.errors import DockerfileError
 from minidock.image.layer_writer import entry as tar_entry
 from minidock.linux import overlay
 from minidock.linux.paths import open_in_root

@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from minidock.build.dockerfile.lines import decoded
+from minidock.image.dockerfile.lines import decoded
 
 _RULE = "-" * 20
 _MOST = 20  # marked lines, beyond which the middle is left out: a here-document may be long

@@ -9,12 +9,12 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from minidock.build import mounts
-from minidock.build.dockerfile.errors import DockerfileError
-from minidock.build.dockerfile.instructions import Instruction
-from minidock.build.dockerfile.stages import Dockerfile, Stage
-from minidock.build.dockerfile.suggestions import did_you_mean
 from minidock.build.variables import Globals
 from minidock.errors import NotFoundError
+from minidock.image.dockerfile.errors import DockerfileError
+from minidock.image.dockerfile.instructions import Instruction
+from minidock.image.dockerfile.stages import Dockerfile, Stage
+from minidock.image.dockerfile.suggestions import did_you_mean
 
 SCRATCH = "scratch"
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import csv
 from typing import NamedTuple
 
-from minidock.build.dockerfile.errors import DockerfileError
-from minidock.build.dockerfile.expand import Expansion
-from minidock.build.dockerfile.suggestions import did_you_mean
+from minidock.image.dockerfile.errors import DockerfileError
+from minidock.image.dockerfile.expand import Expansion
+from minidock.image.dockerfile.suggestions import did_you_mean
 
 TYPES = ("bind", "cache", "tmpfs", "secret", "ssh")
 _SHARING = ("shared", "private", "locked")

@@ -20,11 +20,11 @@ import prctl
 
 from minidock import observe
 from minidock.build.builder import Asked, Builder
-from minidock.build.dockerfile.errors import StepError, lines_of
 from minidock.build.graph import Graph, Node
 from minidock.build.stage import Stage
 from minidock.build.variables import Globals
 from minidock.errors import MinidockError, message_of
+from minidock.image.dockerfile.errors import StepError, lines_of
 from minidock.image.store_writer import Ingest
 from minidock.linux import mounts, syscalls
 from minidock.observe import step

@@ -13,12 +13,12 @@ import re
 from collections.abc import Callable
 from typing import Any
 
-from minidock.build.dockerfile import instructions
-from minidock.build.dockerfile.errors import DockerfileError
-from minidock.build.dockerfile.instructions import Instruction
 from minidock.build.reasons import Cause
 from minidock.build.variables import Globals, Scope
 from minidock.image import healthcheck, layer_cache
+from minidock.image.dockerfile import instructions
+from minidock.image.dockerfile.errors import DockerfileError
+from minidock.image.dockerfile.instructions import Instruction
 from minidock.image.importer import now
 from minidock.image.layer_cache import Layer
 

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from minidock.build.dockerfile.errors import DockerfileError
-from minidock.build.dockerfile.expand import Expansion
-from minidock.build.dockerfile.instructions import Instruction
 from minidock.image import platform
+from minidock.image.dockerfile.errors import DockerfileError
+from minidock.image.dockerfile.expand import Expansion
+from minidock.image.dockerfile.instructions import Instruction
 
 PROXIES = frozenset(
     name

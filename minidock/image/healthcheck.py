@@ -11,8 +11,6 @@ Times are nanoseconds in an image's config; what is not said is left to `run`'s 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
-from typing import Any
 
 from minidock import durations
 
@@ -20,26 +18,6 @@ _NUMBER = re.compile(r"[+-]?[0-9]+")
 _MOST = 2**31  # what is below fits where docker keeps it
 
 FLAGS = ("interval", "timeout", "start-period", "start-interval", "retries")
-
-
-def parse(flags: dict[str, str], text: str, words: Callable[[str], list[str] | None]) -> dict[str, Any]:
-    """Docker's Healthcheck for the flags and the words after them. `words` reads the form `["a", "b"]`.
-
-    Raises `ValueError` in docker's words.
-    """
-    kind, _, rest = text.partition(" ")
-    command, kind = rest.strip(), kind.upper()
-    if kind == "NONE":
-        if command:
-            raise ValueError("HEALTHCHECK NONE takes no arguments")
-        return {"Test": ["NONE"]}
-    if kind != "CMD":
-        raise ValueError(f'Unknown type "{kind}" in HEALTHCHECK (try CMD)')
-    exec_form = words(command)
-    if exec_form == [] or not command:
-        raise ValueError("Missing command after HEALTHCHECK CMD")
-    check: dict[str, Any] = {"Test": ["CMD-SHELL", command] if exec_form is None else ["CMD", *exec_form]}
-    return check | {name: value for name, value in numbers(flags).items() if value}
 
 
 def numbers(flags: dict[str, str]) -> dict[str, int]:

@@ -9,8 +9,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from minidock.errors import NotFoundError, UsageError
-from minidock.image import dockerfile_instructions as instructions
-from minidock.image import platform
+from minidock.image import config_changes, platform
 from minidock.image.compression import CorruptArchive, Reader
 from minidock.image.digest import EMPTY_FILE
 from minidock.image.platform import Platform
@@ -36,13 +35,13 @@ def import_tarball(
     cannot be read, `HostError` for a full disk; nothing is left behind then.
     """
     settings = dict(config or {})
-    instructions.apply(changes, settings)
+    config_changes.apply(changes, settings)
     if not isinstance(source, str):
         return _import(Store(root), source, reference, settings, message or "Imported from -", made_for)
     try:
         file = open(source, "rb", buffering=0)  # noqa: SIM115 - closed by the with below
     except FileNotFoundError:
-        raise NotFoundError(f"no such file: {source}") from None
+        raise NotFoundError(f"open {source}: no such file or directory") from None
     except OSError as error:
         raise UsageError(f"{source} cannot be read: {error.strerror}") from error
     with file:

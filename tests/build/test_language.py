@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from minidock.build.dockerfile import lines, stages
-from minidock.build.dockerfile.errors import DockerfileError
-from minidock.build.dockerfile.expand import Expansion
 from minidock.build.ignore import Patterns, parse
 from minidock.build.variables import Globals, Scope
+from minidock.image.dockerfile import lines, stages
+from minidock.image.dockerfile.errors import DockerfileError
+from minidock.image.dockerfile.expand import Expansion
 
 VALUES = {"name": "value", "empty": "", "path": "/usr/local/lib.so.1", "spaced": "a  b"}
 

@@ -13,7 +13,7 @@ from minidock.engine.container.records import Record
 from minidock.engine.events import event_log
 from minidock.engine.files import rootfs_view
 from minidock.errors import HostError, NotFoundError
-from minidock.image import dockerfile_instructions as instructions
+from minidock.image import config_changes
 from minidock.image.commit_layer import Note, commit
 from minidock.image.layer_diff import differences
 from minidock.image.layer_writer import TarReader
@@ -66,7 +66,7 @@ def commit_container(root: str, name: str, options: CommitOptions) -> Image:
     except NotFoundError:
         raise HostError(f"the image of container {name} is gone: it cannot be committed") from None
     config = _config(record)
-    instructions.apply(options.changes, config)
+    _change(config, options.changes)
     note = Note(options.author, " ".join(record.data["command"]), options.message)
     still = _paused(record) if options.pause else nullcontext()
     with records.used(record), still, step("Pack the changes as a layer", book="3.5.4"):
@@ -95,8 +95,9 @@ def _config(record: Record) -> dict[str, Any]:
     """What containers of the image get: as this one got it, from its image and from its user's flags."""
     chosen = options.from_json(record.data["options"])
     config: dict[str, Any] = {**record.data["imageConfig"]}
-    variables = dict(row.partition("=")[::2] for row in config.get("Env") or [])
-    variables |= {name: value for name, equals, value in (row.partition("=") for row in chosen.env) if equals}
+    variables = {name: value for name, equals, value in (row.partition("=") for row in chosen.env) if equals}
+    for name, _, value in (row.partition("=") for row in config.get("Env") or []):
+        variables.setdefault(name, value)  # the user's come first, as in docker's images
     replaced = {
         "Env": [f"{name}={value}" for name, value in variables.items()],
         "Labels": record.data["config"]["labels"],
@@ -112,6 +113,16 @@ def _config(record: Record) -> dict[str, Any]:
         config |= {"Entrypoint": chosen.entrypoint, "Cmd": chosen.command}
     config |= {key: value for key, value in replaced.items() if value}
     return {key: value for key, value in config.items() if value}
+
+
+def _change(config: dict[str, Any], changes: Iterable[str]) -> None:
+    """Apply --change. What it empties is as in the container again, as in docker: an entrypoint is not taken away."""
+    before = {name: config.get(name) for name in ("Entrypoint", "Cmd")}
+    config_changes.apply(changes, config)
+    if not config.get("Entrypoint"):
+        if not config.get("Cmd"):
+            config["Cmd"] = before["Cmd"]
+        config["Entrypoint"] = before["Entrypoint"]
 
 
 @contextmanager

@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
-from minidock.build.dockerfile import instructions, lines
-from minidock.build.dockerfile.errors import DockerfileError
-from minidock.build.dockerfile.instructions import Instruction
-from minidock.build.dockerfile.lines import Line
+from minidock.image.dockerfile import instructions, lines
+from minidock.image.dockerfile.errors import DockerfileError
+from minidock.image.dockerfile.instructions import Instruction
+from minidock.image.dockerfile.lines import Line
 
 _STAGE_NAME = re.compile(r"[a-z][a-z0-9_.-]*")
 

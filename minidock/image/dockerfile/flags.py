@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from minidock.build.dockerfile.errors import DockerfileError
-from minidock.build.dockerfile.suggestions import did_you_mean
+from minidock.image.dockerfile.errors import DockerfileError
+from minidock.image.dockerfile.suggestions import did_you_mean
 
 Flags = dict[str, list[str]]
 

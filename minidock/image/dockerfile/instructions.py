@@ -9,12 +9,12 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
-from minidock.build.dockerfile import flags, words
-from minidock.build.dockerfile.errors import DockerfileError
-from minidock.build.dockerfile.flags import Flags
-from minidock.build.dockerfile.lines import Line
-from minidock.build.dockerfile.suggestions import did_you_mean
-from minidock.build.dockerfile.words import Heredoc
+from minidock.image.dockerfile import flags, words
+from minidock.image.dockerfile.errors import DockerfileError
+from minidock.image.dockerfile.flags import Flags
+from minidock.image.dockerfile.lines import Line
+from minidock.image.dockerfile.suggestions import did_you_mean
+from minidock.image.dockerfile.words import Heredoc
 
 # How the arguments are written: a command in shell or exec form; words, or their JSON list; words; pairs; one text.
 _COMMAND = ("CMD", "ENTRYPOINT", "RUN", "SHELL")

@@ -9,9 +9,9 @@ import re
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from minidock.build.dockerfile import words
-from minidock.build.dockerfile.errors import DockerfileError
-from minidock.build.dockerfile.words import Heredoc
+from minidock.image.dockerfile import words
+from minidock.image.dockerfile.errors import DockerfileError
+from minidock.image.dockerfile.words import Heredoc
 
 _BOM = "\ufeff"
 _DIRECTIVE = re.compile(r"#\s*([a-zA-Z][a-zA-Z0-9]*)\s*=\s*(.+?)\s*$")
