@@ -54,3 +54,13 @@ def test_an_argument_above_what_does_not_use_it(context: Context) -> None:
 def test_nothing_to_be_gained(context: Context) -> None:
     told = context.built("FROM alpine\nRUN sleep 0.1\nCOPY Dockerfile /\n", "--explain")
     assert "No other order of the lines would have saved time" in " ".join(told.split())
+
+
+def test_layers_shows_which_line_made_which_layer(context: Context) -> None:
+    context.built('FROM alpine\nENV a=b\nRUN echo one > /one\nCOPY Dockerfile /d\nCMD ["true"]\n')
+    table = context.minidock("layers", context.name).stdout.decode().partition("\n\n")[0].splitlines()
+    column = table[0].index("CREATED BY")
+    assert [(row.split()[0], row[column:]) for row in table[1:]] == [
+        ("-", 'CMD ["true"]'), ("3", "COPY Dockerfile /d"), ("2", "RUN echo one > /one"), ("-", "ENV a=b"),
+        ("1", "Built from the recipe alpine"),
+    ]  # fmt: skip

@@ -62,5 +62,5 @@ def layers(
     elif as_tree:
         drawing = layers_text.tree(file_origins.tree(directories), depth)
     else:
-        drawing = layers_text.overview(image_layers.of_image(image), everything=everything)
+        drawing = layers_text.overview(image_layers.of_image(image), image_layers.lines(image), everything=everything)
     show(console(), drawing)

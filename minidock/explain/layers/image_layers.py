@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import NamedTuple
 
 from minidock.errors import NotFoundError
@@ -27,6 +28,33 @@ def of_image(image: Image) -> list[Layer]:
         Layer(number, diff_id, path, *step, compare(path, paths[: number - 1][::-1]))
         for number, (diff_id, path, step) in enumerate(zip(image.layers, paths, steps(image), strict=True), 1)
     ]
+
+
+def lines(image: Image) -> list[tuple[str, int]]:
+    """Each line of the Dockerfiles that an image came from, (line, number of the layer that it made, 0 for none).
+
+    The history has all of them, base images' first; what made no layer changed the configuration only.
+    """
+    found, number = [], 0
+    for row in image.config.get("history") or []:
+        number += not row.get("empty_layer")
+        made = 0 if row.get("empty_layer") or number > len(image.layers) else number
+        found.append((as_written(str(row.get("created_by") or row.get("comment") or "")), made))
+    found += [("", missing) for missing in range(number + 1, len(image.layers) + 1)]
+    return found
+
+
+_SHELL = re.compile(r"^(RUN|CMD|ENTRYPOINT)? ?(?:\|\d+ .*?)?/bin/sh -c (?:#\(nop\) +)?")
+
+
+def as_written(created_by: str) -> str:
+    """A row of the history as a Dockerfile has it, without what BuildKit and docker's older builder put around it."""
+    text = created_by.removesuffix(" # buildkit")
+    match = _SHELL.match(text)
+    if not match:
+        return text
+    rest = text[match.end() :]
+    return rest if "#(nop)" in match[0] else f"{match[1] or 'RUN'} {rest}"
 
 
 def check_unpacked(image: Image, name: str) -> None:

@@ -21,16 +21,23 @@ FEW = 15  # lines of one kind of change, unless all are asked for
 MARKS = {"added": ("+", "green"), "changed": ("~", "yellow"), "hidden": ("-", "red")}
 
 
-def overview(layers: Sequence[Layer], *, everything: bool) -> Iterator[RenderableType]:
-    """A table of the layers, the topmost first as in `minidock history`, then what each of them does."""
+def overview(
+    layers: Sequence[Layer], lines: Sequence[tuple[str, int]], *, everything: bool
+) -> Iterator[RenderableType]:
+    """A table of the Dockerfile's lines with the layer that each made, the last first as in `minidock history`; then
+    what each layer does. `lines`: (line, number of its layer, 0 for none).
+    """
     table = columns(
         say("layer").upper(), say("size").upper(), say("adds").upper(), say("changes").upper(), say("hides").upper(),
         say("created by").upper(), right=(1, 2, 3, 4),
     )  # fmt: skip
-    for layer in reversed(layers):
-        changes = layer.changes
-        cells = [format_values.size(changes.size), *(format_values.number(n) for n in _counts(layer))]
-        table.add_row(text(f"{layer.number}", "bold"), *cells, text(_first_line(layer.created_by)))
+    for line, number in reversed(lines):
+        if not number:
+            table.add_row(text("-", "dim"), "", "", "", "", text(_first_line(line), "dim"))
+            continue
+        layer = layers[number - 1]
+        cells = [format_values.size(layer.changes.size), *(format_values.number(n) for n in _counts(layer))]
+        table.add_row(text(f"{number}", "bold"), *cells, text(_first_line(line)))
     yield table
     yield ""
     for layer in reversed(layers):
