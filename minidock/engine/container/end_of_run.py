@@ -25,11 +25,11 @@ class EndWatch:
         self.record = record
         self.channel: Channel | None = visit(record)
 
-    def look(self) -> None:
+    def read_record(self) -> None:
         """Have the monitor look into the record."""
         if self.channel:
             try:
-                self.channel.send("look")
+                self.channel.send("read-record")
             except (BrokenPipeError, ConnectionResetError):
                 return  # it is at its end anyway
 

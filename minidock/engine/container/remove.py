@@ -111,7 +111,7 @@ class _Killer:
                     record.data["state"] |= {"stopped": True, "again": False}
             if record.status == RESTARTING and (channel := visit(record)):
                 with suppress(BrokenPipeError, ConnectionResetError):
-                    channel.send("look")
+                    channel.send("read-record")
                 channel.close()
             began = record.data["state"].get("pidStarted") or 0
             if began != self.killed:

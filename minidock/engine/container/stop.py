@@ -47,7 +47,7 @@ def end_container(
             if not record.is_up and record.status != RESTARTING:
                 return False
             record.data["state"] |= {"stopped": not again, "again": again, "shutdown": shutdown}
-        watch.look()
+        watch.read_record()
     if timeout is None:
         timeout = record.data["options"]["stop_timeout"]
     if timeout is None:
@@ -55,7 +55,7 @@ def end_container(
     _end_run(record, watch, number, timeout)
     while not again and (later := _next_run(record)):  # its monitor had begun that before it could look
         watch = EndWatch(later)
-        watch.look()
+        watch.read_record()
         _end_run(later, watch, number, timeout)
     return True
 

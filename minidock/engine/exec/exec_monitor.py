@@ -48,7 +48,7 @@ class Caller:
         self.present = True
         self.on_detach: Callable[[], None] = lambda: None  # when it leaves by its keys
 
-    def tell(self, kind: str, fd: int | None = None, **content: Any) -> None:
+    def send(self, kind: str, fd: int | None = None, **content: Any) -> None:
         """Send a message. If nobody is there to read it, the next look at the channel will find its end."""
         if self.present:
             with suppress(BrokenPipeError, ConnectionResetError):
@@ -82,11 +82,11 @@ def serve(channel: Channel) -> int:
             exec_ids.end(record.id, exec_id, lock)
             raise
     except BaseException as error:
-        caller.tell("failed", message=message_of(error), exit_code=getattr(error, "exit_code", EXIT_ENGINE))
+        caller.send("failed", message=message_of(error), exit_code=getattr(error, "exit_code", EXIT_ENGINE))
         return EXIT_ENGINE
     if message["options"]["detach"]:
         observe.release()
-    caller.tell("started", warnings=[])
+    caller.send("started", warnings=[])
     _serve_process(process, caller)
     code = lifecycle.reap(process.created)
     code = code if code >= 0 else EXIT_SIGNAL - code
@@ -95,7 +95,7 @@ def serve(channel: Channel) -> int:
     exec_ids.end(record.id, exec_id, lock)
     event_log.emit_container(record.root, "exec_die", record.data, execID=exec_id, exitCode=code)
     _deliver_remaining_output(process, caller)
-    caller.tell("exit", code=code, undone=True)
+    caller.send("exit", code=code, undone=True)
     return 0
 
 
@@ -126,7 +126,7 @@ def _connect_caller(
     if pipes:
         pipes.close_inside()
         flows = [Flow(pipes.output, stdout, lazy=True), Flow(pipes.errors, stderr, lazy=True)]
-        caller.tell("ready", pipes.input, console=False)
+        caller.send("ready", pipes.input, console=False)
         if pipes.input is not None:
             os.close(pipes.input)  # the caller's alone now: with it, the process's input ends
     else:
@@ -138,7 +138,7 @@ def _connect_caller(
         mode = terminal.mode(stdin) if asked.interactive else None
         if size := next((terminal.window_size(fd) for fd in caller.stdio if os.isatty(fd)), None):
             terminal.set_window_size(created.console, *size)
-        caller.tell("ready", created.console, console=True)
+        caller.send("ready", created.console, console=True)
     if asked.detach:
         for flow in flows:
             flow.discard()
@@ -190,7 +190,7 @@ def _receive(process: _Process, caller: Caller) -> None:
     if message is None:
         _caller_left(process, caller)
     elif message["type"] == "detach":
-        caller.tell("detached")
+        caller.send("detached")
         caller.on_detach()
         _caller_left(process._replace(mode=None), caller)  # it restores its terminal itself
 
@@ -199,8 +199,8 @@ def _move(process: _Process, ready: Events, caller: Caller) -> None:
     for flow in list(process.flows):
         flow.serve(ready)
         if flow.broken:  # as docker's client, the caller leaves; the process goes on, its output goes nowhere
-            name = "stderr" if flow.sink == caller.stdio[2] else "stdout"
-            caller.tell("broken", stream=name, why=(flow.broken.strerror or "").lower())
+            name = "stderr" if flow.target == caller.stdio[2] else "stdout"
+            caller.send("output-broken", stream=name, why=(flow.broken.strerror or "").lower())
             flow.discard()
         elif flow.over:
             process.flows.remove(flow)

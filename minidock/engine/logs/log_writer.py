@@ -50,7 +50,7 @@ class Log:
         self.compress = compress
         self.failure: OSError | None = None  # why the last records could not be written, if so
         self.attributes = dict(attributes or {})
-        self.rest = {"stdout": b"", "stderr": b""}  # printed, and not yet ended by a newline
+        self.unfinished = {"stdout": b"", "stderr": b""}  # printed, and not yet ended by a newline
         self._driver = drivers.find(driver)
         self._links: RotationLinks | None = None
         self._open()
@@ -61,7 +61,7 @@ class Log:
         A full disk does not end the container, nor the log: what does not fit is lost, as in docker, and `failure`
         says so.
         """
-        data = self.rest[stream] + data
+        data = self.unfinished[stream] + data
         at = 0
         while at < len(data):
             newline = data.rfind(b"\n", at, at + PARTIAL)
@@ -74,14 +74,14 @@ class Log:
                 at = cut
             else:
                 break
-        self.rest[stream] = data[at:]
+        self.unfinished[stream] = data[at:]
 
     def close(self) -> None:
         """Log what was printed without a newline, and close the file."""
-        for stream, rest in self.rest.items():
-            if rest:
-                self._append(self._driver.part(stream, rest, self.attributes))
-                self.rest[stream] = b""
+        for stream, line in self.unfinished.items():
+            if line:
+                self._append(self._driver.part(stream, line, self.attributes))
+                self.unfinished[stream] = b""
         os.close(self._fd)
 
     def _open(self) -> None:

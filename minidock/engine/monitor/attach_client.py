@@ -108,10 +108,10 @@ def attach(record: Record, attachment: Attachment, warn: Warn) -> int:
     for name, fd in (("stdout", 1), ("stderr", 2)):
         if name in attachment.streams:
             copy = unshared(fd)
-            client.send("sink", fd=copy, stream=name)
+            client.send("send-output", fd=copy, stream=name)
             os.close(copy)
     if attachment.stdin and os.isatty(0):
-        client.send("terminal", fd=0)
+        client.send("restore-terminal", fd=0)
     client.send("attach", input=attachment.stdin)
     client.catch_signals()
     client.begin()
@@ -224,11 +224,11 @@ class Client:
                 return 0
         elif kind == "warning":
             self.warn(message["line"])
-        elif kind == "hangup":
+        elif kind == "input-closed":
             self._close_input()
         elif kind == "failed":
             raise MinidockError(message["message"], exit_code=message["exit_code"])
-        elif kind in ("broken", "detached"):
+        elif kind in ("output-broken", "detached"):
             self.trouble = False
             raise Detached if kind == "detached" else ClientError(f"write /dev/{message['stream']}: {message['why']}")
         elif kind == "exit":
@@ -265,7 +265,7 @@ class Client:
         hung_up = self._mode is not None and not os.isatty(0)
         self._close_input()
         if not detached:
-            self.send("input-end")
+            self.send("close-input")
         if detached or hung_up or self.attachment.streams == ["stdin"]:
             self.send("detach")
 

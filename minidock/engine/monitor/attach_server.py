@@ -1,18 +1,19 @@
-"""Who is attached to a container: a socket, and everybody who came in through it.
+"""Who is attached to a container: a socket, and every command that has connected to it.
 
-A `AttachedClient` is a command that has a channel to the monitor: the one that started the container, which came with
-it, and any number of others who connect to the container's socket later. Bytes do not go through that channel. A
-visitor sends descriptors of its own standard output and error, which the monitor writes to, and is sent the one that
+An `AttachedClient` is a command that has a channel to the monitor: the one that started the container, which came with
+it, and any number of others that connect to the container's socket later. Bytes do not go through that channel. A
+client sends descriptors of its own standard output and error, which the monitor writes to, and is sent the one that
 the container's input goes into.
 
-    visitor -> monitor   "sink" (stream) + descriptor; "terminal" + descriptor: whose mode to restore if it is killed
-                         "attach" (input): begin; "signal" (number); "input-end"; "detach"
-                         "look": something changed in the record; "networks": it is on other networks now
-                         "observe" + descriptor: tell whoever is there what this process does (`recorder.py`)
-    monitor -> visitor   "ready" (console) + where input goes, if anywhere; "hangup": that is gone; "warning" (line);
-                         "broken" (stream, why): it cannot be written to
-                         "networks" (warnings): names are known inside; "detached"
-                         at last, and to everybody: "exit" (code, undone)
+    client -> monitor   "send-output" (stream) + descriptor: write that stream there
+                        "restore-terminal" + descriptor: put its mode right if the client is killed
+                        "attach" (input): begin; "signal" (number): for the container; "close-input"; "detach"
+                        "read-record": something changed in it; "update-networks": so did the container's networks
+                        "observe" + descriptor: report there what this process does (`recorder.py`)
+    monitor -> client   "ready" (console) + where input goes, if anywhere; "input-closed": no more of it is taken
+                        "output-broken" (stream, why): it cannot be written to; "warning" (line)
+                        "networks-updated" (warnings): names are known inside; "detached"
+                        at last, and to everybody: "exit" (code, undone)
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ from minidock import observe, state
 from minidock.engine import paths
 from minidock.engine.monitor.container_process import Running
 from minidock.engine.monitor.daemonize import ENDING, NAMELESS
-from minidock.engine.monitor.output import Sink
+from minidock.engine.monitor.output import Receiver
 from minidock.engine.monitor.streams import Events, poll
 from minidock.linux import sockets, terminal
 from minidock.observe import Observer
@@ -37,25 +38,25 @@ from minidock.runtime.channel import Channel, Message
 
 
 class AttachedClient:
-    """One command at the other end of a channel. `patient`: it started the container, which waits for its reader."""
+    """One command at the other end of a channel. `lossless`: it started the container, which waits for its reader."""
 
-    def __init__(self, channel: Channel, *, patient: bool = False) -> None:
+    def __init__(self, channel: Channel, *, lossless: bool = False) -> None:
         self.channel = channel
-        self.patient = patient
+        self.lossless = lossless
         self.present = True
         self.gives_input = False
-        self.sinks: dict[str, Sink] = {}
+        self.receivers: dict[str, Receiver] = {}
         self.terminal: tuple[int, list[Any]] | None = None  # with the mode that it had
         self.recorders: list[Observer] = []  # what tells it all that this process does
 
-    def tell(self, kind: str, fd: int | None = None, **content: Any) -> None:
+    def send(self, kind: str, fd: int | None = None, **content: Any) -> None:
         """Send a message. If nobody is there to read it, the next look at the channel will find its end."""
         if self.present:
             with suppress(BrokenPipeError, ConnectionResetError, BlockingIOError):
                 self.channel.send(kind, fd, **content)
 
     def remember_terminal(self, fd: int) -> None:
-        """Keep a terminal to put it right if the visitor is killed before it can."""
+        """Keep a terminal to put it right if the client is killed before it can."""
         mode = terminal.mode(fd)
         if mode is None:
             os.close(fd)
@@ -65,15 +66,15 @@ class AttachedClient:
     @property
     def is_attached(self) -> bool:
         """Whether it has any of the container's streams."""
-        return self.gives_input or bool(self.sinks)
+        return self.gives_input or bool(self.receivers)
 
     @property
     def is_behind(self) -> bool:
         """Whether there is output that it has not yet taken."""
-        return any(sink.rest for sink in self.sinks.values())
+        return any(receiver.pending for receiver in self.receivers.values())
 
     def leave(self, *, killed: bool) -> None:
-        """Close everything of the visitor's but its sinks."""
+        """Close everything of the client's but its receivers."""
         self.present = False
         self.channel.close()
         if self.terminal:
@@ -89,16 +90,16 @@ def _listen(path: str) -> socket.socket:
 
 
 class AttachedClients:
-    """All of a container's visitors, and the socket that they come through."""
+    """All of a container's clients, and the socket that they come through."""
 
     def __init__(self, first: AttachedClient | None, *, ends_with_first: bool = False) -> None:
         self.all = [first] if first else []
         self.ends_with_first = ends_with_first  # the container, if its command is killed
         self.listener: socket.socket | None = None
         self.path = ""  # the listener's name
-        self.is_asked_to_look = False
+        self.must_read_record = False
         self.starts_again = False  # the container: who wanted to be told what this process does is told of that too
-        self.waiting_for_names: list[AttachedClient] = []
+        self.waiting_for_networks: list[AttachedClient] = []
 
     def open(self, container_id: str) -> None:
         """Let others in."""
@@ -107,17 +108,17 @@ class AttachedClients:
             with suppress(FileNotFoundError):  # of a monitor that was killed
                 os.unlink(self.path)
             self.listener = _listen(self.path)
-            signal.signal(NAMELESS, self._open_again)
+            signal.signal(NAMELESS, self._listen_again)
 
-    def take_up(self, listener: int, container_id: str) -> None:
+    def listen_at(self, listener: int, container_id: str) -> None:
         """Go on listening at a descriptor that came through execve(2)."""
         self.path = paths.socket_path(container_id)
         self.listener = socket.socket(fileno=listener)
         self.listener.setblocking(False)
-        signal.signal(NAMELESS, self._open_again)
-        self._open_again()
+        signal.signal(NAMELESS, self._listen_again)
+        self._listen_again()
 
-    def _open_again(self, *_: object) -> None:
+    def _listen_again(self, *_: object) -> None:
         """Where the socket's name is gone, listen at a new one (`monitor_channel.py`).
 
         Under the old one's number: that is what is being waited for in this moment, and again after a signal.
@@ -134,118 +135,118 @@ class AttachedClients:
                 os.unlink(self.path)
             with suppress(BlockingIOError):
                 while True:
-                    self._let_in(None)
+                    self._accept(None)
             self.listener.close()
             self.listener = None
 
     def wants(self) -> Events:
         """Everybody who could say something."""
-        wanted = {visitor.channel.end.fileno(): select.POLLIN for visitor in self.all}
+        wanted = {client.channel.end.fileno(): select.POLLIN for client in self.all}
         if self.listener:
             wanted[self.listener.fileno()] = select.POLLIN
         return wanted
 
     def serve(self, ready: Events, running: Running | None) -> None:
         """Listen to who has something to say. `running`: what they talk about, if it runs at the moment."""
-        for visitor in list(self.all):
-            if visitor.channel.end.fileno() in ready:
-                self._listen(visitor, running)
+        for client in list(self.all):
+            if client.channel.end.fileno() in ready:
+                self._receive(client, running)
         if self.listener and self.listener.fileno() in ready:
             with suppress(BlockingIOError):
-                self._let_in(running)
+                self._accept(running)
 
-    def _let_in(self, running: Running | None) -> None:
+    def _accept(self, running: Running | None) -> None:
         assert self.listener
         end, _ = self.listener.accept()
         end.setblocking(False)
-        visitor = AttachedClient(Channel(end))
-        self.all.append(visitor)
+        client = AttachedClient(Channel(end))
+        self.all.append(client)
         # What it has said already counts before anything else is done: the container may have ended at this moment.
-        while visitor.present and poll({end.fileno(): select.POLLIN}, 0):
-            self._listen(visitor, running)
+        while client.present and poll({end.fileno(): select.POLLIN}, 0):
+            self._receive(client, running)
 
-    def tell_all(self, kind: str, **content: Any) -> None:
+    def send_all(self, kind: str, **content: Any) -> None:
         """Tell everybody the same."""
-        for visitor in self.all:
-            visitor.tell(kind, **content)
+        for client in self.all:
+            client.send(kind, **content)
 
-    def sink_broke(self, sink: Sink) -> None:
+    def receiver_broke(self, receiver: Receiver) -> None:
         """Say why somebody gets no more output. As docker's client, it leaves then, and the container goes on.
 
         Unless it is only too slow: it may read on what it has, and learns how the container ends.
         """
-        for visitor in self.all:
-            for name, its in visitor.sinks.items():
-                if its is sink and sink.broken and sink.broken.errno == errno.ETIMEDOUT:
-                    visitor.tell("warning", line=f"the container's output cannot be written: {sink.broken.strerror}")
-                elif its is sink and sink.broken:
-                    visitor.tell("broken", stream=name, why=(sink.broken.strerror or "").lower())
+        for client in self.all:
+            for name, its in client.receivers.items():
+                if its is receiver and receiver.broken and receiver.broken.errno == errno.ETIMEDOUT:
+                    client.send("warning", line=f"the container's output cannot be written: {receiver.broken.strerror}")
+                elif its is receiver and receiver.broken:
+                    client.send("output-broken", stream=name, why=(receiver.broken.strerror or "").lower())
 
-    def send_away(self, visitor: AttachedClient, running: Running | None, *, killed: bool = False) -> None:
+    def disconnect(self, client: AttachedClient, running: Running | None, *, killed: bool = False) -> None:
         """It is gone, or has heard everything: hold nothing of it. The container goes on, as in docker."""
-        self.all.remove(visitor)
-        if visitor.patient:
+        self.all.remove(client)
+        if client.lossless:
             observe.release()
-        for recorder in visitor.recorders if not self.starts_again else ():
+        for recorder in client.recorders if not self.starts_again else ():
             recorder.released()
-        visitor.leave(killed=killed)
-        for sink in visitor.sinks.values():
+        client.leave(killed=killed)
+        for receiver in client.receivers.values():
             if running:
-                running.drop(sink)
+                running.drop(receiver)
 
-    def admit(self, visitor: AttachedClient, running: Running) -> None:
-        """Connect a visitor to the container's streams, as far as it has given sinks for them."""
-        for name, sink in list(visitor.sinks.items()):
-            if not running.add(name, sink):
-                del visitor.sinks[name]
-                sink.close()
-        way_in = running.input_fd if visitor.gives_input or running.has_terminal else None  # its size is set there too
-        visitor.tell("ready", way_in, console=running.has_terminal)
+    def attach(self, client: AttachedClient, running: Running) -> None:
+        """Connect a client to the container's streams, as far as it has given receivers for them."""
+        for name, receiver in list(client.receivers.items()):
+            if not running.add(name, receiver):
+                del client.receivers[name]
+                receiver.close()
+        input_fd = running.input_fd if client.gives_input or running.has_terminal else None  # its size is set there too
+        client.send("ready", input_fd, console=running.has_terminal)
 
     def end_input(self, running: Running) -> None:
         """The container's input ends, whoever gave any; of a terminal's input, the end is that it was hung up."""
         if running.input_fd is not None:
             running.close_input()
-            self.tell_all("hangup")
+            self.send_all("input-closed")
 
-    def _listen(self, visitor: AttachedClient, running: Running | None) -> None:
-        message, fd = visitor.channel.receive()
+    def _receive(self, client: AttachedClient, running: Running | None) -> None:
+        message, fd = client.channel.receive()
         if message is not None:
-            self._obey(visitor, message, fd, running)
+            self._handle(client, message, fd, running)
             return
-        self.send_away(visitor, running, killed=True)
-        if running and visitor.patient and self.ends_with_first:
+        self.disconnect(client, running, killed=True)
+        if running and client.lossless and self.ends_with_first:
             running.signal(signal.SIGKILL)
-        if running and running.once and visitor.gives_input and not running.has_terminal:
+        if running and running.once and client.gives_input and not running.has_terminal:
             self.end_input(running)
 
-    def _obey(self, visitor: AttachedClient, message: Message, fd: int | None, running: Running | None) -> None:
+    def _handle(self, client: AttachedClient, message: Message, fd: int | None, running: Running | None) -> None:
         kind = message["type"]
-        if kind == "sink" and fd is not None:
-            visitor.sinks[message["stream"]] = Sink(fd, patient=visitor.patient)
-        elif kind == "terminal" and fd is not None:
-            visitor.remember_terminal(fd)
+        if kind == "send-output" and fd is not None:
+            client.receivers[message["stream"]] = Receiver(fd, lossless=client.lossless)
+        elif kind == "restore-terminal" and fd is not None:
+            client.remember_terminal(fd)
         elif kind == "observe" and fd is not None:
             from minidock.recorder import recorder
 
-            visitor.recorders.append(recorder.join(fd))
-        elif kind == "look":
-            self.is_asked_to_look = True
+            client.recorders.append(recorder.join(fd))
+        elif kind == "read-record":
+            self.must_read_record = True
         elif kind == "detach":
-            visitor.tell("detached")
-            self.send_away(visitor, running)
+            client.send("detached")
+            self.disconnect(client, running)
         elif running and kind == "attach":
-            visitor.gives_input = message["input"]
-            self.admit(visitor, running)
-        elif running and kind == "networks":
-            self.waiting_for_names.append(visitor)
-        elif running and kind == "input-end" and running.once:
+            client.gives_input = message["input"]
+            self.attach(client, running)
+        elif running and kind == "update-networks":
+            self.waiting_for_networks.append(client)
+        elif running and kind == "close-input" and running.once:
             self.end_input(running)
         elif running and kind == "signal":
-            self._pass_on(visitor, message["number"], running)
+            self._pass_on(client, message["number"], running)
 
-    def _pass_on(self, visitor: AttachedClient, number: int, running: Running) -> None:
+    def _pass_on(self, client: AttachedClient, number: int, running: Running) -> None:
         if not running.ended:
             running.signal(number)
         elif number in ENDING:  # somebody does not want to wait for a reader that does not read
-            self.send_away(visitor, running)
+            self.disconnect(client, running)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
-from minidock.engine.monitor.output import Output, Sink
+from minidock.engine.monitor.output import Output, Receiver
 from minidock.engine.monitor.streams import Events
 
 if TYPE_CHECKING:
@@ -48,36 +48,36 @@ class Running:
         return self.created.console is not None
 
     @property
-    def patience(self) -> float | None:
+    def timeout(self) -> float | None:
         """How long to wait at most, in seconds: a guest that takes nothing has to be dropped some time."""
-        sinks = [sink for output in self.outputs for sink in output.sinks]
-        return 1.0 if any(sink.rest and not sink.patient for sink in sinks) else None
+        receivers = [receiver for output in self.outputs for receiver in output.receivers]
+        return 1.0 if any(receiver.pending and not receiver.lossless for receiver in receivers) else None
 
     def wants(self) -> Events:
         """What its outputs wait for."""
         return {fd: events for output in self.outputs for fd, events in output.wants().items()}
 
-    def serve(self, ready: Events) -> list[Sink]:
-        """Move output on; returns the sinks that broke."""
+    def serve(self, ready: Events) -> list[Receiver]:
+        """Move output on; returns the receivers that broke."""
         broken = []
         for output in self.outputs:
             output.serve(ready)
-            broken += output.shed()
+            broken += output.drop_broken()
         return broken
 
-    def add(self, name: str, sink: Sink) -> bool:
-        """Have output `name` given to `sink` as well; False if that output has ended."""
+    def add(self, name: str, receiver: Receiver) -> bool:
+        """Have output `name` given to `receiver` as well; False if that output has ended."""
         for output in self.outputs:
             if output.name == name and not output.over:
-                output.sinks.append(sink)
+                output.receivers.append(receiver)
                 return True
         return False
 
-    def drop(self, sink: Sink) -> None:
-        """Give `sink` no more of anything."""
+    def drop(self, receiver: Receiver) -> None:
+        """Give `receiver` no more of anything."""
         for output in self.outputs:
-            if sink in output.sinks:
-                output.drop(sink)
+            if receiver in output.receivers:
+                output.drop(receiver)
 
     def close_input(self) -> None:
         """End its input, as far as it is ours to end."""

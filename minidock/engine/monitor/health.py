@@ -76,7 +76,7 @@ class Health:
         """What to wait for: the result of a probe that runs."""
         return {self._probe[1]: select.POLLIN} if self._probe else {}
 
-    def patience(self) -> float | None:
+    def timeout(self) -> float | None:
         """Seconds until the next probe; None if none is due."""
         if self._probe:
             return None

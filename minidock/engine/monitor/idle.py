@@ -58,7 +58,7 @@ def _wait(state: "dict[str, Any]", nameless: int) -> None:
                 continue
             if fd not in sources:
                 if log:
-                    state["rest"] = log.rest
+                    state["unfinished"] = log.unfinished
                 return
             log = log or _open_log(state)
             data = _read(fd)
@@ -94,7 +94,7 @@ def _open_log(state: "dict[str, Any]") -> "Log | None":
         log = Log(*state["log"])
     except OSError:  # for now: whatever fails, the container must not end with us
         return None
-    log.rest = state["rest"]
+    log.unfinished = state["unfinished"]
     return log
 
 

@@ -1,13 +1,13 @@
 """The monitor: one small process beside every running container, instead of a daemon for all of them.
 
 It creates the container's processes, so it is their parent: it alone learns how they end. It delivers the container's
-output to its log and to whoever is attached (`attach_server.py`), and at the end undoes everything and records the
+output to its log and to whoever is attached (`attach_server.py`), and at the end cleans up and records the
 result; or starts it again, if that is its restart policy. It is a child of the command that asked for the container
 (`spawn.py`), in a session of its own, and outlives that command, its terminal and a log-out.
 
     caller -> monitor   "assign" (root, id, cache, attached) + the container's lock: look after this one
     monitor -> caller   "ready" + where its input goes (a pipe, or its terminal's master end), if it takes any
-    caller -> monitor   "start": the caller's terminal is prepared. From here on it is a visitor like any other
+    caller -> monitor   "start": the caller's terminal is prepared. From here on it is a client like any other
     monitor -> caller   "started" (warnings), or "failed" (message, exit code)
 
 A container's status, in its record (`records.py`):
@@ -23,7 +23,7 @@ A container's status, in its record (`records.py`):
 running, and from a start that fails, to nothing. Only the monitor changes the status; pause and unpause are what a
 command does on its own. While the monitor lives it holds the container's lock. If it is killed, the kernel kills the
 container (PR_SET_PDEATHSIG) and lets go of the lock, and the next command of anybody's finds a record that says
-"running" and a lock that nobody holds: then it undoes what is left, and records that the container exited with 137
+"running" and a lock that nobody holds: then it takes away what is left, and records that the container exited with 137
 (`recovery.sweep`).
 
 A monitor that has nothing to do for a second goes on as a much smaller program (`idle.py`) until it has again.
@@ -44,8 +44,8 @@ from minidock.engine.events import event_log
 from minidock.engine.monitor import daemonize, start
 from minidock.engine.monitor.attach_server import AttachedClient, AttachedClients
 from minidock.engine.monitor.container_process import Running
-from minidock.engine.monitor.monitor_state import MonitorState
-from minidock.engine.monitor.output import Sink
+from minidock.engine.monitor.monitored import Monitored
+from minidock.engine.monitor.output import Receiver
 from minidock.engine.monitor.streams import Events, poll
 from minidock.errors import EXIT_ENGINE, EXIT_SIGNAL, MinidockError, message_of
 from minidock.observe import step
@@ -61,9 +61,9 @@ _LONG_IDLE = 30.0  # if it answers for names: the next to ask would wait a momen
 
 
 def serve(channel: Channel) -> int:
-    """The life of a monitor: wait for a container to look after, look after it; returns what to exit with."""
+    """Wait for a container, start it, stay until it ends for good: a whole monitor. Returns what to exit with."""
     stdio = daemonize.detach_from_caller()
-    caller = AttachedClient(channel, patient=True)
+    caller = AttachedClient(channel, lossless=True)
     message, lock = channel.receive()
     if message is None or lock is None:
         return 0  # the command ended without a container
@@ -79,105 +79,105 @@ def serve(channel: Channel) -> int:
             elif name == "stdin":
                 caller.remember_terminal(fd)
             else:
-                caller.sinks[name] = Sink(fd, patient=True)
-        visitors = AttachedClients(caller, ends_with_first="keepFiles" in record.data)
-        return _live(MonitorState(record, lock, message["cache"]), visitors)
+                caller.receivers[name] = Receiver(fd, lossless=True)
+        clients = AttachedClients(caller, ends_with_first="keepFiles" in record.data)
+        return _run_until_over(Monitored(record, lock, message["cache"]), clients)
     except BaseException as error:
-        caller.tell("failed", message=message_of(error), exit_code=_exit_code(error))
+        caller.send("failed", message=message_of(error), exit_code=_exit_code(error))
         return EXIT_ENGINE
 
 
-def _live(life: MonitorState, visitors: AttachedClients) -> int:
-    """Start the container, stay until it ends for good, undo it; returns its exit code."""
-    caller = visitors.all[0] if visitors.all else None
+def _run_until_over(monitored: Monitored, clients: AttachedClients) -> int:
+    """Start the container, stay until it ends for good, clean up; returns its exit code."""
+    caller = clients.all[0] if clients.all else None
     while True:
-        life.began = time.monotonic()
-        records.reserve(life.record.directory, life.lock)  # the end of the run before may have needed it
+        monitored.began = time.monotonic()
+        records.reserve(monitored.record.directory, monitored.lock)  # the end of the run before may have needed it
         try:
-            running, warnings = start.start(life.record, visitors, life.cache, caller)
+            running, warnings = start.start(monitored.record, clients, monitored.cache, caller)
         except BaseException as error:
-            _give_up(life.record, error)
-            for visitor in visitors.all:
-                if visitor is not caller:  # who came while it waited for this start
-                    visitor.tell("failed", message=message_of(error), exit_code=_exit_code(error))
+            _record_failed_start(monitored.record, error)
+            for client in clients.all:
+                if client is not caller:  # who came while it waited for this start
+                    client.send("failed", message=message_of(error), exit_code=_exit_code(error))
             raise
-        life.health = _begin_checks(life.record, life.cache)
-        event_log.emit_container(life.record.root, "start", life.record.data)
+        monitored.health = _begin_health_checks(monitored.record, monitored.cache)
+        event_log.emit_container(monitored.record.root, "start", monitored.record.data)
         if poll({running.created.pidfd: select.POLLIN}, 0):  # it has ended: what is typed is for the caller's shell
-            visitors.end_input(running)
+            clients.end_input(running)
         if caller:
             if not caller.is_attached:
                 observe.release()
-            caller.tell("started", warnings=warnings)
+            caller.send("started", warnings=warnings)
             caller = None
         else:
             observe.release()
-        exit_code = _see_to_the_end(life, running, visitors)
+        exit_code = _follow_run(monitored, running, clients)
         if exit_code is not None:
             return exit_code
 
 
-def resume(life: MonitorState, running: Running, visitors: AttachedClients) -> int:
-    """The rest of a monitor's life, with a container that runs (`resume.py`); returns its exit code."""
-    exit_code = _see_to_the_end(life, running, visitors)
-    return exit_code if exit_code is not None else _live(life, visitors)
+def resume(monitored: Monitored, running: Running, clients: AttachedClients) -> int:
+    """Go on as the monitor of a container that runs (`resume.py`), until it ends for good; returns its exit code."""
+    exit_code = _follow_run(monitored, running, clients)
+    return exit_code if exit_code is not None else _run_until_over(monitored, clients)
 
 
-def _see_to_the_end(life: MonitorState, running: Running, visitors: AttachedClients) -> int | None:
-    """Stay with a container that runs until it has ended, and undo it; its exit code, or None if it starts again."""
-    record = life.record
-    _attend(life, running, visitors)
-    visitors.end_input(running)
-    if life.health:
-        life.health.end()
+def _follow_run(monitored: Monitored, running: Running, clients: AttachedClients) -> int | None:
+    """Stay with a container that runs until it has ended, and clean up; its exit code, or None if it starts again."""
+    record = monitored.record
+    _serve_until_end(monitored, running, clients)
+    clients.end_input(running)
+    if monitored.health:
+        monitored.health.end()
     exit_code = _reap(running)
     record.reload()
-    delay = life.backoff.delay(record, exit_code, time.monotonic() - life.began)
+    delay = monitored.backoff.delay(record, exit_code, time.monotonic() - monitored.began)
     undone = _finish(record, running, exit_code, restarting=delay is not None)
     if delay is None:
-        visitors.close()
-        os.close(life.lock)  # whoever wants to remove the container need not wait for the reader of its last output
-    visitors.starts_again = delay is not None
-    _tell_exit(running, visitors, exit_code, undone=undone)
-    return exit_code if delay is None or not _wait_to_restart(record, visitors, delay) else None
+        clients.close()
+        os.close(monitored.lock)  # so that a removal need not wait for the reader of the last output
+    clients.starts_again = delay is not None
+    _send_exit(running, clients, exit_code, undone=undone)
+    return exit_code if delay is None or not _wait_to_restart(record, clients, delay) else None
 
 
-def _attend(life: MonitorState, running: Running, visitors: AttachedClients) -> None:
-    """Move output, pass on what visitors say and see to its health, until the container's first process has ended."""
-    pidfd, health, memory = running.created.pidfd, life.health, running.memory
-    _see_to_memory(life.record, memory)  # the small monitor has looked, and it is told once
+def _serve_until_end(monitored: Monitored, running: Running, clients: AttachedClients) -> None:
+    """Move output, handle what clients ask and check its health, until the container's first process has ended."""
+    pidfd, health, memory = running.created.pidfd, monitored.health, running.memory
+    _report_memory_kills(monitored.record, memory)  # the small monitor has looked, and it is told once
     while True:
-        wanted, limits = {pidfd: select.POLLIN, **visitors.wants(), **running.wants()}, [running.patience]
+        wanted, limits = {pidfd: select.POLLIN, **clients.wants(), **running.wants()}, [running.timeout]
         if health:
             wanted |= health.wants()
-            limits.append(health.patience())
+            limits.append(health.timeout())
         if memory:
             wanted |= memory.wants()
-        may_idle = not (visitors.all or health or observe.observers)
+        may_idle = not (clients.all or health or observe.observers)
         if may_idle:
             limits.append(_LONG_IDLE if running.resolver else _IDLE)
         ready = poll(wanted, min((seconds for seconds in limits if seconds is not None), default=None))
         if may_idle and not ready and (not running.resolver or running.resolver.is_quiet(_LONG_IDLE)):
-            _become_idle(life, running, visitors)
-        _serve(running, visitors, ready)
+            _become_idle(monitored, running, clients)
+        _serve_ready(running, clients, ready)
         if health:
             health.serve(ready)
         if memory and memory.fd in ready:
-            _see_to_memory(life.record, memory)
+            _report_memory_kills(monitored.record, memory)
         if pidfd in ready:
             return
-        if visitors.waiting_for_names:
-            _follow_networks(life.record, running, visitors)
+        if clients.waiting_for_networks:
+            _update_resolver(monitored.record, running, clients)
 
 
-def _become_idle(life: MonitorState, running: Running, visitors: AttachedClients) -> None:
+def _become_idle(monitored: Monitored, running: Running, clients: AttachedClients) -> None:
     """Go on as a smaller program (`idle.py`). Returns only if that is impossible."""
     from minidock.engine.monitor import reexec
 
-    reexec.become_idle(life, running, visitors)
+    reexec.become_idle(monitored, running, clients)
 
 
-def _begin_checks(record: Record, cache: str) -> Health | None:
+def _begin_health_checks(record: Record, cache: str) -> Health | None:
     if not record.data.get("healthcheck"):
         return None
     from minidock.engine.monitor import health
@@ -185,21 +185,21 @@ def _begin_checks(record: Record, cache: str) -> Health | None:
     return health.begin(record, cache)
 
 
-def _follow_networks(record: Record, running: Running, visitors: AttachedClients) -> None:
+def _update_resolver(record: Record, running: Running, clients: AttachedClients) -> None:
     """The container has been connected to a network: it may need a resolver now, or have other links."""
     from minidock.engine.networks import container_dns
 
     warnings = container_dns.follow(record, running)
-    while visitors.waiting_for_names:
-        visitors.waiting_for_names.pop().tell("networks", warnings=warnings)
+    while clients.waiting_for_networks:
+        clients.waiting_for_networks.pop().send("networks-updated", warnings=warnings)
 
 
-def _serve(running: Running, visitors: AttachedClients, ready: Events) -> None:
-    for sink in running.serve(ready):
-        visitors.sink_broke(sink)
+def _serve_ready(running: Running, clients: AttachedClients, ready: Events) -> None:
+    for receiver in running.serve(ready):
+        clients.receiver_broke(receiver)
     if running.has_terminal and running.outputs[0].over:
-        visitors.end_input(running)
-    visitors.serve(ready, running)
+        clients.end_input(running)
+    clients.serve(ready, running)
 
 
 def _reap(running: Running) -> int:
@@ -210,7 +210,7 @@ def _reap(running: Running) -> int:
 
 
 def _finish(record: Record, running: Running, exit_code: int, *, restarting: bool) -> bool:
-    """Undo everything and write down how it ended; False if that failed and is for any next command to do again."""
+    """Clean up and record how it ended; False if that failed: the next command does it again."""
     oom_killed = False
     if running.memory:
         if running.memory.has_news():  # and with that it ended
@@ -228,7 +228,7 @@ def _finish(record: Record, running: Running, exit_code: int, *, restarting: boo
     return True
 
 
-def _see_to_memory(record: Record, memory: Watch | None) -> None:
+def _report_memory_kills(record: Record, memory: Watch | None) -> None:
     """Tell if the kernel has killed one of its processes. The container goes on, if it was not the first."""
     if not (memory and memory.has_news()):
         return
@@ -237,7 +237,7 @@ def _see_to_memory(record: Record, memory: Watch | None) -> None:
     event_log.emit_container(record.root, "oom", record.data)
 
 
-def _give_up(record: Record, error: BaseException) -> None:
+def _record_failed_start(record: Record, error: BaseException) -> None:
     """It could not be started. The first error is the one to tell; what cannot be undone now, sweeping finds.
 
     As in docker, it stays, with the status "created", the exit code and the error, if its user did not give it up.
@@ -249,32 +249,32 @@ def _give_up(record: Record, error: BaseException) -> None:
         cleanup.finish(record, _exit_code(error), error=message_of(error))
 
 
-def _tell_exit(running: Running, visitors: AttachedClients, exit_code: int, *, undone: bool) -> None:
-    """Tell every visitor how it ended, each as soon as it has taken all of the output."""
-    while visitors.all:
-        for visitor in list(visitors.all):
-            if not visitor.is_behind:
-                visitor.tell("exit", code=exit_code, undone=undone)
-                visitors.send_away(visitor, running)
-        if visitors.all:
-            _serve(running, visitors, poll({**visitors.wants(), **running.wants()}, running.patience))
+def _send_exit(running: Running, clients: AttachedClients, exit_code: int, *, undone: bool) -> None:
+    """Tell every client how it ended, each as soon as it has taken all of the output."""
+    while clients.all:
+        for client in list(clients.all):
+            if not client.is_behind:
+                client.send("exit", code=exit_code, undone=undone)
+                clients.disconnect(client, running)
+        if clients.all:
+            _serve_ready(running, clients, poll({**clients.wants(), **running.wants()}, running.timeout))
 
 
-def _wait_to_restart(record: Record, visitors: AttachedClients, delay: float) -> bool:
+def _wait_to_restart(record: Record, clients: AttachedClients, delay: float) -> bool:
     """Wait before the next start; False if somebody has stopped the container meanwhile."""
     deadline = time.monotonic() + delay
     while True:
-        if visitors.is_asked_to_look:  # perhaps before this wait, while the end of the run was told
-            visitors.is_asked_to_look = False
+        if clients.must_read_record:  # perhaps before this wait, while the end of the run was told
+            clients.must_read_record = False
             record.reload()
             if record.data["state"]["stopped"]:
                 cleanup.finish(record, record.data["state"]["exitCode"])
-                visitors.close()
-                visitors.tell_all("exit", code=record.data["state"]["exitCode"], undone=True)
+                clients.close()
+                clients.send_all("exit", code=record.data["state"]["exitCode"], undone=True)
                 return False
         if (left := deadline - time.monotonic()) <= 0:
             return True
-        visitors.serve(poll(visitors.wants(), left), None)
+        clients.serve(poll(clients.wants(), left), None)
 
 
 def _exit_code(error: BaseException) -> int:

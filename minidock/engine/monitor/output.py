@@ -1,11 +1,12 @@
 """What a container writes, read once and given to everybody who should have it: its log, and whoever is attached.
 
-A `Sink` is where one reader gets it. A patient sink belongs to the command that started the container: nothing is read
-from the container while that has not taken what came before, so a slow reader slows the container down, as in any
-pipeline, and loses nothing. Whoever attaches later is only a guest: it may be `_ROOM` bytes behind before the container
-waits for it, and if it takes nothing at all for `_PATIENCE` seconds, it is given no more. The log loses nothing ever.
+A `Receiver` is where one reader gets it. A lossless receiver belongs to the command that started the container: nothing
+is read from the container while that has not taken what came before, so a slow reader slows the container down, as in
+any pipeline, and loses nothing. Whoever attaches later is only a guest: it may be `_ROOM` bytes behind before the
+container waits for it, and if it takes nothing at all for `_PATIENCE` seconds, it is given no more. The log loses
+nothing ever.
 
-One patient reader and no log: then splice(2) hands pages from pipe to pipe without copying them.
+One lossless reader and no log: then splice(2) hands pages from pipe to pipe without copying them.
 """
 
 from __future__ import annotations
@@ -29,47 +30,47 @@ _ROOM = 1 << 20
 _PATIENCE = 5.0
 
 
-class Sink:
+class Receiver:
     """A descriptor that takes output, without ever waiting for it. `broken` says why it takes no more."""
 
-    def __init__(self, fd: int, *, patient: bool) -> None:
+    def __init__(self, fd: int, *, lossless: bool) -> None:
         self.fd = fd
-        self.patient = patient
+        self.lossless = lossless
         self.broken: OSError | None = None
-        self.rest: deque[memoryview] = deque()  # given and not yet taken
+        self.pending: deque[memoryview] = deque()  # given and not yet taken
         self._size = 0
         self._moved = 0.0  # when it last took something
         kind = os.fstat(fd).st_mode
-        self.splices = patient and not stat.S_ISSOCK(kind)
+        self.splices = lossless and not stat.S_ISSOCK(kind)
         self._socket = socket.socket(fileno=fd) if stat.S_ISSOCK(kind) else None
 
     @property
-    def holds_up(self) -> bool:
+    def is_full(self) -> bool:
         """Whether the container has to wait for this reader."""
-        return self._size > (0 if self.patient else _ROOM)
+        return self._size > (0 if self.lossless else _ROOM)
 
-    def give(self, data: bytes) -> None:
+    def write(self, data: bytes) -> None:
         """Write now what can be written, and the rest when `flush` is called."""
-        if not self.rest:
+        if not self.pending:
             self._moved = time.monotonic()
-        self.rest.append(memoryview(data))
+        self.pending.append(memoryview(data))
         self._size += len(data)
-        if len(self.rest) == 1:
+        if len(self.pending) == 1:
             self.flush()
 
     def flush(self) -> None:
         """Write what the other side takes now."""
         try:
-            while self.rest:
-                count = self._write(self.rest[0])
+            while self.pending:
+                count = self._write(self.pending[0])
                 self._moved = time.monotonic()
                 self._size -= count
-                if count == len(self.rest[0]):
-                    self.rest.popleft()
+                if count == len(self.pending[0]):
+                    self.pending.popleft()
                 else:
-                    self.rest[0] = self.rest[0][count:]
+                    self.pending[0] = self.pending[0][count:]
         except BlockingIOError:
-            if not self.patient and time.monotonic() - self._moved > _PATIENCE:
+            if not self.lossless and time.monotonic() - self._moved > _PATIENCE:
                 self.fail(OSError(errno.ETIMEDOUT, "it took nothing for too long"))
         except OSError as error:
             self.fail(error)
@@ -77,7 +78,7 @@ class Sink:
     def fail(self, error: OSError) -> None:
         """It takes no more: whatever is left for it is dropped."""
         self.broken = self.broken or error
-        self.rest.clear()
+        self.pending.clear()
         self._size = 0
 
     def close(self) -> None:
@@ -101,48 +102,48 @@ class Output:
         self.source = source
         self.name = name
         self.log = log
-        self.sinks: list[Sink] = []
+        self.receivers: list[Receiver] = []
         self.over = False
-        self._sink_is_full = False  # seen by splice(2), which cannot tell which side had to wait
+        self._receiver_is_full = False  # seen by splice(2), which cannot tell which side had to wait
 
     @property
-    def has_rest(self) -> bool:
+    def has_pending(self) -> bool:
         """Whether somebody has not yet taken everything."""
-        return any(sink.rest for sink in self.sinks)
+        return any(receiver.pending for receiver in self.receivers)
 
     def wants(self) -> Events:
-        """What to wait for. A sink that breaks is of no interest until there is something for it."""
-        wanted: Events = {sink.fd: select.POLLOUT for sink in self.sinks if sink.rest}
-        if self._sink_is_full:
-            wanted[self.sinks[0].fd] = select.POLLOUT
-        elif not self.over and not any(sink.holds_up for sink in self.sinks):
+        """What to wait for. A receiver that breaks is of no interest until there is something for it."""
+        wanted: Events = {receiver.fd: select.POLLOUT for receiver in self.receivers if receiver.pending}
+        if self._receiver_is_full:
+            wanted[self.receivers[0].fd] = select.POLLOUT
+        elif not self.over and not any(receiver.is_full for receiver in self.receivers):
             wanted[self.source] = select.POLLIN
         return wanted
 
     def serve(self, ready: Events) -> None:
         """Move what can be moved now; `ready` is what `wait` returned."""
-        for sink in self.sinks:
-            events = ready.get(sink.fd, 0)
+        for receiver in self.receivers:
+            events = ready.get(receiver.fd, 0)
             if events & BROKEN:
-                sink.fail(OSError(errno.EPIPE, os.strerror(errno.EPIPE)))
-            elif events or sink.rest:  # also without an event: to see whether a guest's patience is over
-                sink.flush()
-                self._sink_is_full = self._sink_is_full and not events
+                receiver.fail(OSError(errno.EPIPE, os.strerror(errno.EPIPE)))
+            elif events or receiver.pending:  # also without an event: to see whether a guest's patience is over
+                receiver.flush()
+                self._receiver_is_full = self._receiver_is_full and not events
         if not self.over and ready.get(self.source):
             self._move()
 
-    def shed(self) -> list[Sink]:
-        """Take out the sinks that broke, and return them. The container goes on: its output to the log, or nowhere."""
-        broken = [sink for sink in self.sinks if sink.broken]
-        for sink in broken:
-            self.drop(sink)
+    def drop_broken(self) -> list[Receiver]:
+        """Drop the receivers that broke, and return them. The container goes on: its output to the log, or nowhere."""
+        broken = [receiver for receiver in self.receivers if receiver.broken]
+        for receiver in broken:
+            self.drop(receiver)
         return broken
 
-    def drop(self, sink: Sink) -> None:
+    def drop(self, receiver: Receiver) -> None:
         """Give it nothing more, and close it."""
-        self.sinks.remove(sink)
-        self._sink_is_full = False
-        sink.close()
+        self.receivers.remove(receiver)
+        self._receiver_is_full = False
+        receiver.close()
 
     def drain(self) -> None:
         """The container has ended: read and hand out all that it left behind, then end."""
@@ -158,8 +159,13 @@ class Output:
         self.over = True
 
     def _move(self) -> None:
-        if self.log is None and len(self.sinks) == 1 and self.sinks[0].splices and not self.sinks[0].rest:
-            self._splice(self.sinks[0])
+        if (
+            self.log is None
+            and len(self.receivers) == 1
+            and self.receivers[0].splices
+            and not self.receivers[0].pending
+        ):
+            self._splice(self.receivers[0])
             return
         data = self._read()
         if data:
@@ -167,18 +173,18 @@ class Output:
         elif data is not None:
             self.end()
 
-    def _splice(self, sink: Sink) -> None:
+    def _splice(self, receiver: Receiver) -> None:
         try:
-            if not os.splice(self.source, sink.fd, CHUNK, flags=SPLICE_F_NONBLOCK):
+            if not os.splice(self.source, receiver.fd, CHUNK, flags=SPLICE_F_NONBLOCK):
                 self.end()
         except BlockingIOError:
-            self._sink_is_full = True
+            self._receiver_is_full = True
         except OSError as error:
             if error.errno in (errno.EINVAL, errno.EIO):  # a terminal, or a file opened for appending
-                sink.splices = False
+                receiver.splices = False
                 self._move()
             else:
-                sink.fail(error)
+                receiver.fail(error)
 
     def _read(self) -> bytes | None:
         """Some bytes; none at the end; None if there is nothing at this moment."""
@@ -194,5 +200,5 @@ class Output:
     def _hand_out(self, data: bytes) -> None:
         if self.log:
             self.log.write(self.name, data)
-        for sink in self.sinks:
-            sink.give(data)
+        for receiver in self.receivers:
+            receiver.write(data)

@@ -18,15 +18,15 @@ from minidock.linux import interpreter
 from minidock.observe import step
 
 if TYPE_CHECKING:
-    from minidock.engine.monitor.monitor_state import MonitorState
+    from minidock.engine.monitor.monitored import Monitored
 
 
 _IDLE = "minidock.engine.monitor.idle"  # a program that is executed; it is imported here to have it compiled
 
 
-def become_idle(life: MonitorState, running: Running, visitors: AttachedClients) -> None:
+def become_idle(monitored: Monitored, running: Running, clients: AttachedClients) -> None:
     """Become the small program. Returns only if that is impossible: then nothing has changed."""
-    assert visitors.listener
+    assert clients.listener
     log = running.outputs[0].log
     outputs = [{"fd": -1 if output.over else output.source, "name": output.name} for output in running.outputs]
     sources = [output.source for output in running.outputs if not output.over]
@@ -34,16 +34,16 @@ def become_idle(life: MonitorState, running: Running, visitors: AttachedClients)
     names = running.resolver.pause() if running.resolver else ()
     state: dict[str, Any] = {
         "path": sys.path,
-        "root": life.record.root,
-        "id": life.record.id,
-        "record": life.record.data,
-        "cache": life.cache,
-        "lock": life.lock,
-        "began": life.began,
-        "backoff": life.backoff.next,
+        "root": monitored.record.root,
+        "id": monitored.record.id,
+        "record": monitored.record.data,
+        "cache": monitored.cache,
+        "lock": monitored.lock,
+        "began": monitored.began,
+        "backoff": monitored.backoff.next,
         "pid": running.created.pid,
         "pidfd": running.created.pidfd,
-        "listener": visitors.listener.fileno(),
+        "listener": clients.listener.fileno(),
         "outputs": outputs,
         "input_fd": running.input_fd,
         "console": running.created.console,
@@ -52,9 +52,9 @@ def become_idle(life: MonitorState, running: Running, visitors: AttachedClients)
         "ports": ports,
         "names": names,
         "log": log.arguments if log else None,
-        "rest": log.rest if log else None,
+        "unfinished": log.unfinished if log else None,
     }
-    kept = [life.lock, running.created.pidfd, visitors.listener.fileno(), *ports, *names, *sources]
+    kept = [monitored.lock, running.created.pidfd, clients.listener.fileno(), *ports, *names, *sources]
     if running.memory:
         kept.append(running.memory.fd)
     if running.peer is not None:

@@ -13,7 +13,7 @@ from minidock.engine.logs import log_drivers
 from minidock.engine.monitor import monitor, out_of_memory
 from minidock.engine.monitor.attach_server import AttachedClients
 from minidock.engine.monitor.container_process import Running
-from minidock.engine.monitor.monitor_state import MonitorState
+from minidock.engine.monitor.monitored import Monitored
 from minidock.engine.monitor.output import Output
 from minidock.engine.monitor.reexec import set_inheritable
 from minidock.errors import MinidockError
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 
 def resume(state: dict[str, Any]) -> int:
-    """Be a monitor again: the whole rest of its life. Returns what to exit with."""
+    """Be a monitor again, until the container ends for good. Returns what to exit with."""
     observe.who = "monitor"
     interpreter.bar(state["interpreter"])
     sources = [output["fd"] for output in state["outputs"] if output["fd"] >= 0]
@@ -39,11 +39,11 @@ def resume(state: dict[str, Any]) -> int:
     record.is_ours = True
     record.reload()
     running = _running(record, state)
-    visitors = AttachedClients(None)
-    visitors.take_up(state["listener"], record.id)
-    life = MonitorState(record, state["lock"], state["cache"])
-    life.began, life.backoff.next = state["began"], state["backoff"]
-    return monitor.resume(life, running, visitors)
+    clients = AttachedClients(None)
+    clients.listen_at(state["listener"], record.id)
+    monitored = Monitored(record, state["lock"], state["cache"])
+    monitored.began, monitored.backoff.next = state["began"], state["backoff"]
+    return monitor.resume(monitored, running, clients)
 
 
 def _running(record: records.Record, state: dict[str, Any]) -> Running:
@@ -56,7 +56,7 @@ def _running(record: records.Record, state: dict[str, Any]) -> Running:
     with suppress(OSError):  # whatever fails, the container must not end with us
         log = log_drivers.open_log(record)
     if log:
-        log.rest = state["rest"]
+        log.unfinished = state["unfinished"]
     outputs = []
     for row in state["outputs"]:
         outputs.append(Output(row["fd"], row["name"], log))

@@ -32,11 +32,11 @@ class CallerGoneError(SetupError):
 
 
 def start(
-    record: Record, visitors: AttachedClients, cache: str, caller: AttachedClient | None
+    record: Record, clients: AttachedClients, cache: str, caller: AttachedClient | None
 ) -> tuple[Running, list[str]]:
     """Create the container, connect it to its caller, let it go. On failure its process is gone when this raises.
 
-    `caller`: the visitor who asks for it, and is attached before the program begins, if it is to be. Returns the
+    `caller`: the client that asks for it, and is attached before the program begins, if it is to be. Returns the
     container and what its user should be warned of.
     """
     options = record.data["options"]
@@ -49,7 +49,7 @@ def start(
     try:
         warnings = published_ports.warnings(record)
         if record.data["networks"]:
-            resolver = _connect(record, created, warnings)
+            resolver = _connect_to_networks(record, created, warnings)
         _wait_for_set_up(caller, created)
         running = Running(created, *_streams(record, created, pipes), once=options["stdin_once"], ports=ports)
         if created.console is not None:
@@ -58,12 +58,12 @@ def start(
         running.resolver = resolver
         running.memory = out_of_memory.watch(cgroup.path) if cgroup else None
         if caller and caller.is_attached:
-            _meet(caller, visitors, running)
+            _attach_caller(caller, clients, running)
         lifecycle.start(created)
         with step("Write the pid and the start into the record", book="4.7.3"):
-            _write_down(record, created)
+            _record_start(record, created)
         with step("Listen on the monitor's socket", book="4.7.2"):
-            visitors.open(record.id)
+            clients.open(record.id)
     except BaseException:
         if resolver:
             resolver.close()
@@ -73,7 +73,7 @@ def start(
     return running, warnings
 
 
-def _write_down(record: Record, created: lifecycle.CreatedProcess) -> None:
+def _record_start(record: Record, created: lifecycle.CreatedProcess) -> None:
     ports = record.data["ports"]
     with records.changing(record):
         record.data["ports"] = ports
@@ -104,7 +104,7 @@ def _streams(record: Record, created: lifecycle.CreatedProcess, pipes: Pipes | N
     return [Output(created.console, "stdout", log)], created.console
 
 
-def _connect(record: Record, created: lifecycle.CreatedProcess, warnings: list[str]) -> Resolver | None:
+def _connect_to_networks(record: Record, created: lifecycle.CreatedProcess, warnings: list[str]) -> Resolver | None:
     """Plug it into its networks. If those have names, its resolver is made before and started after: both are at work
     at the same time. What cannot be had is a warning."""
     resolver = None
@@ -112,7 +112,7 @@ def _connect(record: Record, created: lifecycle.CreatedProcess, warnings: list[s
         if container_networks.has_names(record.data["networks"]):
             resolver = _make_resolver(record, created, warnings)
         with step("Connect the container to its networks", book="4.1.1"):
-            warnings += container_networks.plug(record, created.pid)
+            warnings += container_networks.connect(record, created.pid)
         if resolver:
             resolver.start()
     except BaseException as error:
@@ -136,11 +136,11 @@ def _make_resolver(record: Record, created: lifecycle.CreatedProcess, warnings: 
         return None
 
 
-def _meet(caller: AttachedClient, visitors: AttachedClients, running: Running) -> None:
+def _attach_caller(caller: AttachedClient, clients: AttachedClients, running: Running) -> None:
     """Connect the container to its caller, and wait until that has prepared its own terminal."""
     if running.has_terminal:
         _copy_window_size(caller, running)
-    visitors.admit(caller, running)
+    clients.attach(caller, running)
     while not _is_start(caller):
         continue
 
@@ -170,6 +170,7 @@ def _is_start(caller: AttachedClient) -> bool:
 def _copy_window_size(caller: AttachedClient, running: Running) -> None:
     """The container's terminal is as large as the caller's, if that has one. Later changes are the caller's to tell."""
     assert running.input_fd is not None
-    terminals = [caller.terminal[0]] if caller.terminal else [s.fd for s in caller.sinks.values() if os.isatty(s.fd)]
+    outputs = [receiver.fd for receiver in caller.receivers.values()]
+    terminals = [caller.terminal[0]] if caller.terminal else [fd for fd in outputs if os.isatty(fd)]
     if terminals:
         terminal.set_window_size(running.input_fd, *terminal.window_size(terminals[0]))

@@ -40,15 +40,15 @@ def poll(wanted: Events, timeout: float | None = None) -> Events:
 
 
 class Flow:
-    """Bytes from `source` to `sink`, until the source ends or the sink takes no more.
+    """Bytes from `source` to `target`, until the source ends or the target takes no more.
 
     Then `over` is set; `broken` says why, if it was not the source's end; `detached` that `keys` were typed. Whoever
-    made the flow closes its ends. With `lazy`, a sink that breaks is of no interest until there is something for it.
+    made the flow closes its ends. With `lazy`, a target that breaks is of no interest until there is something for it.
     """
 
-    def __init__(self, source: int, sink: int, keys: DetachKeys | None = None, *, lazy: bool = False) -> None:
+    def __init__(self, source: int, target: int, keys: DetachKeys | None = None, *, lazy: bool = False) -> None:
         self.source = source
-        self.sink = sink
+        self.target = target
         self.keys = keys
         self.over = False
         self.detached = False
@@ -56,11 +56,11 @@ class Flow:
         self._lazy = lazy
         self._readable = False
         self._rest = memoryview(b"")  # read and not yet written
-        kind = os.fstat(self.sink).st_mode
+        kind = os.fstat(self.target).st_mode
         self._splices = not stat.S_ISSOCK(kind) and keys is None
-        self._write: Callable[[memoryview], int] = lambda data: os.write(self.sink, data)
+        self._write: Callable[[memoryview], int] = lambda data: os.write(self.target, data)
         if stat.S_ISSOCK(kind):
-            end = socket.socket(fileno=self.sink)
+            end = socket.socket(fileno=self.target)
             self._write = lambda data: end.send(data, socket.MSG_DONTWAIT)
 
     def wants(self) -> Events:
@@ -68,20 +68,20 @@ class Flow:
         if self.over:
             return {}
         if self._rest or self._readable:
-            return {self.sink: select.POLLOUT}
-        return {self.source: select.POLLIN} if self._lazy else {self.source: select.POLLIN, self.sink: 0}
+            return {self.target: select.POLLOUT}
+        return {self.source: select.POLLIN} if self._lazy else {self.source: select.POLLIN, self.target: 0}
 
     def serve(self, ready: Events) -> None:
         """Move what can be moved now; `ready` is what `wait` returned."""
         if self.over:
             return
-        events = ready.get(self.sink, 0)
+        events = ready.get(self.target, 0)
         if events & BROKEN:
             self._end(OSError(errno.EPIPE, os.strerror(errno.EPIPE)))
         elif events & select.POLLOUT:
             self._move()
         elif ready.get(self.source):
-            self._readable = True  # next, wait for the sink to be ready as well
+            self._readable = True  # next, wait for the target to be ready as well
 
     def discard(self) -> None:
         """Nobody listens any more, or can: what comes from here on is read and thrown away."""
@@ -89,7 +89,7 @@ class Flow:
             self.over, self.broken = False, None
         if not self.over:
             null = os.open(os.devnull, os.O_WRONLY | os.O_CLOEXEC)
-            os.dup2(null, self.sink, inheritable=False)
+            os.dup2(null, self.target, inheritable=False)
             os.close(null)
             self._rest, self._splices, self._write = memoryview(b""), False, len
 
@@ -98,7 +98,7 @@ class Flow:
         try:
             if self._splices and not self._rest:
                 try:
-                    self.over = not os.splice(self.source, self.sink, CHUNK, flags=SPLICE_F_NONBLOCK)
+                    self.over = not os.splice(self.source, self.target, CHUNK, flags=SPLICE_F_NONBLOCK)
                     return
                 except OSError as error:
                     if error.errno not in (errno.EINVAL, errno.EIO):  # EIO: of which end, read and write will tell

@@ -175,13 +175,13 @@ def _tell_monitor(record: Record) -> list[str]:
     patience = Patience(_PATIENCE, lambda: [monitor])
     channel.end.settimeout(_LOOK)
     try:
-        channel.send("networks")
+        channel.send("update-networks")
         while not patience.is_over:
             with suppress(TimeoutError):
                 message, _ = channel.receive()
                 if message is None:
                     return []  # it ends
-                if message["type"] == "networks":
+                if message["type"] == "networks-updated":
                     return list(message["warnings"])
     except (BrokenPipeError, ConnectionResetError, TimeoutError):
         pass

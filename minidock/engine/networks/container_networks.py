@@ -137,7 +137,7 @@ def _shared(root: str, name: str) -> Surroundings:
     return Surroundings(other.data["hostname"], files.directory, netns, {}, [])
 
 
-def plug(record: Record, pid: int) -> list[str]:
+def connect(record: Record, pid: int) -> list[str]:
     """Connect the container, whose first process is `pid`, to its networks. Returns warnings, a line each.
 
     Raises `FileNotFoundError` if the process is gone.

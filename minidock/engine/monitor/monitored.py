@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from minidock.engine.monitor.health import Health
 
 
-class MonitorState:
+class Monitored:
     """What a monitor knows of its container besides the present run: `began` is when that did, on the steady clock."""
 
     def __init__(self, record: Record, lock: int, cache: str) -> None:
