@@ -22,6 +22,7 @@ from minidock.linux.paths import open_in_root
 _KEPT_XATTRS = ("security.capability", "user.", "system.posix_acl_")
 # A directory renamed with redirect_dir=on, a file copied up without content by metacopy=on: half is in a lower layer.
 _BORROWED = ("trusted.overlay.redirect", "trusted.overlay.metacopy")
+Change = Callable[[tarfile.TarInfo], None]
 _CHUNK = 256 << 10
 _READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 _TYPES = {
@@ -34,12 +35,12 @@ _TYPES = {
 }
 
 
-def layer_tar(upper: str, only: Collection[str] | None = None) -> Iterator[bytes]:
+def layer_tar(upper: str, only: Collection[str] | None = None, change: Change | None = None) -> Iterator[bytes]:
     """The tar archive, piece by piece, of what the overlayfs directory `upper` adds to the layers below it.
 
     The directory itself is not in it, nor, with `only`, is anything but these absolute paths. Its container may run,
     and rename things meanwhile: nothing outside `upper` is read. Raises `HostError` for a file that changes while it
-    is read, or that is not all here.
+    is read, or that is not all here. `change` may give each entry another owner, mode or time.
     """
     root = os.open(upper, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     first_names: dict[tuple[int, int], str] = {}
@@ -59,7 +60,7 @@ def layer_tar(upper: str, only: Collection[str] | None = None) -> Iterator[bytes
                 continue  # gone meanwhile
             try:
                 status = os.lstat(name, dir_fd=parent)
-                yield from entry(parent, path, name, status, first_names)
+                yield from entry(parent, path, name, status, first_names, change=change)
             except FileNotFoundError:
                 continue
             finally:
@@ -90,8 +91,8 @@ class PieceReader:
 class TarReader(PieceReader):
     """The archive of `layer_tar` as a stream to read from."""
 
-    def __init__(self, upper: str, only: Collection[str] | None = None) -> None:
-        super().__init__(layer_tar(upper, only))
+    def __init__(self, upper: str, only: Collection[str] | None = None, change: Change | None = None) -> None:
+        super().__init__(layer_tar(upper, only, change))
 
 
 def names(root: int, path: bytes) -> list[bytes]:
@@ -114,7 +115,7 @@ def entry(
     first_names: dict[tuple[int, int], str],
     *,
     is_layer: bool = True,
-    change: Callable[[tarfile.TarInfo], None] | None = None,
+    change: Change | None = None,
 ) -> Iterator[bytes]:
     """The header, and content, of the file `name` in the directory `parent`, as `path` in the archive.
 

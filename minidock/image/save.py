@@ -10,15 +10,17 @@ from __future__ import annotations
 import json
 import os
 import tarfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
-from minidock.errors import HostError, UsageError
+from minidock.errors import HostError, NotFoundError, UsageError
 from minidock.image import reference
+from minidock.image.blobs import read_blob
 from minidock.image.digest import hex_of
 from minidock.image.reference import Reference
-from minidock.image.store import INDEX_TYPE, REF_NAME, Image, Store
+from minidock.image.store import INDEX_TYPE, MANIFEST_TYPE, REF_NAME, Image, Store
 from minidock.image.store_writer import Ingest
+from minidock.image.unpack_limits import MANIFEST_BYTES
 
 _CHUNK = 256 << 10
 IMAGE_NAME = "io.containerd.image.name"  # the whole name; docker keeps the tag alone in REF_NAME
@@ -31,17 +33,25 @@ def save(store: Store, names: Iterable[str]) -> Iterator[bytes]:
     """
     chosen = _choose(store, names)
     with Ingest(store) as ingest:
-        digests = sorted({digest for image, _ in chosen for digest in _blobs(image)})
-        for digest in digests:
-            if not ingest.has_blob(digest):
-                raise HostError(f"the store has lost the blob {digest}: pull or import the image again")
-        yield _directory("blobs/") + _directory("blobs/sha256/")
-        for digest in digests:
-            yield from _blob(store, digest)
-        yield _file("index.json", _json(_index(store, chosen)))
+        yield from archive(ingest, chosen)
+
+
+def archive(
+    ingest: Ingest, chosen: Sequence[tuple[Image, list[Reference]]], *, for_docker: bool = True
+) -> Iterator[bytes]:
+    """The archive of images whose blobs are in the store. `for_docker`: with docker's manifest.json."""
+    digests = sorted({digest for image, _ in chosen for digest in _blobs(image)})
+    for digest in digests:
+        if not ingest.has_blob(digest):
+            raise HostError(f"the store has lost the blob {digest}: pull or import the image again")
+    yield _directory("blobs/") + _directory("blobs/sha256/")
+    for digest in digests:
+        yield from _blob(ingest.store, digest)
+    yield _file("index.json", index_of(chosen))
+    if for_docker:
         yield _file("manifest.json", _json(_docker_manifest(chosen)))
-        yield _file("oci-layout", b'{"imageLayoutVersion":"1.0.0"}')
-        yield bytes(2 * tarfile.BLOCKSIZE)
+    yield _file("oci-layout", b'{"imageLayoutVersion":"1.0.0"}')
+    yield bytes(2 * tarfile.BLOCKSIZE)
 
 
 def _choose(store: Store, names: Iterable[str]) -> list[tuple[Image, list[Reference]]]:
@@ -76,16 +86,28 @@ def _blobs(image: Image) -> list[str]:
     return [image.manifest_digest, image.id, *(layer["digest"] for layer in image.manifest["layers"])]
 
 
-def _index(store: Store, chosen: list[tuple[Image, list[Reference]]]) -> dict[str, Any]:
-    manifests = []
+def index_of(chosen: Sequence[tuple[Image, list[Reference]]]) -> bytes:
+    """The index.json of a layout with these images, each under its names."""
+    listed = []
     for image, names in chosen:
-        plain = store.descriptor(image)
+        plain = descriptor_of(image)
         named = [{IMAGE_NAME: name.canonical, REF_NAME: name.tag} for name in names]
-        manifests += [{**plain, "annotations": annotations} for annotations in named] or [plain]
-    return {"schemaVersion": 2, "mediaType": INDEX_TYPE, "manifests": manifests}
+        listed += [{**plain, "annotations": annotations} for annotations in named] or [plain]
+    return _json({"schemaVersion": 2, "mediaType": INDEX_TYPE, "manifests": listed})
 
 
-def _docker_manifest(chosen: list[tuple[Image, list[Reference]]]) -> list[dict[str, Any]]:
+def descriptor_of(image: Image) -> dict[str, Any]:
+    """As the store's index has it; of an image that is in no index yet, what an index would have."""
+    store = Store(image.root)
+    try:
+        return store.descriptor(image)
+    except NotFoundError:
+        size = len(read_blob(store.images, image.manifest_digest, MANIFEST_BYTES))
+        media_type = image.manifest.get("mediaType") or MANIFEST_TYPE
+        return {"mediaType": media_type, "digest": image.manifest_digest, "size": size}
+
+
+def _docker_manifest(chosen: Sequence[tuple[Image, list[Reference]]]) -> list[dict[str, Any]]:
     return [
         {
             "Config": _path(image.id),

@@ -10,16 +10,16 @@ import stat
 import tarfile
 from collections.abc import Iterator
 
-from minidock.image.layer_writer import entry, names
+from minidock.image.layer_writer import Change, entry, names
 from minidock.linux.paths import open_in_root
 
 
-def pack(root: int, source: bytes, top: bytes) -> Iterator[bytes]:
+def pack(root: int, source: bytes, top: bytes, change: Change | None = None) -> Iterator[bytes]:
     """The archive, piece by piece, of the file `source` below `root`; in the archive its name is `top`.
 
     `source` has no symbolic links but perhaps its last part, which is then what is packed. With `top` empty, there is
     no entry for the directory itself. Raises `FileNotFoundError` if there is no such file, `HostError` for a file
-    that becomes shorter while it is read.
+    that becomes shorter while it is read. `change` may give each entry another owner, mode or time.
     """
     first_names: dict[tuple[int, int], str] = {}
     pending = [b""]
@@ -32,7 +32,8 @@ def pack(root: int, source: bytes, top: bytes) -> Iterator[bytes]:
                 raise FileNotFoundError(source)
             status = os.lstat(name or b".", dir_fd=parent)
             if top or path:
-                yield from entry(parent, (top + path).lstrip(b"/"), name or b".", status, first_names, is_layer=False)
+                yield from entry(parent, (top + path).lstrip(b"/"), name or b".", status, first_names,
+                                     is_layer=False, change=change)  # fmt: skip
         except FileNotFoundError:
             if not path:
                 raise

@@ -9,7 +9,7 @@ on borrowed memory; so its execve is told here, in its name.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from minidock.linux import syscalls
@@ -58,19 +58,28 @@ def run(
     *,
     to: int | None = None,
     secret: bool = False,
+    environment: Mapping[str, str] | None = None,
     meanwhile: Callable[[], None] = lambda: None,
 ) -> Done:
     """Run a program to its end: `begin`, and `meanwhile` is called while the program works."""
-    with begin(command, text, to=to, secret=secret) as program:
+    with begin(command, text, to=to, secret=secret, environment=environment) as program:
         meanwhile()
         return program.end()
 
 
-def begin(command: Sequence[str], text: str | None = None, *, to: int | None = None, secret: bool = False) -> Program:
+def begin(
+    command: Sequence[str],
+    text: str | None = None,
+    *,
+    to: int | None = None,
+    secret: bool = False,
+    environment: Mapping[str, str] | None = None,
+) -> Program:
     """Start a program, with `text` as its input (none: nothing to read).
 
-    `to`: a descriptor that gets all that it writes. `secret`: nobody else is told what the text says. Raises
-    `FileNotFoundError` if the program is not installed, and `OSError` if it cannot be executed.
+    `to`: a descriptor that gets all that it writes. `secret`: nobody else is told what the text says. `environment`:
+    another than ours. Raises `FileNotFoundError` if the program is not installed, and `OSError` if it cannot be
+    executed.
     """
     import subprocess
 
@@ -81,7 +90,7 @@ def begin(command: Sequence[str], text: str | None = None, *, to: int | None = N
 
     def start() -> int:
         processes.append(subprocess.Popen(
-            command, executable=file, text=True, errors="replace",
+            command, executable=file, text=True, errors="replace", env=environment,
             stdin=subprocess.DEVNULL if text is None else subprocess.PIPE,
             stdout=subprocess.PIPE if to is None else to,
             stderr=subprocess.PIPE if to is None else to,
@@ -90,7 +99,7 @@ def begin(command: Sequence[str], text: str | None = None, *, to: int | None = N
 
     pid = announced("vfork", (), start)
     if observers:
-        happened("execve", (file, list(command), dict(os.environ)), 0, pid=pid)
+        happened("execve", (file, list(command), dict(os.environ if environment is None else environment)), 0, pid=pid)
     process = processes[0]
     try:
         if process.stdin:

@@ -17,8 +17,11 @@ from minidock.image.registry.settings import HUB, Credentials, credentials_key
 from minidock.image.store import Image, Store
 
 if TYPE_CHECKING:
+    from minidock.image.registry.lookup import Described
+    from minidock.image.registry.manifests import Blob
     from minidock.image.registry.remote import Remote
     from minidock.image.registry.search import Found
+    from minidock.image.store_writer import Ingest
 
 
 def pull(store: Store, name: Reference, progress: Progress, platform: str | None = None) -> Image:
@@ -80,6 +83,30 @@ def push_all(store: Store, name: Reference, progress: Progress) -> None:
         raise NotFoundError(f"An image does not exist locally with the tag: {name.familiar_name}")
     for one in sorted(names):
         push(store, one, progress)
+
+
+def push_image(store: Store, image: Image, name: Reference) -> None:
+    """Publish an image that has no name here."""
+    from minidock.image.registry.push import send
+
+    with _remote() as remote:
+        send(store, image, name, remote, Progress())
+
+
+def describe(name: Reference) -> Described:
+    """What a registry says of an image, without its layers."""
+    from minidock.image.registry import lookup
+
+    with _remote() as remote:
+        return lookup.describe(name, remote)
+
+
+def fetch_layer(ingest: Ingest, name: Reference, layer: Blob, diff_id: str) -> None:
+    """Bring one layer of an image into the store, and unpack it."""
+    from minidock.image.registry import lookup
+
+    with _remote() as remote:
+        lookup.fetch_layer(ingest, name, layer, diff_id, remote)
 
 
 def registry_of(server: str | None) -> str:

@@ -37,6 +37,14 @@ def push(store: Store, name: Reference, remote: Remote, progress: Progress | Non
     Raises `NotFoundError` if there is none here, `RegistryUnreachable`, `Denied` or another `RegistryError`.
     """
     image = _image(store, name)
+    pushed = send(store, image, name, remote, progress or Progress())
+    # As docker's RepoDigests: this registry has it, which the next push can make use of.
+    store.tag(image, name._replace(tag=None, digest=image.manifest_digest))
+    return pushed
+
+
+def send(store: Store, image: Image, name: Reference, remote: Remote, progress: Progress) -> Pushed:
+    """Publish an image, whatever it is called here, as `name`."""
     content = read_blob(store.images, image.manifest_digest, MANIFEST_BYTES)
     manifest = parse_manifest(content, _media_type(content), str(name))
     repository = remote.repository(name)
@@ -44,10 +52,8 @@ def push(store: Store, name: Reference, remote: Remote, progress: Progress | Non
         for blob in (*manifest.layers, manifest.config):
             if not ingest.has_blob(blob.digest):  # asked this way, it stays, whoever prunes meanwhile
                 raise HostError(f"the store has lost the blob {blob.digest}: pull or import the image again")
-        _Push(store, repository, progress or Progress()).run(image, manifest)
+        _Push(store, repository, progress).run(image, manifest)
         repository.put_manifest(name.tag or image.manifest_digest, content, manifest.media_type)
-    # As docker's RepoDigests: this registry has it, which the next push can make use of.
-    store.tag(image, name._replace(tag=None, digest=image.manifest_digest))
     return Pushed(image.manifest_digest, len(content))
 
 
