@@ -6,73 +6,76 @@ import os
 import signal
 import sys
 from contextlib import closing
-from typing import Any, NamedTuple
+from typing import Any
 
-from minidock.build import checks, contexts, excerpt, graph, ignore, image, progress_terminal, scheduler, variables
+from minidock.build import (
+    cache_exchange,
+    checks,
+    contexts,
+    excerpt,
+    graph,
+    outputs,
+    progress_terminal,
+    results,
+    scheduler,
+    variables,
+)
 from minidock.build.account import Account
 from minidock.build.builder import Asked
 from minidock.build.checks import Checked, Subject
 from minidock.build.contexts import Context
-from minidock.build.graph import Node
+from minidock.build.graph import Graph, Node
 from minidock.build.ignore import Patterns
+from minidock.build.progress_json import RawJson
 from minidock.build.reasons import Say
-from minidock.build.run import NO_LIMITS, Surroundings
+from minidock.build.request import Command
+from minidock.build.results import Built
 from minidock.build.variables import Globals
 from minidock.engine.container import create
-from minidock.engine.events import event_log
 from minidock.engine.paths import Paths
 from minidock.errors import EXIT_SIGNAL, MinidockError, NotFoundError, UsageError
 from minidock.image import reference
 from minidock.image.dockerfile import stages
 from minidock.image.dockerfile.errors import lines_of
 from minidock.image.reference import Reference
-from minidock.image.store import Image, Store
+from minidock.image.registry.manifests import parse_platform
+from minidock.image.store import Store
 from minidock.image.store_writer import Ingest
 
 NAMES = ("Dockerfile", "dockerfile")
 
 
-class Command(NamedTuple):
-    """What a user asks of `build`. `context`: a directory, or "-" for a Dockerfile on standard input."""
-
-    context: str
-    file: str
-    tags: list[str]
-    build_args: list[str]
-    target: str
-    no_cache: bool
-    pull: bool
-    labels: dict[str, str]
-    network: str
-    add_host: list[tuple[str, str]]
-    secrets: dict[str, bytes]
-    ssh: dict[str, str]
-    contexts: dict[str, str]
-    platform: str
-    quiet: bool
-    progress: str
-    check: bool
-
-
-def run(paths: Paths, asked: Command, say: Say, account: Account) -> Image:
+def run(paths: Paths, asked: Command, say: Say, account: Account) -> str:
     """Build. `say` gives the texts of reasons (`reasons.py`); `account` is told what is done.
 
-    Raises `MinidockError`, with nothing left behind but what the cache keeps.
+    Returns the image's id, "" where none was asked for. Raises `MinidockError`, and leaves nothing behind but what the
+    cache keeps.
     """
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(EXIT_SIGNAL + signal.SIGTERM))  # and clean up on the way
     names = [reference.parse(text) for text in asked.tags]
     for name in names:
         if name.digest:
             raise UsageError(f"invalid tag {name}: a digest cannot be chosen")
+    outputs.check(asked.outputs)
     create.check_host()
-    with contexts.opened(paths.root, asked.context, asked.file) as context:
-        return _build(paths, asked, names, context, say, account)
+    given = variables.key_values(asked.build_args, os.environ)
+    keep_git = given.get(contexts.KEEP_GIT, "").lower() in ("1", "true")
+    with contexts.opened(paths.root, asked.context, asked.file, keep_git=keep_git) as context:
+        return _build(paths, asked, names, context, given, say, account)
 
 
-def _build(paths: Paths, asked: Command, names: list[Reference], context: Context, say: Say, account: Account) -> Image:
+def _build(
+    paths: Paths,
+    asked: Command,
+    names: list[Reference],
+    context: Context,
+    given: dict[str, str],
+    say: Say,
+    account: Account,
+) -> str:
     content, where = _dockerfile(asked, context)
     try:
-        return _build_file(paths, asked, names, context, content, where, say, account)
+        return _build_file(paths, asked, names, context, content, where, given, say, account)
     except MinidockError as error:
         line, last = lines_of(error)
         for row in excerpt.marked(content, os.path.basename(where) or NAMES[0], line, last):
@@ -87,18 +90,14 @@ def _build_file(
     context: Context,
     content: bytes,
     where: str,
+    given: dict[str, str],
     say: Say,
     account: Account,
-) -> Image:
+) -> str:
     file = stages.parse(content)
-    given = variables.key_values(asked.build_args, os.environ)
-    target = asked.platform or variables.of_platforms("linux")["BUILDPLATFORM"]
-    outer = Globals(file.arguments, given, target, asked.target, file.escape)
+    outer = Globals(file.arguments, given, _platform(asked.platform), asked.target, file.escape)
     plan = graph.make(file, outer, asked.target, asked.contexts)
-    epoch = given.get("SOURCE_DATE_EPOCH", os.environ.get("SOURCE_DATE_EPOCH", ""))
-    if epoch and not epoch.isdigit():
-        raise UsageError(f"SOURCE_DATE_EPOCH is {epoch!r}, and no number of seconds")
-    shown = progress_terminal.chosen("quiet" if asked.quiet else asked.progress, say)
+    shown = RawJson(say) if asked.progress == "rawjson" else progress_terminal.chosen(asked.progress, say)
     shown.expect(plan.nodes.values())
     numbers = range(len(file.stages)) if asked.check and not asked.target else sorted(plan.nodes)
     ignored = _ignored(context, where)
@@ -107,35 +106,55 @@ def _build_file(
         print("\n".join(checks.whole(checked.found(), content, os.path.basename(where) or NAMES[0])))
         sys.exit(bool(checked.found()))
     checked.refuse()
-    work = Asked(
-        paths=paths,
-        context=os.path.abspath(context.directory) if context.directory is not None else None,
-        ignored=ignored,
-        contexts=asked.contexts,
-        names=_places(asked, names, where),
-        no_cache=asked.no_cache,
-        pull=asked.pull,
-        epoch=int(epoch) if epoch else None,
-        surroundings=Surroundings(asked.network, asked.add_host, NO_LIMITS, {}, None),
-        secrets=asked.secrets,
-        ssh=asked.ssh,
-    )
 
     def told(node: Node, kind: str, content: dict[str, Any]) -> None:
         account.told(node, kind, content)
         shown.told(node, kind, content)
 
     with Ingest(Store(paths.root)) as ingest, closing(shown):
-        stage = scheduler.build(work, plan, outer, ingest, told, shown.tick)
-        with shown.doing("exporting to image"):
-            made = image.write(ingest, stage, names, asked.labels, work.epoch)
-            shown.say(f"writing image {made.id} done")
-            for name in names:
-                event_log.emit_image(paths.root, "tag", made.id, made.labels, name.familiar)
-                shown.say(f"naming to {name.canonical} done")
-    if not asked.quiet:
+        work = Asked(
+            paths=paths,
+            context=os.path.abspath(context.directory) if context.directory is not None else None,
+            ignored=ignored,
+            contexts=contexts.named(ingest, asked.contexts, _used(plan)),
+            names=_places(asked, names, where),
+            no_cache=asked.no_cache,
+            no_cache_stages=asked.no_cache_stages,
+            pull=asked.pull,
+            epoch=_epoch(given),
+            surroundings=asked.surroundings,
+            secrets=asked.secrets,
+            ssh=asked.ssh,
+            imported=cache_exchange.read(paths.root, asked.cache_from, shown.say),
+        )
+        built = scheduler.build(work, plan, outer, ingest, told, shown.tick)
+        image = results.write(ingest, asked, Built(built, plan.target, names, work.epoch), shown)
+    if asked.progress != "quiet":
         checked.tell()
-    return made
+    return image
+
+
+def _used(plan: Graph) -> set[str]:
+    """The names that the build may look for in --build-context."""
+    sources = (source for node in plan.nodes.values() for source in (node.base, *node.sources.values()))
+    return {source for source in sources if isinstance(source, str)}
+
+
+def _platform(text: str) -> str:
+    """--platform, one name for each thing; this machine's if none is given. Raises `UsageError`."""
+    if not text:
+        return variables.of_platforms("linux")["BUILDPLATFORM"]
+    if "," in text:
+        raise UsageError(f"--platform {text}: an image is built for one platform at a time")
+    return str(parse_platform(text))
+
+
+def _epoch(given: dict[str, str]) -> int | None:
+    """SOURCE_DATE_EPOCH, as --build-arg or of the environment: seconds since 1970. Raises `UsageError`."""
+    epoch = given.get("SOURCE_DATE_EPOCH", os.environ.get("SOURCE_DATE_EPOCH", ""))
+    if epoch and not epoch.isdigit():
+        raise UsageError(f"SOURCE_DATE_EPOCH is {epoch!r}, and no number of seconds")
+    return int(epoch) if epoch else None
 
 
 def _places(asked: Command, names: list[Reference], where: str) -> list[str]:
@@ -151,14 +170,8 @@ def _dockerfile(asked: Command, context: Context) -> tuple[bytes, str]:
         return context.typed, ""
     if directory is None or not os.path.isdir(directory):
         raise NotFoundError(f'unable to prepare context: path "{asked.context}" not found')
-    if asked.file:
-        paths = (
-            [os.path.join(directory, asked.file)]
-            if asked.context == "-"
-            else [asked.file, os.path.join(directory, asked.file)]
-        )
-    else:
-        paths = [os.path.join(directory, name) for name in NAMES]
+    inside = [os.path.join(directory, name) for name in ([asked.file] if asked.file else NAMES)]
+    paths = inside if context.is_remote or not asked.file else [asked.file, *inside]
     for path in paths:
         try:
             with open(path, "rb") as file:
@@ -175,11 +188,7 @@ def _ignored(context: Context, where: str) -> list[str]:
     if context.directory is None:
         return []
     for path in ([f"{where}.dockerignore"] if where else []) + [os.path.join(context.directory, ".dockerignore")]:
-        try:
-            with open(path, encoding="utf-8", errors="surrogateescape") as file:
-                return ignore.parse(file.read())
-        except FileNotFoundError:
-            continue
-        except OSError as error:
-            raise MinidockError(f"{path}: {error.strerror}") from error
+        found = contexts.patterns(path)
+        if found is not None:
+            return found
     return []

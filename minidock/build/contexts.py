@@ -1,63 +1,153 @@
-"""Where a build's files are: a directory, or a tar archive on standard input, of any compression.
+"""Where a build's files are: a directory; a tar archive of any compression, in a file of the web or on standard input;
+a git repository. A Dockerfile alone is a build without files. And --build-context, the same by a name.
 
-Reference, "docker build", "Build context". A Dockerfile alone on standard input is a build without files.
+Reference, "docker buildx build", "Build context" and "--build-context".
 """
 
 from __future__ import annotations
 
 import io
-import re
+import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from minidock.build import add
-from minidock.errors import UsageError
-from minidock.image import compression
+from minidock.build import archives, download, git, ignore
+from minidock.errors import MinidockError, NotFoundError, UsageError
+from minidock.image import layout
+from minidock.image.store_writer import Ingest
 from minidock.image.workspace import Workspace
 
-_REMOTE = re.compile(r"(https?|git|ssh)://|git@|github\.com/")
+KEEP_GIT = "BUILDKIT_CONTEXT_KEEP_GIT_DIR"  # the --build-arg that keeps a context's .git
 
 
 class Context(NamedTuple):
-    """`directory`: None where there are no files; `typed`: a Dockerfile from standard input, None if it is a file."""
+    """`directory`: None where there are no files; `typed`: a Dockerfile that is no file of it, or None.
+
+    `is_remote`: the directory came from elsewhere, so that -f means a file in it and nothing of this machine's.
+    """
 
     directory: str | None
     typed: bytes | None
+    is_remote: bool = False
+
+
+class Named(NamedTuple):
+    """One --build-context, ready: a `directory` with its `ignored` patterns, or an `image`, by name or id."""
+
+    directory: str
+    ignored: list[str]
+    image: str
 
 
 @contextmanager
-def opened(root: str, wanted: str, file: str) -> Iterator[Context]:
+def opened(root: str, wanted: str, file: str, *, keep_git: bool = False) -> Iterator[Context]:
     """The context that PATH and -f name, for as long as it is needed. Raises `MinidockError`."""
-    if _REMOTE.match(wanted):
-        raise UsageError(
-            f"unable to prepare context: {wanted} is remote, and is not fetched: clone it, and name the directory"
-        )
-    if wanted != "-":
-        yield Context(wanted, sys.stdin.buffer.read() if file == "-" else None)
-        return
-    if file == "-":
+    if wanted == "-" and file == "-":
         raise UsageError("invalid argument: can't use stdin for both build context and dockerfile")
-    start = sys.stdin.buffer.read(512)
-    if not (compression.detect(start) or start[257:262] == b"ustar"):
-        if file:
-            raise UsageError("with a Dockerfile on standard input as the whole context, -f has nothing to name")
-        yield Context(None, start + sys.stdin.buffer.read())
-        return
     with Workspace(root) as workspace:
-        place = add.new_directory(workspace.path, "context")
-        if not add.extract(_Rest(start), place):
-            raise UsageError("unable to prepare context: standard input is no tar archive, or one that is damaged")
-        yield Context(place, None)
+        typed = _typed(workspace.path, wanted, file)
+        place = archives.new_directory(workspace.path, "context")
+        if wanted == "-":
+            found = _of_stream(sys.stdin.buffer, place, "standard input", file)
+        elif repository := git.parse(wanted):
+            git.check_out(repository, place, keep_history=keep_git)
+            found = Context(git.directory_of(repository, place), None, is_remote=True)
+        elif download.is_address(wanted):
+            fetched = download.fetch(wanted, archives.new_directory(workspace.path, "download"))
+            with open(fetched.path, "rb", buffering=0) as stream:
+                found = _of_stream(stream, place, wanted, file)
+        else:
+            found = Context(wanted, None)
+        yield found if typed is None else found._replace(typed=typed)
+
+
+def _typed(place: str, wanted: str, file: str) -> bytes | None:
+    """A Dockerfile that -f takes from standard input or from the web."""
+    if file == "-":
+        return sys.stdin.buffer.read()
+    if download.is_address(file) and wanted != "-":
+        with open(download.fetch(file, archives.new_directory(place, "dockerfile")).path, "rb") as found:
+            return found.read()
+    return None
+
+
+def _of_stream(stream: archives.Readable, place: str, name: str, file: str) -> Context:
+    """An archive, unpacked, or else a Dockerfile."""
+    start = b""
+    while len(start) < archives.START and (data := stream.read(archives.START - len(start))):
+        start += data
+    rest = _Rest(start, stream)
+    if not archives.is_archive(start):
+        if file:
+            raise UsageError(
+                f"{name} is no archive but a Dockerfile, which is the whole context: -f has nothing to name"
+            )
+        return Context(None, io.BufferedReader(rest).read())
+    if not archives.extract(rest, place):
+        raise UsageError(f"unable to prepare context: {name} is no tar archive, or one that is damaged")
+    return Context(place, None, is_remote=True)
 
 
 class _Rest(io.RawIOBase):
-    """Standard input, with what was read of it to see what it is."""
+    """A stream, with what was read of it to see what it is."""
 
-    def __init__(self, start: bytes) -> None:
+    def __init__(self, start: bytes, stream: archives.Readable) -> None:
         self._start = start
+        self._stream = stream
+
+    def readable(self) -> bool:
+        return True
 
     def read(self, size: int = -1, /) -> bytes:
         data, self._start = self._start, b""
-        return data or sys.stdin.buffer.read(size)
+        return data or self._stream.read(size if size >= 0 else 1 << 20)
+
+    def readinto(self, buffer: Any, /) -> int:
+        view = memoryview(buffer)
+        if not self._start:
+            self._start = self._stream.read(len(view))
+        data, self._start = self._start[: len(view)], self._start[len(view) :]
+        view[: len(data)] = data
+        return len(data)
+
+
+# --build-context
+
+
+def named(ingest: Ingest, wanted: Mapping[str, str], used: Iterable[str]) -> dict[str, Named]:
+    """Those of --build-context that the build uses, made ready. `wanted`: name to value. Raises `MinidockError`."""
+    return {name: _named(ingest, name, wanted[name]) for name in sorted(set(used) & set(wanted))}
+
+
+def _named(ingest: Ingest, name: str, value: str) -> Named:
+    if value.startswith("docker-image://"):
+        return Named("", [], value.removeprefix("docker-image://"))
+    if value.startswith("oci-layout://"):
+        return Named("", [], layout.read_image(ingest, value.removeprefix("oci-layout://")).id)
+    place = archives.new_directory(ingest.workspace.path, "named")
+    if repository := git.parse(value):
+        git.check_out(repository, place)
+        return Named(git.directory_of(repository, place), [], "")
+    if download.is_address(value):
+        fetched = download.fetch(value, archives.new_directory(ingest.workspace.path, "download"))
+        with open(fetched.path, "rb", buffering=0) as stream:
+            if not archives.extract(stream, place):
+                raise UsageError(f"build context {name}: {value} is no tar archive")
+        return Named(place, [], "")
+    if not os.path.isdir(value):
+        raise NotFoundError(f"build context {name}: {value} is no directory")
+    directory = os.path.abspath(value)
+    return Named(directory, patterns(os.path.join(directory, ".dockerignore")) or [], "")
+
+
+def patterns(path: str) -> list[str] | None:
+    """What a .dockerignore file says; None if there is none."""
+    try:
+        with open(path, encoding="utf-8", errors="surrogateescape") as file:
+            return ignore.parse(file.read())
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise MinidockError(f"{path}: {error.strerror}") from error

@@ -1,20 +1,30 @@
-"""A finished stage as an image: its config, its manifest, its names (OCI image spec, config.md and manifest.md)."""
+"""A finished stage as an image: its config and its manifest (OCI image spec, config.md and manifest.md)."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Mapping
+from typing import Any
 
 from minidock.build.stage import Stage
-from minidock.image.reference import Reference
 from minidock.image.store import CONFIG_TYPE, MANIFEST_TYPE, Image
 from minidock.image.store_writer import Ingest
 
 
-def write(
-    ingest: Ingest, stage: Stage, names: Sequence[Reference], labels: Mapping[str, str], epoch: int | None
+def make(
+    ingest: Ingest,
+    stage: Stage,
+    labels: Mapping[str, str],
+    epoch: int | None,
+    *,
+    more: Mapping[str, Any] | None = None,
+    annotations: Mapping[str, str] | None = None,
 ) -> Image:
-    """Make an image of a stage, under all `names`, or none."""
+    """Store the config and the manifest of a stage. It is an image once the index has it (`Ingest.add_manifest`).
+
+    `more`: other members of the config, such as an inline cache; `annotations` of the manifest.
+    """
     config = {key: value for key, value in stage.config.items() if value}
     if labels:
         config["Labels"] = {**(config.get("Labels") or {}), **labels}
@@ -27,28 +37,26 @@ def write(
         "config": config,
         "rootfs": {"type": "layers", "diff_ids": [layer.diff_id for layer in stage.layers]},
         "history": history,
+        **(more or {}),
     }
-    data = _json(content)
+    data = as_json(content)
     digest = ingest.put_bytes(data)
-    manifest = _json(
-        {
-            "schemaVersion": 2,
-            "mediaType": MANIFEST_TYPE,
-            "config": {"mediaType": CONFIG_TYPE, "digest": digest, "size": len(data)},
-            "layers": [
-                {"mediaType": layer.media_type, "digest": layer.digest, "size": layer.size} for layer in stage.layers
-            ],
-        }
-    )
-    images = [ingest.add_manifest(name, manifest, MANIFEST_TYPE) for name in names or (None,)]
-    return images[0]
+    manifest = {
+        "schemaVersion": 2,
+        "mediaType": MANIFEST_TYPE,
+        "config": {"mediaType": CONFIG_TYPE, "digest": digest, "size": len(data)},
+        "layers": [
+            {"mediaType": layer.media_type, "digest": layer.digest, "size": layer.size} for layer in stage.layers
+        ],
+        **({"annotations": dict(annotations)} if annotations else {}),
+    }
+    return Image(ingest.store.root, digest, ingest.put_bytes(as_json(manifest)), manifest, content)
 
 
 def _at(epoch: int) -> str:
-    import time
-
     return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(epoch))
 
 
-def _json(content: object) -> bytes:
+def as_json(content: object) -> bytes:
+    """One form for the same content, so that the same is the same blob."""
     return json.dumps(content, separators=(",", ":")).encode()

@@ -41,13 +41,19 @@ class RunFailed(MinidockError):
 
 
 class Surroundings(NamedTuple):
-    """What `build` was asked for all RUN steps. `network` is default, none or host."""
+    """What `build` was asked for all RUN steps. `network` is default, none or host.
+
+    `allowed`: --allow, such as security.insecure; `privileged`: whether a RUN has asked for that.
+    """
 
     network: str
     add_host: list[tuple[str, str]]
     limits: Limits
     ulimits: dict[str, tuple[int, int]]
     shm_size: int | None
+    cgroup_parent: str | None
+    allowed: list[str]
+    privileged: bool = False
 
 
 def run(
@@ -128,9 +134,10 @@ def _options(
         tmpfs={}, read_only=False, network=network,
         attachments={"bridge": DEFAULT_CONFIG} if network == "bridge" else {}, dns=[], dns_search=[],
         dns_options=[], extra_hosts=surroundings.add_host, publish=[], publish_all=False, expose=[],
-        privileged=False, cap_add=[], cap_drop=[], ulimits=surroundings.ulimits, sysctls={}, labels={},
-        stop_signal=None, isolation=_DOCKERS_ISOLATION._replace(shm_size=surroundings.shm_size), pull="never",
-        cidfile=None, cgroup_parent=None, attach=["stdout", "stderr"], stdin_once=False, log_driver="none",
+        privileged=surroundings.privileged, cap_add=[], cap_drop=[], ulimits=surroundings.ulimits, sysctls={},
+        labels={}, stop_signal=None, pull="never",
+        isolation=_DOCKERS_ISOLATION._replace(shm_size=surroundings.shm_size), cidfile=None,
+        cgroup_parent=surroundings.cgroup_parent, attach=["stdout", "stderr"], stdin_once=False, log_driver="none",
         log_options={}, restart="no", restart_retries=0, stop_timeout=None, health={"Test": ["NONE"]},
         limits=surroundings.limits,
     )  # fmt: skip

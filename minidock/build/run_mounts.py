@@ -51,7 +51,7 @@ class Mounted:
         found = self._digests
         for mount in self.asked:
             if mount.kind == "bind":
-                tree = self.builder.tree(mount.origin)
+                tree = self.builder.sources.tree(mount.origin)
                 top = tree.find(mount.source or "/")
                 if top is None:
                     raise NotFoundError(f'"{mount.source}": not found in {tree.name}')
@@ -119,7 +119,7 @@ class Mounted:
 
     def _bind(self, mount: Mount) -> list[EngineMount]:
         """The file or directory itself where it is read-only; with rw, a directory with a writable layer above it."""
-        tree = self.builder.tree(mount.origin)
+        tree = self.builder.sources.tree(mount.origin)
         top = tree.find(mount.source or "/")
         if top is None:
             raise NotFoundError(f'"{mount.source}": not found in {tree.name}')

@@ -42,8 +42,10 @@ class _Job(NamedTuple):
     output: int
 
 
-def build(asked: Asked, graph: Graph, outer: Globals, ingest: Ingest, told: Told, tick: Callable[[], None]) -> Stage:
-    """Build all stages of the graph, as many at a time as there are processors. Raises `StepError`.
+def build(
+    asked: Asked, graph: Graph, outer: Globals, ingest: Ingest, told: Told, tick: Callable[[], None]
+) -> dict[int, Stage]:
+    """Build all stages of the graph, as many at a time as there are processors; all of them. Raises `StepError`.
 
     `told(node, kind, content)` hears of each step's "begin" and "end", of "line"s, and of "output" (bytes); `tick` is
     called now and then.
@@ -60,7 +62,7 @@ def build(asked: Asked, graph: Graph, outer: Globals, ingest: Ingest, told: Told
     finally:
         for job in jobs.values():
             _end(job)
-    return done[graph.target]
+    return done
 
 
 def _at_once() -> int:

@@ -3,14 +3,79 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from typing import TYPE_CHECKING, Any
 
+from minidock.build.graph import Node
 from minidock.build.ignore import Patterns
+from minidock.build.run import layer_paths
+from minidock.build.stage import Stage
 from minidock.build.tree import Tree
+from minidock.engine.images import images
+from minidock.errors import MinidockError
+from minidock.image.store_writer import Ingest
 from minidock.linux import overlay
 from minidock.observe import step
 
+if TYPE_CHECKING:
+    from minidock.build.builder import Asked, Report
+
 _NOTHING = Patterns(())
+
+
+class Sources:
+    """What one stage may copy from. Each is opened at its first use; `close` closes them all."""
+
+    def __init__(self, asked: Asked, node: Node, done: Mapping[int, Stage], ingest: Ingest, report: Report) -> None:
+        self.asked = asked
+        self.node = node
+        self.done = done
+        self.ingest = ingest
+        self.report = report
+        self._trees: dict[str, Tree] = {}
+        self._open = ExitStack()
+
+    def close(self) -> None:
+        """Close whatever was opened."""
+        self._open.close()
+
+    def tree(self, origin: str) -> Tree:
+        """What COPY --from=`origin` copies from: "" is the context. Raises `MinidockError`."""
+        if origin not in self._trees:
+            self._trees[origin] = self.keep(self._opened(origin))
+        return self._trees[origin]
+
+    def keep(self, tree: Tree) -> Tree:
+        """Close `tree` with all others."""
+        self._open.callback(tree.close)
+        return tree
+
+    def image(self, name: str, platform: str) -> Any:
+        """The image that `name` means here, or in its registry; `platform` "" is this machine's."""
+        policy = "always" if self.asked.pull and not name.startswith("sha256:") else "missing"
+        return images.find_or_fetch(
+            self.asked.paths.root, name, policy, lambda line: self.report("line", text=line), platform
+        )
+
+    def _opened(self, origin: str) -> Tree:
+        if not origin:
+            if self.asked.context is None:
+                raise MinidockError("there is no build context: COPY and ADD have nothing to copy from")
+            return of_directory(self.asked.context, Patterns(self.asked.ignored), "the build context")
+        source = self.node.sources[origin]
+        if isinstance(source, int):
+            return of_layers(layer_paths(self.asked.paths.root, self.done[source]), f"stage {origin}", self._place())
+        named = self.asked.contexts.get(source)
+        if named and named.directory:
+            return of_directory(named.directory, Patterns(named.ignored), f"the context {source}")
+        image = self.image(named.image if named else source, "")
+        return of_layers(image.layer_paths, f"the image {source}", self._place())
+
+    def _place(self) -> str:
+        place = os.path.join(self.ingest.workspace.path, f"tree-{os.urandom(4).hex()}")
+        os.mkdir(place)
+        return place
 
 
 def of_directory(path: str, ignored: Patterns, name: str) -> Tree:

@@ -20,7 +20,7 @@ from minidock.image.dockerfile import instructions
 from minidock.image.dockerfile.errors import DockerfileError
 from minidock.image.dockerfile.instructions import Instruction
 from minidock.image.importer import now
-from minidock.image.layer_cache import Layer
+from minidock.image.layer_cache import Cached, Layer
 
 Config = dict[str, Any]
 SHELL = ["/bin/sh", "-c"]
@@ -30,7 +30,8 @@ PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 class Stage:
     """`config`: the OCI config's "config"; `key`: the cache key of the files so far; `base` names what it began with.
 
-    `history` has a row for each line, as docker's: "empty_layer" where it made no layer.
+    `inherited`: how many of the layers are a base image's; `steps`: what this build did for the others, for an exported
+    cache. `history` has a row for each line, as docker's: "empty_layer" where it made no layer.
     """
 
     def __init__(self, base: Config, layers: list[Layer], outer: Globals, key: str) -> None:
@@ -41,6 +42,8 @@ class Stage:
         self.history: list[Config] = copy.deepcopy(base.get("history") or [])
         self.author = str(base.get("author") or "")
         self.layers = layers
+        self.inherited = len(layers)
+        self.steps: list[Cached] = []
         self.key = key
         self.cause: Cause | None = None  # what is the first to have changed since last time
         self.scope = Scope(outer, environment_of(self.config))
@@ -51,6 +54,7 @@ class Stage:
         base = {**self.image, "config": self.config, "history": self.history, "author": self.author}
         stage = Stage(base, list(self.layers), outer, self.key)
         stage.cause = self.cause
+        stage.inherited, stage.steps = self.inherited, list(self.steps)
         return stage
 
     @property

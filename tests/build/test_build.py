@@ -303,7 +303,8 @@ def test_target_labels_iidfile_and_quiet(context: Context, tmp_path: Path) -> No
     assert "stage=one" in config["Config"]["Env"]
     context.built(dockerfile, "--target", "1")
     assert "stage=two" in context.config()["Config"]["Env"]
-    assert context.refused(dockerfile, "--target", "three") == "target stage 'three' could not be found"
+    told = context.refused(dockerfile, "--target", "three")
+    assert told == 'failed to solve: target stage "three" could not be found'
 
 
 def test_a_dockerfile_from_elsewhere(context: Context, engine: Minidock) -> None:

@@ -2,51 +2,87 @@
 
 from __future__ import annotations
 
-import os
 from typing import Any
 
 import click
 
-from minidock.cli.flags import key_values
 from minidock.cli.flags.common import CONTEXT, check_root, flag, list_option
+from minidock.cli.flags.size import Size
 from minidock.engine.paths import Paths
-from minidock.engine.request import values
-from minidock.errors import NotFoundError, UsageError
 
-_OPTIONS = [
+_WHAT = [
     list_option("--tag", "Name of the image.", "NAME[:TAG]", "-t"),
-    click.option("-f", "--file", default="", metavar="FILE", help="The Dockerfile [PATH/Dockerfile]; - reads it."),
+    click.option("-f", "--file", default="", metavar="FILE|URL|-", help="The Dockerfile [PATH/Dockerfile]; -: stdin."),
     list_option("--build-arg", "Value of an ARG, or the caller's variable.", "NAME[=VALUE]"),
+    list_option("--build-context", "Another context: files or an image.",
+                "NAME=PATH|docker-image://IMAGE|oci-layout://PATH|URL"),
     click.option("--target", default="", metavar="STAGE", help="The stage to build [the last]."),
-    flag("--no-cache", "Do every step again."),
-    flag("--pull", "Ask the registry for the base images, whatever is here."),
+    click.option("--platform", default="", metavar="OS/ARCH[/VARIANT]", help="Platform of the image."),
     list_option("--label", "Set a label.", "KEY=VALUE"),
-    click.option("--network", default="default", metavar="default|none|host", help="Network of the RUN steps."),
-    list_option("--add-host", "A line for /etc/hosts in RUN steps.", "NAME:ADDRESS"),
+    list_option("--annotation", "Set an annotation of the image's manifest.", "KEY=VALUE"),
     list_option("--secret", "A secret for RUN --mount=type=secret.", "id=ID[,src=FILE|,env=NAME]"),
     list_option("--ssh", "An agent's socket for RUN --mount=type=ssh.", "default|ID[=SOCKET]"),
-    list_option("--build-context", "Another context, a directory or an image.", "NAME=PATH|docker-image://IMAGE"),
-    click.option("--platform", default="", metavar="OS/ARCH[/VARIANT]", help="Platform of the image."),
+]  # fmt: skip
+_CACHE = [
+    flag("--no-cache", "Do every step again."),
+    list_option("--no-cache-filter", "Do the steps of these stages again.", "STAGE"),
+    flag("--pull", "Ask the registry for the base images, whatever is here."),
+    list_option("--cache-from", "Take steps from there, too.", "IMAGE|type=registry,ref=|type=local,src="),
+    list_option("--cache-to", "Write the cache, for others.", "type=inline|type=registry,ref=|type=local,dest="),
+]
+_OUTPUT = [
+    list_option("--output", "What to make: an image, an archive, the files alone in a directory.",
+                "DIRECTORY|-|type=image|registry|docker|oci|tar|local|cacheonly[,dest=]", "-o"),
+    flag("--push", "Publish the image: -o type=registry."),
+    flag("--load", "Have the image here, which is so anyway: -o type=docker."),
     click.option("--iidfile", default="", metavar="FILE", help="Write the image's id to a file."),
-    click.option(
-        "--progress", type=click.Choice(["auto", "plain", "tty", "quiet"]), default="auto", help="How to tell it."
-    ),
-    click.option(
-        "--explain", is_flag=True, envvar="MINIDOCK_EXPLAIN", help="Tell what each line did, and what it needs."
-    ),
-    flag("--check", "Look for known mistakes in the Dockerfile, and build nothing."),
+    click.option("--metadata-file", default="", metavar="FILE", help="Write what was made to a file, as JSON."),
+    click.option("--progress", type=click.Choice(["auto", "plain", "tty", "quiet", "rawjson"]), default="auto",
+                 envvar="BUILDKIT_PROGRESS", help="How to tell it."),
     flag("-q --quiet", "Print nothing but the image's id."),
+    click.option("--explain", is_flag=True, envvar="MINIDOCK_EXPLAIN",
+                 help="Tell what each line did, and what it needs."),
+    flag("--check", "Only check the Dockerfile for known mistakes; exit code 1 if there are any."),
+    click.option("--call", type=click.Choice(["build", "check", "lint"]), default="build", hidden=True),
+    click.option("--on-failure", type=click.Choice(["end", "shell"]), default="end",
+                 help="When a RUN fails: end, or open a shell in the state just before it."),
+]  # fmt: skip
+_RUN = [
+    click.option("--network", default="default", metavar="default|none|host", help="Network of the RUN steps."),
+    list_option("--add-host", "A line for /etc/hosts in RUN steps.", "NAME:ADDRESS"),
+    list_option("--allow", "Allow RUN --security=insecure.", "security.insecure|network.host"),
+    click.option("-m", "--memory", type=Size(), help="Memory limit of each RUN step."),
+    click.option("--memory-swap", type=Size(unlimited=True), help="Memory and swap together; -1: unlimited."),
+    click.option("--cpu-period", type=int, help="Microseconds after which --cpu-quota begins anew [100000]."),
+    click.option("--cpu-quota", type=int, help="Microseconds of processor time in a period."),
+    click.option("-c", "--cpu-shares", type=int, help="Relative share of processor time (1024 is normal)."),
+    click.option("--cpuset-cpus", default="", metavar="LIST", help="Processors that may be used (0-3, 0,1)."),
+    click.option("--cpuset-mems", default="", metavar="LIST", help="Memory nodes that may be used (0-3, 0,1)."),
+    list_option("--ulimit", "Set a resource limit.", "NAME=SOFT[:HARD]"),
+    click.option("--shm-size", type=Size(), help="Size of /dev/shm [64m]."),
+    click.option("--cgroup-parent", default="", help="Parent control group of the RUN steps'."),
+]
+# What docker's users may type: answered where it matters (`build_flags.py`), without effect where it does not.
+_DOCKERS = [
+    click.option("--builder", default="", hidden=True),
+    click.option("--provenance", default="", hidden=True),
+    click.option("--sbom", default="", hidden=True),
+    click.option("--attest", multiple=True, hidden=True),
+    *(click.option(f"--{name}/--no-{name}", default=False, hidden=True) for name in ("squash", "compress", "force-rm")),
+    click.option("--rm/--no-rm", default=True, hidden=True),
+    click.option("--isolation", default="", hidden=True),
+    click.option("--security-opt", multiple=True, hidden=True),
 ]
 
 
 def _with_options(command: Any) -> Any:
-    for option in reversed(_OPTIONS):
+    for option in reversed([*_WHAT, *_CACHE, *_OUTPUT, *_RUN, *_DOCKERS]):
         command = option(command)
     return command
 
 
-@click.command(context_settings=CONTEXT)
-@click.argument("context", metavar="PATH|-")
+@click.command(context_settings={**CONTEXT, "allow_interspersed_args": True})
+@click.argument("context", metavar="PATH|URL|-")
 @_with_options
 @click.pass_obj
 def build(paths: Paths, /, **flags: Any) -> None:
@@ -54,83 +90,15 @@ def build(paths: Paths, /, **flags: Any) -> None:
     check_root()
     from minidock.build import command
     from minidock.build.account import Account
+    from minidock.cli.image import build_flags
     from minidock.explain.build import story
     from minidock.explain.build.texts import say
 
-    asked = command.Command(
-        context=flags["context"],
-        file=flags["file"],
-        tags=list(flags["tag"]),
-        build_args=list(flags["build_arg"]),
-        target=flags["target"],
-        no_cache=flags["no_cache"],
-        pull=flags["pull"],
-        labels=key_values.labels(flags["label"]),
-        network=flags["network"],
-        add_host=[_host(text) for text in flags["add_host"]],
-        secrets=dict(map(_secret, flags["secret"])),
-        ssh=dict(map(_ssh, flags["ssh"])),
-        contexts=dict(map(_context, flags["build_context"])),
-        platform=flags["platform"],
-        quiet=flags["quiet"] or flags["progress"] == "quiet",
-        progress=flags["progress"],
-        check=flags["check"],
-    )
+    asked = build_flags.to_command(flags)
     account = Account(paths.root)
     image = command.run(paths, asked, say, account)
     if flags["explain"]:
         for line in story.tell(account):
             click.echo(line, err=True)
-    if flags["iidfile"]:
-        with open(flags["iidfile"], "w", encoding="ascii") as file:
-            file.write(image.id)
-    if asked.quiet:
-        click.echo(image.id)
-
-
-def _host(text: str) -> tuple[str, str]:
-    name, separator, address = text.partition("=") if "=" in text else text.partition(":")
-    if not (name and separator and address):
-        raise values.fail(f"bad format for add-host: {text!r}")
-    return name, address
-
-
-def _fields(text: str) -> dict[str, str]:
-    return {name: value for name, _, value in (word.partition("=") for word in text.split(","))}
-
-
-def _secret(text: str) -> tuple[str, bytes]:
-    """--secret: the id and the content, read now and kept in memory."""
-    fields = _fields(text)
-    identity = fields.get("id", "")
-    if not identity:
-        raise UsageError(f"invalid secret {text!r}: an id is missing")
-    path, name = fields.get("src") or fields.get("source"), fields.get("env")
-    if fields.get("type") == "env" or (name is None and path is None and identity in os.environ):
-        name = name or identity
-    if name:
-        if name not in os.environ:
-            raise NotFoundError(f"secret {identity}: there is no environment variable {name}")
-        return identity, os.environ[name].encode(errors="surrogateescape")
-    try:
-        with open(path or identity, "rb") as file:
-            return identity, file.read()
-    except OSError as error:
-        raise NotFoundError(f"secret {identity}: {path or identity}: {error.strerror}") from error
-
-
-def _ssh(text: str) -> tuple[str, str]:
-    identity, _, socket = text.partition("=")
-    path = socket or os.environ.get("SSH_AUTH_SOCK", "")
-    if not path:
-        raise UsageError(f"invalid ssh {text!r}: no socket is named, and SSH_AUTH_SOCK is not set")
-    return identity or "default", path
-
-
-def _context(text: str) -> tuple[str, str]:
-    name, equals, value = text.partition("=")
-    if not (name and equals and value):
-        raise UsageError(f"invalid build context {text!r}: expected NAME=VALUE")
-    if "://" not in value and not os.path.isdir(value):
-        raise NotFoundError(f"build context {name}: {value} is no directory")
-    return name, value if "://" in value else os.path.abspath(value)
+    if asked.progress == "quiet" and image:
+        click.echo(image)

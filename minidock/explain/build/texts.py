@@ -12,6 +12,7 @@ TEXTS: dict[str, tuple[str, str]] = {
     # a step that is in the cache
     "same": ("nothing it depends on has changed", "rien de ce dont elle dépend n'a changé"),
     "known": ("it was built from the same once before", "elle a déjà été construite à partir des mêmes données"),
+    "imported": ("it is in the cache of {origin}", "elle est dans le cache de {origin}"),
     # a step that is not
     "first time": ("it is built for the first time", "elle est construite pour la première fois"),
     "--no-cache": ("--no-cache", "--no-cache"),

@@ -270,6 +270,10 @@ STEPS = {
         "What a stage mounts while it is built is seen by nobody else, and is gone when its process is.",
     "Mount the layers that files are copied from":
         "COPY --from and RUN --mount=from read another stage's files: its layers, mounted one above the other.",
+    "Fetch the files of a git repository":
+        "The program git fetches one commit into a directory of ours, which is then a context like any other.",
+    "Give the output a mount namespace":
+        "The result's layers are mounted to be read as one tree: nobody else sees that, and it is gone when we are.",
     "Pack what the command has changed as a layer":
         "A RUN's command wrote into the overlay's upper directory: what is there is the layer that this line makes.",
     "Unpack a layer":

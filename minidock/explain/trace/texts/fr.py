@@ -498,6 +498,15 @@ STEPS = {
         "COPY --from et RUN --mount=from lisent les fichiers d'une autre étape : ses couches, montées l'une sur "
         "l'autre.",
     ),
+    "Fetch the files of a git repository": (
+        "Chercher les fichiers d'un dépôt git",
+        "Le programme git cherche un seul commit dans un répertoire à nous, qui est alors un contexte comme un autre.",
+    ),
+    "Give the output a mount namespace": (
+        "Donner au résultat un namespace de montage",
+        "Les couches du résultat sont montées pour être lues comme un seul arbre : personne d'autre ne le voit, "
+        "et cela disparaît avec nous.",
+    ),
     "Pack what the command has changed as a layer": (
         "Empaqueter en une couche ce que RUN a changé",
         "La commande d'un RUN a écrit dans le répertoire upper de l'overlay : ce qui s'y trouve est la couche de "

@@ -1,0 +1,108 @@
+"""COPY, ADD and WORKDIR as steps of a stage: what is copied, what its cache key is made of."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+from minidock.build import add
+from minidock.build import copy as copying
+from minidock.build.copy import Copy, Request
+from minidock.build.reasons import Reason
+from minidock.build.run import layer_paths
+from minidock.build.stage import INSTRUCTIONS, Stage
+from minidock.build.tree import Tree
+from minidock.engine.spec import users
+from minidock.errors import UsageError
+from minidock.image.dockerfile.instructions import Instruction
+from minidock.image.dockerfile.words import heredoc
+from minidock.image.layer_cache import Layer, Parts
+from minidock.image.layer_writer import PieceReader
+from minidock.image.store import LAYER_TYPE
+
+if TYPE_CHECKING:
+    from minidock.build.builder import Builder
+
+
+def step(builder: Builder, stage: Stage, instruction: Instruction) -> tuple[bool, Reason]:
+    """One COPY or ADD: (whether its layer was in the cache, why). Raises `MinidockError`."""
+    *written, target = [stage.words(arg) for arg in instruction.args]
+    listed = [arg for arg in written if not (instruction.heredocs and heredoc(arg))]
+    contents = tuple(
+        (each.name, stage.scope.expansion().plain(each.text) if each.expand else each.text)
+        for each in instruction.heredocs
+    )
+    origin = instruction.flag("from")
+    request = Request(
+        tuple(listed), contents, stage.absolute(target),
+        _owner(builder, stage, stage.words(instruction.flag("chown")), origin),
+        stage.words(instruction.flag("chmod")), instruction.is_set("parents"), instruction.is_set("link"),
+        tuple(map(stage.words, instruction.flags.get("exclude", []))),
+    )  # fmt: skip
+    fetched = add.fetch(builder, stage, request, instruction) if instruction.name == "ADD" else None
+    if fetched:
+        request = fetched.request
+    tree = fetched.tree if fetched else builder.sources.tree(origin) if request.sources else None
+    copy = copying.find(tree, request, instruction.name) if tree else Copy([], target.endswith("/"))
+    if tree is None and len(contents) > 1 and not request.target.endswith("/"):
+        copying.refuse_several(instruction.name)
+    words = [*listed, *(f"<<{name}" for name, _ in contents), target]
+    flags = [
+        f"--{name}={stage.words(instruction.flag(name))} " for name in ("chown", "chmod") if instruction.flag(name)
+    ]
+    text = f"{instruction.name} {''.join(flags)}{' '.join(words)} # buildkit"
+    parts = _parts(builder, tree, copy, request)
+    if fetched and fetched.known:
+        parts["files"] = fetched.known
+    files = copying.files(tree, copy, request, f"{origin}:/" if origin else "")
+    return builder.layered(stage, instruction, text, parts, lambda: _store(builder, tree, request, stage, copy), files)
+
+
+def _parts(builder: Builder, tree: Tree | None, copy: Copy, request: Request) -> Parts:
+    epoch = builder.asked.epoch
+    return {
+        "files": copying.digests(tree, copy, request),
+        "target": request.target,
+        "owner": list(request.owner or ()),
+        "mode": request.chmod,
+        "into": copy.into_directory,
+        **({} if epoch is None else {"epoch": epoch}),
+    }
+
+
+def whole(builder: Builder, stage: Stage, tree: Tree, instruction: Instruction) -> tuple[bool, Reason]:
+    """All files of a tree, as FROM takes them from a named context that is a directory."""
+    request = Request(("/",), (), "/", None, "", parents=False, link=True, excluded=())
+    copy = copying.find(tree, request)
+    parts = _parts(builder, tree, copy, request)
+    text = f"FROM {tree.name} # buildkit"
+    return builder.layered(stage, instruction, text, parts, lambda: _store(builder, tree, request, stage, copy))
+
+
+def working_directory(builder: Builder, stage: Stage, instruction: Instruction) -> tuple[bool, Reason]:
+    """WORKDIR makes its directory, which belongs to the stage's user."""
+    text = INSTRUCTIONS["WORKDIR"](stage, instruction)
+    try:
+        owner = _owner(builder, stage, stage.config.get("User") or "", "")
+    except UsageError:  # nobody that the image knows, as yet
+        owner = (0, 0)
+    request = Request((), (), stage.workdir, owner, "", parents=False, link=False, excluded=())
+    parts: Parts = {"workdir": stage.workdir, "owner": list(owner or ())}
+    copy = Copy([], into_directory=True)
+    return builder.layered(stage, instruction, text, parts, lambda: _store(builder, None, request, stage, copy))
+
+
+def _store(builder: Builder, tree: Tree | None, request: Request, stage: Stage, copy: Copy) -> Layer:
+    below = list(reversed(layer_paths(builder.root, stage)))
+    pieces = copying.layer(tree, copy, request, below, builder.asked.epoch, int(time.time()))
+    diff_id, digest, size = builder.ingest.put_layer(PieceReader(pieces))
+    return Layer(diff_id, digest, size, LAYER_TYPE)
+
+
+def _owner(builder: Builder, stage: Stage, wanted: str, origin: str) -> tuple[int, int] | None:
+    """Root, where --chown names nobody else; what comes from another stage keeps its own."""
+    if not wanted:
+        return None if origin else (0, 0)
+    found = users.look_up(list(reversed(layer_paths(builder.root, stage))), wanted)
+    user, _, group = wanted.partition(":")
+    return found.uid, found.gid if group or not user.isdigit() else found.uid
