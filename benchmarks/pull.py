@@ -24,7 +24,8 @@ from dataclasses import dataclass
 
 from benchmarks import peers
 from minidock.image import reference
-from minidock.image.store import CONFIG_TYPE, LAYER_TYPE, MANIFEST_TYPE, Store
+from minidock.image.media_types import CONFIG_TYPE, LAYER_TYPE, MANIFEST_TYPE
+from minidock.image.store import Store
 from minidock.image.store_writer import Ingest
 
 FILES = 24_000

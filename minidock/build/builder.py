@@ -27,7 +27,7 @@ from minidock.image.dockerfile.errors import DockerfileError, StepError
 from minidock.image.dockerfile.instructions import Instruction
 from minidock.image.importer import now
 from minidock.image.layer_cache import Cached, Layer, Parts
-from minidock.image.store import LAYER_TYPE
+from minidock.image.media_types import LAYER_TYPE
 from minidock.image.store_writer import Ingest
 
 Report = Callable[..., None]

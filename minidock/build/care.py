@@ -15,8 +15,8 @@ from typing import NamedTuple
 from minidock.build.run_mounts import LOCK, MOUNTS
 from minidock.engine.images import image_users
 from minidock.image import garbage_collection, image_filters, layer_cache, layer_directories
+from minidock.image.created_time import epoch_seconds
 from minidock.image.image_filters import Filters
-from minidock.image.moments import instant
 from minidock.linux.directory_trees import tree_size
 
 FOR_PRUNE = ("id", "unused-for", "until")
@@ -56,7 +56,7 @@ def _steps(root: str, reachable: set[str]) -> Iterator[Kept]:
         if layer and not shared and layer.diff_id not in counted and layer_directories.has_layer(root, layer.diff_id):
             counted.add(layer.diff_id)
             size = layer_directories.layer_size(root, layer.diff_id) + layer.size
-        yield Kept(step.key, size, instant(step.used), shared, in_use=False, is_mount=False)
+        yield Kept(step.key, size, epoch_seconds(step.used), shared, in_use=False, is_mount=False)
 
 
 def _mounts(root: str) -> Iterator[Kept]:

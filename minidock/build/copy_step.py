@@ -18,7 +18,7 @@ from minidock.image.dockerfile.instructions import Instruction
 from minidock.image.dockerfile.words import heredoc
 from minidock.image.layer_cache import Layer, Parts
 from minidock.image.layer_writer import PieceReader
-from minidock.image.store import LAYER_TYPE
+from minidock.image.media_types import LAYER_TYPE
 
 if TYPE_CHECKING:
     from minidock.build.builder import Builder

@@ -8,8 +8,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from minidock.build.stage import Stage
-from minidock.image.store import CONFIG_TYPE, MANIFEST_TYPE, Image
+from minidock.image.media_types import CONFIG_TYPE, MANIFEST_TYPE
 from minidock.image.store_writer import Ingest
+from minidock.image.stored_image import Image
 
 
 def make(

@@ -27,9 +27,10 @@ from minidock.engine.images.progress_display import Lines
 from minidock.errors import HostError, UsageError
 from minidock.image import layout, save, tar_into, tar_out
 from minidock.image.layer_directories import layer_path
+from minidock.image.media_types import MANIFEST_TYPE
 from minidock.image.reference import Reference
-from minidock.image.store import MANIFEST_TYPE, Image
 from minidock.image.store_writer import Ingest
+from minidock.image.stored_image import Image
 from minidock.linux import mounts, syscalls
 from minidock.observe import step
 

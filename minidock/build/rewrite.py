@@ -12,7 +12,7 @@ from minidock.build.stage import Stage
 from minidock.image.layer_cache import Layer
 from minidock.image.layer_directories import layer_path
 from minidock.image.layer_writer import TarReader
-from minidock.image.store import LAYER_TYPE
+from minidock.image.media_types import LAYER_TYPE
 from minidock.image.store_writer import Ingest
 
 

@@ -21,8 +21,9 @@ from minidock.errors import MinidockError
 from minidock.image.layer_cache import Layer
 from minidock.image.layer_diff import ADDED, differences
 from minidock.image.layer_writer import TarReader
-from minidock.image.store import LAYER_TYPE, Image
+from minidock.image.media_types import LAYER_TYPE
 from minidock.image.store_writer import Ingest
+from minidock.image.stored_image import Image
 from minidock.observe import step
 
 NO_LIMITS = Limits(

@@ -12,7 +12,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from minidock.errors import HostError
-from minidock.image import config
+from minidock.image import image_config
 from minidock.image.digest import DigestMismatch, hex_of, of_bytes
 from minidock.image.unpack_limits import MANIFEST_BYTES
 from minidock.state import DamagedError, directory
@@ -98,8 +98,8 @@ def read_json(images: str, digest: str) -> dict[str, Any]:
 def read_config(images: str, digest: str) -> dict[str, Any]:
     """An image's configuration. Raises `DamagedError`, or `MalformedConfig` for one that another tool has put here."""
     try:
-        return config.parse(read_blob(images, digest, MANIFEST_BYTES))
-    except config.MalformedConfig as error:
+        return image_config.parse(read_blob(images, digest, MANIFEST_BYTES))
+    except image_config.MalformedConfig as error:
         if is_sound(images, digest):
             raise
         raise DamagedError(blob_path(images, digest), str(error), _CURE) from error

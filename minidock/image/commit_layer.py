@@ -13,9 +13,11 @@ from minidock.errors import HostError
 from minidock.image.compression import Reader
 from minidock.image.digest import EMPTY_LAYER
 from minidock.image.importer import now
+from minidock.image.media_types import DOCKER_LAYER_TYPE, DOCKER_MANIFEST_TYPE, LAYER_TYPE, MANIFEST_TYPE
 from minidock.image.reference import Reference
-from minidock.image.store import DOCKER_LAYER_TYPE, DOCKER_MANIFEST_TYPE, LAYER_TYPE, MANIFEST_TYPE, Image, Store
+from minidock.image.store import Store
 from minidock.image.store_writer import Ingest
+from minidock.image.stored_image import Image
 
 
 class Note(NamedTuple):

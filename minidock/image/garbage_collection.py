@@ -12,8 +12,8 @@ from typing import Any, NamedTuple
 
 from minidock.image import blobs, layer_cache, layer_directories
 from minidock.image.digest import is_digest
+from minidock.image.image_index import read_index
 from minidock.image.locks import store_lock
-from minidock.image.store import read_index
 from minidock.image.workspace import Workspace, kept
 from minidock.observe import step
 

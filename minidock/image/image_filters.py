@@ -11,9 +11,10 @@ from collections.abc import Iterable
 
 from minidock import durations
 from minidock.errors import EXIT_ENGINE, UsageError
-from minidock.image.moments import NEVER, instant
+from minidock.image.created_time import NEVER, epoch_seconds
 from minidock.image.reference import Reference
-from minidock.image.store import Image, Store
+from minidock.image.store import Store
+from minidock.image.stored_image import Image
 
 Filters = dict[str, list[str]]
 
@@ -39,15 +40,15 @@ def parse(texts: Iterable[str], known: tuple[str, ...]) -> Filters:
 def select(store: Store, filters: Filters) -> list[tuple[Image, list[Reference]]]:
     """The images of the store that pass, newest first, with those of their names that pass."""
     chosen = []
-    oldest = max((instant(store.resolve(text).created) for text in filters.get("since", ())), default=None)
-    limits = [instant(store.resolve(text).created) for text in filters.get("before", ())]
+    oldest = max((epoch_seconds(store.resolve(text).created) for text in filters.get("since", ())), default=None)
+    limits = [epoch_seconds(store.resolve(text).created) for text in filters.get("before", ())]
     newest = min([*limits, *map(moment, filters.get("until", ()))], default=None)
     for image, names in store.list():
         patterns = filters.get("reference")
         fitting = names if patterns is None else [n for n in names if any(matches(p, n) for p in patterns)]
         if patterns is not None and not fitting:
             continue
-        created = instant(image.created)
+        created = epoch_seconds(image.created)
         in_time = (oldest is None or created > oldest) and (newest is None or NEVER < created < newest)
         if in_time and labels_fit(_labels(image), filters) and _dangling_fits(names, filters):
             chosen.append((image, fitting))
@@ -91,7 +92,7 @@ def moment(text: str) -> float:
 
     Without a zone it is this machine's.
     """
-    if re.fullmatch(r"\d{4}-\d\d-\d\d(T.*)?", text) and (found := instant(text)) != NEVER:
+    if re.fullmatch(r"\d{4}-\d\d-\d\d(T.*)?", text) and (found := epoch_seconds(text)) != NEVER:
         return found
     if re.fullmatch(r"\d+(\.\d+)?", text):
         return float(text)

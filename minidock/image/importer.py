@@ -12,10 +12,12 @@ from minidock.errors import NotFoundError, UsageError
 from minidock.image import config_changes, platform
 from minidock.image.compression import CorruptArchive, Reader
 from minidock.image.digest import EMPTY_FILE
+from minidock.image.media_types import CONFIG_TYPE, LAYER_TYPE, MANIFEST_TYPE
 from minidock.image.platform import Platform
 from minidock.image.reference import Reference
-from minidock.image.store import CONFIG_TYPE, LAYER_TYPE, MANIFEST_TYPE, Image, Store
+from minidock.image.store import Store
 from minidock.image.store_writer import Ingest
+from minidock.image.stored_image import Image
 
 
 def import_tarball(

@@ -13,12 +13,14 @@ from typing import NamedTuple
 
 from minidock.errors import NotFoundError, UsageError
 from minidock.image.digest import hex_of, is_digest, of_bytes
+from minidock.image.image_index import REF_NAME, read_index
 from minidock.image.reference import Reference
 from minidock.image.registry import manifests
 from minidock.image.registry.manifests import INDEX_TYPES, Blob, Manifest
 from minidock.image.save import index_of
-from minidock.image.store import REF_NAME, Image, Store, read_index
+from minidock.image.store import Store
 from minidock.image.store_writer import Ingest
+from minidock.image.stored_image import Image
 from minidock.state import write_bytes
 
 _DEPTH = 4  # of indexes in indexes

@@ -15,19 +15,21 @@ from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 from minidock.errors import HostError, NotFoundError, UsageError, printable
-from minidock.image import config as configuration
-from minidock.image import platform, reference
+from minidock.image import image_config, platform, reference
 from minidock.image.blobs import BlobWriter
 from minidock.image.compression import CorruptArchive, Reader
 from minidock.image.digest import DigestMismatch, is_digest
 from minidock.image.entries import components
+from minidock.image.image_index import REF_NAME
 from minidock.image.layers import LayerSource
+from minidock.image.media_types import CONFIG_TYPE, LAYER_TYPE, MANIFEST_TYPE, MANIFEST_TYPES
 from minidock.image.pipeline import Pipeline
 from minidock.image.platform import Platform
 from minidock.image.reference import Reference
 from minidock.image.save import IMAGE_NAME
-from minidock.image.store import CONFIG_TYPE, LAYER_TYPE, MANIFEST_TYPE, MANIFEST_TYPES, REF_NAME, Image, Store
+from minidock.image.store import Store
 from minidock.image.store_writer import Ingest
+from minidock.image.stored_image import Image
 from minidock.image.tarstream import TarStream
 from minidock.image.unpack_limits import MANIFEST_BYTES
 from minidock.state import DamagedError
@@ -254,7 +256,7 @@ def _add(store: Store, ingest: Ingest, files: _Files, found: _Found, wanted: Pla
 
 def _checked(content: bytes, wanted: Platform | None) -> list[str]:
     """The diff IDs in a configuration that is as docker takes it, for its system and what is `wanted`."""
-    config = configuration.parse(content)
+    config = image_config.parse(content)
     made_for = platform.normalized(*(config.get(key, "") for key in ("os", "architecture", "variant")))
     if made_for.os not in ("", "linux"):
         raise HostError(f"cannot load {printable(made_for.os)} image on linux")

@@ -17,9 +17,12 @@ from minidock.errors import HostError, NotFoundError, UsageError
 from minidock.image import reference
 from minidock.image.blobs import read_blob
 from minidock.image.digest import hex_of
+from minidock.image.image_index import REF_NAME
+from minidock.image.media_types import INDEX_TYPE, MANIFEST_TYPE
 from minidock.image.reference import Reference
-from minidock.image.store import INDEX_TYPE, MANIFEST_TYPE, REF_NAME, Image, Store
+from minidock.image.store import Store
 from minidock.image.store_writer import Ingest
+from minidock.image.stored_image import Image
 from minidock.image.unpack_limits import MANIFEST_BYTES
 
 _CHUNK = 256 << 10

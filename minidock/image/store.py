@@ -8,105 +8,37 @@ it.
     locks/                      files to flock
     tmp/                        workspaces of commands that run now
 
-A reference is a descriptor in the index with the annotation org.opencontainers.image.ref.name (OCI image
-spec, image-layout.md, "index.json file"); one manifest has as many descriptors as it has names, and one
-without annotation while it has none. An image's id is the digest of its config, as in docker.
+`image_index.py` says how references are kept in the index. An image's id is the digest of its config, as in docker.
 
 Every `run` looks up an image, so this module imports little.
 """
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING
 
 from minidock.errors import ConflictError, HostError, MinidockError, NotFoundError, UsageError
-from minidock.image import blobs, layer_directories, platform, reference
+from minidock.image import blobs, image_index, reference
+from minidock.image.created_time import epoch_seconds
 from minidock.image.digest import is_digest
+from minidock.image.image_index import Descriptor, Descriptors
 from minidock.image.locks import store_lock
-from minidock.image.moments import instant
-from minidock.image.platform import Platform
+from minidock.image.media_types import MANIFEST_TYPES
 from minidock.image.reference import Reference
-from minidock.observe import step
+from minidock.image.stored_image import Image
 from minidock.shapes import misfit
-from minidock.state import DamagedError, directory, read_json, sweep, write_text
+from minidock.state import DamagedError
 
 if TYPE_CHECKING:
     from minidock.image.garbage_collection import Collected
 
-Descriptor = dict[str, Any]
-Descriptors = list[Descriptor]
 Strings = list[str]
 Damages = list[DamagedError]
 
-REF_NAME = "org.opencontainers.image.ref.name"
-INDEX_TYPE = "application/vnd.oci.image.index.v1+json"
-MANIFEST_TYPE = "application/vnd.oci.image.manifest.v1+json"
-CONFIG_TYPE = "application/vnd.oci.image.config.v1+json"
-LAYER_TYPE = "application/vnd.oci.image.layer.v1.tar+gzip"
-DOCKER_LAYER_TYPE = "application/vnd.docker.image.rootfs.diff.tar.gzip"
-DOCKER_MANIFEST_TYPE = "application/vnd.docker.distribution.manifest.v2+json"
 _MANIFEST = {"config": {"digest": str}, "layers": [{"digest": str}]}
-_INDEX = {"manifests": [{"mediaType": str, "digest": str, "size": int}]}
-MANIFEST_TYPES = (MANIFEST_TYPE, DOCKER_MANIFEST_TYPE)
-
-
-class Image(NamedTuple):
-    """An image of the store: id, the manifest that led to it, and config (`config.py` says what is in it)."""
-
-    root: str
-    id: str
-    manifest_digest: str
-    manifest: dict[str, Any]
-    config: dict[str, Any]
-
-    @property
-    def layers(self) -> list[str]:
-        """The diff IDs, bottom to top."""
-        return list(self.config["rootfs"]["diff_ids"])
-
-    @property
-    def layer_paths(self) -> list[str]:
-        """The unpacked layers' directories, bottom to top."""
-        return [layer_directories.layer_path(self.root, diff_id) for diff_id in self.layers]
-
-    @property
-    def missing_layers(self) -> list[str]:
-        """The diff IDs that are not unpacked: after a crash, or when another tool put the image here."""
-        return [diff_id for diff_id in self.layers if not layer_directories.has_layer(self.root, diff_id)]
-
-    @property
-    def size(self) -> int:
-        """The bytes in all layers' files, as docker's column SIZE."""
-        return sum(layer_directories.layer_size(self.root, diff_id) for diff_id in self.layers)
-
-    @property
-    def created(self) -> str:
-        """When the image was made (RFC 3339), or ''."""
-        return str(self.config.get("created", ""))
-
-    @property
-    def architecture(self) -> str:
-        """As Go calls it: amd64, arm64, ..."""
-        return str(self.config.get("architecture", ""))
-
-    @property
-    def os(self) -> str:
-        """The operating system that the image is made for."""
-        return str(self.config.get("os", ""))
-
-    @property
-    def labels(self) -> dict[str, str]:
-        """The labels that the image gives to its containers."""
-        return dict(self.config.get("config", {}).get("Labels", {}))
-
-    @property
-    def platform(self) -> Platform:
-        """For which machines it is made, in one name for each thing."""
-        return platform.normalized(self.os, self.architecture, self.config.get("variant", ""))
 
 
 References = list[Reference]
@@ -141,10 +73,10 @@ class Store:
                     continue  # no image but an artifact, or damaged; `resolve` says which
                 references = found.setdefault(image.id, (image, []))[1]
                 with suppress(UsageError):  # another tool's name, which is none of docker's grammar
-                    references.append(reference.parse(_name(descriptor) or ""))
+                    references.append(reference.parse(image_index.name_of(descriptor) or ""))
         for _, references in found.values():
             references.sort(key=str)
-        return sorted(found.values(), key=lambda pair: instant(pair[0].created), reverse=True)
+        return sorted(found.values(), key=lambda pair: epoch_seconds(pair[0].created), reverse=True)
 
     def damaged(self) -> Damages:
         """Why images are missing in `list`, though the index has them."""
@@ -168,7 +100,7 @@ class Store:
         found = next((d for d in self._manifests() if d["digest"] == image.manifest_digest), None)
         if found is None:
             raise NotFoundError(f"no such image: {image.id}")
-        return _named(found, None)
+        return image_index.with_name(found, None)
 
     # Changing names
 
@@ -176,17 +108,17 @@ class Store:
         """Let `name` mean `image`. The image that it meant before stays, without that name."""
         with self.lock():
             known = self._index()
-            kept = [d for d in known if not _is_called(d, name)]
+            kept = [d for d in known if not image_index.is_called(d, name)]
             own = next((d for d in known if d["digest"] == image.manifest_digest), None)
             if own is None:
                 raise NotFoundError(f"no such image: {image.id}")
-            self._write_index([*kept, _named(own, name)], known)
+            self._write_index([*kept, image_index.with_name(own, name)], known)
 
     def untag(self, name: Reference) -> None:
         """Forget `name`. The image that it meant stays, if need be without any name."""
         with self.lock():
             known = self._index()
-            kept = [d for d in known if not _is_called(d, name)]
+            kept = [d for d in known if not image_index.is_called(d, name)]
             if len(kept) == len(known):
                 raise NotFoundError(f"no such image: {name}")
             self._write_index(kept, known)
@@ -197,7 +129,7 @@ class Store:
             known = self._index()
             named = self._by_name(known, text)
             digest = named["digest"] if named else text
-            self._save([d for d in known if d["digest"] != digest])
+            image_index.write_index(self.root, [d for d in known if d["digest"] != digest])
 
     def remove(
         self, image_id: str, users: Callable[[], Strings], has_layer: Callable[[str], bool] = lambda path: False
@@ -216,7 +148,7 @@ class Store:
             kept = [d for d in known if d.get("mediaType") not in MANIFEST_TYPES or self._id(d) != image_id]
             if len(kept) == len(known):
                 raise NotFoundError(f"no such image: {image_id}")
-            self._save(kept)
+            image_index.write_index(self.root, kept)
         try:
             return collect(self.root, has_layer)
         except DamagedError:  # what another image needs cannot be told: `image prune` says so
@@ -245,8 +177,8 @@ class Store:
                 raise HostError(f"the image {image.id} cannot be added: the store does not have {lost[0]}")
             known = self._index()
             names: list[Reference | None] = [one for one in (name, also) if one]
-            kept = [d for d in known if not any(one and _is_called(d, one) for one in names)]
-            self._write_index([*kept, *(_named(descriptor, one) for one in names or [None])], known)
+            kept = [d for d in known if not any(one and image_index.is_called(d, one) for one in names)]
+            self._write_index([*kept, *(image_index.with_name(descriptor, one) for one in names or [None])], known)
         return image
 
     def lock(self, *, shared: bool = False) -> AbstractContextManager[None]:
@@ -266,38 +198,28 @@ class Store:
 
     def _index(self) -> Descriptors:
         """What index.json lists; other tools may have put more there than images."""
-        return read_index(self.images)
+        return image_index.read_index(self.images)
 
     def _manifests(self) -> Descriptors:
         return [d for d in self._index() if d.get("mediaType") in MANIFEST_TYPES]
 
     def _write_index(self, descriptors: Descriptors, known: Descriptors) -> None:
         """Write the index; a manifest of `known` that has lost its last name stays in it without one."""
-        named = {d["digest"] for d in descriptors if _name(d)}
-        kept = [d for d in descriptors if _name(d) or d["digest"] not in named]
+        named = {d["digest"] for d in descriptors if image_index.name_of(d)}
+        kept = [d for d in descriptors if image_index.name_of(d) or d["digest"] not in named]
         present = {d["digest"] for d in kept}
         for descriptor in known:
             if descriptor["digest"] not in present:
                 present.add(descriptor["digest"])
-                kept.append(_named(descriptor, None))
-        self._save(kept)
-
-    def _save(self, descriptors: Descriptors) -> None:
-        directory(self.root, "images")
-        marker = os.path.join(self.images, "oci-layout")
-        if not os.path.exists(marker):
-            write_text(marker, '{"imageLayoutVersion": "1.0.0"}\n')
-        sweep(self.images)
-        index = {"schemaVersion": 2, "mediaType": INDEX_TYPE, "manifests": descriptors}
-        with step("Write the index of images", book="2.2.2"):
-            write_text(os.path.join(self.images, "index.json"), json.dumps(index, indent=2) + "\n")
+                kept.append(image_index.with_name(descriptor, None))
+        image_index.write_index(self.root, kept)
 
     def _by_name(self, descriptors: Descriptors, text: str) -> Descriptor | None:
         try:
             wanted = reference.parse(text)
         except UsageError:
             return None
-        return next((d for d in descriptors if _is_called(d, wanted)), None)
+        return next((d for d in descriptors if image_index.is_called(d, wanted)), None)
 
     def _by_id(self, descriptors: Descriptors, text: str) -> Descriptor | None:
         start = text.removeprefix("sha256:")
@@ -328,38 +250,3 @@ class Store:
         if len(blob_digests) != len(diff_ids) or not all(map(is_digest, [*blob_digests, *diff_ids])):
             raise HostError(f"the manifest {digest} and its config do not agree on the image's layers")
         return Image(self.root, image_id, digest, manifest, config)
-
-
-def read_index(images: str) -> list[Descriptor]:
-    """The descriptors in the index of the image layout at `images`."""
-    path = os.path.join(images, "index.json")
-    try:
-        content = read_json(path, _INDEX, "restore it from a backup, or move it away and pull or load the images again",
-                            version=2)  # fmt: skip
-    except FileNotFoundError:
-        return []
-    descriptors: list[Descriptor] = content["manifests"]
-    return descriptors
-
-
-def _name(descriptor: Descriptor) -> str | None:
-    """The reference that a descriptor of the index stands for."""
-    name: str | None = (descriptor.get("annotations") or {}).get(REF_NAME)
-    return name
-
-
-def _is_called(descriptor: Descriptor, name: Reference) -> bool:
-    """Whether the descriptor stands for `name`. Other tools may have left the tag `latest` out."""
-    own = _name(descriptor)
-    return own == _key(name) or (name.tag == reference.DEFAULT_TAG and own == name.familiar_name)
-
-
-def _key(name: Reference) -> str:
-    """The text in the index. Of `name:tag@digest` only the digest counts, as for docker."""
-    return name._replace(tag=None).familiar if name.digest else name.familiar
-
-
-def _named(descriptor: Descriptor, name: Reference | None) -> Descriptor:
-    """The descriptor with another name, or none."""
-    plain = {key: descriptor[key] for key in ("mediaType", "digest", "size")}
-    return {**plain, "annotations": {REF_NAME: _key(name)}} if name else plain

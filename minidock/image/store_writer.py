@@ -21,7 +21,8 @@ from minidock.image.digest import of_bytes
 from minidock.image.layers import LayerSource
 from minidock.image.locks import content_lock, store_lock
 from minidock.image.reference import Reference
-from minidock.image.store import Image, Store
+from minidock.image.store import Store
+from minidock.image.stored_image import Image
 from minidock.image.workspace import Workspace
 
 

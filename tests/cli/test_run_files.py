@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from minidock.image import reference
-from minidock.image.store import CONFIG_TYPE, LAYER_TYPE, MANIFEST_TYPE, Store
+from minidock.image.media_types import CONFIG_TYPE, LAYER_TYPE, MANIFEST_TYPE
+from minidock.image.store import Store
 from minidock.image.store_writer import Ingest
 from tests.cli.conftest import MakeImage, Run
 from tests.support.command import Minidock

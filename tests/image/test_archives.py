@@ -23,10 +23,12 @@ from minidock.image.entries import UnsafePath
 from minidock.image.importer import import_tarball
 from minidock.image.layer_writer import TarReader
 from minidock.image.load import Loaded, load
+from minidock.image.media_types import CONFIG_TYPE, LAYER_TYPE, MANIFEST_TYPE
 from minidock.image.reference import parse
 from minidock.image.save import save
-from minidock.image.store import CONFIG_TYPE, LAYER_TYPE, MANIFEST_TYPE, Image, Store
+from minidock.image.store import Store
 from minidock.image.store_writer import Ingest
+from minidock.image.stored_image import Image
 from tests.image.conftest import Command
 from tests.image.tars import archive, directory, entry, hard_link, symlink, tree
 from tests.image.test_unpack import make_tree

@@ -13,10 +13,11 @@ from typing import Any
 import pytest
 
 from minidock.errors import HostError, MinidockError
-from minidock.image.config import MalformedConfig, parse
 from minidock.image.digest import of_bytes
+from minidock.image.image_config import MalformedConfig, parse
 from minidock.image.load import load
-from minidock.image.store import CONFIG_TYPE, MANIFEST_TYPE, Store
+from minidock.image.media_types import CONFIG_TYPE, MANIFEST_TYPE
+from minidock.image.store import Store
 from minidock.image.store_writer import Ingest
 from tests.image.conftest import Command
 from tests.image.tars import archive, entry

@@ -16,9 +16,11 @@ from minidock.image import garbage_collection
 from minidock.image.digest import DigestMismatch, of_bytes
 from minidock.image.importer import import_tarball
 from minidock.image.locks import content_lock
+from minidock.image.media_types import MANIFEST_TYPE
 from minidock.image.reference import parse
-from minidock.image.store import MANIFEST_TYPE, Image, Store
+from minidock.image.store import Store
 from minidock.image.store_writer import Ingest
+from minidock.image.stored_image import Image
 from minidock.image.workspace import Workspace, kept, remove_tree
 from tests.engine.containers import eventually
 from tests.image.tars import archive, entry

@@ -18,7 +18,7 @@ from minidock.engine.paths import Paths
 from minidock.engine.request import isolation, limits, mounts, networking, ports, values
 
 if TYPE_CHECKING:
-    from minidock.image.store import Image
+    from minidock.image.stored_image import Image
 
 _NETWORKING = [
     click.option("--network", "--net", multiple=True, metavar="NETWORK",

@@ -13,7 +13,7 @@ from minidock.cli.format.units import created_since, short_id, size
 from minidock.engine.paths import Paths
 
 if TYPE_CHECKING:
-    from minidock.image.store import Image
+    from minidock.image.stored_image import Image
 
 
 class _Step(Fields):

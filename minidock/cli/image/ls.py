@@ -14,7 +14,7 @@ from minidock.engine.paths import Paths
 
 if TYPE_CHECKING:
     from minidock.image.reference import Reference
-    from minidock.image.store import Image
+    from minidock.image.stored_image import Image
 
 _NONE = "<none>"
 

@@ -21,7 +21,7 @@ from minidock.network.endpoint import DEFAULT_CONFIG, EndpointConfig
 from minidock.observe import step
 
 if TYPE_CHECKING:
-    from minidock.image.store import Image
+    from minidock.image.stored_image import Image
 
 # Networks that are there, with nothing asked of them: that of most containers, and none.
 _USUAL: tuple[dict[str, EndpointConfig], ...] = ({"bridge": DEFAULT_CONFIG}, {})

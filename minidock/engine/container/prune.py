@@ -9,8 +9,8 @@ from minidock.engine.container import records, remove
 from minidock.engine.events import event_log
 from minidock.errors import ConflictError, HostError, NotFoundError
 from minidock.image import image_filters
+from minidock.image.created_time import epoch_seconds
 from minidock.image.image_filters import Filters
-from minidock.image.moments import instant
 from minidock.linux.directory_trees import tree_size
 
 FOR_PRUNE = ("label", "label!", "until")
@@ -29,7 +29,7 @@ def prune(root: str, filters: Filters) -> Pruned:
     removed, size = [], 0
     for record in records.load_all(root):
         labels = record.data["config"]["labels"]
-        is_young = instant(record.data["created"]) >= before
+        is_young = epoch_seconds(record.data["created"]) >= before
         if not record.is_over or is_young or not image_filters.labels_fit(labels, filters):
             continue
         written = tree_size(record.path("upper"))

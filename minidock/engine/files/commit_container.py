@@ -18,7 +18,8 @@ from minidock.image.commit_layer import Note, commit
 from minidock.image.layer_diff import differences
 from minidock.image.layer_writer import TarReader
 from minidock.image.reference import Reference
-from minidock.image.store import Image, Store
+from minidock.image.store import Store
+from minidock.image.stored_image import Image
 from minidock.image.tar_out import pack
 from minidock.linux import cgroups, overlay, syscalls
 from minidock.observe import step

@@ -7,7 +7,7 @@ import os
 from collections.abc import Callable, Iterator
 
 from minidock.engine.container.record_file import REMOVING, has_begun, may_have
-from minidock.image.store import Image
+from minidock.image.stored_image import Image
 
 
 def in_use(root: str) -> dict[str, list[str]]:

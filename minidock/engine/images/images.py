@@ -17,7 +17,8 @@ from minidock.image import reference
 from minidock.image.locks import lock
 from minidock.image.platform import check_system
 from minidock.image.reference import Reference
-from minidock.image.store import Image, Store
+from minidock.image.store import Store
+from minidock.image.stored_image import Image
 from minidock.observe import step
 from minidock.state import DamagedError
 

@@ -14,7 +14,8 @@ from minidock.image import reference
 from minidock.image.reference import Reference
 from minidock.image.registry.progress import Progress
 from minidock.image.registry.settings import HUB, Credentials, credentials_key
-from minidock.image.store import Image, Store
+from minidock.image.store import Store
+from minidock.image.stored_image import Image
 
 if TYPE_CHECKING:
     from minidock.image.registry.lookup import Described

@@ -15,7 +15,8 @@ from minidock.engine.volumes import volumes
 from minidock.engine.volumes.volumes import Volume
 from minidock.image.layer_directories import layer_size
 from minidock.image.reference import Reference
-from minidock.image.store import Image, Store
+from minidock.image.store import Store
+from minidock.image.stored_image import Image
 from minidock.linux.directory_trees import tree_size
 
 

@@ -16,7 +16,7 @@ from minidock.engine.spec import published_ports
 
 if TYPE_CHECKING:
     from minidock.image.reference import Reference
-    from minidock.image.store import Image
+    from minidock.image.stored_image import Image
 
 NEVER = "0001-01-01T00:00:00Z"  # Go's zero time
 

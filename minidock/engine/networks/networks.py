@@ -12,7 +12,7 @@ from minidock.engine.networks import network_options
 from minidock.engine.networks.network_options import NetworkOptions
 from minidock.errors import ConflictError, MinidockError, NotFoundError, UsageError
 from minidock.image import image_filters
-from minidock.image.moments import instant
+from minidock.image.created_time import epoch_seconds
 from minidock.linux import rtnetlink
 from minidock.network import drivers, ipam, network_store
 from minidock.network.drivers.driver import BOOK
@@ -171,7 +171,7 @@ def prune(root: str, filters: Filters) -> list[Network]:
     before = min(map(image_filters.moment, filters.get("until", ())), default=float("inf"))
     removed = []
     for network in everything(root):
-        if network.is_predefined or instant(network.created) >= before:
+        if network.is_predefined or epoch_seconds(network.created) >= before:
             continue
         if image_filters.labels_fit(network.labels, filters) and not members(root, network):
             with suppress(ConflictError):  # somebody has joined it just now

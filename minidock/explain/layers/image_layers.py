@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from minidock.errors import NotFoundError
 from minidock.explain.layers.layer_changes import Changes, compare
-from minidock.image.store import Image
+from minidock.image.stored_image import Image
 
 
 class Layer(NamedTuple):

@@ -10,12 +10,12 @@ import json
 from typing import Any, NamedTuple
 
 from minidock.errors import printable
-from minidock.image import config as configuration
-from minidock.image.config import MalformedConfig
+from minidock.image import image_config
 from minidock.image.digest import is_digest
+from minidock.image.image_config import MalformedConfig
+from minidock.image.media_types import INDEX_TYPE, MANIFEST_TYPES
 from minidock.image.platform import Platform, host_architecture, host_variant, normalized, runs_also
 from minidock.image.registry.failures import RegistryError
-from minidock.image.store import INDEX_TYPE, MANIFEST_TYPES
 
 DOCKER_INDEX_TYPE = "application/vnd.docker.distribution.manifest.list.v2+json"
 INDEX_TYPES = (INDEX_TYPE, DOCKER_INDEX_TYPE)
@@ -149,7 +149,7 @@ def parse_platform(text: str) -> Platform:
 def parse_config(content: bytes, manifest: Manifest, name: str) -> tuple[list[str], Platform]:
     """The diff IDs in an image's config, one for each layer, and what the image is made for."""
     try:
-        config = configuration.parse(content)
+        config = image_config.parse(content)
     except MalformedConfig as error:
         raise RegistryError(f"the config of {name} is malformed: {printable(error)}") from error
     diff_ids = config["rootfs"]["diff_ids"]

@@ -31,8 +31,9 @@ from minidock.image.registry.progress import Progress, short
 from minidock.image.registry.remote import Remote
 from minidock.image.registry.repository import Document, Repository
 from minidock.image.registry.transport import Transport
-from minidock.image.store import Image, Store
+from minidock.image.store import Store
 from minidock.image.store_writer import Ingest
+from minidock.image.stored_image import Image
 from minidock.image.unpack_limits import MANIFEST_BYTES
 from minidock.state import DamagedError
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 NEVER = float("-inf")  # when an image was made that does not say
 
 
-def instant(created: str) -> float:
+def epoch_seconds(created: str) -> float:
     """An RFC 3339 time, in whatever zone, in seconds since 1970; `NEVER` if it is none."""
     from datetime import datetime
 
