@@ -17,7 +17,7 @@ import click
 from minidock.errors import EXIT_ENGINE, UsageError
 
 if TYPE_CHECKING:
-    from minidock.recorder.recorder import Recorder
+    from minidock.recorder.trace_socket import Recorder
 
 STYLES = ("full", "brief", "json", "step", "shell")
 # By the words that they begin with. What is created or started by another name is the same command.
@@ -32,15 +32,15 @@ _recorder: list[Recorder] = []
 def begin(words: list[str]) -> None:
     """Before anything else: start to record, if a word of the command line looks like the flag.
 
-    `build` has an account of its own, which is told by no recorder.
+    `build` has an account of its own, without a trace process.
     """
     if "build" in [word for word in words[1:] if not word.startswith("-")][:2]:
         return
     for word in words:
         if word == "--explain" or word.startswith("--explain="):
-            from minidock.explain.trace import narrator
+            from minidock.explain.trace import trace_process
 
-            _recorder.append(narrator.start(stepping=word.partition("=")[2].partition(":")[0] == "step"))
+            _recorder.append(trace_process.start(stepping=word.partition("=")[2].partition(":")[0] == "step"))
             return
 
 
@@ -109,7 +109,7 @@ def _tell(chosen: str | None) -> None:
 
 
 def end() -> None:
-    """The command is over: let the narrator end before the shell has its prompt back."""
+    """The command is over: let the trace process end before the shell shows its prompt."""
     if _recorder:
         sys.stderr.flush()
         recorder = _recorder.pop()

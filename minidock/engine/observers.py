@@ -7,7 +7,7 @@
 A program that minidock runs itself as (`monitor/spawn.py`) is told in the same way, and is given descriptors:
 
     MINIDOCK_OBSERVE_COUNTER=FD           how many calls there have been
-    MINIDOCK_OBSERVE_RECORDER=FD:STEPPING    the socket of the one who explains (`recorder.py`)
+    MINIDOCK_OBSERVE_RECORDER=FD:STEPPING    the socket to the trace process (`trace_socket.py`)
 """
 
 from __future__ import annotations
@@ -94,7 +94,7 @@ def from_environment(environ: dict[str, str]) -> None:
         if number := environ.get(f"MINIDOCK_OBSERVE_{name}"):
             observe.observers.append(Breaker(int(number), kill=name == "KILL", counter=counter))
     if seat := environ.get("MINIDOCK_OBSERVE_RECORDER"):
-        from minidock.recorder import recorder
+        from minidock.recorder import trace_socket
 
         fd, _, stepping = seat.partition(":")
-        recorder.resume(int(fd), stepping=bool(stepping))
+        trace_socket.resume(int(fd), stepping=bool(stepping))

@@ -160,7 +160,7 @@ def test_commands_that_make_nothing_have_no_such_flag(engine: Minidock) -> None:
 
 
 def test_output_ends_with_the_command(engine: Minidock) -> None:
-    """Whoever reads the container's output does not wait for the narrator."""
+    """A reader of the container's output does not wait for the trace process."""
     streams = {"stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL}
     with engine.start(*RUN, "--explain", "alpine", "true", **streams) as process:
         assert process.communicate(timeout=30)[0] == b""

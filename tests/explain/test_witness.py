@@ -185,7 +185,9 @@ def test_volumes(engine: Minidock, tmp_path: Path, request: pytest.FixtureReques
 
 
 def check_claims(accounts: witness.Accounts) -> None:
-    """The same for a command that makes no call of the families that are told completely, or only the narrator's."""
+    """The same for a command that makes no call of the families that are traced completely, or only the trace
+    process's.
+    """
     assert accounts.done.returncode == 0, accounts.done.stderr
     assert accounts.differences() == []
     assert accounts.claimed
@@ -198,7 +200,7 @@ def test_nothing_goes_past_the_wrappers() -> None:
         r"setgroups|initgroups)\(|subprocess\.(run|Popen|call|check_\w+)\("
     )
     package = Path(minidock_package.__file__).parent
-    told = {"linux/syscalls.py", "linux/programs.py", "explain/trace/narrator.py"}
+    told = {"linux/syscalls.py", "linux/programs.py", "explain/trace/trace_process.py"}
     found = [
         f"{file.relative_to(package)}:{number}: {line.strip()}"
         for file in package.rglob("*.py")

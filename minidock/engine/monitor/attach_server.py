@@ -9,7 +9,7 @@ the container's input goes into.
                         "restore-terminal" + descriptor: put its mode right if the client is killed
                         "attach" (input): begin; "signal" (number): for the container; "close-input"; "detach"
                         "read-record": something changed in it; "update-networks": so did the container's networks
-                        "observe" + descriptor: report there what this process does (`recorder.py`)
+                        "observe" + descriptor: report there what this process does (`trace_socket.py`)
     monitor -> client   "ready" (console) + where input goes, if anywhere; "input-closed": no more of it is taken
                         "output-broken" (stream, why): it cannot be written to; "warning" (line)
                         "networks-updated" (warnings): names are known inside; "detached"
@@ -47,7 +47,7 @@ class AttachedClient:
         self.gives_input = False
         self.receivers: dict[str, Receiver] = {}
         self.terminal: tuple[int, list[Any]] | None = None  # with the mode that it had
-        self.recorders: list[Observer] = []  # what tells it all that this process does
+        self.recorders: list[Observer] = []  # send it the steps and calls of this process
 
     def send(self, kind: str, fd: int | None = None, **content: Any) -> None:
         """Send a message. If nobody is there to read it, the next look at the channel will find its end."""
@@ -227,9 +227,9 @@ class AttachedClients:
         elif kind == "restore-terminal" and fd is not None:
             client.remember_terminal(fd)
         elif kind == "observe" and fd is not None:
-            from minidock.recorder import recorder
+            from minidock.recorder import trace_socket
 
-            client.recorders.append(recorder.join(fd))
+            client.recorders.append(trace_socket.join(fd))
         elif kind == "read-record":
             self.must_read_record = True
         elif kind == "detach":

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from minidock.explain import format_values
 from minidock.explain.trace import book, look_commands, shell_commands
 from minidock.explain.trace.blocks import Block, CallMade
-from minidock.explain.trace.process_table import Scene
+from minidock.explain.trace.process_table import ProcessTable
 from minidock.explain.trace.texts import Texts
 
 _MOST_COMMANDS = 12  # of equivalent shell commands for one block
@@ -54,23 +54,23 @@ class Renderer:
         rows += [self._row("book", format_values)] if section else []
         return "".join(f"{row}\n" for row in rows)
 
-    def block(self, number: int, block: Block, scene: Scene) -> str:
+    def block(self, number: int, block: Block, processes: ProcessTable) -> str:
         """All of a block."""
         head = self.heading(number, block.title, who=block.who, pid=block.pid, again=block.again)
-        return head + ("" if block.again else self.why(block.title, block.book)) + self.body(block, scene)
+        return head + ("" if block.again else self.why(block.title, block.book)) + self.body(block, processes)
 
-    def body(self, block: Block, scene: Scene) -> str:
+    def body(self, block: Block, processes: ProcessTable) -> str:
         """What comes below the heading: the calls, and where to look."""
         rows = [line for call in block.calls for line in self._call(call, block)]
         place = f"{block.place}  {_time(block.microseconds)}" if block.microseconds is not None else block.place
         if block.place:
             rows.append(self._row("code", place))
-        commands = shell_commands.commands(block.calls, scene)
+        commands = shell_commands.commands(block.calls, processes)
         rows += [self._row("shell", command, _GREEN) for command in commands[:_MOST_COMMANDS]]
         if len(commands) > _MOST_COMMANDS:
             more = self.texts.labels["more"].format(count=len(commands) - _MOST_COMMANDS)
             rows.append(self._row("shell", more, _GREEN))
-        rows += [self._row("see", look, _YELLOW) for look in look_commands.looks(block.calls, scene)]
+        rows += [self._row("see", look, _YELLOW) for look in look_commands.looks(block.calls, processes)]
         return "".join(f"{row}\n" for row in rows)
 
     def definitions(self, rows: list[str]) -> str:

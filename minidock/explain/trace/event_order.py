@@ -1,15 +1,15 @@
-"""In which order events are told: causes before their effects, and the same order in every run.
+"""The order in which events are written: causes before their effects, and the same order in every run.
 
-Several processes work at the same time, and their events arrive as the processors happen to be free. Some of what one
-process does comes after something of another's, whoever is quicker:
+Several processes work at the same time, and their events arrive in an order that differs from run to run. Some events
+of one process happen after some of another in any case:
 
-    a process begins after the clone that makes it
+    a process begins after the clone that creates it
     what follows a received message comes after what its sender did before (`observe.sending`, by the message's mark)
 
-`Grouped` tells the command's events as they come, and those of any other process when something follows from them: when
-the command receives a message, or when a container's process becomes its program, all that led to it is told, process
-by process. The rest is told at the end. So the order follows from the program alone. `AfterClone` changes as little as
-possible: it is for a listener for whom processes wait.
+`Grouped` passes the command's events on as they come, and those of another process when something depends on them: when
+the command receives a message, or a container's process executes its program, all events before that are passed on,
+process by process; the others come at the end. So the order depends on the program alone. `AfterClone` changes the
+order of arrival as little as possible: it is for `--explain=step`, where processes wait.
 """
 
 from __future__ import annotations
@@ -20,35 +20,35 @@ from typing import Protocol
 
 from minidock.explain.trace.blocks import Event, call_of
 
-PROGRAMS = ("container", "exec")  # processes that become a program of the container's, which may have the terminal
+PROGRAMS = ("container", "exec")  # processes that execute a program of the container, which may have the terminal
 _CLONES = ("fork", "clone", "clone3")
 
 
 class Order(Protocol):
-    """Takes events as they arrive, gives them as they are told."""
+    """Takes events as they arrive, and passes them on in the order in which they are to be written."""
 
     def take(self, event: Event) -> Iterator[Event]:
-        """The events that can be told now that `event` has arrived."""
+        """The events that can be passed on now that `event` has arrived."""
 
-    def is_unborn(self, pid: int) -> bool:
-        """Whether a process has told something, and its making has not been told to the end."""
+    def awaits_clone(self, pid: int) -> bool:
+        """Whether events of the process wait until its clone has been passed on."""
 
-    def rest(self) -> Iterator[Event]:
-        """All others: no more will arrive, or what is missing will not."""
+    def remaining(self) -> Iterator[Event]:
+        """All events that still wait: those that they wait for will not arrive."""
 
 
-class _Births:
-    """The processes that may be told of: the command, those whose making is over, and monitors that were there before.
+class _KnownProcesses:
+    """The command, processes whose clone is complete, and monitors that existed before the command.
 
-    A making is over with the step that it belongs to.
+    A clone is complete with the end of the step that it belongs to.
     """
 
     def __init__(self) -> None:
         self._known: set[int] = set()
-        self._children: dict[int, list[int]] = {}  # of each process, made in the step that it is in
+        self._children: dict[int, list[int]] = {}  # by parent: those cloned in the step that it is in
 
     def note(self, event: Event) -> list[int]:
-        """The children that are made with this event."""
+        """Add the processes whose clone is complete with this event, and return them."""
         if not self._known or event.what == "joined":
             self._known.add(event.pid)
         if child := child_of(event):
@@ -62,7 +62,7 @@ class _Births:
 
 
 def child_of(event: Event) -> int:
-    """The process that the call has made, if the event tells of such a call; or 0."""
+    """The pid of the process that the event's call has cloned; 0 if it is no such call."""
     if event.what != "call" or event.content[0] not in _CLONES:
         return 0
     call = call_of(event)
@@ -70,47 +70,47 @@ def child_of(event: Event) -> int:
 
 
 class Grouped:
-    """Process by process, each up to where another has to come first."""
+    """Passes events on process by process, each up to where an event of another has to come first."""
 
     def __init__(self) -> None:
-        self._waiting: dict[int, deque[Event]] = {}  # by process, in the order of what happened
-        self._makers: dict[int, int] = {}  # of a process whose clone has arrived and is not told yet
-        self._senders: dict[str, int] = {}  # of a message whose sending has arrived and is not told yet
-        self._births = _Births()
-        self._unborn: set[int] = set()  # that have become a program already
-        self._command = 0  # the process that tells first
-        self._forks = 0  # of the command's: the first is the narrator's own
-        self._is_busy = False  # the command has handed its work over, and does something else meanwhile
+        self._waiting: dict[int, deque[Event]] = {}  # by pid, in the order in which they happened
+        self._parents: dict[int, int] = {}  # by child, whose clone has arrived and still waits
+        self._senders: dict[str, int] = {}  # by mark, of messages whose sending still waits
+        self._processes = _KnownProcesses()
+        self._executing_early: set[int] = set()  # pids in execve whose clone still waits
+        self._command = 0  # the pid of the first event
+        self._forks = 0  # by the command: the first is that of the trace process
+        self._is_busy = False  # the command works beside the process it has started
 
     def take(self, event: Event) -> Iterator[Event]:
         self._command = self._command or event.pid
         if child := child_of(event):
-            self._makers[child] = event.pid
+            self._parents[child] = event.pid
             self._forks += event.pid == self._command
         if event.what == "sent":
             self._senders[event.content[0]] = event.pid
         self._waiting.setdefault(event.pid, deque()).append(event)
-        made = self._births.note(event)
-        if self._leads_on(event):
-            if event.pid in self._births:
-                yield from self._tell(event.pid)
+        made = self._processes.note(event)
+        if self._is_due(event):
+            if event.pid in self._processes:
+                yield from self._pass_on(event.pid)
             else:
-                self._unborn.add(event.pid)
-        for child in self._unborn.intersection(made):
-            self._unborn.remove(child)
-            yield from self._tell(child)
+                self._executing_early.add(event.pid)
+        for child in self._executing_early.intersection(made):
+            self._executing_early.remove(child)
+            yield from self._pass_on(child)
 
-    def is_unborn(self, pid: int) -> bool:
-        return pid in self._unborn
+    def awaits_clone(self, pid: int) -> bool:
+        return pid in self._executing_early
 
-    def rest(self) -> Iterator[Event]:
-        self._unborn.clear()
+    def remaining(self) -> Iterator[Event]:
+        self._executing_early.clear()
         for pid in [self._command, *self._waiting]:
-            yield from self._tell(pid)
+            yield from self._pass_on(pid)
 
-    def _leads_on(self, event: Event) -> bool:
-        """Whether all that led to this event is to be told now."""
-        if event.what in ("execve", "became") and event.who in PROGRAMS:
+    def _is_due(self, event: Event) -> bool:
+        """Whether this event and all before it are to be passed on now."""
+        if event.what in ("execve", "executed") and event.who in PROGRAMS:
             self._is_busy = False
             return True
         if event.pid != self._command:
@@ -121,43 +121,43 @@ class Grouped:
             self._is_busy = False
         return not self._is_busy
 
-    def _tell(self, pid: int, *, until: str | int | None = None) -> Iterator[Event]:
-        """What waits of process `pid`, up to the message that it has sent or the process that it has made."""
-        if maker := self._makers.pop(pid, 0):
-            yield from self._tell(maker, until=pid)
+    def _pass_on(self, pid: int, *, until: str | int | None = None) -> Iterator[Event]:
+        """The waiting events of process `pid`, up to `until`: a message that it sent, or a process that it cloned."""
+        if parent := self._parents.pop(pid, 0):
+            yield from self._pass_on(parent, until=pid)
         waiting, is_reached = self._waiting.get(pid, deque()), False
         while waiting:
             event = waiting.popleft()
             if event.what == "received" and (sender := self._senders.get(event.content[0])):
-                yield from self._tell(sender, until=event.content[0])
+                yield from self._pass_on(sender, until=event.content[0])
             if event.what == "sent":
                 self._senders.pop(event.content[0])
                 is_reached |= event.content[0] == until
             is_reached |= child_of(event) == until
             yield event
-            if is_reached and event.what in ("sent", "ends"):  # a clone is told with all of its step
+            if is_reached and event.what in ("sent", "ends"):  # a clone is passed on with all of its step
                 return
 
 
 class AfterClone:
-    """As they arrive; but a process whose making is not over yet waits for that."""
+    """Passes events on as they arrive; those of a process whose clone is not complete wait for that."""
 
     def __init__(self) -> None:
-        self._births = _Births()
+        self._processes = _KnownProcesses()
         self._waiting: dict[int, list[Event]] = {}
 
     def take(self, event: Event) -> Iterator[Event]:
-        made = self._births.note(event)
-        if event.pid in self._births:
+        made = self._processes.note(event)
+        if event.pid in self._processes:
             yield event
         else:
             self._waiting.setdefault(event.pid, []).append(event)
         for child in made:
             yield from self._waiting.pop(child, [])
 
-    def is_unborn(self, pid: int) -> bool:
+    def awaits_clone(self, pid: int) -> bool:
         return pid in self._waiting
 
-    def rest(self) -> Iterator[Event]:
+    def remaining(self) -> Iterator[Event]:
         for pid in list(self._waiting):
             yield from self._waiting.pop(pid)

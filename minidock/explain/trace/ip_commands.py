@@ -6,21 +6,21 @@ import shlex
 from typing import Any
 
 from minidock.explain.trace.blocks import CallMade
-from minidock.explain.trace.process_table import Scene
+from minidock.explain.trace.process_table import ProcessTable
 from minidock.linux import rtnetlink
 
 IFF_UP = 1
 
 
-def command(call: CallMade, scene: Scene) -> str:
+def command(call: CallMade, processes: ProcessTable) -> str:
     """The command to ip(8) that sends the same message; '' for a question."""
     verb = call.argument(0).split()[0]
     make = {"RTM_NEWLINK": _link, "RTM_DELLINK": _delete, "RTM_NEWADDR": _address, "RTM_DELADDR": _address,
             "RTM_NEWROUTE": _route}.get(verb)  # fmt: skip
     if make is None:
         return ""
-    prefix = f"nsenter --target {scene.inside} --net " if call.raw[1].get("inside") else ""
-    return prefix + make(call, scene)
+    prefix = f"nsenter --target {processes.inside} --net " if call.raw[1].get("inside") else ""
+    return prefix + make(call, processes)
 
 
 def _decoded(kind: Any, data: bytes) -> Any:
@@ -29,7 +29,7 @@ def _decoded(kind: Any, data: bytes) -> Any:
     return message
 
 
-def _link(call: CallMade, scene: Scene) -> str:
+def _link(call: CallMade, processes: ProcessTable) -> str:
     message = _decoded(rtnetlink.encoders().ifinfmsg, call.argument(2))
     name = shlex.quote(message.get_attr("IFLA_IFNAME"))
     info = message.get_attr("IFLA_LINKINFO")
@@ -42,24 +42,24 @@ def _link(call: CallMade, scene: Scene) -> str:
         return f"ip link set {name} type bridge_slave hairpin on"
     kind = info.get_attr("IFLA_INFO_KIND")
     if kind in ("macvlan", "vlan"):
-        return _on_parent(message, name, kind, words, scene)
+        return _on_parent(message, name, kind, words, processes)
     shown = f"ip link add {name}{_properties(message)} type {kind}"
     peer = info.get_attr("IFLA_INFO_DATA") if kind == "veth" else None
     if peer is not None:
         other = peer.get_attr("VETH_INFO_PEER")
-        where = f" netns {scene.inside}" if other.get_attr("IFLA_NET_NS_FD") is not None else ""
+        where = f" netns {processes.inside}" if other.get_attr("IFLA_NET_NS_FD") is not None else ""
         shown += f" peer name {other.get_attr('IFLA_IFNAME')}{_properties(other)}{where}"
     if kind == "bridge":
         shown += " forward_delay 0"
     return shown + (f" && ip link set {name}{master}{' up' if up else ''}" if master or up else "")
 
 
-def _on_parent(message: Any, name: str, kind: str, words: list[str], scene: Scene) -> str:
+def _on_parent(message: Any, name: str, kind: str, words: list[str], processes: ProcessTable) -> str:
     """A link that is on another, wherever it is itself."""
     parent, what = shlex.quote(words[words.index("link") + 1]), " ".join(words[words.index("type") + 1 :][1:3])
     is_inside = message.get_attr("IFLA_NET_NS_FD") is not None
-    where = f" netns {scene.inside}" if is_inside else ""
-    up = f"{f'nsenter --target {scene.inside} --net ' if is_inside else ''}ip link set {name} up"
+    where = f" netns {processes.inside}" if is_inside else ""
+    up = f"{f'nsenter --target {processes.inside} --net ' if is_inside else ''}ip link set {name} up"
     return f"ip link add {name} link {parent}{_properties(message)}{where} type {kind} {what} && {up}"
 
 
@@ -68,11 +68,11 @@ def _properties(message: Any) -> str:
     return (f" address {mac}" if mac else "") + (f" mtu {mtu}" if mtu else "")
 
 
-def _delete(call: CallMade, _: Scene) -> str:
+def _delete(call: CallMade, _: ProcessTable) -> str:
     return f"ip link delete {call.argument(0).split()[1]}"
 
 
-def _address(call: CallMade, _: Scene) -> str:
+def _address(call: CallMade, _: ProcessTable) -> str:
     message = _decoded(rtnetlink.encoders().ifaddrmsg, call.argument(2))
     what = f"{message.get_attr('IFA_LOCAL') or message.get_attr('IFA_ADDRESS')}/{message['prefixlen']}"
     broadcast = f" broadcast {message.get_attr('IFA_BROADCAST')}" if message.get_attr("IFA_BROADCAST") else ""
@@ -80,7 +80,7 @@ def _address(call: CallMade, _: Scene) -> str:
     return f"ip address {verb} {what}{broadcast if verb == 'add' else ''} dev {_device(call, message['index'])}"
 
 
-def _route(call: CallMade, _: Scene) -> str:
+def _route(call: CallMade, _: ProcessTable) -> str:
     message = _decoded(rtnetlink.encoders().rtmsg, call.argument(2))
     to, gateway = message.get_attr("RTA_DST"), message.get_attr("RTA_GATEWAY")
     where = f"{to}/{message['dst_len']}" if to else "default"

@@ -20,17 +20,17 @@ from typing import Any
 
 from minidock.explain.trace import look_commands, shell_commands
 from minidock.explain.trace.blocks import Event, call_of
-from minidock.explain.trace.process_table import Scene
+from minidock.explain.trace.process_table import ProcessTable
 from minidock.explain.trace.trace_output import Output
-from minidock.recorder import recorder
+from minidock.recorder import trace_socket
 
 
-class Lines:
+class JsonStyle:
     """The style `json`."""
 
     def __init__(self, output: Output) -> None:
         self.output = output
-        self.scene = Scene()
+        self.processes = ProcessTable()
         # How many steps each thread is in: a fork's child leaves those that its parent entered.
         self.depth: Counter[tuple[int, int]] = Counter()
 
@@ -39,7 +39,7 @@ class Lines:
             common = {"pid": event.pid, "thread": event.thread or event.pid, "process": event.who}
             self.output.write(json.dumps({**row, **common, "nanoseconds": event.moment}) + "\n")
         if reply:
-            recorder.answer(reply, recorder.GO)
+            trace_socket.answer(reply, trace_socket.GO)
 
     def finish(self) -> None:
         """Every line was written when its event came."""
@@ -55,17 +55,17 @@ class Lines:
             return {"event": "ends", "step": event.content[0], "microseconds": event.content[1]}
         if event.what == "released":
             return {"event": "released"}
-        if event.what not in ("call", "became"):
+        if event.what not in ("call", "executed"):
             return None
         call = call_of(event)
-        self.scene.note(call)
+        self.processes.note(call)
         row = {"event": "call", "call": call.name, "arguments": call.arguments, "result": call.answer,
                "text": f"{call.question} = {call.answer}", "microseconds": call.microseconds, "step": call.step,
                "source": call.place, "by": call.pid}  # fmt: skip
         if call.wrapper == "netlink" and call.argument(2):
             row["message"] = call.argument(2).hex()
-        if command := shell_commands.command(call, self.scene):
+        if command := shell_commands.command(call, self.processes):
             row["shell"] = command
-        if look := look_commands.look(call, self.scene):
+        if look := look_commands.look(call, self.processes):
             row["see"] = look
         return row

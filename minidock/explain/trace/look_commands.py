@@ -6,28 +6,28 @@ import re
 from collections.abc import Callable, Iterable
 
 from minidock.explain.trace.blocks import CallMade
-from minidock.explain.trace.process_table import Scene, named, open_on
+from minidock.explain.trace.process_table import ProcessTable, named, open_on
 
 _MOST = 2  # commands for one block: a class types them
 
 
-def looks(calls: Iterable[CallMade], scene: Scene) -> list[str]:
+def looks(calls: Iterable[CallMade], processes: ProcessTable) -> list[str]:
     """The commands for a block, the one for its last call last."""
     found: dict[str, None] = {}
     for call in calls:
-        if command := look(call, scene):
+        if command := look(call, processes):
             found.pop(command, None)
             found[command] = None
     return list(found)[-_MOST:]
 
 
-def look(call: CallMade, scene: Scene) -> str:
+def look(call: CallMade, processes: ProcessTable) -> str:
     """The command that shows what `call` did; '' if there is nothing to see."""
     make = _LOOKS.get(call.wrapper)
-    return make(call, scene) if make and not call.failed else ""
+    return make(call, processes) if make and not call.failed else ""
 
 
-def _at_file(call: CallMade, _: Scene) -> str:
+def _at_file(call: CallMade, _: ProcessTable) -> str:
     path = open_on(call)
     if not path.startswith("/") or path.startswith("/dev/") or path.endswith("/cgroup.kill"):
         return ""
@@ -36,16 +36,16 @@ def _at_file(call: CallMade, _: Scene) -> str:
     return f"cat {path}"
 
 
-def _at_network(call: CallMade, scene: Scene) -> str:
+def _at_network(call: CallMade, processes: ProcessTable) -> str:
     if call.raw[1].get("inside"):
-        return f"nsenter -t {scene.inside} -n ip address"
+        return f"nsenter -t {processes.inside} -n ip address"
     words = call.argument(0).split()
     if words[0] == "RTM_NEWLINK":
         return f"ip -details link show {words[1]}"
     return "ip address" if words[0] == "RTM_NEWADDR" else "ip route" if "ROUTE" in words[0] else ""
 
 
-def _at_program(call: CallMade, _: Scene) -> str:
+def _at_program(call: CallMade, _: ProcessTable) -> str:
     program = str(call.argument(0)).rpartition("/")[2]
     if program == "nft":
         return "nft list ruleset"
@@ -54,12 +54,12 @@ def _at_program(call: CallMade, _: Scene) -> str:
     return f"ps -o pid,ppid,user,args -p {call.pid}"
 
 
-def _at_node(call: CallMade, _: Scene) -> str:
+def _at_node(call: CallMade, _: ProcessTable) -> str:
     directory = re.sub(r"/[^/]*$", "", named(call)) or "/"
     return f"ls -l /proc/{call.pid}/root{directory}"
 
 
-def _at_prctl(call: CallMade, _: Scene) -> str:
+def _at_prctl(call: CallMade, _: ProcessTable) -> str:
     if call.argument(0) == "PR_SET_NO_NEW_PRIVS":
         return f"grep NoNewPrivs /proc/{call.pid}/status"
     if call.argument(0) in ("PR_CAPBSET_DROP", "PR_CAP_AMBIENT"):
@@ -67,7 +67,7 @@ def _at_prctl(call: CallMade, _: Scene) -> str:
     return ""
 
 
-_LOOKS: dict[str, Callable[[CallMade, Scene], str]] = {
+_LOOKS: dict[str, Callable[[CallMade, ProcessTable], str]] = {
     "capset": lambda call, _: f"grep Cap /proc/{call.pid}/status",
     "chdir": lambda call, _: f"ls -l /proc/{call.pid}/cwd",
     "clone3": lambda call, _: f"lsns -p {call.result}",

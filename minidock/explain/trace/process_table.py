@@ -1,4 +1,4 @@
-"""What the narrator knows of the processes that it was told of, so that commands to type can name them."""
+"""What the calls so far say of processes and mounts, so that the shell commands of later calls can name them."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ _NAMESPACE = re.compile(r"/proc/(\d+)/ns/\w+")
 
 
 class Copied(NamedTuple):
-    """A copy of mounts that is attached nowhere yet: the path that it was copied from, whether with all that is mounted
-    below, and the options of mount(8) that it has got since."""
+    """A copy of a mount, not attached yet: the path it was copied from, whether with all mounts below, and the options
+    of mount(8) that were set since."""
 
     source: str
     recursive: bool
     options: list[str]
 
 
-class Scene:
-    """`inside`: the pid of the process whose namespaces were made or opened last, or 0; or a name for it.
+class ProcessTable:
+    """`inside`: the pid of the process whose namespaces were created or opened last, or 0; or a shell variable for it.
 
     `copies`: what open_tree(2) has copied, by process and descriptor. One command of mount(8) copies, sets options and
-    attaches; so that is told with the call that attaches.
+    attaches, so that command is shown with the call that attaches.
     """
 
     def __init__(self) -> None:
@@ -31,7 +31,7 @@ class Scene:
         self.copies: dict[tuple[int, int], Copied] = {}
 
     def note(self, call: CallMade) -> None:
-        """A call was made."""
+        """Take account of a call."""
         if call.wrapper == "clone3" and not call.failed:
             self.inside = call.result
         elif call.wrapper == "open" and (match := _NAMESPACE.fullmatch(str(call.argument(0)))):
@@ -48,7 +48,7 @@ def is_refused(calls: list[CallMade], position: int) -> bool:
 
 
 def real_path(call: CallMade, position: int) -> str:
-    """The path that an argument means: its own text, or what is behind /proc/self/fd/N."""
+    """The path that an argument means: its own text, or the target of /proc/self/fd/N."""
     shown = call.arguments[position]
     if shown.endswith(" */") and " /* " in shown:
         return shown.rpartition(" /* ")[2][: -len(" */")]
@@ -57,13 +57,13 @@ def real_path(call: CallMade, position: int) -> str:
 
 
 def open_on(call: CallMade, position: int = 0) -> str:
-    """What the descriptor among the arguments is open on; '' if that is not known."""
+    """The path that the descriptor among the arguments is open on; '' if that is not known."""
     _, bracket, path = call.arguments[position].partition("<")
     return path.rstrip(">") if bracket else ""
 
 
 def named(call: CallMade, position: int = 0) -> str:
-    """The path that a call on a name means, with the directory that the name is in."""
+    """The path of an argument that is a name in a directory given by descriptor (openat(2) and its relatives)."""
     name = call.argument(position)
     name = name.decode(errors="surrogateescape") if isinstance(name, bytes) else str(name)
     options = call.raw[1]  # rename(2) has a directory for each of its names

@@ -19,11 +19,11 @@ from contextlib import suppress
 
 from minidock.explain import format_values
 from minidock.explain.trace import script_calls, script_filter, shell_commands, texts
-from minidock.explain.trace.blocks import Block, CallMade, Event, Story, call_of
-from minidock.explain.trace.process_table import Scene, is_refused, named, open_on
+from minidock.explain.trace.blocks import Block, BlockBuilder, CallMade, Event, call_of
+from minidock.explain.trace.process_table import ProcessTable, is_refused, named, open_on
 from minidock.explain.trace.trace_output import Output
 from minidock.linux import syscalls
-from minidock.recorder import recorder
+from minidock.recorder import trace_socket
 
 _CONTAINER = re.compile(r"/containers/([0-9a-f]{64})\b")
 _DIRECTORY = re.compile(r"/[^\s\"'<>=:,]*/containers/([0-9a-f]{64})\b")
@@ -37,26 +37,26 @@ def _makes_the_directory(call: CallMade) -> bool:
     return bool(_CONTAINER.search(named(call)) and _OF_A_CONTAINER.search(named(call)))
 
 
-class Script:
+class ScriptStyle:
     """The style `shell`: listens to the end, then writes the script."""
 
     def __init__(self, output: Output) -> None:
         self.output = output
         self.texts = texts.here()
-        self.story = Story()
+        self.builder = BlockBuilder()
         self.blocks: list[Block] = []
         self.files: dict[str, str] = {}  # what was written for the container before it was made
 
     def take(self, event: Event, reply: socket.socket | None) -> None:
-        self.blocks += self.story.take(event)
+        self.blocks += self.builder.add(event)
         if event.what == "call" and (call := call_of(event)).wrapper == "rename":
             self._keep(named(call, 1))
         if reply:
-            recorder.answer(reply, recorder.GO)
+            trace_socket.answer(reply, trace_socket.GO)
 
     def finish(self) -> None:
         """All is known: write it down."""
-        self.blocks += self.story.rest()
+        self.blocks += self.builder.remaining()
         lines = self._plain()
         for block in self.blocks:
             for call in block.calls:
@@ -77,11 +77,11 @@ class Script:
 
     def _plain(self) -> list[str]:
         """The commands of a command that makes no container."""
-        scene, lines = Scene(), ["#!/bin/sh"]
+        processes, lines = ProcessTable(), ["#!/bin/sh"]
         for block in self.blocks:
             for call in block.calls:
-                scene.note(call)
-            lines += self._titled(block, shell_commands.commands(block.calls, scene))
+                processes.note(call)
+            lines += self._titled(block, shell_commands.commands(block.calls, processes))
         return lines
 
     def _container(self, clone: CallMade, born: Block) -> list[str]:
@@ -143,8 +143,8 @@ class Script:
 
     def _outside(self, blocks: list[Block]) -> list[str]:
         """Commands for what the command and the monitor did."""
-        scene, lines, own = Scene(), [], self._own()
-        scene.inside = '"$inside"'
+        processes, lines, own = ProcessTable(), [], self._own()
+        processes.inside = '"$inside"'
         for block in blocks:
             commands: list[str] = []
             for position, call in enumerate(block.calls):
@@ -153,7 +153,7 @@ class Script:
                 elif _makes_the_directory(call):
                     continue
                 elif script_calls.in_init_layer(call) or not is_refused(block.calls, position):
-                    commands += script_calls.outside(call, block.calls[position + 1 :], scene, own)
+                    commands += script_calls.outside(call, block.calls[position + 1 :], processes, own)
             lines += self._titled(block, list(dict.fromkeys(commands)))
         return lines
 
@@ -167,7 +167,7 @@ class Script:
         """Commands for what the container's first process did."""
         lines = ["set -eu", f"read -r pid rest < /proc/self/stat   # {self.texts.labels['as_host_sees']}",
                  'echo "$pid" > "$here/pid"', 'read -r go < "$here/go"']  # fmt: skip
-        scene, identity = Scene(), list[CallMade]()
+        processes, identity = ProcessTable(), list[CallMade]()
         for block in blocks:
             commands = []
             for call in block.calls:
@@ -180,7 +180,7 @@ class Script:
                 elif call.wrapper == "execve":
                     commands += script_calls.take_over(call, identity, self.texts.labels["needs_setpriv"])
                 else:
-                    commands += script_calls.inside(call, scene)
+                    commands += script_calls.inside(call, processes)
             lines += self._titled(block, commands)
         return lines
 

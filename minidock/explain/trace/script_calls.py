@@ -8,7 +8,7 @@ import shlex
 
 from minidock.explain.trace import script_filter, shell_commands
 from minidock.explain.trace.blocks import Block, CallMade
-from minidock.explain.trace.process_table import Scene, named, open_on
+from minidock.explain.trace.process_table import ProcessTable, named, open_on
 
 WITHOUT_COMMAND = {"bpf": "no_device_rules", "seccomp": "no_filter", "keyctl": "no_keyring"}  # with their labels
 _INIT_LAYER = re.compile(r"/containers/[0-9a-f]{64}/init(/|$)")
@@ -51,7 +51,7 @@ def here_document(content: str) -> list[str]:
     return re.sub(r"([\\$`])", r"\\\1", content.rstrip("\n")).split("\n")
 
 
-def outside(call: CallMade, later: list[CallMade], scene: Scene, own: list[str]) -> list[str]:
+def outside(call: CallMade, later: list[CallMade], processes: ProcessTable, own: list[str]) -> list[str]:
     """Commands for a call of the command's or the monitor's; `later`: the calls after it in the same step.
 
     `own`: the container's cables and addresses. What serves all containers (a bridge, rules) may be there already.
@@ -61,10 +61,10 @@ def outside(call: CallMade, later: list[CallMade], scene: Scene, own: list[str])
     if call.wrapper == "mkdir":
         return [f"mkdir -p -m {call.argument(1, 'mode', 0o777):o} {shlex.quote(named(call))}"]
     if call.wrapper in ("mknod", "symlink"):
-        return [shell_commands.command(call._replace(number=None), scene)] if in_init_layer(call) else []
+        return [shell_commands.command(call._replace(number=None), processes)] if in_init_layer(call) else []
     to_kernel = call.wrapper == "write" and open_on(call).startswith(("/sys/fs/", "/proc/sys/"))
     kept = call.wrapper == "netlink" or to_kernel
-    command = shell_commands.command(call, scene) if kept else ""
+    command = shell_commands.command(call, processes) if kept else ""
     if command.startswith("ip link add ") and command.split()[3] not in own:
         command = f"ip link show {command.split()[3]} >/dev/null 2>&1 || {{ {command}; }}"
     return list(filter(None, [re.sub("^ip address add", "ip address replace", command)]))
@@ -80,17 +80,17 @@ def _program(call: CallMade, later: list[CallMade], own: list[str]) -> list[str]
     return [shlex.join(words)] if changes else []
 
 
-def inside(call: CallMade, scene: Scene) -> list[str]:
+def inside(call: CallMade, processes: ProcessTable) -> list[str]:
     """Commands for a call of the container's first process."""
     if call.wrapper in _INCLUDED or (call.wrapper == "write" and not open_on(call).startswith("/")):
         return []
     if call.wrapper in ("mount", "move_mount"):  # a remount names a source too: so util-linux and busybox both take it
-        words = re.sub(r"\b(mount -o remount,\S+) ", r"\1 none ", shell_commands.command(call, scene))
+        words = re.sub(r"\b(mount -o remount,\S+) ", r"\1 none ", shell_commands.command(call, processes))
         return [words] if words else []
     if call.wrapper == "setrlimit":
         letter, shown = _ULIMITS.get(call.argument(0)), ["unlimited" if n < 0 else n for n in call.argument(1)]
         return [f"ulimit -S{letter} {shown[0]} && ulimit -H{letter} {shown[1]}"] if letter else []
-    return list(filter(None, [shell_commands.command(call, scene)]))
+    return list(filter(None, [shell_commands.command(call, processes)]))
 
 
 def take_over(call: CallMade, identity: list[CallMade], note: str) -> list[str]:

@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 from minidock.explain.trace import ip_commands
 from minidock.explain.trace.blocks import CallMade
-from minidock.explain.trace.process_table import Copied, Scene, is_refused, named, open_on, real_path
+from minidock.explain.trace.process_table import Copied, ProcessTable, is_refused, named, open_on, real_path
 from minidock.linux import syscalls
 from minidock.linux.mount_options import ATTRIBUTES, FLAG_OPTIONS, PROPAGATION_OPTIONS
 
@@ -26,7 +26,7 @@ IDENTITY = ("prctl", "capset", "setgroups", "setresgid", "setresuid")
 _LIMITS = "cpu fsize data stack core rss nproc nofile memlock as locks sigpending msgqueue nice rtprio rttime".split()
 
 
-def commands(calls: list[CallMade], scene: Scene) -> list[str]:
+def commands(calls: list[CallMade], processes: ProcessTable) -> list[str]:
     """The commands for a block's calls; those about a process's identity as one."""
     found: list[str] = []
     identity = []
@@ -35,16 +35,16 @@ def commands(calls: list[CallMade], scene: Scene) -> list[str]:
             continue
         if call.wrapper in IDENTITY:
             identity.append(call)
-        elif (words := command(call, scene)) and words not in found[-1:]:
+        elif (words := command(call, processes)) and words not in found[-1:]:
             found.append(words)
     words = setpriv(identity)
     return [*found, f"{words} ..."] if words else found
 
 
-def command(call: CallMade, scene: Scene) -> str:
+def command(call: CallMade, processes: ProcessTable) -> str:
     """The command for one call; '' if there is none, or the call failed."""
     make = _COMMANDS.get(call.wrapper)
-    return make(call, scene) if make and not call.failed else ""
+    return make(call, processes) if make and not call.failed else ""
 
 
 def unshare_flags(mask: int) -> list[str]:
@@ -89,18 +89,18 @@ def mount(call: CallMade, target: str) -> str:
     return f"mount -t {fstype} {f'-o {_quote(words)} ' if words else ''}{_quote(source)} {_quote(target)}"
 
 
-def _open_tree(call: CallMade, scene: Scene) -> str:
+def _open_tree(call: CallMade, processes: ProcessTable) -> str:
     source, how = call.argument(1), call.argument(2)
     if how & syscalls.OPEN_TREE_CLONE:
         path = source.decode() if isinstance(source, bytes) else source
         copied = Copied(path or open_on(call), bool(how & syscalls.AT_RECURSIVE), [])
-        scene.copies[call.pid, call.result] = copied
+        processes.copies[call.pid, call.result] = copied
     return ""
 
 
-def _mount_setattr(call: CallMade, scene: Scene) -> str:
+def _mount_setattr(call: CallMade, processes: ProcessTable) -> str:
     """What is set is told with the mount; of one that is attached already, it has no command here."""
-    copied = scene.copies.get((call.pid, call.argument(0)))
+    copied = processes.copies.get((call.pid, call.argument(0)))
     if copied:
         recursive = "r" if call.argument(2) & syscalls.AT_RECURSIVE else ""
         flags = sum(flag for flag, attribute in ATTRIBUTES.items() if call.argument(3) & attribute)
@@ -110,13 +110,13 @@ def _mount_setattr(call: CallMade, scene: Scene) -> str:
     return ""
 
 
-def _move_mount(call: CallMade, scene: Scene) -> str:
-    copied = scene.copies.pop((call.pid, call.argument(0)), None)
+def _move_mount(call: CallMade, processes: ProcessTable) -> str:
+    copied = processes.copies.pop((call.pid, call.argument(0)), None)
     if copied is None:
         return ""
     target = _quote(open_on(call, 2))
     # Of what is attached, more copies may be made.
-    scene.copies[call.pid, call.argument(0)] = Copied(open_on(call, 2), recursive=False, options=[])
+    processes.copies[call.pid, call.argument(0)] = Copied(open_on(call, 2), recursive=False, options=[])
     words = [f"mount {'--rbind' if copied.recursive else '--bind'} {_quote(copied.source)} {target}"]
     if flags := dict.fromkeys(word for word in copied.options if not word.startswith("-")):
         words.append(f"mount -o remount,bind,{','.join(flags)} {target}")
@@ -136,22 +136,22 @@ def mknod(call: CallMade, path: str) -> str:
     return f"mknod {permissions} {_quote(path)} {kind} {device >> 8 & 0xFFF} {device & 0xFF | device >> 12 & 0xFFF00}"
 
 
-def _clone3(call: CallMade, _: Scene) -> str:
+def _clone3(call: CallMade, _: ProcessTable) -> str:
     flags = unshare_flags(call.argument(0))
     return f"unshare {' '.join(flags)} --fork ..." if flags else ""
 
 
-def _unshare(call: CallMade, _: Scene) -> str:
+def _unshare(call: CallMade, _: ProcessTable) -> str:
     flags = unshare_flags(call.argument(0))
     return f"unshare {' '.join(flags)} ..." if flags else ""
 
 
-def _setns(call: CallMade, _: Scene) -> str:
+def _setns(call: CallMade, _: ProcessTable) -> str:
     pid = call.raw[1].get("target")
     return f"nsenter --target {pid} {' '.join(unshare_flags(call.argument(1)))} ..." if pid else ""
 
 
-def _write(call: CallMade, _: Scene) -> str:
+def _write(call: CallMade, _: ProcessTable) -> str:
     path, data = open_on(call), call.argument(1)
     if not path.startswith("/"):
         return ""
@@ -159,27 +159,27 @@ def _write(call: CallMade, _: Scene) -> str:
     return f"echo {_quote(text.rstrip())} > {_quote(path)}"
 
 
-def _execve(call: CallMade, _: Scene) -> str:
+def _execve(call: CallMade, _: ProcessTable) -> str:
     words = " ".join(_quote(word) for word in call.argument(1))
     return words if call.pid and call.step and call.who in ("command", "monitor", "exec-monitor") else f"exec {words}"
 
 
-def _setrlimit(call: CallMade, _: Scene) -> str:
+def _setrlimit(call: CallMade, _: ProcessTable) -> str:
     number, (soft, hard) = call.argument(0), call.argument(1)
     shown = [str(value) if value >= 0 else "unlimited" for value in (soft, hard)]
     return f"prlimit --{_LIMITS[number]}={shown[0]}:{shown[1]} ..."
 
 
-def _rename(call: CallMade, _: Scene) -> str:
+def _rename(call: CallMade, _: ProcessTable) -> str:
     """Not for a file that was written beside its place (minidock/state.py): an editor does the same."""
     return "" if named(call).endswith(".tmp") else f"mv {_quote(named(call))} {_quote(named(call, 1))}"
 
 
-def _mkdir(call: CallMade, _: Scene) -> str:
+def _mkdir(call: CallMade, _: ProcessTable) -> str:
     return f"mkdir -m {call.argument(1, 'mode', 0o777):o} {_quote(named(call))}"
 
 
-_COMMANDS: dict[str, Callable[[CallMade, Scene], str]] = {
+_COMMANDS: dict[str, Callable[[CallMade, ProcessTable], str]] = {
     "chdir": lambda call, _: f"cd {_quote(str(call.argument(0)))}",
     "chown": lambda call, _: f"chown {call.argument(1)}:{call.argument(2)} {_quote(named(call))}",
     "clone3": _clone3,

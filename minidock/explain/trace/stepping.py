@@ -14,10 +14,10 @@ import socket
 import termios
 
 from minidock.explain.trace import texts
+from minidock.explain.trace.block_style import BlockStyle, is_taken_over
 from minidock.explain.trace.blocks import Block, Event
-from minidock.explain.trace.styles import Narrative, is_taken_over
 from minidock.explain.trace.trace_output import Output
-from minidock.recorder import recorder
+from minidock.recorder import trace_socket
 
 _TERMINAL = "/dev/tty"
 _LONGEST_LINE = 4096
@@ -25,7 +25,7 @@ _ANSWERS = ("", "s", "c", "q")
 _IFLAG, _OFLAG, _LFLAG = 0, 1, 3  # in what tcgetattr(3) returns
 
 
-class Stepping(Narrative):
+class StepStyle(BlockStyle):
     """`free`: no step waits any more. `wanted`: go on without a stop to a step whose title has this in it."""
 
     def __init__(self, output: Output, words: texts.Texts) -> None:
@@ -45,11 +45,11 @@ class Stepping(Narrative):
             self.output.write(f"{words.labels['not_steppable']}\n")
 
     def take(self, event: Event, reply: socket.socket | None) -> None:
-        for block in self.story.take(event):
-            self.tell(block)
+        for block in self.builder.add(event):
+            self.write_block(block)
         if is_taken_over(event):
-            self.free = self.output.is_polite = True
-        answer = recorder.GO
+            self.free = self.output.waits_in_raw_mode = True
+        answer = trace_socket.GO
         if event.what == "begins" and not self.free:
             self.number += 1
             self.numbers[event.pid, event.content[0]] = self.number
@@ -58,13 +58,13 @@ class Stepping(Narrative):
                 self._announce(event)
                 answer = self._ask() if reply else answer
         if reply:
-            recorder.answer(reply, answer)
+            trace_socket.answer(reply, answer)
 
-    def tell(self, block: Block) -> None:
+    def write_block(self, block: Block) -> None:
         """One block; its heading was shown already, if its step was waited for."""
         number = self.numbers.get((block.pid, block.title))
         if number is None or block.again:
-            super().tell(block)
+            super().write_block(block)
             return
         self.count(block)
         if self.brief:
@@ -72,7 +72,7 @@ class Stepping(Narrative):
             return
         if number != self.latest:
             self.output.write(self.renderer.heading(number, block.title, who=block.who, pid=block.pid))
-        self.show(self.renderer.body(block, self.scene) + "\n")
+        self.show(self.renderer.body(block, self.processes) + "\n")
         self.latest = 0
 
     def finish(self) -> None:
@@ -105,7 +105,7 @@ class Stepping(Narrative):
         self.wanted = name if word == "s" else ""
         self.brief = bool(self.wanted) or word == "q"
         self.free = word in ("c", "q")
-        return recorder.QUIT if word == "q" else recorder.GO
+        return trace_socket.QUIT if word == "q" else trace_socket.GO
 
     def _line(self, prompt: str) -> str:
         """What is typed; Ctrl-C and the end of input mean the same as quitting."""

@@ -17,14 +17,18 @@ class Output:
         self.is_terminal = os.isatty(self.fd)
         self.coloured = self.is_terminal and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
         self.width = self._columns()
-        self.is_polite = False  # a program has the terminal: while that is in raw mode, nothing is written to it
+        self.waits_in_raw_mode = (
+            False  # a program of the container has the terminal: write nothing while that is in raw mode
+        )
         self._held = ""
 
     def write(self, text: str) -> None:
-        """All of `text`. In raw mode, where a line's end begins no new line, with what does."""
+        """Write all of `text`; in raw mode with a carriage return at each line's end, which the terminal does not add
+        then.
+        """
         text, self._held = self._held + text, ""
         if self.is_terminal and self._is_raw():
-            if self.is_polite:
+            if self.waits_in_raw_mode:
                 self._held = text
                 return
             text = text.replace("\n", "\r\n")
@@ -33,9 +37,9 @@ class Output:
             data = data[os.write(self.fd, data) :]
 
     def finish(self) -> None:
-        """What was held back, at the latest."""
+        """Write what was held back."""
         self.width = self._columns()
-        self.is_polite = False
+        self.waits_in_raw_mode = False
         self.write("")
 
     def _columns(self) -> int:

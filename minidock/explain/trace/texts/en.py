@@ -2,8 +2,8 @@
 
 STEPS = {
     # The command
-    "Fork the narrator":
-        "One process receives what all others tell, and prints it in order: it is forked before anything else.",
+    "Fork the process that writes the trace":
+        "It receives the steps and calls of all other processes and prints them in order, so it is forked first.",
     "Fork the container's monitor":
         "The monitor is the parent of the container's first process: it holds its terminal or pipes, and learns how "
         "it ends. There is one for each container, where Docker has one daemon for all.",

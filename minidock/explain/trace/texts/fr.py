@@ -2,10 +2,10 @@
 
 STEPS = {
     # The command
-    "Fork the narrator": (
-        "Créer le narrateur",
-        "Un processus reçoit ce que tous les autres racontent, et l'affiche dans l'ordre : il est créé avant tout le "
-        "reste.",
+    "Fork the process that writes the trace": (
+        "Créer le processus qui écrit la trace",
+        "Il reçoit les étapes et les appels de tous les autres processus et les affiche dans l'ordre : il est donc "
+        "créé le premier.",
     ),
     "Fork the container's monitor": (
         "Créer le moniteur du conteneur",

@@ -1,15 +1,14 @@
-"""The observer that sends everything to a narrator. Every process that is forked has a copy of it, and of its socket.
+"""The observer that sends steps and calls to the trace process, over a socket that every forked process inherits.
 
-A process that is no relative, such as the monitor of a container that another command stops, is lent that socket while
-the command lasts (`Recorder.socket_lent`, `join`).
+A process that was not forked by the command, such as the monitor of a container that the command stops, is passed that
+socket for as long as the command runs (`Recorder.socket_lent`, `join`).
 
-An event is one packet: a tuple in Python's own binary form (marshal), as all ends are the same program. Who sent it,
-the kernel says itself, with the pid as the narrator sees it (SO_PASSCRED of unix(7)), from whatever pid namespace.
+An event is one packet: a tuple in Python's binary form (marshal), since all ends are the same program. The kernel adds
+the sender's pid, as the trace process's namespace has it (SO_PASSCRED of unix(7)).
 
-Two events wait for an answer, which comes over a socket that travels with them (SCM_RIGHTS): a step's beginning, if
-somebody goes step by step, and execve, because the program that takes over may write to the same terminal. The socket
-of execve stays open across the call if that fails, and is closed by the kernel if it succeeds: so success, which nobody
-can report, is known too.
+The senders of two events wait for an answer, on a socket that is sent along (SCM_RIGHTS): the beginning of a step, with
+`--explain=step`, and execve, because the program may write to the same terminal. The socket of execve stays open if the
+call fails, and is closed by the kernel if it succeeds: that is how success is reported.
 """
 
 from __future__ import annotations
@@ -33,30 +32,32 @@ from minidock.recorder import call_spelling
 
 GO, QUIT = b"g", b"q"
 _SIOCGIFNAME, _SIOCGSKNS = 0x8910, 0x894C  # <linux/sockios.h>
-LONGEST = 1 << 17  # bytes of a packet: an unprivileged socket buffer (net.core.wmem_max) takes it
-_ABOVE = os.path.dirname(os.path.dirname(os.path.abspath(observe.__file__))) + "/"  # where the package lies
-# Where a call is made is the first place on the way up that is not one of these.
+LONGEST = 1 << 17  # bytes of a packet: fits into an unprivileged socket buffer (net.core.wmem_max)
+_ABOVE = (
+    os.path.dirname(os.path.dirname(os.path.abspath(observe.__file__))) + "/"
+)  # the directory that contains the package
+# The place of a call is the first frame up the stack that is not in one of these files.
 _LINUX = os.path.dirname(syscalls.__file__)
 _WRAPPERS = (observe.__file__, __file__,
              *(f"{_LINUX}/{name}.py" for name in ("syscalls", "rtnetlink", "netlink", "programs")))  # fmt: skip
 
 
 class StoppedError(errors.SetupError):
-    """Whoever went step by step has seen enough. What was made is unmade, as after any failure."""
+    """The user has quit `--explain=step`. What was created is removed, as after any failure."""
 
     exit_code = 130
 
 
 class Recorder(Observer):
-    """`end`: the socket to the narrator. `stepping`: ask at every step whether to go on."""
+    """`end`: the socket to the trace process. `stepping`: ask at every step whether to go on."""
 
     def __init__(self, end: socket.socket, *, stepping: bool) -> None:
         self.end = end
         self.stepping = stepping
         self.chosen = False
-        self.narrator = 0  # its pid, in the process that started it
+        self.trace_pid = 0  # in the process that forked the trace process
         self.program: socket.socket | None = None  # our end of execve's socket
-        self.asked: dict[int, _Question] = {}  # by thread: the call that it makes
+        self.pending: dict[int, _CallText] = {}  # by thread: the call that it is making
 
     def begins(self, step: Step) -> None:
         event = ("begins", step.title, step.book, _place())
@@ -74,17 +75,17 @@ class Recorder(Observer):
         self._send(("ends", step.title, step.microseconds))
 
     def before(self, call: Call) -> None:
-        self.asked[get_native_id()] = _question(call)
+        self.pending[get_native_id()] = _call_text(call)
         if call.name == "execve":
             self.program = self._ask(self._event("execve", call))
             if self.program:
                 self.program.recv(1)
 
     def after(self, call: Call) -> None:
-        asked = self.asked.pop(get_native_id(), None)
+        text = self.pending.pop(get_native_id(), None)
         if call.name in ("fork", "clone", "clone3") and call.result == 0:
-            return  # the child, in which no call was made
-        self._send(self._event("call", call, asked))
+            return  # in the child: the parent reports the call
+        self._send(self._event("call", call, text))
         if self.program and call.name == "execve":
             self.program.close()
 
@@ -109,44 +110,44 @@ class Recorder(Observer):
         self._leave()
 
     def join(self) -> None:
-        """Say that this process was not made for the command that asks."""
+        """Report that this process was not forked by the command."""
         self._send(("joined",))
 
     def choose(self, style: str, file: str) -> None:
-        """Tell the narrator how to tell it, and where if not on standard error: the command line is understood now."""
+        """The command line has been parsed: set the style, and the file to write to ('' for standard error)."""
         self.chosen = True
         self._send(("choose", style, file))
 
     def drop(self) -> None:
-        """Nobody has asked for an explanation after all."""
+        """The command line has been parsed, and has no `--explain`: end the trace process."""
         self._send(("drop",))
         self._leave()
-        os.waitpid(self.narrator, 0)
+        os.waitpid(self.trace_pid, 0)
 
     def finish(self) -> None:
-        """The command is over: wait until the narrator has told everything."""
+        """The command has finished: wait until the trace process has written everything."""
         if ours := self._ask(("finish",)):
             ours.recv(1)
             ours.close()
         self._leave()
         with suppress(ChildProcessError):
-            os.waitpid(self.narrator, 0)
+            os.waitpid(self.trace_pid, 0)
 
-    def _event(self, what: str, call: Call, asked: _Question | None = None) -> tuple[Any, ...]:
-        name, arguments, circumstances = asked or _question(call)
+    def _event(self, what: str, call: Call, text: _CallText | None = None) -> tuple[Any, ...]:
+        name, arguments, context = text or _call_text(call)
         number = call.result.errno if isinstance(call.result, OSError) else None
         result = call.result if isinstance(call.result, int) and not isinstance(call.result, bool) else 0
         keywords = {key: _simple(value) for key, value in call.keywords}
-        raw = tuple(map(_simple, call.arguments)), {**keywords, **circumstances}
+        raw = tuple(map(_simple, call.arguments)), {**keywords, **context}
         answer = call_spelling.answer(call)
         return (what, call.name, name, arguments, answer, number, result, call.microseconds, call.step, _place(), raw,
                 call.pid)  # fmt: skip
 
     def _ask(self, event: tuple[Any, ...]) -> socket.socket | None:
-        """Send an event with one end of a new socket; returns the other, on which an answer comes."""
+        """Send an event with one end of a new socket pair; returns the other end, on which the answer comes."""
         try:
             ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        except OSError:  # a filter of system calls that forbids it: the story ends here for this process
+        except OSError:  # a seccomp filter forbids it: nothing more can be reported of this process
             self._leave()
             return None
         with theirs:
@@ -158,11 +159,11 @@ class Recorder(Observer):
     def _send(self, event: tuple[Any, ...], fds: list[int] | None = None) -> bool:
         main = get_native_id() == os.getpid()
         packet = marshal.dumps((0 if main else get_native_id(), observe.who, time.monotonic_ns(), *event))
-        if len(packet) > LONGEST:  # a call whose arguments are larger than any screen
+        if len(packet) > LONGEST:  # a call with very large arguments
             packet = marshal.dumps((0, observe.who, time.monotonic_ns(), "lost", len(packet)))
         try:
             socket.send_fds(self.end, [packet], fds or [], socket.MSG_NOSIGNAL)
-        except OSError:  # the narrator is gone, so there is nobody left to tell
+        except OSError:  # the trace process has ended
             self._leave()
             return False
         return True
@@ -173,24 +174,28 @@ class Recorder(Observer):
         self.end.close()
 
 
-class _Question(NamedTuple):
-    """A call in words, and its circumstances: as they were before it was made, which may change what both mean."""
+class _CallText(NamedTuple):
+    """A call as text, and its context, both taken before the call, which may change what they mean."""
 
     name: str
     arguments: list[str]
-    circumstances: dict[str, Any]
+    context: dict[str, Any]
 
 
-def _question(call: Call) -> _Question:
+def _call_text(call: Call) -> _CallText:
     try:
         name, arguments = call_spelling.parts(call)
-    except (TypeError, ValueError, LookupError):  # announced otherwise than it is spelled: not worth a container
+    except (
+        TypeError,
+        ValueError,
+        LookupError,
+    ):  # arguments that `call_spelling` does not expect: the container must not fail for that
         name, arguments = call.name, [repr(argument) for argument in call.arguments]
-    return _Question(name, arguments, _circumstances(call))
+    return _CallText(name, arguments, _context(call))
 
 
-def _circumstances(call: Call) -> dict[str, Any]:
-    """What the arguments mean only here: which process a pidfd is of, which network a socket speaks to."""
+def _context(call: Call) -> dict[str, Any]:
+    """What only this process can find out of the arguments: the process of a pidfd, the network of a socket."""
     try:
         if call.name == "setns":
             with open(f"/proc/self/fdinfo/{call.arguments[0]}", encoding="ascii") as file:
@@ -203,7 +208,7 @@ def _circumstances(call: Call) -> dict[str, Any]:
 
 
 def _network_of(fd: int, indices: list[int]) -> dict[str, Any]:
-    """Whether a socket is in another network namespace than this thread, and what interfaces are called there."""
+    """Whether a socket is in another network namespace than this thread, and the names of interfaces there."""
     namespace = fcntl.ioctl(fd, _SIOCGSKNS)
     try:
         inside = os.fstat(namespace).st_ino != os.stat("/proc/thread-self/ns/net").st_ino
@@ -218,13 +223,13 @@ def _network_of(fd: int, indices: list[int]) -> dict[str, Any]:
 
 
 def resume(fd: int, *, stepping: bool) -> None:
-    """Go on telling what this process does, which did so as another program (`Recorder.pass_on`)."""
+    """Go on sending events after this process has executed another Python (`Recorder.pass_on`)."""
     os.set_inheritable(fd, False)
     observe.observers.append(Recorder(socket.socket(fileno=fd), stepping=stepping))
 
 
 def join(fd: int) -> Recorder:
-    """Tell the narrator at the other end of `fd`, which a command has lent, what this process does from here on."""
+    """Send this process's events from now on to the trace process behind `fd`, which a command has passed."""
     recorder = Recorder(socket.socket(fileno=fd), stepping=False)
     recorder.join()
     observe.observers.append(recorder)
@@ -232,7 +237,7 @@ def join(fd: int) -> Recorder:
 
 
 def answer(reply: socket.socket, word: bytes, *, close: bool = True) -> None:
-    """In the narrator: let the sender of an event that waits go on."""
+    """In the trace process: let the sender of an event go on that waits for it."""
     with suppress(OSError):  # it was killed
         reply.send(word)
     if close:
@@ -240,7 +245,7 @@ def answer(reply: socket.socket, word: bytes, *, close: bool = True) -> None:
 
 
 def _simple(value: Any) -> Any:
-    """An argument as marshal takes it."""
+    """An argument in a type that marshal can write."""
     if isinstance(value, (list, tuple)):
         return [_simple(item) for item in value]
     if isinstance(value, dict):
@@ -251,7 +256,7 @@ def _simple(value: Any) -> Any:
 
 
 def _place() -> str:
-    """file:line of the code that is at it, from the package's directory on."""
+    """file:line of the code that makes the call, relative to the package's parent directory."""
     frame: FrameType | None = sys._getframe(1)
     while frame and frame.f_code.co_filename in _WRAPPERS:
         frame = frame.f_back
