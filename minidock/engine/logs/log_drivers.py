@@ -17,7 +17,7 @@ from minidock.engine.logs.drivers.option_values import refused
 from minidock.engine.logs.log_writer import Log
 
 if TYPE_CHECKING:
-    from minidock.engine.logs.drivers import Driver
+    from minidock.engine.logs.drivers.driver import Driver
 
 NONE = "none"
 _MODES = ("blocking", "non-blocking", "")

@@ -21,7 +21,7 @@ TYPE_CHECKING = False  # as in `typing`, without loading that
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from minidock.engine.logs.drivers import Record
+    from minidock.engine.logs.drivers.driver import Record
 
 NAME = "local"
 OPTIONS = ("max-file", "max-size", "compress")
