@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import calendar
 import re
+import time
 
 SHORTEST = 1_000_000  # nanoseconds: no time of a health check may be below, as in docker
 
@@ -30,3 +32,29 @@ def parse(text: str) -> int:
     if total > _LONGEST:
         raise ValueError(f'time: invalid duration "{text}"')
     return -total if text.startswith("-") else total
+
+
+def since(moment: str) -> str:
+    """How long ago an RFC 3339 UTC time was, in docker's words ("About a minute")."""
+    return duration(time.time() - calendar.timegm(time.strptime(moment[:19], "%Y-%m-%dT%H:%M:%S")))
+
+
+def duration(seconds: float) -> str:
+    """A length of time in docker's words (github.com/docker/go-units, HumanDuration)."""
+    whole = int(seconds)
+    if whole < 1:
+        return "Less than a second"
+    if whole < 60:
+        return f"{whole} second{'s' if whole != 1 else ''}"
+    minutes, hours = whole // 60, round(seconds / 3600)
+    if minutes == 1:
+        return "About a minute"
+    if minutes < 60:
+        return f"{minutes} minutes"
+    if hours == 1:
+        return "About an hour"
+    for limit, unit, name in ((48, 1, "hours"), (24 * 14, 24, "days"), (24 * 60, 24 * 7, "weeks"),
+                              (24 * 365 * 2, 24 * 30, "months")):  # fmt: skip
+        if hours < limit:
+            return f"{hours // unit} {name}"
+    return f"{hours // 24 // 365} years"

@@ -21,11 +21,13 @@ from minidock.build import (
     variables,
 )
 from minidock.build.account import Account
+from minidock.build.archives import Readable
 from minidock.build.builder import Asked
 from minidock.build.checks import Checked, Subject
 from minidock.build.contexts import Context
 from minidock.build.graph import Graph, Node
 from minidock.build.ignore import Patterns
+from minidock.build.progress import Progress
 from minidock.build.progress_json import RawJson
 from minidock.build.reasons import Say
 from minidock.build.request import Command
@@ -45,8 +47,18 @@ from minidock.image.store_writer import Ingest
 NAMES = ("Dockerfile", "dockerfile")
 
 
-def run(paths: Paths, asked: Command, say: Say, account: Account) -> str:
+def run(
+    paths: Paths,
+    asked: Command,
+    say: Say,
+    account: Account,
+    source: Readable | None = None,
+    shown: Progress | None = None,
+) -> str:
     """Build. `say` gives the texts of reasons (`reasons.py`); `account` is told what is done.
+
+    `source`: what is read in the place of standard input; `shown`: who is told how it goes, if not the user on
+    standard error.
 
     Returns the image's id, "" where none was asked for. Raises `MinidockError`, and leaves nothing behind but what the
     cache keeps.
@@ -60,8 +72,12 @@ def run(paths: Paths, asked: Command, say: Say, account: Account) -> str:
     create.check_host()
     given = variables.key_values(asked.build_args, os.environ)
     keep_git = given.get(contexts.KEEP_GIT, "").lower() in ("1", "true")
-    with contexts.opened(paths.root, asked.context, asked.file, keep_git=keep_git) as context:
-        return _build(paths, asked, names, context, given, say, account)
+    with contexts.opened(paths.root, asked.context, asked.file, keep_git=keep_git, source=source) as context:
+        return _build(paths, asked, names, context, given, shown or _shown(asked, say), account)
+
+
+def _shown(asked: Command, say: Say) -> Progress:
+    return RawJson(say) if asked.progress == "rawjson" else progress_terminal.chosen(asked.progress, say)
 
 
 def _build(
@@ -70,12 +86,12 @@ def _build(
     names: list[Reference],
     context: Context,
     given: dict[str, str],
-    say: Say,
+    shown: Progress,
     account: Account,
 ) -> str:
     content, where = _dockerfile(asked, context)
     try:
-        return _build_file(paths, asked, names, context, content, where, given, say, account)
+        return _build_file(paths, asked, names, context, content, where, given, shown, account)
     except MinidockError as error:
         line, last = lines_of(error)
         for row in excerpt.marked(content, os.path.basename(where) or NAMES[0], line, last):
@@ -91,13 +107,12 @@ def _build_file(
     content: bytes,
     where: str,
     given: dict[str, str],
-    say: Say,
+    shown: Progress,
     account: Account,
 ) -> str:
     file = stages.parse(content)
     outer = Globals(file.arguments, given, _platform(asked.platform), asked.target, file.escape)
     plan = graph.make(file, outer, asked.target, asked.contexts)
-    shown = RawJson(say) if asked.progress == "rawjson" else progress_terminal.chosen(asked.progress, say)
     shown.expect(plan.nodes.values())
     numbers = range(len(file.stages)) if asked.check and not asked.target else sorted(plan.nodes)
     ignored = _ignored(context, where)

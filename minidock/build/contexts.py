@@ -42,15 +42,20 @@ class Named(NamedTuple):
 
 
 @contextmanager
-def opened(root: str, wanted: str, file: str, *, keep_git: bool = False) -> Iterator[Context]:
-    """The context that PATH and -f name, for as long as it is needed. Raises `MinidockError`."""
+def opened(
+    root: str, wanted: str, file: str, *, keep_git: bool = False, source: archives.Readable | None = None
+) -> Iterator[Context]:
+    """The context that PATH and -f name, for as long as it is needed. Raises `MinidockError`.
+
+    `source`: what is read where standard input is meant, if it is not that.
+    """
     if wanted == "-" and file == "-":
         raise UsageError("invalid argument: can't use stdin for both build context and dockerfile")
     with Workspace(root) as workspace:
         typed = _typed(workspace.path, wanted, file)
         place = archives.new_directory(workspace.path, "context")
         if wanted == "-":
-            found = _of_stream(sys.stdin.buffer, place, "standard input", file)
+            found = _of_stream(source or sys.stdin.buffer, place, "standard input", file)
         elif repository := git.parse(wanted):
             git.check_out(repository, place, keep_history=keep_git)
             found = Context(git.directory_of(repository, place), None, is_remote=True)

@@ -83,6 +83,7 @@ SYSTEM: Table = {
     "events": ("system.events", "events", "Show what happens, as it happens"),
     "info": ("system.info", "info", "Show what this host's kernel offers, and what is missing"),
     "prune": ("system.prune", "prune", "Remove what nobody uses"),
+    "service": ("system.service", "service", "Serve the Engine API, for docker's own clients"),
     "start": ("system.start", "start", "Start what was running when the machine went down"),
     "stop": ("system.stop", "stop", "Stop all containers, until `system start`"),
 }

@@ -44,3 +44,13 @@ def aside_path(container_id: str) -> str:
 def exec_directory(container_id: str) -> str:
     """Where the processes are named that `exec` has brought into a container (`exec/exec_ids.py`)."""
     return os.path.join(run_directory(), "execs", container_id)
+
+
+def waiting_directory(container_id: str) -> str:
+    """Where they are found who wait for a container's next start (`monitor/await_start.py`)."""
+    return os.path.join(run_directory(), "waiting", container_id[:32])
+
+
+def exec_instances() -> str:
+    """What is known of processes of `exec` that others than their command ask for (`exec/exec_instances.py`)."""
+    return os.path.join(run_directory(), "exec-instances")

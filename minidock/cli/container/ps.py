@@ -84,16 +84,16 @@ def _id(record: Record, no_trunc: bool) -> str:
 
 def rows(root: str, found: list[Record], *, no_trunc: bool, size: bool) -> list[_Row]:
     from minidock.cli.container import ps_columns
-    from minidock.cli.format import units
-    from minidock.engine.inspect import network_settings
+    from minidock.durations import since
+    from minidock.engine.inspect import container_status, network_settings
 
-    images = _Images(root)
+    images = container_status.ImageNames(root)
     return [
         _Row({
             "Command": _command(record.data["command"], no_trunc),
             "CreatedAt": _moment(record.data["created"]),
             "ID": _id(record, no_trunc),
-            "Image": images.name(record, no_trunc),
+            "Image": _image(images.name(record), no_trunc),
             "Labels": ",".join(f"{key}={value}" for key, value in sorted(record.data["config"]["labels"].items())),
             "LocalVolumes": str(sum(point["type"] == "volume" for point in record.data.get("mounts", ()))),
             "Mounts": ",".join(_mount(point, no_trunc) for point in record.data.get("mounts", ())),
@@ -101,40 +101,18 @@ def rows(root: str, found: list[Record], *, no_trunc: bool, size: bool) -> list[
             "Networks": ",".join(network_settings.names(record)),
             "Platform": Nil("<nil>"),
             "Ports": ps_columns.ports(record),
-            "RunningFor": f"{units.since(record.data['created'])} ago",
+            "RunningFor": f"{since(record.data['created'])} ago",
             "Size": _size(record) if size else "0B",
             "State": record.status,
-            "Status": ps_columns.status(record),
+            "Status": container_status.status(record),
             "Label": lambda name, labels=record.data["config"]["labels"]: labels.get(name, ""),
         })
         for record in found
     ]  # fmt: skip
 
 
-class _Images:
-    """What the containers' images are called now."""
-
-    def __init__(self, root: str) -> None:
-        self.root = root
-        self._ids: dict[str, str | None] = {}
-
-    def name(self, record: Record, no_trunc: bool) -> str:
-        """The name that the container was made with, if the image still has it; or the image's id."""
-        name, image_id = str(record.data["imageName"]), str(record.data["image"])
-        if self._id_of(name) == image_id:
-            return name
-        return image_id if no_trunc else image_id.removeprefix("sha256:")[:12]
-
-    def _id_of(self, name: str) -> str | None:
-        from minidock.errors import MinidockError
-        from minidock.image.store import Store
-
-        if name not in self._ids:
-            try:
-                self._ids[name] = Store(self.root).resolve(name).id
-            except MinidockError:
-                self._ids[name] = None
-        return self._ids[name]
+def _image(name: str, no_trunc: bool) -> str:
+    return name if no_trunc or not name.startswith("sha256:") else name.removeprefix("sha256:")[:12]
 
 
 def _command(words: list[str], no_trunc: bool) -> str:

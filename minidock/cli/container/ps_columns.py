@@ -2,28 +2,7 @@
 
 from __future__ import annotations
 
-from minidock.cli.format.units import since
-from minidock.engine.container.records import CREATED, DEAD, PAUSED, RESTARTING, Record
-
-
-def status(record: Record) -> str:
-    """Up, Exited, ... and since when (moby: daemon/container/state.go, String)."""
-    from minidock.engine.inspect import container_list
-
-    state = record.data["state"]
-    if record.status == DEAD:
-        return "Dead (record damaged)"
-    if record.status == PAUSED:
-        return f"Up {since(state['startedAt'])} (Paused)"
-    if record.status == RESTARTING:
-        return f"Restarting ({state['exitCode']}) {since(state['finishedAt'])} ago"
-    if record.is_up:
-        health = container_list.health(record)
-        words = {"none": "", "starting": " (health: starting)"}.get(health, f" ({health})")
-        return f"Up {since(state['startedAt'])}{words}"
-    if record.status == CREATED or not state["finishedAt"]:
-        return "Created"
-    return f"Exited ({state['exitCode']}) {since(state['finishedAt'])} ago"
+from minidock.engine.container.records import Record
 
 
 def ports(record: Record) -> str:

@@ -173,6 +173,7 @@ def finish_removal(root: str, container_id: str) -> None:
             volume_remove.remove_anonymous(root, record.data["mounts"])
         _undo_sockets(record)
         _undo_cidfile(record)
+    remove_tree(paths.waiting_directory(container_id))
     remove_tree(doomed)
     record_file.forget_aside(container_id)
 

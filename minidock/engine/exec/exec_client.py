@@ -6,23 +6,29 @@ import signal
 
 from minidock.engine.exec.exec_options import ExecOptions
 from minidock.engine.monitor import attach_client, spawn
+from minidock.engine.monitor.attach_client import Attachment
 from minidock.engine.paths import Paths
 
 
-def execute(paths: Paths, name: str, asked: ExecOptions, keys: bytes) -> int:
+def execute(
+    paths: Paths, name: str, asked: ExecOptions, keys: bytes, attachment: Attachment | None = None, exec_id: str = ""
+) -> int:
     """Run a process in the container called `name`; returns its exit code, or 0 at once if it is to be detached.
 
     `keys`: what is typed on its terminal to leave it running. Signals are not for the process, as in docker: Ctrl-C
     ends this command, and with a terminal goes inside as a byte. Raises `MinidockError` with what could not
     be done, `Detached` for those keys.
+
+    `attachment`: other streams than this command's own. `exec_id`: of one that was created (`exec_instances.py`).
     """
-    attachment = attach_client.DETACHED
-    if not asked.detach:
-        attachment = attach_client.Attachment(asked.interactive, stdout=True, stderr=True, keys=keys, proxy=False)
+    if asked.detach:
+        attachment = attach_client.DETACHED
+    elif attachment is None:
+        attachment = Attachment(asked.interactive, stdout=True, stderr=True, keys=keys, proxy=False)
     client = attach_client.Client(
         spawn.take_channel("exec-monitor"), attachment, lambda line: None, lost="the exec monitor was killed"
     )
-    client.send("execute", root=paths.root, cache=paths.cache, name=name, options=asked._asdict())
+    client.send("execute", root=paths.root, cache=paths.cache, name=name, options=asked._asdict(), exec_id=exec_id)
     signal.signal(signal.SIGWINCH, client.on_signal)
     try:
         return client.follow()

@@ -17,10 +17,10 @@ from minidock.engine import paths
 from minidock.engine.container import names
 
 
-def begin(container_id: str) -> tuple[str, int]:
-    """A new id, known as long as the returned descriptor is open and `end` was not called."""
+def begin(container_id: str, exec_id: str = "") -> tuple[str, int]:
+    """An id, a new one if none is given, known as long as the returned descriptor is open and `end` was not called."""
     running(container_id)
-    exec_id = names.new_id()
+    exec_id = exec_id or names.new_id()
     while True:
         directory = paths.exec_directory(container_id)
         os.makedirs(directory, mode=0o700, exist_ok=True)

@@ -25,7 +25,7 @@ from minidock import observe
 from minidock.engine.container import records
 from minidock.engine.container.records import Record
 from minidock.engine.events import event_log
-from minidock.engine.exec import exec_ids, exec_process
+from minidock.engine.exec import exec_ids, exec_instances, exec_process
 from minidock.engine.exec.exec_options import ExecOptions
 from minidock.engine.monitor.daemonize import detach_from_caller
 from minidock.engine.monitor.streams import Events, Flow, Pipes, poll
@@ -75,14 +75,17 @@ def serve(channel: Channel) -> int:
         return 0  # the command ended without asking for anything
     try:
         record = records.find(message["root"], message["name"])
-        exec_id, lock = exec_ids.begin(record.id)
+        exec_id, lock = exec_ids.begin(record.id, message["exec_id"])
         try:
             process = _start(message, record, exec_id, caller)
         except BaseException:
             exec_ids.end(record.id, exec_id, lock)
             raise
+        exec_instances.note(exec_id, pid=process.created.pid)
     except BaseException as error:
-        caller.send("failed", message=message_of(error), exit_code=getattr(error, "exit_code", EXIT_ENGINE))
+        exit_code = getattr(error, "exit_code", EXIT_ENGINE)
+        exec_instances.note(message["exec_id"], exitCode=exit_code)
+        caller.send("failed", message=message_of(error), exit_code=exit_code)
         return EXIT_ENGINE
     if message["options"]["detach"]:
         observe.release()
@@ -92,6 +95,7 @@ def serve(channel: Channel) -> int:
     code = code if code >= 0 else EXIT_SIGNAL - code
     if process.peer is not None:
         os.close(process.peer)
+    exec_instances.note(exec_id, exitCode=code)
     exec_ids.end(record.id, exec_id, lock)
     event_log.emit_container(record.root, "exec_die", record.data, execID=exec_id, exitCode=code)
     _deliver_remaining_output(process, caller)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import select
 import signal
+import stat
 import time
 from contextlib import suppress
 from typing import NamedTuple
@@ -28,13 +29,14 @@ from minidock.errors import (
     SetupError,
     UsageError,
 )
-from minidock.linux import capabilities, cgroups, mount_trees, systemd
+from minidock.linux import capabilities, cgroups, mount_trees, systemd, terminal
 from minidock.observe import step
 from minidock.runtime import lifecycle, oci_spec
 from minidock.runtime.exec import Target, create_exec_process
 from minidock.runtime.lifecycle import CreatedProcess
 
 _A_MOMENT = 0.2  # seconds
+_PTS_MAJORS = range(136, 144)  # pseudo-terminals: Documentation/admin-guide/devices.txt
 _PATIENCE = 60.0  # seconds for the last steps, as others inside can hold a process there
 
 
@@ -149,6 +151,32 @@ def _enter(
         end(created)
         raise
     return created
+
+
+def set_terminal_size(pid: int, rows: int, columns: int) -> None:
+    """Make the terminal of the process `pid` that `exec` has brought in `rows` by `columns`; without one, do nothing.
+
+    What is inside may have put anything in the place of its input: it is looked at before it is opened (O_PATH), and
+    what was looked at is what is opened (proc_pid_fd(5)).
+    """
+    try:
+        place = os.open(f"/proc/{pid}/fd/0", os.O_PATH | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return
+    try:
+        status = os.fstat(place)
+        if not stat.S_ISCHR(status.st_mode) or os.major(status.st_rdev) not in _PTS_MAJORS:
+            return
+        console = os.open(f"/proc/self/fd/{place}", os.O_RDWR | os.O_NOCTTY | os.O_NONBLOCK | os.O_CLOEXEC)
+        try:
+            with step("Pass on the window size", book="4.4"):
+                terminal.set_window_size(console, rows, columns)
+        finally:
+            os.close(console)
+    except OSError:  # it was hung up just now
+        return
+    finally:
+        os.close(place)
 
 
 def end(created: CreatedProcess) -> None:

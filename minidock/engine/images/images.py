@@ -24,6 +24,8 @@ from minidock.state import DamagedError
 
 if TYPE_CHECKING:
     from minidock.image.image_filters import Filters
+    from minidock.image.registry.progress import Progress
+    from minidock.image.registry.settings import Keychain
 
 Say = Callable[[str], None]
 
@@ -113,9 +115,9 @@ def _pull(store: Store, name: Reference, say: Say | None, platform: str) -> Imag
 
     from minidock.engine.images import pull_push
     from minidock.engine.images.progress_display import Bars, Lines
-    from minidock.image.registry.progress import Progress
+    from minidock.image.registry.progress import Progress as Silent
 
-    shown = Progress() if say is None else Bars(sys.stderr) if sys.stderr.isatty() else Lines(say)
+    shown = Silent() if say is None else Bars(sys.stderr) if sys.stderr.isatty() else Lines(say)
     try:
         with closing(shown) as progress:
             return pull_push.pull(store, name, progress, platform or None)
@@ -142,6 +144,25 @@ def _fetch(store: Store, name: Reference, say: Say | None, platform: str) -> Ima
             if say:
                 say(f"Building {name} from the recipe {recipe}/build.py: {error}")
             return _fitting(_build(store, name, recipe), str(name), platform)
+
+
+def pull_or_build(
+    store: Store, name: Reference, progress: Progress, platform: str | None, keys: Keychain | None
+) -> Image:
+    """Pull an image as another user (`keys`); if no registry can be reached, build the recipe of that name, as `run`
+    does. Raises `MinidockError`."""
+    from minidock.engine.images import pull_push
+    from minidock.image.registry.failures import RegistryUnreachable
+
+    with lock(store.root, "fetch-" + name.canonical.replace("/", "_")):
+        try:
+            return pull_push.pull(store, name, progress, platform, keys)
+        except RegistryUnreachable as error:
+            recipe = find_recipe(name)
+            if recipe is None or not _is_host(platform or ""):
+                raise
+            progress.say(f"Building {name} from the recipe {os.path.basename(recipe)}: {error}")
+            return _build(store, name, recipe)
 
 
 # Recipes

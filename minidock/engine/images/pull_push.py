@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from minidock.engine.events import event_log
 from minidock.engine.images.credentials import Keychain
@@ -14,6 +14,7 @@ from minidock.image import reference
 from minidock.image.reference import Reference
 from minidock.image.registry.progress import Progress
 from minidock.image.registry.settings import HUB, Credentials, credentials_key
+from minidock.image.registry.settings import Keychain as Lookup
 from minidock.image.store import Store
 from minidock.image.stored_image import Image
 
@@ -25,15 +26,20 @@ if TYPE_CHECKING:
     from minidock.image.store_writer import Ingest
 
 
-def pull(store: Store, name: Reference, progress: Progress, platform: str | None = None) -> Image:
-    """Fetch the image `name`, and tell `progress` in docker's words how it goes."""
-    with _remote() as remote:
+def pull(
+    store: Store, name: Reference, progress: Progress, platform: str | None = None, keys: Lookup | None = None
+) -> Image:
+    """Fetch the image `name`, and tell `progress` in docker's words how it goes. `keys`: credentials, if not those
+    that the user who runs this keeps."""
+    with _remote(keys) as remote:
         return _pull(store, name, remote, progress, platform)
 
 
-def pull_all(store: Store, name: Reference, progress: Progress, platform: str | None = None) -> list[Image]:
+def pull_all(
+    store: Store, name: Reference, progress: Progress, platform: str | None = None, keys: Lookup | None = None
+) -> list[Image]:
     """Fetch all tags of a repository."""
-    with _remote() as remote:
+    with _remote(keys) as remote:
         tags = remote.first(name, lambda repository: repository.tags())
         if not tags:
             raise NotFoundError(f"{name.familiar_name} has no tags")
@@ -64,26 +70,26 @@ def _forget_what_came(store: Store) -> None:
         collect(store.root, has_layer(store.root))
 
 
-def push(store: Store, name: Reference, progress: Progress) -> None:
+def push(store: Store, name: Reference, progress: Progress, keys: Lookup | None = None) -> None:
     """Publish one tag."""
     from minidock.image.registry.push import push
 
     if name.digest:
         raise UsageError("cannot push a digest reference")
-    with _remote() as remote:
+    with _remote(keys) as remote:
         progress.say(f"The push refers to repository [{name.name}]")
         pushed = push(store, name, remote, progress)
         progress.say(f"{name.tag}: digest: {pushed.digest} size: {pushed.size}")
     event_log.emit_image(store.root, "push", name.familiar, store.resolve(str(name)).labels, name.familiar_name)
 
 
-def push_all(store: Store, name: Reference, progress: Progress) -> None:
+def push_all(store: Store, name: Reference, progress: Progress, keys: Lookup | None = None) -> None:
     """Publish all tags that a repository has here."""
     names = [one for _, names in store.list() for one in names if one.name == name.name and one.tag]
     if not names:
         raise NotFoundError(f"An image does not exist locally with the tag: {name.familiar_name}")
     for one in sorted(names):
-        push(store, one, progress)
+        push(store, one, progress, keys)
 
 
 def push_image(store: Store, image: Image, name: Reference) -> None:
@@ -145,13 +151,26 @@ def login_again(registry: str, progress: Progress) -> Login | None:
         return None
 
 
-def _login(registry: str, credentials: Credentials) -> Login:
+def check_login(registry: str, credentials: Credentials) -> Credentials:
+    """What is to be kept of credentials that the registry knows, without keeping it. Raises `Denied`."""
     from minidock.image.registry.login import check
     from minidock.image.registry.remote import Remote
 
-    keychain, key = Keychain(), credentials_key(registry)
     with Remote(registry_settings(), lambda _: credentials) as remote:
-        kept = check(remote, registry, credentials)
+        return check(remote, registry, credentials)
+
+
+def distribution(name: Reference, keys: Lookup) -> tuple[dict[str, Any], list[dict[str, str]]]:
+    """(descriptor, platforms) of what a registry has under a name, without fetching it."""
+    from minidock.image.registry.describe import described
+
+    with _remote(keys) as remote:
+        return remote.first(name, described)
+
+
+def _login(registry: str, credentials: Credentials) -> Login:
+    keychain, key = Keychain(), credentials_key(registry)
+    kept = check_login(registry, credentials)
     keychain.store(key, kept)
     return Login(credentials.username, "" if keychain.is_encrypted(key) else keychain.path)
 
@@ -161,15 +180,15 @@ def logout(registry: str) -> bool:
     return Keychain().erase(credentials_key(registry))
 
 
-def search(term: str, limit: int) -> list[Found]:
+def search(term: str, limit: int, keys: Lookup | None = None) -> list[Found]:
     """Repositories on Docker Hub, or in the registry that `term` begins with."""
     from minidock.image.registry.search import search
 
-    with _remote() as remote:
+    with _remote(keys) as remote:
         return search(remote, term, limit)
 
 
-def _remote() -> Remote:
+def _remote(keys: Lookup | None = None) -> Remote:
     from minidock.image.registry.remote import Remote
 
-    return Remote(registry_settings(), Keychain())
+    return Remote(registry_settings(), keys or Keychain())

@@ -52,6 +52,18 @@ def take(record: Record) -> Sample | None:
         return None
 
 
+def host_processor_time() -> int:
+    """Nanoseconds that all processors of this machine have passed, at work or not (proc_stat(5), "cpu")."""
+    with open("/proc/stat", encoding="ascii") as lines:
+        ticks = sum(map(int, lines.readline().split()[1:9]))
+    return ticks * 1_000_000_000 // os.sysconf("SC_CLK_TCK")
+
+
+def processors() -> int:
+    """How many this machine has."""
+    return os.cpu_count() or 1
+
+
 def processor_share(before: Sample, after: Sample) -> float:
     """The processors that were kept busy between two samples: 1.0 is one of them, all the time."""
     passed = after.taken - before.taken

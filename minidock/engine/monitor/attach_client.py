@@ -19,7 +19,7 @@ from minidock.engine.events import event_log
 from minidock.engine.monitor import spawn
 from minidock.engine.monitor.detach_keys import DetachKeys
 from minidock.engine.monitor.monitor_channel import visit
-from minidock.engine.monitor.streams import Events, Flow, poll, unshared
+from minidock.engine.monitor.streams import BROKEN, Events, Flow, poll, unshared
 from minidock.engine.paths import Paths
 from minidock.errors import EXIT_ENGINE, ClientError, ConflictError, MinidockError
 from minidock.linux import terminal
@@ -35,13 +35,18 @@ FORWARDED = signal.valid_signals() - _KEPT
 
 
 class Attachment(NamedTuple):
-    """Which of a command's own streams are a container's. `keys`: what is typed to leave it; `proxy`: signals go in."""
+    """Which of a command's own streams are a container's. `keys`: what is typed to leave it; `proxy`: signals go in.
+
+    `lifeline`: a socket whose other end is the user's: when that is closed, the user has gone, and sees to the size of
+    the terminal itself. -1: the streams are the user's own.
+    """
 
     stdin: bool = False
     stdout: bool = False
     stderr: bool = False
     keys: bytes = b""
     proxy: bool = True
+    lifeline: int = -1
 
     @property
     def streams(self) -> list[str]:
@@ -91,6 +96,13 @@ class Abandoned(MinidockError):
         super().__init__(f"got {_MOST_INTERRUPTS} SIGTERM/SIGINTs, forcefully exiting", exit_code=1)
 
 
+class Left(MinidockError):
+    """Whoever was attached has gone without a word: what was attached goes on."""
+
+    def __init__(self) -> None:
+        super().__init__("the client is gone")
+
+
 class Detached(MinidockError):
     """A user has left by the detach keys: what was attached goes on."""
 
@@ -103,12 +115,17 @@ def attach(record: Record, attachment: Attachment, warn: Warn) -> int:
     channel = visit(record)
     if channel is None:
         raise ConflictError("You cannot attach to a stopped container, start it first")
+    return join(record, channel, attachment, warn)
+
+
+def join(record: Record, channel: Channel, attachment: Attachment, warn: Warn) -> int:
+    """The same over a channel that is there."""
     client = Client(channel, attachment, warn)
     client.resized = partial(_tell_of_size, record)
     for name, fd in (("stdout", 1), ("stderr", 2)):
         if name in attachment.streams:
             copy = unshared(fd)
-            client.send("send-output", fd=copy, stream=name)
+            client.send("send-output", fd=copy, stream=name, lossless=attachment.lifeline >= 0)
             os.close(copy)
     if attachment.stdin and os.isatty(0):
         client.send("restore-terminal", fd=0)
@@ -181,9 +198,13 @@ class Client:
         channel = self.channel.end.fileno()
         while True:
             wanted: Events = {channel: select.POLLIN}
+            if self.attachment.lifeline >= 0:
+                wanted[self.attachment.lifeline] = 0
             if self._input:
                 wanted |= self._input.wants()
             ready = poll(wanted)
+            if ready.get(self.attachment.lifeline, 0) & BROKEN and not self._input:
+                raise Left
             if channel in ready:
                 exit_code = self._hear()
                 if exit_code is not None:
@@ -238,7 +259,7 @@ class Client:
 
     def _prepare(self, input_fd: int | None, *, is_console: bool) -> None:
         self._input_fd, self._is_console = input_fd, is_console
-        if is_console and input_fd is not None and self._has_begun:
+        if is_console and input_fd is not None and self._has_begun and self.attachment.lifeline < 0:
             # Who attaches later sees what is there only if the program draws it again, as it does at a new size.
             rows, columns = terminal.window_size(input_fd)
             terminal.set_window_size(input_fd, rows + 1, columns)

@@ -5,7 +5,7 @@ it, and any number of others that connect to the container's socket later. Bytes
 client sends descriptors of its own standard output and error, which the monitor writes to, and is sent the one that
 the container's input goes into.
 
-    client -> monitor   "send-output" (stream) + descriptor: write that stream there
+    client -> monitor   "send-output" (stream, lossless) + descriptor: write that stream there
                         "restore-terminal" + descriptor: put its mode right if the client is killed
                         "attach" (input): begin; "signal" (number): for the container; "close-input"; "detach"
                         "read-record": something changed in it; "update-networks": so did the container's networks
@@ -44,6 +44,7 @@ class AttachedClient:
         self.channel = channel
         self.lossless = lossless
         self.present = True
+        self.is_expected = False  # it was waiting for this start, and has not yet said which streams it wants
         self.gives_input = False
         self.receivers: dict[str, Receiver] = {}
         self.terminal: tuple[int, list[Any]] | None = None  # with the mode that it had
@@ -139,6 +140,21 @@ class AttachedClients:
             self.listener.close()
             self.listener = None
 
+    def take_in(self, channels: list[Channel]) -> None:
+        """Count those in who have waited for this start (`waiting_clients.py`)."""
+        for channel in channels:
+            client = AttachedClient(channel)
+            client.is_expected = True
+            self.all.append(client)
+
+    def attach_expected(self, running: Running, seconds: float) -> None:
+        """Attach them before the program begins, so that they miss nothing. Who says nothing for so long is let go."""
+        while expected := [client for client in self.all if client.is_expected]:
+            ready = poll({client.channel.end.fileno(): select.POLLIN for client in expected}, seconds)
+            self.serve(ready, running)
+            for client in expected if not ready else ():
+                self.disconnect(client, running)
+
     def wants(self) -> Events:
         """Everybody who could say something."""
         wanted = {client.channel.end.fileno(): select.POLLIN for client in self.all}
@@ -223,7 +239,9 @@ class AttachedClients:
     def _handle(self, client: AttachedClient, message: Message, fd: int | None, running: Running | None) -> None:
         kind = message["type"]
         if kind == "send-output" and fd is not None:
-            client.receivers[message["stream"]] = Receiver(fd, lossless=client.lossless)
+            client.receivers[message["stream"]] = Receiver(
+                fd, lossless=client.lossless or message.get("lossless", False)
+            )
         elif kind == "restore-terminal" and fd is not None:
             client.remember_terminal(fd)
         elif kind == "observe" and fd is not None:
@@ -236,6 +254,7 @@ class AttachedClients:
             client.send("detached")
             self.disconnect(client, running)
         elif running and kind == "attach":
+            client.is_expected = False
             client.gives_input = message["input"]
             self.attach(client, running)
         elif running and kind == "update-networks":

@@ -41,7 +41,7 @@ from minidock import observe
 from minidock.engine.container import cleanup, records
 from minidock.engine.container.records import Record
 from minidock.engine.events import event_log
-from minidock.engine.monitor import daemonize, start
+from minidock.engine.monitor import daemonize, start, waiting_clients
 from minidock.engine.monitor.attach_server import AttachedClient, AttachedClients
 from minidock.engine.monitor.container_process import Running
 from minidock.engine.monitor.monitored import Monitored
@@ -93,6 +93,7 @@ def _run_until_over(monitored: Monitored, clients: AttachedClients) -> int:
     while True:
         monitored.began = time.monotonic()
         records.reserve(monitored.record.directory, monitored.lock)  # the end of the run before may have needed it
+        clients.take_in(waiting_clients.find(monitored.record.id))
         try:
             running, warnings = start.start(monitored.record, clients, monitored.cache, caller)
         except BaseException as error:

@@ -28,7 +28,7 @@ from minidock.runtime.channel import Channel
 _MODULES = {"monitor": "minidock.engine.monitor.monitor", "exec-monitor": "minidock.engine.exec.exec_monitor"}
 # How programs, libraries and systemd are found, and what bytes mean.
 _KEPT_VARIABLES = {"PATH", "LD_LIBRARY_PATH", "DBUS_SYSTEM_BUS_ADDRESS", "LANG", "LC_ALL", "LC_CTYPE"}
-_waiting: list[Channel] = []
+_waiting: dict[str, Channel] = {}  # by kind
 
 
 def start_early(kind: str = "monitor", *, bridged: bool = False) -> None:
@@ -37,12 +37,17 @@ def start_early(kind: str = "monitor", *, bridged: bool = False) -> None:
     `bridged`: its container will probably have a network. What that needs is loaded while nobody waits for it.
     """
     with suppress(OSError):
-        _waiting.append(_start(kind, bridged=bridged))
+        _waiting[kind] = _start(kind, bridged=bridged)
+
+
+def is_waiting(kind: str = "monitor") -> bool:
+    """Whether one was started early and is not used yet."""
+    return kind in _waiting
 
 
 def take_channel(kind: str = "monitor") -> Channel:
     """The channel to a monitor that waits for a container, or to an exec monitor that waits for a process of `exec`."""
-    return _waiting.pop() if _waiting else _start(kind)
+    return _waiting.pop(kind) if kind in _waiting else _start(kind)
 
 
 def _start(kind: str, *, bridged: bool = False) -> Channel:

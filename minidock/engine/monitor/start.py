@@ -27,6 +27,9 @@ if TYPE_CHECKING:
     from minidock.network.dns_server import Resolver
 
 
+_PATIENCE = 10.0  # seconds for whoever has waited for this start to say what for
+
+
 class CallerGoneError(SetupError):
     """Who asked for the container was killed before it ran."""
 
@@ -59,6 +62,7 @@ def start(
         running.memory = out_of_memory.watch(cgroup.path) if cgroup else None
         if caller and caller.is_attached:
             _attach_caller(caller, clients, running)
+        clients.attach_expected(running, _PATIENCE)
         lifecycle.start(created)
         with step("Write the pid and the start into the record", book="4.7.3"):
             _record_start(record, created)

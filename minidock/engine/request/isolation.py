@@ -145,8 +145,11 @@ def _profile(path: str) -> str:
     import json
 
     try:
-        with open(path, encoding="utf-8") as file:
-            profile = json.load(file)
+        if path.startswith("{"):  # as docker's client sends it: the text itself
+            profile = json.loads(path)
+        else:
+            with open(path, encoding="utf-8") as file:
+                profile = json.load(file)
     except OSError as error:
         why = os.strerror(error.errno or 0).lower()
         raise fail(f"opening seccomp profile ({path}) failed: open {path}: {why}") from error

@@ -56,7 +56,7 @@ def volume(text: str, driver: str = "") -> Mount | str:
     except UsageError as error:
         raise fail(f"invalid volume specification: '{text}': {error}") from None
     shown = ":".join([source, *parts[1:]])
-    return _mount(kind, source, target)._replace(
+    return plain(kind, source, target)._replace(
         text=shown, mode=mode, read_only="ro" in words, propagation=propagation, create=True,
         copy="nocopy" not in words, driver=driver if kind == "volume" else "",
     )  # fmt: skip
@@ -77,6 +77,11 @@ def mount(text: str) -> Mount:
         asked = _typed(options)
     except ValueError as error:
         raise fail(f'invalid argument "{text}" for "--mount" flag: {error}') from None
+    return checked(asked)
+
+
+def checked(asked: Mount) -> Mount:
+    """One --mount whose fields are read. Raises `UsageError` in docker's words for what cannot be meant."""
     if asked.kind == "tmpfs" and asked.source:
         raise _bad("tmpfs", "field Source must not be specified")
     if asked.kind == "bind" and not asked.source:
@@ -122,7 +127,7 @@ def volumes_from(text: str) -> str:
     return text
 
 
-def _mount(kind: str, source: str, target: str) -> Mount:
+def plain(kind: str, source: str, target: str) -> Mount:
     """A `Mount` of which no more is asked."""
     return Mount(kind=kind, source=source, subpath="", target=target, text="", mode="", read_only=False, propagation="",
                  recursion="enabled", create=False, copy=True, driver="", labels={}, driver_options={}, size=0,
@@ -178,7 +183,7 @@ def _options(text: str) -> list[tuple[str, str | None]]:
 
 def _typed(options: list[tuple[str, str | None]]) -> Mount:
     """The fields as a `Mount`. Raises `ValueError`."""
-    asked = _mount("volume", "", "")
+    asked = plain("volume", "", "")
     for key, text in options:
         value = text or ""
         if key in _SWITCHES:

@@ -35,10 +35,10 @@ def from_flags(flags: dict[str, Any]) -> dict[str, Any]:
     return {
         "network": kind,
         "attachments": {} if alone else networks,
-        "dns": [_name_server(text) for text in flags["dns"]],
-        "dns_search": [_domain(text) for text in flags["dns_search"]],
+        "dns": [name_server(text) for text in flags["dns"]],
+        "dns_search": [domain(text) for text in flags["dns_search"]],
         "dns_options": list(flags["dns_option"]),
-        "extra_hosts": [_extra_host(text) for text in flags["add_host"]],
+        "extra_hosts": [extra_host(text) for text in flags["add_host"]],
     }
 
 
@@ -163,19 +163,19 @@ def link(text: str) -> tuple[str, str]:
     return parts[0].removeprefix("/"), parts[-1].removeprefix("/")
 
 
-def _name_server(text: str) -> str:
+def name_server(text: str) -> str:
     """--dns."""
     return check_address(text, refuse(text, "--dns", f"IP address is not correctly formatted: {text}"))
 
 
-def _domain(text: str) -> str:
+def domain(text: str) -> str:
     """--dns-search; "." is for no domain at all."""
     if text != "." and (len(text) > 253 or not _DOMAIN.fullmatch(text)):
         raise refuse(text, "--dns-search", f"{text} is not a valid domain")
     return text
 
 
-def _extra_host(text: str) -> tuple[str, str]:
+def extra_host(text: str) -> tuple[str, str]:
     """--add-host NAME:ADDRESS or NAME=ADDRESS; the address may be `host-gateway`, which stands for the host itself."""
     name, separator, address = text.partition("=") if "=" in text else text.partition(":")
     if not separator or not name or re.search(r"[\s#]", name):

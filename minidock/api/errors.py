@@ -1,0 +1,52 @@
+"""What goes wrong, as an HTTP status and docker's JSON: {"message": "..."}."""
+
+from __future__ import annotations
+
+import sys
+import traceback
+
+from minidock.errors import (
+    EXIT_CANNOT_EXECUTE,
+    EXIT_NOT_FOUND,
+    ConflictError,
+    MinidockError,
+    NotFoundError,
+    UsageError,
+    is_expected,
+    message_of,
+)
+
+
+class Status(MinidockError):
+    """An answer with a status of its own; 304 has no body, so that its message is for nobody."""
+
+    def __init__(self, status: int, message: str = "") -> None:
+        super().__init__(message)
+        self.status = status
+
+
+class ClientGone(BaseException):
+    """Nobody is there any more to answer. No `Exception`: whoever mends what failed has nothing to mend here."""
+
+
+def status_of(error: BaseException) -> int:
+    """The status that docker has for such a failure (moby: api/server/httpstatus)."""
+    if isinstance(error, Status):
+        return error.status
+    if isinstance(error, NotFoundError):
+        return 404
+    if isinstance(error, ConflictError):
+        return 409
+    if isinstance(error, UsageError):
+        return 400
+    # A program that is not there or cannot be run is the caller's mistake (moby: daemon/errors.go).
+    if isinstance(error, MinidockError) and error.exit_code in (EXIT_CANNOT_EXECUTE, EXIT_NOT_FOUND):
+        return 400
+    return 500
+
+
+def message(error: BaseException) -> str:
+    """What to tell the client. A defect of ours is told in full on the service's standard error."""
+    if not is_expected(error):
+        traceback.print_exception(error, file=sys.stderr)
+    return message_of(error)

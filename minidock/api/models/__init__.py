@@ -1,0 +1,1 @@
+"""JSON in docker's form, read and written."""

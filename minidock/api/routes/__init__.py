@@ -1,0 +1,1 @@
+"""The functions that answer, by what they are about."""

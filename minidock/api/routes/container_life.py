@@ -1,0 +1,165 @@
+"""What leads a container through its life: start, stop, kill, wait, ..."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
+
+from minidock.api.call import Call
+from minidock.api.errors import Status
+from minidock.api.models import container_options
+from minidock.api.models.fields import Fields
+from minidock.engine.container import kill as killing
+from minidock.engine.container import pause as pausing
+from minidock.engine.container import records, recovery
+from minidock.engine.container import rename as renaming
+from minidock.engine.container import restart as restarting
+from minidock.engine.container import start as starting
+from minidock.engine.container import stop as stopping
+from minidock.engine.container import unpause as unpausing
+from minidock.engine.container.records import PAUSED, RESTARTING
+from minidock.engine.monitor import attach_client, await_exit, terminal_size
+from minidock.engine.request import limits, values
+from minidock.errors import ConflictError, UsageError
+
+_CONDITIONS = ("", "not-running", "next-exit", "removed")
+
+
+def start(call: Call) -> None:
+    """POST /containers/NAME/start; 304 if it runs."""
+    try:
+        start_detached(call, call.name)
+    except starting.AlreadyUp:
+        raise Status(304) from None
+    call.empty()
+
+
+def start_detached(call: Call, name: str) -> None:
+    """Give a container to a monitor of its own, which starts it."""
+    with _own_signals():
+        attach_client.run(
+            call.paths, partial(starting.lock_for_start, call.root, name), attach_client.DETACHED, _ignore
+        )
+
+
+def _ignore(_: str) -> None:
+    """Warnings of a start: there is no place for them in docker's answer."""
+
+
+@contextmanager
+def _own_signals() -> Iterator[None]:
+    """On the command line, signals of whoever starts a container are the container's. Here they stay ours."""
+    before = {number: signal.getsignal(number) for number in attach_client.FORWARDED}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def stop(call: Call) -> None:
+    """POST /containers/NAME/stop; 304 if it does not run."""
+    recovery.sweep_all(call.root)
+    record = records.find(call.root, call.name)
+    if not record.is_up and record.status != RESTARTING:
+        raise Status(304)
+    stopping.stop(call.root, call.name, call.number("t"), signal=call.text("signal"))
+    call.empty()
+
+
+def restart(call: Call) -> None:
+    """POST /containers/NAME/restart."""
+    recovery.sweep_all(call.root)
+    restarting.restart(call.root, call.name, call.number("t"), lambda record: start_again(call, record.id),
+                    signal=call.text("signal"))  # fmt: skip
+    call.empty()
+
+
+def start_again(call: Call, name: str) -> None:
+    """Start it, unless somebody else has."""
+    try:
+        start_detached(call, name)
+    except starting.AlreadyUp:
+        return
+
+
+def kill(call: Call) -> None:
+    """POST /containers/NAME/kill."""
+    recovery.sweep_all(call.root)
+    killing.kill(call.root, call.name, call.text("signal") or "KILL")
+    call.empty()
+
+
+def pause(call: Call) -> None:
+    """POST /containers/NAME/pause."""
+    recovery.sweep_all(call.root)
+    pausing.pause(call.root, call.name)
+    call.empty()
+
+
+def unpause(call: Call) -> None:
+    """POST /containers/NAME/unpause."""
+    recovery.sweep_all(call.root)
+    unpausing.unpause(call.root, call.name)
+    call.empty()
+
+
+def rename(call: Call) -> None:
+    """POST /containers/NAME/rename."""
+    renaming.rename(call.root, call.name, call.text("name"))
+    call.empty()
+
+
+def update(call: Call) -> None:
+    """POST /containers/NAME/update."""
+    from minidock.engine.container import update as updating
+
+    asked = call.fields(needed=True)
+    given = {name: value for name, value in container_options.resources(asked).items() if value not in (None, "", [])}
+    policy = _policy(asked.child("RestartPolicy")) if "RestartPolicy" in asked else None
+    recovery.sweep_all(call.root)
+    updating.update(call.root, call.name, partial(limits.changed, given=given), policy)
+    call.json({"Warnings": []})
+
+
+def _policy(asked: Fields) -> tuple[str, int] | None:
+    name, count = asked.text("Name"), asked.number("MaximumRetryCount")
+    return values.restart_policy(f"{name}:{count}" if count else name) if name else None
+
+
+def resize(call: Call) -> None:
+    """POST /containers/NAME/resize."""
+    rows, columns = size_of(call)
+    record = records.find(call.root, call.name)
+    if not record.is_up:
+        raise ConflictError(f"cannot resize a stopped container: Container {record.id} is not running")
+    terminal_size.set_size(record, rows, columns)
+    call.empty(200)
+
+
+def size_of(call: Call) -> tuple[int, int]:
+    """(rows, columns) of the query. Raises `UsageError`."""
+    rows, columns = call.number("h", 0) or 0, call.number("w", 0) or 0
+    for number in (rows, columns):
+        if not 0 <= number <= 0xFFFF:
+            raise UsageError(f'strconv.Atoi: parsing "{number}": value out of range')
+    return rows, columns
+
+
+def wait(call: Call) -> None:
+    """POST /containers/NAME/wait: the head of the answer comes at once, so that the client knows that we listen."""
+    condition = call.text("condition")
+    if condition not in _CONDITIONS:
+        raise UsageError(f'invalid condition: "{condition}"')
+    recovery.sweep_all(call.root)
+    record = records.find(call.root, call.name)
+    if condition in ("", "not-running") and not (
+        record.status == PAUSED or record.is_up or record.status == RESTARTING
+    ):
+        call.json({"StatusCode": record.data["state"]["exitCode"]})
+        return
+    with await_exit.listening(record) as ending, call.stream() as stream:
+        code = ending.code(call.connection.socket.fileno(), is_removed=condition == "removed")
+        stream.json({"StatusCode": code})

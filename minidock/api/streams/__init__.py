@@ -1,0 +1,1 @@
+"""What goes over a connection that is no JSON."""
