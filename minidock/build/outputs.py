@@ -15,7 +15,7 @@ import json
 import os
 import sys
 import tarfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
 from minidock import state
@@ -88,8 +88,8 @@ def check(wanted: Sequence[Output]) -> None:
         raise UsageError("only one output can go to standard output")
 
 
-def write(ingest: Ingest, result: Result, output: Output) -> None:
-    """Make one output. Raises `MinidockError`; a file that was there before is replaced when the new one is whole."""
+def write(ingest: Ingest, result: Result, output: Output, say: Callable[[str], None]) -> None:
+    """Make one output; `say` is told line by line how a push goes. Raises `MinidockError`; a file that was there before is replaced when the new one is whole."""
     names = list(output.names or result.names)
     if output.is_stored:
         content = _manifest(ingest, result.image)
@@ -101,7 +101,7 @@ def write(ingest: Ingest, result: Result, output: Output) -> None:
         if not names:
             raise UsageError("tag is needed when pushing to registry")
         for name in names:
-            pull_push.push(ingest.store, name, Lines(lambda line: print(line, file=sys.stderr)))
+            pull_push.push(ingest.store, name, Lines(say))
     if output.kind in ("oci", "docker") and output.destination:
         if not output.as_archive:
             layout.write(ingest.store, output.destination, result.image, names)

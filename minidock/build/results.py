@@ -36,7 +36,7 @@ def write(ingest: Ingest, asked: Command, built: Built, shown: Progress) -> str:
     result = Result(stage, made, built.names, built.epoch)
     for output in asked.outputs:
         with shown.doing(_title(output)):
-            outputs.write(ingest, result, output)
+            outputs.write(ingest, result, output, shown.say)
             if output.is_stored:
                 shown.say(f"writing image {made.id} done")
                 for name in output.names or built.names:
