@@ -89,7 +89,10 @@ def check(wanted: Sequence[Output]) -> None:
 
 
 def write(ingest: Ingest, result: Result, output: Output, say: Callable[[str], None]) -> None:
-    """Make one output; `say` is told line by line how a push goes. Raises `MinidockError`; a file that was there before is replaced when the new one is whole."""
+    """Make one output; `say` is told line by line how a push goes.
+
+    Raises `MinidockError`; a file that was there before is replaced when the new one is whole.
+    """
     names = list(output.names or result.names)
     if output.is_stored:
         content = _manifest(ingest, result.image)
