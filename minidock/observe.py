@@ -106,7 +106,7 @@ who = "command"  # what this process is; one that was forked for something says 
 
 
 class _Steps(_local):
-    """The titles of the steps that this thread is in, innermost last; `apart`: nanoseconds that count for no step."""
+    """The titles of the steps that this thread is in, innermost last; `untimed`: nanoseconds that count for no step."""
 
     def __init__(self) -> None:
         self.titles: list[str] = []
@@ -154,7 +154,7 @@ def _clock() -> int:
 
 
 @contextmanager
-def apart() -> Iterator[None]:
+def untimed() -> Iterator[None]:
     """What happens inside the `with` block counts for no step's time."""
     began = time.perf_counter_ns()
     before = _steps.apart
@@ -165,7 +165,7 @@ def apart() -> Iterator[None]:
 
 
 def _tell(method: str, event: Any) -> None:
-    with apart():
+    with untimed():
         for observer in tuple(observers):
             getattr(observer, method)(event)
 
@@ -196,7 +196,7 @@ def announced(
         _tell("after", call._replace(result=result, microseconds=took))
 
 
-def happened(name: str, arguments: tuple[Any, ...], result: Any, pid: int = 0) -> None:
+def report_call(name: str, arguments: tuple[Any, ...], result: Any, pid: int = 0) -> None:
     """Tell the observers of a call that was made where nobody could announce it: by process `pid`."""
     _tell("after", Call(name, arguments, _step(), result, pid=pid))
 

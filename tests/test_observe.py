@@ -45,13 +45,13 @@ def test_what_an_observer_takes_is_no_part_of_a_time() -> None:
         with observe.step("inner"):
             syscalls.umask(0o022)
             observe.received(observe.sending())
-        observe.happened("fork", (), 0)
+        observe.report_call("fork", (), 0)
     assert slow.steps.keys() == {"inner", "outer"}
     assert max([*slow.steps.values(), *slow.calls]) < PAUSE * 1_000_000
 
 
 def test_waiting_for_another_process_is_no_part_of_a_time() -> None:
     slow = Slow()
-    with observe.observing(slow), observe.step("waits"), observe.apart():
+    with observe.observing(slow), observe.step("waits"), observe.untimed():
         time.sleep(PAUSE)
     assert slow.steps["waits"] < PAUSE * 1_000_000

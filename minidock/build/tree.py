@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 from minidock.build.ignore import Patterns, expression
 from minidock.linux import syscalls
-from minidock.linux.paths import look_up, open_in, open_in_root, place_in
+from minidock.linux.paths import look_up, open_in, open_in_root, path_in
 
 _WILDCARD = re.compile(r"[*?\[\\]")
 _CHUNK = 1 << 20
@@ -56,7 +56,7 @@ class Tree:
                 return None
             raise
         try:
-            entry = Entry(place_in(self.root, fd).strip("/"), os.fstat(fd))
+            entry = Entry(path_in(self.root, fd).strip("/"), os.fstat(fd))
         finally:
             os.close(fd)
         return None if self._is_left_out(entry) else entry

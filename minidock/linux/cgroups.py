@@ -16,7 +16,7 @@ from contextlib import suppress
 
 from minidock.errors import EXIT_ENGINE, HostError
 from minidock.linux import directory_trees, syscalls
-from minidock.linux.timeouts import Patience
+from minidock.linux.timeouts import ActivityTimeout
 
 # Handed down whenever the host has them: limits need them, and so do the counters that `stats` shows.
 CONTROLLERS = ("cpu", "cpuset", "io", "memory", "pids")
@@ -122,9 +122,9 @@ class Cgroup:
         Unlike SIGSTOP, the processes cannot tell, and cannot be waited for. SIGKILL still ends them.
         """
         self.write("cgroup.freeze", "1")
-        patience = Patience(seconds, self.processes)
+        timeout = ActivityTimeout(seconds, self.processes)
         while "frozen 1" not in self.read("cgroup.events").splitlines():  # an error, if it goes meanwhile
-            if patience.is_over:  # in the middle of a call that cannot be interrupted
+            if timeout.is_over:  # in the middle of a call that cannot be interrupted
                 self.write("cgroup.freeze", "0")
                 raise HostError(f"cgroup {self.path} does not come to rest")
             time.sleep(0.001)
@@ -151,7 +151,7 @@ class Cgroup:
 
         Raises `OSError` (EBUSY) if something is still inside that has not moved for some `seconds`.
         """
-        patience = Patience(seconds, self.processes)
+        timeout = ActivityTimeout(seconds, self.processes)
         for directory in self._tree():
             while True:
                 try:
@@ -159,7 +159,7 @@ class Cgroup:
                 except FileNotFoundError:
                     break
                 except OSError as error:
-                    if error.errno != errno.EBUSY or patience.is_over:
+                    if error.errno != errno.EBUSY or timeout.is_over:
                         raise
                     time.sleep(0.002)
                 else:

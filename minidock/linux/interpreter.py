@@ -24,13 +24,13 @@ from typing import NoReturn
 from minidock.linux import syscalls
 
 _READ_ONLY = syscalls.MOUNT_ATTR_RDONLY | syscalls.MOUNT_ATTR_NOSUID | syscalls.MOUNT_ATTR_NODEV
-_INHERITED = "MINIDOCK_INTERPRETER"  # the variable that says which descriptor, for `begin_again`
+_INHERITED = "MINIDOCK_INTERPRETER"  # the variable that says which descriptor, for `reexecute`
 
 # Python's flags for a helper: nothing of the caller's environment or directories counts, nothing is loaded unasked.
 ALONE = ["-I", "-S"]
 
 
-def take() -> int:
+def open_private_mount() -> int:
     """A descriptor of the running Python's file on a mount of its own, read-only, for `execute`."""
     fd = syscalls.open_tree(sys.executable, syscalls.OPEN_TREE_CLONE | syscalls.OPEN_TREE_CLOEXEC)
     try:
@@ -42,14 +42,14 @@ def take() -> int:
 
 
 def execute(fd: int, words: list[str], environment: dict[str, str]) -> NoReturn:
-    """Become a Python from there, called with `words`, which inherits `fd`, for `bar`."""
+    """Become a Python from there, called with `words`, which inherits `fd`, for `forbid_execution`."""
     os.set_inheritable(fd, True)
     # Python finds its library by its own name (sys.executable), wherever it was executed from.
     syscalls.execve(f"/proc/self/fd/{fd}", [sys.executable, *words], environment)
     raise AssertionError("execve returned")
 
 
-def bar(fd: int) -> None:
+def forbid_execution(fd: int) -> None:
     """In that Python, before anything of a container is near: nobody can execute it (again) by its /proc/PID/exe."""
     try:
         syscalls.mount_setattr(fd, syscalls.MOUNT_ATTR_NOEXEC)
@@ -57,16 +57,16 @@ def bar(fd: int) -> None:
         os.close(fd)
 
 
-def begin_again() -> None:
+def reexecute() -> None:
     """Have this whole program begin again from there; returns at once in the one that has."""
     if inherited := os.environ.pop(_INHERITED, ""):
-        bar(int(inherited))
+        forbid_execution(int(inherited))
         return
-    fd = take()
+    fd = open_private_mount()
     execute(fd, sys.orig_argv[1:], {**os.environ, _INHERITED: str(fd)})
 
 
-def forget_words() -> None:
+def blank_arguments() -> None:
     """Blank what this process was called with, words and environment: /proc/PID/cmdline and environ show that memory.
 
     Python has copies for its own use. Where the memory lies: proc(5), /proc/PID/stat, from arg_start to env_end.

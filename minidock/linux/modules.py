@@ -22,7 +22,7 @@ def load(name: str) -> bool:
         return _modprobe(name)
 
 
-def is_there(name: str) -> bool:
+def is_available(name: str) -> bool:
     """Whether a module is loaded, built in, or can be loaded. Nothing is changed."""
     if os.path.isdir(f"/sys/module/{name}"):
         return True

@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterator
 from minidock.errors import HostError
 from minidock.linux import syscalls
 from minidock.linux.mount_options import ATTRIBUTES, RECURSIVE_OPTIONS, SUBPATH, parse_options
-from minidock.linux.paths import look_up, make_in, open_in, place_in, through
+from minidock.linux.paths import descriptor_path, look_up, make_in, open_in, path_in
 from minidock.linux.syscalls import MNT_DETACH, MS_BIND, MS_RDONLY, MS_REC, MS_RELATIME, MS_REMOUNT, MS_SHARED, MS_SLAVE
 
 
@@ -69,7 +69,7 @@ def _is_below(path: str, above: str) -> bool:
     return path == above or path.startswith(above.rstrip("/") + "/")
 
 
-def take_tree(source: str, options: list[str]) -> int:
+def clone_tree(source: str, options: list[str]) -> int:
     """A copy of the mount at `source` (with rbind: and of all below it), mounted nowhere yet: a descriptor.
 
     With the word SUBPATH among the options, of that place inside `source`. Raises `HostError` for one outside of it.
@@ -79,14 +79,14 @@ def take_tree(source: str, options: list[str]) -> int:
         if word.startswith(SUBPATH):
             held = _beneath(source, word.removeprefix(SUBPATH))
             try:
-                return copy_of(held, depth)
+                return clone_mount(held, depth)
             finally:
                 os.close(held)
     return syscalls.open_tree(source, syscalls.OPEN_TREE_CLONE | syscalls.OPEN_TREE_CLOEXEC | depth)
 
 
-def copy_of(fd: int, depth: int = 0) -> int:
-    """`take_tree` of what is open already."""
+def clone_mount(fd: int, depth: int = 0) -> int:
+    """`clone_tree` of what is open already."""
     flags = syscalls.OPEN_TREE_CLONE | syscalls.OPEN_TREE_CLOEXEC | syscalls.AT_EMPTY_PATH | depth
     return syscalls.open_tree("", flags, fd)
 
@@ -110,7 +110,7 @@ def mount_in(
     """Mount a file system, or bind `source`, on `destination` inside `root`, with options as in mount(8).
 
     `check` is told, before anything is mounted, at which place inside `root` that is when all symbolic links have
-    been followed, and may raise. `tree` is what `take_tree` has of the source, or another mount that is nowhere yet.
+    been followed, and may raise. `tree` is what `clone_tree` has of the source, or another mount that is nowhere yet.
     `nodev`: no device node in it works.
 
     Source and destination are looked up once each: what is bound is a copy that gets its flags before it is attached
@@ -123,13 +123,13 @@ def mount_in(
     if tree is None and not (flags & MS_BIND or fstype == "bind"):
         _mount_new(root, destination, source, fstype, flags | _as_flags(recursive), propagation, data, check)
         return
-    tree = take_tree(source, options) if tree is None else tree
+    tree = clone_tree(source, options) if tree is None else tree
     try:
         _set_attributes(tree, flags, recursive, propagation)
         is_directory = stat.S_ISDIR(os.fstat(tree).st_mode)
         target = make_in(root, destination, directory=is_directory)
         try:
-            check(place_in(root, target))
+            check(path_in(root, target))
             if stat.S_ISDIR(os.fstat(target).st_mode) != is_directory:
                 raise HostError(f"cannot mount {source} on {destination}: not a directory: are you trying to mount a "
                                 "directory onto a file (or vice-versa)?")  # fmt: skip
@@ -153,8 +153,8 @@ def _mount_new(
     """A file system of its own. (A `flags` with what is meant for all below it: nothing is, yet.)"""
     target = make_in(root, destination, directory=True)
     try:
-        check(place_in(root, target))
-        syscalls.mount(source, through(target), fstype, flags, data or None)
+        check(path_in(root, target))
+        syscalls.mount(source, descriptor_path(target), fstype, flags, data or None)
     finally:
         os.close(target)
     if propagation:
@@ -163,7 +163,7 @@ def _mount_new(
         mounted = open_in(root, destination)
         try:
             for change in propagation:
-                set_propagation(through(mounted), change)
+                set_propagation(descriptor_path(mounted), change)
         finally:
             os.close(mounted)
 
@@ -216,7 +216,7 @@ def make_read_only(root: int, path: str) -> None:
     if target is None:
         return
     try:
-        tree = copy_of(target, syscalls.AT_RECURSIVE)
+        tree = clone_mount(target, syscalls.AT_RECURSIVE)
         try:
             syscalls.mount_setattr(tree, syscalls.MOUNT_ATTR_RDONLY)
             syscalls.move_mount(tree, target)
@@ -244,7 +244,7 @@ class Mask:
             return
         try:
             if stat.S_ISDIR(os.fstat(target).st_mode):
-                place = through(target)
+                place = descriptor_path(target)
                 if not os.path.exists(place):  # /proc is of other processes, whom this one does not join before the end
                     syscalls.fchdir(target)
                     place = "."
@@ -256,7 +256,7 @@ class Mask:
 
     def _cover_file(self, target: int) -> None:
         """With the mount that we have; for others, copies of it. Of one that is attached nowhere there are none."""
-        tree = copy_of(self.tree) if self.is_attached else self.tree
+        tree = clone_mount(self.tree) if self.is_attached else self.tree
         syscalls.move_mount(tree, target)
         if self.is_attached:
             os.close(tree)
@@ -274,7 +274,7 @@ def bind_file(source: int, target: str) -> None:
     """Bind an open file over another one, which is made if it is missing."""
     root = os.open("/", syscalls.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
     place = make_in(root, target, directory=False)
-    tree = copy_of(source)
+    tree = clone_mount(source)
     try:
         syscalls.move_mount(tree, place)
     finally:

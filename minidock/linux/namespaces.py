@@ -53,7 +53,7 @@ def enter(path: str, kind: str) -> None:
         os.close(fd)
 
 
-def of_another(pid: int, pidfd: int) -> list[str]:
+def not_shared_with(pid: int, pidfd: int) -> list[str]:
     """The kinds in which process `pid` is in another namespace than this process: those that there are to join.
 
     Raises `FileNotFoundError` or `ProcessLookupError` if it has ended.
@@ -127,7 +127,7 @@ def set_time_offsets(offsets: dict[str, dict[str, int]]) -> None:
 
 
 @contextmanager
-def visiting(pid: int | str, kind: str) -> Iterator[None]:
+def temporarily_in(pid: int | str, kind: str) -> Iterator[None]:
     """Have this thread in a process's namespace of `kind` (network, uts, ipc, cgroup) inside the `with` block."""
     home = open_namespace("thread-self", kind)
     try:

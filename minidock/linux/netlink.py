@@ -7,7 +7,7 @@ import socket
 import struct
 from collections.abc import Callable
 
-from minidock.observe import announced, happened, observers
+from minidock.observe import announced, observers, report_call
 
 LONGEST = 1 << 16  # bytes of an answer that are read at once
 _HEADER = 16  # bytes of struct nlmsghdr
@@ -26,7 +26,7 @@ def receive(end: socket.socket, words: Callable[[bytes], str] | None = None) -> 
     if observers:
         error = error_of(data)
         shown = words(data) if words and not error else _words(data)
-        happened("netlink_answer", (end.fileno(), shown, error), len(data))
+        report_call("netlink_answer", (end.fileno(), shown, error), len(data))
     return data
 
 

@@ -85,12 +85,12 @@ def _is_link(name: str, parent: int) -> bool:
     return stat.S_ISLNK(os.lstat(name, dir_fd=parent).st_mode)
 
 
-def place_in(root: int, fd: int) -> str:
+def path_in(root: int, fd: int) -> str:
     """Where the open file `fd` is, seen from `root`, without symbolic links."""
-    place = os.path.relpath(os.readlink(through(fd)), os.readlink(through(root)))
+    place = os.path.relpath(os.readlink(descriptor_path(fd)), os.readlink(descriptor_path(root)))
     return "/" if place == "." else f"/{place}"
 
 
-def through(fd: int) -> str:
+def descriptor_path(fd: int) -> str:
     """The path of an open file, for calls that take only paths."""
     return f"/proc/self/fd/{fd}"

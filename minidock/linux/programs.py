@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from minidock.linux import syscalls
-from minidock.observe import announced, happened, observers
+from minidock.observe import announced, observers, report_call
 
 if TYPE_CHECKING:
     import subprocess
@@ -99,7 +99,9 @@ def begin(
 
     pid = announced("vfork", (), start)
     if observers:
-        happened("execve", (file, list(command), dict(os.environ if environment is None else environment)), 0, pid=pid)
+        report_call(
+            "execve", (file, list(command), dict(os.environ if environment is None else environment)), 0, pid=pid
+        )
     process = processes[0]
     try:
         if process.stdin:

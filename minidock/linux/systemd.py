@@ -28,7 +28,7 @@ from minidock.linux import programs, syscalls
 from minidock.linux.cgroups import Cgroup, own_path
 
 _MANAGER = ("org.freedesktop.systemd1", "/org/freedesktop/systemd1", "org.freedesktop.systemd1.Manager")
-_PATIENCE = 10.0  # seconds
+_TIMEOUT = 10.0  # seconds
 _ENDED_BY = ("minidock-shutdown.service", "minidock.service")  # both call `minidock system stop`
 _STOP_AT_SHUTDOWN = 10_000_000  # microseconds from SIGTERM to SIGKILL, as long as docker waits
 
@@ -80,7 +80,7 @@ def start_scope(scope: str, top: str) -> None:
     }
     words = [str(len(properties)), *(word for name, value in properties.items() for word in (name, *value))]
     _busctl("StartTransientUnit", "ssa(sv)a(sa(sv))", unit, "fail", *words, "0")
-    deadline = time.monotonic() + _PATIENCE
+    deadline = time.monotonic() + _TIMEOUT
     while own_path() != scope:  # the answer is that of a job: it is done when we have been moved
         if time.monotonic() > deadline:
             raise HostError(f"systemd does not start {unit}: see `systemctl status {unit}`", exit_code=EXIT_ENGINE)

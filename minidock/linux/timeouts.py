@@ -15,7 +15,7 @@ _MOST = 600.0  # seconds in all: something may be running for ever
 _LOOK = 0.25  # seconds between two looks
 
 
-class Patience:
+class ActivityTimeout:
     """`seconds` without any sign of life from `processes`, which is called for their ids again and again."""
 
     def __init__(self, seconds: float, processes: Callable[[], Iterable[int]]) -> None:

@@ -37,7 +37,7 @@ ADDRESS = "127.0.0.11"
 DNS = 53
 _SAFE = 512  # bytes of an answer by UDP, unless the question says that more is welcome (RFC 1035, 4.2.1; RFC 6891)
 _LARGEST = 65535
-_PATIENCE = 3.0  # seconds for one server to answer
+_TIMEOUT = 3.0  # seconds for one server to answer
 _IDLE = 10.0  # seconds for a client that has connected to say something
 _AT_ONCE = 100  # questions that are asked elsewhere at one time: a thread each
 _TTL = 0  # seconds that an answer may be remembered: who is called so can change at any moment
@@ -273,7 +273,7 @@ class Resolver:
         else:
             with rtnetlink.entered(self._netns):  # this thread only
                 outside = socket.socket(family, kind)
-        outside.settimeout(_PATIENCE)
+        outside.settimeout(_TIMEOUT)
         try:
             outside.connect((server.address, DNS))
         except BaseException:

@@ -25,7 +25,7 @@ def main(arguments: list[str]) -> int:
     """Run the bundle that the one argument names; returns what to exit with. Raises `MinidockError`."""
     if len(arguments) != 1 or arguments[0].startswith("-"):
         raise UsageError("usage: python -m minidock.runtime BUNDLE (a directory with a config.json)")
-    interpreter.begin_again()
+    interpreter.reexecute()
     bundle = oci_spec.load(os.path.abspath(arguments[0]))
     created, cgroup = lifecycle.create(bundle, None if bundle.terminal else (0, 1, 2))
     try:

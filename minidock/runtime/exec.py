@@ -46,7 +46,7 @@ def create_exec_process(spec: Spec, target: Target, stdio: init.Stdio, cache: st
     if section := spec.linux.get("seccomp"):
         with step("Read the container's seccomp filter", book="chapter 9, 2.1"):
             filter_ = (seccomp.compile_filter(section, cache), seccomp.flags(section))
-    kinds = namespaces.of_another(target.pid, target.pidfd)
+    kinds = namespaces.not_shared_with(target.pid, target.pidfd)
     ours, theirs = channel_pair()
     with step("Clone a process into the container's cgroup", book="3.1"):
         try:
@@ -96,7 +96,7 @@ def _become(
         init.limit_bounding_set(spec.process)
 
     # Up to here, /proc is the host's. An import would run the container's files from here on, as us.
-    init.forget_modules()
+    init.disable_imports()
     with step("Join the container's namespaces", book="3.1"):
         namespaces.join(target.pid, target.pidfd, kinds)
         os.close(target.pidfd)
@@ -115,9 +115,9 @@ def _become(
         file = program.find(spec.process)
     with step("Wait for the start", book="3.4"):
         channel.send("ready")
-        init.expect(channel, "start")
+        init.wait_for_message(channel, "start")
     assert stdio is not None
-    init.give_up_power(spec, stdio, filter_)
+    init.drop_privileges(spec, stdio, filter_)
     with step("Clone into the process namespace", book="3.1"):
         pid_namespace.clone_inside(channel, has_terminal=spec.terminal)
     init.exec_program(spec, file)

@@ -87,7 +87,7 @@ def _become(spec: Spec, channel: Channel, stdio: Stdio, seccomp: Filter, joined:
 
     # Until pivot_root below, the host's whole tree is in sight; what is mounted now is mounted in our copy of it.
     with step("Open the mounts shared with the host", book="3.5.1"):
-        trees = rootfs.take_shared(spec) | (joined.procs if joined else {})
+        trees = rootfs.clone_shared_mounts(spec) | (joined.procs if joined else {})
     with step("Make all mounts slaves of the host's", book="3.5.1"):
         # Slaves and not private: what the host unmounts meanwhile is not kept busy by our copy.
         mounts.set_propagation("/", syscalls.MS_REC | syscalls.MS_SLAVE)
@@ -101,13 +101,13 @@ def _become(spec: Spec, channel: Channel, stdio: Stdio, seccomp: Filter, joined:
         with step("Create the working directory", book="3.5.1"):
             rootfs.make_working_directory(spec, root)
     with step("Create a null device for masks", book="chapter 9, 2.1"):
-        mask = rootfs.take_mask(spec)
+        mask = rootfs.make_mask(spec)
     with step("Change the root with pivot_root", book="3.5.1"):
         mounts.pivot_root(spec.rootfs)
         rootfs.set_propagation(spec)
 
     # From here on every path means the container's own. An import would run the image's files, as us.
-    forget_modules()
+    disable_imports()
     if spec.terminal:
         with step("Open a pseudo-terminal", book="4.4"):
             stdio = open_console(spec, channel, controlling=joined is None)
@@ -131,19 +131,19 @@ def _become(spec: Spec, channel: Channel, stdio: Stdio, seccomp: Filter, joined:
         file = program.find(spec.process)
     with step("Wait for the start", book="3.4"):
         channel.send("ready")
-        expect(channel, "start")
+        wait_for_message(channel, "start")
 
     assert stdio is not None
     with step("Limit the capability bounding set", book="chapter 9, 2.1"):
         limit_bounding_set(spec.process)
-    give_up_power(spec, stdio, seccomp)
+    drop_privileges(spec, stdio, seccomp)
     if joined:
         with step("Clone into the process namespace", book="3.1"):
             pid_namespace.clone_inside(channel, has_terminal=spec.terminal)
     exec_program(spec, file)
 
 
-def give_up_power(spec: Spec, stdio: tuple[int, int, int], seccomp: Filter) -> None:
+def drop_privileges(spec: Spec, stdio: tuple[int, int, int], seccomp: Filter) -> None:
     """Power goes last, piece by piece: each step still needs what the next one takes away."""
     with step("Set standard input, output and error", book="3.4"):
         set_stdio(stdio, spec)
@@ -172,7 +172,7 @@ def exec_program(spec: Spec, file: str) -> None:
 def enter_namespaces(spec: Spec, channel: Channel) -> None:
     """Wait for the user namespace's id maps, join what is to be shared, make those that clone3 cannot make right."""
     if spec.is_new("user"):
-        expect(channel, "mapped")  # until then every id is 65534, and root is nobody
+        wait_for_message(channel, "mapped")  # until then every id is 65534, and root is nobody
         syscalls.setresgid(0, 0, 0)
         syscalls.setresuid(0, 0, 0)
     for kind, path in spec.namespaces.items():
@@ -188,7 +188,7 @@ def enter_namespaces(spec: Spec, channel: Channel) -> None:
         namespaces.enter("/proc/self/ns/time_for_children", "time")
 
 
-def forget_modules() -> None:
+def disable_imports() -> None:
     """No module is loaded from here on: where Python would look, there are now the container's files."""
     sys.path.clear()
     sys.meta_path.clear()
@@ -282,11 +282,11 @@ def set_stdio(stdio: tuple[int, int, int], spec: Spec) -> None:
     """Descriptors 0, 1, 2; all others are closed by execve, whoever opened them (CVE-2024-21626 was a leaked one)."""
     for number, fd in enumerate(stdio):
         syscalls.dup2(fd, number)
-        own_stdio(number, spec)
+        chown_stdio(number, spec)
     syscalls.close_range(3, flags=syscalls.CLOSE_RANGE_CLOEXEC)
 
 
-def own_stdio(number: int, spec: Spec) -> None:
+def chown_stdio(number: int, spec: Spec) -> None:
     """A program that is not root must be able to open /dev/stdout again: that goes by the file's owner."""
     status, uid = os.fstat(number), spec.process["user"]["uid"]
     if status.st_uid != uid and (spec.terminal or stat.S_ISFIFO(status.st_mode)):
@@ -347,7 +347,7 @@ def reset_signals() -> None:
     signal.pthread_sigmask(signal.SIG_SETMASK, [])
 
 
-def expect(channel: Channel, kind: str) -> None:
+def wait_for_message(channel: Channel, kind: str) -> None:
     """Wait for one message of the creator. If it is gone instead, there is nobody to report to."""
     message, _ = channel.receive()
     if message is None or message["type"] != kind:

@@ -16,13 +16,13 @@ from contextlib import suppress
 
 from minidock.errors import EXIT_ENGINE, HostError, SetupError
 from minidock.linux import cgroup_limits, cgroups, namespaces, seccomp, syscalls, systemd
-from minidock.linux.timeouts import Patience
+from minidock.linux.timeouts import ActivityTimeout
 from minidock.observe import step
 from minidock.runtime import device_access, init, pid_namespace
 from minidock.runtime.channel import Channel, Message, channel_pair
 from minidock.runtime.oci_spec import Spec
 
-_PATIENCE = 10.0  # seconds without a sign of life from SIGKILL to a process's end
+_TIMEOUT = 10.0  # seconds without a sign of life from SIGKILL to a process's end
 _LOOK = 1.0
 _TRACER = 0.5  # seconds from that to the moment when its parent may know
 _POLL = 0.001
@@ -31,7 +31,7 @@ _POLL = 0.001
 class CreatedProcess:
     """A process in its container, before or after `start`. `console`: the master end of its terminal, if it has one.
 
-    `cloner`: the process that it was until it went in, if it was another (`pid_namespace.py`). `patience`: how many
+    `cloner`: the process that it was until it went in, if it was another (`pid_namespace.py`). `timeout`: how many
     seconds it may take from `start` to its program, if others are there who could hold it for ever.
     """
 
@@ -41,7 +41,7 @@ class CreatedProcess:
         self.channel = channel
         self.console: int | None = None
         self.cloner: int | None = None
-        self.patience: float | None = None
+        self.timeout: float | None = None
         self.is_ready = False
 
     def signal(self, number: int) -> None:
@@ -108,7 +108,7 @@ def create(spec: Spec, stdio: init.Stdio, cache: str | None = None) -> tuple[Cre
     pid_namespace.close(joined)
     theirs.close()
     created = CreatedProcess(pid, pidfd, ours)
-    created.patience = _PATIENCE if joined else None
+    created.timeout = _TIMEOUT if joined else None
     if spec.is_new("user"):
         maps = [[(m["containerID"], m["hostID"], m["size"]) for m in spec.linux.get(key) or []]
                 for key in ("uidMappings", "gidMappings")]  # fmt: skip
@@ -145,12 +145,12 @@ def start(created: CreatedProcess, seconds: float | None = None) -> None:
     """Let the container's program run. Returns when it does: execve has closed the child's end of the channel.
 
     So has the end of a child that was killed meanwhile, which its exit code tells. Raises `SetupError` with what the
-    child reports, or if it takes more than `seconds` (None: than its own patience).
+    child reports, or if it takes more than `seconds` (None: than its own timeout).
     """
     wait_ready(created)
     with suppress(BrokenPipeError):
         created.channel.send("start")
-    seconds = created.patience if seconds is None else seconds
+    seconds = created.timeout if seconds is None else seconds
     deadline = None if seconds is None else time.monotonic() + seconds
     while True:
         message, fd = _receive(created.channel, deadline)
@@ -198,8 +198,8 @@ def reap(created: CreatedProcess) -> int:
     """
     poll = select.poll()
     poll.register(created.pidfd, select.POLLIN)
-    status, patience = None, Patience(_PATIENCE, lambda: [created.pid])
-    while not (ended := poll.poll(_LOOK * 1000)) and not patience.is_over:
+    status, timeout = None, ActivityTimeout(_TIMEOUT, lambda: [created.pid])
+    while not (ended := poll.poll(_LOOK * 1000)) and not timeout.is_over:
         continue
     if ended:
         status = _wait(created.pid)

@@ -89,7 +89,7 @@ def leave_behind(kept: Iterable[int]) -> None:
             syscalls.close_range(first, fd - 1)
         first = fd + 1
     syscalls.close_range(first)
-    interpreter.forget_words()
+    interpreter.blank_arguments()
 
 
 def clone_inside(channel: Channel, *, has_terminal: bool) -> None:

@@ -60,7 +60,7 @@ def mount_root(spec: Spec) -> None:
             syscalls.mount_setattr(root, syscalls.MOUNT_ATTR_NODEV)
 
 
-def take_shared(spec: Spec) -> dict[int, int]:
+def clone_shared_mounts(spec: Spec) -> dict[int, int]:
     """Hold of the sources whose mounts are to propagate to the host and back, by their mount's place in the bundle.
 
     Once the whole namespace is made a slave, a new bind of the source would be one too. A copy that is made before
@@ -70,12 +70,14 @@ def take_shared(spec: Spec) -> dict[int, int]:
     for number, mount in enumerate(spec.mounts):
         options = mount.get("options") or []
         if mounts.is_shared(options) and (mount.get("type") == "bind" or "bind" in options or "rbind" in options):
-            found[number] = mounts.take_tree(mount.get("source") or "", options)
+            found[number] = mounts.clone_tree(mount.get("source") or "", options)
     return found
 
 
 def mount_all(spec: Spec, root: int, trees: dict[int, int]) -> None:
-    """The bundle's mounts, in its order: a later one may lie inside an earlier one. `trees`: from `take_shared`."""
+    """The bundle's mounts, in its order: a later one may lie inside an earlier one. `trees`: from
+    `clone_shared_mounts`.
+    """
     for number, mount in enumerate(spec.mounts):
         destination, kind = mount["destination"], mount.get("type") or "bind"
         if destination != "/":
@@ -158,7 +160,7 @@ def set_propagation(spec: Spec) -> None:
         mounts.set_propagation("/", mount_options.PROPAGATION_OPTIONS[wanted])
 
 
-def take_mask(spec: Spec) -> mounts.Mask | None:
+def make_mask(spec: Spec) -> mounts.Mask | None:
     """What `mask_paths` hides files with, had while the host's files are still in sight; None if nothing is to be
     hidden.
 
@@ -171,7 +173,7 @@ def take_mask(spec: Spec) -> mounts.Mask | None:
         syscalls.mount("tmpfs", "/dev", "tmpfs", syscalls.MS_NOSUID | syscalls.MS_NOEXEC, "size=4k")
         syscalls.mknod("/dev/null", stat.S_IFCHR | 0o666, os.makedev(*DEVICES["null"]))
         syscalls.chmod("/dev/null", 0o666)
-    return mounts.Mask(mounts.take_tree("/dev/null", ["bind"]))
+    return mounts.Mask(mounts.clone_tree("/dev/null", ["bind"]))
 
 
 def mask_paths(spec: Spec, mask: mounts.Mask | None) -> None:

@@ -41,8 +41,8 @@ def test_what_is_missing_is_made_inside(root: int, tmp_path: Path, path: str, pl
         (tmp_path / "root" / name).symlink_to(target)
     before = set(os.listdir(tmp_path))
     fd = paths.make_in(root, path, directory=directory)
-    assert paths.place_in(root, fd) == place
-    assert os.path.isdir(paths.through(fd)) is directory
+    assert paths.path_in(root, fd) == place
+    assert os.path.isdir(paths.descriptor_path(fd)) is directory
     os.close(fd)
     assert set(os.listdir(tmp_path)) == before
 

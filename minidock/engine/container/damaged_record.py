@@ -22,7 +22,7 @@ from minidock.engine.volumes import volumes
 from minidock.errors import HostError, MinidockError
 from minidock.linux import cgroups, syscalls
 from minidock.linux.directory_trees import remove_tree
-from minidock.linux.timeouts import Patience
+from minidock.linux.timeouts import ActivityTimeout
 from minidock.observe import step
 
 _PATIENCE = 10.0  # seconds
@@ -161,7 +161,7 @@ def _is_legible(root: str, container_id: str) -> bool:
 
 def _wait(until: Callable[[], bool], processes: Callable[[], Iterable[int]]) -> None:
     """Raises `HostError` if the `processes` do nothing about it: those that the kernel does not let die."""
-    patience = Patience(_PATIENCE, processes)
+    patience = ActivityTimeout(_PATIENCE, processes)
     while not until():
         if patience.is_over:
             raise HostError(f"processes of a damaged container did not end within {_PATIENCE:.0f} seconds of SIGKILL")

@@ -10,7 +10,7 @@ from minidock.engine.container.records import EXITED, RESTARTING, Record
 from minidock.engine.events import event_log
 from minidock.engine.monitor.monitor_channel import visit
 from minidock.engine.monitor.streams import poll
-from minidock.linux.timeouts import Patience
+from minidock.linux.timeouts import ActivityTimeout
 from minidock.runtime.channel import Channel
 
 PATIENCE = 10.0  # seconds for what the kernel and the monitor need after SIGKILL
@@ -77,7 +77,7 @@ def wait_for_end(watch: EndWatch, started: str, seconds: float | None) -> bool:
 def wait_for_killed(watch: EndWatch, started: str) -> bool:
     """`wait_for_end`, after SIGKILL: on a starved machine, as long as it and its monitor get their turns."""
     state = watch.record.data["state"]
-    patience = Patience(PATIENCE, lambda: (state["pid"], state.get("monitor") or 0))
+    patience = ActivityTimeout(PATIENCE, lambda: (state["pid"], state.get("monitor") or 0))
     while not wait_for_end(watch, started, LOOK):
         if patience.is_over:
             return False

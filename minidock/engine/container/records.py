@@ -38,7 +38,7 @@ from minidock.engine.container.record_file import (
 )
 from minidock.errors import HostError, MinidockError, NotFoundError, UsageError
 from minidock.linux import syscalls
-from minidock.linux.timeouts import Patience
+from minidock.linux.timeouts import ActivityTimeout
 
 __all__ = ["CREATED", "EXITED", "PAUSED", "REMOVING", "RESTARTING", "RUNNING", "DamagedRecordError", "directory"]
 
@@ -303,7 +303,7 @@ def wait_for_lock(root: str, container_id: str, meanwhile: Callable[[], None] = 
 
     Raises `GoneError` if the container is gone, `HostError` if its holder does not let go.
     """
-    patience = Patience(_PATIENCE, partial(_monitor_of, root, container_id))
+    patience = ActivityTimeout(_PATIENCE, partial(_monitor_of, root, container_id))
     while (lock := take_lock(root, container_id)) is None:
         if patience.is_over:
             raise HostError(f"the monitor of container {container_id[:12]} does not answer: kill it, or try again")

@@ -21,7 +21,7 @@ from minidock.engine.container.records import Record
 from minidock.engine.spec.bundle import FOR_NAMES
 from minidock.errors import ConflictError
 from minidock.linux import mount_trees, mounts, syscalls
-from minidock.linux.timeouts import Patience
+from minidock.linux.timeouts import ActivityTimeout
 from minidock.observe import step
 from minidock.runtime import oci_spec, rootfs
 
@@ -48,7 +48,7 @@ def opened(record: Record, *, bare: bool = False) -> Iterator[int]:
 
 def _open(record: Record, *, bare: bool) -> tuple[int, int | None]:
     """The root; and the lock of a container that does not run. One that starts or ends at this moment is waited for."""
-    patience = Patience(_PATIENCE, lambda: [record.data["state"].get(who) or 0 for who in ("pid", "monitor")])
+    patience = ActivityTimeout(_PATIENCE, lambda: [record.data["state"].get(who) or 0 for who in ("pid", "monitor")])
     while not patience.is_over:
         pidfd = init_process.open_process(record)
         if pidfd is not None:

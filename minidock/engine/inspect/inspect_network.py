@@ -100,7 +100,7 @@ def _seen_inside(record: Record | None, name: str) -> dict[str, Any]:
     pid = init_process.running_pid(record) if record else None
     if pid is None:
         return {"Up": False}
-    with namespaces.visiting(pid, "network"):
+    with namespaces.temporarily_in(pid, "network"):
         netlink = rtnetlink.Rtnetlink()
     with netlink:
         link = next((link for link in interfaces(netlink).values() if link.name == name), None)

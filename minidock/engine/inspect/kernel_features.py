@@ -54,7 +54,7 @@ def _cgroup_facts() -> list[Fact]:
 
 def _other_facts() -> list[Fact]:
     with open("/proc/filesystems", encoding="ascii") as file:
-        overlay = "overlay" in file.read().split() or modules.is_there("overlay")
+        overlay = "overlay" in file.read().split() or modules.is_available("overlay")
     with open("/proc/self/status", encoding="ascii", errors="replace") as file:
         seccomp = any(line.startswith("Seccomp_filters") or line.startswith("Seccomp:") for line in file)
     has = set(capabilities.bounding())
@@ -63,10 +63,10 @@ def _other_facts() -> list[Fact]:
         Fact("Security", "seccomp", seccomp, "system calls are not filtered"),
         Fact("Security", "all capabilities", has >= set(capabilities.NAMES),
              "cannot be given: " + ", ".join(name for name in capabilities.NAMES if name not in has)),
-        Fact("Network", "bridge", modules.is_there("bridge"), "containers have only --network none or host"),
-        Fact("Network", "veth", modules.is_there("veth"), "containers have only --network none or host"),
-        Fact("Network", "macvlan", modules.is_there("macvlan"), "there are no networks of the driver macvlan"),
-        Fact("Network", "nf_tables", modules.is_there("nf_tables"),
+        Fact("Network", "bridge", modules.is_available("bridge"), "containers have only --network none or host"),
+        Fact("Network", "veth", modules.is_available("veth"), "containers have only --network none or host"),
+        Fact("Network", "macvlan", modules.is_available("macvlan"), "there are no networks of the driver macvlan"),
+        Fact("Network", "nf_tables", modules.is_available("nf_tables"),
              "containers have no way out through the host's address"),
         Fact("Network", "nft command", _command("nft"), "no way out: install the package nftables"),
         Fact("Programs", "an init for --init", _any_init(), "--init is refused: install the package tini"),

@@ -18,7 +18,7 @@ from minidock.engine.container.records import RESTARTING, GoneError, Record
 from minidock.engine.monitor.daemonize import NAMELESS
 from minidock.engine.paths import socket_path
 from minidock.linux import sockets
-from minidock.linux.timeouts import Patience
+from minidock.linux.timeouts import ActivityTimeout
 from minidock.observe import step
 from minidock.runtime.channel import Channel
 
@@ -64,7 +64,7 @@ def _has_monitor(record: Record) -> bool:
 def _call(record: Record) -> Channel | None:
     """Ask the monitor for a socket, and wait for it. None if it ends meanwhile, or does not do it."""
     monitor, asked = record.data["state"]["monitor"], 0.0
-    patience = Patience(_PATIENCE, lambda: [monitor])
+    patience = ActivityTimeout(_PATIENCE, lambda: [monitor])
     while not patience.is_over and _has_monitor(record):
         if time.monotonic() > asked + _AGAIN:
             with suppress(ProcessLookupError):

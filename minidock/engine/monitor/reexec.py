@@ -72,7 +72,7 @@ def become_idle(monitored: Monitored, running: Running, clients: AttachedClients
 
 def _become_small(state: dict[str, Any], kept: list[int]) -> None:
     """execve(2). The new one makes containers too, when it is a monitor again: it runs from where this one does."""
-    state["interpreter"] = program = interpreter.take()
+    state["interpreter"] = program = interpreter.open_private_mount()
     try:
         with open(os.memfd_create("minidock-monitor"), "wb", buffering=0) as file:
             file.write(marshal.dumps(state))

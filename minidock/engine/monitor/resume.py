@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 def resume(state: dict[str, Any]) -> int:
     """Be a monitor again, until the container ends for good. Returns what to exit with."""
     observe.who = "monitor"
-    interpreter.bar(state["interpreter"])
+    interpreter.forbid_execution(state["interpreter"])
     sources = [output["fd"] for output in state["outputs"] if output["fd"] >= 0]
     input_fd = [] if state["input_fd"] in (None, *sources) else [state["input_fd"]]
     memory = state["memory"][:1] if state["memory"] else []

@@ -56,7 +56,7 @@ def _start(kind: str, *, bridged: bool = False) -> Channel:
         observe.step("Fork the container's monitor", book="3.4") if kind == "monitor" else
         observe.step("Fork the exec monitor", book="3.4")
     ):  # fmt: skip
-        program = interpreter.take()
+        program = interpreter.open_private_mount()
         try:
             if observe.announced("fork", (), os.fork) == 0:
                 _execute_helper(kind, theirs, program, bridged=bridged)
@@ -103,7 +103,7 @@ def run_helper(kind: str, end: int, program: int, *, bridged: bool) -> NoReturn:
 
             observers.from_environment(dict(os.environ))
         with observe.step("Forbid to execute this Python again", book="chapter 9, 2.1"):
-            interpreter.bar(program)
+            interpreter.forbid_execution(program)
         module = importlib.import_module(_MODULES[kind])
         if bridged:
             importlib.import_module("minidock.network.connect").import_ahead()

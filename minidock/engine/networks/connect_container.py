@@ -17,7 +17,7 @@ from minidock.engine.networks import container_networks, network_mode, networks
 from minidock.engine.spec import etc_files, published_ports
 from minidock.errors import ConflictError, MinidockError, NotFoundError
 from minidock.linux import namespaces
-from minidock.linux.timeouts import Patience
+from minidock.linux.timeouts import ActivityTimeout
 from minidock.network import network_store
 from minidock.network.connect import connect_endpoints
 from minidock.network.drivers.driver import BOOK
@@ -172,7 +172,7 @@ def _tell_monitor(record: Record) -> list[str]:
     if channel is None:
         return []
     monitor = record.data["state"].get("monitor") or 0
-    patience = Patience(_PATIENCE, lambda: [monitor])
+    patience = ActivityTimeout(_PATIENCE, lambda: [monitor])
     channel.end.settimeout(_LOOK)
     try:
         channel.send("update-networks")

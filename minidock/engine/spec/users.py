@@ -102,7 +102,7 @@ def _read_inside(root: int, path: str) -> str:
     try:
         if not stat.S_ISREG(os.fstat(fd).st_mode):
             return ""
-        with open(paths.through(fd), encoding="utf-8", errors="surrogateescape") as file:
+        with open(paths.descriptor_path(fd), encoding="utf-8", errors="surrogateescape") as file:
             return file.read()
     finally:
         os.close(fd)

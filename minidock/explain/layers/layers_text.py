@@ -73,13 +73,13 @@ def change_lines(what: str, rows: Sequence[Change], limit: int, *, everything: b
     for change in rolled[:limit]:
         line = text(f"  {mark} ", colour)
         line.append_text(text(change.path + ("/" if change.kind == "directory" else "")))
-        line.append(f"  {facts(what, change)}", "dim")
+        line.append(f"  {change_facts(what, change)}", "dim")
         yield line
     if len(rolled) > limit:
         yield text(f"    {say('and more', count=len(rolled) - limit)}", "dim")
 
 
-def facts(what: str, change: Change) -> str:
+def change_facts(what: str, change: Change) -> str:
     """What there is to say about a change beside its path."""
     parts = [format_values.size(change.before if what == "hidden" else change.size)]
     if change.kind == "directory" or what == "hidden":

@@ -43,7 +43,7 @@ def start(*, stepping: bool) -> trace_socket.Recorder:
     observer.trace_pid = pid
     observe.observers.append(observer)
     with observe.step("Fork the process that writes the trace"):
-        observe.happened("fork", (), pid)
+        observe.report_call("fork", (), pid)
     return observer
 
 

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 
 from minidock.explain import format_values, translations
 from minidock.explain.layers.layer_changes import Change, Changes
-from minidock.explain.layers.layers_text import facts as change_facts
+from minidock.explain.layers.layers_text import change_facts
 from minidock.explain.translations import say
 from minidock.explain.xray import descriptions, host_commands, network_svg, svg
 from minidock.explain.xray.html_markup import Markup, join, safe, tag

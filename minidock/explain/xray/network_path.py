@@ -34,7 +34,7 @@ def network_of(pid: int, shared_with: list[str], members: Iterable[int], names: 
     if namespaces.identity(pid, "network") == namespaces.identity("self", "network"):
         listening = _listeners(pid, _sockets(members))
         return Network("host", [], None, [], uplink, [], listening, _nameservers(pid), "")
-    with namespaces.visiting(pid, "network"):
+    with namespaces.temporarily_in(pid, "network"):
         netlink = rtnetlink.Rtnetlink()  # speaks to the namespace it was opened in, also when we are home again
     with netlink:
         inside, routes = interfaces(netlink), default_routes(netlink)

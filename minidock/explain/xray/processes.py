@@ -146,5 +146,5 @@ def open_files(pid: int) -> int:
 
 def hostname(pid: int) -> str:
     """The host name in a process's UTS namespace: only somebody inside can ask (uname(2))."""
-    with namespaces.visiting(pid, "uts"):
+    with namespaces.temporarily_in(pid, "uts"):
         return os.uname().nodename
