@@ -1,8 +1,7 @@
-"""Capabilities: root's power in 41 pieces (book 9, security).
+"""Capabilities: the privileges of root, divided into 41 (book, chapter 9, 2.1 "Sécurité"; capabilities(7)).
 
-What root may do is split into capabilities; a container's root keeps 14 of them. Each process has five sets. The
-bounding set matters most: what is not in it can never come back, not even through a set-uid program. See
-capabilities(7).
+A container's root keeps 14 of them. Each process has five sets. The bounding set matters most: a capability that is not
+in it can never be gained again, not even through a set-uid program.
 """
 
 from __future__ import annotations
@@ -18,17 +17,17 @@ NAMES = (  # noqa: SIM905 - forty names read better as text
     "CAP_SETFCAP CAP_MAC_OVERRIDE CAP_MAC_ADMIN CAP_SYSLOG CAP_WAKE_ALARM CAP_BLOCK_SUSPEND CAP_AUDIT_READ CAP_PERFMON "
     "CAP_BPF CAP_CHECKPOINT_RESTORE"
 ).split()
-_MOST = 64  # a set is a mask of so many bits
+_MOST = 64  # bits of a set
 NUMBERS = {name: number for number, name in enumerate(NAMES)}
 
 
 def bounding() -> list[str]:
-    """The capabilities in this process's bounding set that have a name: the most that it can ever give away."""
+    """The named capabilities in this process's bounding set: the most that it can pass on to a container."""
     return [NAMES[number] for number in _bounding() if number < len(NAMES)]
 
 
 def limit_bounding(keep: list[str]) -> None:
-    """Drop every capability that is not in `keep` from the bounding set, those without a name here included."""
+    """Drop every capability that is not in `keep` from the bounding set, including those without a name here."""
     wanted = {NUMBERS[name] for name in keep}
     for number in _bounding():
         if number not in wanted:
@@ -36,25 +35,29 @@ def limit_bounding(keep: list[str]) -> None:
 
 
 def _bounding() -> list[int]:
-    """The numbers in this process's bounding set, asked of the kernel one by one (prctl(2), PR_CAPBSET_READ): there may
-    be no /proc that shows this process."""
+    """The numbers of the capabilities in this process's bounding set (prctl(2), PR_CAPBSET_READ).
+
+    The kernel is asked for each: there may be no /proc in which this process is visible.
+    """
     found = []
     for number in range(_MOST):
         try:
             if syscalls.prctl_capbset_read(number):
                 found.append(number)
-        except OSError:  # EINVAL: the kernel knows no more
+        except OSError:  # EINVAL: the kernel has no capability of this number
             break
     return found
 
 
 def set_sets(effective: list[str], permitted: list[str], inheritable: list[str]) -> None:
-    """capset(2): the three sets of this process. What is missing from the old permitted set cannot be had."""
+    """capset(2): set three sets of this process. Nothing can be added to the permitted set."""
     syscalls.capset(_mask(effective), _mask(permitted), _mask(inheritable))
 
 
 def set_ambient(names: list[str]) -> None:
-    """Set the ambient set: what a program without file capabilities keeps when it is not root."""
+    """Set the ambient set: what a process that is not root keeps when it executes a program without file
+    capabilities.
+    """
     syscalls.prctl_ambient(None)
     for name in names:
         syscalls.prctl_ambient(NUMBERS[name])

@@ -1,9 +1,9 @@
-"""Control groups, version 2: how much a group of processes may use (book 3.2).
+"""Control groups, version 2: limits on what a group of processes may use (book, chapter 1, 3.2).
 
-A cgroup is a directory. Processes are put in by writing their pid to `cgroup.procs`, limits are set by writing to
-files such as `memory.max`, and use is read from files such as `memory.current`. A limit file exists only where the
-parent hands its controller down (`cgroup.subtree_control`), and a cgroup that hands controllers down may hold no
-processes of its own (only the root may). Source: Documentation/admin-guide/cgroup-v2.rst of the kernel.
+A cgroup is a directory. A process is moved into it by writing its pid to `cgroup.procs`, limits are set by writing to
+files such as `memory.max`, and usage is read from files such as `memory.current`. A limit's file exists only where the
+parent enables its controller for its children (`cgroup.subtree_control`), and a cgroup that does so must not contain
+processes itself, unless it is the root. Source: Documentation/admin-guide/cgroup-v2.rst of the kernel.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ from minidock.errors import EXIT_ENGINE, HostError
 from minidock.linux import directory_trees, syscalls
 from minidock.linux.timeouts import ActivityTimeout
 
-# Handed down whenever the host has them: limits need them, and so do the counters that `stats` shows.
+# Enabled wherever the host has them: limits need them, and so do the counters that `stats` shows.
 CONTROLLERS = ("cpu", "cpuset", "io", "memory", "pids")
 
 
 def hierarchy() -> str | None:
-    """Where the version 2 hierarchy is mounted (usually /sys/fs/cgroup), or None."""
+    """The mount point of the version 2 hierarchy (usually /sys/fs/cgroup), or None."""
     with open("/proc/self/mountinfo", encoding="utf-8", errors="surrogateescape") as mountinfo:
         for line in mountinfo:
             fields, _, kind = line.partition(" - ")
@@ -33,19 +33,19 @@ def hierarchy() -> str | None:
 
 
 def own_path() -> str:
-    """This process's own place in the version 2 hierarchy, "/" at the top (cgroups(7), /proc/PID/cgroup)."""
+    """The path of this process's cgroup in the version 2 hierarchy; "/" is the root (cgroups(7), /proc/PID/cgroup)."""
     with open("/proc/self/cgroup", encoding="utf-8", errors="surrogateescape") as lines:
         return next((line.rstrip("\n")[3:] for line in lines if line.startswith("0::")), "/")
 
 
 def path_of(pid: int) -> str:
-    """Where process `pid` is in the version 2 hierarchy, whether that is mounted or not; "" where there is none."""
+    """The path of process `pid`'s cgroup in the version 2 hierarchy, mounted or not; "" if there is no hierarchy."""
     with open(f"/proc/{pid}/cgroup", encoding="utf-8", errors="surrogateescape") as lines:
         return next((line.rstrip("\n")[3:] for line in lines if line.startswith("0::")), "")
 
 
 def of_process(pid: int) -> Cgroup:
-    """The cgroup that a process is in."""
+    """The cgroup of a process."""
     return Cgroup(os.path.join(hierarchy() or "/", path_of(pid).lstrip("/")))
 
 
@@ -56,10 +56,10 @@ class Cgroup:
         self.path = path
 
     def create(self, needed: set[str] | None = None, owned: str | None = None) -> None:
-        """Make the directory and those above it, and have each of these hand the controllers down.
+        """Create the directory and those above it, and have each of these enable the controllers for its children.
 
-        `owned`: the uppermost cgroup that is ours to change; without it, the hierarchy's root. Raises `HostError`,
-        with nothing left behind, if a controller in `needed` cannot be had, naming the place where the way down ends.
+        `owned`: the uppermost cgroup that may be changed; None for the hierarchy's root. Raises `HostError` if a
+        controller in `needed` is not available, naming the cgroup that lacks it; then nothing is left behind.
         """
         top = owned or hierarchy()
         if top is None:
@@ -68,7 +68,7 @@ class Cgroup:
         inner = top
         try:
             for name in os.path.relpath(self.path, top).split("/"):
-                _hand_down(inner, needed or set())
+                _enable_controllers(inner, needed or set())
                 inner = os.path.join(inner, name)
                 if inner == self.path or not os.path.isdir(inner):
                     made += _make(inner, shared=inner != self.path)
@@ -80,7 +80,7 @@ class Cgroup:
             raise
 
     def exists(self) -> bool:
-        """Whether the kernel has this cgroup."""
+        """Whether the cgroup exists."""
         return os.path.isdir(self.path)
 
     def open(self) -> int:
@@ -117,27 +117,29 @@ class Cgroup:
         return found
 
     def freeze(self, seconds: float = 5.0) -> None:
-        """Stop everything inside, until `thaw`; returns when it has stopped (cgroup-v2.rst, "cgroup.freeze").
+        """Stop all processes inside until `thaw`; returns when they have stopped (cgroup-v2.rst, "cgroup.freeze").
 
-        Unlike SIGSTOP, the processes cannot tell, and cannot be waited for. SIGKILL still ends them.
+        Unlike with SIGSTOP, neither they nor their parents notice. SIGKILL still ends them.
         """
         self.write("cgroup.freeze", "1")
         timeout = ActivityTimeout(seconds, self.processes)
-        while "frozen 1" not in self.read("cgroup.events").splitlines():  # an error, if it goes meanwhile
-            if timeout.is_over:  # in the middle of a call that cannot be interrupted
+        while "frozen 1" not in self.read("cgroup.events").splitlines():  # raises if the cgroup is removed in between
+            if timeout.is_over:  # a process is in a system call that cannot be interrupted
                 self.write("cgroup.freeze", "0")
                 raise HostError(f"cgroup {self.path} does not come to rest")
             time.sleep(0.001)
 
     def thaw(self) -> None:
-        """Let everything inside go on, if there is anything left."""
+        """Let the processes inside continue, if the cgroup still exists."""
         with suppress(FileNotFoundError):
             self.write("cgroup.freeze", "0")
 
     def kill(self) -> None:
-        """SIGKILL everything inside, forks in flight included (cgroup.kill, Linux 5.14; one by one before that)."""
+        """Send SIGKILL to all processes inside (cgroup.kill, Linux 5.14, which misses no fork; before
+        that one by one).
+        """
         if os.path.exists(os.path.join(self.path, "cgroup.kill")):
-            with suppress(FileNotFoundError):  # whoever else cleans up here was quicker
+            with suppress(FileNotFoundError):  # another process has cleaned it up
                 self.write("cgroup.kill", "1")
             return
         while pids := self.processes():
@@ -147,9 +149,9 @@ class Cgroup:
             time.sleep(0.01)
 
     def delete(self, seconds: float = 5.0) -> None:
-        """Remove the cgroup and those below it. A process that was just killed may keep it busy for a moment.
+        """Remove the cgroup and those below it, waiting for processes that were just killed to disappear.
 
-        Raises `OSError` (EBUSY) if something is still inside that has not moved for some `seconds`.
+        Raises `OSError` (EBUSY) if some remain and none of them has run for `seconds`.
         """
         timeout = ActivityTimeout(seconds, self.processes)
         for directory in self._tree():
@@ -166,13 +168,13 @@ class Cgroup:
                     break
 
     def _tree(self) -> Iterator[str]:
-        """This cgroup's directories, children before their parents."""
+        """This cgroup's directory and those below it, children before their parents."""
         for directory, _, _ in directory_trees.walk(self.path, topdown=False):
             yield directory
 
 
 def available(path: str) -> set[str]:
-    """The controllers that cgroup `path` has from its parent."""
+    """The controllers that are available in the cgroup at `path`."""
     with open(os.path.join(path, "cgroup.controllers"), encoding="ascii") as file:
         return set(file.read().split())
 
@@ -182,7 +184,9 @@ def _refused(message: str) -> HostError:
 
 
 def _make(path: str, *, shared: bool) -> list[str]:
-    """mkdir(2); returns what was made. A `shared` directory may have been made by another container's start."""
+    """mkdir(2); returns what was created. A `shared` directory may already have been created by another container's
+    start.
+    """
     try:
         syscalls.mkdir(path, 0o755)
     except FileExistsError:
@@ -193,15 +197,17 @@ def _make(path: str, *, shared: bool) -> list[str]:
 
 
 def _check_is_domain(path: str) -> None:
-    """Refuse a cgroup of threads: a whole process cannot be in it, nor memory or io be limited ("Threads")."""
+    """Raise `HostError` for a threaded cgroup: no whole process may join it, nor memory or io be limited
+    ("Threads").
+    """
     with open(os.path.join(path, "cgroup.type"), encoding="ascii") as file:
         kind = file.read().strip()
     if kind != "domain":
         raise _refused(f"cgroup {path} is of the type '{kind}', not 'domain': choose another --cgroup-parent")
 
 
-def _hand_down(path: str, needed: set[str]) -> None:
-    """Have the cgroup at `path` hand its controllers down to its children, those in `needed` without fail."""
+def _enable_controllers(path: str, needed: set[str]) -> None:
+    """Enable the controllers of the cgroup at `path` for its children. Raises `HostError` if one in `needed` fails."""
     offered = available(path)
     if missing := needed - offered:
         raise _refused(
@@ -211,7 +217,7 @@ def _hand_down(path: str, needed: set[str]) -> None:
     with open(os.path.join(path, "cgroup.subtree_control"), encoding="ascii") as file:
         wanted = (needed | offered & set(CONTROLLERS)) - set(file.read().split())
     if wanted and _holds_processes(path):
-        # Asked all the same, the kernel would take cpu and pids, and turn the cgroup into one of threads.
+        # The kernel would accept cpu and pids here, but turn the cgroup into a threaded one.
         if wanted & needed:
             raise _refused(
                 f"cgroup {path} cannot hand down its {', '.join(sorted(wanted & needed))} controller, because it holds "
@@ -228,7 +234,9 @@ def _hand_down(path: str, needed: set[str]) -> None:
 
 
 def _holds_processes(path: str) -> bool:
-    """Whether `path` is bound by "no internal processes": the real root is not, and it alone has no cgroup.type."""
+    """Whether the rule "no internal processes" forbids controllers here. The real root is exempt: it has no
+    cgroup.type.
+    """
     if not os.path.exists(os.path.join(path, "cgroup.type")):
         return False
     with open(os.path.join(path, "cgroup.procs"), encoding="ascii") as file:
@@ -236,7 +244,7 @@ def _holds_processes(path: str) -> bool:
 
 
 def _write(path: str, text: str) -> None:
-    """One write(2): the kernel takes or refuses the value as a whole."""
+    """One write(2), so that the kernel accepts or refuses the value as a whole."""
 
     fd = syscalls.open(path, os.O_WRONLY | os.O_CLOEXEC)
     try:

@@ -1,8 +1,8 @@
-"""Mounts: building the tree that a container sees, and making it the root (book 3.5.1).
+"""Mounts: building the tree of files that a container sees, and making it the root (book, chapter 1, 3.5.1).
 
-Every target is looked up with openat2(2) and RESOLVE_IN_ROOT, so that a symbolic link inside an image cannot lead a
-mount to a place outside the new root (CVE-2019-19921, CVE-2021-30465 were such), and mounted on through its open
-descriptor. What is bound is copied (open_tree(2)), gets its flags (mount_setattr(2)), and only then is attached
+Every target is looked up with openat2(2) and RESOLVE_IN_ROOT, so that a symbolic link in an image cannot direct a mount
+to a place outside the new root (as in CVE-2019-19921 and CVE-2021-30465), and mounted on through its open descriptor. A
+bind mount is first a detached copy (open_tree(2)), gets its flags (mount_setattr(2)), and only then is attached
 (move_mount(2)). Sources: these, mount(2), pivot_root(2), mount_namespaces(7).
 """
 
@@ -22,16 +22,16 @@ from minidock.linux.syscalls import MNT_DETACH, MS_BIND, MS_RDONLY, MS_REC, MS_R
 
 
 def set_propagation(target: str, flags: int) -> None:
-    """Say whether mounts made on one side of a copied tree show up on the other (mount_namespaces(7))."""
+    """Set whether mounts made on one side of a copied tree appear on the other (mount_namespaces(7))."""
     syscalls.mount(None, target, None, flags)
 
 
 def propagation_of(path: str) -> tuple[str, set[str]]:
-    """Where the mount that `path` lies on is mounted; which of "shared", "slave" it is (proc_pid_mountinfo(5))."""
+    """The mount point that `path` lies on, and which of "shared" and "slave" it is (proc_pid_mountinfo(5))."""
     path = os.path.realpath(path)
     place, kinds = "/", set()
     for where, fields, _ in _mountinfo():
-        # A later mount on the same place hides an earlier one.
+        # A later mount on the same mount point hides an earlier one.
         if len(where) >= len(place) and _is_below(path, where):
             names = {"shared": "shared", "master": "slave"}
             place, kinds = where, {names[word] for field in fields if (word := field.partition(":")[0]) in names}
@@ -39,14 +39,16 @@ def propagation_of(path: str) -> tuple[str, set[str]]:
 
 
 def mounted_at_or_below(path: str) -> list[str]:
-    """The mount points at `path` and below, in the order in which they were mounted. A bind on the same file system
-    is one too, which stat(2), and so `os.path.ismount`, cannot tell."""
+    """The mount points at `path` and below, in the order in which they were mounted.
+
+    It includes bind mounts of the same file system, which stat(2), and so `os.path.ismount`, does not recognize.
+    """
     path = os.path.realpath(path)
     return [where for where, _, _ in _mountinfo() if _is_below(where, path)]
 
 
 def filesystem_of(path: str) -> str:
-    """The type of the file system that `path`, or its nearest directory that is there, lies on: ext4, overlay, ..."""
+    """The type of the file system (ext4, overlay, ...) of `path`, or of its nearest existing parent directory."""
     path = os.path.realpath(path)
     place, found = "/", ""
     for where, _, kind in _mountinfo():
@@ -70,9 +72,9 @@ def _is_below(path: str, above: str) -> bool:
 
 
 def clone_tree(source: str, options: list[str]) -> int:
-    """A copy of the mount at `source` (with rbind: and of all below it), mounted nowhere yet: a descriptor.
+    """A detached copy of the mount at `source` (with rbind: and of all below it), as a descriptor.
 
-    With the word SUBPATH among the options, of that place inside `source`. Raises `HostError` for one outside of it.
+    With the option SUBPATH, of that path inside `source`. Raises `HostError` if that path leads outside of it.
     """
     depth = syscalls.AT_RECURSIVE if parse_options(options)[0] & MS_REC else 0
     for word in options:
@@ -86,13 +88,13 @@ def clone_tree(source: str, options: list[str]) -> int:
 
 
 def clone_mount(fd: int, depth: int = 0) -> int:
-    """`clone_tree` of what is open already."""
+    """`clone_tree` of an open file or directory."""
     flags = syscalls.OPEN_TREE_CLONE | syscalls.OPEN_TREE_CLOEXEC | syscalls.AT_EMPTY_PATH | depth
     return syscalls.open_tree("", flags, fd)
 
 
 def is_shared(options: list[str]) -> bool:
-    """Whether the mounts of a bind are to be seen outside, too (mount_namespaces(7), "Shared subtrees")."""
+    """Whether mounts inside a bind are to propagate to the host (mount_namespaces(7), "Shared subtrees")."""
     return any(change & MS_SHARED for change in parse_options(options)[1])
 
 
@@ -109,12 +111,12 @@ def mount_in(
 ) -> None:
     """Mount a file system, or bind `source`, on `destination` inside `root`, with options as in mount(8).
 
-    `check` is told, before anything is mounted, at which place inside `root` that is when all symbolic links have
-    been followed, and may raise. `tree` is what `clone_tree` has of the source, or another mount that is nowhere yet.
-    `nodev`: no device node in it works.
+    `check` is called before anything is mounted, with the path inside `root` at which the mount will be once all
+    symbolic links are followed, and may raise. `tree` is a descriptor from `clone_tree` of the source, or of another
+    detached mount. `nodev`: no device node in it can be opened.
 
-    Source and destination are looked up once each: what is bound is a copy that gets its flags before it is attached
-    anywhere, and what it is attached to is an open descriptor. Whoever exchanges paths meanwhile changes nothing.
+    Source and destination are looked up once each: what is bound is a copy that gets its flags before it is attached,
+    and it is attached to an open descriptor. A process that exchanges paths in between changes nothing.
     """
     words = [word for word in options if word not in RECURSIVE_OPTIONS and not word.startswith(SUBPATH)]
     recursive = sum(RECURSIVE_OPTIONS[word] for word in set(options) & set(RECURSIVE_OPTIONS))
@@ -150,7 +152,7 @@ def _mount_new(
     data: str,
     check: Callable[[str], None],
 ) -> None:
-    """A file system of its own. (A `flags` with what is meant for all below it: nothing is, yet.)"""
+    """A new file system. (Flags for all mounts below it need not be set: there are none yet.)"""
     target = make_in(root, destination, directory=True)
     try:
         check(path_in(root, target))
@@ -158,8 +160,9 @@ def _mount_new(
     finally:
         os.close(target)
     if propagation:
-        # The descriptor is of what lies beneath the mount, which nothing but a second look-up finds. If that were led
-        # astray, another mount of this namespace would have other peers here: none of them is the host's.
+        # The descriptor refers to what lies beneath the mount; the mount itself is found by a second look-up. If that
+        # were led astray, the propagation of another mount in this namespace would change, and none of those is the
+        # host's.
         mounted = open_in(root, destination)
         try:
             for change in propagation:
@@ -169,7 +172,7 @@ def _mount_new(
 
 
 def _set_attributes(tree: int, flags: int, recursive: int, propagation: list[int]) -> None:
-    """Give a copied tree its flags. Those that it has (nosuid, ...) are kept: the kernel may have locked them."""
+    """Set a detached tree's flags. Flags that it has (nosuid, ...) are kept: the kernel may have locked them."""
     own = sum(attribute for flag, attribute in ATTRIBUTES.items() if flags & flag and not recursive & attribute)
     times = syscalls.MOUNT_ATTR__ATIME if flags & (MS_RELATIME | syscalls.MS_NOATIME | syscalls.MS_STRICTATIME) else 0
     if own or times:
@@ -185,7 +188,9 @@ def _as_flags(attributes: int) -> int:
 
 
 def _beneath(source: str, path: str) -> int:
-    """A descriptor of `path` inside the directory `source`, wherever links that a container made there would lead."""
+    """A descriptor of `path` inside the directory `source`; links that a container has made there cannot
+    lead outside.
+    """
     base = syscalls.open(source, syscalls.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         return look_up(base, path, syscalls.O_PATH, syscalls.RESOLVE_BENEATH)
@@ -197,12 +202,12 @@ def _beneath(source: str, path: str) -> int:
 
 
 def remount_bind(target: str, flags: int) -> None:
-    """Change one bind mount's flags. The flags it has (nosuid, ...) are kept: the kernel may have locked them."""
+    """Change one bind mount's flags. Flags that it has (nosuid, ...) are kept: the kernel may have locked them."""
     syscalls.mount(None, target, None, MS_BIND | MS_REMOUNT | flags | _flags_of(target))
 
 
 def _flags_of(target: str) -> int:
-    """The per-mount flags that `target` has, as statvfs(3) tells; ST_RELATIME has a number of its own there."""
+    """The per-mount flags of `target` (statvfs(3), where ST_RELATIME has another number than MS_RELATIME)."""
     has = os.statvfs(target).f_flag
     keep = syscalls.MS_NOSUID | syscalls.MS_NODEV | syscalls.MS_NOEXEC | syscalls.MS_NOATIME | syscalls.MS_NODIRATIME
     st_relatime = 4096
@@ -210,8 +215,7 @@ def _flags_of(target: str) -> int:
 
 
 def make_read_only(root: int, path: str) -> None:
-    """Bind `path` inside `root`, and all that is mounted below it, over itself, read-only. One that is missing needs
-    no protection."""
+    """Bind `path` inside `root`, with all mounts below it, over itself, read-only; nothing if it does not exist."""
     target = _open_if_there(root, path)
     if target is None:
         return
@@ -227,25 +231,30 @@ def make_read_only(root: int, path: str) -> None:
 
 
 class Mask:
-    """What hides files: the null device. It is had before the container's files are in sight (CVE-2025-31133: what
-    somebody had put in the place of /dev/null showed up in the masked files' places)."""
+    """The null device, mounted over files to hide them.
+
+    It is opened before the container's files are visible: otherwise an image could replace /dev/null, and the
+    replacement would appear in place of the masked files (CVE-2025-31133).
+    """
 
     def __init__(self, tree: int) -> None:
         if (status := os.fstat(tree)).st_rdev != os.makedev(1, 3) or not stat.S_ISCHR(status.st_mode):
             raise HostError("/dev/null of the host is not the null device, so that nothing can be masked with it")
-        # Its mode is a file's like any other: without this, a container's root could change it.
+        # Without this, a container's root could change the mode of the device node.
         syscalls.mount_setattr(tree, syscalls.MOUNT_ATTR_RDONLY)
         self.tree, self.is_attached = tree, False
 
     def cover(self, root: int, path: str) -> None:
-        """Cover a file inside `root`, or a directory with an empty read-only tmpfs. One that is missing stays so."""
+        """Cover a file inside `root`, or a directory with an empty read-only tmpfs; nothing if it does not exist."""
         target = _open_if_there(root, path)
         if target is None:
             return
         try:
             if stat.S_ISDIR(os.fstat(target).st_mode):
                 place = descriptor_path(target)
-                if not os.path.exists(place):  # /proc is of other processes, whom this one does not join before the end
+                if not os.path.exists(
+                    place
+                ):  # this process may not be visible in /proc: it joins the process namespace last
                     syscalls.fchdir(target)
                     place = "."
                 syscalls.mount("tmpfs", place, "tmpfs", MS_RDONLY, "size=0k")
@@ -255,7 +264,9 @@ class Mask:
             os.close(target)
 
     def _cover_file(self, target: int) -> None:
-        """With the mount that we have; for others, copies of it. Of one that is attached nowhere there are none."""
+        """Attach the mount of the null device, or a copy of it if it is attached already: a detached mount has no
+        copies.
+        """
         tree = clone_mount(self.tree) if self.is_attached else self.tree
         syscalls.move_mount(tree, target)
         if self.is_attached:
@@ -271,7 +282,7 @@ def _open_if_there(root: int, path: str) -> int | None:
 
 
 def bind_file(source: int, target: str) -> None:
-    """Bind an open file over another one, which is made if it is missing."""
+    """Bind an open file over another one, which is created if it is missing."""
     root = os.open("/", syscalls.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
     place = make_in(root, target, directory=False)
     tree = clone_mount(source)
@@ -283,12 +294,12 @@ def bind_file(source: int, target: str) -> None:
 
 
 def pivot_root(new_root: str) -> None:
-    """Make `new_root` (a mount point) this mount namespace's root, and let go of the old root with all below it.
+    """Make `new_root` (a mount point) this mount namespace's root, and unmount the old root with all below it.
 
-    Not chroot(2): from a chroot a root user walks out again; after pivot_root the old root is not there any more.
-    Old and new root are stacked on the same place, ".", which saves making a directory inside the image
-    (pivot_root(2), "pivot_root(".", ".")"). The old root is made a slave first, so that taking it down here does not
-    propagate to the host.
+    chroot(2) would not do: a root user can leave a chroot; after pivot_root the old root is not there any more. Old and
+    new root are stacked on the same place, ".", which saves creating a directory inside the image (pivot_root(2),
+    "pivot_root(".", ".")"). The old root is made a slave first, so that unmounting it here does not propagate to the
+    host.
     """
     syscalls.chdir(new_root)
     old = os.open("/", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)

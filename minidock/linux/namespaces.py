@@ -1,8 +1,8 @@
-"""Namespaces: what makes a process see a machine of its own (book 3.1).
+"""Namespaces: each process sees host name, process ids, mounts, network, ... of its own (book, chapter 1, 3.1).
 
-A namespace wraps one kind of global thing (mounts, process ids, the host name, ...) so that the processes inside see
-a copy of their own. There are eight kinds. A process is in exactly one of each; `/proc/PID/ns/` shows which, and two
-processes share a namespace when the inode numbers there are the same. See namespaces(7).
+A namespace wraps one kind of global resource, so that the processes in it have an instance of their own. There are
+eight kinds. A process is in exactly one of each; `/proc/PID/ns/` shows which, and two processes share a namespace when
+the inode numbers there are equal. See namespaces(7).
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from contextlib import contextmanager
 
 from minidock.linux import syscalls
 
-# The names are those of the OCI runtime specification; the values, of clone(2) and of /proc/PID/ns.
+# The names are those of the OCI runtime specification; the values are flags of clone(2) and names in /proc/PID/ns.
 FLAGS = {
     "mount": syscalls.CLONE_NEWNS,
     "pid": syscalls.CLONE_NEWPID,
@@ -45,7 +45,7 @@ def open_namespace(pid: int | str, kind: str) -> int:
 
 
 def enter(path: str, kind: str) -> None:
-    """Move this process (for pid: its future children) into the namespace that `path` refers to."""
+    """Move this process into the namespace that `path` refers to; of kind pid, only its future children."""
     fd = syscalls.open(path, os.O_RDONLY | os.O_CLOEXEC)
     try:
         syscalls.setns(fd, FLAGS[kind])
@@ -54,7 +54,7 @@ def enter(path: str, kind: str) -> None:
 
 
 def not_shared_with(pid: int, pidfd: int) -> list[str]:
-    """The kinds in which process `pid` is in another namespace than this process: those that there are to join.
+    """The kinds of namespaces that process `pid` does not share with this process, for `join`.
 
     Raises `FileNotFoundError` or `ProcessLookupError` if it has ended.
     """
@@ -64,9 +64,9 @@ def not_shared_with(pid: int, pidfd: int) -> list[str]:
 
 
 def check_alive(pidfd: int) -> None:
-    """Raise `ProcessLookupError` if the process has ended: what was just looked up by its number may be another's.
+    """Raise `ProcessLookupError` if the process has ended: its pid may have been given to another process since.
 
-    A pidfd can be read from when its process has ended (pidfd_open(2)).
+    A pidfd becomes readable when its process ends (pidfd_open(2)).
     """
     poll = select.poll()
     poll.register(pidfd, select.POLLIN)
@@ -75,16 +75,18 @@ def check_alive(pidfd: int) -> None:
 
 
 def pid_of(pidfd: int) -> int:
-    """The number of the process that a pidfd is of; -1 if it has ended and been waited for (pidfd_open(2))."""
+    """The pid of the process that `pidfd` refers to; -1 if it has ended and been waited for (pidfd_open(2))."""
     with open(f"/proc/self/fdinfo/{pidfd}", encoding="ascii") as file:
         return next(int(line[4:]) for line in file if line.startswith("Pid:"))
 
 
 def join(pid: int, pidfd: int, kinds: list[str]) -> None:
-    """Move this process into process `pid`'s namespaces of `kinds`; "/" is then the root of the mount namespace.
+    """Move this process into process `pid`'s namespaces of `kinds`. Its root directory is then that of the mount
+    namespace.
 
-    One call does it all or nothing (setns(2) with a pidfd, Linux 5.8). An older kernel takes them one by one: the user
-    namespace first, because it gives the right to the others, and the mounts last, because /proc goes with them.
+    One call joins all of them or none (setns(2) with a pidfd, Linux 5.8). An older kernel joins them one by one: the
+    user namespace first, because it gives the right to join the others, and the mount namespace last, because /proc
+    changes with it.
     """
     try:
         syscalls.setns(pidfd, sum(FLAGS[kind] for kind in kinds))
@@ -100,7 +102,7 @@ def join(pid: int, pidfd: int, kinds: list[str]) -> None:
 
 
 def write_id_maps(pid: int, uid_map: list[tuple[int, int, int]], gid_map: list[tuple[int, int, int]]) -> None:
-    """Say which ids of the host the ids inside a new user namespace are: rows of (inside, outside, how many).
+    """Map ids in a new user namespace to ids of the host: rows of (first id inside, first id outside, number of ids).
 
     Each file can be written once (user_namespaces(7), "User and group ID mappings").
     """
@@ -128,7 +130,7 @@ def set_time_offsets(offsets: dict[str, dict[str, int]]) -> None:
 
 @contextmanager
 def temporarily_in(pid: int | str, kind: str) -> Iterator[None]:
-    """Have this thread in a process's namespace of `kind` (network, uts, ipc, cgroup) inside the `with` block."""
+    """Run the `with` block with this thread in process `pid`'s namespace of `kind` (network, uts, ipc, cgroup)."""
     home = open_namespace("thread-self", kind)
     try:
         there = open_namespace(pid, kind)

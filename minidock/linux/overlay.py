@@ -1,12 +1,12 @@
-"""Overlayfs: layers seen as one tree, with all changes in the topmost (book 3.5.3 to 3.5.6).
+"""Overlayfs: several layers merged into one tree, with all changes in the topmost (book, chapter 1, 3.5.3 to 3.5.6).
 
     lowerdir=  the image's layers, read-only, the topmost first; shared by every container of the image
     upperdir=  one writable directory per container: a file that is changed is first copied up into it
     workdir=   scratch space beside upperdir, for the kernel's own use
 
-What a container deletes leaves a whiteout in the upper directory: a character device 0/0 of that name. A directory
-that was deleted and made anew is opaque: it carries the extended attribute trusted.overlay.opaque=y, and nothing of
-that name below shows through. Source: Documentation/filesystems/overlayfs.rst of the kernel.
+Deleting a file leaves a whiteout in the upper directory: a character device 0/0 of that name. A directory that was
+deleted and created again is opaque: it has the extended attribute trusted.overlay.opaque=y, and hides all that lower
+layers have of that name. Source: Documentation/filesystems/overlayfs.rst of the kernel.
 """
 
 from __future__ import annotations
@@ -22,14 +22,15 @@ from minidock.linux.mounts import filesystem_of
 OPAQUE = "trusted.overlay.opaque"
 # mount(2) takes at most one page of options.
 OPTIONS_MAX = 4095
-# Without whiteouts (character devices), extended attributes or renames as overlayfs needs them ("Upper and lower").
+# File systems without whiteouts (character devices), extended attributes or renames as overlayfs needs them ("Upper and
+# lower").
 _UNFIT = {"overlay", "nfs", "nfs4", "cifs", "smb3", "vfat", "exfat", "9p", "fuseblk", "ecryptfs"}
 
 
 def mount_read_only(lower: list[str], target: str) -> None:
-    """Mount two or more `lower` directories (topmost first) on `target` with nothing writable above them."""
+    """Mount the `lower` directories (topmost first) on `target`, without a writable layer."""
     lower = list(dict.fromkeys(lower))
-    if len(lower) == 1:  # the kernel wants two
+    if len(lower) == 1:  # the kernel requires two
         syscalls.mount(lower[0], target, None, syscalls.MS_BIND)
         return
     options = f"lowerdir={':'.join(map(escaped, lower))}"
@@ -42,17 +43,17 @@ def mount_read_only(lower: list[str], target: str) -> None:
 def mount(lower: list[str], upper: str, work: str, target: str, *, extra: str = "") -> None:
     """Mount the `lower` directories (topmost first) below the writable `upper` on `target`.
 
-    With so many layers that their paths do not fit into mount's one page of options, the layers are named by short
-    numbers instead: an open descriptor per layer, seen from the directory /proc/self/fd.
+    If the paths of many layers do not fit into mount's one page of options, they are named by short numbers instead: an
+    open descriptor per layer, looked up in the directory /proc/self/fd.
 
-    A directory may come several times, as empty layers often do in images. The kernel refuses that (ELOOP, since the
-    layers overlap), and need not be asked: of the same layer, the topmost hides all that the others have.
+    A directory may be listed several times, as empty layers often are in images. The kernel refuses that (ELOOP,
+    overlapping layers), so only the topmost occurrence is passed on: it hides all that the others contain.
     """
     lower = list(dict.fromkeys(lower))
     try:
         _mount(lower, upper, work, target, extra)
     except OSError as error:
-        # What the kernel says to a writable layer on a file system that cannot hold one is no more than EINVAL.
+        # For a writable layer on an unsuitable file system the kernel returns EINVAL and no more.
         if error.errno == errno.EINVAL and (kind := filesystem_of(upper)) in _UNFIT:
             raise HostError(
                 f"{upper} is on a file system of type {kind}, which overlayfs cannot write its changes to: "
@@ -115,19 +116,19 @@ def is_opaque(path: str) -> bool:
 
 
 def find(layers: list[str], path: str) -> str | None:
-    """Where the merged tree's file `path` really is, by the kernel's own rules, without mounting anything.
+    """The real path of the merged tree's file `path`, found by the kernel's own rules, without mounting anything.
 
-    `layers`: directories, topmost first. Symbolic links are followed inside the tree; None if there is no such file.
-    The answer is for one look at a file of an image (its /etc/passwd).
+    `layers`: directories, topmost first. Symbolic links are followed inside the tree; None if there is no such file. It
+    is for single files of an image, such as /etc/passwd.
     """
     names = resolve(layers, path)
     return None if names is None else entry(layers, names)
 
 
 def resolve(layers: list[str], path: str, *, may_lack: bool = False) -> list[str] | None:
-    """The names that lead to `path` in the merged tree, all symbolic links followed; None if it is not there.
+    """The names that lead to `path` in the merged tree with all symbolic links followed; None if it does not exist.
 
-    `may_lack`: what is not there is taken as written, also where a link leads to it: the place of a file to be made.
+    `may_lack`: a part that does not exist is taken as written, also behind a link: the place of a file to be created.
     Raises `OSError` (ELOOP) for too many links.
     """
     todo = [name for name in reversed(path.split("/")) if name and name != "."]
@@ -154,7 +155,7 @@ def resolve(layers: list[str], path: str, *, may_lack: bool = False) -> list[str
 
 
 def merged(layers: list[str], names: list[str]) -> list[str]:
-    """The directories that are seen as one at the place `names`, topmost first; none if it is no directory."""
+    """The directories that are merged into the one at `names`, topmost first; none if that is no directory."""
     found = list(layers)
     for name in names:
         found = listing(found).get(name, [])
@@ -162,12 +163,12 @@ def merged(layers: list[str], names: list[str]) -> list[str]:
 
 
 def listing(places: list[str]) -> dict[str, list[str]]:
-    """What is in a directory that `places`, topmost first, make together: where each name is, topmost first.
+    """The entries of the directory that `places`, topmost first, make together: name to paths, topmost first.
 
-    Only a directory can be at several places, which are seen as one in turn.
+    Only a directory can have several paths, which are merged in turn.
     """
     found: dict[str, list[str]] = {}
-    ends: set[str] = set()  # names of which nothing further below shows through
+    ends: set[str] = set()  # names that hide all entries further below
     for place in places:
         with os.scandir(place) as entries:
             for entry in entries:
@@ -183,7 +184,7 @@ def listing(places: list[str]) -> dict[str, list[str]]:
 
 
 def entry(layers: list[str], names: list[str]) -> str | None:
-    """The topmost layer's entry for a path without symbolic links, or None where it is deleted or was never there."""
+    """The topmost layer's entry for a path without symbolic links; None if it is deleted there, or does not exist."""
     for layer in layers:
         place, hides = layer, False
         for position, name in enumerate(names):

@@ -1,8 +1,8 @@
-"""Seccomp: which system calls a container may make at all (book 9, security).
+"""Seccomp: a filter of the system calls that a container may make (book, chapter 9, 2.1 "Sécurité").
 
-A filter is a small BPF program that the kernel runs at every system call. libseccomp writes it, because system call
-numbers differ from architecture to architecture. That takes some 50 ms, so the finished program is kept in a file
-beside the text it was made from. Sources: seccomp(2), seccomp_rule_add(3), OCI config-linux.md "Seccomp".
+A filter is a small BPF program that the kernel runs at every system call. libseccomp generates it, because system call
+numbers differ between architectures. That takes some 50 ms, so the program is cached in a file together with the text
+that it was made from. Sources: seccomp(2), seccomp_rule_add(3), OCI config-linux.md "Seccomp".
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from minidock import state
 from minidock.errors import HostError, UsageError
 from minidock.linux import seccomp_enosys
 
-FORMAT = 2  # of what is made from a section: a cached program of an earlier minidock is not used
+FORMAT = 2  # version of the cache files: programs that an earlier minidock has cached are not used
 FLAGS = {"SECCOMP_FILTER_FLAG_LOG": 2, "SECCOMP_FILTER_FLAG_SPEC_ALLOW": 4, "SECCOMP_FILTER_FLAG_TSYNC": 1}
 
 
@@ -30,11 +30,11 @@ def flags(section: dict[str, Any]) -> int:
 
 
 def compile_filter(section: dict[str, Any], cache: str | None = None) -> bytes:
-    """The BPF program for an OCI `linux.seccomp` section; kept in the directory `cache`, if given.
+    """The BPF program for an OCI `linux.seccomp` section, cached in the directory `cache` if that is given.
 
-    A cached file holds the section's text, a checksum, and the program. The whole text is compared, so a program can
-    never be used for a section that it was not made from. A file that is not whole, or cannot be read, is as good as
-    none; one that cannot be written is done without. Raises `HostError` if libseccomp is missing.
+    A cache file holds the section's text, a checksum, and the program. The whole text is compared, so a program is
+    never used for another section. A file that is incomplete or cannot be read counts as missing; failure to write one
+    is ignored. Raises `HostError` if libseccomp is missing.
     """
     key = f"{FORMAT} {os.uname().machine} {json.dumps(section, sort_keys=True)}".encode()
     path = os.path.join(cache, f"seccomp-{zlib.crc32(key):08x}.bpf") if cache else None
@@ -50,7 +50,7 @@ def compile_filter(section: dict[str, Any], cache: str | None = None) -> bytes:
 
 
 def _read(path: str, key: bytes) -> bytes | None:
-    """The program in a cached file, if the file is whole and `key` is what it was made from."""
+    """The program in a cache file, if the file is complete and was made from `key`; else None."""
     try:
         with open(path, "rb") as file:
             head, checksum, program = file.read().split(b"\n", 2)
@@ -80,13 +80,13 @@ def _compile(section: dict[str, Any]) -> bytes:
     for rule in section.get("syscalls") or []:
         action = _action(pyseccomp, rule["action"], rule.get("errnoRet"))
         if action == default:
-            continue  # libseccomp refuses a rule that says what happens anyway
+            continue  # libseccomp refuses a rule with the default action
         arguments = [_argument(pyseccomp, argument) for argument in rule.get("args") or []]
         for name in rule["names"]:
             try:
                 filter_.add_rule(action, name, *arguments)
             except (OSError, ValueError):
-                # A call that is newer than this libseccomp cannot be allowed, as in runc: see `newer_calls`.
+                # A call that this libseccomp does not know cannot be allowed, as in runc: see `seccomp_enosys.py`.
                 continue
     with tempfile.TemporaryFile() as file:
         filter_.export_bpf(file)
@@ -95,9 +95,10 @@ def _compile(section: dict[str, Any]) -> bytes:
 
 
 def _binding() -> Any:
-    """pyseccomp, without the search for its libraries: find_library of ctypes runs ldconfig or even a compiler.
+    """The module pyseccomp, imported without its search for the library: ctypes' find_library runs ldconfig or a
+    compiler.
 
-    The dynamic linker finds them by their names, which have not changed since 2012.
+    The dynamic linker finds libseccomp by its name, which has not changed since 2012.
     """
     import ctypes.util
 
