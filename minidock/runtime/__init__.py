@@ -1,1 +1,1 @@
-"""An OCI bundle (config.json and a root file system) in, an isolated process out. Knows no images."""
+"""The runtime: an OCI bundle (config.json and a root file system) in, an isolated process out. It knows no images."""

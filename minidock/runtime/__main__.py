@@ -1,9 +1,9 @@
-"""`python -m minidock.runtime BUNDLE`: run one OCI bundle, with nothing of the engine (book 3.4).
+"""`python -m minidock.runtime BUNDLE`: run one OCI bundle, without the engine (book, chapter 1, 3.4).
 
-The bundle is a directory with a config.json and a root file system, as runc and crun take it. What the engine adds is
-not here: no image, no network but the loopback interface, no log, no monitor. This process is the parent: it passes
-signals on, carries the terminal's bytes if the bundle asks for one, and ends with the exit code of the bundle's
-program: 128+n if that was killed by signal n, 125 if it could not be set up.
+The bundle is a directory with a config.json and a root file system, as for runc and crun. What the engine adds is
+missing here: images, networks other than the loopback interface, logs, a monitor. This process is the parent: it
+forwards signals, copies the terminal's bytes if the bundle asks for a terminal, and exits as the bundle's program does:
+with its exit code, 128+n if signal n killed it, 125 if it could not be set up.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ from minidock.linux import interpreter, terminal
 from minidock.runtime import lifecycle, oci_spec
 from minidock.runtime.lifecycle import CreatedProcess
 
-_PASSED_ON = (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2)
+_FORWARDED = (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2)
 
 
 def main(arguments: list[str]) -> int:
-    """Run the bundle that the one argument names; returns what to exit with. Raises `MinidockError`."""
+    """Run the bundle that the one argument names; returns the exit code. Raises `MinidockError`."""
     if len(arguments) != 1 or arguments[0].startswith("-"):
         raise UsageError("usage: python -m minidock.runtime BUNDLE (a directory with a config.json)")
     interpreter.reexecute()
@@ -41,8 +41,8 @@ def main(arguments: list[str]) -> int:
 
 
 def _run(created: CreatedProcess) -> None:
-    """Start the program and stay until it has ended, or its terminal has been hung up."""
-    for number in _PASSED_ON:
+    """Start the program, and wait until it has ended or its terminal has been hung up."""
+    for number in _FORWARDED:
         signal.signal(number, lambda received, _: created.signal(received))
     lifecycle.wait_ready(created)
     mode = terminal.make_raw(0) if created.console is not None and os.isatty(0) else None
@@ -51,7 +51,7 @@ def _run(created: CreatedProcess) -> None:
             terminal.set_window_size(created.console, *terminal.window_size(0))
         lifecycle.start(created)
         if created.console is not None:
-            _carry(created.console, created.pidfd)
+            _copy_terminal(created.console, created.pidfd)
         else:
             select.select([created.pidfd], [], [])
     finally:
@@ -59,15 +59,15 @@ def _run(created: CreatedProcess) -> None:
             terminal.restore(0, mode)
 
 
-def _carry(console: int, pidfd: int) -> None:
-    """Copy what is typed into the terminal's master end, and what it shows out of it, until the program has ended."""
+def _copy_terminal(console: int, pidfd: int) -> None:
+    """Copy bytes in both directions between this process and the terminal's master end, until the program has ended."""
     sources = {0, console, pidfd}
     while True:
         ready = select.select(sources, [], [])[0]
         if console in ready:
             try:
                 os.write(1, os.read(console, 65536))
-            except OSError:  # EIO: nobody has the other end open, for now or for good
+            except OSError:  # EIO: no process has the other end open, perhaps only for a moment
                 if select.select([pidfd], [], [], 0.05)[0]:
                     return
         elif pidfd in ready:

@@ -1,9 +1,8 @@
-"""The one socket over which a container's creator and its first process talk.
+"""The socket over which a container's creator and its first process exchange messages.
 
-Both are the same program, just cloned, so messages are small JSON objects, one a packet (SOCK_SEQPACKET of unix(7)
-keeps their bounds). A descriptor can travel along (SCM_RIGHTS). The child's end is closed by execve: that end of file
-is how the parent learns that the program runs. While somebody observes, a message has a mark, by which the observers of
-both ends know what happened before what.
+Both run the same program, so a message is a small JSON object in one packet (SOCK_SEQPACKET of unix(7) keeps packets
+apart). A descriptor can be sent along (SCM_RIGHTS). execve closes the child's end: the parent reads end of file, and so
+learns that the program runs. With observers, a message carries a mark, from which they know what happened before what.
 
     child -> parent   {"type": "console"} + descriptor, "ready", "error"; of `pid_namespace.py`: "cloned" + pidfd
     parent -> child   {"type": "mapped"}, "start"
@@ -23,7 +22,7 @@ Message = dict[str, Any]
 
 
 class Channel:
-    """One end."""
+    """One end of the socket."""
 
     def __init__(self, end: socket.socket) -> None:
         self.end = end
@@ -40,7 +39,8 @@ class Channel:
         try:
             data, fds = self._receive()
         except ConnectionResetError:
-            # The other end was closed before it had read all of ours. That is told once, before what it sent itself.
+            # The other end was closed before it had read all of ours. The kernel reports that once, before its last
+            # messages.
             try:
                 data, fds = self._receive()
             except ConnectionResetError:
@@ -63,6 +63,6 @@ class Channel:
 
 
 def channel_pair() -> tuple[Channel, Channel]:
-    """(parent's end, child's end)."""
+    """The parent's end and the child's end."""
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     return Channel(ours), Channel(theirs)

@@ -1,9 +1,9 @@
-"""What keeps a container from the host's devices: a filter in its cgroup, or mounts in which no node works (book 9).
+"""Access to the host's devices: refused by a filter in the container's cgroup, or by mounts without device nodes.
 
-A device node is a file like any other. One that means the host's disk may lie in an image's layer or in a volume, or be
-made inside (CAP_MKNOD). In the container's cgroup a filter is asked at every open (`linux/device_filter.py`). Where
-there is no such cgroup, nobody asks: then every mount but the container's own /dev is nodev (mount(2), MS_NODEV), and a
-process that could undo that, or make a node in /dev, is refused.
+A device node is a file like any other. One of the host's disk may be in an image's layer or in a volume, or be created
+in the container (CAP_MKNOD). With a cgroup of its own, a filter decides at every open (`linux/device_filter.py`).
+Without, every mount but the container's own /dev is nodev (mount(2), MS_NODEV), and capabilities with which a process
+could undo that, or create nodes in /dev, are refused. (Book, chapter 9, 2.1 "Sécurité".)
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from minidock.runtime.oci_spec import Spec
 
 Rule = dict[str, Any]
 
-# What every container may do, whatever its bundle says: make nodes, and use these. Sources: runc's default list
-# (libcontainer/specconv), which it puts behind the bundle's own rules; config-linux.md, "Default Devices".
+# Allowed in every container, whatever its bundle says: creating nodes, and using these. Sources: runc's default list
+# (libcontainer/specconv), which it appends to the bundle's rules; config-linux.md, "Default Devices".
 ALWAYS: list[Rule] = [
     {"allow": True, "type": "c", "access": "m"},
     {"allow": True, "type": "b", "access": "m"},
@@ -30,9 +30,9 @@ ALWAYS: list[Rule] = [
 
 
 def restrict(spec: Spec, cgroup: Cgroup) -> None:
-    """Attach the filter for the bundle's rules, or for none, to the container's `cgroup`.
+    """Attach a filter for the bundle's device rules to the container's `cgroup`.
 
-    Raises `HostError` where that cannot be: better no container than one that has the host's disk.
+    Raises `HostError` if that is impossible: better no container than one that can open the host's disk.
     """
     if allows_all(spec):
         return
@@ -48,7 +48,7 @@ def restrict(spec: Spec, cgroup: Cgroup) -> None:
 
 
 def allows_all(spec: Spec) -> bool:
-    """Whether the bundle asks for all devices, as --privileged does: a rule for everything, nothing denied after."""
+    """Whether the bundle allows all devices, as --privileged does: a rule for everything, and no denial after it."""
     answer = False
     for rule in _rules(spec):
         if not rule["allow"]:
@@ -59,9 +59,9 @@ def allows_all(spec: Spec) -> bool:
 
 
 def without_filter(spec: Spec) -> Spec:
-    """The bundle for a container, or a process that goes into one, that no filter watches.
+    """The bundle for a container, or a process that joins one, without a device filter.
 
-    Raises `HostError` for what cannot be had without: powers that undo nodev, devices that may be used only in part.
+    Raises `HostError` for what is unsafe then: capabilities that undo nodev, and devices with restricted access.
     """
     if allows_all(spec):
         return spec
@@ -78,7 +78,7 @@ def without_filter(spec: Spec) -> Spec:
 
 
 def is_own_dev(mount: dict[str, Any]) -> bool:
-    """Whether this is the container's /dev, or its terminals: made for it, with nodes of ours."""
+    """Whether the mount is the container's own /dev or /dev/pts, in which minidock creates all nodes."""
     place = (mount["destination"].rstrip("/"), mount.get("type"))
     return place in (("/dev", "tmpfs"), ("/dev/pts", "devpts"))
 

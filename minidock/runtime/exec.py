@@ -26,7 +26,7 @@ from minidock.runtime.oci_spec import Spec
 
 
 class Target(NamedTuple):
-    """The container to go into: its PID 1, and its cgroup if it has one."""
+    """The container to join: its PID 1, and its cgroup if it has one."""
 
     pid: int
     pidfd: int
@@ -34,11 +34,11 @@ class Target(NamedTuple):
 
 
 def create_exec_process(spec: Spec, target: Target, stdio: init.Stdio, cache: str | None = None) -> CreatedProcess:
-    """Clone a process that goes into the container of `target` up to where it waits for `lifecycle.start`.
+    """Clone a process that joins the container of `target` and then waits for `lifecycle.start`.
 
     `spec` is the container's own, with `process` replaced by what is to be run. `stdio` and `cache` are as for
     `lifecycle.create`. Raises `FileNotFoundError` or `ProcessLookupError` if the container has ended, `HostError` for
-    powers that nobody may have in a container without a cgroup.
+    capabilities that are refused in a container without a cgroup.
     """
     if target.cgroup is None:
         device_access.without_filter(spec)
@@ -62,7 +62,10 @@ def create_exec_process(spec: Spec, target: Target, stdio: init.Stdio, cache: st
 
 
 def _clone(target: Target) -> tuple[int, int]:
-    """Where the container makes cgroups of its own (systemd does), processes belong in those: then PID 1's is it."""
+    """Clone into the container's cgroup; or into PID 1's, if the container has cgroups of its own (systemd does).
+
+    The kernel refuses processes in a cgroup that has enabled controllers for its children (EBUSY).
+    """
     if target.cgroup is None:
         return syscalls.clone3(0)
     directory = target.cgroup.open()
@@ -87,7 +90,7 @@ def _become(
         pid_namespace.set_pdeathsig(signal.SIGKILL)
         syscalls.umask(0o022)
     with step("Close all other files, blank the arguments", book="chapter 9, 2.1"):
-        pid_namespace.leave_behind({channel.end.fileno(), target.pidfd, *(stdio or ())})
+        pid_namespace.close_all_but({channel.end.fileno(), target.pidfd, *(stdio or ())})
     with step("Set the resource limits (ulimit)", book="3.2"):
         init.set_limits(spec.process)
         if spec.process.get("oomScoreAdj") is not None:
@@ -95,7 +98,7 @@ def _become(
     with step("Limit the capability bounding set", book="chapter 9, 2.1"):
         init.limit_bounding_set(spec.process)
 
-    # Up to here, /proc is the host's. An import would run the container's files from here on, as us.
+    # Up to here, /proc is the host's. From here on an import would run files of the container in this process.
     init.disable_imports()
     with step("Join the container's namespaces", book="3.1"):
         namespaces.join(target.pid, target.pidfd, kinds)
@@ -103,8 +106,8 @@ def _become(
         if "user" in kinds:
             syscalls.setresgid(0, 0, 0)
             syscalls.setresuid(0, 0, 0)
-            init.limit_bounding_set(spec.process)  # in another user namespace, root begins with all of it again
-    # From here on every path means the container's own, from its namespace's root on, whatever PID 1's root is.
+            init.limit_bounding_set(spec.process)  # joining a user namespace gave all capabilities back
+    # From here on every path is looked up from the root of the container's mount namespace.
     if spec.terminal:
         with step("Open a pseudo-terminal", book="4.4"):
             stdio = _open_terminal(channel)
@@ -124,7 +127,7 @@ def _become(
 
 
 def _open_terminal(channel: Channel) -> tuple[int, int, int]:
-    """Make a pseudo-terminal in the container's devpts, send its master outside, return the slave three times."""
+    """Create a pseudo-terminal in the container's devpts, send its master outside, and return the slave three times."""
     master, slave = terminal.open_peer("/dev/pts/ptmx")
     channel.send("console", fd=master)
     os.close(master)

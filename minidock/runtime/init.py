@@ -1,9 +1,9 @@
 """What a container's first process does between its first instruction and `execve`.
 
-It was cloned from the process that creates the container and stands already in new namespaces. It still sees the
-host's files, is still all-powerful root, and still is a copy of minidock. Step by step it builds the file system that
-the program shall see, makes it its root, gives up power, and becomes the program. The order is the lesson: every step
-needs what the ones before it made and still has what the ones after it take away.
+It was cloned by the process that creates the container, into new namespaces. At first it still sees the host's files,
+has all of root's privileges, and is a copy of minidock. Step by step it builds the file system that the program is to
+see, makes that its root, drops its privileges, and executes the program. The order is the lesson: every step needs what
+earlier ones have set up, and what later ones take away.
 
 Sources: the manual pages named at each call's wrapper (minidock/linux), and the OCI runtime specification.
 """
@@ -39,32 +39,31 @@ Filter = tuple[bytes, int] | None
 
 
 def run(spec: Spec, channel: Channel, stdio: Stdio, seccomp: Filter, joined: JoinedPids | None) -> NoReturn:
-    """Become the container's program, or report which step failed and why. Never returns.
+    """Execute the container's program, or report which step failed and why. Never returns.
 
-    `stdio` are the descriptors that become 0, 1 and 2 (None: a pseudo-terminal is made inside); `seccomp` is the
-    compiled filter with its flags; `joined`, the process namespace of others that is to be entered, last.
+    `stdio` are the descriptors that become 0, 1 and 2 (None: a pseudo-terminal is created inside); `seccomp` is the
+    compiled filter with its flags; `joined` is another container's process namespace, which is joined last.
     """
     observe.who = "container"
     report_failure(channel, lambda: _become(spec, channel, stdio, seccomp, joined))
 
 
 def report_failure(channel: Channel, become: Callable[[], None]) -> NoReturn:
-    """Call `become`, which does not return unless it fails; then tell the creator why, and end."""
+    """Call `become`, which returns only if it fails; then send the creator the error, and exit."""
     try:
         become()
     except BaseException as error:
-        _tell(channel, _report(error))
+        _send_error(channel, _report(error))
     finally:
-        os._exit(EXIT_ENGINE)  # also when nobody is left to be told: never back into what the creator was doing
+        os._exit(EXIT_ENGINE)  # in any case: never return into the creator's code
 
 
-def _tell(channel: Channel, report: dict[str, Any]) -> None:
-    """Say why there will be no program: to the creator, or, if a filter of the user's own forbids even that, where the
-    program would have complained."""
+def _send_error(channel: Channel, report: dict[str, Any]) -> None:
+    """Send the creator the error. If a seccomp filter of the user forbids that, write it to standard error."""
     try:
         channel.send("error", **report)
     except ConnectionError:
-        pass  # nobody is left to be told
+        pass  # the creator has ended
     except OSError:
         os.write(2, f"minidock: {report['step']}: {report['message']}\n".encode(errors="replace"))
 
@@ -73,10 +72,10 @@ def _become(spec: Spec, channel: Channel, stdio: Stdio, seccomp: Filter, joined:
     with step("Set PR_SET_PDEATHSIG: die with the parent", book="3.4"):
         pid_namespace.set_pdeathsig(signal.SIGKILL)
         syscalls.setsid()
-        syscalls.umask(0o022)  # not the caller's: what is made below is for all users inside
+        syscalls.umask(0o022)  # not the caller's: all users of the container need what is created below
     if joined:
         with step("Close all other files, blank the arguments", book="chapter 9, 2.1"):
-            pid_namespace.leave_behind({channel.end.fileno(), *(stdio or ()), *joined.descriptors})
+            pid_namespace.close_all_but({channel.end.fileno(), *(stdio or ()), *joined.descriptors})
     if spec.process.get("oomScoreAdj") is not None:
         with step("Set the out-of-memory score", book="3.2"):
             set_oom_score(spec.process["oomScoreAdj"])
@@ -85,11 +84,12 @@ def _become(spec: Spec, channel: Channel, stdio: Stdio, seccomp: Filter, joined:
         if joined:
             os.close(joined.namespace)
 
-    # Until pivot_root below, the host's whole tree is in sight; what is mounted now is mounted in our copy of it.
+    # Until pivot_root below, the host's whole tree is visible; mounts are made in this namespace's copy of it.
     with step("Open the mounts shared with the host", book="3.5.1"):
         trees = rootfs.clone_shared_mounts(spec) | (joined.procs if joined else {})
     with step("Make all mounts slaves of the host's", book="3.5.1"):
-        # Slaves and not private: what the host unmounts meanwhile is not kept busy by our copy.
+        # Slaves and not private: what the host unmounts in the meantime is unmounted in this copy too, and not kept
+        # busy.
         mounts.set_propagation("/", syscalls.MS_REC | syscalls.MS_SLAVE)
     with step("Mount the layers with overlayfs", book="3.5.5"):
         rootfs.mount_root(spec)
@@ -106,7 +106,7 @@ def _become(spec: Spec, channel: Channel, stdio: Stdio, seccomp: Filter, joined:
         mounts.pivot_root(spec.rootfs)
         rootfs.set_propagation(spec)
 
-    # From here on every path means the container's own. An import would run the image's files, as us.
+    # From here on every path is the container's. An import would run files of the image in this process.
     disable_imports()
     if spec.terminal:
         with step("Open a pseudo-terminal", book="4.4"):
@@ -144,20 +144,20 @@ def _become(spec: Spec, channel: Channel, stdio: Stdio, seccomp: Filter, joined:
 
 
 def drop_privileges(spec: Spec, stdio: tuple[int, int, int], seccomp: Filter) -> None:
-    """Power goes last, piece by piece: each step still needs what the next one takes away."""
+    """Give up privileges one after the other: each step still needs what the next one takes away."""
     with step("Set standard input, output and error", book="3.4"):
         set_stdio(stdio, spec)
     with step("Reset the signals", book="3.4"):
         reset_signals()
-    promised = bool(spec.process.get("noNewPrivileges"))
-    # Only root's CAP_SYS_ADMIN or the promise never to gain privileges lets a process set a filter (seccomp(2)). With
-    # the promise the filter comes last, as it may forbid any call; without, while there is still power to set it.
-    if seccomp and not promised:
+    no_new_privs = bool(spec.process.get("noNewPrivileges"))
+    # A process may set a filter only with CAP_SYS_ADMIN or with no_new_privs (seccomp(2)). With no_new_privs the
+    # filter comes last, as it may forbid any call; without, it comes while CAP_SYS_ADMIN is still there.
+    if seccomp and not no_new_privs:
         with step("Install the seccomp filter", book="chapter 9, 2.1"):
             syscalls.seccomp_set_filter(*seccomp)
     with step("Set the user and the capabilities", book="chapter 9, 2.1"):
         set_credentials(spec.process)
-    if seccomp and promised:
+    if seccomp and no_new_privs:
         with step("Install the seccomp filter", book="chapter 9, 2.1"):
             syscalls.seccomp_set_filter(*seccomp)
 
@@ -170,35 +170,37 @@ def exec_program(spec: Spec, file: str) -> None:
 
 
 def enter_namespaces(spec: Spec, channel: Channel) -> None:
-    """Wait for the user namespace's id maps, join what is to be shared, make those that clone3 cannot make right."""
+    """Wait for the user namespace's id maps, join shared namespaces, and create those that clone3 cannot create
+    rightly.
+    """
     if spec.is_new("user"):
-        wait_for_message(channel, "mapped")  # until then every id is 65534, and root is nobody
+        wait_for_message(channel, "mapped")  # until then every id is 65534 (nobody)
         syscalls.setresgid(0, 0, 0)
         syscalls.setresuid(0, 0, 0)
     for kind, path in spec.namespaces.items():
         if path:  # for pid this counts for children only: `pid_namespace.py`
             namespaces.enter(path, kind)
     if spec.is_new("cgroup"):
-        # Its root is the cgroup that its maker is in. clone3 would take the parent's; here it is the container's.
+        # Its root is the creator's cgroup at that moment. With clone3 that is the parent's; here it is the container's.
         syscalls.unshare(syscalls.CLONE_NEWCGROUP)
     if spec.is_new("time"):
-        syscalls.unshare(syscalls.CLONE_NEWTIME)  # counts for children; its clocks can be set until one is in it
+        syscalls.unshare(syscalls.CLONE_NEWTIME)  # its clocks can be set until a process is in it: the first child
         if offsets := spec.linux.get("timeOffsets"):
             namespaces.set_time_offsets(offsets)
         namespaces.enter("/proc/self/ns/time_for_children", "time")
 
 
 def disable_imports() -> None:
-    """No module is loaded from here on: where Python would look, there are now the container's files."""
+    """Prevent imports from here on: Python would find files of the container where it looks for modules."""
     sys.path.clear()
     sys.meta_path.clear()
     sys.path_hooks.clear()
 
 
 def open_console(spec: Spec, channel: Channel, *, controlling: bool) -> tuple[int, int, int]:
-    """Make a pseudo-terminal in the container's own devpts, send its master outside, return the slave three times.
+    """Create a pseudo-terminal in the container's devpts, send its master outside, and return the slave three times.
 
-    `controlling`: it is to be this process's, and not that of a child which is cloned later.
+    `controlling`: it becomes this process's controlling terminal, and not that of a child which is cloned later.
     """
     master, slave = terminal.open_peer("/dev/pts/ptmx")
     if size := spec.process.get("consoleSize"):
@@ -212,7 +214,7 @@ def open_console(spec: Spec, channel: Channel, *, controlling: bool) -> tuple[in
 
 
 def set_sysctls(values: dict[str, str]) -> None:
-    """Write kernel parameters; the engine lets only those through that belong to a namespace (sysctl(8))."""
+    """Write kernel parameters. The engine allows only those that belong to a namespace (sysctl(8))."""
     for name, value in values.items():
         path = f"/proc/sys/{name.replace('.', '/')}"
         try:
@@ -228,19 +230,21 @@ def set_sysctls(values: dict[str, str]) -> None:
 
 
 def enter_working_directory(path: str) -> None:
-    """chdir(2), and a look at where that led: not to a directory of the host's, left open by us (CVE-2024-21626)."""
+    """chdir(2), and a check that it did not lead to a directory of the host through a leaked descriptor
+    (CVE-2024-21626).
+    """
     try:
         syscalls.chdir(path)
     except OSError as error:
         raise SetupError(f"the working directory {path}: {os.strerror(error.errno or 0)}") from error
     try:
         os.getcwd()
-    except FileNotFoundError:  # getcwd(3), ENOENT: what the kernel says is "(unreachable)"
+    except FileNotFoundError:  # getcwd(3), ENOENT: the path begins with "(unreachable)"
         raise SetupError(f"the working directory {path} is outside of the container") from None
 
 
 def set_limits(process: dict[str, Any]) -> None:
-    """Resource limits (getrlimit(2))."""
+    """Set the resource limits (getrlimit(2))."""
     for limit in process.get("rlimits") or []:
         number = getattr(resource, limit["type"])
         wanted = [-1 if value >= 1 << 63 else value for value in (limit["soft"], limit["hard"])]
@@ -255,7 +259,7 @@ def set_limits(process: dict[str, Any]) -> None:
 
 
 def set_oom_score(adjustment: int) -> None:
-    """The inclination of the out-of-memory killer (proc(5), oom_score_adj), as long as /proc is the host's."""
+    """Set the preference of the out-of-memory killer (proc(5), oom_score_adj), while /proc is still the host's."""
     fd = syscalls.open("/proc/self/oom_score_adj", os.O_WRONLY | os.O_CLOEXEC)
     try:
         syscalls.write(fd, str(adjustment).encode())
@@ -268,9 +272,9 @@ def set_oom_score(adjustment: int) -> None:
 
 
 def join_keyring() -> None:
-    """A new session keyring, without a name: by the same name others would join it.
+    """Join a new session keyring. It has no name: other processes could join one with a name.
 
-    Kernels without keys (ENOSYS) have none to leak, and users may be out of quota.
+    A kernel without keys (ENOSYS) has none to leak, and the user's quota may be exhausted: both are ignored.
     """
     try:
         syscalls.join_session_keyring(None)
@@ -279,7 +283,7 @@ def join_keyring() -> None:
 
 
 def set_stdio(stdio: tuple[int, int, int], spec: Spec) -> None:
-    """Descriptors 0, 1, 2; all others are closed by execve, whoever opened them (CVE-2024-21626 was a leaked one)."""
+    """Set descriptors 0, 1, 2. execve closes all others, whoever opened them (CVE-2024-21626 was a leaked one)."""
     for number, fd in enumerate(stdio):
         syscalls.dup2(fd, number)
         chown_stdio(number, spec)
@@ -287,28 +291,30 @@ def set_stdio(stdio: tuple[int, int, int], spec: Spec) -> None:
 
 
 def chown_stdio(number: int, spec: Spec) -> None:
-    """A program that is not root must be able to open /dev/stdout again: that goes by the file's owner."""
+    """Give the program's user the pipes or the terminal, so that it can open /dev/stdout again."""
     status, uid = os.fstat(number), spec.process["user"]["uid"]
     if status.st_uid != uid and (spec.terminal or stat.S_ISFIFO(status.st_mode)):
         try:
             os.fchown(number, uid, -1)
         except PermissionError:
-            if not spec.is_new("user"):  # where a pipe of the host's root belongs to nobody, and stays so
+            if not spec.is_new("user"):  # there, a pipe of the host's root cannot be given away
                 raise
 
 
 def limit_bounding_set(process: dict[str, Any]) -> None:
-    """Say what can never be had again, not even through a set-uid program. What this process has, it keeps for now."""
+    """Limit what can ever be gained again, also through a set-uid program. This process keeps its
+    capabilities for now.
+    """
     sets = process.get("capabilities")
     if sets is not None:
         capabilities.limit_bounding(sets.get("bounding") or [])
 
 
 def set_credentials(process: dict[str, Any]) -> None:
-    """The user, then the sets of the new user, ambient last."""
+    """Set user and groups, then the capability sets, the ambient set last."""
     user, sets = process["user"], process.get("capabilities")
     if sets is not None:
-        _set_keepcaps(1)  # or a user other than 0 would lose all before the sets below could be chosen
+        _set_keepcaps(1)  # without it, another user than 0 would lose all capabilities before the sets below are set
     syscalls.umask(user.get("umask", 0o022))
     try:
         syscalls.setgroups(user.get("additionalGids") or [])
@@ -325,37 +331,41 @@ def set_credentials(process: dict[str, Any]) -> None:
         capabilities.set_ambient(sets.get("ambient") or [])
     if process.get("noNewPrivileges"):
         _set_no_new_privs(1)
-    # Changing the user cleared this (prctl(2)): without it, the container would outlive a killed monitor.
+    # Changing the user has cleared this (prctl(2)). It ends the container if its monitor is killed.
     pid_namespace.set_pdeathsig(signal.SIGKILL)
-    # And set this to what fs.suid_dumpable says: from now on others of the same user could look into our memory.
+    # And has set this to fs.suid_dumpable, with which processes of the same user could read this one's memory.
     set_dumpable(0)
 
 
 def _setgroups_denied() -> bool:
-    """Whether this user namespace was made by somebody who may not choose groups (user_namespaces(7))."""
+    """Whether the creator of this user namespace was not allowed to choose groups (user_namespaces(7))."""
     with open("/proc/self/setgroups", "rb") as file:
         return file.read().strip() == b"deny"
 
 
 def reset_signals() -> None:
-    """Every signal unblocked and at its default: Python ignores SIGPIPE, and execve would pass that on (signal(7))."""
+    """Unblock all signals and reset them to their defaults: Python ignores SIGPIPE, and execve would keep that
+    (signal(7)).
+    """
     for number in signal.valid_signals():
         if number not in (signal.SIGKILL, signal.SIGSTOP) and signal.getsignal(number) is not signal.SIG_DFL:
             signal.signal(number, signal.SIG_DFL)
-    for reserved in range(32, signal.SIGRTMIN):  # glibc's own two, which its posix_spawn leaves ignored in children
+    for reserved in range(
+        32, signal.SIGRTMIN
+    ):  # glibc's internal two, which its posix_spawn leaves ignored in children
         syscalls.reset_signal(reserved)
     signal.pthread_sigmask(signal.SIG_SETMASK, [])
 
 
 def wait_for_message(channel: Channel, kind: str) -> None:
-    """Wait for one message of the creator. If it is gone instead, there is nobody to report to."""
+    """Wait for one message from the creator. If its end is closed instead, exit: nobody is left to report to."""
     message, _ = channel.receive()
     if message is None or message["type"] != kind:
         os._exit(EXIT_ENGINE)
 
 
 def _report(error: BaseException) -> dict[str, Any]:
-    """What the parent is told: the innermost step, the words, the exit code that fits."""
+    """The error message for the creator: the innermost step, a text, and the exit code."""
     if isinstance(error, MinidockError):
         exit_code = error.exit_code if isinstance(error, SetupError) else EXIT_ENGINE
         return {"step": failed_step(error), "message": str(error), "exit_code": exit_code, "plain": True}

@@ -1,9 +1,9 @@
 """From a bundle to a running process: what the creator of a container does, while `init.py` runs in the child.
 
-    create    clone3 into new namespaces, born in its cgroup; returns when the child is ready and waits
-    start     let it go on; returns when the program runs, or raises what the child reported
+    create    clone3 into new namespaces and the cgroup; the child sets itself up and waits
+    start     let it execute the program; returns when the program runs, or raises the error that the child reported
 
-The caller may do in between what needs the container's namespaces from outside, such as a network cable into it.
+In between, the caller may do what needs the container's namespaces from outside, such as connecting networks.
 """
 
 from __future__ import annotations
@@ -22,17 +22,17 @@ from minidock.runtime import device_access, init, pid_namespace
 from minidock.runtime.channel import Channel, Message, channel_pair
 from minidock.runtime.oci_spec import Spec
 
-_TIMEOUT = 10.0  # seconds without a sign of life from SIGKILL to a process's end
+_TIMEOUT = 10.0  # seconds without activity in which a process must end after SIGKILL
 _LOOK = 1.0
-_TRACER = 0.5  # seconds from that to the moment when its parent may know
+_TRACER = 0.5  # seconds that a tracer has to handle the end of a process
 _POLL = 0.001
 
 
 class CreatedProcess:
     """A process in its container, before or after `start`. `console`: the master end of its terminal, if it has one.
 
-    `cloner`: the process that it was until it went in, if it was another (`pid_namespace.py`). `timeout`: how many
-    seconds it may take from `start` to its program, if others are there who could hold it for ever.
+    `cloner`: the pid of the process that cloned it, if that joined the container first (`pid_namespace.py`). `timeout`:
+    how many seconds the program may take to begin after `start`, if processes of others could hold it for ever.
     """
 
     def __init__(self, pid: int, pidfd: int, channel: Channel) -> None:
@@ -45,15 +45,15 @@ class CreatedProcess:
         self.is_ready = False
 
     def signal(self, number: int) -> None:
-        """Send the container's PID 1 a signal; pidfd_send_signal(2) cannot hit another process of the same number."""
+        """Send a signal. pidfd_send_signal(2) cannot hit another process that has got the same pid."""
         signal.pidfd_send_signal(self.pidfd, number)
 
 
 def make_cgroup(spec: Spec) -> cgroups.Cgroup | None:
-    """The container's cgroup with its limits in force; None where the host has no version 2 hierarchy.
+    """The container's cgroup with its limits set; None if the host has no version 2 hierarchy.
 
-    Without a hierarchy a container without limits runs all the same, and no device filter watches over it
-    (`device_access.without_filter`); with a limit it is refused.
+    Without a hierarchy a container without limits still runs, without a device filter (`device_access.without_filter`);
+    one with limits is refused. Raises `HostError`.
     """
     resources = spec.linux.get("resources") or {}
     needed = cgroup_limits.controllers(resources)
@@ -78,10 +78,11 @@ def make_cgroup(spec: Spec) -> cgroups.Cgroup | None:
 
 
 def create(spec: Spec, stdio: init.Stdio, cache: str | None = None) -> tuple[CreatedProcess, cgroups.Cgroup | None]:
-    """Clone the container's first process and let it run up to where it waits for `start`.
+    """Clone the container's first process, which sets itself up and then waits for `start`.
 
-    `stdio`: descriptors for 0, 1 and 2, or None for a terminal made inside. `cache`: directory for compiled filters.
-    The call returns right after the clone; `start` waits for the child. The caller owns the cgroup and deletes it.
+    `stdio`: descriptors for 0, 1 and 2, or None for a terminal created inside. `cache`: a directory for compiled
+    filters. The call returns right after the clone; `start` waits for the child. The caller owns the cgroup and deletes
+    it.
     """
     filter_ = None
     if section := spec.linux.get("seccomp"):
@@ -118,7 +119,7 @@ def create(spec: Spec, stdio: init.Stdio, cache: str | None = None) -> tuple[Cre
 
 
 def _clone(spec: Spec, cgroup: cgroups.Cgroup | None) -> tuple[int, int]:
-    """clone3 into the new namespaces and, in the same instant, the cgroup: no instruction runs outside the limits."""
+    """clone3 into the new namespaces and, in the same call, into the cgroup: no instruction runs outside the limits."""
     directory = cgroup.open() if cgroup else None
     try:
         return syscalls.clone3(spec.clone_flags, directory)
@@ -128,7 +129,7 @@ def _clone(spec: Spec, cgroup: cgroups.Cgroup | None) -> tuple[int, int]:
 
 
 def wait_ready(created: CreatedProcess) -> None:
-    """Wait until the child has done everything but become the program. Raises `SetupError` with what it reports."""
+    """Wait until the child only has to execute the program. Raises `SetupError` with the error that it reports."""
     while not created.is_ready:
         message, fd = created.channel.receive()
         if message is None:
@@ -144,8 +145,8 @@ def wait_ready(created: CreatedProcess) -> None:
 def start(created: CreatedProcess, seconds: float | None = None) -> None:
     """Let the container's program run. Returns when it does: execve has closed the child's end of the channel.
 
-    So has the end of a child that was killed meanwhile, which its exit code tells. Raises `SetupError` with what the
-    child reports, or if it takes more than `seconds` (None: than its own timeout).
+    That end is also closed if the child is killed in between, which its exit code tells. Raises `SetupError` with the
+    error that the child reports, or if the program takes more than `seconds` to begin (None: its own timeout).
     """
     wait_ready(created)
     with suppress(BrokenPipeError):
@@ -173,9 +174,10 @@ def _receive(channel: Channel, deadline: float | None) -> tuple[Message | None, 
 
 
 def _take_clone(created: CreatedProcess, pidfd: int) -> None:
-    """The process that was on its way in has ended, and goes on as the child that `pidfd` is of (`pid_namespace.py`).
+    """The process that joined the container has ended, and `pidfd` refers to its child, which goes on
+    (`pid_namespace.py`).
 
-    A tracer inside could have sent another: only a child of our own is taken, and only one.
+    A tracer inside could have sent another process's: only a child of this process is accepted, and only one.
     """
     try:
         os.waitid(os.P_PIDFD, pidfd, os.WEXITED | os.WNOHANG | os.WNOWAIT)
@@ -192,9 +194,9 @@ def _take_clone(created: CreatedProcess, pidfd: int) -> None:
 def reap(created: CreatedProcess) -> int:
     """The exit code of a process that has ended, or been sent SIGKILL; a signal's number negative, as in subprocess.
 
-    Of the end of a process that is traced (ptrace(2)), its parent is told only when its tracer has seen to it, which
-    may be never. Then its exit code is what /proc/PID/stat says of the zombie (proc(5)). One that does not even end
-    counts as killed. Either is left to whoever inherits our children.
+    The parent of a traced process (ptrace(2)) learns of its end only when the tracer has handled it, which may be
+    never. Then the exit code is read from /proc/PID/stat of the zombie (proc(5)). A process that does not even end
+    counts as killed. In both cases the zombie is left to the process that inherits our children.
     """
     poll = select.poll()
     poll.register(created.pidfd, select.POLLIN)
@@ -211,7 +213,7 @@ def reap(created: CreatedProcess) -> int:
 
 
 def _wait(pid: int) -> int | None:
-    """waitpid(2) for a process that has ended: its status, or None if that is its tracer's to know."""
+    """waitpid(2) for a process that has ended: its status, or None if only its tracer gets it."""
     deadline = time.monotonic() + _TRACER
     while (ended := os.waitpid(pid, os.WNOHANG)) == (0, 0):
         if time.monotonic() > deadline:

@@ -1,4 +1,4 @@
-"""The OCI bundle: `config.json` and a root file system, which is all that the runtime is told (book 3.4).
+"""The OCI bundle: `config.json` and a root file system, the runtime's only input (book, chapter 1, 3.4).
 
 Field names and meaning are those of the OCI runtime specification, https://github.com/opencontainers/runtime-spec
 (config.md, config-linux.md). What is not supported is refused and not ignored: a container that runs without a
@@ -18,7 +18,7 @@ from minidock.linux import capabilities, namespaces
 
 VERSION = "1.0.2"
 
-# "section": the fields that we do not implement. Empty values ask for nothing and are let through.
+# section: fields that are not implemented. Empty values are accepted, as they ask for nothing.
 _UNSUPPORTED = {
     "": ("hooks", "solaris", "windows", "vm", "zos"),
     "process": ("apparmorProfile", "selinuxLabel", "scheduler", "ioPriority", "execCPUAffinity"),
@@ -46,11 +46,11 @@ class Spec(NamedTuple):
 
     @property
     def mounts(self) -> list[dict[str, Any]]:
-        """The mounts in the order in which they are made."""
+        """The mounts in the order in which they are to be made."""
         return self.config.get("mounts") or []
 
     def binds(self, destination: str) -> bool:
-        """Whether `destination` is a directory from elsewhere, rather than a file system of the container's own."""
+        """Whether a bind mount is on `destination`, rather than a file system of the container's own."""
         return any(mount["destination"].rstrip("/") == destination and mount.get("type", "bind") == "bind"
                    for mount in self.mounts)  # fmt: skip
 
@@ -61,10 +61,10 @@ class Spec(NamedTuple):
 
     @property
     def clone_flags(self) -> int:
-        """The CLONE_NEW* flags for clone3(2): the namespaces that are new and that the first process is born into.
+        """The CLONE_NEW* flags for clone3(2): the new namespaces that the first process is created in.
 
-        Not among them: cgroup (it shows the cgroup in which it is made, so it is made from inside) and time (its
-        clocks can be set only before anybody is in it).
+        Two are created later, from inside: cgroup, whose root is the creator's cgroup at that moment, and time, whose
+        clocks can be set only while no process is in it.
         """
         new = [kind for kind, path in self.namespaces.items() if not path and kind not in ("cgroup", "time")]
         return sum(namespaces.FLAGS[kind] for kind in new)
@@ -99,7 +99,7 @@ def check(bundle: str, config: dict[str, Any]) -> Spec:
     if not cwd.startswith("/"):
         raise UsageError(f"the working directory {cwd!r} is invalid, it needs to be an absolute path")
     for text, what in ((cwd, f"the working directory {cwd}"), *((word, f"exec {word}") for word in process["args"])):
-        if "\0" in text:  # chdir(2) and execve(2) have no place for it
+        if "\0" in text:  # chdir(2) and execve(2) end a string there
             raise UsageError(f"{what}: invalid argument")
     for section, names in _UNSUPPORTED.items():
         for name in names:
@@ -112,7 +112,7 @@ def check(bundle: str, config: dict[str, Any]) -> Spec:
 
 
 def _namespaces(rows: list[dict[str, str]]) -> dict[str, str]:
-    """{kind: path of one to join, or ""}."""
+    """A dictionary from kind to the path of the namespace to join, or "" for a new one."""
     result: dict[str, str] = {}
     for row in rows:
         kind = row.get("type", "")
@@ -129,7 +129,7 @@ def _namespaces(rows: list[dict[str, str]]) -> dict[str, str]:
 
 
 def _check_values(bundle: str, config: dict[str, Any], process: dict[str, Any], linux: dict[str, Any]) -> None:
-    """Refuse what would fail half-way, when it can no longer be said so clearly."""
+    """Refuse values that would make a later step fail with a less clear error. Raises `UsageError`."""
     for names in (process.get("capabilities") or {}).values():
         for name in names:
             if name not in capabilities.NUMBERS:
@@ -149,7 +149,7 @@ def _check_values(bundle: str, config: dict[str, Any], process: dict[str, Any], 
 
 
 def dump(config: dict[str, Any]) -> str:
-    """A specification as the text of a config.json, for people too: the filter's hundreds of names go on one line."""
+    """The text of a config.json, indented, but with the seccomp section, which has hundreds of names, on one line."""
     linux = config.get("linux") or {}
     if not linux.get("seccomp"):
         return json.dumps(config, indent=2) + "\n"

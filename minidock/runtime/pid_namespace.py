@@ -30,20 +30,21 @@ from minidock.runtime.oci_spec import Spec
 
 set_pdeathsig = observed("prctl", prctl.set_pdeathsig, "PR_SET_PDEATHSIG")
 
-# What clone(2) means by EAGAIN. On its way in, a process is two for a moment.
+# The text for EAGAIN of clone(2). A process that joins counts twice for a moment.
 NO_MORE = "the container may have no more processes: see its --pids-limit, and --ulimit nproc"
 
 
 class JoinedPids(NamedTuple):
-    """A process namespace to be joined (a descriptor), and the proc file systems that show it: each mounted nowhere
-    yet, by the place of its mount in the bundle."""
+    """A process namespace to join (a descriptor), and proc file systems that show it: detached mounts, by the mount's
+    index in the bundle.
+    """
 
     namespace: int
     procs: dict[int, int]
 
     @property
     def descriptors(self) -> list[int]:
-        """All that this holds open."""
+        """All descriptors in this object."""
         return [self.namespace, *self.procs.values()]
 
 
@@ -72,15 +73,15 @@ def prepare_join(spec: Spec) -> tuple[Spec, JoinedPids | None]:
 
 
 def close(joined: JoinedPids | None) -> None:
-    """Close its descriptors."""
+    """Close the descriptors."""
     for fd in joined.descriptors if joined else []:
         os.close(fd)
 
 
-def leave_behind(kept: Iterable[int]) -> None:
-    """Close every descriptor but 0, 1, 2 and those `kept`, and what observers need; blank words and environment.
+def close_all_but(kept: Iterable[int]) -> None:
+    """Close every descriptor but 0, 1, 2 and those `kept`, and those of observers; blank arguments and environment.
 
-    An open file is a way to the host (CVE-2024-21626).
+    An open file would give access to the host (CVE-2024-21626).
     """
     all_kept = {*kept, *(fd for observer in observe.observers for fd in observer.descriptors())}
     first = 3
@@ -93,18 +94,18 @@ def leave_behind(kept: Iterable[int]) -> None:
 
 
 def clone_inside(channel: Channel, *, has_terminal: bool) -> None:
-    """Clone a child into the process namespace that was joined, as a child of our creator's, and end. Returns in the
-    child only.
+    """Clone a child into the joined process namespace, as a child of the creator's, and exit. Returns only in the
+    child.
 
-    A tracer inside could hold or control the child, from its first instruction on. Nothing that comes over the channel
-    from now on is trusted but its end (`lifecycle.start`).
+    A tracer inside could hold or control the child from its first instruction on. So of what comes over the channel
+    from now on only its end is trusted (`lifecycle.start`).
     """
     try:
         pid, pidfd = syscalls.clone(syscalls.CLONE_PARENT)
     except BlockingIOError as error:
         raise SetupError(NO_MORE) from error
     except OSError as error:
-        # What clone(2) says where PID 1 of the namespace has ended: nothing can be cloned there any more.
+        # ENOMEM: PID 1 of the namespace has ended, so that no process can be created there any more.
         if error.errno == errno.ENOMEM:
             raise ProcessLookupError(errno.ESRCH, "the container has ended") from error
         raise
@@ -115,4 +116,4 @@ def clone_inside(channel: Channel, *, has_terminal: bool) -> None:
     syscalls.setsid()
     if has_terminal:
         terminal.set_controlling(0)
-    channel.send("inside")  # fails if our creator has ended before it was said that we shall end with it
+    channel.send("inside")  # fails if the creator ended before PR_SET_PDEATHSIG was set

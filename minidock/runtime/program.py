@@ -1,7 +1,7 @@
-"""Which file is the program, and the call that becomes it (book 3.4; execve(2)).
+"""Find the program's file and execute it (book, chapter 1, 3.4; execve(2)).
 
-What goes wrong here has the shell's exit codes, which are docker's too: 127 if there is no such program, 126 if there
-is one that cannot be run.
+Errors have the shell's exit codes, which are docker's too: 127 if there is no such program, 126 if it cannot be
+executed.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from minidock.linux import syscalls
 
 
 def find(process: dict[str, Any]) -> str:
-    """The file that `args[0]` means: itself if it has a slash, otherwise the first in the container's PATH."""
+    """The file of the program `args[0]`: that path if it has a slash, otherwise the first in the container's PATH."""
     name = process["args"][0]
     unusable = ""
     for candidate in [name] if "/" in name else _in_path(name, process.get("env") or []):
@@ -38,7 +38,9 @@ def _in_path(name: str, environment: list[str]) -> list[str]:
 
 
 def execute(program: str, arguments: list[str], environment: dict[str, str]) -> None:
-    """execve(2). A file that is there but cannot be run is 126, an interpreter ("#!") that is not there 127."""
+    """execve(2). Raises `SetupError`: exit code 126 for a file that cannot be executed, 127 for a missing interpreter
+    ("#!").
+    """
     try:
         syscalls.execve(program, arguments, environment)
     except OSError as error:

@@ -1,9 +1,9 @@
-"""The tree that becomes a container's "/": its layers, its mounts, its devices, and what is hidden of it (book 3.5).
+"""The tree that becomes a container's "/": layers, mounts, devices, and masks over parts of it (book, chapter 1, 3.5).
 
-All but `mask_paths` happens before pivot_root, while the new root is a directory like any other and the host's files
-are still in sight. Images are not to be trusted: a symbolic link in one may point anywhere. So every place is looked up
-as if the new root were "/" already (openat2(2), RESOLVE_IN_ROOT) and used through its descriptor, never by a path that
-is put together from text. Sources: OCI config-linux.md; runc, libcontainer/rootfs_linux.go.
+All but `mask_paths` happens before pivot_root, while the new root is an ordinary directory and the host's files are
+still visible. Images are not trusted: a symbolic link in one may point anywhere. So every path is looked up as if the
+new root were "/" already (openat2(2), RESOLVE_IN_ROOT) and used through its descriptor, never as text. Sources: OCI
+config-linux.md; runc, libcontainer/rootfs_linux.go.
 """
 
 from __future__ import annotations
@@ -26,14 +26,14 @@ DEVICE_LINKS = {"fd": "/proc/self/fd", "stdin": "/proc/self/fd/0", "stdout": "/p
                 "stderr": "/proc/self/fd/2", "ptmx": "pts/ptmx"}  # fmt: skip
 DEVICE_TYPES = {"c": stat.S_IFCHR, "u": stat.S_IFCHR, "b": stat.S_IFBLK, "p": stat.S_IFIFO}
 
-# Files of /proc that something else may be bound over, as lxcfs does to show a container its own limits (runc's list).
+# Files of /proc that may be bound over, as lxcfs does to show a container its own limits (runc's list).
 REPLACEABLE = {f"/proc/{name}" for name in ("cpuinfo", "diskstats", "loadavg", "meminfo", "net/dev", "slabinfo", "stat",
                                             "swaps", "sys/kernel/ns_last_pid", "uptime")}  # fmt: skip
 
 
 @contextmanager
 def opened(spec: Spec) -> Iterator[int]:
-    """A descriptor of the new root, which all lookups start from."""
+    """A descriptor of the new root, from which all paths are looked up."""
     root = os.open(spec.rootfs, syscalls.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         yield root
@@ -42,7 +42,7 @@ def opened(spec: Spec) -> Iterator[int]:
 
 
 def mount_root(spec: Spec) -> None:
-    """Mount what the bundle says is "/" (an overlay of layers), or take the root directory as it is.
+    """Mount the bundle's "/" (an overlay of layers), or take the root directory as it is.
 
     pivot_root needs a mount point, so a plain directory is bound over itself.
     """
@@ -61,9 +61,10 @@ def mount_root(spec: Spec) -> None:
 
 
 def clone_shared_mounts(spec: Spec) -> dict[int, int]:
-    """Hold of the sources whose mounts are to propagate to the host and back, by their mount's place in the bundle.
+    """Detached copies of the sources whose mounts are to propagate to the host and back, by the mount's index in the
+    bundle.
 
-    Once the whole namespace is made a slave, a new bind of the source would be one too. A copy that is made before
+    Once all mounts of the namespace are slaves, a new bind of the source would be one too. A copy that was made before
     stays a peer of the host's mount (mount_namespaces(7), "Shared subtrees").
     """
     found = {}
@@ -75,7 +76,7 @@ def clone_shared_mounts(spec: Spec) -> dict[int, int]:
 
 
 def mount_all(spec: Spec, root: int, trees: dict[int, int]) -> None:
-    """The bundle's mounts, in its order: a later one may lie inside an earlier one. `trees`: from
+    """Make the bundle's mounts in its order: a later one may lie inside an earlier one. `trees`: from
     `clone_shared_mounts`.
     """
     for number, mount in enumerate(spec.mounts):
@@ -90,10 +91,10 @@ def mount_all(spec: Spec, root: int, trees: dict[int, int]) -> None:
 
 
 def _check_place(place: str, kind: str, wanted: str) -> None:
-    """Refuse mounts that would take the kernel's own files away from where the steps to come look for them.
+    """Refuse mounts that would hide files of the kernel which later steps need. Raises `SetupError`.
 
-    What an image puts in the place of /proc would be told, instead of the kernel, how to protect the container
-    (CVE-2019-16884, CVE-2019-19921). `place` is where `wanted` leads, with all symbolic links followed.
+    Later steps would write the container's protections to files of an image that lie in the place of /proc
+    (CVE-2019-16884, CVE-2019-19921). `place` is `wanted` with all symbolic links followed.
     """
     if kind in ("proc", "sysfs"):
         if place != os.path.normpath(wanted):
@@ -103,7 +104,7 @@ def _check_place(place: str, kind: str, wanted: str) -> None:
 
 
 def make_devices(spec: Spec, root: int) -> None:
-    """Fill the new /dev. One that is bound from elsewhere, or is the image's own, stays as it is."""
+    """Create the nodes in the new /dev. A /dev that is a bind mount, or the image's own, stays as it is."""
     if not any(mount["destination"].rstrip("/") == "/dev" for mount in spec.mounts) or spec.binds("/dev"):
         return
     devices: dict[str, dict[str, Any]] = {
@@ -124,9 +125,9 @@ def make_devices(spec: Spec, root: int) -> None:
 
 
 def _make_device(directory: int, path: str, device: dict[str, Any], *, by_mknod: bool) -> None:
-    """One node, made by mknod, or by binding the host's where a user namespace forbids mknod.
+    """Create one node by mknod, or bind the host's where a user namespace forbids mknod.
 
-    What a mount has put in its place stays there, as with runc.
+    A file that a mount has put in its place stays, as with runc.
     """
     name = os.path.basename(path)
     if by_mknod:
@@ -136,7 +137,7 @@ def _make_device(directory: int, path: str, device: dict[str, Any], *, by_mknod:
         except FileExistsError:
             return
         if device.get("uid") or device.get("gid"):
-            # The place may be in a volume, where somebody puts a link to a file of the host's into it meanwhile.
+            # The directory may be in a volume, where another process may put a link to a file of the host in between.
             owner = device.get("uid", 0), device.get("gid", 0)
             syscalls.chown(name, *owner, dir_fd=directory, follow_symlinks=False)
     else:
@@ -144,7 +145,7 @@ def _make_device(directory: int, path: str, device: dict[str, Any], *, by_mknod:
 
 
 def make_working_directory(spec: Spec, root: int) -> None:
-    """Make a working directory that the image lacks, as docker does, before the root may become read-only."""
+    """Create a working directory that the image lacks, as docker does, before the root may become read-only."""
     cwd = spec.process["cwd"]
     try:
         os.close(paths.make_in(root, cwd, directory=True))
@@ -154,18 +155,18 @@ def make_working_directory(spec: Spec, root: int) -> None:
 
 
 def set_propagation(spec: Spec) -> None:
-    """The root's own propagation, if it is to have any; only now, as pivot_root refuses a root that is shared."""
+    """Set the root's propagation. It comes last, as pivot_root refuses a shared root."""
     wanted = spec.linux.get("rootfsPropagation") or "private"
     if wanted not in ("private", "rprivate"):
         mounts.set_propagation("/", mount_options.PROPAGATION_OPTIONS[wanted])
 
 
 def make_mask(spec: Spec) -> mounts.Mask | None:
-    """What `mask_paths` hides files with, had while the host's files are still in sight; None if nothing is to be
-    hidden.
+    """The null device that `mask_paths` hides files with, opened while the host's files are visible; None if not
+    needed.
 
-    A null device of our own, on the host's /dev in our copy of it, which nothing needs any more. Where a user
-    namespace forbids to make one, the host's.
+    It is a node of our own, on a tmpfs over /dev of the host in this namespace, which no later step needs. Where a user
+    namespace forbids mknod, it is the host's.
     """
     if not spec.linux.get("maskedPaths"):
         return None
@@ -177,9 +178,9 @@ def make_mask(spec: Spec) -> mounts.Mask | None:
 
 
 def mask_paths(spec: Spec, mask: mounts.Mask | None) -> None:
-    """Hide what tells too much of the host, and make read-only what would change it for everybody.
+    """Hide files that reveal details of the host, and make files read-only that would change it for all.
 
-    Only what is not there needs no protection: if anything else fails, the container does not start.
+    A file that does not exist needs no protection. If anything else fails, the container does not start.
     """
     root = os.open("/", syscalls.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
     for path in spec.linux.get("readonlyPaths") or []:
@@ -191,5 +192,5 @@ def mask_paths(spec: Spec, mask: mounts.Mask | None) -> None:
         os.close(mask.tree)
     os.close(root)
     if spec.config["root"].get("readonly"):
-        # By binding: the file system itself is the overlay, writable, and only this mount of it is not.
+        # Only this mount becomes read-only: the file system, the overlay, stays writable.
         mounts.remount_bind("/", syscalls.MS_RDONLY)
