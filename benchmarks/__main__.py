@@ -11,6 +11,7 @@ NAMES = {
     "network": "bytes and connections a second through the bridge and a published port, beside docker",
     "explain": "what observing costs: nobody observing, no code to observe with, and each style of --explain",
     "pull": "an image of 300 MB from a registry on this machine, beside docker, podman and skopeo with umoci",
+    "build": "builds: cached, commands, 10,000 files, 1 GB, stages, beside docker's two builders and buildah",
     "monitors": "the memory of what stays beside 1 and beside that many (-n 50) containers",
     "crowd": "that many containers (-n 300), started and removed in parallel, none of whose addresses may be left",
 }

@@ -186,7 +186,10 @@ class Builder:
         self.last.made(cached.layer.diff_id)
         stage.steps.append(cached._replace(parts={}))
         stage.note(text, cached.created, empty=False)
-        layer_cache.put(self.root, cached)
+        if known and not origin:
+            layer_cache.touch(self.root, key)
+        else:
+            layer_cache.put(self.root, cached)
         stage.key = key
         return known is not None, reason
 

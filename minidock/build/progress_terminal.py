@@ -136,7 +136,8 @@ def chosen(kind: str, words: Say, output: TextIO | None = None) -> Progress:
         return Quiet(words)
     if kind == "tty" and not output.isatty():
         raise UsageError("failed to get console: provided file is not a console: --progress=plain needs none")
-    return Terminal(words, output) if kind in ("tty", "auto") and output.isatty() else Plain(words)
+    can_draw = output.isatty() and (kind == "tty" or os.environ.get("TERM") != "dumb")
+    return Terminal(words, output) if kind in ("tty", "auto") and can_draw else Plain(words)
 
 
 def _columns(text: str) -> int:

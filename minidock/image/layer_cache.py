@@ -11,7 +11,9 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import time
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Any, NamedTuple
 
 from minidock import state
@@ -67,11 +69,17 @@ def read(root: str, key: str) -> Cached | None:
     return _read(os.path.join(root, *_PLACE, f"{key}.json"))
 
 
+def touch(root: str, key: str) -> None:
+    """The step was used now: the time of its file says so, which costs nothing, however many files its key has."""
+    with suppress(FileNotFoundError):
+        os.utime(os.path.join(root, *_PLACE, f"{key}.json"))
+
+
 def put(root: str, cached: Cached) -> None:
-    """Keep a step."""
+    """Keep a step. Nobody waits for the disk: after a power cut a record may be gone, or empty, which is the same."""
     directory = state.directory(root, *_PLACE)
     row = {"schemaVersion": SCHEMA, **cached._asdict(), "layer": cached.layer and cached.layer._asdict()}
-    state.write_json(os.path.join(directory, f"{cached.key}.json"), row)
+    state.write_json(os.path.join(directory, f"{cached.key}.json"), row, durable=False)
 
 
 def everything(root: str) -> Iterator[Cached]:
@@ -100,10 +108,11 @@ def _read(path: str) -> Cached | None:
     try:
         with open(path, encoding="utf-8") as file:
             row = json.load(file)
+            touched = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(os.fstat(file.fileno()).st_mtime))
         layer = Layer(**row["layer"]) if row["layer"] else None
         if layer and not (is_digest(layer.diff_id) and is_digest(layer.digest)):
             return None
-        created, used, text = (str(row[name]) for name in ("created", "used", "text"))
-        return Cached(row["key"], dict(row["parts"]), layer, created, used, float(row["seconds"]), text)
+        created, text = (str(row[name]) for name in ("created", "text"))
+        return Cached(row["key"], dict(row["parts"]), layer, created, touched, float(row["seconds"]), text)
     except (OSError, ValueError, KeyError, TypeError):
         return None

@@ -7,7 +7,8 @@ terminal, which is a shell of its own. A line that begins with a prompt is typed
     / # hostname          at a container's prompt
 
 What differs from run to run is not compared: numbers of three and more digits, hexadecimal ids, how long ago something
-was, how wide columns are. `...` stands for anything within a line, or, as a line of its own, for any lines.
+was, how long it took (1.2s), how wide columns are. `...` stands for anything within a line, or, as a line of its own,
+for any lines.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ _VARIES = re.compile(
     r"\.\.\."
     r"|\b[0-9a-f]{64}\b|\b[0-9a-f]{12}\b"
     r"|\b(?:Less than a second|About an? \w+|\d+ (?:second|minute|hour|day)s?)\b"
-    r"|\d{3,}|\s+"
+    r"|\b\d+\.\ds|\d{3,}|\s+"
 )
 
 
@@ -88,6 +89,8 @@ def _line_pattern(line: str) -> str:
             result += ".*?"
         elif text.isspace():
             result += r"\s*" if match.start() == 0 else r"[ \t]+"
+        elif re.fullmatch(r"\d+\.\ds", text):
+            result += r"\d+\.\ds"
         elif text.isdigit():
             result += r"\d+"
         elif re.fullmatch("[0-9a-f]+", text):

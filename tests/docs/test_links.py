@@ -30,10 +30,11 @@ def test_links_lead_somewhere(page: Path) -> None:
             assert anchor in anchors(found), f"{target}#{anchor}"
 
 
-def test_every_page_of_the_tour_is_in_its_list() -> None:
-    tour = CHECKOUT / "docs/tour"
-    listed = {target for target, _ in LINK.findall((tour / "README.md").read_text())}
-    assert {page.name for page in tour.glob("*.md")} - {"README.md"} <= listed
+@pytest.mark.parametrize("name", ["tour", "book"])
+def test_every_page_is_in_its_list(name: str) -> None:
+    place = CHECKOUT / "docs" / name
+    listed = {target for target, _ in LINK.findall((place / "README.md").read_text())}
+    assert {page.name for page in place.glob("*.md")} - {"README.md"} <= listed
 
 
 def test_files_that_are_named_by_their_path_are_there() -> None:

@@ -1,4 +1,4 @@
-"""Every command in docs/tour and in the README is typed into a terminal, and shows what the page says."""
+"""Every command in docs/tour, in docs/book and in the README is typed into a terminal, and shows what the page says."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tests.docs import session
 from tests.support.command import Minidock
 
 ROOT = Path(__file__).parents[2]
-PATHS = [ROOT / "README.md", *sorted(ROOT.glob("docs/tour/*.md"))]
+PATHS = [ROOT / "README.md", *sorted(ROOT.glob("docs/tour/*.md")), *sorted(ROOT.glob("docs/book/*.md"))]
 PAGES = [session.read(path) for path in PATHS]
 
 
