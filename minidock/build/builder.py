@@ -11,6 +11,7 @@ from minidock.build import copy_step, run_step, sources
 from minidock.build.cache import Last, Line
 from minidock.build.cache_exchange import Imported
 from minidock.build.contexts import Named
+from minidock.build.failure_shell import Streams
 from minidock.build.graph import SCRATCH, Node
 from minidock.build.ignore import Patterns
 from minidock.build.reasons import NO_CACHE, Reason
@@ -38,7 +39,8 @@ class Asked(NamedTuple):
 
     `context`: a directory, None for a build without one; `ignored`: its patterns; `contexts`: --build-context, by name;
     `names`: what tells this build from others (`cache.py`); `epoch`: SOURCE_DATE_EPOCH; `secrets`: id to content;
-    `ssh`: id to the path of an agent's socket; `imported`: the caches of --cache-from.
+    `ssh`: id to the path of an agent's socket; `imported`: the caches of --cache-from;
+    `streams`: the command's own, for a shell where a RUN fails, or None.
     """
 
     paths: Paths
@@ -54,6 +56,7 @@ class Asked(NamedTuple):
     secrets: dict[str, bytes]
     ssh: dict[str, str]
     imported: Imported
+    streams: Streams | None
 
 
 class Builder:

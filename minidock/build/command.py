@@ -13,6 +13,7 @@ from minidock.build import (
     checks,
     contexts,
     excerpt,
+    failure_shell,
     graph,
     outputs,
     progress_terminal,
@@ -141,6 +142,7 @@ def _build_file(
             secrets=asked.secrets,
             ssh=asked.ssh,
             imported=cache_exchange.read(paths.root, asked.cache_from, shown.say),
+            streams=failure_shell.kept() if asked.shell_on_failure else None,
         )
         built = scheduler.build(work, plan, outer, ingest, told, shown.tick)
         image = results.write(ingest, asked, Built(built, plan.target, names, work.epoch), shown)

@@ -32,6 +32,6 @@ class Command(NamedTuple):
     cache_to: list[Place]
     metadata_file: str
     iidfile: str
-    on_failure: str
+    shell_on_failure: bool
     progress: str
     check: bool

@@ -57,27 +57,44 @@ class Surroundings(NamedTuple):
     privileged: bool = False
 
 
-def run(
-    paths: Paths,
-    ingest: Ingest,
-    stage: Stage,
-    arguments: list[str],
-    surroundings: Surroundings,
-    mounts: Sequence[Mount],
-    environment: dict[str, str],
-) -> Layer:
+class Job(NamedTuple):
+    """One command to run over a stage's files: with what around it, mounts, and variables beside ENV."""
+
+    stage: Stage
+    arguments: list[str]
+    surroundings: Surroundings
+    mounts: Sequence[Mount]
+    environment: dict[str, str]
+
+
+def run(paths: Paths, ingest: Ingest, job: Job) -> Layer:
     """Run a command, and return the layer of what it has changed. Raises `RunFailed`, `MinidockError`."""
     place = os.path.join(ingest.workspace.path, f"run-{os.urandom(4).hex()}")
     os.mkdir(place, 0o700)
+    code = _ended(paths, job.stage, _options(job), Attachment(stdout=True, stderr=True), place)
+    if code:
+        raise RunFailed(f'process "{" ".join(job.arguments)}" did not complete successfully: exit code: {code}')
+    return _layer(ingest, job.stage, place, [mount.target for mount in job.mounts])
+
+
+def shell(paths: Paths, ingest: Ingest, job: Job) -> None:
+    """The shell of a stage, in the place of `job`, on this process's own streams. Nothing of what it changes stays."""
+    place = os.path.join(ingest.workspace.path, f"shell-{os.urandom(4).hex()}")
+    os.mkdir(place, 0o700)
+    options = _options(job._replace(arguments=job.stage.shell[:1]))
+    options = options._replace(
+        interactive=True, tty=os.isatty(0), attach=["stdin", "stdout", "stderr"], stdin_once=True
+    )
+    _ended(paths, job.stage, options, Attachment(stdin=True, stdout=True, stderr=True), place)
+
+
+def _ended(paths: Paths, stage: Stage, options: ContainerOptions, attachment: Attachment, place: str) -> int:
+    """Run a container to its end: its exit code. Its files go to `place`."""
     image = Image(paths.root, "sha256:" + stage.key, "", {}, _config(stage))
-    options = _options(stage, arguments, surroundings, mounts, environment)
-    attachment = Attachment(stdout=True, stderr=True)
     _, code = attach_client.run(
         paths, lambda: create.create(paths.root, options, image, keep_files=place), attachment, lambda line: None
     )
-    if code:
-        raise RunFailed(f'process "{" ".join(arguments)}" did not complete successfully: exit code: {code}')
-    return _layer(ingest, stage, place, [mount.target for mount in mounts])
+    return code
 
 
 def _layer(ingest: Ingest, stage: Stage, place: str, targets: list[str]) -> Layer:
@@ -118,15 +135,10 @@ def _config(stage: Stage) -> dict[str, Any]:
     return {**stage.image, "config": config, "rootfs": {"type": "layers", "diff_ids": diff_ids}}
 
 
-def _options(
-    stage: Stage,
-    arguments: list[str],
-    surroundings: Surroundings,
-    mounts: Sequence[Mount],
-    environment: dict[str, str],
-) -> ContainerOptions:
+def _options(job: Job) -> ContainerOptions:
     from minidock.network.endpoint import DEFAULT_CONFIG
 
+    stage, arguments, surroundings, mounts, environment = job
     network = "bridge" if surroundings.network == "default" else surroundings.network
     return ContainerOptions(
         image="build", command=arguments, entrypoint=[], name=None, hostname=None,

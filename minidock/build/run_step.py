@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from minidock.build import mounts, run
+from minidock.build import failure_shell, mounts, run
 from minidock.build.reasons import Reason
+from minidock.build.run import Job, RunFailed
 from minidock.build.run_mounts import SCRIPT, Mounted
 from minidock.build.stage import Stage
 from minidock.image.dockerfile.errors import DockerfileError
@@ -45,10 +46,12 @@ def step(builder: Builder, stage: Stage, instruction: Instruction) -> tuple[bool
 
     def make() -> Layer:
         with mounted as engine_mounts:
-            environment = {**variables, **mounted.environment}
-            return run.run(
-                builder.asked.paths, builder.ingest, stage, arguments, surroundings, engine_mounts, environment
-            )
+            job = Job(stage, arguments, surroundings, engine_mounts, {**variables, **mounted.environment})
+            try:
+                return run.run(builder.asked.paths, builder.ingest, job)
+            except RunFailed as error:
+                failure_shell.open_shell(builder, job, error)
+                raise
 
     return builder.layered(stage, instruction, text, parts, make, mounted.files())
 

@@ -376,3 +376,18 @@ def test_a_context_that_is_an_archive_on_standard_input(context: Context, engine
     assert archive_names(context, context.path) == "/link /sub/ /sub/f"
     cut = engine("build", "-t", context.name, "-", input=data.getvalue()[: 600 if mode == "w" else 60])
     assert (cut.returncode, cut.stderr.count(b"\n")) == (1, 1), cut.stderr
+
+
+def test_a_shell_where_a_run_fails(context: Context) -> None:
+    """In the state before it, with its variables, mounts and secrets; on a terminal it has that terminal."""
+    dockerfile = (
+        "FROM alpine\nENV one=1\nARG two=2\nRUN echo first > /first\n"
+        "RUN --mount=type=secret,id=s,env=TOKEN --mount=type=tmpfs,target=/t echo bad > /bad; exit 3\n"
+    )
+    script = "cat /first; ls /bad; echo $one $two $TOKEN; mount | grep -c ' /t '; echo more > /first; exit 9\n"
+    words = ("--on-failure", "shell", "--secret", "id=s,env=SECRET")
+    for _ in range(2):  # what was changed is gone
+        done = context.build(dockerfile, *words, input=script.encode(), env={"SECRET": "s3cr3t"})
+        assert (done.returncode, done.stdout.decode().splitlines()) == (1, ["first", "1 2 s3cr3t", "1"])
+        assert "exit code: 3" in done.stderr.decode().splitlines()[-1]
+    assert "reads standard input" in context.refused(dockerfile, "--on-failure", "shell", "-f", "-")

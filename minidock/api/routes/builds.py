@@ -89,7 +89,7 @@ def _command(call: Call) -> Command:
         cache_to=[],
         metadata_file="",
         iidfile="",
-        on_failure="",
+        shell_on_failure=False,
         progress="plain",
         check=False,
     )

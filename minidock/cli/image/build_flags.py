@@ -46,10 +46,17 @@ def to_command(flags: dict[str, Any]) -> Command:
         cache_to=[_cache(text, reads=False) for text in flags["cache_to"]],
         metadata_file=flags["metadata_file"],
         iidfile=flags["iidfile"],
-        on_failure=flags["on_failure"],
-        progress="quiet" if flags["quiet"] else flags["progress"],
+        shell_on_failure=flags["on_failure"] == "shell",
+        progress=_progress(flags),
         check=flags["check"] or flags["call"] in ("check", "lint"),
     )
+
+
+def _progress(flags: dict[str, Any]) -> str:
+    """How to tell it: a shell where a RUN fails needs the terminal for itself."""
+    if flags["on_failure"] == "shell" and flags["progress"] in ("auto", "tty"):
+        return "plain"
+    return "quiet" if flags["quiet"] else str(flags["progress"])
 
 
 def _refuse(flags: dict[str, Any]) -> None:
@@ -58,6 +65,8 @@ def _refuse(flags: dict[str, Any]) -> None:
         raise UsageError("--squash is not supported: copy the result of a stage into another one, FROM scratch")
     if flags["builder"] not in ("", "default"):
         raise NotFoundError(f'no builder "{flags["builder"]}" found: there is one, called default')
+    if flags["on_failure"] == "shell" and "-" in (flags["context"], flags["file"]):
+        raise UsageError("--on-failure=shell reads standard input, which is the context or the Dockerfile already")
     for name in ("provenance", "sbom"):
         if flags[name].lower() not in ("", "false", "disabled", "0"):
             raise UsageError(f"--{name}={flags[name]} is not supported: no attestation is made")
