@@ -26,7 +26,7 @@ def run(*command: str, cwd: str = "/", input: str = "") -> subprocess.CompletedP
     """Run without the flags of the make that may be running us."""
     own = {name: value for name, value in os.environ.items() if not name.startswith(("MAKE", "MFLAGS"))}
     return subprocess.run(
-        command, cwd=cwd, env=own, input=input, capture_output=True, text=True, timeout=120, check=False
+        command, cwd=cwd, env=own, input=input, capture_output=True, text=True, timeout=280, check=False
     )
 
 

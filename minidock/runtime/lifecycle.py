@@ -28,6 +28,10 @@ _TRACER = 0.5  # seconds that a tracer has to handle the end of a process
 _POLL = 0.001
 
 
+class StartTimeoutError(SetupError):
+    """The process is inside, and its program has not begun in the time that it was given."""
+
+
 class CreatedProcess:
     """A process in its container, before or after `start`. `console`: the master end of its terminal, if it has one.
 
@@ -146,7 +150,8 @@ def start(created: CreatedProcess, seconds: float | None = None) -> None:
     """Let the container's program run. Returns when it does: execve has closed the child's end of the channel.
 
     That end is also closed if the child is killed in between, which its exit code tells. Raises `SetupError` with the
-    error that the child reports, or if the program takes more than `seconds` to begin (None: its own timeout).
+    error that the child reports, `StartTimeoutError` if the program takes more than `seconds` to begin (None: its own
+    timeout).
     """
     wait_ready(created)
     with suppress(BrokenPipeError):
@@ -169,7 +174,7 @@ def _receive(channel: Channel, deadline: float | None) -> tuple[Message | None, 
         poll = select.poll()
         poll.register(channel.end, select.POLLIN)
         if not poll.poll(max(0.0, deadline - time.monotonic()) * 1000):
-            raise SetupError("it does not begin: a process in the container holds it", exit_code=EXIT_ENGINE)
+            raise StartTimeoutError("it does not begin: a process in the container holds it", exit_code=EXIT_ENGINE)
     return channel.receive()
 
 

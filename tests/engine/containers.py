@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import re
 import subprocess
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -81,6 +83,27 @@ class Containers:
             if name.isdigit() and int(name) != os.getpid() and tag in read(f"/proc/{name}/environ") + b"\0":
                 found.append(int(name))
         return found
+
+
+def followers(directory: Path) -> list[str]:
+    """The names of those who follow the log in a container's directory, each holding the lock that says so."""
+    found = []
+    for place in directory.glob("followers/*"):
+        with suppress(FileNotFoundError):
+            fd = os.open(place, os.O_RDONLY | os.O_DIRECTORY)
+            try:
+                fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                found.append(place.name)
+            finally:
+                os.close(fd)
+    return sorted(found)
+
+
+def attached(engine: Minidock, name: str) -> int:
+    """How often somebody was attached to a container up to now, once it could hear and be heard."""
+    words = ("--since", "1h", "--until", "0s", "--filter", f"container={name}", "--filter", "event=attach")
+    return len(engine("events", *words).stdout.splitlines())
 
 
 def ids_in(path: Path) -> set[str]:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from tests.engine.containers import Containers, eventually
+from tests.engine.containers import Containers, attached, eventually
 from tests.engine.pty import Terminal
 from tests.engine.test_life import background, no_containers_afterwards, ok, state
 from tests.support.command import Minidock
@@ -180,6 +180,7 @@ def test_a_guest_who_does_not_read_holds_nobody_up_for_ever(
     reading, writing = os.pipe()
     stuck = engine.start("attach", "--no-stdin", "much", stdout=writing, stderr=subprocess.DEVNULL)
     os.close(writing)
+    eventually(lambda: attached(engine, "much"))
     good = engine.start("attach", "much", stdin=subprocess.PIPE, stdout=subprocess.PIPE)
     out, _ = good.communicate(b"go\n", timeout=60)
     assert (good.returncode, len(out)) == (0, 6_000_005)

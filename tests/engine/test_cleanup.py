@@ -18,6 +18,7 @@ from tests.engine.containers import QUIET, Containers, cgroup2, eventually
 from tests.engine.disks import on_disk
 from tests.engine.injection import Injector
 from tests.support.command import Minidock
+from tests.support.machine import open_files, waits
 
 ROUNDS = int(os.environ.get("MINIDOCK_TEST_ROUNDS", "4"))
 POINTS = 13  # of each kind; `python -m tests.engine.injection` tries every one
@@ -125,10 +126,10 @@ def test_the_monitors_descriptors_stay_as_many(engine: Minidock, containers: Con
     command.stdout.readline()
     record = containers.one_running()
     monitor = record["state"]["monitor"]
-    before = os.listdir(f"/proc/{monitor}/fd")
+    before = eventually(lambda: waits(monitor) and open_files(monitor))
     for _ in range(50):
         command.send_signal(signal.SIGUSR1)
-    assert sorted(os.listdir(f"/proc/{monitor}/fd")) == sorted(before)
+    eventually(lambda: waits(monitor) and open_files(monitor) == before)
     assert len(before) < 15
     os.kill(record["state"]["pid"], signal.SIGKILL)
     assert command.wait(30) == 137

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import fcntl
 import json
 import os
@@ -19,6 +18,7 @@ import pytest
 from minidock.engine.events import event_log, event_reader
 from tests.engine.containers import Containers, eventually
 from tests.support.command import Minidock
+from tests.support.machine import open_files
 
 NANOSECONDS = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{9}(Z|[+-]\d\d:\d\d)"
 
@@ -134,13 +134,6 @@ def test_bad_input(engine: Minidock, words: list[str], code: int, why: str) -> N
     done = engine("events", "--until", "1s", *words)
     assert done.returncode == code
     assert why in done.stderr.decode()
-
-
-def open_files(pid: int) -> Iterator[str]:
-    """What a process has open, as far as it still has it open when looked at."""
-    for fd in Path(f"/proc/{pid}/fd").iterdir():
-        with contextlib.suppress(FileNotFoundError):
-            yield os.readlink(fd)
 
 
 def test_new_events_come_as_they_happen(engine: Minidock, ok: Callable[..., str], containers: Containers) -> None:

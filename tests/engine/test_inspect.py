@@ -13,6 +13,7 @@ import pytest
 
 from tests.engine.containers import Containers, eventually
 from tests.support.command import Minidock
+from tests.support.machine import open_files
 
 Ok = Callable[..., str]
 
@@ -150,12 +151,7 @@ def test_a_keeper_that_was_killed_is_forgotten(ok: Ok, engine: Minidock, contain
     ok("exec", "-d", "one", "sleep", "1000")
     (exec_id,) = eventually(lambda: json.loads(ok("inspect", "-f", "{{json .ExecIDs}}", "one")))
     file = engine.run / "execs" / containers.records()[0]["id"] / exec_id
-    (keeper,) = [pid for pid in containers.commands() if str(file) in map(os.readlink, opened(pid))]
+    (keeper,) = [pid for pid in containers.commands() if str(file) in open_files(pid)]
     os.kill(keeper, signal.SIGKILL)
     eventually(lambda: ok("inspect", "-f", "{{json .ExecIDs}}", "one") == "null\n")
     assert not file.exists()
-
-
-def opened(pid: int) -> list[str]:
-    """The links in /proc to the files that a process has open."""
-    return [f"/proc/{pid}/fd/{name}" for name in os.listdir(f"/proc/{pid}/fd")]

@@ -15,7 +15,7 @@ import pytest
 
 from tests.engine.containers import Containers, cgroup2, eventually
 from tests.support.command import Minidock
-from tests.support.machine import parent, read
+from tests.support.machine import open_files, parent, read, waits
 
 PATIENT = "trap 'echo told; exit 5' TERM; echo up; while :; do sleep 0.02; done"
 DEAF = "trap 'echo told' TERM; echo up; while :; do sleep 0.02; done"
@@ -185,9 +185,9 @@ def test_wait_for_several_of_which_one_is_removed_at_its_end(
 
     def sockets() -> int:
         """The one that it listens on, and one for each who was let in."""
-        return sum("socket:" in os.readlink(entry) for entry in Path(f"/proc/{monitor}/fd").iterdir())
+        return sum("socket:" in link for link in open_files(monitor))
 
-    alone = sockets()
+    alone = eventually(lambda: waits(monitor) and sockets())
     waiting = engine.start("wait", "first", "second", stdout=subprocess.PIPE)
     eventually(lambda: sockets() > alone)
     ok("stop", "first")

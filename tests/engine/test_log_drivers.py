@@ -17,7 +17,7 @@ from minidock.engine.logs import drivers
 from minidock.engine.logs.drivers import local
 from minidock.engine.logs.log_files import leave_out, open_all
 from minidock.engine.logs.log_writer import PARTIAL, Log
-from tests.engine.containers import Containers, eventually
+from tests.engine.containers import Containers, eventually, followers
 from tests.engine.test_life import no_containers_afterwards, ok
 from tests.support.command import Minidock
 
@@ -175,8 +175,7 @@ def test_who_follows_misses_nothing_and_hears_nothing_twice(
     words = ("--network", "none", "--log-driver", driver, *COMPRESSED, "alpine", "sh", "-c", waiting)
     name = ok("run", "-d", *words).strip()
     with engine.start("logs", "-f", name, stdout=subprocess.PIPE) as reader:
-        place = containers.directory / name / "followers"
-        eventually(lambda: place.exists() and os.listdir(place))
+        eventually(lambda: followers(containers.directory / name))
         Path(f"/proc/{containers.one_running()['state']['pid']}/root/go").touch()
         assert reader.communicate(timeout=60)[0] == "".join(f"{number}\n" for number in range(1, 3001)).encode()
     assert ok("wait", name) == "0\n"

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from tests.engine.containers import Containers, eventually
+from tests.engine.containers import Containers, eventually, followers
 from tests.support.command import Minidock
 
 Ok = Callable[..., str]
@@ -208,7 +208,7 @@ def test_follow_over_a_thousand_rotations(engine: Minidock, ok: Ok, containers: 
     everything = "".join(f"{number}\n" for number in range(1, 15001)).encode()
     first, second = (engine.start("logs", "-f", name, stdout=subprocess.PIPE) for _ in range(2))
     place = containers.directory / name / "followers"
-    eventually(lambda: place.exists() and len(os.listdir(place)) == 2)
+    eventually(lambda: len(followers(place.parent)) == 2)
     go(containers, name)
     late = engine("logs", "-f", name).stdout
     assert first.communicate(timeout=60)[0] == everything
@@ -222,7 +222,7 @@ def test_a_stopped_reader_stops_nobody(engine: Minidock, ok: Ok, containers: Con
     name = background(ok, WAITING + "seq 5000", "--log-opt", "max-size=2k", "--log-opt", "max-file=2")
     reader = engine.start("logs", "-f", name, stdout=subprocess.PIPE)
     place = containers.directory / name / "followers"
-    eventually(lambda: place.exists() and os.listdir(place))
+    eventually(lambda: followers(place.parent))
     os.kill(reader.pid, signal.SIGSTOP)
     go(containers, name)
     assert ok("wait", name) == "0\n"
@@ -234,7 +234,7 @@ def test_a_killed_reader_leaves_no_files(engine: Minidock, ok: Ok, containers: C
     name = background(ok, WAITING + "seq 500", "--log-opt", "max-size=1k")
     reader = engine.start("logs", "-f", name, stdout=subprocess.PIPE)
     place = containers.directory / name / "followers"
-    eventually(lambda: place.exists() and os.listdir(place))
+    eventually(lambda: followers(place.parent))
     reader.kill()
     reader.communicate()
     go(containers, name)
@@ -248,7 +248,7 @@ def test_the_next_reader_clears_up_after_a_killed_one(engine: Minidock, ok: Ok, 
     before: list[str] = []
     for _ in range(2):
         reader = engine.start("logs", "-f", name, stdout=subprocess.PIPE)
-        now = eventually(lambda seen=tuple(before): place.exists() and sorted(set(os.listdir(place)) - set(seen)))
+        now = eventually(lambda seen=tuple(before): sorted(set(followers(place.parent)) - set(seen)))
         assert len(now) == 1
         assert os.listdir(place) == now
         before = now

@@ -13,6 +13,7 @@ import pytest
 from tests.engine.containers import eventually
 from tests.engine.pty import Terminal
 from tests.support.command import Minidock
+from tests.support.machine import open_files, waits
 
 RUN = ("run", "--rm", "--network", "none")
 FRENCH = {"LC_ALL": "", "LC_MESSAGES": "", "LANG": "fr_FR.UTF-8"}
@@ -185,12 +186,12 @@ def test_a_detached_containers_monitor_keeps_nothing(engine: Minidock) -> None:
         try:
             record = json.loads(engine("inspect", name).stdout)[0]
             monitor = int(Path(f"/proc/{record['State']['Pid']}/status").read_text().split("PPid:\t")[1].split()[0])
-            kinds[name] = eventually(lambda monitor=monitor: sorted(map(kind, os.scandir(f"/proc/{monitor}/fd"))))  # type: ignore[misc]
+            kinds[name] = eventually(lambda monitor=monitor: waits(monitor) and sorted(map(kind, open_files(monitor))))  # type: ignore[misc]
         finally:
             engine("rm", "-f", name)
     assert kinds["told"] == kinds["plain"]
 
 
-def kind(entry: os.DirEntry[str]) -> str:
+def kind(link: str) -> str:
     """What a descriptor is open on, without what differs from container to container."""
-    return re.sub(r"[0-9a-f]{12,}|\d+", "N", os.readlink(entry.path))
+    return re.sub(r"[0-9a-f]{12,}|\d+", "N", link)

@@ -11,6 +11,7 @@ import socket
 import subprocess
 import time
 from collections import Counter
+from contextlib import suppress
 from pathlib import Path
 
 from pyroute2.nftables.main import NFTables
@@ -62,6 +63,21 @@ def status(pid: int) -> list[str]:
 def parent(pid: int) -> int:
     """The parent's pid; 0 when the process is gone."""
     return int(status(pid)[1])
+
+
+def open_files(pid: int) -> list[str]:
+    """What a process's descriptors lead to, sorted; those that it closes meanwhile are left out."""
+    found = []
+    with suppress(OSError):
+        for fd in os.listdir(f"/proc/{pid}/fd"):
+            with suppress(FileNotFoundError):
+                found.append(os.readlink(f"/proc/{pid}/fd/{fd}"))
+    return sorted(found)
+
+
+def waits(pid: int) -> bool:
+    """Whether a process sleeps in poll(2): it has seen to all that it was told up to now."""
+    return b"poll" in read(f"/proc/{pid}/wchan")
 
 
 def mounts() -> Found:

@@ -237,6 +237,8 @@ def run_in(record: Record, command: list[str], *, timeout: float, most: int = 40
         try:
             start(record, created, max(0.0, deadline - time.monotonic()))
             output, ended = _collect(reader, created.pidfd, deadline, most)
+        except lifecycle.StartTimeoutError:
+            output, ended = b"", False
         except BaseException:
             end(created)
             raise
