@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 from minidock.build import image
 from minidock.build.stage import Stage
-from minidock.engine.images import pull_push
+from minidock.engine.images import push, remote_image
 from minidock.errors import HostError, MinidockError, NotFoundError, message_of
 from minidock.image import layout, reference
 from minidock.image.digest import is_digest
@@ -76,7 +76,7 @@ def write(ingest: Ingest, place: Place, stages: Sequence[Stage], target: Stage, 
         if place.kind == "local":
             layout.write(ingest.store, place.where, made, [])
         else:
-            pull_push.push_image(ingest.store, made, reference.parse(place.where))
+            push.push_image(ingest.store, made, reference.parse(place.where))
     except (MinidockError, OSError) as error:
         if not place.may_fail:
             raise (
@@ -122,7 +122,7 @@ class Imported:
             if place.kind == "local":
                 layout.fetch(ingest, layout.find(place.where), blob, layer.diff_id)
             else:
-                pull_push.fetch_layer(ingest, reference.parse(place.where), blob, layer.diff_id)
+                remote_image.fetch_layer(ingest, reference.parse(place.where), blob, layer.diff_id)
         return place.where
 
 
@@ -155,7 +155,7 @@ def _config(root: str, place: Place) -> bytes:
     try:
         found = store.resolve(str(name))
     except NotFoundError:
-        return pull_push.describe(name).config
+        return remote_image.describe(name).config
     if MEMBER not in found.config:  # the registry may have another
-        return pull_push.describe(name).config
+        return remote_image.describe(name).config
     return json.dumps({MEMBER: found.config[MEMBER]}).encode()

@@ -22,7 +22,7 @@ from minidock import state
 from minidock.build import rewrite, sources
 from minidock.build.archives import new_directory
 from minidock.build.stage import Stage
-from minidock.engine.images import pull_push
+from minidock.engine.images import push
 from minidock.engine.images.progress_display import Lines
 from minidock.errors import HostError, UsageError
 from minidock.image import layout, save, tar_into, tar_out
@@ -104,7 +104,7 @@ def write(ingest: Ingest, result: Result, output: Output, say: Callable[[str], N
         if not names:
             raise UsageError("tag is needed when pushing to registry")
         for name in names:
-            pull_push.push(ingest.store, name, Lines(say))
+            push.push_tag(ingest.store, name, Lines(say))
     if output.kind in ("oci", "docker") and output.destination:
         if not output.as_archive:
             layout.write(ingest.store, output.destination, result.image, names)

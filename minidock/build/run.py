@@ -137,15 +137,16 @@ def _config(stage: Stage) -> dict[str, Any]:
 
 def _options(job: Job) -> ContainerOptions:
     from minidock.network.endpoint import DEFAULT_CONFIG
+    from minidock.network.predefined import DEFAULT
 
     stage, arguments, surroundings, mounts, environment = job
-    network = "bridge" if surroundings.network == "default" else surroundings.network
+    network = DEFAULT if surroundings.network == "default" else surroundings.network
     return ContainerOptions(
         image="build", command=arguments, entrypoint=[], name=None, hostname=None,
         env=[f"{name}={value}" for name, value in environment.items()], workdir=stage.workdir, user=None,
         interactive=False, tty=False, remove=True, init=False, mounts=list(mounts), volumes=[], volumes_from=[],
         tmpfs={}, read_only=False, network=network,
-        attachments={"bridge": DEFAULT_CONFIG} if network == "bridge" else {}, dns=[], dns_search=[],
+        attachments={DEFAULT: DEFAULT_CONFIG} if network == DEFAULT else {}, dns=[], dns_search=[],
         dns_options=[], extra_hosts=surroundings.add_host, publish=[], publish_all=False, expose=[],
         privileged=surroundings.privileged, cap_add=[], cap_drop=[], ulimits=surroundings.ulimits, sysctls={},
         labels={}, stop_signal=None, pull="never",

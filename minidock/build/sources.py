@@ -12,7 +12,7 @@ from minidock.build.ignore import Patterns
 from minidock.build.run import layer_paths
 from minidock.build.stage import Stage
 from minidock.build.tree import Tree
-from minidock.engine.images import images
+from minidock.engine.images import find_image
 from minidock.errors import MinidockError
 from minidock.image.store_writer import Ingest
 from minidock.linux import overlay
@@ -54,7 +54,7 @@ class Sources:
     def image(self, name: str, platform: str) -> Any:
         """The image that `name` means here, or in its registry; `platform` "" is this machine's."""
         policy = "always" if self.asked.pull and not name.startswith("sha256:") else "missing"
-        return images.find_or_fetch(
+        return find_image.find_or_fetch(
             self.asked.paths.root, name, policy, lambda line: self.report("line", text=line), platform
         )
 

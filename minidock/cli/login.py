@@ -17,10 +17,10 @@ from minidock.errors import UsageError
 @click.argument("server", required=False)
 def login(username: str | None, password: str | None, password_stdin: bool, server: str | None) -> None:
     """Log in to a registry (Docker Hub if none is named), and keep the credentials where docker does."""
-    from minidock.engine.images import pull_push
+    from minidock.engine.images import login
     from minidock.engine.images.progress_display import progress_on
 
-    registry = pull_push.registry_of(server)
+    registry = login.registry_of(server)
     if password is not None:
         if password_stdin:
             raise UsageError("--password and --password-stdin are mutually exclusive")
@@ -31,9 +31,9 @@ def login(username: str | None, password: str | None, password_stdin: bool, serv
         password = sys.stdin.read().rstrip("\r\n")
     done = None
     if username is None and password is None:
-        done = pull_push.login_again(registry, progress_on(sys.stderr))
+        done = login.login_again(registry, progress_on(sys.stderr))
     if done is None:
-        done = pull_push.login(registry, *_asked(username, password))
+        done = login.login(registry, *_asked(username, password))
     if done.plain_file:
         click.echo(
             f"\nWARNING! Your credentials are stored unencrypted in '{done.plain_file}'.\n"

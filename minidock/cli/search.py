@@ -43,11 +43,11 @@ _COLUMNS = "{{.Name}}\t{{.Description}}\t{{.StarCount}}\t{{.IsOfficial}}"
 def search(filters: tuple[str, ...], template: str | None, limit: int, no_trunc: bool, term: str) -> None:
     """Search Docker Hub for images, or another registry: registry.lan:5000/TERM."""
     from minidock.cli.format import listing
-    from minidock.engine.images import pull_push
+    from minidock.engine.images import search
 
     wanted = _wanted(filters)
     rows = []
-    for found in pull_push.search(term, limit):
+    for found in search.search_registry(term, limit):
         if found.stars >= int(wanted["stars"]) and wanted["is-official"] in (
             "",
             str(found.is_official).lower(),

@@ -18,9 +18,9 @@ from minidock.cli.format.template_values import Fields
 def version(template: str | None) -> None:
     """Show the version of minidock and of what it stands on."""
     if template:
-        from minidock.engine.inspect import host_summary
+        from minidock.engine.inspect import info
 
-        click.echo(formatted(template, _Versions, host_summary.version()))
+        click.echo(formatted(template, _Versions, info.version()))
         return
     click.echo(f"minidock version {__version__}, Python {platform.python_version()}, Linux {os.uname().release}")
 

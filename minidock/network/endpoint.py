@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
+from minidock.network.predefined import DEFAULT, DRIVERS
+
 
 class EndpointConfig(NamedTuple):
     """Names, addresses and hardware address on one network, as its user wants them; an empty one is chosen for them.
@@ -44,7 +46,7 @@ class Endpoint(NamedTuple):
     gateway6: str
     names: list[str]  # under which the other containers on this network find it
     gw_priority: int = 0
-    driver: str = "bridge"
+    driver: str = DRIVERS[DEFAULT]
 
 
 Endpoints = dict[str, Endpoint]  # by the network's name

@@ -19,12 +19,11 @@ from typing import Any, NamedTuple
 from minidock import state
 from minidock.errors import NotFoundError, UsageError
 from minidock.linux.directory_trees import remove_tree
+from minidock.network import predefined
 from minidock.network.addresses import Subnet
 from minidock.network.leases import Leases
 from minidock.shapes import Each
 
-BRIDGE, HOST, NONE = "bridge", "host", "none"
-PREDEFINED = {BRIDGE: "bridge", HOST: "host", NONE: "null"}  # name: driver
 DEFAULT_INTERFACE = "minidock0"
 _OPTION = "com.docker.network.bridge."
 _SHAPE = {
@@ -85,7 +84,7 @@ class Network(NamedTuple):
     @property
     def is_predefined(self) -> bool:
         """Whether it is one of the three that always exist."""
-        return self.name in PREDEFINED
+        return self.name in predefined.DRIVERS
 
     @property
     def has_names(self) -> bool:
@@ -174,14 +173,15 @@ def ensure_predefined(root: str) -> list[Network]:
     Raises `DamagedNetworkError` if one of them may be there and cannot be read.
     """
     found, unreadable = _survey(root)
-    missing = PREDEFINED.keys() - {network.name for network in found}
+    missing = predefined.DRIVERS.keys() - {network.name for network in found}
     for error in unreadable if missing else ():
         if error.name in ("", *missing):
             raise error
     for name in sorted(missing):
-        interface = default_interface(root) if name == BRIDGE else ""
+        interface = default_interface(root) if name == predefined.BRIDGE else ""
         network = Network(
-            id=os.urandom(32).hex(), name=name, driver=PREDEFINED[name], created=state.now(), interface=interface,
+            id=os.urandom(32).hex(), name=name, driver=predefined.DRIVERS[name], created=state.now(),
+            interface=interface,
             pools=[], chosen=False, internal=False, ipv6=False, attachable=False, labels={}, options={},
         )  # fmt: skip
         save(root, network)

@@ -399,7 +399,7 @@ def test_skopeo_both_ways(store: Store, other: Path) -> None:
 @pytest.mark.interop
 def test_skopeo_puts_an_image_into_the_store(store: Store, other: Path) -> None:
     """The layout is an ordinary one: what another tool puts there can be used."""
-    from minidock.engine.images.images import find_or_fetch
+    from minidock.engine.images.find_image import find_or_fetch
 
     image = two_layers(store, "team/app:1")
     run(["skopeo", "copy", f"oci:{store.images}:team/app:1", f"oci:{other}/images:team/app:1"])

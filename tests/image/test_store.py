@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from minidock.engine.images.find_image import find_or_fetch, held
 from minidock.engine.images.image_users import in_use
-from minidock.engine.images.images import find_or_fetch, held, remove
+from minidock.engine.images.remove import remove_image
 from minidock.errors import EXIT_ENGINE, ConflictError, HostError, MinidockError, NotFoundError
 from minidock.image import garbage_collection
 from minidock.image.digest import DigestMismatch, of_bytes
@@ -109,9 +110,9 @@ def test_removal_leaves_what_others_need(root: Path) -> None:
     shared = archive(entry("shared"))
     first = import_tarball(str(root), io.BytesIO(shared), parse("first"))
     import_tarball(str(root), io.BytesIO(shared), parse("second"), ["CMD x"])
-    assert remove(str(root), "first") == ["Untagged: first:latest", f"Deleted: {first.id}"]
+    assert remove_image(str(root), "first") == ["Untagged: first:latest", f"Deleted: {first.id}"]
     assert Path(first.layer_paths[0]).exists()
-    lines = remove(str(root), "second")
+    lines = remove_image(str(root), "second")
     assert lines[-1] == f"Deleted: {first.layers[0]}"
     assert files(root) == ["events.log", "images/index.json", "images/oci-layout"]
 
@@ -119,21 +120,21 @@ def test_removal_leaves_what_others_need(root: Path) -> None:
 def test_rmi_by_name_and_id(root: Path) -> None:
     image = add(root, "1", "a:1", "a:2", "b:1")
     top = str(root)
-    assert remove(top, "a:1") == ["Untagged: a:1"]
+    assert remove_image(top, "a:1") == ["Untagged: a:1"]
     with pytest.raises(
         ConflictError, match=r"unable to delete .{12} \(must be forced\) - image is referenced in multiple"
     ):
-        remove(top, image.id[7:15])
-    assert remove(top, image.id, force=True)[:3] == ["Untagged: a:2", "Untagged: b:1", f"Deleted: {image.id}"]
+        remove_image(top, image.id[7:15])
+    assert remove_image(top, image.id, force=True)[:3] == ["Untagged: a:2", "Untagged: b:1", f"Deleted: {image.id}"]
     with pytest.raises(NotFoundError, match="No such image: a:1"):
-        remove(top, "a:1")
+        remove_image(top, "a:1")
 
 
 def test_rmi_takes_digests_with_the_last_tag(root: Path, store: Store) -> None:
     image = add(root, "1", "a:1")
     name = f"a@{of_bytes(b'x')}"
     store.tag(image, parse(name))
-    assert remove(str(root), "a:1")[:2] == ["Untagged: a:1", f"Untagged: {name}"]
+    assert remove_image(str(root), "a:1")[:2] == ["Untagged: a:1", f"Untagged: {name}"]
 
 
 def test_an_image_that_is_held_stays(root: Path) -> None:
@@ -142,7 +143,7 @@ def test_an_image_that_is_held_stays(root: Path) -> None:
 
     def try_to_remove() -> None:
         try:
-            remove(str(root), "a")
+            remove_image(str(root), "a")
         except ConflictError as error:
             refused.append(error)
 
@@ -156,7 +157,7 @@ def test_an_image_that_is_held_stays(root: Path) -> None:
     assert len(refused) == 1
     assert image.missing_layers == []
     remove_tree(str(root / "containers"))
-    remove(str(root), image.id)
+    remove_image(str(root), image.id)
     with pytest.raises(NotFoundError, match="removed just now"), held(str(root), image):
         pass
 
@@ -165,21 +166,21 @@ def test_rmi_of_an_image_in_use(root: Path, store: Store) -> None:
     image = add(root, "1", "a:1", "a:2")
     use(root, image)
     assert in_use(str(root)) == {image.id: ["c" * 64]}
-    assert remove(str(root), "a:2") == ["Untagged: a:2"], "another name is left"
+    assert remove_image(str(root), "a:2") == ["Untagged: a:2"], "another name is left"
     with pytest.raises(ConflictError) as caught:
-        remove(str(root), "a:1")
+        remove_image(str(root), "a:1")
     assert str(caught.value) == (
         'conflict: unable to remove repository reference "a:1" (must force) - container cccccccccccc'
         f" is using its referenced image {image.id[7:19]}"
     )
     with pytest.raises(ConflictError, match="must be forced"):
-        remove(str(root), image.id)
-    assert remove(str(root), "a:1", force=True) == ["Untagged: a:1"]
+        remove_image(str(root), image.id)
+    assert remove_image(str(root), "a:1", force=True) == ["Untagged: a:1"]
     assert store.resolve(image.id).missing_layers == [], "its layers are the container's"
     with pytest.raises(ConflictError, match="cannot be forced"):
-        remove(str(root), image.id, force=True)
+        remove_image(str(root), image.id, force=True)
     remove_tree(str(root / "containers"))
-    assert remove(str(root), image.id[7:])[0] == f"Deleted: {image.id}"
+    assert remove_image(str(root), image.id[7:])[0] == f"Deleted: {image.id}"
 
 
 def test_an_ingest_is_safe_from_garbage_collection(root: Path, store: Store) -> None:

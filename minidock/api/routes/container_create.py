@@ -5,7 +5,7 @@ from __future__ import annotations
 from minidock.api.call import Call
 from minidock.api.models import container_options
 from minidock.engine.container import create as containers
-from minidock.engine.images import images
+from minidock.engine.images import find_image
 from minidock.engine.monitor import spawn
 from minidock.errors import UsageError
 
@@ -18,7 +18,7 @@ def create(call: Call) -> None:
     options = container_options.read(call.root, name, config, warnings.append)
     if not options.image:
         raise UsageError("no image specified")
-    image = images.find_or_fetch(call.root, options.image, "never", None, call.text("platform"))
+    image = find_image.find_or_fetch(call.root, options.image, "never", None, call.text("platform"))
     record, lock = containers.create(call.root, options, image)
     containers.keep_created(record, lock)
     call.json({"Id": record.id, "Warnings": warnings}, 201)

@@ -45,11 +45,11 @@ def top(call: Call) -> None:
 
 def changes(call: Call) -> None:
     """GET /containers/NAME/changes."""
-    from minidock.engine.files import commit_container
+    from minidock.engine.files import diff
 
     recovery.sweep_all(call.root)
     kinds = {"C": 0, "A": 1, "D": 2}
-    found = commit_container.changed(call.root, call.name)
+    found = diff.changed(call.root, call.name)
     call.json([{"Path": path, "Kind": kinds[kind]} for kind, path in found] or None)
 
 
@@ -74,5 +74,5 @@ def prune(call: Call) -> None:
 
     wanted = image_filters.parse(call.filters(), pruning.FOR_PRUNE)
     recovery.sweep_all(call.root)
-    pruned = pruning.prune(call.root, wanted)
+    pruned = pruning.prune_containers(call.root, wanted)
     call.json({"ContainersDeleted": pruned.ids or None, "SpaceReclaimed": pruned.size})

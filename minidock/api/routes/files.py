@@ -11,9 +11,10 @@ from minidock.api.errors import Status
 from minidock.api.models import times
 from minidock.api.streams.body import BodyReader
 from minidock.engine.container import recovery
-from minidock.engine.files import commit_container
-from minidock.engine.files import cp as copies
+from minidock.engine.files import cp
+from minidock.engine.files.commit import CommitOptions, commit_container
 from minidock.engine.files.cp import PathStat
+from minidock.engine.files.export import export_container
 from minidock.errors import ConflictError, UsageError
 from minidock.image import reference
 
@@ -25,7 +26,7 @@ def get_archive(call: Call) -> None:
     """GET /containers/NAME/archive."""
     path = _path(call)
     recovery.sweep_all(call.root)
-    found, pieces = copies.stat_and_tar(call.root, call.name, path)
+    found, pieces = cp.stat_and_tar(call.root, call.name, path)
     call.begin(200, [("Content-Type", _TAR), (_STAT, _encoded(found)), ("Transfer-Encoding", "chunked")])
     with call.until_gone():
         for piece in pieces:
@@ -37,7 +38,7 @@ def stat_archive(call: Call) -> None:
     """HEAD /containers/NAME/archive."""
     path = _path(call)
     recovery.sweep_all(call.root)
-    call.plain("", headers={_STAT: _encoded(copies.stat(call.root, call.name, path))})
+    call.plain("", headers={_STAT: _encoded(cp.stat(call.root, call.name, path))})
 
 
 def put_archive(call: Call) -> None:
@@ -45,7 +46,7 @@ def put_archive(call: Call) -> None:
     path = _path(call)
     recovery.sweep_all(call.root)
     try:
-        copies.tar_into(call.root, call.name, BodyReader(call), path, archive=call.flag("copyUIDGID"))
+        cp.tar_into(call.root, call.name, BodyReader(call), path, archive=call.flag("copyUIDGID"))
     except ConflictError as error:
         if "read-only" in str(error):
             raise Status(403, str(error)) from error
@@ -70,7 +71,7 @@ def _encoded(found: PathStat) -> str:
 def export(call: Call) -> None:
     """GET /containers/NAME/export."""
     recovery.sweep_all(call.root)
-    pieces = commit_container.exported(call.root, call.name)
+    pieces = export_container(call.root, call.name)
     with call.stream("application/octet-stream") as stream:
         for piece in pieces:
             stream.write(piece)
@@ -85,7 +86,5 @@ def commit(call: Call) -> None:
     repository, tag = call.text("repo"), call.text("tag")
     name = reference.parse(f"{repository}:{tag}" if tag else repository) if repository else None
     changes = [line for text in call.texts("changes") for line in text.split("\n") if line.strip()]
-    options = commit_container.CommitOptions(
-        name, call.text("author"), call.text("comment"), changes, call.flag("pause", default=True)
-    )
-    call.json({"Id": commit_container.commit_container(call.root, call.text("container"), options).id}, 201)
+    options = CommitOptions(name, call.text("author"), call.text("comment"), changes, call.flag("pause", default=True))
+    call.json({"Id": commit_container(call.root, call.text("container"), options).id}, 201)

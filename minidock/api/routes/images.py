@@ -6,7 +6,9 @@ from minidock.api.call import Call
 from minidock.api.models import images as models
 from minidock.api.models import pruned
 from minidock.engine.container import recovery
-from minidock.engine.images import images
+from minidock.engine.images.prune import prune_images
+from minidock.engine.images.remove import remove_image
+from minidock.engine.images.tag import tag_image
 from minidock.errors import NotFoundError
 from minidock.image import image_filters
 from minidock.image.store import Store
@@ -45,14 +47,14 @@ def tag(call: Call) -> None:
     """POST /images/NAME/tag."""
     find(call)
     repository, wanted = call.text("repo"), call.text("tag")
-    images.tag(call.root, call.name, f"{repository}:{wanted}" if wanted else repository)
+    tag_image(call.root, call.name, f"{repository}:{wanted}" if wanted else repository)
     call.empty(201)
 
 
 def remove(call: Call) -> None:
     """DELETE /images/NAME."""
     recovery.sweep_all(call.root)
-    call.json(pruned.rows(images.remove(call.root, call.name, force=call.flag("force"))))
+    call.json(pruned.rows(remove_image(call.root, call.name, force=call.flag("force"))))
 
 
 def prune(call: Call) -> None:
@@ -60,5 +62,5 @@ def prune(call: Call) -> None:
     wanted = image_filters.parse(call.filters(), image_filters.FOR_PRUNE)
     unused = image_filters.wants_unused(wanted, unused=False)
     recovery.sweep_all(call.root)
-    found = images.prune(call.root, unused=unused, filters=wanted)
+    found = prune_images(call.root, unused=unused, filters=wanted)
     call.json({"ImagesDeleted": pruned.rows(found.lines) or None, "SpaceReclaimed": found.size})

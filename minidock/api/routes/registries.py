@@ -8,7 +8,10 @@ from minidock.api.models import credentials
 from minidock.api.streams.body import BodyReader
 from minidock.api.streams.progress import JsonProgress
 from minidock.engine.events import event_log
-from minidock.engine.images import images, pull_push
+from minidock.engine.images import find_image, pull, remote_image
+from minidock.engine.images.login import check_login, registry_of
+from minidock.engine.images.push import push_all, push_tag
+from minidock.engine.images.search import search_registry
 from minidock.errors import NotFoundError, UsageError
 from minidock.image import reference
 from minidock.image.reference import Reference
@@ -36,9 +39,9 @@ def _pull(call: Call) -> None:
         progress = JsonProgress(stream)
         store = Store(call.root)
         if not name.tag and not name.digest:
-            pull_push.pull_all(store, name, progress, platform, keys)
+            pull.pull_all(store, name, progress, platform, keys)
         else:
-            images.pull_or_build(store, name, progress, platform, keys)
+            find_image.pull_or_build(store, name, progress, platform, keys)
 
 
 def _name(image: str, tag: str) -> Reference:
@@ -78,9 +81,9 @@ def push(call: Call) -> None:
     with call.progress() as stream:
         progress = _Pushed(stream)
         if name.tag:
-            pull_push.push(store, name, progress, keys)
+            push_tag(store, name, progress, keys)
         else:
-            pull_push.push_all(store, name, progress, keys)
+            push_all(store, name, progress, keys)
 
 
 class _Pushed(JsonProgress):
@@ -101,11 +104,11 @@ class _Pushed(JsonProgress):
 def login(call: Call) -> None:
     """POST /auth: whether a registry knows the credentials. Who asks keeps them."""
     asked = call.fields(needed=True)
-    registry = pull_push.registry_of(asked.text("serveraddress") or None)
+    registry = registry_of(asked.text("serveraddress") or None)
     from minidock.image.registry.failures import Denied
 
     try:
-        kept = pull_push.check_login(registry, credentials.of(asked))
+        kept = check_login(registry, credentials.of(asked))
     except Denied as error:
         raise Status(401, str(error)) from None
     call.json({"Status": "Login Succeeded", "IdentityToken": kept.identity_token})
@@ -123,7 +126,7 @@ def search(call: Call) -> None:
     for name in wanted:
         if name not in ("is-automated", "is-official", "stars"):
             raise UsageError(f"invalid filter '{name}'")
-    found = pull_push.search(term, limit, credentials.lookup(call.request.headers))
+    found = search_registry(term, limit, credentials.lookup(call.request.headers))
     stars = int(wanted["stars"]) if wanted.get("stars", "").isdigit() else 0
     official = wanted.get("is-official", "")
     call.json([
@@ -137,5 +140,5 @@ def search(call: Call) -> None:
 def distribution(call: Call) -> None:
     """GET /distribution/NAME/json."""
     name = reference.parse(call.name)
-    descriptor, platforms = pull_push.distribution(name, credentials.lookup(call.request.headers))
+    descriptor, platforms = remote_image.distribution(name, credentials.lookup(call.request.headers))
     call.json({"Descriptor": descriptor, "Platforms": platforms})

@@ -9,8 +9,8 @@ from minidock.api.call import Call
 from minidock.api.models import times
 from minidock.engine.container import records, recovery
 from minidock.engine.container.records import Record
-from minidock.engine.inspect import resource_usage
-from minidock.engine.inspect.resource_usage import Sample
+from minidock.engine.inspect import container_stats
+from minidock.engine.inspect.container_stats import Sample
 
 _PERIOD = 1.0  # seconds
 _NOTHING = {"cpu_usage": {"total_usage": 0, "usage_in_kernelmode": 0, "usage_in_usermode": 0},
@@ -44,8 +44,8 @@ _Taken = tuple[
 
 
 def _take(record: Record) -> _Taken:
-    sample = resource_usage.take(record) if record.is_up else None
-    return time.time_ns(), resource_usage.host_processor_time(), sample
+    sample = container_stats.take(record) if record.is_up else None
+    return time.time_ns(), container_stats.host_processor_time(), sample
 
 
 def _described(record: Record, before: _Taken | None, now: _Taken) -> dict[str, Any]:
@@ -77,7 +77,7 @@ def _processor(taken: _Taken) -> dict[str, Any]:
     return {
         "cpu_usage": {"total_usage": sample.processor, "usage_in_kernelmode": 0, "usage_in_usermode": 0},
         "system_cpu_usage": system,
-        "online_cpus": resource_usage.processors(),
+        "online_cpus": container_stats.processors(),
         "throttling_data": _NOTHING["throttling_data"],
     }
 

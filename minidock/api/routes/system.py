@@ -51,10 +51,10 @@ def version(call: Call) -> None:
 
 def info(call: Call) -> None:
     """What there is here and on what it stands."""
-    from minidock.engine.inspect import host_summary
+    from minidock.engine.inspect import info
 
     recovery.sweep_all(call.root)
-    found = host_summary.info(call.root)
+    found = info.info(call.root)
     call.json({**found, **_ABOUT_A_DAEMON, "ID": state.boot_id(), "SystemTime": times.now()})
 
 

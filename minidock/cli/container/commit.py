@@ -22,10 +22,10 @@ def commit(
 ) -> None:
     """Make an image of what CONTAINER has changed, and show its id."""
     from minidock.engine.container import recovery
-    from minidock.engine.files import commit_container
+    from minidock.engine.files import commit
     from minidock.image import reference
 
     check_root()
     recovery.sweep_all(paths.root)
-    options = commit_container.CommitOptions(reference.parse(name) if name else None, author, message, change, pause)
-    click.echo(commit_container.commit_container(paths.root, container, options).id)
+    options = commit.CommitOptions(reference.parse(name) if name else None, author, message, change, pause)
+    click.echo(commit.commit_container(paths.root, container, options).id)

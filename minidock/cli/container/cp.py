@@ -52,10 +52,10 @@ def cp(paths: Paths, archive: bool, follow_link: bool, quiet: bool, source: str,
         error.exit_code = 1
         raise
     if not quiet and sys.stderr.isatty():
-        from minidock.cli.format.units import size as human
+        from minidock.cli.format import units
 
         place = destination if to_name else os.path.abspath(destination)
-        click.echo(f"Successfully copied {human(size)} to {place}", err=True)
+        click.echo(f"Successfully copied {units.size(size)} to {place}", err=True)
 
 
 def split(text: str) -> tuple[str, str]:

@@ -15,9 +15,9 @@ from minidock.engine.paths import Paths
 def diff(paths: Paths, container: str) -> None:
     """Show what CONTAINER has added (A), changed (C) and deleted (D)."""
     from minidock.engine.container import recovery
-    from minidock.engine.files import commit_container
+    from minidock.engine.files import diff
 
     check_root()
     recovery.sweep_all(paths.root)
-    lines = [f"{kind} {path}\n" for kind, path in commit_container.changed(paths.root, container)]
+    lines = [f"{kind} {path}\n" for kind, path in diff.changed(paths.root, container)]
     click.echo("".join(lines), nl=False)

@@ -17,9 +17,9 @@ def export(paths: Paths, output: str | None, container: str) -> None:
     """Write all files of CONTAINER to a tar archive, without those of volumes."""
     from minidock.cli.archive_streams import deliver, refuse_terminal
     from minidock.engine.container import recovery
-    from minidock.engine.files import commit_container
+    from minidock.engine.files import export
 
     check_root()
     refuse_terminal(output)
     recovery.sweep_all(paths.root)
-    deliver(commit_container.exported(paths.root, container), output)
+    deliver(export.export_container(paths.root, container), output)

@@ -26,6 +26,6 @@ def prune(paths: Paths, force: bool, filters: tuple[str, ...]) -> None:
     if not force and not confirmed(_WARNING):
         return
     recovery.sweep_all(paths.root)
-    pruned = prune.prune(paths.root, wanted)
+    pruned = prune.prune_containers(paths.root, wanted)
     print_removed("Deleted Containers", pruned.ids)
     click.echo(f"Total reclaimed space: {size(pruned.size, 4)}")

@@ -26,7 +26,7 @@ class _Row(Fields):
     go_type = "*formatter.ContainerContext"
 
 
-HEADERS = _Row({
+CONTAINER_HEADERS = _Row({
     "Command": "COMMAND", "CreatedAt": "CREATED AT", "ID": "CONTAINER ID", "Image": "IMAGE", "Labels": "LABELS",
     "LocalVolumes": "LOCAL VOLUMES", "Mounts": "MOUNTS", "Names": "NAMES", "Networks": "NETWORKS",
     "Platform": "PLATFORM", "Ports": "PORTS", "RunningFor": "CREATED", "Size": "SIZE", "State": "STATE",
@@ -62,7 +62,7 @@ def ps(
 
     wanted = container_list.parse(filters)
     if not quiet:
-        listing.check(template, HEADERS, _FAILURES)
+        listing.check(template, CONTAINER_HEADERS, _FAILURES)
     recovery.sweep_all(paths.root)
     found = container_list.select(paths.root, wanted, everything=everything, last=1 if latest and last < 1 else last)
     if quiet:
@@ -75,7 +75,7 @@ def ps(
     shown = rows(paths.root, found, no_trunc=no_trunc, size=with_size)
     if template == "raw":
         template = _RAW + ("size: {{.Size}}\n" if size else "")
-    click.echo(listing.listing(template, shown, HEADERS, columns, _FAILURES), nl=False)
+    click.echo(listing.listing(template, shown, CONTAINER_HEADERS, columns, _FAILURES), nl=False)
 
 
 def _id(record: Record, no_trunc: bool) -> str:

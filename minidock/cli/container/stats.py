@@ -10,7 +10,7 @@ import click
 from minidock.cli.commands import HELP
 from minidock.cli.format.template_values import Fields
 from minidock.engine.container.records import Record
-from minidock.engine.inspect.resource_usage import Sample
+from minidock.engine.inspect.container_stats import Sample
 from minidock.engine.paths import Paths
 from minidock.explain.format_values import memory
 
@@ -86,9 +86,9 @@ def _again_and_again(chosen: Chosen, template: str | None, *, no_trunc: bool) ->
 
 
 def _samples(found: Sequence[tuple[str, Record]]) -> Samples:
-    from minidock.engine.inspect import resource_usage
+    from minidock.engine.inspect import container_stats
 
-    return {record.id: resource_usage.take(record) if record.is_up else resource_usage.NOTHING for _, record in found}
+    return {record.id: container_stats.take(record) if record.is_up else container_stats.NOTHING for _, record in found}
 
 
 def _listing(
@@ -103,7 +103,7 @@ def _listing(
 def _row(name: str, record: Record, before: Sample | None, after: Sample | None, no_trunc: bool) -> _Row:
     """Docker's columns (cli/command/container/formatter_stats.go); what is not known is `--`."""
     from minidock.cli.format.units import size
-    from minidock.engine.inspect.resource_usage import processor_share
+    from minidock.engine.inspect.container_stats import processor_share
 
     row = dict.fromkeys(_HEADERS, _UNKNOWN)
     row |= {"Container": name, "ID": record.id if no_trunc else record.id[:12], "Name": record.name}

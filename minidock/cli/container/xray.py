@@ -39,15 +39,15 @@ def xray(paths: Paths, as_json: bool, form: str, html: str | None, serve: bool, 
     recovery.sweep_all(paths.root)
     look = Look(paths.root, name)
     if serve:
-        from minidock.explain.xray.http_server import serve as serve_page
+        from minidock.explain.xray import http_server
 
-        serve_page(look, port or 0, click.echo)
+        http_server.serve(look, port or 0, click.echo)
     elif html is not None:
         _write(html, look)
     elif as_json:
-        from minidock.explain.json_form import as_json as to_json
+        from minidock.explain import json_form
 
-        click.echo(to_json(look.take()))
+        click.echo(json_form.as_json(look.take()))
     else:
         from minidock.explain.console import console, show
         from minidock.explain.xray.terminal_view import drawing

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from minidock.cli.flags import health, key_values, unsupported
-from minidock.cli.flags import isolation as isolation_flags
-from minidock.cli.flags import limits as limit_flags
 from minidock.cli.flags.attach import say, warn
 from minidock.cli.flags.common import check_root, flag, list_option
+from minidock.cli.flags.isolation import OPTIONS
+from minidock.cli.flags.limits import DEVICE_LIMITS, LIMITS
 from minidock.engine.container.options import ContainerOptions, Mount
 from minidock.engine.paths import Paths
 from minidock.engine.request import isolation, limits, mounts, networking, ports, values
@@ -77,9 +77,9 @@ _OPTIONS = [
     *health.OPTIONS,
     click.option("--log-driver", default="json-file", metavar="json-file|local|none", help="Where output is logged."),
     list_option("--log-opt", "Option of the log driver: max-size, max-file, compress, labels, env, tag.", "NAME=VALUE"),
-    *limit_flags.LIMITS,
-    *limit_flags.DEVICE_LIMITS,
-    *isolation_flags.OPTIONS,
+    *LIMITS,
+    *DEVICE_LIMITS,
+    *OPTIONS,
     *unsupported.CONTAINER,
 ]  # fmt: skip
 
@@ -169,12 +169,12 @@ def _terminal_defaults(interactive: bool | None, tty: bool | None) -> tuple[bool
 
 def find_image(paths: Paths, options: ContainerOptions, flags: dict[str, Any]) -> Image:
     """The image of the container to be, fetched if need be. Raises `MinidockError` if it cannot be had."""
-    from minidock.engine.images import images
+    from minidock.engine.images import find_image
     from minidock.image.platform import mismatch
 
     check_root()
     tell = None if flags["quiet"] else say
-    image = images.find_or_fetch(paths.root, options.image, options.pull, tell, flags["platform"])
+    image = find_image.find_or_fetch(paths.root, options.image, options.pull, tell, flags["platform"])
     if not flags["platform"] and (line := mismatch(image.platform)):
         warn(line)
     return image

@@ -41,7 +41,7 @@ def history(
 ) -> None:
     """Show how an image was made, the latest step first."""
     from minidock.cli.format import listing
-    from minidock.engine.images.images import check_platform
+    from minidock.engine.images.find_image import check_platform
     from minidock.image.store import Store
 
     found = Store(paths.root).resolve(name)

@@ -28,7 +28,7 @@ def inspect(paths: Paths, template: str | None, names: tuple[str, ...], platform
 
 def image_described(root: str, name: str, *, platform: str = "") -> dict[str, Any]:
     """The image called `name` as inspect shows it; one for another platform is no answer."""
-    from minidock.engine.images.images import check_platform
+    from minidock.engine.images.find_image import check_platform
     from minidock.engine.inspect import inspect_container
     from minidock.image.store import Store
 

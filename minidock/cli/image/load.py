@@ -20,7 +20,7 @@ def load(paths: Paths, file: str | None, platform: str, quiet: bool) -> None:
     """Load images from an archive of docker, podman, skopeo, ... or minidock, bare or compressed."""
     from minidock.cli.archive_streams import standard_input
     from minidock.engine.events import event_log
-    from minidock.image.load import load as images
+    from minidock.image import load
     from minidock.image.registry.manifests import parse_platform
     from minidock.image.store import Store
 
@@ -32,7 +32,7 @@ def load(paths: Paths, file: str | None, platform: str, quiet: bool) -> None:
         raise NotFoundError(f"no such file: {file}") from None
     with stream:
         wanted = parse_platform(platform) if platform else None
-        for loaded in images(Store(paths.root), stream, wanted):
+        for loaded in load.load(Store(paths.root), stream, wanted):
             event_log.emit_image(paths.root, "load", loaded.image.id, loaded.image.labels)
             for name, old in loaded.replaced.items() if not quiet else ():
                 click.echo(f"The image {name} already exists, renaming the old one with ID {old} to empty string")

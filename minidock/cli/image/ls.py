@@ -23,7 +23,7 @@ class _Row(Fields):
     go_type = "*formatter.imageContext"
 
 
-HEADERS = _Row({
+IMAGE_HEADERS = _Row({
     "Containers": "CONTAINERS", "CreatedAt": "CREATED AT", "CreatedSince": "CREATED", "Digest": "DIGEST",
     "ID": "IMAGE ID", "Repository": "REPOSITORY", "SharedSize": "SHARED SIZE", "Size": "SIZE", "Tag": "TAG",
     "UniqueSize": "UNIQUE SIZE", "VirtualSize": "SIZE",
@@ -68,7 +68,7 @@ def ls(
         click.echo("".join(f"{row['ID']}\n" for row in rows), nl=False)
         return
     columns = _COLUMNS.replace("{{.ID}}", "{{.Digest}}\t{{.ID}}") if digests else _COLUMNS
-    click.echo(listing.listing(template, rows, HEADERS, columns), nl=False)
+    click.echo(listing.listing(template, rows, IMAGE_HEADERS, columns), nl=False)
 
 
 def rows_of(found: Image, names: list[Reference], *, no_trunc: bool) -> list[dict[str, str]]:

@@ -21,7 +21,7 @@ def prune(paths: Paths, unused: bool, force: bool, filters: tuple[str, ...]) -> 
     from minidock.cli.format.units import size
     from minidock.cli.prompt import confirmed
     from minidock.engine.container import recovery
-    from minidock.engine.images import images
+    from minidock.engine.images import prune
     from minidock.image import image_filters
 
     wanted = image_filters.parse(filters, image_filters.FOR_PRUNE)
@@ -29,7 +29,7 @@ def prune(paths: Paths, unused: bool, force: bool, filters: tuple[str, ...]) -> 
     if not force and not confirmed(_UNUSED if unused else _DANGLING):
         return
     recovery.sweep_all(paths.root)
-    pruned = images.prune(paths.root, unused=unused, filters=wanted)
+    pruned = prune.prune_images(paths.root, unused=unused, filters=wanted)
     if pruned.lines:
         click.echo("Deleted Images:\n" + "".join(f"{line}\n" for line in pruned.lines))
     click.echo(f"Total reclaimed space: {size(pruned.size, 4)}")

@@ -22,7 +22,7 @@ from minidock.engine.paths import Paths
 def pull(paths: Paths, /, all_tags: bool, platform: str | None, quiet: bool, name: str) -> None:
     """Fetch an image from a registry."""
     from minidock.cli import screen
-    from minidock.engine.images import pull_push
+    from minidock.engine.images import pull
     from minidock.engine.images.progress_display import progress_on
     from minidock.image import reference
     from minidock.image.store import Store
@@ -32,8 +32,8 @@ def pull(paths: Paths, /, all_tags: bool, platform: str | None, quiet: bool, nam
         refuse_tag(wanted)
     with closing(progress_on(screen.canvas(), quiet=quiet)) as progress:
         if all_tags:
-            pull_push.pull_all(Store(paths.root), wanted, progress, platform)
+            pull.pull_all(Store(paths.root), wanted, progress, platform)
         else:
             wanted = with_default_tag(wanted, progress)
-            pull_push.pull(Store(paths.root), wanted, progress, platform)
+            pull.pull(Store(paths.root), wanted, progress, platform)
     click.echo(wanted.canonical)

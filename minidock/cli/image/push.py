@@ -22,7 +22,7 @@ from minidock.engine.paths import Paths
 def push(paths: Paths, /, all_tags: bool, quiet: bool, platform: str, name: str) -> None:
     """Publish an image to a registry."""
     from minidock.cli import screen
-    from minidock.engine.images import images, pull_push
+    from minidock.engine.images import find_image, push
     from minidock.engine.images.progress_display import progress_on
     from minidock.image import reference
     from minidock.image.store import Store
@@ -32,11 +32,11 @@ def push(paths: Paths, /, all_tags: bool, quiet: bool, platform: str, name: str)
         refuse_tag(wanted)
     with closing(progress_on(screen.canvas(), quiet=quiet)) as progress:
         if all_tags:
-            pull_push.push_all(Store(paths.root), wanted, progress)
+            push.push_all(Store(paths.root), wanted, progress)
         else:
             wanted = with_default_tag(wanted, progress)
             if platform:
-                images.check_platform(Store(paths.root).resolve(str(wanted)), str(wanted), platform)
-            pull_push.push(Store(paths.root), wanted, progress)
+                find_image.check_platform(Store(paths.root).resolve(str(wanted)), str(wanted), platform)
+            push.push_tag(Store(paths.root), wanted, progress)
     if quiet:
         click.echo(wanted.canonical)

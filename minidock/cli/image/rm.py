@@ -19,7 +19,8 @@ from minidock.errors import MinidockError, message_of
 def rm(paths: Paths, force: bool, platform: str, names: tuple[str, ...]) -> int:
     """Remove names of images, and images with their last name."""
     from minidock.engine.container import recovery
-    from minidock.engine.images.images import check_platform, remove
+    from minidock.engine.images.find_image import check_platform
+    from minidock.engine.images.remove import remove_image
     from minidock.errors import NotFoundError
     from minidock.image.store import Store
 
@@ -29,7 +30,7 @@ def rm(paths: Paths, force: bool, platform: str, names: tuple[str, ...]) -> int:
         try:
             if platform:
                 check_platform(Store(paths.root).resolve(name), name, platform)
-            for line in remove(paths.root, name, force=force):
+            for line in remove_image(paths.root, name, force=force):
                 click.echo(line)
         except (MinidockError, OSError) as error:
             click.echo(f"minidock: {message_of(error)}", err=True)

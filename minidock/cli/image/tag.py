@@ -14,6 +14,6 @@ from minidock.engine.paths import Paths
 @click.pass_obj
 def tag(paths: Paths, source: str, target: str) -> None:
     """Give an image another name."""
-    from minidock.engine.images import images
+    from minidock.engine.images import tag
 
-    images.tag(paths.root, source, target)
+    tag.tag_image(paths.root, source, target)

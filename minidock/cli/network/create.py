@@ -9,10 +9,11 @@ import click
 from minidock.cli.commands import HELP
 from minidock.cli.flags.unsupported import NETWORK, with_flags
 from minidock.engine.paths import Paths
+from minidock.network.drivers import DEFAULT, NAMES
 
 
 @click.command(context_settings=HELP)
-@click.option("-d", "--driver", default="bridge", help="What makes the network: bridge or macvlan.")
+@click.option("-d", "--driver", default=DEFAULT, help=f"What makes the network: {' or '.join(NAMES)}.")
 @click.option("--subnet", "subnets", multiple=True, metavar="NET/PREFIX", help="Addresses of the network.")
 @click.option("--gateway", "gateways", multiple=True, metavar="ADDRESS", help="The way out: a bridge's own address.")
 @click.option("--ip-range", "ranges", multiple=True, metavar="NET/PREFIX", help="Addresses for containers.")

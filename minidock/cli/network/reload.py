@@ -13,8 +13,8 @@ from minidock.engine.paths import Paths
 def reload(paths: Paths) -> None:
     """Write all rules of the packet filter anew, as running containers need them."""
     from minidock.engine.container import records, recovery
-    from minidock.engine.networks.reload import reload as write_anew
+    from minidock.engine.networks import reload
 
     with records.all_locked(paths.root):
         recovery.sweep(paths.root)
-        write_anew(paths.root)
+        reload.reload(paths.root)

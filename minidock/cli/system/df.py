@@ -102,10 +102,10 @@ def _size(count: int) -> str:
 
 
 def _everything(root: str, usage: Usage, template: str | None) -> str:
-    from minidock.cli.container import ps
+    from minidock.cli.container.ps import CONTAINER_HEADERS
     from minidock.cli.format import listing
-    from minidock.cli.image import ls
-    from minidock.cli.volume import ls as volume
+    from minidock.cli.image.ls import IMAGE_HEADERS
+    from minidock.cli.volume.ls import VOLUME_HEADERS
 
     images, volumes = _images(usage, no_trunc=False), _volumes(usage)
     if template:
@@ -113,9 +113,9 @@ def _everything(root: str, usage: Usage, template: str | None) -> str:
                       "Volumes": volumes, "BuildCache": []}  # fmt: skip
         return listing.listing(template, [everything], _Everything(), "")
     sections: Sequence[tuple[str, Sequence[Row], Fields, str]] = (
-        ("Images space usage", images, ls.HEADERS, _IMAGE_COLUMNS),
-        ("Containers space usage", _containers(root, usage, no_trunc=False), ps.HEADERS, _CONTAINER_COLUMNS),
-        ("Local Volumes space usage", volumes, volume.HEADERS, _VOLUME_COLUMNS),
+        ("Images space usage", images, IMAGE_HEADERS, _IMAGE_COLUMNS),
+        ("Containers space usage", _containers(root, usage, no_trunc=False), CONTAINER_HEADERS, _CONTAINER_COLUMNS),
+        ("Local Volumes space usage", volumes, VOLUME_HEADERS, _VOLUME_COLUMNS),
     )
     return "\n".join(
         f"{title}:\n\n{listing.listing(None, rows, headers, columns)}" for title, rows, headers, columns in sections

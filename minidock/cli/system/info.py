@@ -18,10 +18,10 @@ from minidock.engine.paths import Paths
 def info(paths: Paths, template: str | None) -> None:
     """Show what there is, what this host's kernel offers to containers, what is missing, and why that matters."""
     from minidock.engine.container import recovery
-    from minidock.engine.inspect import host_summary
+    from minidock.engine.inspect import info
 
     recovery.sweep_all(paths.root)
-    found = host_summary.info(paths.root)
+    found = info.info(paths.root)
     click.echo(formatted(template, _Info, found) if template else "\n".join([*_lines(found), *_facts(found)]))
 
 

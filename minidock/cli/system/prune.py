@@ -21,28 +21,29 @@ def prune(paths: Paths, unused: bool, force: bool, volumes: bool, filters: tuple
     from minidock.build import care
     from minidock.cli.format.units import size
     from minidock.cli.prompt import confirmed
-    from minidock.engine.container import prune, recovery
-    from minidock.engine.images import images
+    from minidock.engine.container import recovery
+    from minidock.engine.container.prune import FOR_PRUNE, prune_containers
+    from minidock.engine.images.prune import prune_images
     from minidock.engine.networks import networks
-    from minidock.engine.volumes import volume_prune
+    from minidock.engine.volumes.prune import prune_volumes
     from minidock.image import image_filters
 
-    wanted = image_filters.parse(filters, prune.FOR_PRUNE)
+    wanted = image_filters.parse(filters, FOR_PRUNE)
     if volumes and "until" in wanted:
         raise UsageError('The "until" filter is not supported with "--volumes"')
     if not force and not confirmed(_warning(filters, unused=unused, volumes=volumes)):
         return
     recovery.sweep_all(paths.root)
     # In this order, as each makes more of the next ones unused.
-    old = prune.prune(paths.root, wanted)
+    old = prune_containers(paths.root, wanted)
     print_removed("Deleted Containers", old.ids)
     print_removed("Deleted Networks", [network.name for network in networks.prune(paths.root, wanted)])
     reclaimed = old.size
     if volumes:
-        empty = volume_prune.prune(paths.root, wanted, named=False)
+        empty = prune_volumes(paths.root, wanted, named=False)
         print_removed("Deleted Volumes", empty.names)
         reclaimed += empty.size
-    rest = images.prune(paths.root, unused=unused, filters=wanted)
+    rest = prune_images(paths.root, unused=unused, filters=wanted)
     print_removed("Deleted Images", rest.lines)
     reclaimed += rest.size
     if wanted.keys() <= {"until"}:  # what builds keep has no labels

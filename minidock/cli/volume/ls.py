@@ -20,7 +20,7 @@ class Row(Fields):
     go_type = "*formatter.volumeContext"
 
 
-HEADERS = Row({
+VOLUME_HEADERS = Row({
     "Availability": "AVAILABILITY", "Driver": "DRIVER", "Group": "GROUP", "Label": label_title,
     "Labels": "LABELS", "Links": "LINKS", "Mountpoint": "MOUNTPOINT", "Name": "VOLUME NAME", "Scope": "SCOPE",
     "Size": "SIZE", "Status": "STATUS",
@@ -38,17 +38,17 @@ def ls(paths: Paths, quiet: bool, filters: tuple[str, ...], template: str | None
     """List volumes."""
     from minidock.cli.format import listing
     from minidock.engine.container import recovery
-    from minidock.engine.volumes import volume_prune
+    from minidock.engine.volumes import volume_filters
 
     recovery.sweep_all(paths.root)
-    found = volume_prune.select(paths.root, volume_prune.parse(filters, volume_prune.FOR_LISTS))
+    found = volume_filters.select(paths.root, volume_filters.parse(filters, volume_filters.FOR_LISTS))
     if cluster:
         found = []
     if quiet and not template:
         click.echo("".join(f"{volume.name}\n" for volume in found), nl=False)
         return
     columns = "{{.Name}}" if quiet else _CLUSTER_COLUMNS if cluster else "{{.Driver}}\t{{.Name}}"
-    click.echo(listing.listing(template, [row(volume) for volume in found], HEADERS, columns), nl=False)
+    click.echo(listing.listing(template, [row(volume) for volume in found], VOLUME_HEADERS, columns), nl=False)
 
 
 def row(volume: Volume) -> Row:

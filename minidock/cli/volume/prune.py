@@ -22,16 +22,16 @@ def prune(paths: Paths, everything: bool, force: bool, filters: tuple[str, ...])
     from minidock.cli.format.units import size
     from minidock.cli.prompt import confirmed
     from minidock.engine.container import recovery
-    from minidock.engine.volumes import volume_prune
+    from minidock.engine.volumes import prune, volume_filters
 
-    wanted = volume_prune.parse(filters, volume_prune.FOR_PRUNE)
+    wanted = volume_filters.parse(filters, volume_filters.FOR_PRUNE)
     if everything and "all" in wanted:
         raise UsageError("conflicting options: cannot specify both --all and --filter all=1")
-    everything = everything or volume_prune.says_all(wanted)
+    everything = everything or volume_filters.says_all(wanted)
     if not force and not confirmed(_UNUSED if everything else _UNNAMED):
         return
     recovery.sweep_all(paths.root)
-    pruned = volume_prune.prune(paths.root, wanted, named=everything)
+    pruned = prune.prune_volumes(paths.root, wanted, named=everything)
     if pruned.names:
         click.echo("Deleted Volumes:\n" + "".join(f"{name}\n" for name in pruned.names))
     click.echo(f"Total reclaimed space: {size(pruned.size, 4)}")

@@ -168,9 +168,9 @@ def finish_removal(root: str, container_id: str) -> None:
         _undo_network(record)
         _undo_mounts(record)
         if _has_anonymous(record) and not record.data.get("keepVolumes"):
-            from minidock.engine.volumes import volume_remove
+            from minidock.engine.volumes import remove
 
-            volume_remove.remove_anonymous(root, record.data["mounts"])
+            remove.remove_anonymous(root, record.data["mounts"])
         _undo_sockets(record)
         _undo_cidfile(record)
     remove_tree(paths.waiting_directory(container_id))

@@ -17,6 +17,7 @@ from minidock.engine.container.records import CREATED, Record
 from minidock.engine.events import event_log
 from minidock.errors import EXIT_ENGINE, ConflictError, HostError, MinidockError
 from minidock.image.platform import check_system
+from minidock.network import predefined
 from minidock.network.endpoint import DEFAULT_CONFIG, EndpointConfig
 from minidock.observe import step
 
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from minidock.image.stored_image import Image
 
 # Networks that are there, with nothing asked of them: that of most containers, and none.
-_USUAL: tuple[dict[str, EndpointConfig], ...] = ({"bridge": DEFAULT_CONFIG}, {})
+_USUAL: tuple[dict[str, EndpointConfig], ...] = ({predefined.DEFAULT: DEFAULT_CONFIG}, {})
 
 
 def create(root: str, options: ContainerOptions, image: Image, *, keep_files: str = "") -> tuple[Record, int]:

@@ -23,7 +23,7 @@ class Pruned(NamedTuple):
     size: int
 
 
-def prune(root: str, filters: Filters) -> Pruned:
+def prune_containers(root: str, filters: Filters) -> Pruned:
     """Remove the containers that do not run, the newest first. Their volumes stay."""
     before = min(map(image_filters.moment, filters.get("until", ())), default=float("inf"))
     removed, size = [], 0

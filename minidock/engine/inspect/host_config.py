@@ -7,7 +7,7 @@ from typing import Any
 from minidock.engine.container import records
 from minidock.engine.container.records import Record
 from minidock.engine.spec import published_ports
-from minidock.network import network_store
+from minidock.network import predefined
 
 _DEVICE_RATES = (("ReadBps", "device_read_bps"), ("WriteBps", "device_write_bps"),
                  ("ReadIOps", "device_read_iops"), ("WriteIOps", "device_write_iops"))  # fmt: skip
@@ -84,7 +84,7 @@ def _isolation(asked: dict[str, Any]) -> dict[str, Any]:
 
 def _links(record: Record) -> list[str] | None:
     """Those on the default network, as docker writes them: "/db:/web/alias"."""
-    rows = record.data["attachments"].get(network_store.BRIDGE, {}).get("links", [])
+    rows = record.data["attachments"].get(predefined.BRIDGE, {}).get("links", [])
     return [f"/{records.name_of(record.root, other)}:/{record.name}/{alias}" for other, alias in rows] or None
 
 

@@ -14,7 +14,7 @@ from minidock.engine.inspect.network_settings import endpoint_id
 from minidock.engine.networks import networks
 from minidock.linux import namespaces, rtnetlink
 from minidock.linux.interfaces import Interface, interfaces
-from minidock.network import drivers, network_store
+from minidock.network import drivers, predefined
 from minidock.network.addresses import IPV4, IPV6
 from minidock.network.leases import Lease
 from minidock.network.network_store import Network, Pool
@@ -64,7 +64,7 @@ def _pool(pool: Pool) -> dict[str, Any]:
 
 
 def _options(found: Network) -> dict[str, str]:
-    if found.name != network_store.BRIDGE:
+    if found.name != predefined.BRIDGE:
         return found.options
     prefix = "com.docker.network.bridge."
     return {

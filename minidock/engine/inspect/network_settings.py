@@ -6,7 +6,7 @@ from typing import Any
 
 from minidock.engine.container import records
 from minidock.engine.container.records import Record
-from minidock.network import network_store
+from minidock.network import predefined
 
 
 def settings(record: Record) -> dict[str, Any]:
@@ -15,10 +15,10 @@ def settings(record: Record) -> dict[str, Any]:
     there = data["networks"] if record.is_up else {}
     asked = data["attachments"]
     networks = {name: _endpoint(record, asked.get(name, {}), there.get(name)) for name in names(record)}
-    first = networks.get(network_store.BRIDGE) or _endpoint(record, {}, None)
+    first = networks.get(predefined.BRIDGE) or _endpoint(record, {}, None)
     pid = data["state"]["pid"] if record.is_up else 0
     return {
-        "Bridge": there[network_store.BRIDGE]["bridge"] if network_store.BRIDGE in there else "",
+        "Bridge": there[predefined.BRIDGE]["bridge"] if predefined.BRIDGE in there else "",
         "SandboxID": record.id if pid else "",
         "SandboxKey": f"/proc/{pid}/ns/net" if pid else "",
         "Ports": data.get("ports", {}) if record.is_up else {},
@@ -36,7 +36,7 @@ def settings(record: Record) -> dict[str, Any]:
 def names(record: Record) -> list[str]:
     """The networks that a container is on, or will be when it runs; "none" and "host" are two of docker's."""
     mode = record.data["options"]["network"]
-    return list(record.data["attachments"]) or ([mode] if mode != network_store.BRIDGE else [])
+    return list(record.data["attachments"]) or ([mode] if mode != predefined.BRIDGE else [])
 
 
 def _endpoint(record: Record, asked: dict[str, Any], has: dict[str, Any] | None) -> dict[str, Any]:

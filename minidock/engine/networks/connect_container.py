@@ -18,7 +18,7 @@ from minidock.engine.spec import etc_files, published_ports
 from minidock.errors import ConflictError, MinidockError, NotFoundError
 from minidock.linux import namespaces
 from minidock.linux.timeouts import ActivityTimeout
-from minidock.network import network_store
+from minidock.network import network_store, predefined
 from minidock.network.connect import connect_endpoints
 from minidock.network.drivers.driver import BOOK
 from minidock.network.endpoint import EndpointConfig, Endpoints
@@ -63,13 +63,11 @@ def connect(root: str, network_name: str, container_name: str, asked: EndpointCo
 
 def _check_kind(record: Record, network: Network) -> None:
     kind = record.data["options"]["network"]
-    if kind.startswith(container_networks.SHARED) or (
-        kind == network_store.HOST and network.name != network_store.HOST
-    ):
+    if kind.startswith(container_networks.SHARED) or (kind == predefined.HOST and network.name != predefined.HOST):
         raise ConflictError(_SHARED)
-    if network_store.HOST in (kind, network.name):
+    if predefined.HOST in (kind, network.name):
         raise ConflictError(_HOST)
-    if network_store.NONE in (kind, network.name):
+    if predefined.NONE in (kind, network.name):
         raise ConflictError(_NONE)
 
 
@@ -112,11 +110,11 @@ def disconnect(root: str, network_name: str, container_name: str, *, force: bool
             raise
         networks.members(root, network)  # gives back what a container that is gone had
         raise NotFoundError(f"endpoint {container_name} not found") from None
-    if network.name == network_store.NONE == record.data["options"]["network"]:
+    if network.name == predefined.NONE == record.data["options"]["network"]:
         with step("Take the network out of the container's record", book=BOOK), records.changing(record):
             record.data["options"]["network"] = "default"  # as docker's API calls the kind that has no name
         return
-    if network.name == network_store.HOST == record.data["options"]["network"]:
+    if network.name == predefined.HOST == record.data["options"]["network"]:
         raise ConflictError(_HOST)
     if network.name not in record.data["attachments"]:
         raise ConflictError(f"container {record.id} is not connected to network {network.name}")

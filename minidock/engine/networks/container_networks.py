@@ -117,10 +117,10 @@ def _host_gateway(root: str, networks: dict[str, dict[str, Any]]) -> str:
     for row in networks.values():
         if row["gateway"] and row["host_interface"]:  # otherwise the gateway is somebody else
             return str(row["gateway"])
-    from minidock.network import network_store
+    from minidock.network import network_store, predefined
 
     default = [
-        network for network in network_store.load_all(root) if network.name == network_store.BRIDGE and network.pools
+        network for network in network_store.load_all(root) if network.name == predefined.BRIDGE and network.pools
     ]
     return default[0].pools[0].gateway if default else "127.0.0.1"
 

@@ -14,7 +14,7 @@ from minidock.engine.container import records
 from minidock.engine.container.records import Record
 from minidock.engine.spec import etc_files, published_ports
 from minidock.errors import EXIT_ENGINE, ConflictError, NotFoundError
-from minidock.network import network_store
+from minidock.network import predefined
 
 LINKED = "linked"  # in a container's directory: a file for each container that is linked to it, named by its id
 _PRIVATE = ("HOME", "PATH")  # what docker does not tell of the other's environment
@@ -37,7 +37,7 @@ def linked(record: Record) -> list[Link]:
 
 def _asked(record: Record) -> list[tuple[str, str]]:
     """The rows (container id, alias) of --link on the default network."""
-    rows = record.data["attachments"].get(network_store.BRIDGE, {}).get("links", [])
+    rows = record.data["attachments"].get(predefined.BRIDGE, {}).get("links", [])
     return [(container_id, alias) for container_id, alias in rows]
 
 
@@ -50,10 +50,10 @@ def target(root: str, name: str) -> Record:
 
 
 def _link(record: Record, other: Record, alias: str) -> Link:
-    if network_store.BRIDGE not in other.data["attachments"]:
+    if predefined.BRIDGE not in other.data["attachments"]:
         message = f"Cannot link to /{other.name}, as it does not belong to the default network"
         raise ConflictError(message, exit_code=EXIT_ENGINE)
-    if other.status != records.RUNNING or network_store.BRIDGE not in other.data["networks"]:
+    if other.status != records.RUNNING or predefined.BRIDGE not in other.data["networks"]:
         message = f"Cannot link to a non running container: /{other.name} AS /{record.name}/{alias}"
         raise ConflictError(message, exit_code=EXIT_ENGINE)
     row = _row(other, alias)
@@ -83,7 +83,7 @@ def unlink(root: str, text: str) -> None:
         kept = [row for row in _asked(record) if row[1] != alias]
         if kept == _asked(record):
             raise NotFoundError(f"No such container: {text.strip('/')}")
-        record.data["attachments"][network_store.BRIDGE]["links"] = kept
+        record.data["attachments"][predefined.BRIDGE]["links"] = kept
         if record.is_up:
             gone = [(address, names) for address, names in _rows(record) if names.split()[0] == alias]
             etc_files.replace_rows(record.path("hosts"), gone, [])
@@ -112,7 +112,7 @@ def _rows(record: Record) -> list[etc_files.Row]:
 def _row(other: Record, alias: str) -> etc_files.Row:
     """The linked container's line in the hosts file."""
     names = dict.fromkeys([alias, other.id[:12], other.name])
-    return other.data["networks"][network_store.BRIDGE]["address"], " ".join(names)
+    return other.data["networks"][predefined.BRIDGE]["address"], " ".join(names)
 
 
 def _variables(record: Record, other: Record, alias: str, address: str) -> list[str]:

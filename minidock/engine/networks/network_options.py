@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from minidock import state
 from minidock.errors import UsageError
-from minidock.network import drivers, network_store
+from minidock.network import drivers, predefined
 from minidock.network.addresses import IPV4, IPV6, Subnet, number
 from minidock.network.network_store import Network, Pool
 
@@ -60,7 +60,7 @@ def to_network(asked: NetworkOptions) -> Network:
 
 
 def _check_name(name: str) -> None:
-    if name in network_store.PREDEFINED or name == "default":
+    if name in predefined.DRIVERS or name == "default":
         raise UsageError(f"operation is not permitted on predefined {name} network")
     if not _NAME.fullmatch(name):
         raise UsageError(f"invalid network name {name!r}, only [a-zA-Z0-9][a-zA-Z0-9_.-]* are allowed")

@@ -14,7 +14,7 @@ from minidock.errors import ConflictError, MinidockError, NotFoundError, UsageEr
 from minidock.image import image_filters
 from minidock.image.created_time import epoch_seconds
 from minidock.linux import rtnetlink
-from minidock.network import drivers, ipam, network_store
+from minidock.network import drivers, ipam, network_store, predefined
 from minidock.network.drivers.driver import BOOK
 from minidock.network.firewall import filter_state, packet_filter
 from minidock.network.leases import Lease
@@ -77,7 +77,7 @@ def is_known(root: str, name: str) -> bool:
 def everything(root: str) -> list[Network]:
     """All networks, by name. The three that are always there are made on record if need be."""
     found = network_store.load_all(root)
-    if network_store.PREDEFINED.keys() <= {network.name for network in found}:
+    if predefined.DRIVERS.keys() <= {network.name for network in found}:
         return found
     with network_store.locked(root):
         return sorted(network_store.ensure_predefined(root), key=lambda network: network.name)
@@ -149,7 +149,7 @@ def _remove_damaged(root: str, ruin: network_store.DamagedNetworkError) -> Netwo
     found = {network.name for network in network_store.load_all(root)}
     interfaces = {name: drivers.find(name).interface_name(ruin.id, {}) for name in drivers.NAMES}
     perhaps = list(interfaces.items())
-    if ruin.name in ("", network_store.BRIDGE) and network_store.BRIDGE not in found:
+    if ruin.name in ("", predefined.BRIDGE) and predefined.BRIDGE not in found:
         perhaps.append((drivers.BRIDGE, network_store.default_interface(root)))
     with step("Remove the network", book=BOOK), network_store.locked(root):
         for driver, interface in perhaps:

@@ -10,10 +10,11 @@ from minidock.engine.request.refusals import NO_DRIVER_OPTIONS, NO_LINK_LOCAL
 from minidock.engine.request.values import fail, refuse
 from minidock.errors import UsageError
 from minidock.network.endpoint import DEFAULT_CONFIG, EndpointConfig
+from minidock.network.predefined import BRIDGE, DEFAULT, HOST, NONE
 
 # `default` is what docker's API calls the default network.
-_ALIASES = {"default": "bridge", "": "bridge"}
-_WITHOUT_NAMES = ("bridge", "host", "none")
+_ALIASES = {"default": DEFAULT, "": DEFAULT}
+_WITHOUT_NAMES = (BRIDGE, HOST, NONE)
 _NOT_SUPPORTED = {"driver-opt": NO_DRIVER_OPTIONS, "link-local-ip": NO_LINK_LOCAL}
 _DOMAIN = re.compile(r"([a-z0-9_]([a-z0-9_-]*[a-z0-9_])?\.)*[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?\.?", re.IGNORECASE)
 _HARDWARE_ADDRESS = re.compile(r"[0-9a-f]{2}([:-][0-9a-f]{2}){5}", re.IGNORECASE)
@@ -21,12 +22,12 @@ _HARDWARE_ADDRESS = re.compile(r"[0-9a-f]{2}([:-][0-9a-f]{2}){5}", re.IGNORECASE
 
 def from_flags(flags: dict[str, Any]) -> dict[str, Any]:
     """The fields of `ContainerOptions` that are about networks. Raises `UsageError` for a bad value."""
-    networks = dict(map(_network, flags["network"] or ["bridge"]))
+    networks = dict(map(_network, flags["network"] or [DEFAULT]))
     if len(networks) < len(flags["network"]):
         raise fail("conflicting options: the same network twice")
     kind = next(iter(networks))
-    alone = kind in ("host", "none") or kind.startswith("container:")
-    if len(networks) > 1 and any(name in ("host", "none") or name.startswith("container:") for name in networks):
+    alone = kind in (HOST, NONE) or kind.startswith("container:")
+    if len(networks) > 1 and any(name in (HOST, NONE) or name.startswith("container:") for name in networks):
         raise fail("conflicting options: cannot attach both user-defined and non-user-defined network-modes")
     first = _with_flags(kind, networks[kind], flags)
     if not alone:

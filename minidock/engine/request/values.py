@@ -138,18 +138,18 @@ def restart_policy(text: str) -> tuple[str, int]:
     """--restart policy[:retries]: (policy, how often at most; 0 is without limit)."""
     if text == "no":  # without an import, for a start that is as quick as it can be
         return text, 0
-    from minidock.engine.monitor import restart_policy as restart
+    from minidock.engine.monitor import restart_policy
 
     policy, colon, number = text.partition(":")
-    policy = policy or restart.NO
-    if policy not in restart.POLICIES:
+    policy = policy or restart_policy.NO
+    if policy not in restart_policy.POLICIES:
         names = "'no', 'always', 'on-failure', or 'unless-stopped'"
         raise fail(f"invalid restart policy: unknown policy '{policy}'; use one of {names}")
     if not colon:
         return policy, 0
     if not re.fullmatch(r"-?\d+", number):
         raise fail("invalid restart policy format: maximum retry count must be an integer")
-    if policy != restart.ON_FAILURE:
+    if policy != restart_policy.ON_FAILURE:
         raise fail("invalid restart policy: maximum retry count can only be used with 'on-failure'")
     if int(number) < 0:
         raise fail("invalid restart policy: maximum retry count cannot be negative")

@@ -15,7 +15,7 @@ from minidock.image.registry.repository import Repository
 from minidock.image.registry.settings import (
     HUB,
     HUB_REGISTRY,
-    Keychain,
+    FindCredentials,
     Settings,
     anonymous,
     credentials_key,
@@ -30,7 +30,7 @@ R = TypeVar("R")
 class Remote:
     """Registries as one user, with one user's settings, sees them; use as a context manager."""
 
-    def __init__(self, settings: Settings | None = None, keychain: Keychain = anonymous) -> None:
+    def __init__(self, settings: Settings | None = None, keychain: FindCredentials = anonymous) -> None:
         self.settings = settings or Settings()
         self.keychain = keychain
         self.transport = Transport(self.settings)

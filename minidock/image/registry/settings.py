@@ -59,7 +59,7 @@ class Credentials(NamedTuple):
 
 
 # Asked by a registry's name as credentials are kept under it; called only when the registry wants to know.
-Keychain = Callable[[str], Credentials | None]
+FindCredentials = Callable[[str], Credentials | None]
 
 
 def anonymous(_: str) -> None:

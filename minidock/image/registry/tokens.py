@@ -18,7 +18,7 @@ from minidock.errors import printable
 from minidock.image.registry.challenge import Challenge
 from minidock.image.registry.failures import Denied, Interrupted, RegistryError, from_answer
 from minidock.image.registry.realm import check
-from minidock.image.registry.settings import Credentials, Keychain
+from minidock.image.registry.settings import Credentials, FindCredentials
 from minidock.image.registry.transport import Answer, Transport
 
 Scopes = tuple[str, ...]
@@ -36,7 +36,7 @@ class _Token(NamedTuple):
 class Authorizer:
     """Who we are for one registry. May be used by several threads: one fetches a token for all."""
 
-    def __init__(self, transport: Transport, key: str, keychain: Keychain) -> None:
+    def __init__(self, transport: Transport, key: str, keychain: FindCredentials) -> None:
         self._transport, self._key, self._keychain = transport, key, keychain
         self._lock = threading.Lock()
         self._credentials: Credentials | None = None

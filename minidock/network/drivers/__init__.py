@@ -12,6 +12,7 @@ from minidock.network.drivers.driver import Driver
 
 BRIDGE, MACVLAN = "bridge", "macvlan"
 NAMES = (BRIDGE, MACVLAN)
+DEFAULT = BRIDGE
 
 
 def find(name: str) -> Driver:

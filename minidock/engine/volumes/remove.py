@@ -17,7 +17,7 @@ from minidock.linux.directory_trees import remove_tree
 from minidock.observe import step
 
 
-def remove(root: str, name: str, *, force: bool = False) -> None:
+def remove_volume(root: str, name: str, *, force: bool = False) -> None:
     """Remove a volume that no container has. `force`: what is not there is no failure.
 
     Raises `NotFoundError`, or `ConflictError` with docker's words for one that is in use.
@@ -58,4 +58,4 @@ def remove_anonymous(root: str, points: list[dict[str, Any]]) -> None:
     for point in points:
         if point["type"] == "volume" and point["anonymous"]:
             with suppress(ConflictError):
-                remove(root, point["name"], force=True)
+                remove_volume(root, point["name"], force=True)

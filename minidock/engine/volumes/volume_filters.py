@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from contextlib import suppress
-from typing import NamedTuple
 
-from minidock.engine.events import event_log
-from minidock.engine.volumes import volume_remove, volumes
+from minidock.engine.volumes import volumes
 from minidock.engine.volumes.volumes import Volume
-from minidock.errors import EXIT_ENGINE, ConflictError, NotFoundError, UsageError
+from minidock.errors import EXIT_ENGINE, UsageError
 from minidock.image.image_filters import Filters, labels_fit
 
 FOR_LISTS = ("dangling", "driver", "label", "name")
@@ -52,26 +49,3 @@ def select(root: str, filters: Filters) -> list[Volume]:
         )
 
     return [volume for volume in volumes.load_all(root) if fits(volume)]
-
-
-class Pruned(NamedTuple):
-    """The names of what was removed, and the bytes that were in it."""
-
-    names: list[str]
-    size: int
-
-
-def prune(root: str, filters: Filters, *, named: bool) -> Pruned:
-    """Remove the volumes that pass and that no container has; of those that were given a name only if `named`."""
-    names, size = [], 0
-    used = volumes.users(root)
-    for volume in select(root, filters):
-        if volume.damage or volume.name in used or not (named or volume.is_anonymous):
-            continue
-        volume_size = volumes.size(volume)
-        with suppress(ConflictError, NotFoundError):  # taken by a container, or removed, since
-            volume_remove.remove(root, volume.name)
-            names.append(volume.name)
-            size += volume_size
-    event_log.emit(root, "volume", "prune", "", reclaimed=size)
-    return Pruned(names, size)

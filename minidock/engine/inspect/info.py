@@ -13,14 +13,14 @@ from minidock.engine.container import records
 from minidock.engine.container.records import DEAD, PAUSED, RESTARTING, RUNNING
 from minidock.engine.images import registry_config
 from minidock.engine.inspect import kernel_features
-from minidock.engine.inspect.resource_usage import host_memory
+from minidock.engine.inspect.container_stats import host_memory
 from minidock.engine.logs import drivers
 from minidock.image.platform import host_architecture
 from minidock.image.registry import proxies
 from minidock.image.registry.settings import HUB, HUB_INDEX
 from minidock.image.store import Store
 from minidock.linux import cgroups, mounts, systemd
-from minidock.network import drivers as network_drivers
+from minidock.network.drivers import NAMES
 
 # What docker says of a daemon, a client and a swarm where there is none of them; scripts ask for these.
 _NOT_OURS: dict[str, Any] = {
@@ -29,7 +29,7 @@ _NOT_OURS: dict[str, Any] = {
               "RemoteManagers": None},
     "ClientInfo": {"Debug": False, "Context": "default", "Plugins": [], "Warnings": None},
 }  # fmt: skip
-_PLUGINS = {"Volume": ["local"], "Network": sorted((*network_drivers.NAMES, "host", "null")), "Authorization": None,
+_PLUGINS = {"Volume": ["local"], "Network": sorted((*NAMES, "host", "null")), "Authorization": None,
             "Log": list(drivers.NAMES)}  # fmt: skip
 # Docker's words for a controller that the host does not have (moby: daemon/info_unix.go). That the host does not route
 # is no reason for one: what makes the first network turns that on.

@@ -1,0 +1,35 @@
+"""`volume prune`: volumes that no container has, removed."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from typing import NamedTuple
+
+from minidock.engine.events import event_log
+from minidock.engine.volumes import remove, volumes
+from minidock.engine.volumes.volume_filters import select
+from minidock.errors import ConflictError, NotFoundError
+from minidock.image.image_filters import Filters
+
+
+class Pruned(NamedTuple):
+    """The names of what was removed, and the bytes that were in it."""
+
+    names: list[str]
+    size: int
+
+
+def prune_volumes(root: str, filters: Filters, *, named: bool) -> Pruned:
+    """Remove the volumes that pass and that no container has; of those that were given a name only if `named`."""
+    names, size = [], 0
+    used = volumes.users(root)
+    for volume in select(root, filters):
+        if volume.damage or volume.name in used or not (named or volume.is_anonymous):
+            continue
+        volume_size = volumes.size(volume)
+        with suppress(ConflictError, NotFoundError):  # taken by a container, or removed, since
+            remove.remove_volume(root, volume.name)
+            names.append(volume.name)
+            size += volume_size
+    event_log.emit(root, "volume", "prune", "", reclaimed=size)
+    return Pruned(names, size)
