@@ -6,7 +6,7 @@ import calendar
 import re
 import time
 
-SHORTEST = 1_000_000  # nanoseconds: no time of a health check may be below, as in docker
+SHORTEST = 1_000_000  # nanoseconds: the shortest time that a health check accepts, as in docker
 
 _UNITS = {"ns": 1, "us": 1000, "µs": 1000, "μs": 1000, "ms": 1_000_000, "s": 1_000_000_000, "m": 60_000_000_000,
           "h": 3_600_000_000_000}  # fmt: skip

@@ -1,8 +1,8 @@
-"""What goes wrong, said once and in one line.
+"""Errors with a message of one line for the user.
 
-Every message says what was tried, what the kernel or the server answered, and what the user can do. The exit codes
-are docker's: 125 minidock itself failed, 126 the command cannot be executed, 127 it was not found, 128+n it was
-killed by signal n, otherwise the program's own.
+Every message says what was tried, what the kernel or the server answered, and what the user can do. The exit codes are
+docker's: 125 minidock itself failed, 126 the command cannot be executed, 127 it was not found, 128+n it was killed by
+signal n, otherwise the program's own.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ EXIT_CANNOT_EXECUTE = 126
 EXIT_NOT_FOUND = 127
 EXIT_SIGNAL = 128
 
-# What a user can do where the kernel's words do not say it.
+# What a user can do, for errors whose text does not say it.
 _HINTS = {
     errno.ENOSPC: "no blocks or no inodes are left: df, df -i",
     errno.ENFILE: "the machine's limit of open files: fs.file-max",
@@ -24,7 +24,7 @@ _HINTS = {
 
 
 class MinidockError(Exception):
-    """A failure that a user can be told about in one line. `exit_code` is what the process ends with."""
+    """A failure with a message of one line for the user. `exit_code` is that of the process."""
 
     exit_code = 1
 
@@ -35,11 +35,11 @@ class MinidockError(Exception):
 
 
 class UsageError(MinidockError):
-    """What the user asked for cannot be meant: a malformed value, a name in use, options that exclude each other."""
+    """The request makes no sense: a malformed value, a name in use, options that exclude each other."""
 
 
 class ClientError(MinidockError):
-    """What docker's client says by itself, before or after anything is done: exit code 1 whatever the command."""
+    """An error that docker reports in its client, before or after the daemon acts: exit code 1 for every command."""
 
 
 class NotFoundError(MinidockError):
@@ -55,24 +55,24 @@ class HostError(MinidockError):
 
 
 class SetupError(MinidockError):
-    """A step on the way into the container failed. The message names the step."""
+    """A step of setting up a container's process failed. The message names the step."""
 
     exit_code = EXIT_ENGINE
 
 
-_SHOWN = 300  # characters of somebody else's words
+_SHOWN = 300  # characters of a text from elsewhere
 
 
 def printable(text: object, limit: int = _SHOWN) -> str:
-    """A stranger's words made harmless: one line, no control characters that a terminal would obey."""
+    """A text from elsewhere, safe to print: one line, without control characters that a terminal would interpret."""
     line = " ".join("".join(c if c.isprintable() else " " for c in str(text)).split())
     return line if len(line) <= limit else f"{line[: limit - 3]}..."
 
 
 def message_of(error: BaseException) -> str:
-    """What to tell a user of an error of any kind, in words: no numbers, no names of Python's.
+    """The text for a user of an error of any kind, without error numbers or Python's names.
 
-    It is the only place that words what is no `MinidockError`; a message that has another error in it asks here too.
+    It is the only place that words errors other than `MinidockError`; messages that quote another error use it too.
     """
     if isinstance(error, MinidockError):
         return str(error)
@@ -88,13 +88,13 @@ def message_of(error: BaseException) -> str:
 
 
 def is_expected(error: BaseException) -> bool:
-    """Whether `message_of` says all there is to say: the machine or the user has caused the error, not a defect."""
+    """Whether the machine or the user has caused the error, so that `message_of` says all; else it is a defect."""
     is_limit = isinstance(error, RuntimeError) and "can't start new thread" in str(error)
     return isinstance(error, (MinidockError, OSError, MemoryError)) or is_limit
 
 
 def _of_the_kernel(error: OSError) -> str:
-    """What the call was about, what the kernel said, and what helps where that is always the same."""
+    """What the call was about, what the kernel answered, and what helps in cases where that is always the same."""
     said = error.strerror or str(error) or type(error).__name__
     names = [os.fsdecode(name) for name in (error.filename, error.filename2) if isinstance(name, (str, bytes))]
     about = f"{' to '.join(names)}: " if names else ""

@@ -1,13 +1,16 @@
-"""Steps and observers: how the code explains, measures and breaks itself.
+"""Steps and observers: how the code is explained, measured, and made to fail on purpose.
 
-Work on the kernel is done inside named steps, and every kernel call is announced from inside the step it belongs to:
+Work on the kernel is done inside named steps, and every kernel call is announced inside the step it belongs to:
 
     with step("Set the host name", book="3.1"):
         syscalls.sethostname("web")
 
-With nobody observing, a step costs one append and a call one truth test. Whoever wants to know adds an `Observer`:
-an explanation prints what it is told, a benchmark adds up microseconds, a fault test raises in `before`. None of
-them can drift from the code, because there is no second description of what the code does.
+Without observers, a step costs one append and a call one truth test. An `Observer` is called at each: one prints an
+explanation, one adds up microseconds, one injects faults by raising in `before`. None can differ from the code, because
+there is no second description of what the code does.
+
+`book` is a section of the first chapter of the book, or of the chapter that explain/trace/book.py lists for that
+number.
 """
 
 from __future__ import annotations
@@ -25,11 +28,11 @@ R = TypeVar("R")
 
 
 class Call(NamedTuple):
-    """One call into the kernel, seen from where it was made.
+    """One call into the kernel.
 
-    The arguments are the kernel's own values: `minidock/recorder/call_spelling.py` knows how to write them. `result` is
-    what the call returned, or the `OSError` it raised; None before the call. `pid` is that of the process that made it,
-    if that is another one than the process that tells of it (a child on its way to become a program).
+    The arguments are the kernel's own values: `minidock/recorder/call_spelling.py` writes them as text. `result` is
+    what the call returned, or the `OSError` it raised; None before the call. `pid` is that of the process that made the
+    call, if another process reports it (for a child that is about to execute a program).
     """
 
     name: str
@@ -47,8 +50,8 @@ class Call(NamedTuple):
 class Step(NamedTuple):
     """A named group of calls; `book` is the section of the book that it belongs to, or ''.
 
-    `microseconds` is the time that the process was at work in it: without what observers took (one of them may wait for
-    a person), and without waiting for a message of another process.
+    `microseconds` is the time spent in it, without the time of observers (one of them may wait for a person) and
+    without waiting for messages of other processes.
     """
 
     title: str
@@ -57,18 +60,18 @@ class Step(NamedTuple):
 
 
 class Observer:
-    """Told about everything in the order in which it happens. Override what is of interest.
+    """Its methods are called for everything, in the order in which it happens. Override those of interest.
 
-    What is raised in `before` takes the place of the call: that is how faults are injected. The processes that minidock
-    is made of (the command, a monitor, a container's first process) are forks of each other: each has its own copy of
-    the observer, which may of course be connected to the others, by a file, a socket or shared memory.
+    An exception raised in `before` takes the place of the call: that is how faults are injected. The command, a monitor
+    and a container's first process are forks of each other: each has its own copy of the observer, and the copies may
+    be connected by a file, a socket or shared memory.
     """
 
     def begins(self, step: Step) -> None:
-        """A step starts."""
+        """A step begins."""
 
     def ends(self, step: Step) -> None:
-        """A step is over; `step.microseconds` says how long it took."""
+        """A step has ended; `step.microseconds` is how long it took."""
 
     def before(self, call: Call) -> None:
         """A call is about to be made."""
@@ -77,36 +80,36 @@ class Observer:
         """A call was made; `call.result` and `call.microseconds` are set."""
 
     def sends(self, mark: str) -> None:
-        """A message to another of minidock's processes is about to be sent; no other message has this mark."""
+        """A message to another process of minidock is about to be sent; no other message has this mark."""
 
     def receives(self, mark: str) -> None:
-        """The message with this mark was received: what its sender did before has happened before what comes now."""
+        """The message with this mark was received: all that its sender did before it has happened already."""
 
     def socket_lent(self) -> int | None:
-        """A descriptor by which another process can tell the same listener; None if there is no such thing."""
+        """A descriptor that another process can report to the same listener with; None if there is none."""
         return None
 
     def descriptors(self) -> list[int]:
-        """What it needs to have open, in this process and in those that are forked from it."""
+        """The descriptors that must stay open, in this process and in those that are forked from it."""
         return []
 
     def pass_on(self) -> dict[str, str]:
-        """Let the program that this process is about to become have the descriptors that it needs to be observed too.
+        """Let the program that this process is about to execute inherit what is needed to be observed too.
 
-        Returns the environment variables that tell it how (`engine/observers.py`).
+        Returns the environment variables that describe it (`engine/observers.py`).
         """
         return {}
 
     def released(self) -> None:
-        """Whoever asked is gone, and this process goes on: let go of what is theirs (a terminal, a socket)."""
+        """The command has ended and this process goes on: close what belongs to the command (a terminal, a socket)."""
 
 
 observers: list[Observer] = []
-who = "command"  # what this process is; one that was forked for something says for what: "monitor", "container", "exec"
+who = "command"  # the role of this process: "command", "monitor", "container", "exec", ...
 
 
 class _Steps(_local):
-    """The titles of the steps that this thread is in, innermost last; `untimed`: nanoseconds that count for no step."""
+    """The titles of the steps that this thread is in, innermost last; `apart`: nanoseconds that count for no step."""
 
     def __init__(self) -> None:
         self.titles: list[str] = []
@@ -114,14 +117,14 @@ class _Steps(_local):
 
 
 _steps = _Steps()
-_main = _steps.titles  # a thread that is in no step of its own works for what the main thread does
+_main = _steps.titles  # a thread that is in no step of its own belongs to the main thread's
 
 
 class step:
     """`with step("title", book="3.1"):` around the calls that belong together.
 
-    An exception on its way out is marked with the innermost step's title (`failed_step` reads it), observed or not,
-    so that a failure deep in the set-up of a container always says where it was.
+    An exception that leaves it is marked with the innermost step's title (`failed_step` reads it), observed or not, so
+    that an error deep in the set-up of a container says where it occurred.
     """
 
     __slots__ = ("book", "started", "title")
@@ -149,13 +152,13 @@ class step:
 
 
 def _clock() -> int:
-    """Nanoseconds on a clock of this thread's, which stands still while they count for no step."""
+    """Nanoseconds on a clock of this thread, which stands still inside `untimed`."""
     return time.perf_counter_ns() - _steps.apart
 
 
 @contextmanager
 def untimed() -> Iterator[None]:
-    """What happens inside the `with` block counts for no step's time."""
+    """The time inside the `with` block counts for no step."""
     began = time.perf_counter_ns()
     before = _steps.apart
     try:
@@ -171,7 +174,7 @@ def _tell(method: str, event: Any) -> None:
 
 
 def failed_step(error: BaseException) -> str:
-    """The title of the innermost step that `error` came out of, or ''."""
+    """The title of the innermost step that `error` was raised in, or ''."""
     notes: list[str] = getattr(error, "__notes__", [])
     return notes[0] if notes else ""
 
@@ -179,7 +182,7 @@ def failed_step(error: BaseException) -> str:
 def announced(
     name: str, arguments: tuple[Any, ...], function: Callable[[], R], keywords: tuple[tuple[str, Any], ...] = ()
 ) -> R:
-    """Call `function`, telling the observers that kernel call `name` is made with `arguments`."""
+    """Call `function`, and tell observers that it is the kernel call `name` with `arguments`."""
     if not observers:
         return function()
     call = Call(name, arguments, _step(), keywords=keywords)
@@ -197,14 +200,14 @@ def announced(
 
 
 def report_call(name: str, arguments: tuple[Any, ...], result: Any, pid: int = 0) -> None:
-    """Tell the observers of a call that was made where nobody could announce it: by process `pid`."""
+    """Report a call to observers that was made by process `pid`, where it could not be announced."""
     _tell("after", Call(name, arguments, _step(), result, pid=pid))
 
 
 def observed(name: str, function: Callable[P, R], *first: Any) -> Callable[P, R]:
-    """`function` (from `os`, `socket`, ...) under its kernel name, announced like our own wrappers.
+    """`function` (of `os`, `socket`, ...) under its kernel name, announced like our own wrappers.
 
-    `first`: arguments of the kernel's that the function itself supplies, such as the operation of prctl(2).
+    `first`: arguments that the kernel gets from the function itself, such as the operation of prctl(2).
     """
 
     def call(*args: P.args, **kwargs: P.kwargs) -> R:
@@ -218,7 +221,7 @@ def observed(name: str, function: Callable[P, R], *first: Any) -> Callable[P, R]
 
 
 def sending() -> str:
-    """Tell the observers that a message is about to be sent; returns the mark that it shall bear, '' for none."""
+    """Tell observers that a message is about to be sent; returns the mark to send with it, '' for none."""
     if not observers:
         return ""
     mark = f"{who}-{os.getpid()}-{time.monotonic_ns()}"
@@ -227,25 +230,25 @@ def sending() -> str:
 
 
 def received(mark: str) -> None:
-    """Tell the observers that the message with this mark has come."""
+    """Tell observers that the message with this mark was received."""
     if observers:
         _tell("receives", mark)
 
 
 def sockets_lent() -> list[int]:
-    """The descriptors that another process should have, if it shall be observed too."""
+    """The descriptors to send to another process, so that it is observed too."""
     return [socket_lent for observer in observers if (socket_lent := observer.socket_lent()) is not None]
 
 
 def release() -> None:
-    """Whoever asked for this process's work has what it wanted, and the process goes on without it."""
+    """Tell observers that the command which this process worked for has ended, and that the process goes on."""
     for observer in list(observers):
         observer.released()
 
 
 @contextmanager
 def observing(observer: Observer) -> Iterator[None]:
-    """Have `observer` told of everything that happens inside the `with` block."""
+    """Have `observer` observe what happens inside the `with` block."""
     observers.append(observer)
     try:
         yield

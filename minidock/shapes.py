@@ -16,8 +16,8 @@ class Each(NamedTuple):
 def misfit(content: Any, shape: Any, place: str = "") -> str:
     """What keeps `content`, found at `place`, from having a shape; "" if it has it.
 
-    A shape is a type, a tuple of types, a list of the one shape of all items, an object of the shapes that keys have
-    which have to be there, or an `Each`.
+    A shape is a type, a tuple of types, a list with the one shape of all its items, an object with the shapes of
+    required keys, or an `Each`.
     """
     if isinstance(shape, (dict, Each)) and not isinstance(content, dict):
         return f"{place or 'all of it'} is not {_KINDS[dict]}"

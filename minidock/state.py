@@ -22,7 +22,7 @@ from minidock.observe import announced
 from minidock.shapes import misfit
 
 SCHEMA = 1
-TEMPORARY = ".tmp"  # how the name of a file ends that is about to take another's place
+TEMPORARY = ".tmp"  # suffix of files that are to replace others
 DEFAULT_ROOT = "/var/lib/minidock"
 ROOT_MODE = 0o710  # docker's
 # All that is ever in a state root, and what mkfs puts into a new file system.
@@ -31,11 +31,11 @@ _OURS = {"build", "cache", "containers", "events.log", "events.log.1", "images",
 
 
 def directory(root: str, *names: str, mode: int = 0o700) -> str:
-    """The path of the directory `names` below the state's root, or the run directory: made with `mode` if missing.
+    """The path of the directory `names` below the state's root, or the run directory; created with `mode` if missing.
 
-    No user of the host but root gets in, from the root down: below are set-uid programs that containers have put into
-    volumes, and the files and environments of images. What is open, since an earlier version made it or somebody has
-    changed it, is closed; but not a root that others have files in as well (`--root /srv`).
+    Users other than root have no access, from the root down: below are set-uid programs that containers have put into
+    volumes, and the files and environments of images. Directories with more access (by an earlier version, or changed
+    by somebody) are closed; but not a root that holds other files as well (`--root /srv`).
     """
     if _is_open(root, ROOT_MODE):
         found = set(os.listdir(root))
@@ -52,7 +52,7 @@ def directory(root: str, *names: str, mode: int = 0o700) -> str:
 
 
 def _is_open(path: str, mode: int) -> bool:
-    """Whether the directory lets in more than `mode`. It is made if it is missing."""
+    """Whether the directory has more permissions than `mode`. It is created if it is missing."""
     try:
         return bool(stat.S_IMODE(os.stat(path).st_mode) & ~mode)
     except FileNotFoundError:
@@ -61,7 +61,7 @@ def _is_open(path: str, mode: int) -> bool:
 
 
 def _close(path: str) -> None:
-    with suppress(OSError):  # on a file system that is read-only (now), one can still look
+    with suppress(OSError):  # a file system that is, or has become, read-only can still be read
         os.chmod(path, os.stat(path).st_mode & ROOT_MODE)
 
 
@@ -87,7 +87,7 @@ def write_bytes(path: str, content: bytes, *, durable: bool = True, mode: int = 
 
 @contextmanager
 def replacing(path: str, *, durable: bool, mode: int) -> Iterator[BinaryIO]:
-    """A file that takes the place of the one at `path` when the `with` block ends; if it fails, nothing has changed."""
+    """A file that replaces the one at `path` when the `with` block ends; if the block fails, nothing has changed."""
     temporary = f"{path}.{os.getpid()}{TEMPORARY}"
     fd = _open_temporary(temporary, mode)
     try:
@@ -109,33 +109,31 @@ def replacing(path: str, *, durable: bool, mode: int) -> Iterator[BinaryIO]:
 
 
 def _open_temporary(path: str, mode: int) -> int:
-    """A new file to write to, under a lock that says that its writer is alive."""
+    """A new file to write to, locked for as long as its writer is alive."""
     while True:
         fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, mode)
         try:
-            fcntl.flock(fd, fcntl.LOCK_EX)  # somebody else has it for a moment at most: see `sweep`
+            fcntl.flock(fd, fcntl.LOCK_EX)  # `sweep` may hold it for a moment
             if os.fstat(fd).st_nlink:
                 os.ftruncate(fd, 0)
                 return fd
         except BaseException:
             os.close(fd)
             raise
-        os.close(fd)  # swept away between the two calls
+        os.close(fd)  # removed by `sweep` between the two calls
 
 
 def sweep(directory: str, of: str | None = None) -> None:
-    """Remove what writers that were killed have left in `directory`, of the file `of` alone if it is given.
+    """Remove temporary files of killed writers from `directory`; only those of the file `of`, if given.
 
-    A writer that is at work is not disturbed.
-
-    A file is removed while its lock is held, and only if the name still leads to it: its writer may have renamed it and
-    begun another meanwhile.
+    A writer that is at work is not disturbed: a file is removed while its lock is held, and only if the name still
+    refers to it, as its writer may have renamed it and begun another in between.
     """
     for name in os.listdir(directory):
         if not _is_left(name, of):
             continue
         path = os.path.join(directory, name)
-        with suppress(OSError):  # gone meanwhile, or its writer is at work
+        with suppress(OSError):  # it is gone, or its writer is at work
             fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
             try:
                 fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -146,15 +144,15 @@ def sweep(directory: str, of: str | None = None) -> None:
 
 
 def _is_left(name: str, of: str | None) -> bool:
-    """Whether a file is named as `replacing` names those that are not complete, of the file `of` or of any."""
+    """Whether a file is named as `replacing` names temporary files, of the file `of` or of any."""
     target, _, process = name.removesuffix(TEMPORARY).rpartition(".")
     return name.endswith(TEMPORARY) and process.isdigit() and of in (None, target)
 
 
 class DamagedError(HostError):
-    """The file at `path` is not what was written there: `why`. `cure`: what its user can do about it.
+    """The file at `path` does not have the content that was written: `why`. `cure`: what the user can do about it.
 
-    Whatever it was that the file told of is neither forgotten nor deleted.
+    What the file describes is neither forgotten nor deleted.
     """
 
     def __init__(self, path: str, why: str, cure: str) -> None:
@@ -188,7 +186,7 @@ def read_json(path: str, shape: Any = dict, cure: str = RESTORE, *, version: int
 
 
 def legible_name(path: str) -> str:
-    """The name in a JSON file that is cut or garbled, if it can still be seen there."""
+    """The name in a JSON file that is cut or garbled, if it can still be found there; else ''."""
     with suppress(OSError), open(path, encoding="utf-8", errors="replace") as file:
         for line in file:
             key, _, value = line.strip().rstrip(",").partition(": ")
@@ -205,10 +203,10 @@ def _why(path: str, error: Exception) -> str:
 
 @contextmanager
 def locked(path: str, *, shared: bool = False) -> Iterator[None]:
-    """Hold flock(2) on the file at `path` (made if missing) inside the `with` block.
+    """Hold flock(2) on the file at `path` (created if missing) inside the `with` block.
 
-    The kernel lets go of the lock when its holder dies, however it dies. The file itself stays: removing it would
-    let two processes lock two files of the same name. On a file system that is read-only (now), one can still look.
+    The kernel releases the lock when its holder ends, however that happens. The file itself stays: removing it would
+    let two processes lock two files of the same name. A file system that is read-only can still be read.
     """
     try:
         fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
@@ -226,20 +224,20 @@ def locked(path: str, *, shared: bool = False) -> Iterator[None]:
 
 
 def now() -> str:
-    """This moment as RFC 3339, in UTC, with nanoseconds, as docker writes it."""
+    """The present time as RFC 3339, in UTC, with nanoseconds, as docker writes it."""
     seconds, nanoseconds = divmod(time.time_ns(), 1_000_000_000)
     return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(seconds)) + f".{nanoseconds:09}Z"
 
 
 def boot_id() -> str:
-    """The kernel's name for the time since it was started (random(4), /proc/sys/kernel/random)."""
+    """A random id that the kernel has chosen at boot (random(4), /proc/sys/kernel/random)."""
     with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as file:
         return file.read().strip()
 
 
 def _sync_directory(path: str) -> None:
     """Make a rename inside `path` survive a power cut too (fsync(2): the directory entry is the directory's data)."""
-    with suppress(OSError):  # it has been renamed, and everybody sees it: a failure here would not be the truth
+    with suppress(OSError):  # the file has been replaced already: an error would say otherwise
         fd = os.open(path or ".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         try:
             os.fsync(fd)

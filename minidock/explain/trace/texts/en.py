@@ -20,7 +20,7 @@ STEPS = {
     "Load the overlay module":
         "Layers need the overlay file system, which many kernels load only when it is asked for.",
     "Ask whether a module could be loaded":
-        "What the kernel has not loaded it may still have: modprobe looks for it, and loads nothing.",
+        "A module that is not loaded may be installed: modprobe looks for it, and loads nothing.",
     "Build the image by its recipe":
         "With no registry in reach, the image's own recipe makes it from its sources.",
     # Before the clone
@@ -68,8 +68,8 @@ STEPS = {
         "its parent.",
     # Inside, until pivot_root
     "Set PR_SET_PDEATHSIG: die with the parent":
-        "If the parent of this process is killed, the kernel kills this process too: none is left that nobody looks "
-        "after.",
+        "If the parent of this process is killed, the kernel kills this process too: none goes on without a "
+        "parent that cleans up after it.",
     "Open the mounts shared with the host":
         "A volume may share its mounts with the host: such directories are opened before all other mounts are cut off.",
     "Create or join the other namespaces":
@@ -108,8 +108,8 @@ STEPS = {
     "Set kernel parameters":
         "Some parameters belong to a namespace, so a container may have values of its own.",
     "Mask parts of proc and sys":
-        "proc and sys are not divided by containers: some of their files show too much of the host, or change it for "
-        "all.",
+        "proc and sys belong to the whole host: some of their files reveal details of it, or change it for all "
+        "containers.",
     "Set the out-of-memory score":
         "It says which processes are killed first when the machine runs out of memory.",
     "Set the resource limits (ulimit)":
@@ -176,8 +176,8 @@ STEPS = {
     "Set the address of eth0":
         "The interface inside gets the address that was reserved.",
     "Set the default route":
-        "What is for no address of the subnet is sent to the gateway: the bridge's address, that is, the host; on a "
-        "macvlan network, the router outside.",
+        "Packets to addresses outside of the subnet are sent to the gateway: the bridge's address, that is, the host; "
+        "on a macvlan network, the router outside.",
     "Add the container to the packet filter":
         "Outside the host, the container's address is unknown: the host replaces it by its own (masquerading), and "
         "forwards to the container what comes for a published port.",
@@ -224,8 +224,8 @@ STEPS = {
         "The memory of a process near a container could be read from inside: so it begins with memory of its own, and "
         "a few variables of the caller's environment.",
     "Forbid to execute this Python again":
-        "Before a process in a container is the container's program, it is minidock's Python: from inside, that could "
-        "be run, or overwritten for the next time. So it is run from a mount where neither can be done.",
+        "Until a process in a container executes the container's program, it is minidock's Python, and /proc/PID/exe "
+        "leads to the host's file. It runs from a mount on which that file can be neither written nor executed.",
     "Clone a process into the container's cgroup":
         "From its first instruction on, the new process has the container's limits. It is not in the container's "
         "namespaces yet.",
@@ -236,12 +236,12 @@ STEPS = {
         "setns moves this process into the namespaces of the container's PID 1. The process namespace applies to its "
         "children only: no process inside sees it yet.",
     "Hold the other end of the terminal open":
-        "When all processes inside close a terminal, it is not over: an init does so, and opens it again. It ends with "
-        "the process.",
+        "Reading a terminal fails once no process has its other end open. An init closes it for a moment and opens it "
+        "again, so the monitor keeps it open until the process has ended.",
     "Keep the container that could not be started":
         "Its state and its error can be inspected, and it can be started again.",
     "Join the container's scope":
-        "What systemd finds in a user's session is killed at log-out: the exec monitor belongs to the container.",
+        "systemd kills the processes of a user's session at log-out: in the container's scope the exec monitor stays.",
     "Clone into the process namespace":
         "Processes inside may have the right to trace others: so this comes last, when the process has no more rights "
         "than any other of the container.",
@@ -322,13 +322,13 @@ LABELS = {
     "unknown_step": "no step has '{name}' in its title",
     "skipped_past": "no step was called '{name}'",
     "sum": "kernel calls: {calls}, steps: {steps}, processes: {processes}",
-    "lost": "a call too long to be told ({size} bytes)",
+    "lost": "a call too long to be shown ({size} bytes)",
     "not_steppable": "there is no terminal to wait at: going on without stopping",
     "by_hand": "A container by hand: needs root, util-linux and iproute2, and nft where rules are written.",
     "another_id": "another one lets this run beside the original",
     "as_host_sees": "as the host sees it: proc is still the host's",
     "from_outside": "what is done from outside, once the namespaces are there",
-    "until_buried": "until the kernel has buried the last process",
+    "until_buried": "until the kernel has removed the last process",
     "no_device_rules": "device rules: a BPF program, which no shell command makes",
     "no_filter": "the system call filter, which no shell command sets",
     "no_keyring": "a new session keyring: keyctl session, if the image had that command",
@@ -340,7 +340,7 @@ PROCESSES = {
     "monitor": "the monitor",
     "exec-monitor": "the exec monitor",
     "container": "the container's first process",
-    "exec": "the process that goes in",
+    "exec": "the process that exec adds",
     "helper": "a helper",
 }  # fmt: skip
 

@@ -37,7 +37,7 @@ STEPS = {
     ),
     "Ask whether a module could be loaded": (
         "Demander si un module peut être chargé",
-        "Ce que le noyau n'a pas chargé, il peut l'avoir tout de même : modprobe le cherche, et ne charge rien.",
+        "Un module qui n'est pas chargé peut être installé : modprobe le cherche, et ne charge rien.",
     ),
     "Build the image by its recipe": (
         "Construire l'image par sa recette",
@@ -122,8 +122,8 @@ STEPS = {
     # Inside, until pivot_root
     "Set PR_SET_PDEATHSIG: die with the parent": (
         "Poser PR_SET_PDEATHSIG : mourir avec le parent",
-        "Si le parent de ce processus est tué, le noyau tue aussi ce processus : il n'en reste aucun dont personne ne "
-        "s'occupe.",
+        "Si le parent de ce processus est tué, le noyau tue aussi ce processus : aucun ne continue sans un parent "
+        "qui nettoie après lui.",
     ),
     "Open the mounts shared with the host": (
         "Ouvrir les montages partagés avec l'hôte",
@@ -196,8 +196,8 @@ STEPS = {
     ),
     "Mask parts of proc and sys": (
         "Masquer des parties de proc et de sys",
-        "proc et sys ne sont pas séparés par conteneur : certains de leurs fichiers en montrent trop sur l'hôte, ou "
-        "le modifient pour tous.",
+        "proc et sys appartiennent à tout l'hôte : certains de leurs fichiers en révèlent des détails, ou le modifient "
+        "pour tous les conteneurs.",
     ),
     "Set the out-of-memory score": (
         "Régler le score de pénurie de mémoire",
@@ -325,8 +325,8 @@ STEPS = {
     ),
     "Set the default route": (
         "Définir la route par défaut",
-        "Ce qui n'est pas pour une adresse du sous-réseau est envoyé à la passerelle : l'adresse du pont, c'est-à-dire "
-        "l'hôte ; sur un réseau macvlan, le routeur extérieur.",
+        "Les paquets vers des adresses hors du sous-réseau sont envoyés à la passerelle : l'adresse du pont, "
+        "c'est-à-dire l'hôte ; sur un réseau macvlan, le routeur extérieur.",
     ),
     "Add the container to the packet filter": (
         "Ajouter le conteneur au filtre de paquets",
@@ -412,9 +412,8 @@ STEPS = {
     ),
     "Forbid to execute this Python again": (
         "Interdire de réexécuter ce Python",
-        "Avant d'être le programme du conteneur, un processus est le Python de minidock : de l'intérieur, on pourrait "
-        "l'exécuter, ou l'écraser pour la fois suivante. Il vient donc d'un montage où ni l'un ni l'autre n'est "
-        "possible.",
+        "Jusqu'à ce qu'il exécute le programme du conteneur, le processus est le Python de minidock, et /proc/PID/exe "
+        "mène au fichier de l'hôte. Il vient d'un montage où ce fichier ne peut être ni écrit ni exécuté.",
     ),
     "Clone a process into the container's cgroup": (
         "Cloner un processus dans le cgroup du conteneur",
@@ -433,8 +432,8 @@ STEPS = {
     ),
     "Hold the other end of the terminal open": (
         "Garder ouverte l'autre extrémité du terminal",
-        "Quand tous les processus à l'intérieur ferment un terminal, ce n'est pas fini : un init le fait, et le "
-        "rouvre. Il finit avec le processus.",
+        "La lecture d'un terminal échoue dès qu'aucun processus n'en a l'autre extrémité ouverte. Un init la ferme un "
+        "instant et la rouvre : le moniteur la garde donc ouverte jusqu'à la fin du processus.",
     ),
     "Keep the container that could not be started": (
         "Garder le conteneur qui n'a pas pu démarrer",
@@ -442,8 +441,8 @@ STEPS = {
     ),
     "Join the container's scope": (
         "Rejoindre le scope du conteneur",
-        "Ce que systemd trouve dans la session d'un utilisateur est tué à la déconnexion : le moniteur d'un processus "
-        "du conteneur appartient au conteneur.",
+        "systemd tue les processus de la session d'un utilisateur à la déconnexion : dans le scope du conteneur, le "
+        "moniteur de l'exec reste.",
     ),
     "Clone into the process namespace": (
         "Cloner dans le namespace de processus",
@@ -585,7 +584,7 @@ LABELS = {
     "unknown_step": "aucune étape n'a « {name} » dans son titre",
     "skipped_past": "aucune étape ne s'appelait « {name} »",
     "sum": "appels au noyau : {calls}, étapes : {steps}, processus : {processes}",
-    "lost": "un appel trop long pour être raconté ({size} octets)",
+    "lost": "un appel trop long pour être montré ({size} octets)",
     "not_steppable": "il n'y a pas de terminal où attendre : on continue sans s'arrêter",
     "by_hand":
         "Un conteneur à la main : il faut être root et avoir util-linux et iproute2, ainsi que nft s'il y a des "
@@ -593,7 +592,7 @@ LABELS = {
     "another_id": "un autre identifiant permet de l'exécuter à côté de l'original",
     "as_host_sees": "tel que le voit l'hôte : proc est encore celui de l'hôte",
     "from_outside": "ce qui se fait de l'extérieur, une fois les namespaces créés",
-    "until_buried": "le temps que le noyau enterre le dernier processus",
+    "until_buried": "jusqu'à ce que le noyau ait supprimé le dernier processus",
     "no_device_rules":
         "les règles d'accès aux périphériques : un programme BPF, qu'aucune commande du shell ne fabrique",
     "no_filter": "le filtre d'appels système, qu'aucune commande du shell ne pose",
@@ -606,7 +605,7 @@ PROCESSES = {
     "monitor": "le moniteur",
     "exec-monitor": "le moniteur de l'exec",
     "container": "le premier processus du conteneur",
-    "exec": "le processus qui entre",
+    "exec": "le processus ajouté par exec",
     "helper": "un aide",
 }  # fmt: skip
 
