@@ -82,7 +82,7 @@ setup-test: setup .venv/.packages-test .venv/.installed-test ; @:
 	@touch $@
 
 PREFIX   = /usr/local
-UNITS    = minidock.service minidock-shutdown.service
+UNITS    = minidock.service minidock-shutdown.service minidock-docker.socket minidock-docker.service
 UNIT_DIR = $(PREFIX)/lib/systemd/system
 # systemd reads its units anew, if it runs here.
 reload   = [ ! -d /run/systemd/system ] || systemctl daemon-reload

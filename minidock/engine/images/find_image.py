@@ -140,6 +140,14 @@ def _fetch(store: Store, name: Reference, say: Say | None, platform: str) -> Ima
             return _fitting(build(store, name, recipe), str(name), platform)
 
 
+def _is_here(store: Store, name: Reference) -> bool:
+    try:
+        store.resolve(str(name))
+    except NotFoundError:
+        return False
+    return True
+
+
 def pull_or_build(
     store: Store, name: Reference, progress: Progress, platform: str | None, keys: FindCredentials | None
 ) -> Image:
@@ -153,7 +161,7 @@ def pull_or_build(
             return pull.pull(store, name, progress, platform, keys)
         except RegistryUnreachable as error:
             recipe = find_recipe(name)
-            if recipe is None or not _is_host(platform or ""):
+            if recipe is None or not _is_host(platform or "") or _is_here(store, name):
                 raise
             progress.say(f"Building {name} from the recipe {os.path.basename(recipe)}: {error}")
             return build(store, name, recipe)
