@@ -49,15 +49,7 @@ def at(path: str) -> Iterator[socket.socket]:
         listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         try:
             listener.setblocking(False)
-            before = os.umask(0o177)  # nobody else may connect before the group and the mode are right
-            try:
-                listener.bind(path)
-            except OSError as error:
-                raise HostError(f"cannot listen at {path}: {error.strerror or error}") from error
-            finally:
-                os.umask(before)
-            _open_to_the_group(path)
-            listener.listen(_BACKLOG)
+            _bind(listener, path)
             own = os.stat(path)
             try:
                 yield listener
@@ -107,7 +99,20 @@ def _take_over(path: str) -> None:
     raise ConflictError(f"somebody else listens at {path} already: choose another --socket")
 
 
-def _open_to_the_group(path: str) -> None:
-    with suppress(KeyError):
-        os.chown(path, 0, grp.getgrnam(_GROUP).gr_gid)
-    os.chmod(path, 0o660)
+def _bind(listener: socket.socket, path: str) -> None:
+    """The name appears when all is ready: whoever sees it can connect, and only who shall can."""
+    making = f"{path}.new"
+    with suppress(FileNotFoundError):
+        os.unlink(making)
+    before = os.umask(0o177)
+    try:
+        listener.bind(making)
+        with suppress(KeyError):
+            os.chown(making, 0, grp.getgrnam(_GROUP).gr_gid)
+        os.chmod(making, 0o660)
+        listener.listen(_BACKLOG)
+        os.rename(making, path)
+    except OSError as error:
+        raise HostError(f"cannot listen at {path}: {error.strerror or error}") from error
+    finally:
+        os.umask(before)

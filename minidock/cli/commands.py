@@ -140,13 +140,14 @@ COMMANDS: Table = {
     "login": ("login", "login", "Log in to a registry"),
     "logout": ("logout", "logout", "Forget the credentials for a registry"),
     "search": ("search", "search", "Search Docker Hub, or another registry, for images"),
+    "compose": ("compose", "compose", "Run Compose with containers of minidock's"),
     "events": SYSTEM["events"],
     "info": SYSTEM["info"],
     "version": ("version", "version", "Show the version"),
 }
 # What docker's users may look for here: the command, and what there is instead, if anything.
 _ABSENT = {
-    **dict.fromkeys(("compose", "checkpoint", "config", "context", "manifest", "node", "plugin",
+    **dict.fromkeys(("checkpoint", "config", "context", "manifest", "node", "plugin",
                      "secret", "service", "stack", "swarm", "trust"), ""),
     "volume update": "it changes the volumes of a swarm",
 }  # fmt: skip

