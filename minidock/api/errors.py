@@ -5,6 +5,8 @@ from __future__ import annotations
 import sys
 import traceback
 
+import h11
+
 from minidock.errors import (
     EXIT_CANNOT_EXECUTE,
     EXIT_NOT_FOUND,
@@ -33,6 +35,8 @@ def status_of(error: BaseException) -> int:
     """The status that docker has for such a failure (moby: api/server/httpstatus)."""
     if isinstance(error, Status):
         return error.status
+    if isinstance(error, h11.RemoteProtocolError):
+        return error.error_status_hint
     if isinstance(error, NotFoundError):
         return 404
     if isinstance(error, ConflictError):
@@ -47,6 +51,8 @@ def status_of(error: BaseException) -> int:
 
 def message(error: BaseException) -> str:
     """What to tell the client. A defect of ours is told in full on the service's standard error."""
+    if isinstance(error, h11.RemoteProtocolError):
+        return str(error)
     if not is_expected(error):
         traceback.print_exception(error, file=sys.stderr)
     return message_of(error)

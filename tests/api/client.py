@@ -59,6 +59,7 @@ class Client:
         path: str,
         body: Any = None,
         headers: dict[str, str] | None = None,
+        /,
         **query: Any,
     ) -> Answer:
         """A connection for one request. `body`: bytes as they are, anything else as JSON."""

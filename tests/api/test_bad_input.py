@@ -151,7 +151,9 @@ def test_half_a_hijack(api: Client) -> None:
 
 
 def test_a_slow_reader_costs_nobody_else(api: Client) -> None:
-    container = api.run("sh", "-c", "yes | head -c 20000000; echo done >&2; sleep 1000")
+    container = api.run(
+        "sh", "-c", "dd if=/dev/zero bs=1M count=8 | tr '\\0' x | fold -w 10000; echo done >&2; sleep 1000"
+    )
     try:
         with api.connect() as slow:
             slow.sendall(f"GET /containers/{container}/logs?follow=1&stdout=1 HTTP/1.1\r\nHost: d\r\n\r\n".encode())
@@ -165,7 +167,7 @@ def test_a_slow_reader_costs_nobody_else(api: Client) -> None:
 
 def test_web_pages_are_refused(api: Client) -> None:
     """A page has an Origin; one whose name was made to mean this machine (DNS rebinding) has that name in Host."""
-    assert api("GET", "/info", headers={"Origin": "https://evil.example"}).status == 403
+    assert api("GET", "/info", None, {"Origin": "https://evil.example"}).status == 403
     assert api("POST", CREATE, {"Image": "alpine"}, {"Origin": "null"}).status == 403
     for host, status in (("evil.example", b"403"), ("localhost.evil.example:80", b"403"), ("localhost", b"200"),
                          ("docker", b"200"), ("api.moby.localhost", b"200"), ("127.0.0.1:2375", b"200"),
@@ -182,7 +184,16 @@ def test_the_socket_is_for_root_and_a_group(api: Client) -> None:
     assert stat.S_ISSOCK(status.st_mode)
     assert stat.S_IMODE(status.st_mode) == 0o660
     code = "import socket, sys; socket.socket(socket.AF_UNIX).connect(sys.argv[1])"
-    command = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "python3", "-c", code, str(api.path)]
+    command = [
+        "setpriv",
+        "--reuid=65534",
+        "--regid=65534",
+        "--clear-groups",
+        "/usr/bin/python3",
+        "-c",
+        code,
+        str(api.path),
+    ]
     done = subprocess.run(command, capture_output=True, check=False, cwd="/")
     assert b"PermissionError" in done.stderr
 

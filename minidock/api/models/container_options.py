@@ -114,11 +114,9 @@ def _ulimit(row: Fields) -> tuple[str, tuple[int, int]]:
 
 def _publish(host: Fields) -> list[Any]:
     texts = []
-    bindings = host.raw("PortBindings") or {}
-    if not isinstance(bindings, dict):
-        raise UsageError("invalid JSON: json: cannot unmarshal array into Go struct field .PortBindings of type map")
-    for port in bindings:
-        for row in Fields(bindings).children(port) or [Fields({})]:
+    bindings = host.child("PortBindings")
+    for port in bindings.content:
+        for row in bindings.children(port) or [Fields({})]:
             address = row.text("HostIp")
             address = f"[{address}]" if ":" in address else address
             outside = row.raw("HostPort")
