@@ -34,7 +34,7 @@ from minidock.build.reasons import Say
 from minidock.build.request import Command
 from minidock.build.results import Built
 from minidock.build.variables import Globals
-from minidock.engine.container import create
+from minidock.engine.container.create import check_host
 from minidock.engine.paths import Paths
 from minidock.errors import EXIT_SIGNAL, MinidockError, NotFoundError, UsageError
 from minidock.image import reference
@@ -70,7 +70,7 @@ def run(
         if name.digest:
             raise UsageError(f"invalid tag {name}: a digest cannot be chosen")
     outputs.check(asked.outputs)
-    create.check_host()
+    check_host()
     given = variables.key_values(asked.build_args, os.environ)
     keep_git = given.get(contexts.KEEP_GIT, "").lower() in ("1", "true")
     with contexts.opened(paths.root, asked.context, asked.file, keep_git=keep_git, source=source) as context:

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 from minidock import state
 from minidock.build.stage import Stage
-from minidock.engine.container import create
+from minidock.engine.container.create import create_container
 from minidock.engine.container.options import ContainerOptions, Isolation, Limits, Mount
 from minidock.engine.monitor import attach_client
 from minidock.engine.monitor.attach_client import Attachment
@@ -92,7 +92,10 @@ def _ended(paths: Paths, stage: Stage, options: ContainerOptions, attachment: At
     """Run a container to its end: its exit code. Its files go to `place`."""
     image = Image(paths.root, "sha256:" + stage.key, "", {}, _config(stage))
     _, code = attach_client.run(
-        paths, lambda: create.create(paths.root, options, image, keep_files=place), attachment, lambda line: None
+        paths,
+        lambda: create_container(paths.root, options, image, keep_files=place),
+        attachment,
+        lambda line: None,
     )
     return code
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from minidock.api.call import Call
 from minidock.api.models import container_options
-from minidock.engine.container import create as containers
+from minidock.engine.container.create import create_container, keep_created
 from minidock.engine.images import find_image
 from minidock.engine.monitor import spawn
 from minidock.errors import UsageError
@@ -19,8 +19,8 @@ def create(call: Call) -> None:
     if not options.image:
         raise UsageError("no image specified")
     image = find_image.find_or_fetch(call.root, options.image, "never", None, call.text("platform"))
-    record, lock = containers.create(call.root, options, image)
-    containers.keep_created(record, lock)
+    record, lock = create_container(call.root, options, image)
+    keep_created(record, lock)
     call.json({"Id": record.id, "Warnings": warnings}, 201)
     # Most are started at once, over the same connection: what their monitor needs is loaded while the client thinks.
     if not spawn.is_waiting():

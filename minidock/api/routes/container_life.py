@@ -11,15 +11,15 @@ from minidock.api.call import Call
 from minidock.api.errors import Status
 from minidock.api.models import container_options
 from minidock.api.models.fields import Fields
-from minidock.engine.container import kill as killing
-from minidock.engine.container import pause as pausing
 from minidock.engine.container import records, recovery
-from minidock.engine.container import rename as renaming
-from minidock.engine.container import restart as restarting
-from minidock.engine.container import start as starting
-from minidock.engine.container import stop as stopping
-from minidock.engine.container import unpause as unpausing
+from minidock.engine.container.kill import kill_container
+from minidock.engine.container.pause import pause_container
 from minidock.engine.container.records import PAUSED, RESTARTING
+from minidock.engine.container.rename import rename_container
+from minidock.engine.container.restart import restart_container
+from minidock.engine.container.start import AlreadyUp, lock_for_start
+from minidock.engine.container.stop import stop_container
+from minidock.engine.container.unpause import unpause_container
 from minidock.engine.monitor import attach_client, await_exit, terminal_size
 from minidock.engine.request import limits, values
 from minidock.errors import ConflictError, UsageError
@@ -31,7 +31,7 @@ def start(call: Call) -> None:
     """POST /containers/NAME/start; 304 if it runs."""
     try:
         start_detached(call, call.name)
-    except starting.AlreadyUp:
+    except AlreadyUp:
         raise Status(304) from None
     call.empty()
 
@@ -39,9 +39,7 @@ def start(call: Call) -> None:
 def start_detached(call: Call, name: str) -> None:
     """Give a container to a monitor of its own, which starts it."""
     with _own_signals():
-        attach_client.run(
-            call.paths, partial(starting.lock_for_start, call.root, name), attach_client.DETACHED, _ignore
-        )
+        attach_client.run(call.paths, partial(lock_for_start, call.root, name), attach_client.DETACHED, _ignore)
 
 
 def _ignore(_: str) -> None:
@@ -65,14 +63,14 @@ def stop(call: Call) -> None:
     record = records.find(call.root, call.name)
     if not record.is_up and record.status != RESTARTING:
         raise Status(304)
-    stopping.stop(call.root, call.name, call.number("t"), signal=call.text("signal"))
+    stop_container(call.root, call.name, call.number("t"), signal=call.text("signal"))
     call.empty()
 
 
 def restart(call: Call) -> None:
     """POST /containers/NAME/restart."""
     recovery.sweep_all(call.root)
-    restarting.restart(call.root, call.name, call.number("t"), lambda record: start_again(call, record.id),
+    restart_container(call.root, call.name, call.number("t"), lambda record: start_again(call, record.id),
                     signal=call.text("signal"))  # fmt: skip
     call.empty()
 
@@ -81,46 +79,46 @@ def start_again(call: Call, name: str) -> None:
     """Start it, unless somebody else has."""
     try:
         start_detached(call, name)
-    except starting.AlreadyUp:
+    except AlreadyUp:
         return
 
 
 def kill(call: Call) -> None:
     """POST /containers/NAME/kill."""
     recovery.sweep_all(call.root)
-    killing.kill(call.root, call.name, call.text("signal") or "KILL")
+    kill_container(call.root, call.name, call.text("signal") or "KILL")
     call.empty()
 
 
 def pause(call: Call) -> None:
     """POST /containers/NAME/pause."""
     recovery.sweep_all(call.root)
-    pausing.pause(call.root, call.name)
+    pause_container(call.root, call.name)
     call.empty()
 
 
 def unpause(call: Call) -> None:
     """POST /containers/NAME/unpause."""
     recovery.sweep_all(call.root)
-    unpausing.unpause(call.root, call.name)
+    unpause_container(call.root, call.name)
     call.empty()
 
 
 def rename(call: Call) -> None:
     """POST /containers/NAME/rename."""
-    renaming.rename(call.root, call.name, call.text("name"))
+    rename_container(call.root, call.name, call.text("name"))
     call.empty()
 
 
 def update(call: Call) -> None:
     """POST /containers/NAME/update."""
-    from minidock.engine.container import update as updating
+    from minidock.engine.container.update import update_container
 
     asked = call.fields(needed=True)
     given = {name: value for name, value in container_options.resources(asked).items() if value not in (None, "", [])}
     policy = _policy(asked.child("RestartPolicy")) if "RestartPolicy" in asked else None
     recovery.sweep_all(call.root)
-    updating.update(call.root, call.name, partial(limits.changed, given=given), policy)
+    update_container(call.root, call.name, partial(limits.changed, given=given), policy)
     call.json({"Warnings": []})
 
 

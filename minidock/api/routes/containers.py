@@ -55,7 +55,7 @@ def changes(call: Call) -> None:
 
 def remove(call: Call) -> None:
     """DELETE /containers/NAME."""
-    from minidock.engine.container import remove as removal
+    from minidock.engine.container.remove import remove_container
 
     recovery.sweep_all(call.root)
     if call.flag("link"):
@@ -63,16 +63,16 @@ def remove(call: Call) -> None:
 
         legacy_links.unlink(call.root, call.name)
     else:
-        removal.remove(call.root, call.name, force=call.flag("force"), volumes=call.flag("v"))
+        remove_container(call.root, call.name, force=call.flag("force"), volumes=call.flag("v"))
     call.empty()
 
 
 def prune(call: Call) -> None:
     """POST /containers/prune."""
-    from minidock.engine.container import prune as pruning
+    from minidock.engine.container.prune import FOR_PRUNE, prune_containers
     from minidock.image import image_filters
 
-    wanted = image_filters.parse(call.filters(), pruning.FOR_PRUNE)
+    wanted = image_filters.parse(call.filters(), FOR_PRUNE)
     recovery.sweep_all(call.root)
-    pruned = pruning.prune_containers(call.root, wanted)
+    pruned = prune_containers(call.root, wanted)
     call.json({"ContainersDeleted": pruned.ids or None, "SpaceReclaimed": pruned.size})

@@ -19,12 +19,12 @@ from minidock.errors import MinidockError
 @click.pass_obj
 def create(paths: Paths, /, **flags: Any) -> None:
     """Create a container from IMAGE that is to run COMMAND, without starting it, and print its id."""
-    from minidock.engine.container import create
+    from minidock.engine.container.create import create_container, keep_created
 
     options = to_options(flags)
     try:
-        record, lock = create.create(paths.root, options, find_image(paths, options, flags))
-        create.keep_created(record, lock)
+        record, lock = create_container(paths.root, options, find_image(paths, options, flags))
+        keep_created(record, lock)
     except MinidockError as error:
         error.exit_code = 1  # as in docker: 125 is for flags, here
         raise

@@ -16,7 +16,8 @@ from minidock.engine.paths import Paths
 @click.pass_obj
 def kill(paths: Paths, names: tuple[str, ...], signal: str) -> int:
     """Send containers a signal."""
-    from minidock.engine.container import kill, recovery
+    from minidock.engine.container import recovery
+    from minidock.engine.container.kill import kill_container
 
     recovery.sweep_all(paths.root)
-    return for_each(names, lambda name: kill.kill(paths.root, name, signal))
+    return for_each(names, lambda name: kill_container(paths.root, name, signal))

@@ -15,7 +15,8 @@ from minidock.engine.paths import Paths
 @click.pass_obj
 def pause(paths: Paths, names: tuple[str, ...]) -> int:
     """Freeze all processes of containers."""
-    from minidock.engine.container import pause, recovery
+    from minidock.engine.container import recovery
+    from minidock.engine.container.pause import pause_container
 
     recovery.sweep_all(paths.root)
-    return for_each(names, lambda name: pause.pause(paths.root, name))
+    return for_each(names, lambda name: pause_container(paths.root, name))

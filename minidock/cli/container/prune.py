@@ -19,13 +19,14 @@ def prune(paths: Paths, force: bool, filters: tuple[str, ...]) -> None:
     """Remove all containers that do not run. Their volumes stay."""
     from minidock.cli.format.units import size
     from minidock.cli.prompt import confirmed
-    from minidock.engine.container import prune, recovery
+    from minidock.engine.container import recovery
+    from minidock.engine.container.prune import FOR_PRUNE, prune_containers
     from minidock.image import image_filters
 
-    wanted = image_filters.parse(filters, prune.FOR_PRUNE)
+    wanted = image_filters.parse(filters, FOR_PRUNE)
     if not force and not confirmed(_WARNING):
         return
     recovery.sweep_all(paths.root)
-    pruned = prune.prune_containers(paths.root, wanted)
+    pruned = prune_containers(paths.root, wanted)
     print_removed("Deleted Containers", pruned.ids)
     click.echo(f"Total reclaimed space: {size(pruned.size, 4)}")

@@ -14,6 +14,6 @@ from minidock.engine.paths import Paths
 @click.pass_obj
 def rename(paths: Paths, name: str, new: str) -> None:
     """Give a container another name."""
-    from minidock.engine.container import rename
+    from minidock.engine.container.rename import rename_container
 
-    rename.rename(paths.root, name, new)
+    rename_container(paths.root, name, new)

@@ -19,9 +19,10 @@ from minidock.engine.paths import Paths
 @click.pass_obj
 def restart(paths: Paths, names: tuple[str, ...], timeout: int | None, signal: str) -> int:
     """Stop containers that run, and start them again."""
-    from minidock.engine.container import recovery, restart
+    from minidock.engine.container import recovery
+    from minidock.engine.container.restart import restart_container
 
     recovery.sweep_all(paths.root)
 
-    return for_each(names, lambda name: restart.restart(
+    return for_each(names, lambda name: restart_container(
         paths.root, name, timeout, lambda record: start_detached(paths, record.id), signal=signal))  # fmt: skip

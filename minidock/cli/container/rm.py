@@ -17,7 +17,8 @@ from minidock.engine.paths import Paths
 @click.pass_obj
 def rm(paths: Paths, force: bool, link: bool, volumes: bool, names: tuple[str, ...]) -> int:
     """Remove containers, each on its own: one that cannot be removed does not keep the others."""
-    from minidock.engine.container import recovery, remove
+    from minidock.engine.container import recovery
+    from minidock.engine.container.remove import remove_container
 
     recovery.sweep_all(paths.root)
 
@@ -27,6 +28,6 @@ def rm(paths: Paths, force: bool, link: bool, volumes: bool, names: tuple[str, .
 
             legacy_links.unlink(paths.root, name)
             return
-        remove.remove(paths.root, name, force=force, volumes=volumes)
+        remove_container(paths.root, name, force=force, volumes=volumes)
 
     return for_each(names, remove_one, forgiving=force)

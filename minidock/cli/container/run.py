@@ -30,7 +30,7 @@ def run(paths: Paths, /, **flags: Any) -> int:
 
     When standard input and output are both terminals, -i -t is the default.
     """
-    from minidock.engine.container import create
+    from minidock.engine.container.create import create_container
     from minidock.engine.monitor import attach_client
 
     detached = flags["detach"]
@@ -43,7 +43,7 @@ def run(paths: Paths, /, **flags: Any) -> int:
         image = find_image(paths, options, flags)
 
         def make() -> tuple[Record, int]:
-            record, lock = create.create(paths.root, options, image)
+            record, lock = create_container(paths.root, options, image)
             if not (attachment.stdout or attachment.stderr):  # before it is started: so it is known what was not
                 click.echo(record.id)
             return record, lock

@@ -18,7 +18,8 @@ from minidock.engine.paths import Paths
 @click.pass_obj
 def stop(paths: Paths, names: tuple[str, ...], timeout: int | None, signal: str) -> int:
     """Stop containers: with their stop signal, and SIGKILL some time later."""
-    from minidock.engine.container import recovery, stop
+    from minidock.engine.container import recovery
+    from minidock.engine.container.stop import stop_container
 
     recovery.sweep_all(paths.root)
-    return for_each(names, lambda name: stop.stop(paths.root, name, timeout, signal=signal))
+    return for_each(names, lambda name: stop_container(paths.root, name, timeout, signal=signal))

@@ -15,7 +15,8 @@ from minidock.engine.paths import Paths
 @click.pass_obj
 def unpause(paths: Paths, names: tuple[str, ...]) -> int:
     """Let paused containers go on."""
-    from minidock.engine.container import recovery, unpause
+    from minidock.engine.container import recovery
+    from minidock.engine.container.unpause import unpause_container
 
     recovery.sweep_all(paths.root)
-    return for_each(names, lambda name: unpause.unpause(paths.root, name))
+    return for_each(names, lambda name: unpause_container(paths.root, name))

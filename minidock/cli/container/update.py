@@ -29,7 +29,8 @@ def _with_limits(command: Any) -> Any:
 @click.pass_obj
 def update(paths: Paths, /, names: tuple[str, ...], restart: str | None, **flags: Any) -> int:
     """Change limits and restart policy of CONTAINERs; of one that runs, at once."""
-    from minidock.engine.container import recovery, update
+    from minidock.engine.container import recovery
+    from minidock.engine.container.update import update_container
 
     check_root()
     given = {name: value for name, value in flags.items() if value not in (None, "")}
@@ -37,7 +38,9 @@ def update(paths: Paths, /, names: tuple[str, ...], restart: str | None, **flags
         raise UsageError("you must provide one or more flags when using this command")
     policy = None if restart is None else _policy(restart)
     recovery.sweep_all(paths.root)
-    return for_each(names, lambda name: update.update(paths.root, name, partial(limits.changed, given=given), policy))
+    return for_each(
+        names, lambda name: update_container(paths.root, name, partial(limits.changed, given=given), policy)
+    )
 
 
 def _policy(text: str) -> tuple[str, int]:

@@ -15,7 +15,8 @@ from minidock.engine.paths import Paths
 @click.pass_obj
 def wait(paths: Paths, names: tuple[str, ...]) -> int:
     """Wait until containers have ended, and print their exit codes."""
-    from minidock.engine.container import recovery, wait
+    from minidock.engine.container import recovery
+    from minidock.engine.container.wait import wait_for_container
 
     recovery.sweep_all(paths.root)
-    return for_each(names, lambda name: click.echo(wait.wait(paths.root, name)), quiet=True)
+    return for_each(names, lambda name: click.echo(wait_for_container(paths.root, name)), quiet=True)

@@ -9,8 +9,9 @@ stop`: then the boot id tells what was running (`recovery.record_lost_end`). A s
 
 from __future__ import annotations
 
-from minidock.engine.container import records, stop
+from minidock.engine.container import records
 from minidock.engine.container.records import Record
+from minidock.engine.container.stop import stop_container
 from minidock.engine.monitor import restart_policy
 
 
@@ -36,4 +37,4 @@ def to_stop(root: str) -> list[Record]:
 
 def stop_for_shutdown(record: Record) -> None:
     """Stop a container because the machine goes down."""
-    stop.stop(record.root, record.id, None, shutdown=True)
+    stop_container(record.root, record.id, None, shutdown=True)

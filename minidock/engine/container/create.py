@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 _USUAL: tuple[dict[str, EndpointConfig], ...] = ({predefined.DEFAULT: DEFAULT_CONFIG}, {})
 
 
-def create(root: str, options: ContainerOptions, image: Image, *, keep_files: str = "") -> tuple[Record, int]:
+def create_container(root: str, options: ContainerOptions, image: Image, *, keep_files: str = "") -> tuple[Record, int]:
     """Make a container on paper: a name, an id, a directory with a record in it, and the file that --cidfile asks for.
 
     Returns the record and the container's lock, held: it lives as long as somebody keeps that descriptor open. The

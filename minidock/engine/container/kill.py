@@ -12,7 +12,7 @@ from minidock.errors import ConflictError, HostError, NotFoundError
 from minidock.observe import step
 
 
-def kill(root: str, name: str, text: str) -> None:
+def kill_container(root: str, name: str, text: str) -> None:
     """Send a container's first process the signal `text`, a name or a number; after SIGKILL, wait for its end."""
     number = signals.parse(text or "KILL")
     try:

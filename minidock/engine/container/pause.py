@@ -12,7 +12,7 @@ from minidock.errors import ConflictError
 from minidock.observe import step
 
 
-def pause(root: str, name: str) -> None:
+def pause_container(root: str, name: str) -> None:
     """Freeze all of a container's processes (the cgroup freezer)."""
     record = records.find(root, name)
     with step("Pause the container", book="3.2"), records.changing(record):

@@ -5,7 +5,8 @@ from __future__ import annotations
 from contextlib import suppress
 from typing import NamedTuple
 
-from minidock.engine.container import records, remove
+from minidock.engine.container import records
+from minidock.engine.container.remove import remove_container
 from minidock.engine.events import event_log
 from minidock.errors import ConflictError, HostError, NotFoundError
 from minidock.image import image_filters
@@ -34,7 +35,7 @@ def prune_containers(root: str, filters: Filters) -> Pruned:
             continue
         written = tree_size(record.path("upper"))
         with suppress(ConflictError, HostError, NotFoundError):  # started, or removed, since it was listed
-            remove.remove(root, record.id, force=False)
+            remove_container(root, record.id, force=False)
             removed.append(record.id)
             size += written
     if removed:

@@ -16,7 +16,7 @@ from minidock.observe import step
 from minidock.runtime.channel import Channel
 
 
-def remove(root: str, name: str, *, force: bool, volumes: bool = False) -> None:
+def remove_container(root: str, name: str, *, force: bool, volumes: bool = False) -> None:
     """Remove one container; with `force` also a running one, which is killed. The name is a user's.
 
     Its volumes stay, unless `volumes` takes away those that were given no name.
@@ -69,7 +69,7 @@ def _remove_damaged(root: str, container_id: str, *, volumes: bool) -> None:
             os.close(lock)
     elif records.is_there(root, container_id):
         with suppress(NotFoundError):  # it had --rm
-            remove(root, container_id, force=True, volumes=volumes)
+            remove_container(root, container_id, force=True, volumes=volumes)
 
 
 def _watch(record: Record) -> Channel | None:

@@ -7,7 +7,7 @@ from minidock.engine.events import event_log
 from minidock.errors import ConflictError, UsageError
 
 
-def rename(root: str, name: str, new: str) -> None:
+def rename_container(root: str, name: str, new: str) -> None:
     """Give a container another name, running or not."""
     if not name or not new:
         raise UsageError("Neither old nor new names may be empty")

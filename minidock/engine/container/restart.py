@@ -13,7 +13,9 @@ from minidock.engine.events import event_log
 from minidock.errors import MinidockError
 
 
-def restart(root: str, name: str, timeout: int | None, start: Callable[[Record], None], *, signal: str = "") -> None:
+def restart_container(
+    root: str, name: str, timeout: int | None, start: Callable[[Record], None], *, signal: str = ""
+) -> None:
     """Have a container stopped, and started again by the same monitor, with what is attached to it let go.
 
     `start`: starts one that has no monitor: it did not run, or it ended, or was stopped by somebody else, before its

@@ -21,7 +21,7 @@ from minidock.observe import step
 DEFAULT_TIMEOUT = 10  # seconds between the stop signal and SIGKILL
 
 
-def stop(root: str, name: str, timeout: int | None, *, signal: str = "", shutdown: bool = False) -> None:
+def stop_container(root: str, name: str, timeout: int | None, *, signal: str = "", shutdown: bool = False) -> None:
     """Send a container its stop signal, and SIGKILL `timeout` seconds later (negative: never). Idempotent.
 
     `timeout` None: what the container was made with, or 10. `signal`: another one than its own, a name or a number.

@@ -10,7 +10,7 @@ from minidock.errors import ConflictError
 from minidock.observe import step
 
 
-def unpause(root: str, name: str) -> None:
+def unpause_container(root: str, name: str) -> None:
     """Let a frozen container go on."""
     record = records.find(root, name)
     if record.status != PAUSED:

@@ -15,7 +15,7 @@ from minidock.linux import cgroup_limits
 from minidock.observe import step
 
 
-def update(root: str, name: str, change: Callable[[Limits], Limits], restart: tuple[str, int] | None) -> None:
+def update_container(root: str, name: str, change: Callable[[Limits], Limits], restart: tuple[str, int] | None) -> None:
     """Give the container called `name` the limits that `change` makes of those it has, and the policy `restart`.
 
     What the record says and what the kernel enforces change together or not at all. Raises `ConflictError` for what

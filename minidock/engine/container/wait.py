@@ -7,7 +7,7 @@ from minidock.engine.container.end_of_run import EndWatch
 from minidock.engine.container.records import RESTARTING
 
 
-def wait(root: str, name: str) -> int:
+def wait_for_container(root: str, name: str) -> int:
     """Wait until a container does not run, and return its exit code; at once if it does not run now."""
     record = records.find(root, name)
     while record.is_up or record.status == RESTARTING:
