@@ -9,11 +9,14 @@ from __future__ import annotations
 import fcntl
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from typing import NamedTuple
 
-from minidock.build.run_mounts import LOCK, MOUNTS
+from minidock import state
+from minidock.build.cache_mounts import LOCK, MOUNTS
 from minidock.engine.images import image_users
+from minidock.errors import MinidockError
 from minidock.image import garbage_collection, image_filters, layer_cache, layer_directories
 from minidock.image.created_time import epoch_seconds
 from minidock.image.image_filters import Filters
@@ -31,6 +34,7 @@ class Kept(NamedTuple):
     shared: bool
     in_use: bool
     is_mount: bool
+    description: str
 
 
 class Pruned(NamedTuple):
@@ -56,7 +60,9 @@ def _steps(root: str, reachable: set[str]) -> Iterator[Kept]:
         if layer and not shared and layer.diff_id not in counted and layer_directories.has_layer(root, layer.diff_id):
             counted.add(layer.diff_id)
             size = layer_directories.layer_size(root, layer.diff_id) + layer.size
-        yield Kept(step.key, size, epoch_seconds(step.used), shared, in_use=False, is_mount=False)
+        yield Kept(
+            step.key, size, epoch_seconds(step.used), shared, in_use=False, is_mount=False, description=step.text
+        )
 
 
 def _mounts(root: str) -> Iterator[Kept]:
@@ -73,7 +79,24 @@ def _mounts(root: str) -> Iterator[Kept]:
             shared=False,
             in_use=lock is None,
             is_mount=True,
+            description=f"cached mount {_id_of(path)}",
         )
+
+
+def _id_of(path: str) -> str:
+    """What a cache mount is called in the Dockerfile; "" if it is damaged, or not made yet."""
+    try:
+        return str(state.read_json(os.path.join(path, "mount.json")).get("id", ""))
+    except (MinidockError, OSError):
+        return ""
+
+
+def select(rows: Iterable[Kept], wanted: Filters) -> list[Kept]:
+    """Those that fit filters of `FOR_PRUNE`."""
+    moments = [image_filters.moment(text) for name in ("until", "unused-for") for text in wanted.get(name, ())]
+    before = min(moments, default=float("inf"))
+    ids = tuple(wanted.get("id", ()))
+    return [row for row in rows if row.used < before and (not ids or row.name.startswith(ids))]
 
 
 def _locked(path: str) -> int | None:
@@ -92,16 +115,12 @@ def prune(root: str, wanted: Filters, *, everything: bool = False, keep: int = 0
 
     A cache mount that a build has at this moment stays.
     """
-    before = min((image_filters.moment(text) for name in ("until", "unused-for") for text in wanted.get(name, ())),
-                 default=float("inf"))  # fmt: skip
     rows = kept(root)
     left = sum(row.size for row in rows)
     names: list[str] = []
     size = 0
-    for row in rows:
-        if row.in_use or row.used >= before or (row.shared and not everything) or (keep and left <= keep):
-            continue
-        if (ids := wanted.get("id")) and not any(row.name.startswith(text) for text in ids):
+    for row in select(rows, wanted):
+        if row.in_use or (row.shared and not everything) or (keep and left <= keep):
             continue
         if not _remove(root, row):
             continue
@@ -121,6 +140,8 @@ def _remove(root: str, row: Kept) -> bool:
     if lock is None:
         return False
     try:
+        with suppress(FileNotFoundError):  # first, so that nobody takes half of it for a cache if we are killed
+            os.rename(os.path.join(path, "content"), os.path.join(path, "content.removed"))
         shutil.rmtree(path)
     finally:
         os.close(lock)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from minidock.build import add
 from minidock.build import copy as copying
 from minidock.build.copy import Copy, Request
-from minidock.build.reasons import Reason
+from minidock.build.reasons import SAME, Reason
 from minidock.build.run import layer_paths
 from minidock.build.stage import INSTRUCTIONS, Stage
 from minidock.build.tree import Tree
@@ -80,8 +80,11 @@ def whole(builder: Builder, stage: Stage, tree: Tree, instruction: Instruction) 
 
 
 def working_directory(builder: Builder, stage: Stage, instruction: Instruction) -> tuple[bool, Reason]:
-    """WORKDIR makes its directory, which belongs to the stage's user."""
+    """WORKDIR makes its directory, which belongs to the stage's user; the root is always there."""
     text = INSTRUCTIONS["WORKDIR"](stage, instruction)
+    if stage.workdir == "/":
+        stage.note(text, stage.created, empty=True)
+        return True, SAME
     try:
         owner = _owner(builder, stage, stage.config.get("User") or "", "")
     except UsageError:  # nobody that the image knows, as yet

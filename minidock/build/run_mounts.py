@@ -1,7 +1,7 @@
 """RUN --mount, done: what each kind is to the engine (reference, "RUN --mount=type=...").
 
 bind     the context, a stage or an image; writes, where rw allows any, go to an overlay that is thrown away
-cache    a directory of the store, build/mounts/<id>, that stays from build to build
+cache    a directory of the store that stays from build to build (`cache_mounts.py`)
 tmpfs    memory
 secret   a file in memory that nobody but this command sees; never part of a key, a layer or the history
 ssh      the socket of an agent, given to the user that runs the command
@@ -9,27 +9,26 @@ ssh      the socket of an agent, given to the user that runs the command
 
 from __future__ import annotations
 
-import fcntl
-import hashlib
 import os
 import posixpath
 from collections.abc import Sequence
 from contextlib import ExitStack
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from minidock import state
+from minidock.build import cache_mounts
 from minidock.build.mounts import Mount
 from minidock.build.reasons_of_files import Files
 from minidock.build.stage import Stage
+from minidock.build.tree import Entry, Tree
 from minidock.engine.container.options import Mount as EngineMount
 from minidock.errors import MinidockError, NotFoundError
+from minidock.image import tar_into, tar_out
 
 if TYPE_CHECKING:
     from minidock.build.builder import Builder
 
 SCRIPT = "/dev/pipes/script"
-MOUNTS = ("build", "mounts")  # where cache mounts are, below the root
-LOCK = "lock"
 _SECRETS = "/run/secrets"
 _AGENT = "/run/buildkit/ssh_agent"
 
@@ -51,10 +50,7 @@ class Mounted:
         found = self._digests
         for mount in self.asked:
             if mount.kind == "bind":
-                tree = self.builder.sources.tree(mount.origin)
-                top = tree.find(mount.source or "/")
-                if top is None:
-                    raise NotFoundError(f'"{mount.source}": not found in {tree.name}')
+                tree, top = self._found(mount)
                 for entry in tree.walk(top.path):
                     found[f"{mount.target}:{entry.path}"] = tree.digest(entry)
         return found
@@ -119,10 +115,7 @@ class Mounted:
 
     def _bind(self, mount: Mount) -> list[EngineMount]:
         """The file or directory itself where it is read-only; with rw, a directory with a writable layer above it."""
-        tree = self.builder.sources.tree(mount.origin)
-        top = tree.find(mount.source or "/")
-        if top is None:
-            raise NotFoundError(f'"{mount.source}": not found in {tree.name}')
+        tree, top = self._found(mount)
         source = os.readlink(f"/proc/self/fd/{tree.root}")
         source = os.path.join(source, top.path) if top.path else source
         if not mount.read_only and top.is_directory:
@@ -136,19 +129,28 @@ class Mounted:
 
     def _cache(self, mount: Mount) -> list[EngineMount]:
         target = self._target(mount)
-        owned = f"{mount.uid} {mount.gid} {mount.mode}"  # a cache of another owner is another one
-        identity = hashlib.sha256(f"{mount.identity or target}\0{owned}".encode()).hexdigest()
-        directory = state.directory(self.builder.root, *MOUNTS, identity)
-        content = os.path.join(directory, "content")
-        if not os.path.isdir(content):
-            os.makedirs(content, exist_ok=True)
-            os.chmod(content, 0o755 if mount.mode < 0 else mount.mode)
-            os.chown(content, max(mount.uid, 0), max(mount.gid, 0))
-        state.write_json(os.path.join(directory, "mount.json"), {"id": mount.identity or target}, durable=False)
-        lock = os.open(os.path.join(directory, LOCK), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        self._open.callback(os.close, lock)
-        fcntl.flock(lock, fcntl.LOCK_EX if mount.sharing == "locked" else fcntl.LOCK_SH)
-        return [_bound(content, target, read_only=mount.read_only)]
+        taken = cache_mounts.take(self.builder.root, mount, mount.identity or target, partial(self._fill, mount))
+        self._open.callback(os.close, taken.lock)
+        return [_bound(taken.content, target, read_only=mount.read_only)]
+
+    def _fill(self, mount: Mount, directory: str) -> None:
+        """What a new cache begins with: with `from`, the files there."""
+        if not mount.origin:
+            return
+        tree, top = self._found(mount)
+        root = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            pieces = tar_out.pack(tree.root, os.fsencode(top.path), b"")
+            tar_into.place(pieces, root, b".", tar_into.Owner(None, None))
+        finally:
+            os.close(root)
+
+    def _found(self, mount: Mount) -> tuple[Tree, Entry]:
+        tree = self.builder.sources.tree(mount.origin)
+        top = tree.find(mount.source or "/")
+        if top is None:
+            raise NotFoundError(f'"{mount.source}": not found in {tree.name}')
+        return tree, top
 
     def _tmpfs(self, mount: Mount) -> list[EngineMount]:
         return [_bound("", self._target(mount), read_only=False, kind="tmpfs", size=mount.size)]

@@ -172,11 +172,11 @@ def _expose(stage: Stage, instruction: Instruction) -> str:
         if not match or protocol not in ("tcp", "udp", "sctp"):
             raise DockerfileError(f"invalid containerPort: {word}", instruction.line)
         first, last = int(match[1]), int(match[2] or match[1])
-        if not 0 < first <= last < 65536:
+        if not first <= last < 65536:
             raise DockerfileError(f"invalid containerPort: {word}", instruction.line)
         found |= {f"{port}/{protocol}": {} for port in range(first, last + 1)}
     stage.config["ExposedPorts"] = {**(stage.config.get("ExposedPorts") or {}), **found}
-    return f"EXPOSE [{' '.join(sorted(found))}]"
+    return f"EXPOSE [{' '.join(found)}]"
 
 
 def _volume(stage: Stage, instruction: Instruction) -> str:

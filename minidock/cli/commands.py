@@ -89,7 +89,14 @@ SYSTEM: Table = {
 }
 BUILDER: Table = {
     "build": IMAGE["build"],
+    "du": ("builder.du", "du", "Show what builds keep"),
     "prune": ("builder.prune", "prune", "Remove what builds keep"),
+}
+BUILDX: Table = {
+    **BUILDER,
+    "inspect": ("builder.builders", "inspect", "Show the builder"),
+    "ls": ("builder.builders", "ls", "List builders"),
+    "version": ("builder.builders", "version", "Show the version"),
 }
 NOUNS = {
     "container": (CONTAINER, "Manage containers"),
@@ -98,7 +105,7 @@ NOUNS = {
     "volume": (VOLUME, "Manage volumes"),
     "system": (SYSTEM, "Manage minidock itself"),
     "builder": (BUILDER, "Build images, and manage what builds keep"),
-    "buildx": (BUILDER, "The same, by the name of docker's plug-in"),
+    "buildx": (BUILDX, "The same, by the name of docker's plug-in"),
 }
 COMMANDS: Table = {
     "run": CONTAINER["run"],
@@ -149,6 +156,8 @@ COMMANDS: Table = {
 _ABSENT = {
     **dict.fromkeys(("checkpoint", "config", "context", "manifest", "node", "plugin",
                      "secret", "service", "stack", "swarm", "trust"), ""),
+    **dict.fromkeys(("buildx bake", "buildx imagetools"), ""),
+    **dict.fromkeys(("buildx create", "buildx rm", "buildx stop", "buildx use"), "there is one builder, default"),
     "volume update": "it changes the volumes of a swarm",
 }  # fmt: skip
 # Other names that docker has for the commands of its nouns.

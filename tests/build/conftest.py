@@ -77,11 +77,11 @@ def context(engine: Minidock, tmp_path: Path, request: pytest.FixtureRequest) ->
 
 
 def reasons(told: str) -> list[str]:
-    """How each step ended: "CACHED (...)" or "DONE (...)", without numbers and seconds."""
+    """How each line's step ended: "CACHED (...)" or "DONE (...)", without numbers and seconds."""
     found = []
     for line in told.splitlines():
         _, _, text = line.partition(" ")
-        if text.startswith(("CACHED", "DONE")):
+        if text.startswith(("CACHED", "DONE")) and " (" in text:  # what is exported has no reason
             word, _, why = text.partition(" (")
             found.append(f"{word.split()[0]} ({why}")
     return found

@@ -88,3 +88,44 @@ def test_the_same_build_by_its_other_names(context: Context, engine: Minidock) -
         done = engine(*words, "-q", "-t", context.name, str(context.path))
         assert done.returncode == 0, done.stderr
         assert done.stdout.decode().strip() == context.config()["Id"]
+
+
+def test_how_cache_mounts_are_shared(context: Context, engine: Minidock) -> None:
+    """Two stages at the same time: `private` gives each its own, `locked` one after the other."""
+    script = "echo $$ >> /c/log; for i in 1 2 3 4 5 6 7 8 9; do sleep 0.1; done; echo end >> /c/log; cp /c/log /log"
+    for sharing, wanted in (("private", [2, 2]), ("locked", [2, 4])):
+        engine("builder", "prune", "-a", "-f")
+        mount = f"--mount=type=cache,target=/c,sharing={sharing}"
+        context.built(
+            f"FROM alpine AS a\nRUN {mount} {script}\nFROM alpine AS b\nRUN {mount} : b; {script}\n"
+            "FROM scratch AS log\nCOPY --from=a /log /a\nCOPY --from=b /log /b\nFROM alpine\nCOPY --from=log / /\n"
+        )
+        lengths = sorted(int(count) for count in context.run("wc -l < /a; wc -l < /b").split())
+        assert lengths == wanted
+        mounts = [row for row in engine("builder", "du").stdout.decode().splitlines() if row.split()[1:2] == ["true"]]
+        assert len(mounts) >= (2 if sharing == "private" else 1)
+
+
+def test_a_cache_mount_begins_with_files_of_a_stage(context: Context) -> None:
+    context.built(
+        "FROM alpine AS seed\nRUN mkdir -p /s/d && echo seed > /s/d/f && chown -R 5:6 /s\nFROM alpine\n"
+        "RUN --mount=type=cache,id=seeded,target=/c,from=seed,source=/s cat /c/d/f > /1; stat -c '%u:%g' /c/d/f >> /1; "
+        "echo more > /c/d/f\n"
+        "RUN --mount=type=cache,id=seeded,target=/c,from=seed,source=/s cat /c/d/f >> /1\n"
+    )
+    assert context.run("cat /1").split() == ["seed", "5:6", "more"]
+
+
+def test_what_is_kept_is_listed(context: Context, engine: Minidock) -> None:
+    engine("builder", "prune", "-a", "-f")
+    context.built("FROM alpine\nRUN --mount=type=cache,id=listed,target=/c echo kept > /c/f && echo step > /f\n")
+    told = engine("builder", "du", "--verbose").stdout.decode()
+    assert "Description:\tcached mount listed\nType:\texec.cachemount" in told
+    assert "Description:\tRUN --mount=type=cache,id=listed" in told
+    rows = engine("buildx", "du").stdout.decode().splitlines()
+    assert rows[0].split() == ["ID", "RECLAIMABLE", "SIZE", "LAST", "ACCESSED"]
+    assert len(rows) == 1 + 2 + 2
+    assert engine("builder", "du", "--filter", "id=none").stdout.decode().count("\n") == 3
+    assert b"default*" in engine("buildx", "ls").stdout
+    assert engine("buildx", "inspect", "other").stderr.startswith(b'minidock: no builder "other" found')
+    assert b"there is one builder" in engine("buildx", "create").stderr
