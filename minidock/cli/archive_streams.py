@@ -14,13 +14,13 @@ from minidock.errors import NotFoundError, UsageError
 
 def refuse_terminal(output: str | None) -> None:
     """An archive on a terminal helps nobody."""
-    if output is None and sys.stdout.isatty():
+    if not output and sys.stdout.isatty():
         raise UsageError("cowardly refusing to save to a terminal: use -o FILE, or redirect")
 
 
 def deliver(archive: Iterator[bytes], output: str | None) -> None:
     """Write an archive to the file `output`, which gets its name when it is complete, or to standard output."""
-    if output is None:
+    if not output:
         for piece in archive:
             sys.stdout.buffer.write(piece)
         return

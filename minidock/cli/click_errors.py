@@ -72,6 +72,6 @@ def _bad_value(option: click.Option, why: str) -> str:
         why = f'strconv.ParseInt: parsing "{value}": invalid syntax'
     elif "valid float" in why:
         why = f"failed to parse {value} as a rational number"
-    elif not value:
+    elif "'" not in why:
         return f'invalid argument for "{shown(option)}" flag: {why}'
     return f'invalid argument "{value}" for "{shown(option)}" flag: {why}'

@@ -26,7 +26,7 @@ _BOOLEANS = ("true", "1", "false", "0")
 def parse(texts: Iterable[str], known: tuple[str, ...]) -> Filters:
     """`NAME=VALUE` filters by name; `UsageError` for one that is not `known`."""
     filters: Filters = {}
-    for text in texts:
+    for text in filter(None, texts):
         name, equals, value = text.partition("=")
         if not equals:
             why = "bad format of filter (expected name=value)"

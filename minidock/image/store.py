@@ -60,7 +60,7 @@ class Store:
             descriptors = self._manifests()
             if found := self._by_name(descriptors, text) or self._by_id(descriptors, text):
                 return self._image(found)
-        raise NotFoundError(f"no such image: {text}")
+        raise NotFoundError(_absent(text))
 
     def list(self) -> Listing:
         """All images, newest first, each with its references."""
@@ -99,7 +99,7 @@ class Store:
         """The descriptor of an image's manifest, as an index of another layout would have it."""
         found = next((d for d in self._manifests() if d["digest"] == image.manifest_digest), None)
         if found is None:
-            raise NotFoundError(f"no such image: {image.id}")
+            raise NotFoundError(f"No such image: {image.id}")
         return image_index.with_name(found, None)
 
     # Changing names
@@ -111,7 +111,7 @@ class Store:
             kept = [d for d in known if not image_index.is_called(d, name)]
             own = next((d for d in known if d["digest"] == image.manifest_digest), None)
             if own is None:
-                raise NotFoundError(f"no such image: {image.id}")
+                raise NotFoundError(f"No such image: {image.id}")
             self._write_index([*kept, image_index.with_name(own, name)], known)
 
     def untag(self, name: Reference) -> None:
@@ -120,7 +120,7 @@ class Store:
             known = self._index()
             kept = [d for d in known if not image_index.is_called(d, name)]
             if len(kept) == len(known):
-                raise NotFoundError(f"no such image: {name}")
+                raise NotFoundError(f"No such image: {name}")
             self._write_index(kept, known)
 
     def forget(self, text: str) -> None:
@@ -147,7 +147,7 @@ class Store:
             known = self._index()
             kept = [d for d in known if d.get("mediaType") not in MANIFEST_TYPES or self._id(d) != image_id]
             if len(kept) == len(known):
-                raise NotFoundError(f"no such image: {image_id}")
+                raise NotFoundError(f"No such image: {image_id}")
             image_index.write_index(self.root, kept)
         try:
             return collect(self.root, has_layer)
@@ -250,3 +250,11 @@ class Store:
         if len(blob_digests) != len(diff_ids) or not all(map(is_digest, [*blob_digests, *diff_ids])):
             raise HostError(f"the manifest {digest} and its config do not agree on the image's layers")
         return Image(self.root, image_id, digest, manifest, config)
+
+
+def _absent(text: str) -> str:
+    """Docker's words for an image that is not here: by its whole name, if it can be one's."""
+    try:
+        return f"No such image: {text if text.startswith('sha256:') else reference.parse(text)}"
+    except UsageError as error:
+        return str(error)

@@ -55,7 +55,9 @@ class BoundPorts(NamedTuple):
 
 
 def bind_ports(wishes: list[PortRequest], *, has_ipv6: bool, default: str = "0.0.0.0") -> BoundPorts:
-    """Take a port of the host for every wish, in order. `has_ipv6`: the container has an IPv6 address to lead to.
+    """Take a port of the host for every wish. `has_ipv6`: the container has an IPv6 address to lead to.
+
+    Wishes for one port go first: the others take what is left, also of the same container's.
 
     `default` is the host's address for wishes that name none: one alone, or every one of IPv4 and of IPv6.
 
@@ -64,7 +66,7 @@ def bind_ports(wishes: list[PortRequest], *, has_ipv6: bool, default: str = "0.0
     """
     held = BoundPorts([], [])
     try:
-        for wish in dict.fromkeys(wishes):
+        for wish in sorted(dict.fromkeys(wishes), key=lambda wish: not (wish.first and wish.first == wish.last)):
             addresses = [wish.host_address or default]
             if not wish.host_address and default == "0.0.0.0" and has_ipv6:
                 addresses.append("::")

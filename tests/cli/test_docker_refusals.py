@@ -1,7 +1,8 @@
 """Wrong arguments end as with docker 28's client: by its exit code and in its words.
 
-docker_refusals.json has what docker answered, asked with daemon 26 beside it: the words, its exit code, and its line
-from the first to the last letter that are not of a daemon's. None of them gets so far that anything is made.
+docker_refusals.json has what docker answered (client 28.2, of the values of create's flags 26.1), asked with daemon
+26.1 beside it: the words, its exit code, and its line from the first to the last letter that are not of a daemon's.
+None of them gets so far that anything is made.
 """
 
 from __future__ import annotations

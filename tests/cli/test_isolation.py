@@ -114,7 +114,7 @@ REFUSED = {
     "--pid foo": "--pid: invalid PID mode",
     "--pid container:": "--pid: invalid PID mode",
     "--pid container:nobody": "No such container: nobody",
-    "--ipc foo": "Invalid IPC mode: foo",
+    "--ipc foo": "invalid IPC mode: foo",
     "--uts foo": "--uts: invalid UTS mode",
     "--uts host -h x": "conflicting options: hostname and the UTS mode",
     "--userns foo": "--userns: invalid USER mode",

@@ -128,7 +128,7 @@ def test_entry_points(run: Run, make_image: MakeImage) -> None:
     assert run("--entrypoint", "", image, "/bin/busybox", "echo", "none").out == "none\n"
     bare = run("--entrypoint", "", image)
     assert (bare.code, bare.out) == (125, "")
-    assert "No command specified" in bare.err
+    assert "no command specified" in bare.err
 
 
 def test_the_names_that_a_container_goes_by(run: Run) -> None:

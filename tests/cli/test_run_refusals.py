@@ -81,7 +81,7 @@ REFUSALS = {
     "an unknown sysctl": (125, "--sysctl net.nosuch=1 alpine true", "this kernel has no parameter net.nosuch"),
     "a sysctl's bad value": (125, "--sysctl net.ipv4.ip_forward=x alpine true", "refuses 'x' for net.ipv4.ip_forward"),
     "a tmpfs size that the kernel refuses": (125, "--tmpfs /x:size=x alpine true", "Invalid argument"),
-    "a bad stop signal": (125, "--stop-signal nosuch alpine true", "Invalid signal: nosuch"),
+    "a bad stop signal": (125, "--stop-signal nosuch alpine true", "invalid signal: nosuch"),
     "a bad --pull": (125, "--pull sometimes alpine true", "invalid pull option: 'sometimes': must be one of"),
     "a --cidfile that is there": (125, "--cidfile {tmp}/binary alpine true", "container ID file found"),
     "a --cidfile nowhere": (125, "--cidfile {tmp}/missing/cid alpine true", "failed to create the container ID file"),
@@ -155,7 +155,7 @@ def test_one_of_several_gets_the_name(run: Run) -> None:
 def test_an_image_without_a_command(run: Run, make_image: MakeImage) -> None:
     result = run(make_image())
     assert (result.code, result.out, result.err.count("\n")) == (125, "", 1)
-    assert "No command specified" in result.err
+    assert "no command specified" in result.err
 
 
 NOT_ROOT = ["setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups"]

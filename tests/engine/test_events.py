@@ -95,6 +95,8 @@ def test_text_and_templates(ok: Callable[..., str], told: Callable[..., list[dic
     assert re.fullmatch(f"{NANOSECONDS} container create {container_id} \\(a=2, image=alpine, name=web, z=1\\)\n", line)
     template = "{{.Type}} {{.Action}} {{.Actor.Attributes.name}} {{.Actor.Attributes.nope}} {{.ID}} {{.From}}"
     assert ok("events", *window, "--format", template) == f"container create web <no value> {container_id} alpine\n"
+    template = '[{{index .Actor.Attributes "nope"}}]'
+    assert ok("events", *window, "--filter", "", "--format", template) == "[]\n"
 
 
 LIFE = ["create", "start", "die", "destroy"]

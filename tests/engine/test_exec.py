@@ -104,15 +104,15 @@ AS_DOCKER: dict[str, tuple[tuple[str, ...], str, int, str]] = {
     "no-input": (("cat",), "", 0, ""),
     "exit-code": (("sh", "-c", "exit 42"), "", 42, ""),
     "killed": (("sh", "-c", "kill -9 $$"), "", 137, ""),
-    "not-found": (("nosuch",), "", 127, 'exec: "nosuch": executable file not found in $PATH'),
-    "no-such-file": (("/no/such",), "", 127, 'exec: "/no/such": no such file or directory'),
+    "not-found": (("nosuch",), "", 126, 'exec: "nosuch": executable file not found in $PATH'),
+    "no-such-file": (("/no/such",), "", 126, 'exec: "/no/such": no such file or directory'),
     "not-executable": (("/etc/passwd",), "", 126, 'exec: "/etc/passwd": permission denied'),
     "directory-as-program": (("/etc",), "", 126, 'exec: "/etc": is a directory'),
     "unknown-user": (("-u", "bla", "true"), "", 126, "unable to find user bla: no matching entries in passwd file"),
     "no-directory": (("-w", "/no", "true"), "", 126, "the working directory /no: No such file or directory"),
     "relative-directory": (("-w", "no", "true"), "", 126, "Cwd must be an absolute path"),
     # CVE-2019-5736: the host's Python under the name of a program; CVE-2024-21626: a directory that was left open.
-    "ourselves": (("/proc/self/exe",), "", 127, 'exec: "/proc/self/exe": no such file or directory'),
+    "ourselves": (("/proc/self/exe",), "", 126, 'exec: "/proc/self/exe": no such file or directory'),
     "our-directory": (("-w", "/proc/self/fd/5", "pwd"), "", 126, "the working directory /proc/self/fd/5"),
 }  # fmt: skip
 
@@ -223,7 +223,7 @@ def test_detached_it_goes_on_by_itself(engine: Minidock, containers: Containers)
         done = engine("exec", "-d", "busy", "sh", "-c", "echo out; echo err >&2; sleep 0.3; echo done > /mark")
         assert (done.returncode, done.stdout, done.stderr) == (0, b"", b"")
         eventually(lambda: engine("exec", "busy", "cat", "/mark").stdout == b"done\n")
-        assert engine("exec", "-d", "busy", "nosuch").returncode == 127
+        assert engine("exec", "-d", "busy", "nosuch").returncode == 1
         eventually(lambda: containers.commands() == monitors)
 
 

@@ -98,7 +98,7 @@ def test_every_kind(ok: Ok, engine: Minidock) -> None:
         (["container", "inspect", "nosuch"], "No such container: nosuch"),
         (["inspect", "--type", "network", "nosuch"], "network nosuch not found"),
         (["inspect", "--type", "volume", "nosuch"], "get nosuch: no such volume"),
-        (["image", "inspect", "nosuch"], "no such image: nosuch"),
+        (["image", "inspect", "nosuch"], "No such image: nosuch:latest"),
     ):
         done = engine(*words)
         assert (done.returncode, done.stdout, done.stderr.decode()) == (1, b"[]\n", f"minidock: {why}\n")

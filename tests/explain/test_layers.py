@@ -161,7 +161,7 @@ def test_names_that_could_harm_a_terminal_are_shown_as_escapes(minidock: Minidoc
 
 def test_what_cannot_be_shown(minidock: Minidock, layered: str) -> None:
     for words, message in (
-        (["no-such"], "no such image: no-such"),
+        (["no-such"], "No such image: no-such:latest"),
         (["--path", "/nowhere", layered], "no layer has /nowhere"),
         (["--path", "/etc", "--tree", layered], "--path and --tree exclude each other"),
     ):

@@ -305,9 +305,9 @@ def test_commands(store: Store, root: Path, tmp_path: Path, command: Command) ->
     assert command("load", "-i", str(file)).out == b"Loaded image: a:1\nLoaded image: a:2\n"
     import_tarball(str(root), io.BytesIO(archive(entry("new"))), parse("a:1"))
     assert f"renaming the old one with ID {store.resolve('a:1').id}" in command("load", "-i", str(file)).out.decode()
-    assert command("save", "nope").err == "minidock: no such image: nope\n"
+    assert command("save", "nope").err == "minidock: No such image: nope:latest\n"
     assert command("save", "-o", "/no/such/dir/x", "a").err == "minidock: no such directory: /no/such/dir\n"
-    assert command("load", "-i", "/no/such/file").err == "minidock: no such file: /no/such/file\n"
+    assert command("load", "-i", "/no/such/file").err == "minidock: open /no/such/file: no such file or directory\n"
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a.tar", "canary", "root"]
 
 

@@ -18,7 +18,7 @@ def test_tag(root: Path, store: Store, command: Command) -> None:
     assert command("tag", "a:1", "localhost:5000/b") == (0, b"", "")
     assert command("tag", image.id[7:19], "c:2") == (0, b"", "")
     assert [str(name) for name in store.references(image.id)] == ["a:1", "c:2", "localhost:5000/b:latest"]
-    assert command("tag", "nope", "x").err == "minidock: no such image: nope\n"
+    assert command("tag", "nope", "x").err == "minidock: No such image: nope:latest\n"
     assert "must be lowercase" in command("tag", "a:1", "X").err
     assert "refusing to create a tag with a digest" in command("tag", "a:1", f"x@{of_bytes(b'')}").err
 
@@ -46,7 +46,7 @@ def test_inspect(store: Store, command: Command) -> None:
     image = two_layers(store, "a:1")
     result = command("inspect", "a:1", "nope")
     assert result.code == 1
-    assert result.err == "minidock: no such image: nope\n"
+    assert result.err == "minidock: No such image: nope:latest\n"
     assert json.loads(result.out)[0]["Id"] == image.id
     assert command("inspect", "-f", '{{.Os}} {{index .Config.Labels "made"}}', "a:1").out == b"linux here\n"
     assert 'no entry for key "Nope"' in command("inspect", "-f", "{{.Nope}}", "a:1").err

@@ -123,7 +123,7 @@ def test_config_and_names(root: Path, store: Store) -> None:
     assert (image.os, image.size) == ("linux", 200_000)
     assert store.resolve("team/app:1") == store.resolve(image.id) == store.resolve(image.id[7:17]) == image
     assert store.list() == [(image, [parse("team/app:1")])]
-    with pytest.raises(NotFoundError, match="no such image: team/app"):
+    with pytest.raises(NotFoundError, match="No such image: team/app"):
         store.resolve("team/app")
 
 

@@ -52,8 +52,11 @@ def test_names(root: Path, store: Store) -> None:
     }
     store.untag(parse("b:1"))
     assert [str(name) for name in store.references(image.id)] == ["a:latest", "localhost:5000/c/d:2"]
-    for name in ("b:1", "a:1", "nope", "", "Bad", "sha256:", "a b"):
-        with pytest.raises(NotFoundError, match=f"no such image: {name}"):
+    for name, whole in {"b:1": "b:1", "a:1": "a:1", "nope": "nope:latest", "sha256:": "sha256:"}.items():
+        with pytest.raises(NotFoundError, match=f"No such image: {whole}"):
+            store.resolve(name)
+    for name in ("", "Bad", "a b"):
+        with pytest.raises(NotFoundError, match="invalid reference format"):
             store.resolve(name)
     with pytest.raises(NotFoundError):
         store.untag(parse("b:1"))

@@ -47,7 +47,7 @@ PLAYS: dict[str, list[Step]] = {
                    ("kill", "one")],
 }  # fmt: skip
 # What docker says before its own words, and what its runc says where we have words of our own.
-_PREFIX = re.compile(r"^(docker: |minidock: )?(Error response from daemon: )?(Cannot kill container: nobody: )?")
+_PREFIX = re.compile(r"^(docker: |minidock: )?(Error response from daemon: )?([Cc]annot kill container: nobody: )?")
 _ID = re.compile(r"\b[0-9a-f]{64}\b")
 
 

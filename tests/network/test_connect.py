@@ -118,6 +118,18 @@ class TestNotRunning:
         assert world.lookup("mdt-later", "www") == [world.address("mdt-later", net)]
         assert world.inside("mdt-later", "ls /sys/class/net").split() == ["eth0", "lo"]
 
+    def test_off_a_network_that_is_gone_it_starts_again(self, world: World) -> None:
+        net = world.network()
+        container = world.container("--network", net)
+        world("stop", "-t", "0", container)
+        world("network", "rm", net)
+        world.networks.remove(net)
+        assert world.refused("start", container) == (1, f"network {net} not found")
+        world("network", "disconnect", net, container)
+        assert world.refused("network", "disconnect", net, container) == (1, f"network {net} not found")
+        world("start", container)
+        assert world.inside(container, "ls /sys/class/net").split() == ["lo"]
+
 
 def test_what_cannot_be(world: World) -> None:
     net, container = world.network(), world.container()

@@ -66,6 +66,12 @@ class TestTaken:
         with machine.host.socket(socket.AF_INET, socket.SOCK_STREAM) as server:
             server.bind(("0.0.0.0", 8080))
 
+    def test_not_by_the_container_s_own_ports_that_may_be_any(self, machine: Machine) -> None:
+        first = machine.host.sh("cat", host_ports.PORT_RANGE).split()[0]
+        machine.run("--name", "web", "-p", "80", "-p", f"{first}-{int(first) + 9}:81", "-p", f"{first}:8080")
+        assert machine.ok("port", "web", "8080") == f"0.0.0.0:{first}"
+        assert len({machine.ok("port", "web", port) for port in ("80", "81", "8080")}) == 3
+
     def test_not_by_what_a_server_has_left_in_time_wait(self, machine: Machine) -> None:
         with machine.host.socket(socket.AF_INET, socket.SOCK_STREAM) as server:
             server.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

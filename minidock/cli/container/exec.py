@@ -10,7 +10,7 @@ import click
 from minidock.cli.flags import key_values
 from minidock.cli.flags.common import CONTEXT, check_root, flag, list_option
 from minidock.engine.paths import Paths
-from minidock.errors import ClientError
+from minidock.errors import ClientError, MinidockError
 
 
 @click.command("exec", context_settings=CONTEXT)
@@ -45,4 +45,10 @@ def exec_command(paths: Paths, /, container: str, command: tuple[str, ...], **fl
         tty=flags["tty"],
         detach=flags["detach"],
     )
-    return exec_client.execute(paths, container, asked, detach_keys.parse(flags["detach_keys"]))
+    keys = detach_keys.parse(flags["detach_keys"])
+    try:
+        return exec_client.execute(paths, container, asked, keys)
+    except MinidockError as error:
+        if asked.detach:
+            error.exit_code = 1  # as in docker: nobody waits for what it would have ended with
+        raise

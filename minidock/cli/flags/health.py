@@ -51,5 +51,5 @@ def _duration(text: str, name: str, key: str) -> int:
     if duration < 0:
         raise values.fail(f"{flag} cannot be negative")
     if 0 < duration < durations.SHORTEST:
-        raise values.fail(f"{key} in Healthcheck cannot be less than 1ms")
+        raise values.declined(f"{key} in Healthcheck cannot be less than 1ms")
     return duration

@@ -30,7 +30,8 @@ def refused(name: str, why: str, *short: str, is_flag: bool = False) -> Decorato
         if (value if is_flag else any(value)) and not ctx.resilient_parsing:
             raise UsageError(f'"{name}" cannot be used: {why}')
 
-    return click.option(*short, name, is_flag=is_flag, multiple=not is_flag, hidden=True, expose_value=False,
+    # is_flag=False would mean more than none to click: a flag that may go without its value.
+    return click.option(*short, name, is_flag=is_flag or None, multiple=not is_flag, hidden=True, expose_value=False,
                         is_eager=True, callback=refuse)  # fmt: skip
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 
 import click
@@ -29,7 +30,9 @@ def load(paths: Paths, file: str | None, platform: str, quiet: bool) -> None:
     try:
         stream = standard_input() if file is None else open(file, "rb", buffering=0)  # noqa: SIM115 - closed below
     except FileNotFoundError:
-        raise NotFoundError(f"no such file: {file}") from None
+        raise NotFoundError(f"open {file}: no such file or directory") from None
+    except OSError as error:
+        raise UsageError(f"open {file}: {os.strerror(error.errno or 0).lower()}") from error
     with stream:
         wanted = parse_platform(platform) if platform else None
         for loaded in load.load(Store(paths.root), stream, wanted):

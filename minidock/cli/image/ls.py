@@ -57,7 +57,7 @@ def ls(
     from minidock.image.store import Store
 
     wanted = image_filters.parse(filters, image_filters.FOR_LISTS)
-    if repository is not None:
+    if repository:
         wanted.setdefault("reference", []).append(repository)
     store = Store(paths.root)
     rows = [row for found, names in image_filters.select(store, wanted)

@@ -79,6 +79,10 @@ def _moment(nanoseconds: int) -> str:
     )
 
 
+class _Attributes(Map):
+    missing = ""
+
+
 class _Message(Fields):
     """An event's fields as in Go, whose names in JSON are others (moby: api/types/events)."""
 
@@ -102,7 +106,7 @@ def _message(event: Event) -> _Message:
         "From": event["attributes"].get("image", "") if event["type"] == "container" else "",
         "Type": event["type"],
         "Action": event["action"],
-        "Actor": {"ID": event["id"], "Attributes": Map(sorted(event["attributes"].items()))},
+        "Actor": {"ID": event["id"], "Attributes": _Attributes(sorted(event["attributes"].items()))},
         "Scope": "local",
         "Time": event["timeNano"] // 1_000_000_000,
         "TimeNano": event["timeNano"],

@@ -15,7 +15,7 @@ from minidock.engine.container import cleanup, names, records, recovery
 from minidock.engine.container.options import ContainerOptions
 from minidock.engine.container.records import CREATED, Record
 from minidock.engine.events import event_log
-from minidock.errors import EXIT_ENGINE, ConflictError, HostError, MinidockError
+from minidock.errors import EXIT_ENGINE, ConflictError, HostError, MinidockError, UsageError
 from minidock.image.platform import check_system
 from minidock.network import predefined
 from minidock.network.endpoint import DEFAULT_CONFIG, EndpointConfig
@@ -39,10 +39,15 @@ def create_container(root: str, options: ContainerOptions, image: Image, *, keep
     """
     check_host()
     check_system(options.image, image.platform)
+    if not options.program(_image_config(image)):
+        raise UsageError("no command specified: the image has none either, so name one after the image")
     if options.attachments not in _USUAL or options.network.startswith("container:"):
         from minidock.engine.networks import network_mode  # most containers need none of it
 
         options = network_mode.resolved(root, options)
+    for mode in (options.isolation.pid, options.isolation.ipc):
+        if mode.startswith("container:"):
+            records.find(root, mode.removeprefix("container:"))
     with step("Create the container's directory and record", book="2.2.3"):
         record, lock = _claim(root, options, image, keep_files)
     try:
@@ -115,11 +120,16 @@ def _claim(root: str, options: ContainerOptions, image: Image, keep_files: str) 
     return record, lock
 
 
+def _image_config(image: Image) -> dict[str, Any]:
+    """What the image says of its containers."""
+    config: dict[str, Any] = image.config.get("config", {})
+    # [""] is docker's way of having none.
+    return {**config, "Entrypoint": None} if config.get("Entrypoint") == [""] else config
+
+
 def _asked(root: str, options: ContainerOptions, image: Image) -> dict[str, Any]:
     """What a new container's record says besides its name: what was asked for, and that nothing has happened yet."""
-    image_config = image.config.get("config", {})
-    if image_config.get("Entrypoint") == [""]:
-        image_config = {**image_config, "Entrypoint": None}  # docker's way of having none
+    image_config = _image_config(image)
     return {
         "created": state.now(),
         "image": image.id,

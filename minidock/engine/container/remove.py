@@ -45,11 +45,11 @@ def remove_container(root: str, name: str, *, force: bool, volumes: bool = False
         if watched:
             watched.close()
     if lock is None:
-        advice = "Stop the container before attempting removal or force remove"
-        if record.status == PAUSED:
-            advice = f"Unpause and then {advice.lower()}"
         status = record.status if record.is_up or record.status == RESTARTING else "running"
-        raise ConflictError(f"You cannot remove a {status} container {record.id}. {advice}")
+        words = f"is {status}: stop the container before removing or force remove"
+        if status == PAUSED:
+            words = "is paused and must be unpaused first"
+        raise ConflictError(f'cannot remove container "/{record.name}": container {words}')
     try:
         cleanup.discard(record, keep_volumes=not volumes and not record.data["options"]["remove"])
     finally:

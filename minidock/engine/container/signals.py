@@ -31,4 +31,4 @@ def parse(text: str) -> int:
         number = base + int(f"{match[2]}{match[3]}" if match[2] else 0)
         if signal.SIGRTMIN <= number <= signal.SIGRTMAX:
             return number
-    raise UsageError(f"Invalid signal: {text}")
+    raise UsageError(f"invalid signal: {text}")

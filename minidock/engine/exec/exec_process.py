@@ -123,8 +123,7 @@ def _explained(error: SetupError, record: Record, pidfd: int | None) -> Minidock
     # What is inside is killed when PID 1 ends, a moment before that can be seen to have ended.
     if pidfd is None or poll({pidfd: select.POLLIN}, _A_MOMENT if error.exit_code == EXIT_ENGINE else 0):
         return ConflictError(f"Container {record.id} is not running")
-    if error.exit_code == EXIT_ENGINE:
-        error.exit_code = EXIT_CANNOT_EXECUTE  # docker's code for whatever fails inside
+    error.exit_code = EXIT_CANNOT_EXECUTE  # docker's code for whatever cannot be begun inside, also where `run` has 127
     return error
 
 

@@ -6,7 +6,7 @@ from contextlib import suppress
 
 from minidock.engine.events import event_log
 from minidock.engine.images.image_users import has_layer, users_of
-from minidock.errors import ConflictError, NotFoundError
+from minidock.errors import ConflictError
 from minidock.image import reference
 from minidock.image.reference import Reference
 from minidock.image.store import Store
@@ -24,8 +24,6 @@ def remove_image(root: str, text: str, *, force: bool = False) -> list[str]:
     store = Store(root)
     try:
         image = store.resolve(text)
-    except NotFoundError:
-        raise NotFoundError(f"No such image: {text}") from None
     except DamagedError:
         if not force:
             raise

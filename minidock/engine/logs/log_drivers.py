@@ -15,6 +15,7 @@ from minidock.engine.container.records import Record
 from minidock.engine.logs import drivers
 from minidock.engine.logs.drivers.option_values import refused
 from minidock.engine.logs.log_writer import Log
+from minidock.errors import UsageError
 
 if TYPE_CHECKING:
     from minidock.engine.logs.drivers.driver import Driver
@@ -36,10 +37,10 @@ _TAG_FIELDS: dict[str, Callable[[Record], str]] = {
 
 
 def check(name: str, options: dict[str, str]) -> None:
-    """Refuse, in docker's words, what cannot be logged to: `UsageError` with exit code 125."""
+    """Refuse, in docker's words, what cannot be logged to: `UsageError`."""
     if name == NONE:
         if options:
-            raise refused(f"invalid logging opts for driver {name}")
+            raise UsageError(f"invalid logging opts for driver {name}", exit_code=125)
         return
     if options.get("mode", "") not in _MODES:
         raise refused(f"logger: logging mode not supported: {options['mode']}")

@@ -102,7 +102,12 @@ def disconnect(root: str, network_name: str, container_name: str, *, force: bool
 
     Raises `NotFoundError` for one that is unknown, `ConflictError` for a network that it is not on.
     """
-    network = networks.find(root, network_name)
+    try:
+        network = networks.find(root, network_name)
+    except NotFoundError:
+        if not _forgotten(root, network_name, container_name):
+            raise
+        return
     try:
         record = records.find(root, container_name)
     except NotFoundError:
@@ -131,6 +136,16 @@ def disconnect(root: str, network_name: str, container_name: str, *, force: bool
     event_log.emit(
         root, "network", "disconnect", network.id, container=record.id, name=network.name, type=network.driver
     )
+
+
+def _forgotten(root: str, network_name: str, container_name: str) -> bool:
+    """Whether a container that does not run was still to be on a network that is gone: then it is no more."""
+    try:
+        record = records.find(root, container_name)
+    except NotFoundError:
+        return False
+    with step("Take the network out of the container's record", book=BOOK), records.changing(record):
+        return record.data["attachments"].pop(network_name, None) is not None
 
 
 def _leave(record: Record, network: Network) -> None:

@@ -9,7 +9,8 @@ from typing import Any
 
 from minidock.engine.container.options import Device, Isolation
 from minidock.engine.request import values
-from minidock.engine.request.values import fail
+from minidock.engine.request.values import declined, fail
+from minidock.errors import UsageError
 
 _CGROUP_RULE = re.compile(r"[acb] ([0-9]+|\*):([0-9]+|\*) [rwm]{1,3}")
 _OOM_SCORES = range(-1000, 1001)
@@ -22,19 +23,23 @@ def parse(flags: dict[str, Any], tell: Callable[[str], None]) -> Isolation:
     """
     score = flags["oom_score_adj"]
     if score is not None and score not in _OOM_SCORES:
-        raise fail(f"Invalid value {score}, range for oom score adj is [-1000, 1000]")
+        raise declined(f"Invalid value {score}, range for oom score adj is [-1000, 1000]")
     _warn_of_version_1(flags, tell)
     _refuse_what_only_others_have(flags)
     for text in flags["device_cgroup_rule"]:
         if not _CGROUP_RULE.fullmatch(text):
             why = f"invalid device cgroup format '{text}'"
             raise fail(f'invalid argument "{text}" for "--device-cgroup-rule" flag: {why}')
+    if not all(text.partition("=")[0] for text in flags["annotation"]):
+        raise declined("invalid Annotations: the empty string is not permitted as an annotation key")
     return Isolation(
-        pid=_mode(flags["pid"], ("host",), "--pid: invalid PID mode"),
-        ipc=_mode(flags["ipc"], ("private", "shareable", "host", "none"), f"Invalid IPC mode: {flags['ipc']}"),
+        pid=_mode(flags["pid"], ("host",), fail("--pid: invalid PID mode")),
+        ipc=_mode(
+            flags["ipc"], ("private", "shareable", "host", "none"), declined(f"invalid IPC mode: {flags['ipc']}")
+        ),
         uts=_uts(flags["uts"], flags["hostname"]),
-        userns=_mode(flags["userns"], ("host",), "--userns: invalid USER mode", joins=False),
-        cgroupns=_mode(flags["cgroupns"], ("host", "private"), "--cgroupns: invalid CGROUP mode", joins=False),
+        userns=_mode(flags["userns"], ("host",), fail("--userns: invalid USER mode"), joins=False),
+        cgroupns=_mode(flags["cgroupns"], ("host", "private"), fail("--cgroupns: invalid CGROUP mode"), joins=False),
         shm_size=flags["shm_size"] or None,
         domainname=values.hostname(flags["domainname"]) or "",
         groups=list(flags["group_add"]),
@@ -46,17 +51,17 @@ def parse(flags: dict[str, Any], tell: Callable[[str], None]) -> Isolation:
     )
 
 
-def _mode(text: str, known: tuple[str, ...], why: str, *, joins: bool = True) -> str:
+def _mode(text: str, known: tuple[str, ...], refusal: UsageError, *, joins: bool = True) -> str:
     """One of the `known` words, or another container's name behind "container:"."""
     if not text or text in known or (joins and re.fullmatch("container:.+", text)):
         return text
-    raise fail(why)
+    raise refusal
 
 
 def _uts(text: str, hostname: str | None) -> str:
     if text and hostname:
-        raise fail("conflicting options: hostname and the UTS mode")
-    return _mode(text, ("host",), "--uts: invalid UTS mode", joins=False)
+        raise declined("conflicting options: hostname and the UTS mode")
+    return _mode(text, ("host",), fail("--uts: invalid UTS mode"), joins=False)
 
 
 def _warn_of_version_1(flags: dict[str, Any], tell: Callable[[str], None]) -> None:
@@ -76,13 +81,15 @@ def _warn_of_version_1(flags: dict[str, Any], tell: Callable[[str], None]) -> No
 
 def _refuse_what_only_others_have(flags: dict[str, Any]) -> None:
     if flags["isolation"] not in ("", "default"):
-        raise fail(f"Invalid isolation: \"{flags['isolation']}\" - linux only supports 'default'")
+        raise declined(f"Invalid isolation: \"{flags['isolation']}\" - linux only supports 'default'")
     if flags["runtime"] not in ("", "minidock"):
-        raise fail(f"unknown or invalid runtime name: {flags['runtime']}: there is only minidock")
+        raise declined(f"unknown or invalid runtime name: {flags['runtime']}: there is only minidock")
     if flags["gpus"]:
-        raise fail('could not select device driver "" with capabilities: [[gpu]]: name its nodes with --device')
+        raise declined('could not select device driver "" with capabilities: [[gpu]]: name its nodes with --device')
     if flags["storage_opt"]:
-        raise fail("--storage-opt is supported only for overlay over xfs with 'pquota' mount option")
+        if not all("=" in text for text in flags["storage_opt"]):
+            raise fail("invalid storage option")
+        raise declined("--storage-opt is supported only for overlay over xfs with 'pquota' mount option")
 
 
 def device(text: str) -> Device:
@@ -102,7 +109,7 @@ def device(text: str) -> Device:
         raise fail(f"bad mode specified: {access}")
     for path in (source, place):
         if not path.startswith("/"):
-            raise fail(f"{path} is not an absolute path")
+            raise fail(f"{path} is not an absolute path" if path else f"bad format for path: {text}")
     return Device(source, os.path.normpath(place), access)
 
 
@@ -126,7 +133,7 @@ def _security(options: tuple[str, ...]) -> dict[str, Any]:
         elif name == "apparmor":
             _refuse_apparmor(value)
         elif name != "label":
-            raise fail(f'invalid --security-opt 2: "{text}"')
+            raise declined(f'invalid --security-opt 2: "{text}"')
     return found
 
 

@@ -14,7 +14,7 @@ from typing import Any
 
 from minidock.engine.container.options import Mount
 from minidock.engine.request import values
-from minidock.engine.request.values import fail
+from minidock.engine.request.values import declined, fail
 from minidock.errors import MinidockError, UsageError
 
 PROPAGATION = ("private", "rprivate", "slave", "rslave", "shared", "rshared")
@@ -37,13 +37,13 @@ def volume(text: str, driver: str = "") -> Mount | str:
     if len(parts) == 1:
         return place(text)
     if not all(parts):
-        raise fail(f"invalid spec: {text}: empty section between colons")
+        raise declined(f"invalid spec: {text}: empty section between colons")
     if len(parts) > 3 or (len(parts) == 2 and _modes(parts[1]) is not None):
-        raise fail(f"invalid volume specification: '{text}'")
+        raise declined(f"invalid volume specification: '{text}'")
     source, target, mode = parts[0], parts[1], parts[2] if len(parts) == 3 else ""
     words = _modes(mode)
     if words is None:
-        raise fail(f"invalid mode: {mode}")
+        raise declined(f"invalid mode: {mode}")
     source = os.path.abspath(source) if source.startswith((".", "/")) else source
     kind = "bind" if source.startswith("/") else "volume"
     propagation = next((word for word in words if word in PROPAGATION), "")
@@ -54,7 +54,7 @@ def volume(text: str, driver: str = "") -> Mount | str:
             raise _bad(kind, "field VolumeOptions must not be specified")
         target = _target(kind, target)
     except UsageError as error:
-        raise fail(f"invalid volume specification: '{text}': {error}") from None
+        raise declined(f"invalid volume specification: '{text}': {error}") from None
     shown = ":".join([source, *parts[1:]])
     return plain(kind, source, target)._replace(
         text=shown, mode=mode, read_only="ro" in words, propagation=propagation, create=True,
@@ -66,7 +66,7 @@ def place(text: str) -> str:
     """Where a volume without a name is to be: -v /inside, or an image's VOLUME."""
     path = _absolute(text)
     if path == "/":
-        raise fail("invalid specification: destination can't be '/'")
+        raise declined("invalid specification: destination can't be '/'")
     return path
 
 
@@ -112,7 +112,7 @@ def tmpfs(text: str) -> tuple[str, list[str]]:
     for word in asked:
         key = word.partition("=")[0]
         if word not in FLAG_OPTIONS and key not in ("size", "mode", "uid", "gid", "nr_inodes", "nr_blocks"):
-            raise fail(f'invalid tmpfs option ["{word}"]')
+            raise declined(f'invalid tmpfs option ["{word}"]')
     return path, ["noexec", "nosuid", "nodev", *asked]
 
 
@@ -120,10 +120,10 @@ def volumes_from(text: str) -> str:
     """--volumes-from container[:mode]: its volumes and binds, all read-only with `ro`."""
     container, _, mode = text.partition(":")
     if not container:
-        raise fail("volumes-from specification cannot be an empty string")
+        raise declined("volumes-from specification cannot be an empty string")
     words = _modes(mode)
     if words is None or "nocopy" in words or set(words) & set(PROPAGATION):
-        raise fail(f"invalid mode: {mode}")
+        raise declined(f"invalid mode: {mode}")
     return text
 
 
@@ -144,7 +144,7 @@ def _modes(text: str) -> list[str] | None:
 
 def _absolute(path: str) -> str:
     if not path.startswith("/"):
-        raise fail(f"invalid mount path: '{path}' mount path must be absolute")
+        raise declined(f"invalid mount path: '{path}' mount path must be absolute")
     return "/" + os.path.normpath(path).lstrip("/")
 
 
@@ -156,7 +156,7 @@ def _target(kind: str, path: str) -> str:
 
 
 def _bad(kind: str, why: str) -> MinidockError:
-    return fail(f'invalid mount config for type "{kind}": {why}')
+    return declined(f'invalid mount config for type "{kind}": {why}')
 
 
 # --mount's fields

@@ -7,7 +7,7 @@ import socket
 from typing import Any
 
 from minidock.engine.request.refusals import NO_DRIVER_OPTIONS, NO_LINK_LOCAL
-from minidock.engine.request.values import fail, refuse
+from minidock.engine.request.values import declined, fail, refuse
 from minidock.errors import UsageError
 from minidock.network.endpoint import DEFAULT_CONFIG, EndpointConfig
 from minidock.network.predefined import BRIDGE, DEFAULT, HOST, NONE
@@ -111,30 +111,32 @@ def _check_conflicts(kind: str, first: EndpointConfig, flags: dict[str, Any]) ->
     """What cannot be had without a network of one's own, in docker's words."""
     shared, host = kind.startswith("container:"), kind == "host"
     if kind in ("container", "container:"):
-        raise fail("Invalid network mode: invalid container format container:<name|id>")
+        raise declined("Invalid network mode: invalid container format container:<name|id>")
     if (first.address or first.address6) and (shared or kind in _WITHOUT_NAMES):
-        raise fail("user specified IP address is supported on user defined networks only")
+        raise declined("user specified IP address is supported on user defined networks only")
     if first.links and (shared or host):
         what = "container type network" if shared else "host type networking"
-        raise fail(f"conflicting options: {what} can't be used with links. This would result in undefined behavior")
+        raise declined(f"conflicting options: {what} can't be used with links. This would result in undefined behavior")
     if first.mac and (shared or host):
-        raise fail("conflicting options: mac-address and the network mode")
+        raise declined("conflicting options: mac-address and the network mode")
     if not shared:
         return
     if flags["hostname"]:
-        raise fail("conflicting options: hostname and the network mode")
+        raise declined("conflicting options: hostname and the network mode")
     if flags["dns"] or flags["dns_search"] or flags["dns_option"]:
-        raise fail("conflicting options: dns and the network mode")
+        raise declined("conflicting options: dns and the network mode")
+    if flags["expose"]:
+        raise declined("conflicting options: port exposing and the container type network mode")
     if flags["add_host"]:
-        raise fail("conflicting options: custom host-to-IP mapping and the network mode")
+        raise declined("conflicting options: custom host-to-IP mapping and the network mode")
 
 
 def with_address(asked: EndpointConfig, text: str, key: str) -> EndpointConfig:
     """--ip and --ip6."""
     name = "IPv4" if key == "ip" else "IPv6"
-    address = check_address(text, fail(f"invalid {name} address: {text}"))
+    address = check_address(text, declined(f"invalid {name} address: {text}"))
     if (":" in address) != (key == "ip6"):
-        raise fail(f"invalid {name} address: {text}")
+        raise declined(f"invalid {name} address: {text}")
     return asked._replace(address=address) if key == "ip" else asked._replace(address6=address)
 
 
@@ -160,7 +162,7 @@ def link(text: str) -> tuple[str, str]:
     """--link CONTAINER[:ALIAS]."""
     parts = text.split(":")
     if len(parts) > 2 or not all(parts):
-        raise fail(f"bad format for links: {text}")
+        raise refuse(text, "--link", f"bad format for links: {text}" if text else "empty string specified for links")
     return parts[0].removeprefix("/"), parts[-1].removeprefix("/")
 
 

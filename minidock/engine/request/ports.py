@@ -46,8 +46,8 @@ def _publish(text: str) -> list[PortRequest]:
         host_first, host_last = _range(outside, lowest=0) if outside else (0, 0)
     except ValueError:
         raise fail(f"invalid hostPort: {outside}") from None
-    if not host_first:
-        host_first = host_last = 0
+    if host_first == host_last == 0:
+        pass  # whichever the host has
     elif first == last:
         return [PortRequest(protocol, first, address, host_first, host_last)]  # any one of the host's ports
     elif last - first != host_last - host_first:
@@ -126,4 +126,4 @@ def _range(text: str, *, lowest: int = 1) -> tuple[int, int]:
 def refuse_with(network: str, wishes: list[PortRequest]) -> None:
     """Refuse to publish ports of a container that has no network of its own to publish them on."""
     if wishes and network.startswith("container:"):
-        raise UsageError("conflicting options: port publishing and the container type network mode", exit_code=125)
+        raise UsageError("conflicting options: port publishing and the container type network mode")

@@ -19,8 +19,13 @@ HOST_NAME_MAX = 64  # <linux/limits.h>
 
 
 def fail(message: str) -> UsageError:
-    """A bad value: docker's exit code for those is 125."""
+    """A value that docker's client cannot read: its exit code is 125, whatever the command."""
     return UsageError(message, exit_code=125)
+
+
+def declined(message: str) -> UsageError:
+    """What can be read and cannot be had, as docker's daemon says: exit code 1, but of `run` 125."""
+    return UsageError(message)
 
 
 def refuse(text: str, flag: str, why: str) -> UsageError:
@@ -79,12 +84,13 @@ def sysctl(text: str, network: str) -> tuple[str, str]:
     return name, value
 
 
-def rate(text: str, *, sized: bool) -> tuple[str, int]:
+def rate(text: str, flag: str, *, sized: bool) -> tuple[str, int]:
     """--device-read-bps path:rate and its sisters; `sized`: the rate is bytes and takes a unit."""
     path, colon, number = text.rpartition(":")
     match = _SIZE.fullmatch(number) if sized else re.fullmatch(r"(\d+)()", number)
     if not colon or not path.startswith("/") or not match:
-        raise fail(f"bad format: '{text}' (it is /device:{'rate, such as /dev/sda:10mb' if sized else 'number'})")
+        wanted = f"/device:{'rate, such as /dev/sda:10mb' if sized else 'number'}"
+        raise refuse(text, flag, f"bad format: {text} (it is {wanted})")
     return path, int(float(match[1]) * 1024 ** "bkmgtp".index(match[2].lower() or "b"))
 
 
@@ -92,14 +98,14 @@ def device_weight(text: str) -> tuple[str, int]:
     """--blkio-weight-device path:weight, 10 to 1000, or 0 for none."""
     path, colon, number = text.partition(":")
     why = ""
-    if not colon:
+    if not colon or not path:
         why = f"bad format: {text}"
     elif not path.startswith("/dev/"):
         why = f"bad format for device path: {text}"
     elif not re.fullmatch(r"\d+", number) or not (int(number) == 0 or 10 <= int(number) <= 1000):
         why = f"invalid weight for device: {text}"
     if why:
-        raise fail(f'invalid argument "{text}" for "--blkio-weight-device" flag: {why}')
+        raise refuse(text, "--blkio-weight-device", why)
     return path, int(number)
 
 
@@ -112,12 +118,14 @@ def stop_signal(text: str) -> str:
     if realtime and int(realtime[1] or realtime[2]) <= signal.SIGRTMAX - signal.SIGRTMIN:
         return text
     if name not in signal.Signals.__members__:
-        raise fail(f"Invalid signal: {text}")
+        raise declined(f"invalid signal: {text}")
     return text
 
 
 def pull(text: str) -> str:
     """--pull: when the registry is asked."""
+    if not text:
+        return "missing"
     if text not in ("missing", "always", "never"):
         raise fail(f'invalid pull option: \'{text}\': must be one of "always", "missing" or "never"')
     return text
@@ -141,23 +149,26 @@ def restart_policy(text: str) -> tuple[str, int]:
     from minidock.engine.monitor import restart_policy
 
     policy, colon, number = text.partition(":")
+    if colon and not policy:
+        raise fail("invalid restart policy format: no policy provided before colon")
     policy = policy or restart_policy.NO
     if policy not in restart_policy.POLICIES:
         names = "'no', 'always', 'on-failure', or 'unless-stopped'"
-        raise fail(f"invalid restart policy: unknown policy '{policy}'; use one of {names}")
+        raise declined(f"invalid restart policy: unknown policy '{policy}'; use one of {names}")
     if not colon:
         return policy, 0
     if not re.fullmatch(r"-?\d+", number):
         raise fail("invalid restart policy format: maximum retry count must be an integer")
     if policy != restart_policy.ON_FAILURE:
-        raise fail("invalid restart policy: maximum retry count can only be used with 'on-failure'")
+        raise declined("invalid restart policy: maximum retry count can only be used with 'on-failure'")
     if int(number) < 0:
-        raise fail("invalid restart policy: maximum retry count cannot be negative")
+        raise declined("invalid restart policy: maximum retry count cannot be negative")
     return policy, int(number)
 
 
 def log_driver(name: str, options: dict[str, str]) -> str:
     """--log-driver with its --log-opt."""
+    name = name or "json-file"
     if options or name != "json-file":
         from minidock.engine.logs import log_drivers
 
@@ -165,12 +176,14 @@ def log_driver(name: str, options: dict[str, str]) -> str:
     return name
 
 
-def number_list(text: str) -> set[int]:
-    """A list of numbers and ranges as in cpuset(7): 0-2,4."""
+def number_list(text: str, what: str) -> set[int]:
+    """A list of numbers and ranges as in cpuset(7): 0-2,4; `what` they are, "cpus" or "mems"."""
     numbers: set[int] = set()
     for part in text.split(","):
         match = re.fullmatch(r"(\d+)(?:-(\d+))?", part)
         if not match or int(match[2] or match[1]) < int(match[1]) or int(match[2] or 0) > 8192:
-            raise fail(f"invalid list of numbers '{text}' (such as 0-2,4)")
+            raise declined(
+                f"Invalid value {text} for cpuset {what}: invalid format: {part} (it is a list such as 0-2,4)"
+            )
         numbers |= set(range(int(match[1]), int(match[2] or match[1]) + 1))
     return numbers

@@ -113,8 +113,6 @@ def _process(
 
 def _arguments(options: ContainerOptions, image_config: Config, points: list[dict[str, Any]]) -> list[str]:
     arguments = options.program(image_config)
-    if not arguments:
-        raise UsageError("No command specified: the image has none either, so name one after the image", exit_code=125)
     return [_init_place(options, points), "--", *arguments] if options.init else arguments
 
 

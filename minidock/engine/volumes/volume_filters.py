@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from minidock.engine.filters import pairs as filters_of
 from minidock.engine.volumes import volumes
 from minidock.engine.volumes.volumes import Volume
-from minidock.errors import EXIT_ENGINE, UsageError
+from minidock.errors import UsageError
 from minidock.image.image_filters import Filters, labels_fit
 
 FOR_LISTS = ("dangling", "driver", "label", "name")
@@ -17,11 +18,7 @@ _TRUE, _FALSE = ("1", "true"), ("0", "false")
 def parse(texts: Iterable[str], known: tuple[str, ...]) -> Filters:
     """`NAME=VALUE` filters by name; `UsageError` for one that is not `known`, or that is neither true nor false."""
     filters: Filters = {}
-    for text in texts:
-        name, equals, value = text.partition("=")
-        if not equals:
-            why = "bad format of filter (expected name=value)"
-            raise UsageError(f'invalid argument "{text}" for "-f, --filter" flag: {why}', exit_code=EXIT_ENGINE)
+    for name, value in filters_of(texts):
         if name not in known:
             raise UsageError(f"Invalid filter '{name}'")
         if name in ("all", "dangling") and value.lower() not in _TRUE + _FALSE:

@@ -29,4 +29,4 @@ def find(name: str) -> Driver:
         from minidock.engine.logs.drivers import local
 
         return local
-    raise UsageError(f'error looking up logging plugin {name}: plugin "{name}" not found', exit_code=125)
+    raise UsageError(f'error looking up logging plugin {name}: plugin "{name}" not found')

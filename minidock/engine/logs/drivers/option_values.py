@@ -12,8 +12,8 @@ _BOOLEANS = {**dict.fromkeys(("1", "t", "T", "true", "TRUE", "True"), True),
 
 
 def refused(message: str) -> UsageError:
-    """What cannot be logged to, or so: docker's exit code for it."""
-    return UsageError(message, exit_code=125)
+    """What cannot be logged to, or so."""
+    return UsageError(message)
 
 
 def size(text: str) -> int:
