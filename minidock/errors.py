@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import errno
 import os
+from collections.abc import Mapping
+from typing import Any
 
 EXIT_ENGINE = 125
 EXIT_CANNOT_EXECUTE = 126
@@ -58,6 +60,12 @@ class SetupError(MinidockError):
     """A step of setting up a container's process failed. The message names the step."""
 
     exit_code = EXIT_ENGINE
+
+    @classmethod
+    def reported(cls, report: Mapping[str, Any]) -> SetupError:
+        """What a container's first process has told of its failure (`runtime/init.py`)."""
+        place = f"{report['step']}: " if report["step"] and not report["plain"] else ""
+        return cls(f"{place}{report['message']}", exit_code=report["exit_code"])
 
 
 _SHOWN = 300  # characters of a text from elsewhere

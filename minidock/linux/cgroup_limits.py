@@ -26,6 +26,9 @@ _FIELDS = {
 }  # fmt: skip
 
 
+_TABLES = ("devices", "unified", "hugepageLimits", "rdma")  # groups whose keys are not of the specification
+
+
 class Setting(NamedTuple):
     """One write: `controller` must have been handed down for `file` to exist.
 
@@ -45,7 +48,7 @@ def settings(resources: Resources) -> list[Setting]:
     Raises `HostError` for what minidock does not support.
     """
     for group, values in resources.items():
-        if group not in ("devices", "unified") and values:
+        if group not in _TABLES and values:
             for name in (name for name, value in values.items() if value and name not in _FIELDS.get(group, ())):
                 raise _refused(f"linux.resources.{group}.{name} is not supported by minidock")
     return [
@@ -53,6 +56,8 @@ def settings(resources: Resources) -> list[Setting]:
         *_cpu(resources.get("cpu") or {}),
         *_pids(resources.get("pids") or {}),
         *_block_io(resources.get("blockIO") or {}),
+        *_huge_pages(resources.get("hugepageLimits") or []),
+        *_rdma(resources.get("rdma") or {}),
         *(_unified(name, text) for name, text in (resources.get("unified") or {}).items()),
     ]
 
@@ -78,6 +83,16 @@ def apply(cgroup: Cgroup, resources: Resources) -> None:
             if error.errno == errno.ENODEV:
                 why += " (io.max is for whole disks, not for partitions)"
             raise _refused(f"the kernel refuses '{setting.text}' for {setting.file}: {why}") from error
+
+
+def update(cgroup: Cgroup, resources: Resources) -> None:
+    """Write the limits of a cgroup that is in use: with a new quota its period stays, and the other way round."""
+    cpu = dict(resources.get("cpu") or {})
+    if ("quota" in cpu) != ("period" in cpu) and os.path.exists(os.path.join(cgroup.path, "cpu.max")):
+        quota, period = cgroup.read("cpu.max").split()
+        cpu.setdefault("period", int(period))
+        cpu.setdefault("quota", -1 if quota == "max" else int(quota))
+    apply(cgroup, {**resources, "cpu": cpu})
 
 
 def _has(cgroup: Cgroup, setting: Setting) -> bool:
@@ -154,6 +169,18 @@ def _block_io(block: dict[str, Any]) -> list[Setting]:
             number = f"{device['major']}:{device['minor']}"
             result.append(Setting("io", "io.max", f"{number} {word}={device['rate'] or 'max'}"))
     return result
+
+
+def _huge_pages(rows: list[dict[str, Any]]) -> list[Setting]:
+    """Bytes, for each size of pages: "2MB", "1GB"."""
+    return [Setting("hugetlb", f"hugetlb.{row['pageSize']}.max", str(row["limit"])) for row in rows]
+
+
+def _rdma(devices: dict[str, dict[str, int]]) -> list[Setting]:
+    """Handles and objects, for each device."""
+    words = {"hcaHandles": "hca_handle", "hcaObjects": "hca_object"}
+    return [Setting("rdma", "rdma.max", f"{name} {words[key]}={number}")
+            for name, limits in devices.items() for key, number in limits.items() if key in words]  # fmt: skip
 
 
 def _unified(name: str, text: str) -> Setting:

@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator
 
 from minidock.errors import HostError
 from minidock.linux import syscalls
-from minidock.linux.mount_options import ATTRIBUTES, RECURSIVE_OPTIONS, SUBPATH, parse_options
+from minidock.linux.mount_options import ATTRIBUTES, SUBPATH, parse_options, recursive_changes
 from minidock.linux.paths import descriptor_path, look_up, make_in, open_in, path_in
 from minidock.linux.syscalls import MNT_DETACH, MS_BIND, MS_RDONLY, MS_REC, MS_RELATIME, MS_REMOUNT, MS_SHARED, MS_SLAVE
 
@@ -118,16 +118,18 @@ def mount_in(
     Source and destination are looked up once each: what is bound is a copy that gets its flags before it is attached,
     and it is attached to an open descriptor. A process that exchanges paths in between changes nothing.
     """
-    words = [word for word in options if word not in RECURSIVE_OPTIONS and not word.startswith(SUBPATH)]
-    recursive = sum(RECURSIVE_OPTIONS[word] for word in set(options) & set(RECURSIVE_OPTIONS))
+    recursive, cleared = recursive_changes(options)
     recursive |= syscalls.MOUNT_ATTR_NODEV if nodev else 0
-    flags, propagation, data = parse_options(words)
-    if tree is None and not (flags & MS_BIND or fstype == "bind"):
-        _mount_new(root, destination, source, fstype, flags | _as_flags(recursive), propagation, data, check)
+    cleared &= ~recursive | syscalls.MOUNT_ATTR__ATIME
+    flags, propagation, data = parse_options(options)
+    if tree is None and (flags & MS_REMOUNT or not (flags & MS_BIND or fstype == "bind")):
+        flags = (flags | _as_flags(recursive)) & ~_as_flags(cleared & ~recursive)
+        _mount_new(root, destination, source, fstype, flags, propagation, data, check,
+                   copy_up="tmpcopyup" in options)  # fmt: skip
         return
     tree = clone_tree(source, options) if tree is None else tree
     try:
-        _set_attributes(tree, flags, recursive, propagation)
+        _set_attributes(tree, flags, recursive, propagation, cleared)
         is_directory = stat.S_ISDIR(os.fstat(tree).st_mode)
         target = make_in(root, destination, directory=is_directory)
         try:
@@ -151,12 +153,28 @@ def _mount_new(
     propagation: list[int],
     data: str,
     check: Callable[[str], None],
+    *,
+    copy_up: bool = False,
 ) -> None:
-    """A new file system. (Flags for all mounts below it need not be set: there are none yet.)"""
+    """A new file system. (Flags for all mounts below it need not be set: there are none yet.)
+
+    `copy_up`: it begins with a copy of what it hides.
+    """
     target = make_in(root, destination, directory=True)
     try:
         check(path_in(root, target))
-        syscalls.mount(source, descriptor_path(target), fstype, flags, data or None)
+        at_first = flags & ~MS_RDONLY if copy_up else flags
+        syscalls.mount(source, descriptor_path(target), fstype, at_first, data or None)
+        if copy_up:
+            from minidock.linux import copying
+
+            mounted = open_in(root, destination)
+            try:
+                copying.copy_tree([descriptor_path(target) + "/."], descriptor_path(mounted))
+                if flags != at_first:
+                    syscalls.mount(None, descriptor_path(mounted), None, MS_REMOUNT | flags)
+            finally:
+                os.close(mounted)
     finally:
         os.close(target)
     if propagation:
@@ -171,14 +189,14 @@ def _mount_new(
             os.close(mounted)
 
 
-def _set_attributes(tree: int, flags: int, recursive: int, propagation: list[int]) -> None:
+def _set_attributes(tree: int, flags: int, recursive: int, propagation: list[int], cleared: int = 0) -> None:
     """Set a detached tree's flags. Flags that it has (nosuid, ...) are kept: the kernel may have locked them."""
     own = sum(attribute for flag, attribute in ATTRIBUTES.items() if flags & flag and not recursive & attribute)
     times = syscalls.MOUNT_ATTR__ATIME if flags & (MS_RELATIME | syscalls.MS_NOATIME | syscalls.MS_STRICTATIME) else 0
     if own or times:
         syscalls.mount_setattr(tree, own, times, recursive=False)
-    if recursive:
-        syscalls.mount_setattr(tree, recursive)
+    if recursive or cleared:
+        syscalls.mount_setattr(tree, recursive, cleared)
     for change in propagation:
         syscalls.mount_setattr(tree, propagation=change & ~MS_REC, recursive=bool(change & MS_REC))
 
@@ -308,4 +326,15 @@ def pivot_root(new_root: str) -> None:
     set_propagation(".", MS_SLAVE | MS_REC)
     syscalls.umount2(".", MNT_DETACH)
     os.close(old)
+    syscalls.chdir("/")
+
+
+def move_root(new_root: str) -> None:
+    """Make `new_root` this mount namespace's root where pivot_root(2) cannot: when the old one is a ramdisk.
+
+    The mount moves over "/", which from then on nothing leads to; chroot(2) makes processes look from there.
+    """
+    syscalls.chdir(new_root)
+    syscalls.mount(new_root, "/", None, syscalls.MS_MOVE)
+    syscalls.chroot(".")
     syscalls.chdir("/")

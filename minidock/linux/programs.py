@@ -45,10 +45,19 @@ class Program:
     def __exit__(self, *_: object) -> None:
         self._process.__exit__(None, None, None)
 
-    def end(self) -> Done:
-        """Wait for its end."""
+    def end(self, seconds: float | None = None) -> Done:
+        """Wait for its end. Raises `TimeoutError` if that takes more than `seconds`: then it was killed."""
+        import subprocess
+
         with self:
-            output, errors = self._process.communicate()
+            try:
+                output, errors = self._process.communicate(timeout=seconds)
+            except subprocess.TimeoutExpired as error:
+                self._process.kill()
+                for pipe in (self._process.stdout, self._process.stderr):
+                    if pipe:
+                        pipe.close()  # whoever it has started may hold the other ends for ever
+                raise TimeoutError from error
         return Done(self._process.returncode, output or "", errors or "")
 
 
@@ -60,11 +69,16 @@ def run(
     secret: bool = False,
     environment: Mapping[str, str] | None = None,
     meanwhile: Callable[[], None] = lambda: None,
+    file: str | None = None,
+    seconds: float | None = None,
 ) -> Done:
-    """Run a program to its end: `begin`, and `meanwhile` is called while the program works."""
-    with begin(command, text, to=to, secret=secret, environment=environment) as program:
+    """Run a program to its end: `begin`, and `meanwhile` is called while the program works.
+
+    Raises `TimeoutError` if that end does not come within `seconds`: then the program was killed.
+    """
+    with begin(command, text, to=to, secret=secret, file=file, environment=environment) as program:
         meanwhile()
-        return program.end()
+        return program.end(seconds)
 
 
 def begin(
@@ -73,17 +87,18 @@ def begin(
     *,
     to: int | None = None,
     secret: bool = False,
+    file: str | None = None,
     environment: Mapping[str, str] | None = None,
 ) -> Program:
     """Start a program, with `text` as its input (none: nothing to read).
 
-    `to`: a descriptor that gets all that it writes. `secret`: nobody else is told what the text says. `environment`:
-    another than ours. Raises `FileNotFoundError` if the program is not installed, and `OSError` if it cannot be
-    executed.
+    `to`: a descriptor that gets all that it writes. `secret`: nobody else is told what the text says. `file`: what is
+    executed, if it is not what the command's first word means. `environment`: another than ours. Raises
+    `FileNotFoundError` if the program is not installed, and `OSError` if it cannot be executed.
     """
     import subprocess
 
-    file = find(command[0])
+    file = file or find(command[0])
     if file is None:
         raise FileNotFoundError(2, os.strerror(2), command[0])
     processes = []

@@ -19,14 +19,39 @@ from minidock.linux import seccomp_enosys
 
 FORMAT = 2  # version of the cache files: programs that an earlier minidock has cached are not used
 FLAGS = {"SECCOMP_FILTER_FLAG_LOG": 2, "SECCOMP_FILTER_FLAG_SPEC_ALLOW": 4, "SECCOMP_FILTER_FLAG_TSYNC": 1}
+# OCI words without their SCMP_ACT_ or SCMP_ARCH_, and libseccomp's names for them. NOTIFY is refused.
+_ACTIONS = {"KILL": "KILL_THREAD", "KILL_THREAD": "KILL_THREAD", "KILL_PROCESS": "KILL_PROCESS", "TRAP": "TRAP",
+            "ERRNO": "ERRNO", "TRACE": "TRACE", "LOG": "LOG", "ALLOW": "ALLOW"}  # fmt: skip
+_ARCHITECTURES = ("X86", "X86_64", "X32", "ARM", "AARCH64", "MIPS", "MIPS64", "MIPS64N32", "MIPSEL", "MIPSEL64",
+                  "MIPSEL64N32", "PPC", "PPC64", "PPC64LE", "S390", "S390X", "PARISC", "PARISC64",
+                  "RISCV64")  # fmt: skip
+ACTIONS = {f"SCMP_ACT_{name}" for name in _ACTIONS}
+OPERATORS = {f"SCMP_CMP_{name}" for name in ("NE", "LT", "LE", "EQ", "GE", "GT", "MASKED_EQ")}
+ARCHITECTURES = {f"SCMP_ARCH_{name}" for name in _ARCHITECTURES}
+
+
+def check(section: dict[str, Any]) -> None:
+    """Raises `UsageError` for words that nobody knows, `HostError` for what a filter of ours cannot do."""
+    actions = [section["defaultAction"], *(rule["action"] for rule in section.get("syscalls") or [])]
+    if "SCMP_ACT_NOTIFY" in actions or section.get("listenerPath"):
+        raise HostError("seccomp: SCMP_ACT_NOTIFY and listenerPath are not supported by minidock")
+    compared = [argument for rule in section.get("syscalls") or [] for argument in rule.get("args") or []]
+    for what, words, known in (
+        ("action", actions, ACTIONS),
+        ("architecture", section.get("architectures") or [], ARCHITECTURES),
+        ("operator", [argument["op"] for argument in compared], OPERATORS),
+        ("flag", section.get("flags") or [], FLAGS.keys()),
+    ):
+        for word in words:
+            if word not in known:
+                raise UsageError(f"unknown seccomp {what} {word!r}: known are {', '.join(sorted(known))}")
+    if any(argument["index"] > 5 for argument in compared):
+        raise UsageError("seccomp: an argument's index is between 0 and 5")
 
 
 def flags(section: dict[str, Any]) -> int:
     """The flags of seccomp(2) that an OCI `linux.seccomp` section names."""
-    try:
-        return sum(FLAGS[name] for name in set(section.get("flags") or []))
-    except KeyError as error:
-        raise UsageError(f"unknown seccomp flag {error}") from error
+    return sum(FLAGS[name] for name in set(section.get("flags") or []))
 
 
 def compile_filter(section: dict[str, Any], cache: str | None = None) -> bytes:
@@ -117,17 +142,10 @@ def _action(pyseccomp: Any, name: str, errno: int | None) -> int:
         return int(pyseccomp.ERRNO(1 if errno is None else errno))
     if name == "SCMP_ACT_TRACE":
         return int(pyseccomp.TRACE(errno or 0))
-    actions = {"KILL": "KILL_THREAD", "KILL_THREAD": "KILL_THREAD", "KILL_PROCESS": "KILL_PROCESS", "TRAP": "TRAP",
-               "LOG": "LOG", "ALLOW": "ALLOW"}  # fmt: skip
-    try:
-        return int(getattr(pyseccomp, actions[name.removeprefix("SCMP_ACT_")]))
-    except KeyError as error:
-        raise UsageError(f"unsupported seccomp action {name}") from error
+    return int(getattr(pyseccomp, _ACTIONS[name.removeprefix("SCMP_ACT_")]))
 
 
 def _argument(pyseccomp: Any, argument: dict[str, Any]) -> Any:
     """A condition on one argument of the call (scmp_arg_cmp)."""
-    operator = {"NE": "NE", "LT": "LT", "LE": "LE", "EQ": "EQ", "GE": "GE", "GT": "GT", "MASKED_EQ": "MASKED_EQ"}
-    name = operator[argument["op"].removeprefix("SCMP_CMP_")]
-    compare = getattr(pyseccomp, name)
+    compare = getattr(pyseccomp, argument["op"].removeprefix("SCMP_CMP_"))
     return pyseccomp.Arg(argument["index"], compare, argument["value"], argument.get("valueTwo", 0))

@@ -23,12 +23,15 @@ MS_NOEXEC = 8
 MS_SYNCHRONOUS = 16
 MS_REMOUNT = 32
 MS_MANDLOCK = 64
+MS_NOSYMFOLLOW = 256
 MS_DIRSYNC = 128
 MS_NOATIME = 1024
 MS_NODIRATIME = 2048
 MS_BIND = 4096
+MS_MOVE = 8192
 MS_REC = 16384
 MS_SILENT = 32768
+MS_POSIXACL = 1 << 16
 MS_UNBINDABLE = 1 << 17
 MS_PRIVATE = 1 << 18
 MS_SLAVE = 1 << 19
@@ -36,6 +39,7 @@ MS_SHARED = 1 << 20
 MS_RELATIME = 1 << 21
 MS_I_VERSION = 1 << 23
 MS_STRICTATIME = 1 << 24
+MS_LAZYTIME = 1 << 25
 MNT_DETACH = 2
 UMOUNT_NOFOLLOW = 8
 
@@ -79,6 +83,8 @@ MOUNT_ATTR__ATIME = 0x70
 MOUNT_ATTR_NOATIME = 0x10
 MOUNT_ATTR_STRICTATIME = 0x20
 MOUNT_ATTR_NODIRATIME = 0x80
+MOUNT_ATTR_IDMAP = 0x100000
+MOUNT_ATTR_NOSYMFOLLOW = 0x200000
 AT_EMPTY_PATH = 0x1000
 
 # openat2(2): <linux/openat2.h>; AT_FDCWD: <fcntl.h>
@@ -105,14 +111,15 @@ SYS_CLONE3 = 435
 SYS_CLOSE_RANGE = 436
 SYS_OPENAT2 = 437
 SYS_MOUNT_SETATTR = 442
-_SYS = {  # pivot_root, capset, keyctl, seccomp, bpf, rt_sigaction, clone: <asm/unistd.h>
-    "x86_64": (155, 126, 250, 317, 321, 13, 56),
-    "aarch64": (41, 91, 219, 277, 280, 134, 220),
-    "riscv64": (41, 91, 219, 277, 280, 134, 220),
-    "ppc64le": (203, 184, 271, 358, 361, 173, 120),
-    "s390x": (217, 185, 280, 348, 351, 174, 120),
+_NAMES = ("pivot_root", "capset", "keyctl", "seccomp", "bpf", "rt_sigaction", "clone", "sched_setattr", "ioprio_set")
+_NUMBERS = {  # <asm/unistd.h>
+    "x86_64": (155, 126, 250, 317, 321, 13, 56, 314, 251),
+    "aarch64": (41, 91, 219, 277, 280, 134, 220, 274, 30),
+    "riscv64": (41, 91, 219, 277, 280, 134, 220, 274, 30),
+    "ppc64le": (203, 184, 271, 358, 361, 173, 120, 355, 273),
+    "s390x": (217, 185, 280, 348, 351, 174, 120, 345, 282),
 }
-SYS_PIVOT_ROOT, SYS_CAPSET, SYS_KEYCTL, SYS_SECCOMP, SYS_BPF, SYS_RT_SIGACTION, SYS_CLONE = _SYS[os.uname().machine]
+_SYS = dict(zip(_NAMES, _NUMBERS[os.uname().machine], strict=True))
 
 
 @cache
@@ -181,7 +188,7 @@ def umount2(target: str, flags: int = 0) -> None:
 
 def pivot_root(new_root: str, put_old: str) -> None:
     """pivot_root(2): make `new_root` the root mount of this mount namespace, and hang the old one on `put_old`."""
-    _call("pivot_root", _bytes(new_root), _bytes(put_old), number=SYS_PIVOT_ROOT)
+    _call("pivot_root", _bytes(new_root), _bytes(put_old), number=_SYS["pivot_root"])
 
 
 def unshare(flags: int) -> None:
@@ -202,7 +209,7 @@ def close_range(first: int, last: int = 0xFFFFFFFF, flags: int = 0) -> None:
 def join_session_keyring(name: str | None) -> None:
     """keyctl_join_session_keyring(3): a new session keyring (None: without a name); the caller's keys stay outside."""
     shown = ("KEYCTL_JOIN_SESSION_KEYRING", name)
-    _call("keyctl", KEYCTL_JOIN_SESSION_KEYRING, _bytes(name), number=SYS_KEYCTL, shown=shown)
+    _call("keyctl", KEYCTL_JOIN_SESSION_KEYRING, _bytes(name), number=_SYS["keyctl"], shown=shown)
 
 
 def openat2(dirfd: int, path: str, flags: int, mode: int = 0, resolve: int = 0) -> int:
@@ -225,10 +232,19 @@ def move_mount(tree: int, target: int) -> None:
 
 
 def mount_setattr(
-    tree: int, attr_set: int = 0, attr_clr: int = 0, propagation: int = 0, *, recursive: bool = True
+    tree: int,
+    attr_set: int = 0,
+    attr_clr: int = 0,
+    propagation: int = 0,
+    *,
+    recursive: bool = True,
+    userns: int = 0,
 ) -> None:
-    """mount_setattr(2): change the mount that `tree` is a descriptor of, and with `recursive` all mounts below it."""
-    attr = struct.pack("QQQQ", attr_set, attr_clr, propagation, 0)  # struct mount_attr
+    """mount_setattr(2): change the mount that `tree` is a descriptor of, and with `recursive` all mounts below it.
+
+    `userns`: a descriptor of the user namespace whose maps MOUNT_ATTR_IDMAP applies.
+    """
+    attr = struct.pack("QQQQ", attr_set, attr_clr, propagation, userns)  # struct mount_attr
     how = AT_EMPTY_PATH | (AT_RECURSIVE if recursive else 0)
     shown = (tree, "", how, attr_set, attr_clr, propagation)
     _call("mount_setattr", tree, b"", how, attr, len(attr), number=SYS_MOUNT_SETATTR, shown=shown)
@@ -250,7 +266,7 @@ def capset(effective: int, permitted: int, inheritable: int) -> None:
     header = struct.pack("Ii", 0x20080522, 0)  # _LINUX_CAPABILITY_VERSION_3, this thread
     sets = (effective, permitted, inheritable)
     halves = [half for shift in (0, 32) for half in (s >> shift & 0xFFFFFFFF for s in sets)]
-    _call("capset", header, struct.pack("6I", *halves), number=SYS_CAPSET, shown=sets)
+    _call("capset", header, struct.pack("6I", *halves), number=_SYS["capset"], shown=sets)
 
 
 def prctl_capbset_read(capability: int) -> bool:
@@ -275,10 +291,35 @@ def prctl_ambient(capability: int | None) -> None:
     _call("prctl", PR_CAP_AMBIENT, what, capability or 0, 0, 0, shown=shown)
 
 
+def prctl(option: int, value: int) -> None:
+    """prctl(2) with one argument, for options that python-prctl would be loaded for only."""
+    _call("prctl", option, value, 0, 0, 0, shown=(option, value))
+
+
+def personality(persona: int) -> None:
+    """personality(2): which system's ways the programs of this process see, such as another machine in uname(2)."""
+    _call("personality", persona)
+
+
+def setdomainname(name: str) -> None:
+    """setdomainname(2), NIS's: of the UTS namespace."""
+    _call("setdomainname", name.encode(), len(name.encode()), shown=(name,))
+
+
+def sched_setattr(attributes: bytes, policy: str) -> None:
+    """sched_setattr(2) of the calling process, with a struct sched_attr; `policy` is its name, for people."""
+    _call("sched_setattr", 0, attributes, 0, number=_SYS["sched_setattr"], shown=(0, policy))
+
+
+def ioprio_set(which: int, who: int, ioprio: int) -> None:
+    """ioprio_set(2)."""
+    _call("ioprio_set", which, who, ioprio, number=_SYS["ioprio_set"])
+
+
 def reset_signal(number: int) -> None:
     """rt_sigaction(2): a signal's default action, also for 32 and 33, which glibc keeps to itself."""
     default = bytes(32)  # struct sigaction as the kernel has it: SIG_DFL, no flags, no restorer, an empty mask
-    _call("rt_sigaction", number, default, None, 8, number=SYS_RT_SIGACTION, shown=(number, "SIG_DFL"))
+    _call("rt_sigaction", number, default, None, 8, number=_SYS["rt_sigaction"], shown=(number, "SIG_DFL"))
 
 
 def inotify_init1(flags: int = 0) -> int:
@@ -297,7 +338,7 @@ def bpf_load(kind: int, program: bytes) -> int:
     attributes = struct.pack("IIQQ24x", kind, len(program) // 8, where, licence)  # the first fields of union bpf_attr
     try:
         shown = ("BPF_PROG_LOAD", f"{len(program) // 8} instructions", len(attributes))
-        return _call("bpf", BPF_PROG_LOAD, attributes, len(attributes), number=SYS_BPF, shown=shown)
+        return _call("bpf", BPF_PROG_LOAD, attributes, len(attributes), number=_SYS["bpf"], shown=shown)
     finally:
         del kept, kept_too
 
@@ -306,7 +347,7 @@ def bpf_attach(target: int, program: int, kind: int, flags: int = 0) -> None:
     """bpf(2) BPF_PROG_ATTACH: from now on the kernel asks `program` about what happens in cgroup `target`."""
     attributes = struct.pack("IIII", target, program, kind, flags)
     shown = ("BPF_PROG_ATTACH", target, program, len(attributes))
-    _call("bpf", BPF_PROG_ATTACH, attributes, len(attributes), number=SYS_BPF, shown=shown)
+    _call("bpf", BPF_PROG_ATTACH, attributes, len(attributes), number=_SYS["bpf"], shown=shown)
 
 
 def clone3(flags: int, cgroup_fd: int | None = None) -> tuple[int, int]:
@@ -336,7 +377,7 @@ def clone(flags: int) -> tuple[int, int]:
     flags |= CLONE_PIDFD
     masked, stack = ctypes.c_long(flags | signal.SIGCHLD), ctypes.c_long(0)  # no stack: a copy of the caller's
     first = (stack, masked) if os.uname().machine == "s390x" else (masked, stack)
-    words = ctypes.c_long(SYS_CLONE), *first, ctypes.byref(pidfd), ctypes.c_long(0), ctypes.c_long(0)
+    words = ctypes.c_long(_SYS["clone"]), *first, ctypes.byref(pidfd), ctypes.c_long(0), ctypes.c_long(0)
     pid = announced("clone", (flags,), lambda: _fork("clone", flags, words))
     return (pid, pidfd.value) if pid else (0, -1)
 
@@ -364,7 +405,7 @@ def seccomp_set_filter(program: bytes, flags: int = 0) -> None:
     prog = struct.pack("HxxxxxxQ", len(program) // 8, where)  # struct sock_fprog
     shown = (SECCOMP_SET_MODE_FILTER, flags, len(program) // 8)
     try:
-        _call("seccomp", SECCOMP_SET_MODE_FILTER, flags, prog, number=SYS_SECCOMP, shown=shown)
+        _call("seccomp", SECCOMP_SET_MODE_FILTER, flags, prog, number=_SYS["seccomp"], shown=shown)
     finally:
         del kept
 
@@ -373,8 +414,10 @@ def seccomp_set_filter(program: bytes, flags: int = 0) -> None:
 chdir = observed("chdir", os.chdir)
 chmod = observed("chmod", os.chmod)
 chown = observed("chown", os.chown)
+chroot = observed("chroot", os.chroot)
 fchdir = observed("fchdir", os.fchdir)
 mkdir = observed("mkdir", os.mkdir)
+mkfifo = observed("mkfifo", os.mkfifo)
 mknod = observed("mknod", os.mknod)
 rmdir = observed("rmdir", os.rmdir)
 symlink = observed("symlink", os.symlink)

@@ -40,7 +40,7 @@ def owns_the_tree() -> bool:
     return any(os.access(os.path.join(directory, "busctl"), os.X_OK) for directory in os.get_exec_path())
 
 
-def container_path(slice_: str, container_id: str) -> str:
+def container_path(slice_: str, container_id: str, prefix: str = "minidock") -> str:
     """The place in the hierarchy of a container whose scope is in `slice_`, for `start_scope` to make.
 
     The name of a slice is its path: a-b.slice is in a.slice (systemd.slice(5)). Raises `UsageError` for another name.
@@ -49,7 +49,7 @@ def container_path(slice_: str, container_id: str) -> str:
     if not slice_.endswith(".slice") or "/" in slice_ or not all(parts):
         raise UsageError(f"under systemd a --cgroup-parent is a slice such as my.slice, not {slice_}", exit_code=125)
     slices = [f"{'-'.join(parts[:depth])}.slice" for depth in range(1, len(parts) + 1)]
-    return os.path.join("/", *slices, f"minidock-{container_id}.scope", "container")
+    return os.path.join("/", *slices, f"{prefix}-{container_id}.scope", "container")
 
 
 def scope_of(path: str) -> str | None:

@@ -4,8 +4,9 @@ Both run the same program, so a message is a small JSON object in one packet (SO
 apart). A descriptor can be sent along (SCM_RIGHTS). execve closes the child's end: the parent reads end of file, and so
 learns that the program runs. With observers, a message carries a mark, from which they know what happened before what.
 
-    child -> parent   {"type": "console"} + descriptor, "ready", "error"; of `pid_namespace.py`: "cloned" + pidfd
-    parent -> child   {"type": "mapped"}, "start"
+    child -> parent   {"type": "console"} + descriptor, "mounted", "ready", "error"; "cloned" + pidfd
+                      (`pid_namespace.py`)
+    parent -> child   {"type": "placed"}, "mapped", "hooked", "start" or "released" (`gate.py`)
 """
 
 from __future__ import annotations
@@ -22,16 +23,21 @@ Message = dict[str, Any]
 
 
 class Channel:
-    """One end of the socket."""
+    """One end of the socket. `fifo`: what messages are written to instead, a line each, once the creator has gone
+    (`gate.py`)."""
 
     def __init__(self, end: socket.socket) -> None:
         self.end = end
+        self.fifo: int | None = None
 
     def send(self, kind: str, fd: int | None = None, **content: Any) -> None:
         """Send one message, with an open descriptor if `fd` is given."""
         if mark := observe.sending():
             content["mark"] = mark
         data = json.dumps({"type": kind, **content}).encode(errors="surrogateescape")[:_LONGEST]
+        if self.fifo is not None:
+            os.write(self.fifo, data + b"\n")
+            return
         socket.send_fds(self.end, [data], [] if fd is None else [fd])
 
     def receive(self) -> tuple[Message | None, int | None]:

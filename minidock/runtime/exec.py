@@ -19,10 +19,11 @@ from minidock import observe
 from minidock.errors import SetupError
 from minidock.linux import cgroups, namespaces, seccomp, syscalls, terminal
 from minidock.observe import step
-from minidock.runtime import device_access, init, pid_namespace, program
+from minidock.runtime import attributes, device_access, init, pid_namespace, program
 from minidock.runtime.channel import Channel, channel_pair
-from minidock.runtime.lifecycle import CreatedProcess
+from minidock.runtime.lifecycle import CreatedProcess, place
 from minidock.runtime.oci_spec import Spec
+from minidock.runtime.options import ENGINE, Options
 
 
 class Target(NamedTuple):
@@ -33,7 +34,9 @@ class Target(NamedTuple):
     cgroup: cgroups.Cgroup | None
 
 
-def create_exec_process(spec: Spec, target: Target, stdio: init.Stdio, cache: str | None = None) -> CreatedProcess:
+def create_exec_process(
+    spec: Spec, target: Target, stdio: init.Stdio, cache: str | None = None, options: Options = ENGINE
+) -> CreatedProcess:
     """Clone a process that joins the container of `target` and then waits for `lifecycle.start`.
 
     `spec` is the container's own, with `process` replaced by what is to be run. `stdio` and `cache` are as for
@@ -56,9 +59,11 @@ def create_exec_process(spec: Spec, target: Target, stdio: init.Stdio, cache: st
     if pid == 0:
         observe.who = "exec"
         ours.close()
-        init.report_failure(theirs, lambda: _become(spec, target, kinds, theirs, stdio, filter_))  # never returns
+        init.report_failure(theirs, lambda: _become(spec, target, kinds, theirs, stdio, filter_, options))
     theirs.close()
-    return CreatedProcess(pid, pidfd, ours)
+    created = CreatedProcess(pid, pidfd, ours)
+    place(created, options)
+    return created
 
 
 def _clone(target: Target) -> tuple[int, int]:
@@ -84,19 +89,31 @@ def _clone(target: Target) -> tuple[int, int]:
 
 
 def _become(
-    spec: Spec, target: Target, kinds: list[str], channel: Channel, stdio: init.Stdio, filter_: init.Filter
+    spec: Spec,
+    target: Target,
+    kinds: list[str],
+    channel: Channel,
+    stdio: init.Stdio,
+    filter_: init.Filter,
+    options: Options,
 ) -> None:
     with step("Set PR_SET_PDEATHSIG: die with the parent", book="3.4"):
         pid_namespace.set_pdeathsig(signal.SIGKILL)
         syscalls.umask(0o022)
+        if options.places:
+            init.wait_for_message(channel, "placed")
+        attributes.set_affinity(spec.process, "initial")
     with step("Close all other files, blank the arguments", book="chapter 9, 2.1"):
-        pid_namespace.close_all_but({channel.end.fileno(), target.pidfd, *(stdio or ())})
+        preserved = range(3, 3 + options.preserved)
+        pid_namespace.close_all_but({channel.end.fileno(), target.pidfd, *(stdio or ()), *preserved})
     with step("Set the resource limits (ulimit)", book="3.2"):
-        init.set_limits(spec.process)
+        attributes.set_limits(spec.process)
         if spec.process.get("oomScoreAdj") is not None:
-            init.set_oom_score(spec.process["oomScoreAdj"])
+            attributes.set_oom_score(spec.process["oomScoreAdj"])
     with step("Limit the capability bounding set", book="chapter 9, 2.1"):
         init.limit_bounding_set(spec.process)
+
+    attributes.set_all(spec.process, spec.linux)
 
     # Up to here, /proc is the host's. From here on an import would run files of the container in this process.
     init.disable_imports()
@@ -106,6 +123,7 @@ def _become(
         if "user" in kinds:
             syscalls.setresgid(0, 0, 0)
             syscalls.setresuid(0, 0, 0)
+            pid_namespace.set_pdeathsig(signal.SIGKILL)  # changing the user has cleared it (prctl(2))
             init.limit_bounding_set(spec.process)  # joining a user namespace gave all capabilities back
     # From here on every path is looked up from the root of the container's mount namespace.
     if spec.terminal:
@@ -120,9 +138,10 @@ def _become(
         channel.send("ready")
         init.wait_for_message(channel, "start")
     assert stdio is not None
-    init.drop_privileges(spec, stdio, filter_)
+    init.drop_privileges(spec, stdio, filter_, options)
     with step("Clone into the process namespace", book="3.1"):
-        pid_namespace.clone_inside(channel, has_terminal=spec.terminal)
+        pid_namespace.clone_inside(channel, has_terminal=spec.terminal, tied=options.tied)
+    attributes.set_affinity(spec.process, "final")
     init.exec_program(spec, file)
 
 

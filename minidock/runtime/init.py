@@ -11,12 +11,11 @@ Sources: the manual pages named at each call's wrapper (minidock/linux), and the
 from __future__ import annotations
 
 import os
-import resource
 import signal
 import stat
 import sys
 from collections.abc import Callable
-from typing import Any, NoReturn
+from typing import Any, NamedTuple, NoReturn
 
 import prctl
 
@@ -24,28 +23,37 @@ from minidock import observe
 from minidock.errors import EXIT_ENGINE, HostError, MinidockError, SetupError, message_of
 from minidock.linux import capabilities, loopback, mounts, namespaces, syscalls, terminal
 from minidock.observe import failed_step, observed, step
-from minidock.runtime import pid_namespace, program, rootfs
-from minidock.runtime.channel import Channel
+from minidock.runtime import attributes, gate, hooks, pid_namespace, program, rootfs
+from minidock.runtime.channel import Channel, Message
 from minidock.runtime.oci_spec import Spec
+from minidock.runtime.options import Options
 from minidock.runtime.pid_namespace import JoinedPids
 
 _set_no_new_privs = observed("prctl", prctl.set_no_new_privs, "PR_SET_NO_NEW_PRIVS")
 set_dumpable = observed("prctl", prctl.set_dumpable, "PR_SET_DUMPABLE")
 _set_keepcaps = observed("prctl", prctl.set_keepcaps, "PR_SET_KEEPCAPS")
-_setrlimit = observed("setrlimit", resource.setrlimit)
 
 Stdio = tuple[int, int, int] | None
 Filter = tuple[bytes, int] | None
 
 
-def run(spec: Spec, channel: Channel, stdio: Stdio, seccomp: Filter, joined: JoinedPids | None) -> NoReturn:
+class Held(NamedTuple):
+    """What the creator has opened for the first process: mounts by their place in the bundle
+    (`rootfs.clone_idmapped_mounts`), and another container's process namespace, which is joined last.
+    """
+
+    trees: dict[int, int]
+    joined: JoinedPids | None = None
+
+
+def run(spec: Spec, channel: Channel, stdio: Stdio, seccomp: Filter, options: Options, held: Held) -> NoReturn:
     """Execute the container's program, or report which step failed and why. Never returns.
 
     `stdio` are the descriptors that become 0, 1 and 2 (None: a pseudo-terminal is created inside); `seccomp` is the
-    compiled filter with its flags; `joined` is another container's process namespace, which is joined last.
+    compiled filter with its flags; `held` is what the creator has opened for it.
     """
     observe.who = "container"
-    report_failure(channel, lambda: _become(spec, channel, stdio, seccomp, joined))
+    report_failure(channel, lambda: _become(spec, channel, stdio, seccomp, options, held))
 
 
 def report_failure(channel: Channel, become: Callable[[], None]) -> NoReturn:
@@ -68,17 +76,21 @@ def _send_error(channel: Channel, report: dict[str, Any]) -> None:
         os.write(2, f"minidock: {report['step']}: {report['message']}\n".encode(errors="replace"))
 
 
-def _become(spec: Spec, channel: Channel, stdio: Stdio, seccomp: Filter, joined: JoinedPids | None) -> None:
+def _become(spec: Spec, channel: Channel, stdio: Stdio, seccomp: Filter, options: Options, held: Held) -> None:
+    joined = held.joined
     with step("Set PR_SET_PDEATHSIG: die with the parent", book="3.4"):
         pid_namespace.set_pdeathsig(signal.SIGKILL)
         syscalls.setsid()
         syscalls.umask(0o022)  # not the caller's: all users of the container need what is created below
+        if options.places:
+            wait_for_message(channel, "placed")
     if joined:
         with step("Close all other files, blank the arguments", book="chapter 9, 2.1"):
-            pid_namespace.close_all_but({channel.end.fileno(), *(stdio or ()), *joined.descriptors})
+            needed = {channel.end.fileno(), *(stdio or ()), *joined.descriptors, *held.trees.values(), *options.kept}
+            pid_namespace.close_all_but(needed)
     if spec.process.get("oomScoreAdj") is not None:
         with step("Set the out-of-memory score", book="3.2"):
-            set_oom_score(spec.process["oomScoreAdj"])
+            attributes.set_oom_score(spec.process["oomScoreAdj"])
     with step("Create or join the other namespaces", book="3.1"):
         enter_namespaces(spec, channel)
         if joined:
@@ -86,7 +98,7 @@ def _become(spec: Spec, channel: Channel, stdio: Stdio, seccomp: Filter, joined:
 
     # Until pivot_root below, the host's whole tree is visible; mounts are made in this namespace's copy of it.
     with step("Open the mounts shared with the host", book="3.5.1"):
-        trees = rootfs.clone_shared_mounts(spec) | (joined.procs if joined else {})
+        trees = rootfs.clone_shared_mounts(spec) | held.trees | (joined.procs if joined else {})
     with step("Make all mounts slaves of the host's", book="3.5.1"):
         # Slaves and not private: what the host unmounts in the meantime is unmounted in this copy too, and not kept
         # busy.
@@ -100,10 +112,12 @@ def _become(spec: Spec, channel: Channel, stdio: Stdio, seccomp: Filter, joined:
             rootfs.make_devices(spec, root)
         with step("Create the working directory", book="3.5.1"):
             rootfs.make_working_directory(spec, root)
+    attributes.set_all(spec.process, spec.linux)
+    known = run_hooks(spec, channel)
     with step("Create a null device for masks", book="chapter 9, 2.1"):
         mask = rootfs.make_mask(spec)
     with step("Change the root with pivot_root", book="3.5.1"):
-        mounts.pivot_root(spec.rootfs)
+        mounts.pivot_root(spec.rootfs) if options.pivot else mounts.move_root(spec.rootfs)
         rootfs.set_propagation(spec)
 
     # From here on every path is the container's. An import would run files of the image in this process.
@@ -114,39 +128,78 @@ def _become(spec: Spec, channel: Channel, stdio: Stdio, seccomp: Filter, joined:
     if spec.is_new("network"):
         with step("Bring the loopback interface up", book="4.1.1"):
             loopback.up()
-    if spec.is_new("uts") and spec.config.get("hostname"):
-        with step("Set the host name", book="3.1"):
-            syscalls.sethostname(spec.config["hostname"])
+    set_names(spec)
     with step("Set kernel parameters", book="3.1"):
         set_sysctls(spec.linux.get("sysctl") or {})
     with step("Mask parts of proc and sys", book="chapter 9, 2.1"):
         rootfs.mask_paths(spec, mask)
     with step("Set the resource limits (ulimit)", book="3.2"):
-        set_limits(spec.process)
-    with step("Join a new session keyring", book="chapter 9, 2.1"):
-        join_keyring()
+        attributes.set_limits(spec.process)
+    if options.keyring:
+        with step("Join a new session keyring", book="chapter 9, 2.1"):
+            join_keyring()
 
     with step("Look up the program in the container's PATH", book="3.4"):
         enter_working_directory(spec.process["cwd"])
         file = program.find(spec.process)
-    with step("Wait for the start", book="3.4"):
-        channel.send("ready")
-        wait_for_message(channel, "start")
+    # `start` comes later and must know the pid, which a process gets last that joins another's process namespace.
+    waits_inside = joined is not None and options.gate is not None
+    if not waits_inside:
+        wait_for_start(channel, options)
 
     assert stdio is not None
     with step("Limit the capability bounding set", book="chapter 9, 2.1"):
         limit_bounding_set(spec.process)
-    drop_privileges(spec, stdio, seccomp)
+    drop_privileges(spec, stdio, seccomp, options)
     if joined:
         with step("Clone into the process namespace", book="3.1"):
-            pid_namespace.clone_inside(channel, has_terminal=spec.terminal)
+            pid_namespace.clone_inside(channel, has_terminal=spec.terminal, tied=options.tied)
+    if waits_inside:
+        wait_for_start(channel, options)
+    if hooks.has(spec, "startContainer"):
+        with step("Run the hooks of the bundle", book="3.4"):
+            hooks.run(spec, "startContainer", {**known, "status": "created"})
     exec_program(spec, file)
 
 
-def drop_privileges(spec: Spec, stdio: tuple[int, int, int], seccomp: Filter) -> None:
+def run_hooks(spec: Spec, channel: Channel) -> hooks.State:
+    """Have the creator run its hooks, then run those of this process; returns what hooks are told."""
+    if not hooks.has(spec):
+        return {}
+    channel.send("mounted")
+    known: hooks.State = wait_for_message(channel, "hooked")["state"]
+    with step("Run the hooks of the bundle", book="3.4"):
+        hooks.run(spec, "createContainer", known)
+    return known
+
+
+def wait_for_start(channel: Channel, options: Options) -> None:
+    """Wait for the creator's message, or, if the creator does not stay, at the gate (`gate.py`)."""
+    with step("Wait for the start", book="3.4"):
+        channel.send("ready")
+        if options.gate is None:
+            wait_for_message(channel, "start")
+            return
+        wait_for_message(channel, "released")
+        if not options.tied:
+            pid_namespace.set_pdeathsig(0)
+        gate.wait(channel, options.gate)
+
+
+def set_names(spec: Spec) -> None:
+    """Set the names of the UTS namespace, also of one that is joined."""
+    if spec.config.get("hostname") and "uts" in spec.namespaces:
+        with step("Set the host name", book="3.1"):
+            syscalls.sethostname(spec.config["hostname"])
+    if spec.config.get("domainname"):
+        with step("Set the domain name", book="3.1"):
+            syscalls.setdomainname(spec.config["domainname"])
+
+
+def drop_privileges(spec: Spec, stdio: tuple[int, int, int], seccomp: Filter, options: Options) -> None:
     """Give up privileges one after the other: each step still needs what the next one takes away."""
     with step("Set standard input, output and error", book="3.4"):
-        set_stdio(stdio, spec)
+        set_stdio(stdio, spec, options.preserved)
     with step("Reset the signals", book="3.4"):
         reset_signals()
     no_new_privs = bool(spec.process.get("noNewPrivileges"))
@@ -156,7 +209,7 @@ def drop_privileges(spec: Spec, stdio: tuple[int, int, int], seccomp: Filter) ->
         with step("Install the seccomp filter", book="chapter 9, 2.1"):
             syscalls.seccomp_set_filter(*seccomp)
     with step("Set the user and the capabilities", book="chapter 9, 2.1"):
-        set_credentials(spec.process)
+        set_credentials(spec.process, tied=options.tied)
     if seccomp and no_new_privs:
         with step("Install the seccomp filter", book="chapter 9, 2.1"):
             syscalls.seccomp_set_filter(*seccomp)
@@ -177,6 +230,7 @@ def enter_namespaces(spec: Spec, channel: Channel) -> None:
         wait_for_message(channel, "mapped")  # until then every id is 65534 (nobody)
         syscalls.setresgid(0, 0, 0)
         syscalls.setresuid(0, 0, 0)
+        pid_namespace.set_pdeathsig(signal.SIGKILL)  # a change of the user clears it (prctl(2))
     for kind, path in spec.namespaces.items():
         if path:  # for pid this counts for children only: `pid_namespace.py`
             namespaces.enter(path, kind)
@@ -208,6 +262,8 @@ def open_console(spec: Spec, channel: Channel, *, controlling: bool) -> tuple[in
     mounts.bind_file(slave, "/dev/console")
     if controlling:
         terminal.set_controlling(slave)
+    for number in range(3):  # at once: whoever holds the master end may wait for somebody to have the other
+        syscalls.dup2(slave, number)
     channel.send("console", fd=master)
     os.close(master)
     return slave, slave, slave
@@ -243,34 +299,6 @@ def enter_working_directory(path: str) -> None:
         raise SetupError(f"the working directory {path} is outside of the container") from None
 
 
-def set_limits(process: dict[str, Any]) -> None:
-    """Set the resource limits (getrlimit(2))."""
-    for limit in process.get("rlimits") or []:
-        number = getattr(resource, limit["type"])
-        wanted = [-1 if value >= 1 << 63 else value for value in (limit["soft"], limit["hard"])]
-        try:
-            _setrlimit(number, (wanted[0], wanted[1]))
-        except ValueError as error:
-            has = resource.getrlimit(number)[1]
-            raise HostError(
-                f"ulimit {limit['type'].removeprefix('RLIMIT_').lower()}: cannot be raised to {limit['hard']}, "
-                f"this host allows {has} at most (no CAP_SYS_RESOURCE)"
-            ) from error
-
-
-def set_oom_score(adjustment: int) -> None:
-    """Set the preference of the out-of-memory killer (proc(5), oom_score_adj), while /proc is still the host's."""
-    fd = syscalls.open("/proc/self/oom_score_adj", os.O_WRONLY | os.O_CLOEXEC)
-    try:
-        syscalls.write(fd, str(adjustment).encode())
-    except PermissionError:
-        raise HostError(
-            f"oom_score_adj cannot be lowered to {adjustment}: this host does not allow it (no CAP_SYS_RESOURCE)"
-        ) from None
-    finally:
-        os.close(fd)
-
-
 def join_keyring() -> None:
     """Join a new session keyring. It has no name: other processes could join one with a name.
 
@@ -282,12 +310,13 @@ def join_keyring() -> None:
         return
 
 
-def set_stdio(stdio: tuple[int, int, int], spec: Spec) -> None:
-    """Set descriptors 0, 1, 2. execve closes all others, whoever opened them (CVE-2024-21626 was a leaked one)."""
+def set_stdio(stdio: tuple[int, int, int], spec: Spec, preserved: int = 0) -> None:
+    """Set descriptors 0, 1, 2, and keep as many more as are `preserved`. execve closes all others, whoever opened them
+    (CVE-2024-21626 was a leaked one)."""
     for number, fd in enumerate(stdio):
         syscalls.dup2(fd, number)
         chown_stdio(number, spec)
-    syscalls.close_range(3, flags=syscalls.CLOSE_RANGE_CLOEXEC)
+    syscalls.close_range(3 + preserved, flags=syscalls.CLOSE_RANGE_CLOEXEC)
 
 
 def chown_stdio(number: int, spec: Spec) -> None:
@@ -310,8 +339,8 @@ def limit_bounding_set(process: dict[str, Any]) -> None:
         capabilities.limit_bounding(sets.get("bounding") or [])
 
 
-def set_credentials(process: dict[str, Any]) -> None:
-    """Set user and groups, then the capability sets, the ambient set last."""
+def set_credentials(process: dict[str, Any], *, tied: bool = True) -> None:
+    """Set user and groups, then the capability sets, the ambient set last. `tied`: as in `Options`."""
     user, sets = process["user"], process.get("capabilities")
     if sets is not None:
         _set_keepcaps(1)  # without it, another user than 0 would lose all capabilities before the sets below are set
@@ -332,7 +361,7 @@ def set_credentials(process: dict[str, Any]) -> None:
     if process.get("noNewPrivileges"):
         _set_no_new_privs(1)
     # Changing the user has cleared this (prctl(2)). It ends the container if its monitor is killed.
-    pid_namespace.set_pdeathsig(signal.SIGKILL)
+    pid_namespace.set_pdeathsig(signal.SIGKILL if tied else 0)
     # And has set this to fs.suid_dumpable, with which processes of the same user could read this one's memory.
     set_dumpable(0)
 
@@ -357,11 +386,12 @@ def reset_signals() -> None:
     signal.pthread_sigmask(signal.SIG_SETMASK, [])
 
 
-def wait_for_message(channel: Channel, kind: str) -> None:
+def wait_for_message(channel: Channel, kind: str) -> Message:
     """Wait for one message from the creator. If its end is closed instead, exit: nobody is left to report to."""
     message, _ = channel.receive()
     if message is None or message["type"] != kind:
         os._exit(EXIT_ENGINE)
+    return message
 
 
 def _report(error: BaseException) -> dict[str, Any]:

@@ -15,12 +15,13 @@ import time
 from contextlib import suppress
 
 from minidock.errors import EXIT_ENGINE, HostError, SetupError
-from minidock.linux import cgroup_limits, cgroups, namespaces, seccomp, syscalls, systemd
+from minidock.linux import cgroup_limits, cgroups, cgroups_v1, namespaces, seccomp, syscalls, systemd
 from minidock.linux.timeouts import ActivityTimeout
 from minidock.observe import step
-from minidock.runtime import device_access, init, pid_namespace
+from minidock.runtime import device_access, hooks, init, pid_namespace, rootfs
 from minidock.runtime.channel import Channel, Message, channel_pair
 from minidock.runtime.oci_spec import Spec
+from minidock.runtime.options import ENGINE, Options
 
 _TIMEOUT = 10.0  # seconds without activity in which a process must end after SIGKILL
 _LOOK = 1.0
@@ -47,19 +48,37 @@ class CreatedProcess:
         self.cloner: int | None = None
         self.timeout: float | None = None
         self.is_ready = False
+        self.spec: Spec | None = None
+        self.id = ""
 
     def signal(self, number: int) -> None:
         """Send a signal. pidfd_send_signal(2) cannot hit another process that has got the same pid."""
         signal.pidfd_send_signal(self.pidfd, number)
 
+    def kill(self) -> None:
+        """SIGKILL, and wait for its end. One that has been waited for already stays so."""
+        with suppress(ProcessLookupError):
+            self.signal(signal.SIGKILL)
+        with suppress(ChildProcessError):
+            os.waitid(os.P_PIDFD, self.pidfd, os.WEXITED)
 
-def make_cgroup(spec: Spec) -> cgroups.Cgroup | None:
+
+def cgroup_path(spec: Spec, top: str) -> str:
+    """The directory of the container's cgroup in the hierarchy mounted on `top`, and never above that."""
+    return top + os.path.normpath(f"/{spec.linux['cgroupsPath'].lstrip('/')}")
+
+
+def make_cgroup(spec: Spec, *, first_version: bool = False) -> cgroups.Cgroup | None:
     """The container's cgroup with its limits set; None if the host has no version 2 hierarchy.
 
     Without a hierarchy a container without limits still runs, without a device filter (`device_access.without_filter`);
-    one with limits is refused. Raises `HostError`.
+    one with limits is refused. `first_version`: hierarchies of version 1 may enforce limits too, and the caller deletes
+    what is created in these. Raises `HostError`.
     """
     resources = spec.linux.get("resources") or {}
+    if first_version and spec.linux.get("cgroupsPath"):
+        cgroups_v1.create(cgroup_path(spec, ""), resources)
+        resources = cgroups_v1.split(resources, cgroups_v1.hierarchies())[1]
     needed = cgroup_limits.controllers(resources)
     top = cgroups.hierarchy()
     if top is None or not spec.linux.get("cgroupsPath"):
@@ -67,8 +86,8 @@ def make_cgroup(spec: Spec) -> cgroups.Cgroup | None:
             what = ", ".join(sorted(needed))
             raise HostError(f"this host has no cgroup v2 hierarchy: {what} cannot be limited", exit_code=EXIT_ENGINE)
         return None
-    path = os.path.normpath(f"/{spec.linux['cgroupsPath'].lstrip('/')}")
-    cgroup = cgroups.Cgroup(top + path)
+    cgroup = cgroups.Cgroup(cgroup_path(spec, top))
+    path = cgroup.path.removeprefix(top)
     if scope := systemd.scope_of(path):
         systemd.start_scope(scope, top)
     cgroup.create(needed, owned=scope and top + scope)
@@ -81,25 +100,30 @@ def make_cgroup(spec: Spec) -> cgroups.Cgroup | None:
     return cgroup
 
 
-def create(spec: Spec, stdio: init.Stdio, cache: str | None = None) -> tuple[CreatedProcess, cgroups.Cgroup | None]:
+def create(
+    spec: Spec, stdio: init.Stdio, cache: str | None = None, options: Options = ENGINE
+) -> tuple[CreatedProcess, cgroups.Cgroup | None]:
     """Clone the container's first process, which sets itself up and then waits for `start`.
 
     `stdio`: descriptors for 0, 1 and 2, or None for a terminal created inside. `cache`: a directory for compiled
     filters. The call returns right after the clone; `start` waits for the child. The caller owns the cgroup and deletes
     it.
     """
+    if hooks.has(spec):
+        hooks.load()
     filter_ = None
     if section := spec.linux.get("seccomp"):
         with step("Compile the seccomp filter", book="chapter 9, 2.1"):
             filter_ = (seccomp.compile_filter(section, cache), seccomp.flags(section))
     with step("Create the control group, with its limits", book="3.2"):
-        cgroup = make_cgroup(spec)
+        cgroup = make_cgroup(spec, first_version=options.places is not None)
         spec = spec if cgroup else device_access.without_filter(spec)
     joined, (ours, theirs) = None, channel_pair()
     try:
         if spec.namespaces.get("pid"):
             with step("Take a proc of the joined namespace", book="3.1"):
                 spec, joined = pid_namespace.prepare_join(spec)
+        trees = rootfs.clone_idmapped_mounts(spec)
         with step("Clone the first process into new namespaces", book="3.1"):
             pid, pidfd = _clone(spec, cgroup)
     except BaseException:
@@ -109,17 +133,28 @@ def create(spec: Spec, stdio: init.Stdio, cache: str | None = None) -> tuple[Cre
         raise
     if pid == 0:
         ours.close()
-        init.run(spec, theirs, stdio, filter_, joined)
+        init.run(spec, theirs, stdio, filter_, options, init.Held(trees, joined))
     pid_namespace.close(joined)
     theirs.close()
+    for tree in trees.values():
+        os.close(tree)
     created = CreatedProcess(pid, pidfd, ours)
     created.timeout = _TIMEOUT if joined else None
+    created.spec, created.id = spec, options.id
+    place(created, options)
     if spec.is_new("user"):
         maps = [[(m["containerID"], m["hostID"], m["size"]) for m in spec.linux.get(key) or []]
                 for key in ("uidMappings", "gidMappings")]  # fmt: skip
         namespaces.write_id_maps(pid, *maps)
         ours.send("mapped")
     return created, cgroup
+
+
+def place(created: CreatedProcess, options: Options) -> None:
+    """Move a new process, which waits for it, into its cgroups of version 1."""
+    if options.places:
+        cgroups_v1.join(list(options.places), created.pid)
+        created.channel.send("placed")
 
 
 def _clone(spec: Spec, cgroup: cgroups.Cgroup | None) -> tuple[int, int]:
@@ -142,8 +177,33 @@ def wait_ready(created: CreatedProcess) -> None:
             created.console = fd
         elif message["type"] == "ready":
             created.is_ready = True
+        elif message["type"] == "mounted":
+            _run_hooks(created)
+        elif message["type"] == "cloned" and fd is not None:
+            _take_clone(created, fd)
+        elif message["type"] == "inside":
+            continue
         else:
             _take(message)
+
+
+def _run_hooks(created: CreatedProcess) -> None:
+    """The creator's hooks, between the making of the namespaces and the change of the root."""
+    assert created.spec is not None
+    known = hooks.state(created.spec, created.id, "creating", created.pid)
+    with step("Run the hooks of the bundle", book="3.4"):
+        hooks.run(created.spec, "prestart", known)
+        hooks.run(created.spec, "createRuntime", known)
+    created.channel.send("hooked", state=known)
+
+
+def release(created: CreatedProcess) -> None:
+    """Let go of a process that waits at a gate (`gate.py`): from here on it does not end with us."""
+    wait_ready(created)
+    created.channel.send("released")
+    while (message := created.channel.receive()[0]) is not None:
+        _take(message)
+    created.channel.close()
 
 
 def start(created: CreatedProcess, seconds: float | None = None) -> None:
@@ -234,5 +294,4 @@ def _status_of_zombie(pid: int) -> int:
 
 def _take(message: Message) -> None:
     if message["type"] == "error":
-        place = f"{message['step']}: " if message["step"] and not message["plain"] else ""
-        raise SetupError(f"{place}{message['message']}", exit_code=message["exit_code"])
+        raise SetupError.reported(message)

@@ -9,21 +9,14 @@ from __future__ import annotations
 
 import json
 import os
-import resource
 from typing import Any, NamedTuple
 
 from minidock import state
-from minidock.errors import HostError, NotFoundError, UsageError
-from minidock.linux import capabilities, namespaces
+from minidock.errors import HostError, MinidockError, NotFoundError, UsageError
+from minidock.linux import namespaces
+from minidock.runtime import spec_checks, spec_shapes
 
-VERSION = "1.0.2"
-
-# section: fields that are not implemented. Empty values are accepted, as they ask for nothing.
-_UNSUPPORTED = {
-    "": ("hooks", "solaris", "windows", "vm", "zos"),
-    "process": ("apparmorProfile", "selinuxLabel", "scheduler", "ioPriority", "execCPUAffinity"),
-    "linux": ("intelRdt", "mountLabel", "personality", "netDevices", "memoryPolicy"),
-}
+VERSION = "1.2.0"
 
 
 class Spec(NamedTuple):
@@ -88,27 +81,30 @@ def load(bundle: str) -> Spec:
 
 def check(bundle: str, config: dict[str, Any]) -> Spec:
     """`config` as a `Spec`; raises as `load` does."""
-    if not str(config.get("ociVersion", "")).startswith("1."):
-        raise UsageError(f"{bundle}: ociVersion {config.get('ociVersion')!r} is not supported, only 1.x")
+    config = spec_shapes.without_nulls(config)
+    spec_shapes.check_config(config, bundle)
+    if not config["ociVersion"].startswith("1."):
+        raise UsageError(f"{bundle}: ociVersion {config['ociVersion']!r} is not supported, only 1.x")
     process, linux = config.get("process"), config.get("linux") or {}
     if not process or not process.get("args"):
         raise UsageError(f"{bundle}: process.args is missing: what should be run?")
-    if not config.get("root", {}).get("path"):
+    if not (config.get("root") or {}).get("path"):
         raise UsageError(f"{bundle}: root.path is missing")
-    cwd = process.get("cwd", "")
+    cwd = process["cwd"]
     if not cwd.startswith("/"):
         raise UsageError(f"the working directory {cwd!r} is invalid, it needs to be an absolute path")
     for text, what in ((cwd, f"the working directory {cwd}"), *((word, f"exec {word}") for word in process["args"])):
         if "\0" in text:  # chdir(2) and execve(2) end a string there
             raise UsageError(f"{what}: invalid argument")
-    for section, names in _UNSUPPORTED.items():
-        for name in names:
-            if (config.get(section) or {} if section else config).get(name):
-                raise HostError(f"{bundle}: {section and section + '.'}{name} is not supported by minidock")
-    process.setdefault("user", {})
-    process["user"] = {"uid": 0, "gid": 0, **process["user"]}
-    _check_values(bundle, config, process, linux)
-    return Spec(bundle, config, process, linux, _namespaces(linux.get("namespaces") or []))
+    process["user"] = {"uid": 0, "gid": 0, **process.get("user", {})}
+    kinds = _namespaces(linux.get("namespaces") or [])
+    try:
+        spec_checks.check(config, kinds)
+    except MinidockError as error:
+        error.args = (f"{bundle}: {error}",)
+        raise
+    config = spec_checks.normalized(config, bundle)
+    return Spec(bundle, config, process, linux, kinds)
 
 
 def _namespaces(rows: list[dict[str, str]]) -> dict[str, str]:
@@ -126,26 +122,6 @@ def _namespaces(rows: list[dict[str, str]]) -> dict[str, str]:
     if result.get("user") == "" and result.get("pid"):
         raise HostError("users of its own have no right to another container's process namespace (setns(2))")
     return result
-
-
-def _check_values(bundle: str, config: dict[str, Any], process: dict[str, Any], linux: dict[str, Any]) -> None:
-    """Refuse values that would make a later step fail with a less clear error. Raises `UsageError`."""
-    for names in (process.get("capabilities") or {}).values():
-        for name in names:
-            if name not in capabilities.NUMBERS:
-                raise UsageError(f"unknown capability {name!r}")
-    for entry in process.get("env") or []:
-        if not entry.partition("=")[0] or "=" not in entry:
-            raise UsageError(f"{bundle}: process.env holds {entry!r}, which is not NAME=value")
-    for limit in process.get("rlimits") or []:
-        if not hasattr(resource, limit["type"]):
-            raise UsageError(f"{bundle}: unknown resource limit {limit['type']!r}")
-    for place in [mount.get("destination", "") for mount in config.get("mounts") or []]:
-        if not place.startswith("/"):
-            raise UsageError(f"{bundle}: a mount's destination is {place!r} and not an absolute path")
-    propagation = linux.get("rootfsPropagation") or "private"
-    if propagation not in ("private", "rprivate", "slave", "rslave", "shared", "rshared", "unbindable", "runbindable"):
-        raise UsageError(f"{bundle}: linux.rootfsPropagation {propagation!r} is no propagation type")
 
 
 def dump(config: dict[str, Any]) -> str:

@@ -93,9 +93,9 @@ def close_all_but(kept: Iterable[int]) -> None:
     interpreter.blank_arguments()
 
 
-def clone_inside(channel: Channel, *, has_terminal: bool) -> None:
+def clone_inside(channel: Channel, *, has_terminal: bool, tied: bool = True) -> None:
     """Clone a child into the joined process namespace, as a child of the creator's, and exit. Returns only in the
-    child.
+    child. `tied`: as in `Options`.
 
     A tracer inside could hold or control the child from its first instruction on. So of what comes over the channel
     from now on only its end is trusted (`lifecycle.start`).
@@ -112,7 +112,8 @@ def clone_inside(channel: Channel, *, has_terminal: bool) -> None:
     if pid:
         channel.send("cloned", fd=pidfd)
         os._exit(0)
-    set_pdeathsig(signal.SIGKILL)
+    if tied:
+        set_pdeathsig(signal.SIGKILL)
     syscalls.setsid()
     if has_terminal:
         terminal.set_controlling(0)

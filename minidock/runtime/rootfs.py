@@ -16,7 +16,8 @@ from contextlib import contextmanager, suppress
 from typing import Any
 
 from minidock.errors import SetupError
-from minidock.linux import mount_options, mounts, overlay, paths, syscalls
+from minidock.linux import idmapped, mount_options, mounts, overlay, paths, syscalls
+from minidock.observe import step
 from minidock.runtime import device_access
 from minidock.runtime.oci_spec import Spec
 
@@ -72,6 +73,23 @@ def clone_shared_mounts(spec: Spec) -> dict[int, int]:
         options = mount.get("options") or []
         if mounts.is_shared(options) and (mount.get("type") == "bind" or "bind" in options or "rbind" in options):
             found[number] = mounts.clone_tree(mount.get("source") or "", options)
+    return found
+
+
+def clone_idmapped_mounts(spec: Spec) -> dict[int, int]:
+    """The binds whose ids are mapped, by their place in the bundle: for the creator, as nobody in a user namespace of
+    the container's may do that. Without maps of their own, they have the container's.
+    """
+    found = {}
+    for number, mount in enumerate(spec.mounts):
+        options = mount.get("options") or []
+        if words := {"idmap", "ridmap"} & set(options):
+            source = mount if mount.get("uidMappings") else spec.linux
+            maps = [[(row["containerID"], row["hostID"], row["size"]) for row in source[key]]
+                    for key in ("uidMappings", "gidMappings")]  # fmt: skip
+            with step("Map the ids of mounts", book="3.1"):
+                found[number] = mounts.clone_tree(mount.get("source") or "", options)
+                idmapped.apply(found[number], maps[0], maps[1], recursive="ridmap" in words)
     return found
 
 

@@ -78,7 +78,7 @@ def mount(call: CallMade, target: str) -> str:
     if propagation:
         return f"mount --make-{propagation} {_quote(target)}"
     options = [word for word, (bits, _) in FLAG_OPTIONS.items()
-               if bits and mask & bits == bits and word not in ("bind", "rbind", "sync")]  # fmt: skip
+               if bits and mask & bits == bits and word not in ("bind", "rbind", "sync", "remount")]  # fmt: skip
     if mask & syscalls.MS_REMOUNT:
         return f"mount -o remount,bind,{','.join(options)} {_quote(target)}"
     source = real_path(call, 0) if call.argument(0) else "none"

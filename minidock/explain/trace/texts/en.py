@@ -118,6 +118,14 @@ STEPS = {
         "The kernel keeps a ring of keys for each session: with a new one, the caller's keys are not accessible.",
     "Look up the program in the container's PATH":
         "This is done in the container's root, where the host's files of the same names are out of reach.",
+    "Map the ids of mounts":
+        "In such a mount, files belong to others than on the disk: to those that the maps of a user namespace say.",
+    "Set scheduling, personality and labels":
+        "What the bundle asks for beside users and rights; most bundles ask for none of it.",
+    "Set the domain name":
+        "NIS's name for the machine, which belongs to the UTS namespace as the host name does.",
+    "Run the hooks of the bundle":
+        "Programs that whoever made the bundle has run at this moment; they are told of the container on their input.",
     "Wait for the start":
         "The parent connects the network and the caller's terminal, then sends the start.",
     # Power goes

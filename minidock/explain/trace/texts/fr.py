@@ -216,6 +216,23 @@ STEPS = {
         "Chercher le programme dans le PATH du conteneur",
         "C'est fait dans la racine du conteneur, où les fichiers de même nom de l'hôte sont hors d'atteinte.",
     ),
+    "Map the ids of mounts": (
+        "Traduire les identités dans des montages",
+        "Dans un tel montage, les fichiers sont à d'autres que sur le disque : ceux que disent les tables d'un espace "
+        "de noms d'utilisateurs.",
+    ),
+    "Set scheduling, personality and labels": (
+        "Régler ordonnancement, personnalité, étiquettes",
+        "Ce que le bundle demande en plus des utilisateurs et des droits ; le plus souvent, rien.",
+    ),
+    "Set the domain name": (
+        "Donner le nom de domaine",
+        "Le nom que NIS donne à la machine ; comme le nom d'hôte, il appartient à l'espace de noms UTS.",
+    ),
+    "Run the hooks of the bundle": (
+        "Exécuter les hooks du bundle",
+        "Des programmes que le bundle fait exécuter à ce moment ; ils reçoivent l'état du conteneur en entrée.",
+    ),
     "Wait for the start": (
         "Attendre le départ",
         "Le parent raccorde le réseau et le terminal de l'appelant, puis envoie le départ.",

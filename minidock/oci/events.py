@@ -1,0 +1,97 @@
+"""`events`: what a container has used, as runc writes it: one line of JSON, or one after each interval."""
+
+from __future__ import annotations
+
+import json
+import os
+import select
+from typing import Any
+
+from minidock.durations import parse
+from minidock.errors import ConflictError, UsageError
+from minidock.linux.cgroups import Cgroup
+from minidock.oci.command_line import Words
+from minidock.oci.containers import DEFAULT_ROOT, Container
+
+
+def events(words: Words) -> int:
+    """`minidock-oci events`: with --stats once, else until the container has ended."""
+    container = Container(words.general.get("root") or DEFAULT_ROOT, words.arguments[0]).load()
+    if container.status == "stopped":
+        raise ConflictError(f"container with id {container.id} is not running")
+    try:
+        seconds = parse(words.flags.get("interval") or "5s") / 1_000_000_000
+    except ValueError as error:
+        raise UsageError(f"--interval: {error}") from None
+    if seconds <= 0:
+        raise UsageError("duration interval must be greater than 0")
+    if words.flags.get("stats"):
+        _tell("stats", container.id, stats(container.cgroup))
+        return 0
+    pidfd = container.open_process()
+    killed = _oom_kills(container.cgroup)
+    while not select.select([pidfd], [], [], seconds)[0]:
+        if (now := _oom_kills(container.cgroup)) > killed:
+            _tell("oom", container.id, None)
+            killed = now
+        _tell("stats", container.id, stats(container.cgroup))
+    return 0
+
+
+def _tell(kind: str, container_id: str, data: dict[str, Any] | None) -> None:
+    line = {"type": kind, "id": container_id} | ({} if data is None else {"data": data})
+    print(json.dumps(line), flush=True)
+
+
+def _oom_kills(cgroup: Cgroup | None) -> int:
+    return cgroup.read_table("memory.events").get("oom_kill", 0) if cgroup else 0
+
+
+def stats(cgroup: Cgroup | None) -> dict[str, Any]:
+    """The cgroup's counters in the shape of runc's `types.Stats`: nanoseconds, bytes, numbers of processes."""
+    if cgroup is None or not cgroup.exists():
+        return {}
+    cpu = cgroup.read_table("cpu.stat")
+    known: dict[str, Any] = {
+        "cpu": {
+            "usage": {"total": cpu.get("usage_usec", 0) * 1000, "kernel": cpu.get("system_usec", 0) * 1000,
+                      "user": cpu.get("user_usec", 0) * 1000},
+            "throttling": {"periods": cpu.get("nr_periods", 0), "throttledPeriods": cpu.get("nr_throttled", 0),
+                           "throttledTime": cpu.get("throttled_usec", 0) * 1000},
+        },
+        "memory": _memory(cgroup),
+        "pids": {"current": _number(cgroup, "pids.current") or len(cgroup.processes()),
+                 "limit": _number(cgroup, "pids.max")},
+        "blkio": {"ioServiceBytesRecursive": _io(cgroup)},
+        "hugetlb": {}, "intel_rdt": {}, "network_interfaces": None,
+    }  # fmt: skip
+    return known
+
+
+def _memory(cgroup: Cgroup) -> dict[str, Any]:
+    raw = cgroup.read_table("memory.stat")
+    usage = {"limit": _number(cgroup, "memory.max"), "usage": _number(cgroup, "memory.current"),
+             "max": _number(cgroup, "memory.peak"), "failcnt": 0}  # fmt: skip
+    swap = {"limit": _number(cgroup, "memory.swap.max"), "usage": _number(cgroup, "memory.swap.current"), "failcnt": 0}
+    return {"cache": raw.get("file", 0), "usage": usage, "swap": swap, "raw": raw}
+
+
+def _io(cgroup: Cgroup) -> list[dict[str, Any]]:
+    rows = []
+    if os.path.exists(os.path.join(cgroup.path, "io.stat")):
+        for line in cgroup.read("io.stat").splitlines():
+            device, *fields = line.split()
+            major, minor = map(int, device.split(":"))
+            values = dict(field.split("=") for field in fields)
+            rows += [{"major": major, "minor": minor, "op": op, "value": int(values.get(key, 0))}
+                     for op, key in (("Read", "rbytes"), ("Write", "wbytes"))]  # fmt: skip
+    return rows
+
+
+def _number(cgroup: Cgroup, name: str) -> int:
+    """The number in one of the cgroup's files; 0 where there is no such file, or no limit."""
+    try:
+        text = cgroup.read(name)
+    except FileNotFoundError:
+        return 0
+    return 0 if text == "max" else int(text)

@@ -1,0 +1,42 @@
+"""`run`: start the container, pass signals and a terminal's bytes on, and end as its program does."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from minidock.errors import EXIT_SIGNAL
+from minidock.oci import start
+from minidock.runtime import foreground
+from minidock.runtime import lifecycle as runtime
+
+if TYPE_CHECKING:
+    from minidock.oci.containers import Container
+    from minidock.runtime.lifecycle import CreatedProcess
+
+_PR_SET_CHILD_SUBREAPER = 36
+
+
+def become_subreaper() -> None:
+    """Processes that the container leaves behind become our children, and not PID 1's (prctl(2))."""
+    from minidock.linux import syscalls
+
+    syscalls.prctl(_PR_SET_CHILD_SUBREAPER, 1)
+
+
+def run(container: Container, created: CreatedProcess, *, detach: bool, keep: bool) -> int:
+    """Start what waits at its gate; the exit code of the command. What cannot be started is deleted."""
+    from minidock.oci import stop
+
+    try:
+        start.begin(container)
+    except BaseException:
+        created.kill()
+        stop.end(container)
+        raise
+    if detach:
+        return 0
+    foreground.attend(created, lambda: None)
+    code = runtime.reap(created)
+    if not keep:
+        stop.end(container)
+    return code if code >= 0 else EXIT_SIGNAL - code

@@ -1,0 +1,63 @@
+"""How a failure is told: a line on standard error, and in the file of --log as runc writes it, which engines read."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from typing import Any, NoReturn
+
+from minidock.errors import UsageError, message_of, printable
+
+_file = ""
+_format = "text"
+_LONGEST = 4000  # characters of a message
+
+
+def begin(general: dict[str, Any]) -> None:
+    """Take the global flags that say where and how."""
+    global _file, _format
+    _file, _format = general.get("log", ""), general.get("log-format") or "text"
+    if _format not in ("text", "json"):
+        fail(UsageError(f"invalid log-format: {_format} (it is text or json)"))
+
+
+def fail(error: BaseException, exit_code: int = 1) -> NoReturn:
+    """Say what went wrong, in one line, and end. A defect of our own looks no other: with --debug it has its trace."""
+    message = printable(message_of(error), _LONGEST)
+    if os.environ.get("MINIDOCK_DEBUG"):
+        import traceback
+
+        traceback.print_exception(error)
+    write("error", message)
+    if _file:
+        print(message, file=sys.stderr)
+    sys.stderr.flush()
+    os._exit(3 if getattr(error, "exit_code", 0) == 3 else exit_code)
+
+
+def warn(message: str) -> None:
+    """Say what is not as it was asked for, and goes on."""
+    write("warning", printable(message, _LONGEST))
+
+
+def write(level: str, message: str) -> None:
+    """One line: in the file if there is one, else on standard error."""
+    import json
+
+    moment = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+    if _format == "json":
+        line = json.dumps({"level": level, "msg": message, "time": moment}) + "\n"
+    elif _file:
+        line = f"time={json.dumps(moment)} level={level} msg={json.dumps(message)}\n"
+    else:
+        line = f"{level.upper() if level != 'error' else 'minidock-oci'}: {message}\n"
+    if not _file:
+        sys.stderr.write(line)
+        return
+    try:
+        fd = os.open(_file, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644)
+        os.write(fd, line.encode(errors="replace"))
+        os.close(fd)
+    except OSError as error:
+        sys.stderr.write(f"minidock-oci: --log {_file}: {os.strerror(error.errno or 0)}\n")

@@ -1,0 +1,20 @@
+"""What a caller has asked to be told of the process that was made: its number in a file, its pidfd over a socket."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from minidock import state
+from minidock.oci import console
+
+
+def write_pid(flags: dict[str, Any], pid: int) -> None:
+    """--pid-file, whole or not at all: who waits for it reads it at once."""
+    if path := flags.get("pid-file"):
+        state.write_text(path, str(pid), durable=False)
+
+
+def send_pidfd(flags: dict[str, Any], pidfd: int) -> None:
+    """--pidfd-socket."""
+    if path := flags.get("pidfd-socket"):
+        console.send_pidfd(path, pidfd)
