@@ -96,7 +96,7 @@ class Observer:
     def pass_on(self) -> dict[str, str]:
         """Let the program that this process is about to execute inherit what is needed to be observed too.
 
-        Returns the environment variables that describe it (`engine/observers.py`).
+        Returns the environment variables that describe it (`recorder/observers.py`).
         """
         return {}
 

@@ -33,7 +33,7 @@ def _begin() -> None:
             os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)
     os.umask(0o022)  # not the caller's: a container's files are for all its users
     if any(name.startswith("MINIDOCK_OBSERVE_") for name in os.environ):
-        from minidock.engine import observers
+        from minidock.recorder import observers
 
         observers.from_environment(dict(os.environ))
     if any(word.startswith("--explain") for word in sys.argv):

@@ -49,6 +49,10 @@ def run(parsed: Words) -> None:
     """The command itself. Never returns."""
     log.begin(parsed.general)
     try:
+        if any(name.startswith("MINIDOCK_OBSERVE_") for name in os.environ):
+            from minidock.recorder import observers
+
+            observers.from_environment(dict(os.environ))
         code = _call(parsed)
     except KeyboardInterrupt:
         code = 130

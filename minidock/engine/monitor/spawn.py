@@ -99,7 +99,7 @@ def run_helper(kind: str, end: int, program: int, *, bridged: bool) -> NoReturn:
         gc.set_threshold(50_000)  # as in `cli/entry.py`
         os.set_inheritable(end, False)
         if any(name.startswith("MINIDOCK_OBSERVE_") for name in os.environ):
-            from minidock.engine import observers
+            from minidock.recorder import observers
 
             observers.from_environment(dict(os.environ))
         with observe.step("Forbid to execute this Python again", book="chapter 9, 2.1"):

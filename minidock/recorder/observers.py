@@ -4,7 +4,7 @@
     MINIDOCK_OBSERVE_FAIL=N       the Nth kernel call, counted over all processes, fails with EIO
     MINIDOCK_OBSERVE_KILL=N       the process that is about to make the Nth kernel call is killed
 
-A program that minidock runs itself as (`monitor/spawn.py`) is told in the same way, and is given descriptors:
+A program that minidock runs itself as (`engine/monitor/spawn.py`) is told in the same way, and is given descriptors:
 
     MINIDOCK_OBSERVE_COUNTER=FD           how many calls there have been
     MINIDOCK_OBSERVE_RECORDER=FD:STEPPING    the socket to the trace process (`trace_socket.py`)
