@@ -20,6 +20,7 @@ from minidock.build.run import Surroundings
 from minidock.build.sources import Sources
 from minidock.build.stage import INSTRUCTIONS, Stage, from_scratch
 from minidock.build.variables import Globals
+from minidock.engine.monitor import spawn
 from minidock.engine.paths import Paths
 from minidock.errors import MinidockError
 from minidock.image import layer_cache
@@ -154,6 +155,11 @@ class Builder:
         cached, reason = step(self, stage, instruction)
         self._end(stage, cached=cached, reason=reason)
 
+    def has_run_after(self, instruction: Instruction) -> bool:
+        """Whether a RUN of the stage comes after this line: once a line is not in the cache, none of them is."""
+        lines = self.node.stage.instructions
+        return any(each.name == "RUN" and each.line > instruction.line for each in lines)
+
     def layered(
         self,
         stage: Stage,
@@ -181,6 +187,8 @@ class Builder:
             cached = known._replace(parts=parts, used=now())
         else:
             began, created = time.monotonic(), now()
+            if instruction.name != "RUN" and self.has_run_after(instruction) and not spawn.is_waiting():
+                spawn.start_early(bridged=True)
             layer = make()
             seconds = round(time.monotonic() - began, 3)
             cached = Cached(key, parts, layer, created, created, seconds, instruction.text)

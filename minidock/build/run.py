@@ -14,7 +14,8 @@ from minidock import state
 from minidock.build.stage import Stage
 from minidock.engine.container.create import create_container
 from minidock.engine.container.options import ContainerOptions, Isolation, Limits, Mount
-from minidock.engine.monitor import attach_client
+from minidock.engine.container.records import Record
+from minidock.engine.monitor import attach_client, spawn
 from minidock.engine.monitor.attach_client import Attachment
 from minidock.engine.paths import Paths
 from minidock.errors import MinidockError
@@ -58,20 +59,24 @@ class Surroundings(NamedTuple):
 
 
 class Job(NamedTuple):
-    """One command to run over a stage's files: with what around it, mounts, and variables beside ENV."""
+    """One command to run over a stage's files: with what around it, mounts, and variables beside ENV.
+
+    `ahead`: whether another RUN of the stage follows.
+    """
 
     stage: Stage
     arguments: list[str]
     surroundings: Surroundings
     mounts: Sequence[Mount]
     environment: dict[str, str]
+    ahead: bool = False
 
 
 def run(paths: Paths, ingest: Ingest, job: Job) -> Layer:
     """Run a command, and return the layer of what it has changed. Raises `RunFailed`, `MinidockError`."""
     place = os.path.join(ingest.workspace.path, f"run-{os.urandom(4).hex()}")
     os.mkdir(place, 0o700)
-    code = _ended(paths, job.stage, _options(job), Attachment(stdout=True, stderr=True), place)
+    code = _ended(paths, job.stage, _options(job), Attachment(stdout=True, stderr=True), place, ahead=job.ahead)
     if code:
         raise RunFailed(f'process "{" ".join(job.arguments)}" did not complete successfully: exit code: {code}')
     return _layer(ingest, job.stage, place, [mount.target for mount in job.mounts])
@@ -88,15 +93,21 @@ def shell(paths: Paths, ingest: Ingest, job: Job) -> None:
     _ended(paths, job.stage, options, Attachment(stdin=True, stdout=True, stderr=True), place)
 
 
-def _ended(paths: Paths, stage: Stage, options: ContainerOptions, attachment: Attachment, place: str) -> int:
-    """Run a container to its end: its exit code. Its files go to `place`."""
+def _ended(
+    paths: Paths, stage: Stage, options: ContainerOptions, attachment: Attachment, place: str, *, ahead: bool = False
+) -> int:
+    """Run a container to its end: its exit code. Its files go to `place`.
+
+    `ahead`: another RUN follows. Its monitor is started now, and is there when it is needed.
+    """
     image = Image(paths.root, "sha256:" + stage.key, "", {}, _config(stage))
-    _, code = attach_client.run(
-        paths,
-        lambda: create_container(paths.root, options, image, keep_files=place),
-        attachment,
-        lambda line: None,
-    )
+
+    def take() -> tuple[Record, int]:
+        if ahead:
+            spawn.start_early(bridged=options.network not in ("none", "host"))
+        return create_container(paths.root, options, image, keep_files=place)
+
+    _, code = attach_client.run(paths, take, attachment, lambda line: None)
     return code
 
 
@@ -142,7 +153,7 @@ def _options(job: Job) -> ContainerOptions:
     from minidock.network.endpoint import DEFAULT_CONFIG
     from minidock.network.predefined import DEFAULT
 
-    stage, arguments, surroundings, mounts, environment = job
+    stage, arguments, surroundings, mounts, environment, _ = job
     network = DEFAULT if surroundings.network == "default" else surroundings.network
     return ContainerOptions(
         image="build", command=arguments, entrypoint=[], name=None, hostname=None,

@@ -46,7 +46,8 @@ def step(builder: Builder, stage: Stage, instruction: Instruction) -> tuple[bool
 
     def make() -> Layer:
         with mounted as engine_mounts:
-            job = Job(stage, arguments, surroundings, engine_mounts, {**variables, **mounted.environment})
+            given = {**variables, **mounted.environment}
+            job = Job(stage, arguments, surroundings, engine_mounts, given, builder.has_run_after(instruction))
             try:
                 return run.run(builder.asked.paths, builder.ingest, job)
             except RunFailed as error:
