@@ -118,8 +118,8 @@ uninstall:
 run: setup
 	@if [ -t 0 ]; then .venv/bin/minidock run --rm alpine sh || [ $$? -ne 125 ]; else .venv/bin/minidock run --rm -i alpine sh; fi
 
-# All checks run, whatever fails; the last line names those that did. Beside the tests, which have a worker on each core,
-# the rest runs one after the other, and shows what it has to say when it is over.
+# All checks run, whatever fails; the last line names those that did. Beside the tests, the rest runs one after the other,
+# and shows what it has to say when it is over.
 test: setup-test
 	@rm -f .venv/.failed
 	@$(MAKE) --no-print-directory --keep-going --jobs=2 --output-sync=target test-native lint test-vm types layers || \
@@ -136,12 +136,15 @@ types: setup-test
 layers: setup-test
 	@.venv/bin/lint-imports --no-logo $(or_tell)
 
+# Two workers for each processor: a test waits for half of its time, for processes of its own that wait for one another.
+WORKERS = $(shell echo $$((2 * $$(nproc))))
+
 # Where this kernel has the controllers, the tests marked cgroup run natively, and those marked vm alone in the second.
 # The + is for --output-sync: what might be another make is shown as it comes.
 test-native: setup-test
 	+@if .venv/bin/python tests/vm/uml.py --needed; then marks='not interop and not vm and not cgroup'; \
 	else marks='not interop and not vm'; fi; \
-	.venv/bin/python -m pytest --numprocesses auto --dist worksteal -m "$$marks" $(or_tell)
+	.venv/bin/python -m pytest --numprocesses $(WORKERS) --dist worksteal -m "$$marks" $(or_tell)
 
 test-vm: setup-test
 	@if .venv/bin/python tests/vm/uml.py --needed; then marks='cgroup or vm'; else marks=vm; fi; \

@@ -5,6 +5,9 @@ from __future__ import annotations
 import gc
 import os
 import sys
+from typing import NoReturn
+
+from minidock.errors import EXIT_ENGINE, message_of
 
 # The processes that some commands need: imported and forked first of all (`engine/monitor/spawn.py`).
 _HELPERS = {"run": "monitor", "start": "monitor", "restart": "monitor", "exec": "exec-monitor"}
@@ -21,6 +24,23 @@ def main() -> None:
         if isinstance(error.__cause__, KeyboardInterrupt):
             os._exit(130)
         raise
+    except (MemoryError, SystemError, ImportError, OSError) as error:
+        # Of what is met later, `run_command_line` tells. Here, modules are read: there may be no room for one of them.
+        if isinstance(error, ImportError) and not _lacks_room(error):
+            raise
+        _tell(error)
+
+
+def _lacks_room(error: ImportError) -> bool:
+    """Whether a module of compiled code could not be mapped, or opened (dlopen(3) gives no error number)."""
+    return any(words in str(error) for words in ("failed to map segment", "Cannot allocate memory", "Error 24"))
+
+
+def _tell(error: BaseException) -> NoReturn:
+    """End with one line. The interpreter's own SystemError is what it makes of a MemoryError that it has lost."""
+    reason = error if isinstance(error, OSError) else MemoryError()
+    os.write(2, f"minidock: {message_of(reason)}\n".encode())
+    os._exit(EXIT_ENGINE)
 
 
 def _begin() -> None:
