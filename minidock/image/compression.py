@@ -44,10 +44,10 @@ def decompressed(kind: str, source: Reader) -> Reader:
 
 
 def gzip_compressor() -> Any:
-    """A compressor whose result depends on the input alone: no name, no time (RFC 1952 allows MTIME 0)."""
-    from isal import isal_zlib
+    """A compressor whose result depends on the input alone."""
+    from minidock.image.gzip_writer import GzipWriter
 
-    return isal_zlib.compressobj(1, wbits=31)
+    return GzipWriter()
 
 
 def errors() -> tuple[type[Exception], ...]:
