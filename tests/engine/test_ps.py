@@ -9,8 +9,8 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
+from minidock import durations
 from minidock.cli.container import ps_columns
-from minidock.cli.format import units
 from minidock.engine.container.records import Record
 from tests.engine.containers import Containers, eventually
 from tests.support.command import Minidock
@@ -262,7 +262,7 @@ def test_ports_as_docker_puts_them(ports: dict[str, list[tuple[str, int]] | None
     ],
 )  # fmt: skip
 def test_durations(seconds: float, words: str) -> None:
-    assert units.duration(seconds) == words
+    assert durations.duration(seconds) == words
 
 
 def test_churn(ok: Ok, engine: Minidock) -> None:
