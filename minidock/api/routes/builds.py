@@ -6,15 +6,15 @@ import io
 import json
 from typing import Any
 
-from minidock.api.call import Call, LazyStream
+from minidock.api.call import Call
 from minidock.api.models import container_options
 from minidock.api.models.fields import Fields
 from minidock.api.streams.body import BodyReader
+from minidock.api.streams.build_output import BuildOutput
 from minidock.build import download, git
 from minidock.build.account import Account
 from minidock.build.command import run
 from minidock.build.outputs import Output
-from minidock.build.progress import Plain
 from minidock.build.request import Command
 from minidock.build.run import Surroundings
 from minidock.engine.container import recovery
@@ -31,7 +31,7 @@ def build(call: Call) -> None:
     """POST /build."""
     asked, quiet = _command(call), call.flag("q")
     with call.progress() as stream:
-        shown = _Lines(stream, quiet=quiet)
+        shown = BuildOutput(say, stream, quiet=quiet)
         image_id = run(call.paths, asked, say, Account(call.root), io.BufferedReader(BodyReader(call)), shown)
         if quiet:
             stream.json({"stream": f"{image_id}\n"})
@@ -44,19 +44,6 @@ def build(call: Call) -> None:
 
 def _with_tag(name: str) -> str:
     return name if ":" in name.rpartition("/")[2] else f"{name}:{_NO_TAG}"
-
-
-class _Lines(Plain):
-    """Each line is a message."""
-
-    def __init__(self, stream: LazyStream, *, quiet: bool) -> None:
-        super().__init__(say)
-        self._stream = stream
-        self._quiet = quiet
-
-    def on_say(self, line: str) -> None:
-        if not self._quiet:
-            self._stream.json({"stream": f"{line}\n"})
 
 
 def _command(call: Call) -> Command:

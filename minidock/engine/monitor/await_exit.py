@@ -75,9 +75,10 @@ class Ending:
 def listening(record: Record) -> Iterator[Ending]:
     """From here on no end of the container is missed."""
     with ExitStack() as stack:
-        channel = visit(record) if record.is_up or record.status == RESTARTING else None
+        if not (record.is_up or record.status == RESTARTING):
+            yield Ending(record, None, stack.enter_context(Waiting(record)))
+            return
+        channel = visit(record)  # None if it has ended since it was looked up
         if channel:
             stack.callback(channel.close)
-            yield Ending(record, channel, None)
-        else:
-            yield Ending(record, None, stack.enter_context(Waiting(record)))
+        yield Ending(record, channel, None)
