@@ -30,15 +30,15 @@ _LAST_INPUT = 2.0  # seconds that a client has to see that it has been answered
 _END_OF_HEAD = re.compile(rb"\r?\n\r?\n")
 
 
-def serve(paths: Paths, end: socket.socket) -> None:
-    """Answer what comes over the connection `end`."""
+def serve(paths: Paths, end: socket.socket, *, is_local: bool) -> None:
+    """Answer what comes over the connection `end`. `is_local`: over a socket of this machine's, not from anywhere."""
     null = os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)
     for fd in (0, 1):  # what a command has there; standard error stays, for defects of ours
         os.dup2(null, fd)
     os.close(null)
     os.umask(0o022)
     os.chdir("/")
-    connection = Connection(paths, end)
+    connection = Connection(paths, end, is_local=is_local)
     try:
         while connection.answer_next():
             continue
@@ -53,7 +53,8 @@ def serve(paths: Paths, end: socket.socket) -> None:
 class Connection:
     """The socket and what h11 knows of it."""
 
-    def __init__(self, paths: Paths, end: socket.socket) -> None:
+    def __init__(self, paths: Paths, end: socket.socket, *, is_local: bool) -> None:
+        self.is_local = is_local
         self.paths = paths
         self.socket = end
         self.http = h11.Connection(h11.SERVER, max_incomplete_event_size=_MOST_HEAD)

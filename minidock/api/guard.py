@@ -17,10 +17,10 @@ from minidock.api.errors import Status
 _LOCAL = re.compile(r"([^.]*|[^/]*\.localhost|[^/]*(/|%2f).*|[0-9.]+|\[[0-9a-f:.]+\])(:\d+)?", re.IGNORECASE)
 
 
-def check(request: Request) -> None:
-    """Raises `Status` 403 for a web page's request."""
+def check(request: Request, *, is_local: bool) -> None:
+    """Raises `Status` 403 for a web page's request. One that is not local has shown a certificate, for that name."""
     if request.headers.get("origin"):
         raise Status(403, "requests of web pages are not answered (this one has an Origin)")
     host = request.headers.get("host", "")
-    if not _LOCAL.fullmatch(host):
+    if is_local and not _LOCAL.fullmatch(host):
         raise Status(403, f"this is a local service, and not {host[:100]}: use a Host without a domain")

@@ -10,7 +10,7 @@ import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
-from minidock.errors import ConflictError, HostError
+from minidock.errors import ConflictError, HostError, UsageError
 
 _BACKLOG = 512
 _FIRST_OF_SYSTEMD = 3
@@ -33,6 +33,22 @@ def from_systemd() -> list[socket.socket]:
         listener.set_inheritable(False)
         listener.setblocking(False)
     return found
+
+
+@contextmanager
+def tcp(address: str) -> Iterator[socket.socket]:
+    """A listening socket at HOST:PORT. Raises `UsageError`, or `HostError` if it cannot be had."""
+    host, _, port = address.rpartition(":")
+    if not port.isdigit():
+        raise UsageError(f"invalid address {address}: it is HOST:PORT")
+    try:
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        listener = socket.create_server((host.strip("[]"), int(port)), family=family, backlog=_BACKLOG)
+    except (OSError, OverflowError) as error:
+        raise HostError(f"cannot listen at {address}: {error}") from error
+    with listener:
+        listener.setblocking(False)
+        yield listener
 
 
 @contextmanager

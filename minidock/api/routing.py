@@ -34,7 +34,7 @@ _TABLE = [
     ("GET", f"/containers/{_NAME}/json", "containers", "inspect"),
     ("GET", f"/containers/{_NAME}/top", "containers", "top"),
     ("GET", f"/containers/{_NAME}/changes", "containers", "changes"),
-    ("DELETE", f"/containers/{_NAME}", "containers", "remove"),
+    ("DELETE", f"/containers/{_IMAGE}", "containers", "remove"),  # a link has a slash
     ("POST", f"/containers/{_NAME}/start", "container_life", "start"),
     ("POST", f"/containers/{_NAME}/stop", "container_life", "stop"),
     ("POST", f"/containers/{_NAME}/restart", "container_life", "restart"),
@@ -115,7 +115,7 @@ def preload() -> None:
 def answer(call: Call) -> None:
     """Answer a request, whatever happens."""
     try:
-        guard.check(call.request)
+        guard.check(call.request, is_local=call.connection.is_local)
         call.find_version()
         _handler(call)(call)
     except ClientGone:

@@ -18,10 +18,13 @@ import signal
 import socket
 import time
 from collections.abc import Sequence
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 from minidock.api import connection, listening, routing
 from minidock.engine.paths import Paths
+
+if TYPE_CHECKING:
+    import ssl
 
 _MOST = 1000  # connections at once; the next one waits in the listening socket's queue
 _PATIENCE = 2.0  # seconds that connections have to end when the service is told to
@@ -29,12 +32,22 @@ _STOP = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 class Service:
-    """The listening process. `timeout`: seconds without a connection after which it ends, 0 for never."""
+    """The listening process. `timeout`: seconds without a connection after which it ends, 0 for never.
 
-    def __init__(self, paths: Paths, listeners: Sequence[socket.socket], timeout: float) -> None:
+    `tls`: for connections that come over TCP, of which there are none without it.
+    """
+
+    def __init__(
+        self,
+        paths: Paths,
+        listeners: Sequence[socket.socket],
+        timeout: float,
+        tls: ssl.SSLContext | None = None,
+    ) -> None:
         self.paths = paths
         self.listeners = listeners
         self.timeout = timeout
+        self.tls = tls
         self.children: set[int] = set()
         self.is_stopped = False
 
@@ -93,10 +106,19 @@ class Service:
                 signal.signal(number, signal.SIG_DFL)
             for listener in self.listeners:
                 listener.close()
-            connection.serve(self.paths, listening.plain(end))
+            is_local = end.family == socket.AF_UNIX
+            connection.serve(self.paths, self._plain(end), is_local=is_local)
             code = 0
         finally:
             os._exit(code)
+
+    def _plain(self, end: socket.socket) -> socket.socket:
+        if end.family == socket.AF_UNIX:
+            return listening.plain(end)
+        from minidock.api.streams import tls
+
+        assert self.tls, "nobody listens at TCP without it"
+        return tls.unwrapped(listening.plain(end), self.tls)
 
     def _stop(self, *_: object) -> None:
         self.is_stopped = True

@@ -169,3 +169,27 @@ def test_limits_policies_and_what_cannot_be_meant(api: Client) -> None:
         answer = api("POST", "/containers/create", {"Image": "alpine", "HostConfig": wrong})
         assert answer.status == 400, (wrong, answer)
         assert answer.message
+
+
+def test_attached_by_websocket(api: Client) -> None:
+    """RFC 6455: a handshake, then messages; those of a client are masked."""
+    container = api.run("cat", OpenStdin=True)
+    try:
+        with api.connect() as end:
+            head = [f"GET /containers/{container}/attach/ws?stream=1&stdin=1&stdout=1 HTTP/1.1", "Host: d",
+                    "Connection: Upgrade", "Upgrade: websocket", "Sec-WebSocket-Version: 13",
+                    "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ=="]  # fmt: skip
+            end.sendall("\r\n".join([*head, "", ""]).encode())
+            got = b""
+            while b"\r\n\r\n" not in got:
+                got += end.recv(4096)
+            assert got.startswith(b"HTTP/1.1 101 ")
+            assert b"s3pPLMBiTxaQ9kYGzzhZRbK+xOo=" in got  # RFC 6455, 1.3
+            end.sendall(bytes([0x82, 0x80 | 6, 0, 0, 0, 0]) + b"typed\n")
+            frame = got.partition(b"\r\n\r\n")[2]
+            while len(frame) < 8:
+                frame += end.recv(4096)
+            assert frame == bytes([0x82, 6]) + b"typed\n"
+    finally:
+        api.remove(container)
+    assert api("GET", f"/containers/{container}/attach/ws").status == 404
