@@ -12,7 +12,7 @@ import json
 import os
 import stat
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from functools import partial
 from typing import Any, BinaryIO
@@ -65,7 +65,7 @@ def _close(path: str) -> None:
         os.chmod(path, os.stat(path).st_mode & ROOT_MODE)
 
 
-def write_json(path: str, content: dict[str, Any], *, durable: bool = True, mode: int = 0o600) -> None:
+def write_json(path: str, content: Mapping[str, object], *, durable: bool = True, mode: int = 0o600) -> None:
     """Replace the file at `path` by `content` as JSON, with the schema version added.
 
     `durable` waits until the disk has it (fsync(2)): for what a user could lose in a power cut, not for what a reboot

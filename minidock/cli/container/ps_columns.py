@@ -14,9 +14,9 @@ def ports(record: Record) -> str:
         return ""
     rows: list[tuple[int, str, int, str]] = []
     for key, bindings in (record.data.get("ports") or {}).items():
-        port, _, protocol = key.partition("/")
-        rows += [(int(port), row["HostIp"], int(row["HostPort"]), protocol) for row in bindings or []]
-        rows += [] if bindings else [(int(port), "", 0, protocol)]
+        number, _, protocol = key.partition("/")
+        rows += [(int(number), row["HostIp"], int(row["HostPort"]), protocol) for row in bindings or []]
+        rows += [] if bindings else [(int(number), "", 0, protocol)]
     shown: list[str] = []
     moved: list[str] = []
     groups: dict[tuple[str, str], tuple[int, int]] = {}

@@ -22,6 +22,7 @@ from minidock.network.endpoint import DEFAULT_CONFIG, EndpointConfig
 from minidock.observe import step
 
 if TYPE_CHECKING:
+    from minidock.engine.container.record_fields import RecordFields
     from minidock.image.stored_image import Image
 
 # Networks that are there, with nothing asked of them: that of most containers, and none.
@@ -49,7 +50,7 @@ def create_container(root: str, options: ContainerOptions, image: Image, *, keep
         if mode.startswith("container:"):
             records.find(root, mode.removeprefix("container:"))
     with step("Create the container's directory and record", book="2.2.3"):
-        record, lock = _claim(root, options, image, keep_files)
+        record, lock = _make_record(root, options, image, keep_files)
     try:
         if record.data["mounts"]:
             from minidock.engine.spec import mounts
@@ -58,7 +59,7 @@ def create_container(root: str, options: ContainerOptions, image: Image, *, keep
         if options.cidfile:
             _write_cidfile(options.cidfile, record.id)
     except BaseException:
-        _give_up(record, lock)
+        _discard(record, lock)
         raise
     event_log.emit_container(root, "create", record.data)
     return record, lock
@@ -74,12 +75,12 @@ def keep_created(record: Record, lock: int) -> None:
             with records.changing(record):
                 record.data["state"] |= {"kept": True, "undone": True}
     except BaseException:
-        _give_up(record, lock)
+        _discard(record, lock)
         raise
     os.close(lock)
 
 
-def _give_up(record: Record, lock: int) -> None:
+def _discard(record: Record, lock: int) -> None:
     """Unmake a half-made container. What cannot be undone now, the next sweep finds: its lock is free."""
     with suppress(OSError, MinidockError):
         cleanup.discard(record)
@@ -98,7 +99,7 @@ def check_host() -> None:
         raise HostError("this kernel has no overlay file system: load or build the module 'overlay'", exit_code=125)
 
 
-def _claim(root: str, options: ContainerOptions, image: Image, keep_files: str) -> tuple[Record, int]:
+def _make_record(root: str, options: ContainerOptions, image: Image, keep_files: str) -> tuple[Record, int]:
     """Under the lock of all containers: a free name, an id, a directory, a record in it."""
     with records.all_locked(root):
         recovery.sweep(root)
@@ -107,15 +108,14 @@ def _claim(root: str, options: ContainerOptions, image: Image, keep_files: str) 
         if name in taken:
             raise names.taken(name, taken[name])
         container_id = names.new_id()
+        record = Record(root, container_id, _new_fields(root, container_id, name, options, image))
+        if keep_files:
+            record.data["keepFiles"] = keep_files
         lock = records.make_directory(root, container_id)
-        record = Record(root, container_id, {"id": container_id, "name": name})
         try:
-            record.data |= _asked(root, options, image)
-            if keep_files:
-                record.data["keepFiles"] = keep_files
             record.save()
         except BaseException:
-            _give_up(record, lock)
+            _discard(record, lock)
             raise
     return record, lock
 
@@ -127,10 +127,12 @@ def _image_config(image: Image) -> dict[str, Any]:
     return {**config, "Entrypoint": None} if config.get("Entrypoint") == [""] else config
 
 
-def _asked(root: str, options: ContainerOptions, image: Image) -> dict[str, Any]:
-    """What a new container's record says besides its name: what was asked for, and that nothing has happened yet."""
+def _new_fields(root: str, container_id: str, name: str, options: ContainerOptions, image: Image) -> RecordFields:
+    """The record of a new container: what was asked for, and that nothing has happened yet."""
     image_config = _image_config(image)
-    return {
+    fields: RecordFields = {
+        "id": container_id,
+        "name": name,
         "created": state.now(),
         "image": image.id,
         "imageName": options.image,
@@ -143,14 +145,13 @@ def _asked(root: str, options: ContainerOptions, image: Image) -> dict[str, Any]
         "ports": {},  # while it runs, as docker's NetworkSettings.Ports: exposed ones, and where they are published
         "networks": {},  # what it has on each while it runs (network/endpoint.py, Endpoint)
         "restartCount": 0,
-        **_healthcheck(options, image_config),
         "config": {"labels": {**(image_config.get("Labels") or {}), **options.labels},
                    "stopSignal": options.stop_signal or image_config.get("StopSignal") or "SIGTERM"},
-        "state": {"status": CREATED, "pid": 0, "exitCode": 0, "oomKilled": False, "error": "",
-                  "startedAt": "", "finishedAt": "", "boot": state.boot_id(),
-                  "kept": False, "undone": False, "stopped": False, "again": False,
-                  "shutdown": False},
+        "state": records.new_state(CREATED),
     }  # fmt: skip
+    if check := _healthcheck(options, image_config):
+        fields["healthcheck"] = check
+    return fields
 
 
 def _mount_points(root: str, options: ContainerOptions, image_config: dict[str, Any]) -> list[dict[str, Any]]:
@@ -161,13 +162,12 @@ def _mount_points(root: str, options: ContainerOptions, image_config: dict[str, 
     return mounts.resolve(root, options, image_config)
 
 
-def _healthcheck(options: ContainerOptions, image_config: dict[str, Any]) -> dict[str, Any]:
+def _healthcheck(options: ContainerOptions, image_config: dict[str, Any]) -> dict[str, Any] | None:
     if not options.health and not image_config.get("Healthcheck"):
-        return {}
+        return None
     from minidock.engine.monitor import health
 
-    check = health.merged(options.health, image_config)
-    return {"healthcheck": check} if check else {}
+    return health.merged(options.health, image_config)
 
 
 def _write_cidfile(path: str, container_id: str) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import select
 import time
+from functools import partial
 
 from minidock.engine.container import init_process, records, recovery
 from minidock.engine.container.records import EXITED, RESTARTING, Record
@@ -76,8 +77,7 @@ def wait_for_end(watch: EndWatch, started: str, seconds: float | None) -> bool:
 
 def wait_for_killed(watch: EndWatch, started: str) -> bool:
     """`wait_for_end`, after SIGKILL: on a starved machine, as long as it and its monitor get their turns."""
-    state = watch.record.data["state"]
-    patience = ActivityTimeout(PATIENCE, lambda: (state["pid"], state.get("monitor") or 0))
+    patience = ActivityTimeout(PATIENCE, partial(init_process.processes_of, watch.record))
     while not wait_for_end(watch, started, LOOK):
         if patience.is_over:
             return False

@@ -27,6 +27,11 @@ def kill(record: Record, number: int) -> None:
             os.close(pidfd)
 
 
+def processes_of(record: Record) -> list[int]:
+    """The pids of the container's PID 1 and of its monitor, as recorded; 0 for one that it has not."""
+    return [record.data["state"]["pid"], record.data["state"].get("monitor") or 0]
+
+
 def is_alive(record: Record) -> bool:
     """Whether the container's PID 1 is there: the process of that number that started when the record says."""
     return record.data["state"].get("boot", boot_id()) == boot_id() and running_pid(record) is not None

@@ -14,12 +14,15 @@ import json
 import os
 import re
 from contextlib import suppress
-from typing import Any
+from typing import TYPE_CHECKING, cast
 
 from minidock import state
 from minidock.engine import paths
 from minidock.shapes import Each
 from minidock.state import DamagedError
+
+if TYPE_CHECKING:
+    from minidock.engine.container.record_fields import RecordFields
 
 STATUSES = CREATED, RUNNING, PAUSED, RESTARTING, EXITED = "created", "running", "paused", "restarting", "exited"
 _MOMENT = re.compile(r"\d{4}-(0[1-9]|1[0-2])-(0[1-9]|[12]\d|3[01])T([01]\d|2[0-3]):[0-5]\d:[0-5]\d")
@@ -57,18 +60,18 @@ class DamagedRecordError(DamagedError):
         self.name = state.legible_name(os.path.join(directory(root, container_id), "container.json"))
 
 
-def keep_aside(container_id: str, data: dict[str, Any]) -> None:
+def keep_aside(container_id: str, data: RecordFields) -> None:
     """Write the record of a container that runs, or did until now, where `aside` finds it."""
     state.directory(paths.run_directory(), "aside")
     state.write_json(paths.aside_path(container_id), data, durable=False)
 
 
-def aside(container_id: str, data: dict[str, Any]) -> dict[str, Any] | None:
+def aside(container_id: str, data: RecordFields) -> RecordFields | None:
     """What was kept aside of the run that the record `data` tells of, if anything."""
     if data["state"]["status"] not in (RUNNING, PAUSED, RESTARTING):
         return None
     try:
-        newer = state.read_json(paths.aside_path(container_id), _SHAPE)
+        newer = cast("RecordFields", state.read_json(paths.aside_path(container_id), _SHAPE))
     except (OSError, DamagedError):
         return None
     is_same = all(newer["state"][key] == data["state"][key] for key in ("startedAt", "boot"))
@@ -91,7 +94,7 @@ def may_have(root: str, container_id: str, path: str) -> bool:
     return True
 
 
-def read(root: str, container_id: str) -> dict[str, Any] | None:
+def read(root: str, container_id: str) -> RecordFields | None:
     """The content of a container's record; None if its creator had not yet written it, or it is being removed.
 
     After a power cut, a record that was not saved durably can be an empty file: it is as good as not written, if the
@@ -100,7 +103,7 @@ def read(root: str, container_id: str) -> dict[str, Any] | None:
     place = directory(root, container_id)
     path = os.path.join(place, "container.json")
     try:
-        data = state.read_json(path, _SHAPE)
+        data = cast("RecordFields", state.read_json(path, _SHAPE))
     except FileNotFoundError:
         if has_begun(place) and not container_id.startswith(REMOVING):
             raise DamagedRecordError(root, container_id, path, "it is missing") from None
@@ -114,7 +117,7 @@ def read(root: str, container_id: str) -> dict[str, Any] | None:
     return data
 
 
-def _nonsense(data: dict[str, Any]) -> str:
+def _nonsense(data: RecordFields) -> str:
     """What cannot be meant in a record that has the right shape."""
     present = data["state"]
     if present["status"] not in STATUSES:

@@ -22,7 +22,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING
 
 from minidock import state
 from minidock.engine.container import record_file
@@ -39,6 +39,9 @@ from minidock.engine.container.record_file import (
 from minidock.errors import HostError, MinidockError, NotFoundError, UsageError
 from minidock.linux import syscalls
 from minidock.linux.timeouts import ActivityTimeout
+
+if TYPE_CHECKING:
+    from minidock.engine.container.record_fields import RecordFields, StateFields
 
 __all__ = ["CREATED", "EXITED", "PAUSED", "REMOVING", "RESTARTING", "RUNNING", "DamagedRecordError", "directory"]
 
@@ -57,12 +60,12 @@ class GoneError(NotFoundError, FileNotFoundError):
 
 
 class Record:
-    """One container: `data` is the content of its container.json.
+    """One container: `data` is the content of its container.json (`record_fields.py`).
 
     `is_ours`: this process is its monitor, which knows better than a file that is damaged.
     """
 
-    def __init__(self, root: str, container_id: str, data: dict[str, Any]) -> None:
+    def __init__(self, root: str, container_id: str, data: RecordFields) -> None:
         self.root = root
         self.id = container_id
         self.data = data
@@ -134,6 +137,13 @@ class Record:
     def path(self, *names: str) -> str:
         """A path inside the container's directory."""
         return os.path.join(self.directory, *names)
+
+
+def new_state(status: str) -> StateFields:
+    """The state of a container to which nothing has happened yet, or of whose history nothing is known."""
+    return {"status": status, "pid": 0, "exitCode": 0, "oomKilled": False, "error": "", "startedAt": "",
+            "finishedAt": "", "boot": state.boot_id(), "kept": False, "undone": False, "stopped": False,
+            "again": False, "shutdown": False}  # fmt: skip
 
 
 def all_locked(root: str) -> AbstractContextManager[None]:

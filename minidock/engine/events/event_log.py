@@ -22,8 +22,12 @@ import os
 import time
 from collections.abc import Mapping
 from contextlib import suppress
+from typing import TYPE_CHECKING
 
 from minidock.state import SCHEMA, directory
+
+if TYPE_CHECKING:
+    from minidock.engine.container.record_fields import RecordFields
 
 _LIMIT = 4 << 20  # bytes
 _PATIENCE = 1.0  # seconds
@@ -87,14 +91,12 @@ def _lock(fd: int) -> None:
             return
 
 
-def emit_container(root: str, action: str, record_data: dict[str, object], /, **attributes: str | int) -> None:
+def emit_container(root: str, action: str, record_data: RecordFields, /, **attributes: str | int) -> None:
     """`emit` for a container, given the content of its record, with what docker tells with each of those: its labels,
     its image, its name.
     """
-    config = record_data["config"]
-    assert isinstance(config, dict)
-    known = {**config["labels"], "image": str(record_data["imageName"]), "name": str(record_data["name"])}
-    emit(root, "container", action, str(record_data["id"]), **{**known, **attributes})
+    known = {**record_data["config"]["labels"], "image": record_data["imageName"], "name": record_data["name"]}
+    emit(root, "container", action, record_data["id"], **{**known, **attributes})
 
 
 def emit_image(root: str, action: str, id: str, labels: Mapping[str, str] | None = None, name: str = "") -> None:

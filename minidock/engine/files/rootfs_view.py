@@ -14,6 +14,7 @@ import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 from minidock.engine.container import init_process, records
@@ -48,7 +49,7 @@ def opened(record: Record, *, bare: bool = False) -> Iterator[int]:
 
 def _open(record: Record, *, bare: bool) -> tuple[int, int | None]:
     """The root; and the lock of a container that does not run. One that starts or ends at this moment is waited for."""
-    patience = ActivityTimeout(_PATIENCE, lambda: [record.data["state"].get(who) or 0 for who in ("pid", "monitor")])
+    patience = ActivityTimeout(_PATIENCE, partial(init_process.processes_of, record))
     while not patience.is_over:
         pidfd = init_process.open_process(record)
         if pidfd is not None:

@@ -88,8 +88,8 @@ def _stand_in(root: str, damaged: DamagedRecordError) -> Record:
     return Record(root, damaged.id, {
         "id": damaged.id, "name": damaged.name, "created": created, "image": "", "imageName": "", "layers": [],
         "mounts": [], "command": [], "attachments": {}, "ports": {}, "networks": {}, "imageConfig": {},
-        "options": {"expose": [], "publish": [], "network": ""},
-        "config": {"labels": {}, "stopSignal": ""}, "state": {"status": DEAD, "exitCode": 0, "error": str(damaged)},
+        "options": {"expose": [], "publish": [], "network": ""}, "restartCount": 0,
+        "config": {"labels": {}, "stopSignal": ""}, "state": {**records.new_state(DEAD), "error": str(damaged)},
     })  # fmt: skip
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 from contextlib import ExitStack, suppress
+from typing import Literal
 
 from minidock.engine.container import init_process, records
 from minidock.engine.container.records import Record
@@ -159,7 +160,7 @@ def _leave(record: Record, network: Network) -> None:
         release_endpoints(record.root, record.id, network.id, netns)
 
 
-def _take_off_record(record: Record, network: Network, part: str) -> None:
+def _take_off_record(record: Record, network: Network, part: Literal["attachments", "networks"]) -> None:
     with step("Take the network out of the container's record", book=BOOK), records.changing(record):
         record.data[part].pop(network.name, None)
 

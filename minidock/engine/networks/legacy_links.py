@@ -8,13 +8,16 @@ from __future__ import annotations
 
 import os
 from contextlib import suppress
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from minidock.engine.container import records
 from minidock.engine.container.records import Record
 from minidock.engine.spec import etc_files, published_ports
 from minidock.errors import EXIT_ENGINE, ConflictError, NotFoundError
 from minidock.network import predefined
+
+if TYPE_CHECKING:
+    from minidock.engine.container.record_fields import RecordFields
 
 LINKED = "linked"  # in a container's directory: a file for each container that is linked to it, named by its id
 _PRIVATE = ("HOME", "PATH")  # what docker does not tell of the other's environment
@@ -134,7 +137,7 @@ def _variables(record: Record, other: Record, alias: str, address: str) -> list[
     return variables
 
 
-def _environment(data: dict[str, Any]) -> list[str]:
+def _environment(data: RecordFields) -> list[str]:
     """The other's variables: the image's and its user's."""
     rows = [*(data["imageConfig"].get("Env") or []), *data["options"]["env"]]
     merged = dict(row.partition("=")[::2] for row in rows if "=" in row)

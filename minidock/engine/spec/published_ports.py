@@ -12,6 +12,7 @@ from minidock.network.port_bindings import PortRequest, Published, as_settings, 
 from minidock.observe import step
 
 if TYPE_CHECKING:
+    from minidock.engine.container.record_fields import RecordFields
     from minidock.network.host_ports import BoundPorts, PortInUseError
 
 BOOK = "4.1.1"  # Mode de fonctionnement standard (bridge)
@@ -27,24 +28,22 @@ def publish(record: Record) -> BoundPorts | None:
         record.data["ports"] = {}  # docker shows none either of a container that the host does not stand before
         return None
     record.data["ports"] = as_settings([], list(exposed(record.data)))
-    wishes = _wishes(record.data)
-    if not wishes or not record.data["networks"]:
+    requests = _port_requests(record.data)
+    if not requests or not record.data["networks"]:
         return None
     from minidock.network import host_ports, network_store
     from minidock.network.endpoint import Endpoint, gateway_endpoint
 
-    entrance = gateway_endpoint({name: Endpoint(**row) for name, row in record.data["networks"].items()})
-    if entrance is None or not entrance.host_interface:
+    gateway = gateway_endpoint({name: Endpoint(**row) for name, row in record.data["networks"].items()})
+    if gateway is None or not gateway.host_interface:
         return None  # on internal networks only: there is no way in; or one that does not lead by the host
-    network = network_store.find(network_store.load_all(record.root), entrance.network)
+    network = network_store.find(network_store.load_all(record.root), gateway.network)
     with step("Reserve the published ports", book=BOOK):
         try:
-            held = host_ports.bind_ports(wishes, has_ipv6=bool(entrance.address6), default=network.publishing_address)
+            held = host_ports.bind_ports(requests, has_ipv6=bool(gateway.address6), default=network.publishing_address)
         except MinidockError as error:
             words = (
-                _words_about_holder(record, wishes, error)
-                if isinstance(error, host_ports.PortInUseError)
-                else str(error)
+                _taken_message(record, requests, error) if isinstance(error, host_ports.PortInUseError) else str(error)
             )
             raise ConflictError(
                 f"driver failed programming external connectivity on endpoint {record.name}: {words}", exit_code=125
@@ -73,13 +72,13 @@ def warnings(record: Record) -> list[str]:
     return []
 
 
-def exposed(data: dict[str, Any]) -> dict[str, dict[str, str]]:
+def exposed(data: RecordFields) -> dict[str, dict[str, str]]:
     """All ports that the image or the user says something of, the lowest first, as docker's NetworkSettings.Ports."""
     named = _of_image(data["imageConfig"]) | _of_user(data["options"])
     return {key: {} for key in sorted(named, key=lambda key: (int(key.partition("/")[0]), key))}
 
 
-def named(data: dict[str, Any]) -> dict[str, dict[str, str]]:
+def named(data: RecordFields) -> dict[str, dict[str, str]]:
     """The same in the words in which they were named, as docker's Config.ExposedPorts."""
     return {key: {} for key in sorted({*(data["imageConfig"].get("ExposedPorts") or ()), *_of_user(data["options"])})}
 
@@ -113,19 +112,19 @@ def bindings(options: dict[str, Any]) -> dict[str, list[dict[str, str]]]:
     return found
 
 
-def _wishes(data: dict[str, Any]) -> list[PortRequest]:
-    """What -p says; for -P also a wish for every other port that is exposed."""
-    wishes = [PortRequest(**row) for row in data["options"]["publish"]]
+def _port_requests(data: RecordFields) -> list[PortRequest]:
+    """What -p asks for; with -P also every other port that is exposed."""
+    requests = [PortRequest(**row) for row in data["options"]["publish"]]
     if data["options"]["publish_all"]:
-        named = {wish.key for wish in wishes}
+        named = {request.key for request in requests}
         for key in exposed(data):
             port, _, protocol = key.partition("/")
             if key not in named:
-                wishes.append(PortRequest(protocol, int(port), "", 0, 0))
-    return wishes
+                requests.append(PortRequest(protocol, int(port), "", 0, 0))
+    return requests
 
 
-def _words_about_holder(record: Record, wishes: list[PortRequest], taken: PortInUseError) -> str:
+def _taken_message(record: Record, requests: list[PortRequest], taken: PortInUseError) -> str:
     """Docker's words for a port that a container has (here with its name), and those for one that a program has."""
     allocated = f"Bind for {place(taken.address, taken.port)} failed: port is already allocated"
     for other in records.load_all(record.root):
@@ -133,5 +132,5 @@ def _words_about_holder(record: Record, wishes: list[PortRequest], taken: PortIn
             for row in published(other):
                 if (row.protocol, row.host_port) == (taken.protocol, taken.port):
                     return f"{allocated} (to container {other.name})"
-    own = [wish for wish in dict.fromkeys(wishes) if (wish.protocol, wish.first) == (taken.protocol, taken.port)]
+    own = [wish for wish in dict.fromkeys(requests) if (wish.protocol, wish.first) == (taken.protocol, taken.port)]
     return allocated if len(own) > 1 else str(taken)
