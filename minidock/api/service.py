@@ -1,10 +1,10 @@
 """The service: it listens, and forks a process for every connection.
 
 A process and no thread, because fork and threads do not mix (fork(2): the child has only the thread that called it,
-and locks that others held are held for ever). Most of what is asked for here forks: a container's monitor, the keeper
-of an exec, a helper that enters a namespace. So whoever forks has one thread, as on the command line: nothing else
-happens in a connection's process than the requests that come over that connection, one after the other. A slow reader,
-a client that vanishes, a request that crashes concern their own process and nobody else.
+and locks that others held are held for ever). Most of what is asked for here forks: a container's monitor, the exec
+monitor of an exec, a helper that enters a namespace. So whoever forks has one thread, as on the command line: nothing
+else happens in a connection's process than the requests that come over that connection, one after the other. A slow
+reader, a client that vanishes, a request that crashes concern their own process and nobody else.
 
 What all connections need is imported once, before the first fork; the pages are shared then (gc.freeze).
 """

@@ -1,4 +1,4 @@
-"""Namespaces: each process sees host name, process ids, mounts, network, ... of its own (book, chapter 1, 3.1).
+"""Namespaces: a host name, process ids, mounts, a network and more of a process's own (book, chapter 1, 3.1).
 
 A namespace wraps one kind of global resource, so that the processes in it have an instance of their own. There are
 eight kinds. A process is in exactly one of each; `/proc/PID/ns/` shows which, and two processes share a namespace when

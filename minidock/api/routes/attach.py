@@ -12,8 +12,8 @@ from minidock.api.versions import Version
 from minidock.engine.container import records, recovery
 from minidock.engine.container.records import PAUSED, RESTARTING, Record
 from minidock.engine.monitor import attach_client, detach_keys
-from minidock.engine.monitor.attach_client import Attachment
 from minidock.engine.monitor.await_start import Waiting
+from minidock.engine.monitor.client import Attachment
 from minidock.errors import ConflictError, MinidockError
 
 RAW = "application/vnd.docker.raw-stream"

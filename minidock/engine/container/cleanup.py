@@ -30,7 +30,7 @@ def release_resources(record: Record) -> None:
     Every piece is tried; the first failure is raised at the end, when the others are gone.
     """
     failure: Exception | None = None
-    for piece in (_undo_cgroup, _undo_network, _undo_mounts):
+    for piece in (_remove_cgroup, _release_network, _release_mounts):
         try:
             piece(record)
         except (OSError, MinidockError) as error:
@@ -39,7 +39,7 @@ def release_resources(record: Record) -> None:
         raise failure
 
 
-def _undo_cgroup(record: Record) -> None:
+def _remove_cgroup(record: Record) -> None:
     from minidock.engine.container import container_cgroup  # here, as every command imports this module
 
     cgroup = container_cgroup.find(record)
@@ -53,7 +53,7 @@ def _undo_cgroup(record: Record) -> None:
     cgroup.delete()
 
 
-def _undo_network(record: Record) -> None:
+def _release_network(record: Record) -> None:
     if record.data["attachments"] or record.data["networks"]:
         from minidock.network import drivers
         from minidock.network.release import release_endpoints
@@ -83,7 +83,7 @@ def _netns_of_others(record: Record) -> int | None:
     return None
 
 
-def _undo_mounts(record: Record) -> None:
+def _release_mounts(record: Record) -> None:
     """What it had mounted on the host is not used by this container any more."""
     if record.data["options"]["isolation"]["ipc"] == "shareable":
         from minidock.engine.spec import namespaces
@@ -95,14 +95,14 @@ def _undo_mounts(record: Record) -> None:
         mounts.release(record)
 
 
-def _undo_sockets(record: Record) -> None:
+def _remove_sockets(record: Record) -> None:
     """What a reboot takes: the monitor's socket, and what exec monitors have left that were killed."""
     with suppress(FileNotFoundError):
         os.unlink(paths.socket_path(record.id))
     exec_ids.running(record.id)
 
 
-def _undo_cidfile(record: Record) -> None:
+def _remove_cidfile(record: Record) -> None:
     """The file that was to hold the container's id (--cidfile), if the container never came to run."""
     path = record.data["options"]["cidfile"]
     if not path or record.status != CREATED:
@@ -115,7 +115,7 @@ def _undo_cidfile(record: Record) -> None:
 
 
 def discard(record: Record, *, keep_volumes: bool = False) -> None:
-    """Undo a container and remove its directory: nothing of it is left, but volumes that have names.
+    """Take away all that a container has, and its directory: nothing is left but volumes that have names.
 
     From the rename on it is gone for everybody and its name is free. Whatever fails or is killed after that, the next
     `sweep` finishes. With `keep_volumes`, those that have none stay as well.
@@ -157,28 +157,28 @@ def finish_removal(root: str, container_id: str) -> None:
     except records.DamagedRecordError:
         from minidock.engine.container import damaged_record
 
-        damaged_record.undo(root, container_id)
+        damaged_record.release_resources(root, container_id)
         record = None
     if record:
         record.id = container_id
-        _undo_cgroup(record)
+        _remove_cgroup(record)
         if keep := record.data.get("keepFiles"):
-            _hand_on(doomed, keep)
+            _keep_for_build(doomed, keep)
         _remove_files(doomed, container_id)
-        _undo_network(record)
-        _undo_mounts(record)
+        _release_network(record)
+        _release_mounts(record)
         if _has_anonymous(record) and not record.data.get("keepVolumes"):
             from minidock.engine.volumes import remove
 
             remove.remove_anonymous(root, record.data["mounts"])
-        _undo_sockets(record)
-        _undo_cidfile(record)
+        _remove_sockets(record)
+        _remove_cidfile(record)
     remove_tree(paths.waiting_directory(container_id))
     remove_tree(doomed)
     record_file.forget_aside(container_id)
 
 
-def _hand_on(directory: str, keep: str) -> None:
+def _keep_for_build(directory: str, keep: str) -> None:
     """Give a step of a build what its container has written, and its specification; not if that build is over."""
     for name in ("bundle/config.json", "upper"):
         with suppress(FileNotFoundError):
@@ -198,7 +198,7 @@ def _remove_files(directory: str, container_id: str) -> None:
 def finish(
     record: Record, exit_code: int, *, oom_killed: bool = False, error: str = "", restarting: bool = False
 ) -> None:
-    """Undo a container that has ended, or could not be started, and remove it or record how that came.
+    """Clean up after a container that has ended, or could not be started; remove it, or record how it ended.
 
     `restarting`: its monitor will start it again.
     """
@@ -211,7 +211,7 @@ def finish(
             failure = why  # if its directory is there still, on a root that became read-only: its end is kept aside
     try:
         if not restarting:
-            _undo_sockets(record)
+            _remove_sockets(record)
         release_resources(record)
     except (OSError, MinidockError) as why:
         failure = failure or why

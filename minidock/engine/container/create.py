@@ -1,7 +1,7 @@
 """`create`: a container's directory, record and lock.
 
 `create` makes a container's place and its record. Everything else is made by the monitor (`monitor/monitor.py`),
-beginning with the OCI bundle (`spec/prepare.py`). `cleanup.py` undoes both.
+beginning with the OCI bundle (`spec/prepare.py`). `cleanup.py` takes both away.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from minidock import state
-from minidock.engine.container import cleanup, names, records, recovery
+from minidock.engine.container import cleanup, container_lock, names, records, recovery
 from minidock.engine.container.options import ContainerOptions
 from minidock.engine.container.records import CREATED, Record
 from minidock.engine.events import event_log
@@ -33,7 +33,7 @@ def create_container(root: str, options: ContainerOptions, image: Image, *, keep
     """Make a container on paper: a name, an id, a directory with a record in it, and the file that --cidfile asks for.
 
     Returns the record and the container's lock, held: it lives as long as somebody keeps that descriptor open. The
-    monitor that it is given to does the rest (`spec/prepare.py`). Raises with everything undone.
+    monitor that it is given to does the rest (`spec/prepare.py`). If it raises, nothing is left.
 
     `keep_files`: a directory that gets the container's upper directory and its config.json when it is removed, for a
     step of a build. Such a container is no user's: it is not listed, and ends with the command that started it.
@@ -71,7 +71,7 @@ def keep_created(record: Record, lock: int) -> None:
 
     try:
         with step("Write the record of a created container", book="4.7.3"):
-            prepare.put_down(record)
+            prepare.write_unstarted_bundle(record)
             with records.changing(record):
                 record.data["state"] |= {"kept": True, "undone": True}
     except BaseException:
@@ -81,7 +81,7 @@ def keep_created(record: Record, lock: int) -> None:
 
 
 def _discard(record: Record, lock: int) -> None:
-    """Unmake a half-made container. What cannot be undone now, the next sweep finds: its lock is free."""
+    """Remove a half-made container. What cannot be removed now, the next sweep finds: its lock is free."""
     with suppress(OSError, MinidockError):
         cleanup.discard(record)
     os.close(lock)
@@ -111,7 +111,7 @@ def _make_record(root: str, options: ContainerOptions, image: Image, keep_files:
         record = Record(root, container_id, _new_fields(root, container_id, name, options, image))
         if keep_files:
             record.data["keepFiles"] = keep_files
-        lock = records.make_directory(root, container_id)
+        lock = container_lock.make_directory(root, container_id)
         try:
             record.save()
         except BaseException:

@@ -18,7 +18,7 @@ from minidock.engine import paths
 from minidock.engine.container import records
 from minidock.engine.container.records import REMOVING, DamagedRecordError
 from minidock.engine.events import event_log
-from minidock.engine.volumes import volumes
+from minidock.engine.volumes import volume_mounts, volumes
 from minidock.errors import HostError, MinidockError
 from minidock.linux import cgroups, syscalls
 from minidock.linux.directory_trees import remove_tree
@@ -29,7 +29,7 @@ _PATIENCE = 10.0  # seconds
 _POLL = 0.01
 
 
-def kill(root: str, container_id: str) -> bool:
+def kill_processes(root: str, container_id: str) -> bool:
     """Kill all processes of a container, and its monitor if that does not write the record anew then.
 
     Returns whether the record can be read now, or is gone with the container.
@@ -50,9 +50,9 @@ def kill(root: str, container_id: str) -> bool:
     return False
 
 
-def remove(root: str, container_id: str) -> None:
+def remove_container(root: str, container_id: str) -> None:
     """Remove the directory of a container that has no processes, and before it all that lies elsewhere. Idempotent."""
-    undo(root, container_id)
+    release_resources(root, container_id)
     doomed = os.path.join(root, "containers", REMOVING + container_id)
     with step("Remove the container and its files", book="4.6.4"):
         with suppress(FileNotFoundError):
@@ -61,10 +61,10 @@ def remove(root: str, container_id: str) -> None:
     event_log.emit(root, "container", "destroy", container_id)
 
 
-def undo(root: str, container_id: str) -> None:
+def release_resources(root: str, container_id: str) -> None:
     """Take away all that a container has outside its directory. All is tried; the first failure is raised."""
     failure: Exception | None = None
-    for piece in (_undo_cgroup, _undo_network, _undo_mounts, _undo_volumes, _undo_socket):
+    for piece in (_remove_cgroup, _release_network, _release_mounts, _release_volumes, _remove_socket):
         try:
             piece(root, container_id)
         except (OSError, MinidockError) as error:
@@ -73,31 +73,31 @@ def undo(root: str, container_id: str) -> None:
         raise failure
 
 
-def _undo_cgroup(_: str, container_id: str) -> None:
+def _remove_cgroup(_: str, container_id: str) -> None:
     for path in _cgroups(container_id):
         cgroup = cgroups.Cgroup(path)
         cgroup.kill()
         cgroup.delete()
 
 
-def _undo_network(root: str, container_id: str) -> None:
+def _release_network(root: str, container_id: str) -> None:
     from minidock.network.release import release_endpoints
 
     release_endpoints(root, container_id)
 
 
-def _undo_mounts(root: str, container_id: str) -> None:
+def _release_mounts(root: str, container_id: str) -> None:
     for name in (container_id, REMOVING + container_id):
-        volumes.detach(records.directory(root, name))
+        volume_mounts.detach(records.directory(root, name))
 
 
-def _undo_volumes(root: str, container_id: str) -> None:
+def _release_volumes(root: str, container_id: str) -> None:
     for volume in volumes.load_all(root):
         if os.path.exists(volume.path("users", container_id)):
-            volumes.unmount(volume, container_id)
+            volume_mounts.unmount(volume, container_id)
 
 
-def _undo_socket(_: str, container_id: str) -> None:
+def _remove_socket(_: str, container_id: str) -> None:
     with suppress(FileNotFoundError):
         os.unlink(paths.socket_path(container_id))
 

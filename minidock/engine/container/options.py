@@ -171,7 +171,7 @@ class ContainerOptions(NamedTuple):
             "mounts": [mount._asdict() for mount in self.mounts],
             "isolation": self.isolation.as_json(),
             "attachments": {name: attachment._asdict() for name, attachment in self.attachments.items()},
-            "publish": [wish._asdict() for wish in self.publish],
+            "publish": [request._asdict() for request in self.publish],
             "limits": self.limits._asdict(),
         }
 

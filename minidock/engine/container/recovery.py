@@ -10,7 +10,7 @@ import os
 from contextlib import suppress
 
 from minidock import state
-from minidock.engine.container import records
+from minidock.engine.container import container_lock, records
 from minidock.engine.container.cleanup import finish, finish_removal
 from minidock.engine.container.records import REMOVING, Record
 from minidock.errors import MinidockError
@@ -25,7 +25,7 @@ def sweep(root: str) -> None:
     """Find containers whose monitor or creator was killed, and clean up. The caller holds `records.all_locked`.
 
     One that `run` had not yet started goes without a trace; one that ran is kept as exited, or removed if it had --rm.
-    What cannot be undone now (a full disk, a process that the kernel does not let die) is left for the next sweep: it
+    What cannot be removed now (a full disk, a process that the kernel does not let die) is left for the next sweep: it
     must not keep anybody from using the other containers. One whose record is damaged stays as it is
     (`damaged_record.py`).
     """
@@ -58,7 +58,7 @@ def _sweep_one(root: str, name: str) -> None:
                 pass
         return  # without a try at its lock, which would keep others from it
     try:
-        lock = records.take_lock(root, name)
+        lock = container_lock.take_lock(root, name)
     except FileNotFoundError:  # killed at the end of removing
         if name.startswith(REMOVING):
             remove_tree(os.path.join(root, "containers", name))
@@ -99,7 +99,7 @@ def sweep_all(root: str) -> None:
 
 
 def clean_up_after_monitor(record: Record) -> None:
-    """Undo what a monitor left that failed or was killed; its lock is let go a moment later than we learn that."""
+    """Clean up after a monitor that failed or was killed; its lock is free a moment later than that is learnt."""
     with suppress(FileNotFoundError, MinidockError):
-        os.close(records.wait_for_lock(record.root, record.id))
+        os.close(container_lock.wait_for_lock(record.root, record.id))
     sweep_all(record.root)

@@ -7,7 +7,7 @@ import signal
 from contextlib import suppress
 
 from minidock import observe
-from minidock.engine.container import cleanup, init_process, records
+from minidock.engine.container import cleanup, container_lock, init_process, records
 from minidock.engine.container.records import PAUSED, REMOVING, RESTARTING, DamagedRecordError, Record
 from minidock.engine.events import event_log
 from minidock.engine.monitor.monitor_channel import visit
@@ -33,9 +33,9 @@ def remove_container(root: str, name: str, *, force: bool, volumes: bool = False
     try:
         if record.is_over or force:
             # Being made, running, or looked at by another command for a moment: whoever holds the lock lets it go.
-            lock: int | None = records.wait_for_lock(root, record.id, meanwhile=_Killer(record).kill)
+            lock: int | None = container_lock.wait_for_lock(root, record.id, meanwhile=_KillOnce(record).kill)
         else:
-            lock = records.take_lock(root, record.id)
+            lock = container_lock.take_lock(root, record.id)
         if watched:
             _hear_the_end(watched)
     except FileNotFoundError:
@@ -61,10 +61,10 @@ def _remove_damaged(root: str, container_id: str, *, volumes: bool) -> None:
     """With its record written anew by its monitor, as any other; else by what the kernel shows. Its volumes stay."""
     from minidock.engine.container import damaged_record
 
-    if not damaged_record.kill(root, container_id):
-        lock = records.wait_for_lock(root, container_id)
+    if not damaged_record.kill_processes(root, container_id):
+        lock = container_lock.wait_for_lock(root, container_id)
         try:
-            damaged_record.remove(root, container_id)
+            damaged_record.remove_container(root, container_id)
         finally:
             os.close(lock)
     elif records.is_there(root, container_id):
@@ -78,7 +78,7 @@ def _watch(record: Record) -> Channel | None:
 
 
 def _hear_the_end(watched: Channel) -> None:
-    """Wait until the monitor has said how the container ended: what it has undone is told before what comes now."""
+    """Wait until the monitor has said how the container ended: its clean-up is told of before what comes now."""
     while (message := watched.receive()[0]) is not None and message["type"] != "exit":
         continue
 
@@ -86,10 +86,10 @@ def _hear_the_end(watched: Channel) -> None:
 def _wait_until_gone(record: Record) -> None:
     """Wait for whoever removes it: its name is free already, but its addresses, ports and rules go after that."""
     with suppress(FileNotFoundError):
-        os.close(records.wait_for_lock(record.root, REMOVING + record.id))
+        os.close(container_lock.wait_for_lock(record.root, REMOVING + record.id))
 
 
-class _Killer:
+class _KillOnce:
     """Kills a container, if it has come so far as to have a process: its creator may be writing that down just now.
 
     Its monitor does not start it again, whatever its policy.

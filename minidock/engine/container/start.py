@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 
 from minidock import state
-from minidock.engine.container import records, recovery
+from minidock.engine.container import container_lock, records, recovery
 from minidock.engine.container.records import PAUSED, RESTARTING, RUNNING, Record
 from minidock.errors import ConflictError, NotFoundError
 from minidock.observe import step
@@ -34,7 +34,7 @@ def lock_for_start(root: str, name: str) -> tuple[Record, int]:
             raise AlreadyUp(record)
 
     try:
-        lock = records.wait_for_lock(root, record.id, meanwhile=refuse_if_up)
+        lock = container_lock.wait_for_lock(root, record.id, meanwhile=refuse_if_up)
     except FileNotFoundError:
         raise NotFoundError(f"No such container: {name}") from None
     try:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import signal
 
 from minidock.engine.exec.exec_options import ExecOptions
-from minidock.engine.monitor import attach_client, spawn
-from minidock.engine.monitor.attach_client import Attachment
+from minidock.engine.monitor import spawn
+from minidock.engine.monitor.client import DETACHED, Attachment, Client
 from minidock.engine.paths import Paths
 
 
@@ -22,10 +22,10 @@ def execute(
     `attachment`: other streams than this command's own. `exec_id`: of one that was created (`exec_instances.py`).
     """
     if asked.detach:
-        attachment = attach_client.DETACHED
+        attachment = DETACHED
     elif attachment is None:
         attachment = Attachment(asked.interactive, stdout=True, stderr=True, keys=keys, proxy=False)
-    client = attach_client.Client(
+    client = Client(
         spawn.take_channel("exec-monitor"), attachment, lambda line: None, lost="the exec monitor was killed"
     )
     client.send("execute", root=paths.root, cache=paths.cache, name=name, options=asked._asdict(), exec_id=exec_id)

@@ -63,7 +63,7 @@ def is_running(exec_id: str, instance: Instance) -> bool:
 
 
 def exit_code(exec_id: str, instance: Instance) -> int | None:
-    """How it has ended; None if it has not. One whose keeper was killed was killed with it."""
+    """How it has ended; None if it has not. One whose exec monitor was killed was killed with it."""
     if instance["exitCode"] is None and instance["pid"] and not is_running(exec_id, instance):
         code = find(exec_id)["exitCode"]  # it may have been written down just now
         return _KILLED if code is None else int(code)

@@ -17,7 +17,7 @@ from contextlib import contextmanager
 from functools import partial
 from typing import Any
 
-from minidock.engine.container import init_process, records
+from minidock.engine.container import container_lock, init_process, records
 from minidock.engine.container.records import Record
 from minidock.engine.spec.bundle import FOR_NAMES
 from minidock.errors import ConflictError
@@ -60,7 +60,7 @@ def _open(record: Record, *, bare: bool) -> tuple[int, int | None]:
             finally:
                 os.close(pidfd)
         else:
-            lock = records.take_lock(record.root, record.id)
+            lock = container_lock.take_lock(record.root, record.id)
             if lock is not None:
                 try:
                     return _of_stopped(record, bare=bare), lock

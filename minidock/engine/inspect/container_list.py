@@ -13,7 +13,7 @@ from functools import partial
 from typing import Any
 
 from minidock.engine import filters
-from minidock.engine.container import records
+from minidock.engine.container import container_lock, records
 from minidock.engine.container.records import CREATED, DEAD, RESTARTING, DamagedRecordError, Record
 from minidock.engine.filters import Filters
 from minidock.engine.inspect import network_settings
@@ -98,7 +98,7 @@ def _may_run(record: Record) -> bool:
     if record.status != DEAD:
         return False
     try:
-        lock = records.take_lock(record.root, record.id)
+        lock = container_lock.take_lock(record.root, record.id)
     except (OSError, MinidockError):
         return True
     if lock is not None:

@@ -38,7 +38,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from minidock import observe
-from minidock.engine.container import cleanup, records
+from minidock.engine.container import cleanup, container_lock, records
 from minidock.engine.container.records import Record
 from minidock.engine.events import event_log
 from minidock.engine.monitor import daemonize, start, waiting_clients
@@ -92,7 +92,9 @@ def _run_until_over(monitored: Monitored, clients: AttachedClients) -> int:
     caller = clients.all[0] if clients.all else None
     while True:
         monitored.began = time.monotonic()
-        records.reserve(monitored.record.directory, monitored.lock)  # the end of the run before may have needed it
+        container_lock.reserve(
+            monitored.record.directory, monitored.lock
+        )  # the end of the run before may have needed it
         clients.take_in(waiting_clients.find(monitored.record.id))
         try:
             running, warnings = start.start(monitored.record, clients, monitored.cache, caller)
@@ -239,7 +241,7 @@ def _report_memory_kills(record: Record, memory: Watch | None) -> None:
 
 
 def _record_failed_start(record: Record, error: BaseException) -> None:
-    """It could not be started. The first error is the one to tell; what cannot be undone now, sweeping finds.
+    """It could not be started. The first error is the one to tell; what cannot be cleaned up now, the next sweep finds.
 
     As in docker, it stays, with the status "created", the exit code and the error, if its user did not give it up.
     """

@@ -13,7 +13,7 @@ import time
 from contextlib import suppress
 
 from minidock import observe
-from minidock.engine.container import records
+from minidock.engine.container import container_lock, records
 from minidock.engine.container.records import RESTARTING, GoneError, Record
 from minidock.engine.monitor.daemonize import NAMELESS
 from minidock.engine.paths import socket_path
@@ -53,7 +53,7 @@ def _has_monitor(record: Record) -> bool:
         fresh = records.load(record.root, record.id)
         if fresh is None or not (fresh.is_up or fresh.status == RESTARTING):
             return False
-        lock = records.take_lock(record.root, record.id)
+        lock = container_lock.take_lock(record.root, record.id)
     except GoneError:
         return False
     if lock is not None:

@@ -33,9 +33,9 @@ def reload(root: str) -> None:
     for record in _connected(root):
         mine = {name: Endpoint(**row) for name, row in record.data["networks"].items()}
         plugged += [endpoint for endpoint in mine.values() if endpoint.host_interface]
-        entrance = gateway_endpoint(mine)
-        if entrance and entrance.host_interface and (ports := published_ports.published(record)):
-            published[entrance.host_interface] = ports
+        gateway = gateway_endpoint(mine)
+        if gateway and gateway.host_interface and (ports := published_ports.published(record)):
+            published[gateway.host_interface] = ports
     with step("Write the packet filter again", book="4.1.1"):
         with rtnetlink.Rtnetlink() as host:
             for cable in filter(rtnetlink.exists, published):

@@ -14,7 +14,7 @@ HIGHEST = 65535
 
 def publish(texts: tuple[str, ...]) -> list[PortRequest]:
     """-p [[ADDRESS:][HOST_PORT]:]PORT[/PROTOCOL], each port also as a range, or published=8080,target=80."""
-    return [wish for text in texts for wish in _publish(_standard(text))]
+    return [request for text in texts for request in _publish(_standard(text))]
 
 
 def expose(texts: tuple[str, ...]) -> list[str]:
@@ -123,7 +123,7 @@ def _range(text: str, *, lowest: int = 1) -> tuple[int, int]:
     return numbers[0], numbers[-1]
 
 
-def refuse_with(network: str, wishes: list[PortRequest]) -> None:
+def refuse_with(network: str, requests: list[PortRequest]) -> None:
     """Refuse to publish ports of a container that has no network of its own to publish them on."""
-    if wishes and network.startswith("container:"):
+    if requests and network.startswith("container:"):
         raise UsageError("conflicting options: port publishing and the container type network mode")

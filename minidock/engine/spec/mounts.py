@@ -16,7 +16,7 @@ from minidock.engine.container import names, records
 from minidock.engine.container.options import ContainerOptions, Mount
 from minidock.engine.container.records import Record
 from minidock.engine.events import event_log
-from minidock.engine.volumes import populate, volumes
+from minidock.engine.volumes import populate, volume_mounts, volumes
 from minidock.errors import EXIT_ENGINE, ConflictError, HostError, MinidockError, UsageError
 from minidock.linux import mount_options, mounts
 
@@ -165,7 +165,7 @@ def prepare(record: Record) -> None:
             volume = volumes.find(record.root, point.name)
             populate.finish(volume)
             if volume.options:
-                volumes.mount(volume, record.id)
+                volume_mounts.mount(volume, record.id)
             event_log.emit(record.root, "volume", "mount", volume.name, container=record.id, driver=point.driver,
                         destination=point.destination, propagation=point.propagation,
                         **{"read/write": str(point.rw).lower()})  # fmt: skip
@@ -184,7 +184,7 @@ def release(record: Record) -> None:
         try:
             populate.finish(volume)
             if volume.options:
-                volumes.unmount(volume, record.id)
+                volume_mounts.unmount(volume, record.id)
             if record.is_up:
                 event_log.emit(record.root, "volume", "unmount", volume.name, container=record.id, driver=point.driver)
         except (OSError, MinidockError) as error:

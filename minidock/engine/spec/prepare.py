@@ -18,7 +18,7 @@ from minidock.runtime.oci_spec import Spec
 
 
 def prepare(record: Record) -> Spec:
-    """Make the container's bundle, at every start anew. What was made before a failure, `recovery` undoes."""
+    """Make the container's bundle, at every start anew. What was made before a failure, `cleanup.py` takes away."""
     options = from_json(record.data["options"])
     surroundings = container_networks.prepare(record, options)
     if record.data["mounts"]:
@@ -30,8 +30,8 @@ def prepare(record: Record) -> Spec:
         return _write_bundle(record, options, surroundings, starting=True)
 
 
-def put_down(record: Record) -> None:
-    """The bundle of a container that is not started now: for who looks at it."""
+def write_unstarted_bundle(record: Record) -> None:
+    """Write the bundle of a container that is not started now, for inspect and diff."""
     options = from_json(record.data["options"])
     _write_bundle(record, options, container_networks.on_paper(record, options), starting=False)
 

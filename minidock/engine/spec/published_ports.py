@@ -132,5 +132,5 @@ def _taken_message(record: Record, requests: list[PortRequest], taken: PortInUse
             for row in published(other):
                 if (row.protocol, row.host_port) == (taken.protocol, taken.port):
                     return f"{allocated} (to container {other.name})"
-    own = [wish for wish in dict.fromkeys(requests) if (wish.protocol, wish.first) == (taken.protocol, taken.port)]
+    own = [one for one in dict.fromkeys(requests) if (one.protocol, one.first) == (taken.protocol, taken.port)]
     return allocated if len(own) > 1 else str(taken)

@@ -15,7 +15,7 @@ from contextlib import suppress
 from typing import NamedTuple
 
 from minidock import state
-from minidock.engine.volumes import volumes
+from minidock.engine.volumes import volume_mounts
 from minidock.engine.volumes.volumes import Volume
 from minidock.linux import copying, overlay, syscalls
 from minidock.linux.directory_trees import remove_tree
@@ -59,11 +59,11 @@ def fill(volume: Volume, source: Source, holder: str) -> None:
 def _fill_mounted(volume: Volume, source: Source, holder: str) -> None:
     """A volume with --opt is a file system of its own: nothing can be renamed into it, so the copy is made in place."""
     try:
-        volumes.mount(volume, holder)
+        volume_mounts.mount(volume, holder)
         if not os.listdir(volume.mountpoint):
             copying.copy_tree(source.places, volume.mountpoint)
     finally:
-        volumes.unmount(volume, holder)
+        volume_mounts.unmount(volume, holder)
 
 
 def finish(volume: Volume) -> None:

@@ -10,7 +10,8 @@ from typing import Any
 from minidock.engine.container import records
 from minidock.engine.container.record_file import may_have
 from minidock.engine.events import event_log
-from minidock.engine.volumes.volumes import DRIVER, Volume, detach, directory, locked, look, users
+from minidock.engine.volumes.volume_mounts import detach
+from minidock.engine.volumes.volumes import DRIVER, Volume, directory, locked, look, users
 from minidock.errors import ConflictError, NotFoundError
 from minidock.linux import syscalls
 from minidock.linux.directory_trees import remove_tree
