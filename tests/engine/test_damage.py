@@ -153,7 +153,7 @@ KINDS: dict[str, tuple[Callable[[Place], Path], list[str]]] = {
 IN_ALL_WAYS = ("record", "leases", "volume", "index") if not os.environ.get("MINIDOCK_TEST_ROUNDS") else tuple(KINDS)
 USUAL_WAYS = ("half", "keys missing", "a directory")
 # What is said of something else than the damage, and rightly.
-_FINE = ("active endpoints", "cannot remove a running", "conflict: unable to remove", "connection refused")
+_FINE = ("active endpoints", "stop the container before removing", "conflict: unable to remove", "connection refused")
 
 
 def _complaint(place: Place, words: str, name: str, environment: dict[str, str]) -> str:
