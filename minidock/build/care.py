@@ -14,6 +14,7 @@ from contextlib import suppress
 from typing import NamedTuple
 
 from minidock import state
+from minidock.build import known_digests
 from minidock.build.cache_mounts import LOCK, MOUNTS
 from minidock.engine.images import image_users
 from minidock.errors import MinidockError
@@ -127,6 +128,8 @@ def prune(root: str, wanted: Filters, *, everything: bool = False, keep: int = 0
         names.append(row.name)
         size += row.size
         left -= row.size
+    if everything and not wanted:
+        known_digests.forget(root)
     garbage_collection.collect(root, image_users.has_layer(root))
     return Pruned(names, size)
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from minidock.build.graph import Node
 from minidock.build.ignore import Patterns
+from minidock.build.known_digests import KnownDigests
 from minidock.build.run import layer_paths
 from minidock.build.stage import Stage
 from minidock.build.tree import Tree
@@ -62,7 +63,10 @@ class Sources:
         if not origin:
             if self.asked.context is None:
                 raise MinidockError("there is no build context: COPY and ADD have nothing to copy from")
-            return of_directory(self.asked.context, Patterns(self.asked.ignored), "the build context")
+            root = self.asked.paths.root
+            is_passing = self.asked.context.startswith(f"{root}/")  # what was fetched for this build only
+            known = None if is_passing else KnownDigests(root, self.asked.context)
+            return of_directory(self.asked.context, Patterns(self.asked.ignored), "the build context", known)
         source = self.node.sources[origin]
         if isinstance(source, int):
             return of_layers(layer_paths(self.asked.paths.root, self.done[source]), f"stage {origin}", self._place())
@@ -78,9 +82,9 @@ class Sources:
         return place
 
 
-def of_directory(path: str, ignored: Patterns, name: str) -> Tree:
+def of_directory(path: str, ignored: Patterns, name: str, known: KnownDigests | None = None) -> Tree:
     """A directory of the host's. Raises `OSError`."""
-    return Tree(os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC), ignored, name)
+    return Tree(os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC), ignored, name, known)
 
 
 def of_layers(paths: Sequence[str], name: str, place: str) -> Tree:

@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from minidock.build.ignore import Patterns, expression
+from minidock.build.known_digests import KnownDigests
 from minidock.linux import syscalls
 from minidock.linux.paths import look_up, open_in, open_in_root, path_in
 
@@ -34,16 +35,22 @@ class Entry(NamedTuple):
 
 
 class Tree:
-    """`root`: a descriptor of the directory, closed with `close`; `name`: what messages call it."""
+    """`root`: a descriptor of the directory, closed with `close`; `name`: what messages call it.
 
-    def __init__(self, root: int, ignored: Patterns, name: str) -> None:
+    `known`: the digests of its files, as far as they are remembered.
+    """
+
+    def __init__(self, root: int, ignored: Patterns, name: str, known: KnownDigests | None = None) -> None:
+        self.known = known
         self.root = root
         self.ignored = ignored
         self.name = name
 
     def close(self) -> None:
-        """Close the descriptor."""
+        """Close the descriptor, and remember what was read."""
         os.close(self.root)
+        if self.known:
+            self.known.keep()
 
     def find(self, path: str) -> Entry | None:
         """What `path` names, with all symbolic links followed inside the tree; None if it is not there or left out."""
@@ -169,16 +176,25 @@ class Tree:
         The mode is in octal, with the kind of file (inode(7)); content is a SHA-256.
         """
         status = entry.status
+        if stat.S_ISREG(status.st_mode):
+            content = self._content(entry)
+        elif stat.S_ISLNK(status.st_mode):
+            content = hashlib.sha256(os.fsencode(self.read_link(entry.path))).hexdigest()
+        else:
+            content = hashlib.sha256(b"" if entry.is_directory else str(status.st_rdev).encode()).hexdigest()
+        return f"{status.st_mode:06o} {status.st_uid}:{status.st_gid} {content}"
+
+    def _content(self, entry: Entry) -> str:
+        """The SHA-256 of a regular file."""
+        if self.known and (digest := self.known.get(entry.path, entry.status)):
+            return digest
         mark = hashlib.sha256()
-        if stat.S_ISLNK(status.st_mode):
-            mark.update(os.fsencode(self.read_link(entry.path)))
-        elif stat.S_ISREG(status.st_mode):
-            fd = self.open(entry.path)
-            try:
-                while data := os.read(fd, _CHUNK):
-                    mark.update(data)
-            finally:
-                os.close(fd)
-        elif not entry.is_directory:
-            mark.update(str(status.st_rdev).encode())
-        return f"{status.st_mode:06o} {status.st_uid}:{status.st_gid} {mark.hexdigest()}"
+        fd = self.open(entry.path)
+        try:
+            while data := os.read(fd, _CHUNK):
+                mark.update(data)
+        finally:
+            os.close(fd)
+        if self.known:
+            self.known.put(entry.path, entry.status, mark.hexdigest())
+        return mark.hexdigest()

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
+import time
 
 from tests.build.conftest import Context, reasons
+from tests.engine.containers import eventually
 from tests.support.command import Minidock
 
 SAME = "CACHED (nothing it depends on has changed)"
@@ -129,3 +132,25 @@ def test_what_is_kept_is_listed(context: Context, engine: Minidock) -> None:
     assert b"default*" in engine("buildx", "ls").stdout
     assert engine("buildx", "inspect", "other").stderr.startswith(b'minidock: no builder "other" found')
     assert b"there is one builder" in engine("buildx", "create").stderr
+
+
+def test_a_file_that_nobody_touched_is_not_read_again(context: Context) -> None:
+    """Its inode, size and times say so; one that was changed a moment ago is read all the same."""
+    old = context.write("old", "one")
+    context.write("new", "one")
+    dockerfile = "FROM alpine\nCOPY old new /\n"
+    context.built(dockerfile)
+    eventually(lambda: time.time() - old.stat().st_ctime > 2.5)
+    context.built(dockerfile, "--no-cache")
+    (known,) = (
+        json.loads(path.read_text())["files"]
+        for path in (context.minidock.root / "build/digests").iterdir()
+        if str(old.stat().st_ino) in path.read_text()
+    )
+    assert known["old"][:2] == [old.stat().st_ino, 3]
+    times = (old.stat().st_atime_ns, old.stat().st_mtime_ns)
+    old.write_text("two")
+    os.utime(old, ns=times)  # the ctime tells
+    assert reasons(context.built(dockerfile))[1] == "DONE (old changed at line 1)"
+    context.write("new", "two")
+    assert reasons(context.built(dockerfile))[1] == "DONE (new changed at line 1)"

@@ -1,0 +1,65 @@
+"""The digests of a context's files, remembered from build to build, so that only what was touched is read again.
+
+    build/digests/<context>.json    {path: [inode, size, mtime, ctime, digest]}, times in nanoseconds
+
+A file is taken to be the same while its inode, its size and both its times are: nobody can set a ctime (inode(7)). Not
+trusted is what was changed less than two seconds before it was read, as a second change would leave no other time
+(the "racily clean" entries of git's index).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import time
+
+from minidock import state
+
+_PLACE = ("build", "digests")
+_SETTLED = 2_000_000_000  # nanoseconds
+_MOST = 100_000  # files: of more, reading the list would cost what it saves
+
+
+class KnownDigests:
+    """The files of the context in `directory`."""
+
+    def __init__(self, root: str, directory: str) -> None:
+        self.root = root
+        self._file = f"{hashlib.sha256(os.fsencode(os.path.realpath(directory))).hexdigest()}.json"
+        self._before = self._read()
+        self._now: dict[str, list[int | str]] = {}
+
+    def _read(self) -> dict[str, list[int | str]]:
+        try:
+            return dict(state.read_json(os.path.join(self.root, *_PLACE, self._file))["files"])
+        except Exception:  # everything is read, then
+            return {}
+
+    def get(self, path: str, status: os.stat_result) -> str:
+        """The digest of a file that looks like this, "" if it is not known."""
+        row = self._before.get(path)
+        if not isinstance(row, list) or row[:-1] != _looks(status) or not isinstance(row[-1], str):
+            return ""
+        self._now[path] = row
+        return row[-1]
+
+    def put(self, path: str, status: os.stat_result, digest: str) -> None:
+        """Remember what was read just now of a file that looked like this before."""
+        if time.time_ns() - max(status.st_mtime_ns, status.st_ctime_ns) > _SETTLED and len(self._now) < _MOST:
+            self._now[path] = [*_looks(status), digest]
+
+    def keep(self) -> None:
+        """Write down what was seen, if it is not what was there."""
+        if self._now and self._now != self._before:
+            directory = state.directory(self.root, *_PLACE)
+            state.write_json(os.path.join(directory, self._file), {"files": self._now}, durable=False)
+
+
+def _looks(status: os.stat_result) -> list[int | str]:
+    return [status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns]
+
+
+def forget(root: str) -> None:
+    """Remove all that is remembered."""
+    shutil.rmtree(os.path.join(root, *_PLACE), ignore_errors=True)
