@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, cast
 
 from minidock.image.compression import CorruptArchive
 from minidock.image.pipeline import Pipeline
+from minidock.image.tar_header import Header
 from minidock.image.unpack_limits import Limits
 
 if TYPE_CHECKING:
@@ -57,7 +58,9 @@ class TarStream:
         if not self._fill():
             return None, None  # Go's archive/tar takes it for an archive too, so such layers exist
         try:
-            archive = tarfile.TarFile(fileobj=cast("IO[bytes]", self), encoding="utf-8", errors="surrogateescape")
+            archive = tarfile.TarFile(
+                fileobj=cast("IO[bytes]", self), tarinfo=Header, encoding="utf-8", errors="surrogateescape"
+            )
         except _BAD_HEADER as error:
             raise CorruptArchive(f"not a tar archive ({error})") from error
         return archive.firstmember, archive  # type: ignore[attr-defined]
@@ -65,7 +68,7 @@ class TarStream:
     def _next(self, archive: tarfile.TarFile) -> tarfile.TarInfo | None:
         self._header_left = self._limits.header_bytes
         try:
-            return tarfile.TarInfo.fromtarfile(archive)
+            return Header.fromtarfile(archive)
         except (tarfile.EOFHeaderError, tarfile.EmptyHeaderError):  # type: ignore[attr-defined]
             return None
         except _BAD_HEADER as error:
