@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack, closing
@@ -77,6 +78,7 @@ class Builder:
         self.last = Last(self.root, [f"{name}\0{node.title}" for name in asked.names], texts)
         self.sources = Sources(asked, node, done, ingest, report)
         self.uses_cache = not (asked.no_cache or node.title in asked.no_cache_stages)
+        self.unsteady: list[str] = []  # files that have changed while a step has read them
         self.position = 0
         self.total = sum(instruction.name in _STEPS for instruction in node.stage.instructions)
         self.total += isinstance(node.base, str) and node.base != SCRATCH
@@ -190,6 +192,7 @@ class Builder:
             if instruction.name != "RUN" and self.has_run_after(instruction) and not spawn.is_waiting():
                 spawn.start_early(bridged=True)
             layer = make()
+            key = self._doubted(key)
             seconds = round(time.monotonic() - began, 3)
             cached = Cached(key, parts, layer, created, created, seconds, instruction.text)
         assert cached.layer
@@ -203,6 +206,15 @@ class Builder:
             layer_cache.put(self.root, cached)
         stage.key = key
         return known is not None, reason
+
+    def _doubted(self, key: str) -> str:
+        """The key of a step; another, that no step will ever have, where what it has read changed meanwhile."""
+        if not self.unsteady:
+            return key
+        more = f" and {len(self.unsteady) - 1} more" if len(self.unsteady) > 1 else ""
+        self.report("line", text=f"WARNING: {self.unsteady[0]}{more} changed while it was read: not for the cache")
+        self.unsteady.clear()
+        return layer_cache.key_of({"step": key, "once": os.urandom(16).hex()})
 
     def _imported(self, key: str) -> tuple[Cached | None, str]:
         """(The step with this key of a cache from elsewhere, from where), its layer fetched."""

@@ -16,7 +16,7 @@ from minidock.build import modes
 from minidock.build.ignore import Patterns
 from minidock.build.reasons_of_files import Files, read_small
 from minidock.build.tree import Entry, Tree
-from minidock.errors import NotFoundError, UsageError
+from minidock.errors import HostError, NotFoundError, UsageError
 from minidock.image.dockerfile.errors import DockerfileError
 from minidock.image.layer_writer import entry as tar_entry
 from minidock.linux import overlay
@@ -150,13 +150,22 @@ def files(tree: Tree | None, copy: Copy, request: Request, prefix: str) -> Files
 
 
 def layer(
-    tree: Tree | None, copy: Copy, request: Request, below: Sequence[str], epoch: int | None, now: int
+    tree: Tree | None,
+    copy: Copy,
+    request: Request,
+    below: Sequence[str],
+    epoch: int | None,
+    now: int,
+    unsteady: list[str],
 ) -> Iterator[bytes]:
     """The layer, a tar archive piece by piece. `below`: the layers so far, topmost first; `epoch`: of all that is new.
 
+    `unsteady` gets the paths of the files that have changed since they were found, and so since their digests were
+    taken: the layer is none of these.
+
     Raises `UsageError` where a file would have to become a directory, or the reverse.
     """
-    writer = _Writer([] if request.link else list(below), request, epoch, now)
+    writer = _Writer([] if request.link else list(below), request, epoch, now, unsteady)
     target = writer.target(into_directory=copy.into_directory, name=copy.items[0].place if copy.items else "")
     if copy.items or request.contents or not request.sources:
         yield from writer.parents(target if copy.into_directory else posixpath.dirname(target))
@@ -171,7 +180,8 @@ def layer(
 
 
 class _Writer:
-    def __init__(self, below: list[str], request: Request, epoch: int | None, now: int) -> None:
+    def __init__(self, below: list[str], request: Request, epoch: int | None, now: int, unsteady: list[str]) -> None:
+        self.unsteady = unsteady
         self.below = below
         self.request = request
         self.epoch = epoch
@@ -240,8 +250,14 @@ class _Writer:
                 parent, os.fsencode(_name(place)), name or b".", status, self.first_names,
                 is_layer=False, change=self._change,
             )  # fmt: skip
+            if not (entry.is_still(status) and tree.is_still(entry)):
+                self.unsteady.append(entry.path)
         except FileNotFoundError:
             raise NotFoundError(f'"/{entry.path}": not found in {tree.name}: it was there a moment ago') from None
+        except HostError:
+            raise HostError(
+                f'"/{entry.path}" became shorter while it was copied: build when nobody writes to it'
+            ) from None
         finally:
             os.close(parent)
 

@@ -97,7 +97,7 @@ def working_directory(builder: Builder, stage: Stage, instruction: Instruction) 
 
 def _store(builder: Builder, tree: Tree | None, request: Request, stage: Stage, copy: Copy) -> Layer:
     below = list(reversed(layer_paths(builder.root, stage)))
-    pieces = copying.layer(tree, copy, request, below, builder.asked.epoch, int(time.time()))
+    pieces = copying.layer(tree, copy, request, below, builder.asked.epoch, int(time.time()), builder.unsteady)
     diff_id, digest, size = builder.ingest.put_layer(PieceReader(pieces))
     return Layer(diff_id, digest, size, LAYER_TYPE)
 

@@ -37,6 +37,8 @@ _DOCKERS_ISOLATION = Isolation(
     device_rules=[], no_new_privileges=False, seccomp="", bare_system_paths=False, oom_score_adj=None, annotations={},
 )  # fmt: skip
 
+_HOSTNAME = "buildkitsandbox"
+
 
 class RunFailed(MinidockError):
     """The command of a RUN has ended with an exit code that is not 0."""
@@ -154,10 +156,12 @@ def _options(job: Job) -> ContainerOptions:
     from minidock.network.predefined import DEFAULT
 
     stage, arguments, surroundings, mounts, environment, _ = job
+    # What is the same on every machine: BuildKit's host name, and no variable for it.
+    hidden = [] if "HOSTNAME" in stage.scope.env else ["HOSTNAME"]
     network = DEFAULT if surroundings.network == "default" else surroundings.network
     return ContainerOptions(
-        image="build", command=arguments, entrypoint=[], name=None, hostname=None,
-        env=[f"{name}={value}" for name, value in environment.items()], workdir=stage.workdir, user=None,
+        image="build", command=arguments, entrypoint=[], name=None, hostname=_HOSTNAME,
+        env=[*hidden, *(f"{name}={value}" for name, value in environment.items())], workdir=stage.workdir, user=None,
         interactive=False, tty=False, remove=True, init=False, mounts=list(mounts), volumes=[], volumes_from=[],
         tmpfs={}, read_only=False, network=network,
         attachments={DEFAULT: DEFAULT_CONFIG} if network == DEFAULT else {}, dns=[], dns_search=[],

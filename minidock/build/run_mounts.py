@@ -44,6 +44,7 @@ class Mounted:
         self.environment: dict[str, str] = {}
         self._open = ExitStack()
         self._digests: dict[str, str] = {}
+        self._seen: list[tuple[Tree, Entry]] = []
 
     def digests(self) -> dict[str, str]:
         """What is bound, for the cache: of each file its digest."""
@@ -53,7 +54,12 @@ class Mounted:
                 tree, top = self._found(mount)
                 for entry in tree.walk(top.path):
                     found[f"{mount.target}:{entry.path}"] = tree.digest(entry)
+                    self._seen.append((tree, entry))
         return found
+
+    def unsteady(self) -> list[str]:
+        """What is bound and has changed since: the command may have seen either."""
+        return [entry.path for tree, entry in self._seen if not tree.is_still(entry)]
 
     def files(self) -> Files:
         """What is bound, as users call it."""

@@ -46,10 +46,12 @@ def step(builder: Builder, stage: Stage, instruction: Instruction) -> tuple[bool
 
     def make() -> Layer:
         with mounted as engine_mounts:
-            given = {**variables, **mounted.environment}
+            given = {**stage.scope.proxies(), **variables, **mounted.environment}
             job = Job(stage, arguments, surroundings, engine_mounts, given, builder.has_run_after(instruction))
             try:
-                return run.run(builder.asked.paths, builder.ingest, job)
+                layer = run.run(builder.asked.paths, builder.ingest, job)
+                builder.unsteady += mounted.unsteady()
+                return layer
             except RunFailed as error:
                 failure_shell.open_shell(builder, job, error)
                 raise

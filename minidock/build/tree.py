@@ -33,6 +33,17 @@ class Entry(NamedTuple):
     def is_directory(self) -> bool:
         return stat.S_ISDIR(self.status.st_mode)
 
+    def is_still(self, status: os.stat_result) -> bool:
+        """Whether nobody has written to the file, or put another in its place, between two looks at it.
+
+        What a directory holds is looked at by itself.
+        """
+        return self.is_directory or _version(self.status) == _version(status)
+
+
+def _version(status: os.stat_result) -> tuple[int, ...]:
+    return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns
+
 
 class Tree:
     """`root`: a descriptor of the directory, closed with `close`; `name`: what messages call it.
@@ -155,6 +166,11 @@ class Tree:
             return None
         finally:
             os.close(parent)
+
+    def is_still(self, entry: Entry) -> bool:
+        """Whether an entry is what it was when it was found."""
+        now = self._look(entry.path)
+        return now is not None and entry.is_still(now.status)
 
     def open(self, path: str) -> int:
         """A descriptor to read the regular file `path`, whose last part is no link. Raises `OSError`."""

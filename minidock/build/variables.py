@@ -96,9 +96,17 @@ class Scope:
         return Expansion({**self.arguments, **self.env}, self.outer.escape, keep_unset=keep_unset)
 
     def environment(self) -> dict[str, str]:
-        """What a RUN has in its environment beside ENV: the arguments so far, and proxies as they were given."""
-        proxies = {name: value for name, value in self.outer.given.items() if name in PROXIES}
-        return {name: value for name, value in {**proxies, **self.arguments}.items() if name not in self.env}
+        """What a RUN has in its environment beside ENV: the arguments so far."""
+        return {name: value for name, value in self.arguments.items() if name not in self.env}
+
+    def proxies(self) -> dict[str, str]:
+        """The proxies that were given, by both of their names, as programs look for the one or the other.
+
+        Whoever declares none has them all the same; no cache key and no history tells of them.
+        """
+        given = {name: value for name, value in self.outer.given.items() if name in PROXIES}
+        both = {spelled: value for name, value in given.items() for spelled in (name.lower(), name.upper())}
+        return {name: value for name, value in {**both, **given}.items() if name not in {*self.env, *self.arguments}}
 
 
 def unused(given: Mapping[str, str], declared: set[str]) -> list[str]:

@@ -224,6 +224,19 @@ def test_arguments(context: Context) -> None:
     assert any(row.startswith("RUN |3 outer=global given=default unset=from the caller") for row in context.history())
 
 
+def test_the_environment_of_a_run(context: Context) -> None:
+    """The same on every machine; proxies by both names, in no history, and no reason to build again."""
+    dockerfile = "FROM alpine\nENV A=a\nARG B=b\nRUN env | grep -v PWD | sort > /env; hostname > /host\n"
+    context.built(dockerfile, "--build-arg", "http_proxy=p", "--build-arg", "NO_PROXY=n")
+    assert context.run("cat /env /host").split() == [
+        "A=a", "B=b", "HOME=/root", "HTTP_PROXY=p", "NO_PROXY=n",
+        "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "SHLVL=1", "http_proxy=p", "no_proxy=n",
+        "buildkitsandbox",
+    ]  # fmt: skip
+    assert context.history()[-1].startswith("RUN |1 B=b /bin/sh")
+    assert "CACHED" in context.built(dockerfile, "--build-arg", "http_proxy=other")
+
+
 def test_here_documents(context: Context) -> None:
     context.built(
         "FROM alpine\nARG name=value\nRUN <<EOF\necho first > /a\necho second >> /a\nEOF\n"

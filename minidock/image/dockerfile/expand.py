@@ -10,6 +10,7 @@ from collections.abc import Mapping
 
 from minidock.image.dockerfile.errors import DockerfileError
 
+_SPACES = re.compile(r"\s")
 _SPECIAL = "@*#?-$!0"  # the shell's own parameters, which are never set here
 
 
@@ -62,6 +63,7 @@ class _Scanner:
         self.quotes = quotes
         self._found: list[str] = []
         self._word = ""
+        self._special = "$" + expansion.escape + ("'\"" if quotes else "")
 
     def words(self) -> list[str]:
         """The words of all that was scanned so far."""
@@ -71,6 +73,7 @@ class _Scanner:
     def until(self, stop: str, *, raw_escapes: bool = False) -> str:
         """The text up to an unquoted `stop` ('': to the end), replaced. `raw_escapes`: escape characters stay."""
         result = []
+        ordinary = re.compile(f"[^{re.escape(self._special + stop)}]+")
         while (char := self._peek()) != stop or not char:
             if not char:
                 if stop:
@@ -88,7 +91,10 @@ class _Scanner:
                 piece = char + escaped if raw_escapes else escaped
                 self._add(piece, splits=False)
             else:
-                piece = self._next()
+                match = ordinary.match(self.text, self.position)
+                assert match
+                piece = match[0]
+                self.position = match.end()
                 self._add(piece, splits=True)
             result.append(piece)
         self._next()
@@ -102,11 +108,13 @@ class _Scanner:
         return self.text[self.position - 1 : self.position]
 
     def _add(self, piece: str, *, splits: bool) -> None:
-        for char in piece:
-            if splits and char.isspace():
-                self._end_word()
-            else:
-                self._word += char
+        if not self.quotes:
+            return  # nobody asks for the words of a text without quotes
+        first, *others = _SPACES.split(piece) if splits else [piece]
+        self._word += first
+        for other in others:
+            self._end_word()
+            self._word = other
 
     def _end_word(self) -> None:
         if self._word:
