@@ -67,10 +67,10 @@ class Stage:
         return str(self.config.get("WorkingDir") or "/")
 
     def absolute(self, path: str) -> str:
-        """A path of the image, from its working directory on; a slash at its end stays."""
+        """A path of the image, from its working directory on; a slash at its end stays. "" is the directory itself."""
         whole = posixpath.normpath(posixpath.join(self.workdir, path))
         whole = "/" + whole.lstrip("/")
-        names_directory = path.endswith(("/", "/.", "/..")) or path in (".", "..")
+        names_directory = path.endswith(("/", "/.", "/..")) or path in ("", ".", "..")
         return whole + "/" if names_directory and whole != "/" else whole
 
     def command(self, instruction: Instruction) -> list[str]:

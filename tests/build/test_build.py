@@ -102,6 +102,7 @@ COPIES = [
     ("COPY --parents d/sub/deep a /x/", "/x/ /x/a /x/d/ /x/d/sub/ /x/d/sub/deep"),
     ("COPY <<one <<two /x/\n1\none\n2\ntwo", "/x/ /x/one /x/two"),
     ("WORKDIR /x\nCOPY a ./", "/x/ /x/a"),
+    ("WORKDIR /x\nENV empty=\nCOPY --link a $empty", "/x/ /x/a"),
 ]  # fmt: skip
 
 
