@@ -76,7 +76,7 @@ RUNS = {
     "output": (["alpine", "echo", "hello"], b"", 0, b"hello\n"),
     "exit": (["alpine", "sh", "-c", "echo a; exit 7"], b"", 7, b"a\n"),
     "input": (["-i", "alpine", "cat"], b"x" * 300_000, 0, b"x" * 300_000),
-    "signal": (["alpine", "sh", "-c", "sh -c 'kill -9 $$'"], b"", 137, b""),
+    "signal": (["alpine", "sh", "-c", "sh -c 'kill -9 $$'; exit $?"], b"", 137, b""),
     "missing": (["alpine", "nowhere"], b"", 127, b""),
     "directory": (["alpine", "/etc"], b"", 126, b""),
     "variables": (["-e", "A=1", "-w", "/tmp", "-u", "nobody", "alpine", "sh", "-c", "echo $A $PWD; id -un"], b"", 0,

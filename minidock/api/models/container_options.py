@@ -27,7 +27,7 @@ _RATES = {"device_read_bps": "BlkioDeviceReadBps", "device_write_bps": "BlkioDev
 def read(root: str, name: str, config: Fields, tell: Tell) -> ContainerOptions:
     """`tell` is given what is not refused but has no effect. Raises `UsageError`, in docker's words if it has some."""
     host = config.child("HostConfig")
-    networks = networking.read(root, config, host)
+    networks = networking.read(root, config, host, tell)
     restart, retries = _restart(host)
     log = host.child("LogConfig")
     publish = _publish(host)

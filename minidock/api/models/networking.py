@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from minidock.api.models.fields import Fields
 from minidock.engine.networks import networks
 from minidock.engine.request.networking import hardware_address, link, with_address
-from minidock.engine.request.refusals import NO_LINK_LOCAL
+from minidock.engine.request.refusals import NO_DRIVER_OPTIONS, NO_LINK_LOCAL
 from minidock.errors import UsageError
 from minidock.network.endpoint import DEFAULT_CONFIG, EndpointConfig
 
@@ -15,8 +16,11 @@ _DEFAULT = ("", "default")
 _WITHOUT_NAMES = ("bridge", "host", "none")
 
 
-def read(root: str, config: Fields, host: Fields) -> dict[str, Any]:
-    """The fields of `ContainerOptions` that say which networks a container is on. Raises `UsageError`."""
+def read(root: str, config: Fields, host: Fields, tell: Callable[[str], None]) -> dict[str, Any]:
+    """The fields of `ContainerOptions` that say which networks a container is on. Raises `UsageError`.
+
+    `tell` is given what has no effect.
+    """
     mode = "none" if config.flag("NetworkDisabled") else host.text("NetworkMode")
     kind = "bridge" if mode in _DEFAULT else mode
     if kind in ("container", "container:"):
@@ -28,6 +32,8 @@ def read(root: str, config: Fields, host: Fields) -> dict[str, Any]:
                              "behavior")  # fmt: skip
         return {"network": kind, "attachments": {}}
     asked = config.child("NetworkingConfig").children_by_name("EndpointsConfig")
+    if any(row.table("DriverOpts") for row in asked.values()):
+        tell(f"DriverOpts have no effect: {NO_DRIVER_OPTIONS}")
     found = {_known(root, "bridge" if name in _DEFAULT else name): attachment(row) for name, row in asked.items()}
     first = _known(root, kind)
     if first not in found and (not found or mode not in _DEFAULT):

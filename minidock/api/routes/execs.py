@@ -58,9 +58,10 @@ def start(call: Call) -> None:
         signal.signal(signal.SIGWINCH, signal.SIG_DFL)
         call.empty(200)
         return
-    end = call.hijack(attach.kind(call, has_terminal=options.tty))
+    raw = asked.flag("Tty")  # as docker has it: not what the process has, but what this request says
+    end = call.hijack(attach.kind(call, has_terminal=raw))
     chosen = list(instance["streams"])
-    with hijacked.as_own_streams(end, chosen, raw=options.tty):
+    with hijacked.as_own_streams(end, chosen, raw=raw):
         attachment = Attachment(**dict.fromkeys(chosen, True), keys=detach_keys.parse(instance["keys"]),
                                 proxy=False, lifeline=end.fileno())  # fmt: skip
         try:
@@ -70,7 +71,7 @@ def start(call: Call) -> None:
         except MinidockError as error:
             text = f"{message_of(error)}\r\n".encode()
             with suppress(OSError):
-                end.sendall(text if options.tty else multiplexed.framed(multiplexed.STDOUT, text))
+                end.sendall(text if raw else multiplexed.framed(multiplexed.STDOUT, text))
 
 
 def resize(call: Call) -> None:
