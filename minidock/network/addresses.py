@@ -11,9 +11,9 @@ import socket
 from collections.abc import Iterable
 from typing import NamedTuple
 
-# Private blocks (RFC 1918), tried in this order. Docker takes 172.17.0.0/16 first and climbs, podman
-# 10.88.0.0/16: we start at the other end, so that a docker installed later finds its place free. 172.31 is
-# last of its kind, because a cloud's default network often lies there.
+# Private blocks (RFC 1918), tried in this order. Docker takes 172.17.0.0/16 first and goes up, podman 10.88.0.0/16.
+# This list goes down, so that the subnets of a docker installed later are free. 172.31 is the last of the 172s, because
+# it is often the default network in a cloud.
 CANDIDATES = (
     *(f"172.{second}.0.0/16" for second in (*range(30, 16, -1), 31)),
     *(f"192.168.{third}.0/20" for third in range(240, -1, -16)),
@@ -42,10 +42,10 @@ class Subnet(NamedTuple):
         return cls(number(address) & _mask(length, width), length, width)
 
     def __str__(self) -> str:
-        return f"{shown(self.network, self.width)}/{self.prefix}"
+        return f"{to_text(self.network, self.width)}/{self.prefix}"
 
     def __contains__(self, address: object) -> bool:
-        """Whether the address, a number (of the same width: that is the caller's to know), is one of this subnet."""
+        """Whether the address, a number of the same width, belongs to this subnet."""
         return isinstance(address, int) and address & _mask(self.prefix, self.width) == self.network
 
     @property
@@ -55,25 +55,24 @@ class Subnet(NamedTuple):
 
     @property
     def gateway(self) -> str:
-        """The first address: the bridge's, unless somebody wants another one."""
-        return shown(self.network + 1, self.width)
+        """The first address, which the bridge gets by default."""
+        return to_text(self.network + 1, self.width)
 
     @property
     def broadcast(self) -> str | None:
         """The last address of an IPv4 subnet; IPv6 has no broadcast."""
-        return shown(self.last, IPV4) if self.width == IPV4 else None
+        return to_text(self.last, IPV4) if self.width == IPV4 else None
 
     def overlaps(self, other: Subnet) -> bool:
-        """Whether one lies within the other."""
+        """Whether one contains the other."""
         shorter = _mask(min(self.prefix, other.prefix), self.width)
         return self.width == other.width and self.network & shorter == other.network & shorter
 
 
 def first_free(taken: Iterable[Subnet], preferred: Subnet | None = None) -> Subnet | None:
-    """`preferred`, or else the first candidate, that overlaps nothing in `taken`; None if every one does.
+    """`preferred`, or else the first candidate, that overlaps nothing in `taken`; None if all do.
 
-    Routes to half of the world (0.0.0.0/1 and 128.0.0.0/1) are how a VPN puts itself before the default
-    route. They say where the rest goes and claim nothing.
+    Routes to more than a /8 do not count: a VPN replaces the default route by 0.0.0.0/1 and 128.0.0.0/1.
     """
     claims = [subnet for subnet in taken if subnet.prefix >= 8]
     choices = [Subnet.parse(text) for text in CANDIDATES]
@@ -89,7 +88,7 @@ def unique_local() -> Subnet:
 
 
 def width_of(address: str) -> int:
-    """`IPV6` for what is written with colons, `IPV4` for the rest."""
+    """`IPV6` for an address with colons, else `IPV4`."""
     return IPV6 if ":" in address else IPV4
 
 
@@ -102,17 +101,17 @@ def number(address: str) -> int:
         raise ValueError(f"{address!r} is no IP address") from error
 
 
-def shown(address: int, width: int) -> str:
+def to_text(address: int, width: int) -> str:
     """The number as people write it."""
     family = socket.AF_INET6 if width == IPV6 else socket.AF_INET
     return socket.inet_ntop(family, address.to_bytes(width // 8, "big"))
 
 
 def mac_of(address: str) -> str:
-    """A hardware address made of the IPv4 address, as docker makes it.
+    """A hardware address that contains the IPv4 address, as docker makes it.
 
-    Bit 1 of the first byte says "not assigned by a manufacturer". With it, an address that is given again
-    keeps its hardware address, and what neighbours have cached stays true.
+    Bit 1 of the first byte says "locally administered". An address that is given again has the same hardware address,
+    so that what neighbours have cached stays right.
     """
     return "02:42:" + ":".join(f"{byte:02x}" for byte in number(address).to_bytes(4, "big"))
 

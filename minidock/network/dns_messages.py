@@ -1,4 +1,4 @@
-"""DNS messages on their way: as large as may be by UDP, and one after the other on a connection (RFC 1035, 4.2)."""
+"""DNS messages: fitted into a UDP datagram, and read one after the other from a TCP connection (RFC 1035, 4.2)."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from typing import Any
 
 
 def packed(answer: Any, room: int) -> bytes:
-    """The message, with as many of its rows, which are all of one size, as there is room for.
+    """The message as bytes, with as many of its records, which are all of one size, as fit into `room` bytes.
 
-    If that is not all, it says so (TC), and who asks for the rest by TCP. It keeps its question, by which the C library
-    knows that it is an answer to its own.
+    If some do not fit, it has the flag TC, and the client asks again by TCP. It keeps the question, by which the C
+    library recognizes an answer to its own.
     """
     data: bytes = answer.pack()
     if len(data) > room:
@@ -23,7 +23,7 @@ def packed(answer: Any, room: int) -> bytes:
 
 
 def read(connection: socket.socket) -> bytes:
-    """One message with its length before it; empty at the end. Raises `OSError`."""
+    """One message, after its length in two bytes; empty at the end. Raises `OSError`."""
     head = _exactly(connection, 2)
     return _exactly(connection, struct.unpack("!H", head)[0]) if head else b""
 

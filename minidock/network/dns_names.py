@@ -1,7 +1,7 @@
-"""What a name means to one container: the others on its networks, by name, alias and short id.
+"""Names that a container can resolve: the other containers on its networks, by name, alias and short id.
 
-Looked up in the leases (`leases.py`) at the moment of the question. So who joins, leaves, restarts or is renamed is
-known at once to everybody, with one file written and no one told.
+They are looked up in the leases (`leases.py`) at the time of the question. So a container that joins, leaves, restarts
+or is renamed is found by all others at once, with one file written.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ from minidock.state import DamagedError
 
 
 class Found(NamedTuple):
-    """The addresses of everybody who is called so."""
+    """The addresses of all containers of that name."""
 
     ipv4: list[str]
     ipv6: list[str]
 
 
 class Names:
-    """The names that container `container_id` of `root` knows. `links`: its aliases for others, in lower case."""
+    """The names that container `container_id` of `root` can resolve. `links`: its aliases for others, in lower case."""
 
     def __init__(self, root: str, container_id: str, links: dict[str, str]) -> None:
         self.root = root
@@ -34,7 +34,7 @@ class Names:
         self._read: dict[str, tuple[tuple[int, int, int], dict[str, Lease]]] = {}
 
     def addresses(self, name: str) -> Found | None:
-        """Who is called `name`, or `name.network`, on the first of the container's networks that knows it."""
+        """The addresses of `name`, or `name.network`, on the first of the container's networks that has it."""
         wanted = name.rstrip(".").lower()
         for network, held in self._networks():
             for candidate in dict.fromkeys((wanted, wanted.removesuffix(f".{network.name.lower()}"))):
@@ -45,7 +45,7 @@ class Names:
         return None
 
     def name(self, address: str) -> str | None:
-        """The name of who has the address, with its network behind; None if that is nobody on our networks."""
+        """The name of the container with that address, followed by its network's; None if it is not on our networks."""
         for network, held in self._networks():
             for lease in held.values():
                 if address in (lease.address, lease.address6):
@@ -53,17 +53,17 @@ class Names:
         return None
 
     def has_way_out(self) -> bool:
-        """Whether names of the world outside are of any use: not to a container on internal networks only."""
+        """Whether names of the outside world can be resolved: not if all of its networks are internal."""
         mine = [n for n in network_store.load_all(self.root) if self.container_id in self._held(n)]
         return any(not network.internal for network in mine)
 
     def _networks(self) -> list[tuple[Network, dict[str, Lease]]]:
-        """The container's networks on which there are names, with who is on them."""
+        """The container's networks on which names are resolved, with their leases."""
         networks = [network for network in network_store.load_all(self.root) if network.has_names]
         return [(network, held) for network in networks if self.container_id in (held := self._held(network))]
 
     def _held(self, network: Network) -> dict[str, Lease]:
-        """The leases, read again only if the file is another one than last time: each writer makes a new one."""
+        """The leases, read again only if the file has been replaced since the last time."""
         path = f"{network_store.directory(self.root)}/{network.id}.leases.json"
         try:
             status = os.stat(path)

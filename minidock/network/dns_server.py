@@ -1,17 +1,17 @@
-"""A name server of the container's own, at 127.0.0.11: it knows the other containers, and asks the host's for the rest.
+"""The container's name server at 127.0.0.11: it resolves the names of other containers, and forwards other questions.
 
-Why a name server, and not lines in every container's hosts file, which need no process? Those would have to be written
-into all containers of a network whenever one joins or leaves: a hundred files for the hundredth. A file that is bound
-into a container can only be changed in place, so a reader can see half of it. And `nslookup web`, or a proxy that asks
-for names itself, looks into no hosts file. A resolver looks at the truth when it is asked, and only then.
+Why a name server, and not lines in every container's hosts file, which need no process? They would have to be written
+into all containers of a network whenever one joins or leaves: a hundred files for the hundredth. A file that is
+bind-mounted into a container can only be changed in place, so a reader may see half of it. And `nslookup web`, or a
+proxy that resolves names itself, does not read the hosts file.
 
-It is a thread of the container's monitor, which lives as long as the container. Its sockets are made inside the
-container's network namespace (a socket stays where it was made), so they are on the container's own loopback and
-nobody else can ask. Port 53 there may be wanted by the container's own program, so the sockets are on another one, and
-two rules in that namespace lead to it. Docker's resolver works in the same way.
+It is a thread of the container's monitor. Its sockets are created in the container's network namespace (a socket stays
+where it was created), so they are on the container's own loopback interface and only reached from inside. The
+container's program may need port 53 there, so they have other ports, and two rules in that namespace lead from 53 to
+them. Docker's resolver works in the same way.
 
-Most of the work is not done here: messages are read and made by dnslib, and loaded when the first question comes.
-What is asked of the host's servers, and their answers, pass through as they are. RFC 1035.
+Messages are parsed and written by dnslib, which is imported at the first question. Questions to the host's servers, and
+their answers, are forwarded unchanged. RFC 1035.
 """
 
 from __future__ import annotations
@@ -35,12 +35,12 @@ from minidock.observe import step
 
 ADDRESS = "127.0.0.11"
 DNS = 53
-_SAFE = 512  # bytes of an answer by UDP, unless the question says that more is welcome (RFC 1035, 4.2.1; RFC 6891)
+_SAFE = 512  # bytes of an answer by UDP, unless the question allows more (RFC 1035, 4.2.1; RFC 6891)
 _LARGEST = 65535
 _TIMEOUT = 3.0  # seconds for one server to answer
-_IDLE = 10.0  # seconds for a client that has connected to say something
-_AT_ONCE = 100  # questions that are asked elsewhere at one time: a thread each
-_TTL = 0  # seconds that an answer may be remembered: who is called so can change at any moment
+_IDLE = 10.0  # seconds after which a silent connection is closed
+_AT_ONCE = 100  # threads, one for each question
+_TTL = 0  # seconds that an answer may be cached: names can change at any moment
 _RULES = """\
 create table ip minidock
 table ip minidock {{
@@ -52,31 +52,31 @@ table ip minidock {{
 }}
 """
 
-_INSTEAD = "table ip minidock\ndelete table ip minidock\n"  # before the rules: in place of those of an earlier one
+_INSTEAD = "table ip minidock\ndelete table ip minidock\n"  # before the rules: replaces those of an earlier resolver
 
 Exchange = Callable[["Server", bytes], bytes]
 
 
 class Server(NamedTuple):
-    """A name server to ask. One on the host's own loopback is asked from the host, any other from the container."""
+    """A name server to forward to: one on the host's loopback from the host, any other from the container."""
 
     address: str
     from_host: bool
 
 
 class Resolver:
-    """Runs from `start` to `close`."""
+    """It answers from `start` to `close`."""
 
     def __init__(
         self, names: Names, servers: list[Server], netns_fd: int, sockets: tuple[int, int] | None = None
     ) -> None:
-        """`sockets`: those of one that was there before (`pause`), instead of new ones."""
+        """`sockets`: those of an earlier resolver (`pause`), instead of new ones."""
         self.names = names
         self.servers = servers
         self._room = threading.BoundedSemaphore(_AT_ONCE)
-        self._last = time.monotonic()  # when somebody asked
+        self._last = time.monotonic()  # time of the last question
         self._thread: threading.Thread | None = None
-        self._way: nftables.Change | None = None  # from port 53 to our sockets: what nft is at work on
+        self._redirect: nftables.Change | None = None  # rules from port 53 to our sockets that nft is applying
         self._netns = os.dup(netns_fd)
         self._end = os.eventfd(0, os.EFD_CLOEXEC)
         if sockets:
@@ -85,16 +85,16 @@ class Resolver:
         try:
             self._begin()
         except BaseException:
-            self._let_go()
+            self._close_descriptors()
             raise
 
     def _begin(self) -> None:
         try:
             with rtnetlink.entered(self._netns):
                 with rtnetlink.Rtnetlink() as inside:
-                    inside.set_up("lo")  # the container's first process may not have come so far yet
+                    inside.set_up("lo")  # the container's first process may not have done it yet
                 self._listen(0)
-                self._way = nftables.Change(self._rules())
+                self._redirect = nftables.Change(self._rules())
         except MissingCommandError:
             self._take_port_53()
 
@@ -102,11 +102,11 @@ class Resolver:
         udp, tcp = self._udp.getsockname()[1], self._tcp.getsockname()[1]
         return _RULES.format(address=ADDRESS, udp=udp, tcp=tcp)
 
-    def _open_way(self, way: nftables.Change) -> None:
+    def _finish_redirect(self, redirect: nftables.Change) -> None:
         """Wait for nft. Taking old rules away costs it ten times as much as writing new ones, and nearly always there
         are none, so it is first tried without."""
         try:
-            way.end()
+            redirect.end()
         except HostError:
             try:
                 with step("Replace the rules of an earlier name server", book="4.1.1"), rtnetlink.entered(self._netns):
@@ -115,14 +115,14 @@ class Resolver:
                 self._take_port_53()
 
     def _take_port_53(self) -> None:
-        """Where there is no address translation: then the container's own program cannot have the port."""
+        """For kernels without address translation: the container's program cannot use port 53 then."""
         self._udp.close()
         self._tcp.close()
         with rtnetlink.entered(self._netns):
             self._listen(DNS)
 
     def _listen(self, port: int) -> None:
-        """Make the two sockets, in the namespace that this thread is in now."""
+        """Create the two sockets in the network namespace that this thread is in."""
         self._udp = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self._tcp = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
         for listener in (self._udp, self._tcp):
@@ -130,19 +130,19 @@ class Resolver:
         self._tcp.listen()
 
     def start(self) -> None:
-        """Begin to answer."""
-        if self._way:
-            self._open_way(self._way)
-            self._way = None
+        """Begin to answer questions."""
+        if self._redirect:
+            self._finish_redirect(self._redirect)
+            self._redirect = None
         self._thread = threading.Thread(target=self._run, name="resolver", daemon=True)
         self._thread.start()
 
     def is_quiet(self, seconds: float) -> bool:
-        """Whether nobody has asked for so long."""
+        """Whether there was no question for that many seconds."""
         return time.monotonic() - self._last > seconds
 
     def pause(self) -> tuple[int, int]:
-        """Answer nothing more for now: the sockets, in which questions wait for the next `start` or resolver."""
+        """Stop answering: returns the sockets, in which questions wait for the next `start` or resolver."""
         assert self._thread, "it has been started"
         os.eventfd_write(self._end, 1)
         self._thread.join()
@@ -150,18 +150,18 @@ class Resolver:
         return self._udp.fileno(), self._tcp.fileno()
 
     def close(self) -> None:
-        """Answer nothing more, and let go of the container's namespace."""
+        """Stop answering, and close everything."""
         if self._thread:
             os.eventfd_write(self._end, 1)
             self._thread.join()
-        if self._way:
+        if self._redirect:
             with suppress(HostError):
-                self._way.end()
+                self._redirect.end()
         self._udp.close()
         self._tcp.close()
-        self._let_go()
+        self._close_descriptors()
 
-    def _let_go(self) -> None:
+    def _close_descriptors(self) -> None:
         os.close(self._end)
         os.close(self._netns)
 
@@ -174,7 +174,7 @@ class Resolver:
             if self._end in ready:
                 return
             self._last = time.monotonic()
-            with suppress(OSError):  # a client that went away meanwhile
+            with suppress(OSError):  # the client has gone
                 if self._udp.fileno() in ready:
                     question, client = self._udp.recvfrom(_LARGEST)
                     self._in_a_thread(self._serve_datagram, question, client)
@@ -182,7 +182,7 @@ class Resolver:
                     self._in_a_thread(self._serve_connection, self._tcp.accept()[0])
 
     def _in_a_thread(self, serve: Callable[..., None], *arguments: Any) -> None:
-        """One that waits for a far server keeps nobody else waiting. Too many at once are dropped, as by a network."""
+        """Answer in a thread, so that slow servers delay no other question. Too many at a time are dropped."""
         if not self._room.acquire(blocking=False):
             return
 
@@ -190,20 +190,20 @@ class Resolver:
             try:
                 serve(*arguments)
             except (OSError, ValueError):
-                return  # the client went away, or said what is no question
+                return  # the client has gone, or its question is malformed
             finally:
                 self._room.release()
 
         try:
             threading.Thread(target=run, name="question", daemon=True).start()
-        except RuntimeError:  # the host has no room for one more
+        except RuntimeError:  # the host cannot create another thread
             self._room.release()
 
     def _serve_datagram(self, question: bytes, client: Any) -> None:
         self._udp.sendto(self._answer(question, self._ask_by_datagram, limit=_SAFE), client)
 
     def _serve_connection(self, connection: socket.socket) -> None:
-        """Questions and answers with their length in two bytes before them (RFC 1035, 4.2.2), until the client ends."""
+        """Answer questions, each after its length in two bytes (RFC 1035, 4.2.2), until the client closes."""
         with connection:
             connection.settimeout(_IDLE)
             while question := dns_messages.read(connection):
@@ -211,7 +211,7 @@ class Resolver:
                 connection.sendall(struct.pack("!H", len(answer)) + answer)
 
     def _answer(self, question: bytes, ask: Exchange, limit: int) -> bytes:
-        """The answer to a question, known here or elsewhere. Raises ValueError for what is no question."""
+        """The answer to a question, from here or another server. Raises ValueError for a malformed question."""
         from dnslib import RCODE, DNSError, DNSRecord
 
         try:
@@ -231,7 +231,7 @@ class Resolver:
         return dns_messages.packed(known, room)
 
     def _known(self, record: Any) -> Any:
-        """The answer if it is about a container; None if it is about anything else."""
+        """The answer if the question is about a container, else None."""
         from dnslib import AAAA, PTR, QTYPE, RR, A
 
         question = record.questions[0]
@@ -247,7 +247,7 @@ class Resolver:
         if found is None:
             return None
         rows = {"A": [A(text) for text in found.ipv4], "AAAA": [AAAA(text) for text in found.ipv6]}.get(kind, [])
-        first = record.header.id % len(rows) if rows else 0  # everybody has a turn at being the first
+        first = record.header.id % len(rows) if rows else 0  # rotate, so that each address comes first at times
         for data in rows[first:] + rows[:first]:
             reply.add_answer(RR(question.qname, question.qtype, rdata=data, ttl=_TTL))
         return reply
@@ -266,7 +266,7 @@ class Resolver:
             return dns_messages.read(outside)
 
     def _socket(self, server: Server, kind: socket.SocketKind) -> socket.socket:
-        """A socket that is connected to the server, made where that can be reached from."""
+        """A socket connected to the server, created in the namespace from which it is reached."""
         family = socket.AF_INET6 if ":" in server.address else socket.AF_INET
         if server.from_host:
             outside = socket.socket(family, kind)

@@ -1,10 +1,9 @@
-"""Published ports: which of the host's are a container's, and that nobody else can take them meanwhile.
+"""Published ports: reserve ports of the host for a container, so that no other program can take them.
 
-The way to the container is made by the packet filter (`filter_rules.py`), which asks nobody whether a port is in use:
-it would take a running web server's visitors away without a word. So each published port is first taken as any server
-takes it, with a socket of the monitor's that is bound to it as long as the container runs. The kernel then is the judge
-between parallel starts, other engines and other programs, in either direction, and a monitor that is killed gives its
-ports back at once.
+The packet filter forwards packets to the container (`filter_rules.py`) without looking whether a port is in use: a
+running web server would silently lose its clients. So each published port is first bound by a socket of the monitor,
+which keeps it for as long as the container runs. The kernel decides between parallel starts, other engines and other
+programs, and a killed monitor frees its ports at once.
 """
 
 from __future__ import annotations
@@ -32,7 +31,7 @@ _KINDS = {
 
 
 class PortInUseError(ConflictError):
-    """A port that was asked for is somebody else's."""
+    """A port that was asked for is in use."""
 
     def __init__(self, protocol: str, address: str, port: int) -> None:
         super().__init__(f"listen {protocol} {place(address, port)}: bind: address already in use")
@@ -42,43 +41,48 @@ class PortInUseError(ConflictError):
 
 
 class BoundPorts(NamedTuple):
-    """Published ports, and the sockets that keep them."""
+    """Published ports, and the sockets that reserve them."""
 
     published: list[Published]
     sockets: list[socket.socket]
 
     def close(self) -> None:
-        """Let go of the ports."""
+        """Free the ports."""
         for held in self.sockets:
             held.close()
         self.sockets.clear()
 
 
-def bind_ports(wishes: list[PortRequest], *, has_ipv6: bool, default: str = "0.0.0.0") -> BoundPorts:
-    """Take a port of the host for every wish. `has_ipv6`: the container has an IPv6 address to lead to.
+def bind_ports(requests: list[PortRequest], *, has_ipv6: bool, default: str = "0.0.0.0") -> BoundPorts:
+    """Reserve a port of the host for every request. `has_ipv6`: the container has an IPv6 address.
 
-    Wishes for one port go first: the others take what is left, also of the same container's.
+    Requests for one certain port come first: the others take what is left, also by the same container's.
 
-    `default` is the host's address for wishes that name none: one alone, or every one of IPv4 and of IPv6.
+    `default` is the host's address for requests without one; "0.0.0.0" is all addresses, with `has_ipv6` of IPv6 too.
 
     Raises `PortInUseError` or `ConflictError` if one is in use, `UsageError` for a host address that leads nowhere,
-    `HostError` for one that is not the host's; nothing is held then.
+    `HostError` for one that is not the host's; then none is reserved.
     """
     held = BoundPorts([], [])
     try:
-        for wish in sorted(dict.fromkeys(wishes), key=lambda wish: not (wish.first and wish.first == wish.last)):
-            addresses = [wish.host_address or default]
-            if not wish.host_address and default == "0.0.0.0" and has_ipv6:
+        for request in sorted(dict.fromkeys(requests), key=_is_flexible):
+            addresses = [request.host_address or default]
+            if not request.host_address and default == "0.0.0.0" and has_ipv6:
                 addresses.append("::")
-            if ":" in wish.host_address:
-                _check_ipv6(wish.host_address, has_ipv6=has_ipv6)
-            port, sockets = _first_free(wish, addresses)
+            if ":" in request.host_address:
+                _check_ipv6(request.host_address, has_ipv6=has_ipv6)
+            port, sockets = _first_free(request, addresses)
             held.sockets.extend(sockets)
-            held.published.extend(Published(wish.protocol, address, port, wish.port) for address in addresses)
+            held.published.extend(Published(request.protocol, address, port, request.port) for address in addresses)
     except BaseException:
         held.close()
         raise
     return held
+
+
+def _is_flexible(request: PortRequest) -> bool:
+    """Whether any of several ports of the host will do."""
+    return not request.first or request.first != request.last
 
 
 def _check_ipv6(address: str, *, has_ipv6: bool) -> None:
@@ -88,31 +92,31 @@ def _check_ipv6(address: str, *, has_ipv6: bool) -> None:
         raise UsageError("cannot publish on [::1]: the kernel sends that nowhere but to the host; take 127.0.0.1")
 
 
-def _first_free(wish: PortRequest, addresses: list[str]) -> tuple[int, list[socket.socket]]:
-    """The first port of the range that is free at all of the addresses, and the sockets that have it now."""
-    for port in _candidates(wish):
+def _first_free(request: PortRequest, addresses: list[str]) -> tuple[int, list[socket.socket]]:
+    """The first port of the range that is free at all of the addresses, and the sockets that reserve it."""
+    for port in _candidates(request):
         sockets: list[socket.socket] = []
         try:
             for address in addresses:
-                sockets.append(_bind(wish.protocol, address, port))
+                sockets.append(_bind(request.protocol, address, port))
         except OSError as error:
             for taken in sockets:
                 taken.close()
             if error.errno != TAKEN:
                 where = place(addresses[0], port)
                 words = os.strerror(error.errno or 0).lower()
-                raise HostError(f"listen {wish.protocol} {where}: bind: {words}") from error
+                raise HostError(f"listen {request.protocol} {where}: bind: {words}") from error
         else:
             return port, sockets
-    if wish.first and wish.first == wish.last:
-        raise PortInUseError(wish.protocol, addresses[0], wish.first)
-    span = f"{wish.first}-{wish.last}" if wish.first else f"those in {PORT_RANGE}"
+    if request.first and request.first == request.last:
+        raise PortInUseError(request.protocol, addresses[0], request.first)
+    span = f"{request.first}-{request.last}" if request.first else f"those in {PORT_RANGE}"
     raise ConflictError(f"all ports are allocated ({span})")
 
 
-def _candidates(wish: PortRequest) -> Iterator[int]:
-    """The ports to try: of the user's range, or of those that the host hands out itself (ip(7))."""
-    first, last = wish.first, wish.last
+def _candidates(request: PortRequest) -> Iterator[int]:
+    """The ports to try: those of the user's range, or the host's ephemeral ports (ip(7))."""
+    first, last = request.first, request.last
     if not first:
         with open(PORT_RANGE, encoding="ascii") as file:
             first, last = map(int, file.read().split())
@@ -120,7 +124,7 @@ def _candidates(wish: PortRequest) -> Iterator[int]:
 
 
 def _bind(protocol: str, address: str, port: int) -> socket.socket:
-    """A socket that has the port and answers nobody."""
+    """A socket that reserves the port and accepts nothing."""
     kind, number = _KINDS[protocol]
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
     try:
@@ -133,7 +137,7 @@ def _bind(protocol: str, address: str, port: int) -> socket.socket:
         if family == socket.AF_INET6:
             made.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
         if protocol == "tcp":
-            # As every server does: connections of its predecessor that are in TIME_WAIT do not count (tcp(7)).
+            # As all servers do: connections of an earlier server in TIME_WAIT do not keep the port busy (tcp(7)).
             _set_reuse(made, 1)
         announced("bind", (made.fileno(), address, port), lambda: made.bind((address, port)))
         if protocol == "tcp":
@@ -145,8 +149,10 @@ def _bind(protocol: str, address: str, port: int) -> socket.socket:
 
 
 def _bind_name(name: str) -> socket.socket:
-    """In place of a port of a protocol that this kernel can filter but not speak: only containers can want it then, and
-    they agree by a name that, like a port, belongs to the network namespace (unix(7), abstract sockets)."""
+    """For a protocol that this kernel can filter but not speak: reserve a name instead of the port.
+
+    Only containers can use the port then. Like a port, the name belongs to the network namespace (unix(7), abstract).
+    """
     made = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_CLOEXEC)
     try:
         announced("bind", (made.fileno(), f"\0{name}"), lambda: made.bind(f"\0{name}"))
@@ -157,12 +163,12 @@ def _bind_name(name: str) -> socket.socket:
 
 
 def _stop_listening(bound: socket.socket) -> None:
-    """Make the port ours alone, and answer nobody.
+    """Keep the port for this socket alone, without accepting connections.
 
-    Of two sockets with SO_REUSEADDR the one that listens first has the port, so we listen once. Then the option goes:
-    without it the port stays ours. Only then do we stop listening, or another could begin to. For whoever came past the
-    packet filter would be connected to a socket that nobody reads, and wait for ever (`[::1]` is such a way); of one
-    that is bound and does not listen, the kernel says that the connection is refused.
+    Of several sockets with SO_REUSEADDR, the first that listens has the port, so this one listens once. Then the option
+    is removed: without it the port stays taken. Only then does the socket stop listening, or another could begin to. If
+    it went on listening, a client that the packet filter does not forward (by `[::1]`) would be connected and wait for
+    ever; a socket that is bound and does not listen refuses the connection.
     """
     announced("listen", (bound.fileno(), 0), lambda: bound.listen(0))
     _set_reuse(bound, 0)

@@ -1,4 +1,4 @@
-"""The subnets of networks: chosen where nobody has named one, and compared with what this host uses already."""
+"""Subnets of networks: chosen where the user names none, and compared with those that this host uses already."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def ensure_subnet(root: str, network: Network, *, in_use: bool) -> Network:
 
 
 def choose_subnet(host: rtnetlink.Rtnetlink, root: str, network: Network, preferred: Subnet | None) -> Subnet:
-    """`preferred`, or else the first IPv4 subnet, that no route, address or other network overlaps."""
+    """`preferred`, or else the first IPv4 subnet, that overlaps no route, address or other network."""
     chosen = first_free(used_subnets(host, root, network), preferred)
     if chosen is None:
         path = f"{network_store.directory(root)}/{network.id}.json"
@@ -54,7 +54,9 @@ def choose_subnet(host: rtnetlink.Rtnetlink, root: str, network: Network, prefer
 
 
 def used_subnets(host: rtnetlink.Rtnetlink, root: str, network: Network) -> dict[Subnet, str]:
-    """What subnets others than `network` use, and who: its networks, and the host's routes and addresses."""
+    """The subnets in use outside of `network`, with what uses them: other networks, and the host's routes and
+    addresses.
+    """
     index = socket.if_nametoindex(network.interface) if rtnetlink.exists(network.interface) else -1
     own = set(network.subnets)
     taken = {}
@@ -71,9 +73,9 @@ def _of_networks(root: str, network: Network) -> dict[Subnet, str]:
 
 
 def check_free(host: rtnetlink.Rtnetlink, root: str, network: Network) -> None:
-    """Refuse a network whose subnets others use already, in docker's words.
+    """Raise `ConflictError` in docker's words for a network whose subnets are in use already.
 
-    A network that the host does not route for may well be one that the host is on by itself.
+    If the host does not route for the network (macvlan), only other networks count: the host may be on it itself.
     """
     is_routed = drivers.find(network.driver).IS_ROUTED
     claimed = used_subnets(host, root, network) if is_routed else _of_networks(root, network)
@@ -84,7 +86,7 @@ def check_free(host: rtnetlink.Rtnetlink, root: str, network: Network) -> None:
 
 
 def with_subnets(host: rtnetlink.Rtnetlink, root: str, network: Network) -> Network:
-    """With an IPv4 subnet, and an IPv6 one if it is to have that, where its user named none."""
+    """The network with an IPv4 subnet, and with an IPv6 one if it is to have that, chosen where its user named none."""
     pools = list(network.pools)
     if network.pool(IPV4) is None:
         chosen = choose_subnet(host, root, network, None)

@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 from minidock import state
 from minidock.errors import ConflictError, HostError
-from minidock.network.addresses import IPV4, Subnet, number, shown, width_of
+from minidock.network.addresses import IPV4, Subnet, number, to_text, width_of
 from minidock.shapes import Each
 
 _SHAPE = {"boot": str, "last": Each(str), "leases": Each(list)}
@@ -91,7 +91,7 @@ class Leases:
         for step in range(min(size, len(taken) + 1)) if size > 0 else ():
             address = first + (start + step) % size
             if address not in taken:
-                given = self.last[str(subnet.width)] = shown(address, subnet.width)
+                given = self.last[str(subnet.width)] = to_text(address, subnet.width)
                 return given
         raise HostError(
             f"no free address in {range_}: {len(self.held)} containers hold all of them; "

@@ -34,12 +34,14 @@ _SHAPE = {
 
 
 class Pool(NamedTuple):
-    """A subnet of a network. The bridge has `gateway`; containers get the addresses of `range`, or of the whole."""
+    """A subnet of a network. The bridge has the address `gateway`; containers get those of `range`, or of the whole
+    subnet.
+    """
 
     subnet: str
     gateway: str
     range: str  # '' for the whole
-    reserved: dict[str, str]  # addresses that no container gets, by a name that says why (--aux-address)
+    reserved: dict[str, str]  # addresses that no container gets, by the name given with --aux-address
 
     @property
     def net(self) -> Subnet:
@@ -206,10 +208,10 @@ def delete(root: str, network: Network) -> None:
 
 
 def find(networks: Iterable[Network], name: str, missing: str = "No such network: {}", *, root: str = "") -> Network:
-    """The network that a user means: by name, by id or by a prefix that only one id has.
+    """The network that a user names: by name, by id or by a prefix that only one id has.
 
-    Raises `NotFoundError` (in the words of `missing`), `UsageError` for a prefix that several have, or
-    `DamagedNetworkError` if it is one of `root` that cannot be read.
+    Raises `NotFoundError` (with the text `missing`), `UsageError` for a prefix of several ids, or `DamagedNetworkError`
+    if the network's file below `root` cannot be read.
     """
     known = list(networks)
     for network in known:
@@ -229,7 +231,7 @@ def find(networks: Iterable[Network], name: str, missing: str = "No such network
 
 
 def default_interface(root: str) -> str:
-    """The bridge of the network `bridge`. Each root has one of its own: networks of two roots are two networks."""
+    """The bridge of the network `bridge`. Each root has its own: networks of two roots are two networks."""
     return DEFAULT_INTERFACE if root == state.DEFAULT_ROOT else f"minidock-{crc32(root.encode()) & 0xFFFFFF:06x}"
 
 
@@ -245,7 +247,7 @@ def _from_json(path: str) -> Network:
 
 
 def _pool(row: dict[str, Any]) -> Pool:
-    """One entry of `pools`, of which a user who edits the file need write only `subnet`. Raises ValueError."""
+    """One entry of `pools`. A user who edits the file needs to write only `subnet`. Raises ValueError."""
     subnet = Subnet.parse(row["subnet"])
     if subnet.prefix > subnet.width - 2:
         raise ValueError(f"{subnet} has no room for a gateway and a container")
@@ -253,5 +255,5 @@ def _pool(row: dict[str, Any]) -> Pool:
 
 
 def _truth(text: str) -> bool:
-    """As Go's strconv.ParseBool, which docker reads such options with; they are checked when the network is made."""
+    """As Go's strconv.ParseBool, with which docker reads such options; they are checked when the network is created."""
     return text in ("1", "t", "T", "TRUE", "true", "True")

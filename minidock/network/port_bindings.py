@@ -1,4 +1,4 @@
-"""Published ports in words: what -p asks for, what came of it, and docker's way of writing that down."""
+"""Port bindings: what -p asks for, what was reserved, and docker's notation of both."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ from typing import Any, NamedTuple
 
 
 class PortRequest(NamedTuple):
-    """One port of the container (`port`) that is to be published, as -p says it.
+    """One port of the container (`port`) to publish, as -p asks for it.
 
-    `host_address` '' is every address of the host. Any host port from `first` to `last` will do; 0 is any at all.
+    `host_address` '' is every address of the host. Any host port from `first` to `last` is accepted; 0 is any at all.
     """
 
     protocol: str
@@ -19,12 +19,12 @@ class PortRequest(NamedTuple):
 
     @property
     def key(self) -> str:
-        """The container's port as docker writes it: 80/tcp."""
+        """The container's port in docker's notation: 80/tcp."""
         return f"{self.port}/{self.protocol}"
 
 
 class Published(NamedTuple):
-    """One port of the host, at `host_address` ('0.0.0.0' and '::' are all of a family), that leads to a container's."""
+    """One port of the host, at `host_address` ('0.0.0.0' and '::': all addresses), that leads to one of a container."""
 
     protocol: str
     host_address: str
@@ -33,7 +33,9 @@ class Published(NamedTuple):
 
 
 def as_settings(published: list[Published], exposed: list[str]) -> dict[str, list[dict[str, str]] | None]:
-    """The ports as docker's NetworkSettings.Ports has them. `exposed`: ports, as in 80/tcp, that may be unpublished."""
+    """The ports as in docker's NetworkSettings.Ports. `exposed`: ports, as 80/tcp, listed even if they are not
+    published.
+    """
     found: dict[str, list[dict[str, str]] | None] = dict.fromkeys(exposed)
     for row in published:
         binding = {"HostIp": row.host_address, "HostPort": str(row.host_port)}
@@ -43,7 +45,7 @@ def as_settings(published: list[Published], exposed: list[str]) -> dict[str, lis
 
 
 def from_settings(settings: dict[str, Any]) -> list[Published]:
-    """What `as_settings` was made of."""
+    """The reverse of `as_settings`."""
     rows = []
     for key, bindings in settings.items():
         port, _, protocol = key.partition("/")
@@ -53,5 +55,5 @@ def from_settings(settings: dict[str, Any]) -> list[Published]:
 
 
 def place(address: str, port: int) -> str:
-    """An address and a port as everybody writes them."""
+    """Address and port in the usual notation."""
     return f"[{address}]:{port}" if ":" in address else f"{address}:{port}"

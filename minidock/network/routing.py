@@ -1,4 +1,4 @@
-"""The host as a router between its containers and the world: kernel parameters (ip-sysctl.rst in its documentation)."""
+"""Kernel parameters that make the host a router between its containers and others (ip-sysctl.rst of the kernel)."""
 
 from __future__ import annotations
 
@@ -13,18 +13,20 @@ IP_FORWARD = "/proc/sys/net/ipv4/ip_forward"
 IP6_CONF = "/proc/sys/net/ipv6/conf"
 
 
-def enable(segments: Iterable[FilterNetwork], members: Iterable[FilterEndpoint]) -> list[HostError]:
-    """Turn the host into a router, unless it is one already.
+def enable(networks: Iterable[FilterNetwork], endpoints: Iterable[FilterEndpoint]) -> list[HostError]:
+    """Turn the host into a router, if it is not one.
 
-    `members`: all that there are, as a bridge that was deleted and made anew has forgotten what its containers needed.
-    Returns what cannot be done.
+    `endpoints`: all endpoints on this host, since a bridge that was created again has lost its settings. Returns
+    errors.
     """
     try:
         _set_sysctl(IP_FORWARD, "1")
-        if any(segment.subnet6 for segment in segments):
+        if any(network.subnet6 for network in networks):
             _route_ipv6()
-        for bridge in {member.bridge for member in members if member.published and rtnetlink.exists(member.bridge)}:
-            # 127.0.0.1 leads nowhere but to the host itself, unless an interface is told to take it.
+        for bridge in {
+            endpoint.bridge for endpoint in endpoints if endpoint.published and rtnetlink.exists(endpoint.bridge)
+        }:
+            # The kernel does not route 127.0.0.1 to an interface unless route_localnet is set there.
             _set_sysctl(f"/proc/sys/net/ipv4/conf/{bridge}/route_localnet", "1")
     except HostError as error:
         return [error]
@@ -32,8 +34,11 @@ def enable(segments: Iterable[FilterNetwork], members: Iterable[FilterEndpoint])
 
 
 def _route_ipv6() -> None:
-    """A router does not listen to other routers, so the host would lose its own default route with the next lease of
-    it. `accept_ra` 2 is "listen all the same"."""
+    """Turn on forwarding of IPv6, and keep the host's own default route.
+
+    A router ignores the announcements of other routers, so the host would lose that route when it expires. With
+    `accept_ra` 2 it listens to them all the same.
+    """
     if _sysctl(f"{IP6_CONF}/all/forwarding") == "1":
         return
     for name in os.listdir(IP6_CONF):

@@ -1,11 +1,11 @@
-"""A network in the kernel: a bridge on the host, with the subnet's first address, that containers are plugged into.
+"""The network driver `bridge`: a bridge on the host, with the subnet's first address, that containers are connected to.
 
     host                                     container
     eth0 <- masquerade <- minidock0 -- md1a2b3c4d5e6f ==(veth pair)== eth0 172.30.0.2, default via 172.30.0.1
                           172.30.0.1
 
-The bridge of a network that a user makes is made with it. The default network's is made when the first container
-needs it. Both are made again when they are found missing: deleted by someone, or gone with a reboot.
+The bridge of a network that a user creates is created with it; that of the default network, when the first container
+needs it. Both are created again when they are missing: deleted by somebody, or gone after a reboot.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ _MTU_MIN, _MTU_MAX = 68, 65535  # <linux/if_ether.h>, ETH_MIN_MTU and ETH_MAX_MT
 
 
 def check_options(options: Mapping[str, str]) -> None:
-    """Refuse what is no value of a bridge's option, in the words of docker's driver."""
+    """Raise `UsageError` in the words of docker's driver for an option's wrong value."""
     for name in _BOOLEANS:
         if name in options and options[name] not in _TRUTHS:
             raise UsageError(f"failed to parse {name} value: {options[name]} (it is true or false)")
@@ -58,7 +58,7 @@ def check_options(options: Mapping[str, str]) -> None:
             raise UsageError(f"failed to parse {_PREFIX}host_binding_ipv4 value: {address}") from None
     for name in (f"{_PREFIX}name", _IFACE_PREFIX):
         text = options.get(name, "x")
-        room = IFNAMSIZ if name.endswith("name") else IFNAMSIZ - 2  # for the number behind a prefix
+        room = IFNAMSIZ if name.endswith("name") else IFNAMSIZ - 2  # leaves room for the number
         if not 0 < len(os.fsencode(text)) <= room or re.search(r"[\s/:%]", text) or text in (".", ".."):
             raise UsageError(f"invalid {name}: {text!r} is no name of an interface (at most {room} bytes)")
     if re.search(r"\d$", options.get(_IFACE_PREFIX, "")):
@@ -66,17 +66,17 @@ def check_options(options: Mapping[str, str]) -> None:
 
 
 def interface_name(network_id: str, options: Mapping[str, str]) -> str:
-    """The bridge's name; 15 characters are what the kernel allows (IFNAMSIZ)."""
+    """The bridge's name; the kernel allows 15 characters (IFNAMSIZ)."""
     return options.get(f"{_PREFIX}name") or f"mdbr-{network_id[:10]}"
 
 
 def interface_prefix(options: Mapping[str, str]) -> str:
-    """What interfaces are called inside, before their number."""
+    """The name of interfaces in containers, without their number."""
     return options.get(_IFACE_PREFIX, "eth")
 
 
 def validate(root: str, network: Network) -> Network:
-    """Refuse a bridge whose name is taken, in docker's words."""
+    """Raise `ConflictError` in docker's words if the bridge's name is taken."""
     if rtnetlink.exists(network.interface):
         raise ConflictError(f"cannot create network {network.id}: an interface {network.interface} exists already")
     for other in network_store.load_all(root):
@@ -89,7 +89,7 @@ def validate(root: str, network: Network) -> Network:
 
 
 def is_interface_ready(network: Network) -> bool:
-    """Whether the kernel sends what is for the network to its bridge: it exists, is up and has its address."""
+    """Whether the kernel routes the network's subnet to its bridge: the bridge exists, is up and has its address."""
     subnet = network.subnets[0]
     for route in rtnetlink.main_routes():
         if (route.interface, route.network, route.mask.bit_count()) == (network.interface, *subnet[:2]):
@@ -98,7 +98,7 @@ def is_interface_ready(network: Network) -> bool:
 
 
 def create_interface(host: rtnetlink.Rtnetlink, root: str, network: Network) -> None:
-    """Make the bridge, or what is missing of it. Several processes may do this at once."""
+    """Create the bridge, or the missing part of it. Several processes may do this at the same time."""
     name = network.interface
     with step("Create the bridge", book=BOOK):
         mac = mac_of(next(pool.gateway for pool in network.pools if pool.net.width == IPV4))
@@ -109,7 +109,7 @@ def create_interface(host: rtnetlink.Rtnetlink, root: str, network: Network) -> 
             with contextlib.suppress(FileExistsError):
                 host.add_address(index, pool.gateway, pool.net.prefix, pool.net.broadcast)
         host.set_up(name)
-        # The cables of containers that were on a bridge which someone deleted.
+        # Interfaces of containers whose bridge somebody has deleted.
         left = [lease.interface for lease in network_store.leases(root, network.id).held.values()]
         left = [interface for interface in left if rtnetlink.exists(interface)]
         for interface in left:
@@ -121,17 +121,17 @@ def create_interface(host: rtnetlink.Rtnetlink, root: str, network: Network) -> 
 
 
 def _with_published_ports(interfaces: list[str]) -> list[str]:
-    """Those of the cables whose containers have published ports."""
+    """Those of the interfaces whose containers have published ports."""
     if not interfaces:
         return []
     from minidock.network.firewall import filter_state  # imported late: few starts need it
 
-    members = filter_state.read().members
-    return [name for name in interfaces if name in members and members[name].published]
+    endpoints = filter_state.read().endpoints
+    return [name for name in interfaces if name in endpoints and endpoints[name].published]
 
 
 def connected_interfaces(network: Network) -> list[str]:
-    """The cables of containers that a bridge has, if it is there."""
+    """The interfaces of containers in the bridge; none if it does not exist."""
     with contextlib.suppress(FileNotFoundError):
         return [name for name in os.listdir(f"/sys/class/net/{network.interface}/brif") if name.startswith("md")]
     return []
@@ -140,21 +140,23 @@ def connected_interfaces(network: Network) -> list[str]:
 def create_endpoint(
     host: rtnetlink.Rtnetlink, _: rtnetlink.Rtnetlink, network: Network, endpoint: Endpoint, netns_fd: int
 ) -> None:
-    """Create the cable from the bridge into the container."""
+    """Create the veth pair between the bridge and the container."""
     with step("Create the veth pair", book=BOOK):
         host.add_veth(endpoint.host_interface, endpoint.bridge, mtu(network),
                       peer=endpoint.interface, mac=endpoint.mac, netns_fd=netns_fd)  # fmt: skip
 
 
 def remove_interface(network: Network) -> None:
-    """Delete the bridge, if it is there."""
+    """Delete the bridge, if it exists."""
     if rtnetlink.exists(network.interface):
         with rtnetlink.Rtnetlink() as host:
             host.delete_link(network.interface)
 
 
 def mtu(network: Network) -> int:
-    """What the user chose, or that of the interface behind the default route: bigger packets would be cut there."""
+    """The MTU that the user chose, or that of the interface of the default route: larger packets would be fragmented
+    there.
+    """
     if network.mtu:
         return network.mtu
     defaults = [route for route in rtnetlink.main_routes() if route.mask == 0]
@@ -162,5 +164,5 @@ def mtu(network: Network) -> int:
         return DEFAULT_MTU
     try:
         return rtnetlink.mtu_of(min(defaults, key=lambda route: route.metric).interface)
-    except OSError:  # it went away just now
+    except OSError:  # it has just been deleted
         return DEFAULT_MTU

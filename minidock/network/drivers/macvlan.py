@@ -1,15 +1,16 @@
-"""A network in the kernel: links of the kind macvlan (ip-link(8)) on an interface of the host, which is their parent.
+"""The network driver `macvlan`: links of that kind (ip-link(8)) on an interface of the host, which is their parent.
 
     host                        container
     eth0, the parent ---------- eth0 192.168.1.7, default via 192.168.1.1, with a hardware address of its own
      |
     192.168.1.1, the router of the network that the host is on too
 
-A container is one more machine on the network outside. No bridge, address or rule of the host lies between, so no port
-can be published, nor need be. The host and its containers do not reach each other: a parent hands its links nothing.
+A container is one more machine on the network outside. No bridge, address or rule of the host lies between, so ports
+cannot be published, and need not be. The host and its containers do not reach each other: a parent passes nothing to
+its own links.
 
-The parent is an interface that is there (-o parent=eth0), a VLAN of one (-o parent=eth0.10), which is made if it is not
-there, or, without -o parent, a dummy interface: one that leads nowhere, so that containers reach only each other.
+The parent is an existing interface (-o parent=eth0), a VLAN of one (-o parent=eth0.10), which is created if it is
+missing, or, without -o parent, a dummy interface, through which containers reach only each other.
 """
 
 from __future__ import annotations
@@ -36,12 +37,14 @@ NAME = "macvlan"
 INTERFACE_LABEL = "Parent"
 IS_ROUTED = False
 _DEFAULT_MODE = "bridge"
-_VLANS = range(1, 4095)  # IEEE 802.1Q: 12 bits, without the first and the last
-_PAUSES = tuple(0.01 * 2**n for n in range(8))  # seconds: the kernel removes what an ended container had within these
+_VLANS = range(1, 4095)  # IEEE 802.1Q: 12 bits, without 0 and 4095
+_PAUSES = tuple(
+    0.01 * 2**n for n in range(8)
+)  # seconds between tries, while the kernel removes the links of an ended container
 
 
 def check_options(options: Mapping[str, str]) -> None:
-    """Refuse a mode that does not exist, in docker's words."""
+    """Raise `UsageError` in docker's words for a mode that does not exist."""
     mode = options.get("macvlan_mode") or _DEFAULT_MODE
     if mode not in rtnetlink.MACVLAN_MODES:
         raise UsageError(
@@ -59,12 +62,14 @@ def _dummy(network_id: str) -> str:
 
 
 def interface_prefix(_: Mapping[str, str]) -> str:
-    """What interfaces are called inside, before their number: docker's driver leaves no choice."""
+    """The name of interfaces in containers, without their number: docker's driver offers no choice."""
     return "eth"
 
 
 def validate(root: str, network: Network) -> Network:
-    """Refuse a parent that another network has, or that neither exists nor can be made, in docker's words."""
+    """Raise an error in docker's words if another network has the parent, or if it neither exists nor
+    can be created.
+    """
     parent = network.interface
     if parent == "lo":
         raise UsageError("loopback interface is not a valid macvlan parent link")
@@ -79,7 +84,7 @@ def validate(root: str, network: Network) -> Network:
 
 
 def _vlan(name: str) -> tuple[str, int]:
-    """What `eth0.10` names: an interface that is there, and the number of a VLAN (IEEE 802.1Q) on it."""
+    """The parts of a name like `eth0.10`: an existing interface, and the number of a VLAN (IEEE 802.1Q) on it."""
     parts = name.split(".")
     if len(parts) == 1:
         raise UsageError(f"invalid subinterface vlan name {name}, example formatting is eth0.10")
@@ -97,7 +102,9 @@ def _vlan(name: str) -> tuple[str, int]:
 
 
 def create_interface(host: rtnetlink.Rtnetlink, _: str, network: Network) -> None:
-    """Make the parent, if it is one that minidock makes. Raises `HostError` if it is not, or if the kernel cannot."""
+    """Create the parent, if it is minidock's. Raises `HostError` if another one is missing, or if the
+    kernel refuses.
+    """
     parent = network.interface
     if not network.owns_interface:
         _require(parent)
@@ -121,7 +128,9 @@ def _error(words: str) -> HostError:
 
 @contextlib.contextmanager
 def _docker_errors(what: str) -> Iterator[None]:
-    """Tell what failed in docker's words. That somebody else has just made the same is no failure."""
+    """Turn an `OSError` into a `HostError` in docker's words. If another process has created the same, that is no
+    error.
+    """
     try:
         yield
     except FileExistsError:
@@ -131,26 +140,26 @@ def _docker_errors(what: str) -> Iterator[None]:
 
 
 def is_interface_ready(network: Network) -> bool:
-    """Whether the parent is there."""
+    """Whether the parent exists."""
     return rtnetlink.exists(network.interface)
 
 
 def remove_interface(network: Network) -> None:
-    """Delete the parent, if minidock has made it."""
+    """Delete the parent, if minidock has created it."""
     if network.owns_interface and rtnetlink.exists(network.interface):
         with rtnetlink.Rtnetlink() as host:
             host.delete_link(network.interface)
 
 
 def connected_interfaces(_: Network) -> list[str]:
-    """None: a container's link is in its own network namespace, and the host does not see it."""
+    """None: the links are in the network namespaces of the containers, invisible to the host."""
     return []
 
 
 def create_endpoint(
     host: rtnetlink.Rtnetlink, inside: rtnetlink.Rtnetlink, network: Network, endpoint: Endpoint, netns_fd: int
 ) -> None:
-    """Create the container's link. Raises `HostError` if the kernel cannot."""
+    """Create the container's link. Raises `HostError` if the kernel refuses."""
     mode = network.options.get("macvlan_mode") or _DEFAULT_MODE
     _require(network.interface)
     with _docker_errors("failed to create the macvlan port"), step("Create a macvlan link on the parent", book=BOOK):
@@ -162,12 +171,14 @@ def create_endpoint(
                 if pause is None or not _may_pass(error, mode):
                     raise
                 time.sleep(pause)
-        if mode == "passthru":  # the link has got the parent's hardware address; now both get the container's
+        if mode == "passthru":  # the link has the parent's hardware address; now both get the container's
             inside.set_mac(endpoint.interface, endpoint.mac)
 
 
 def _may_pass(error: OSError, mode: str) -> bool:
-    """Whether it may be a link that is in the way of which the container has ended: the kernel removes network
-    namespaces when it finds the time, and until then their hardware addresses, and parents in passthru mode, are busy.
+    """Whether the error may be due to the link of a container that has ended.
+
+    The kernel removes network namespaces at some later time; until then their hardware addresses are in use, and
+    parents in passthru mode are busy.
     """
     return error.errno == (errno.EINVAL if mode == "passthru" else errno.EADDRINUSE)

@@ -1,10 +1,10 @@
-"""What the packet filter is to hold: a function of which networks there are, who is on them and what they publish.
+"""The packet filter's rules: a function of the networks, the endpoints on them, and their published ports.
 
-The result is text for nft(8), the same text that `nft list table inet minidock` shows. The rules never change. What
-changes is the content of the sets and maps that they ask, an element or two for each container, so a packet is judged
-in the same few steps whether there are two containers or two hundred.
+The result is text for nft(8), as `nft list table inet minidock` prints it. The rules never change. What changes is the
+content of the sets and maps that they look up, an element or two for each container, so the number of steps for a
+packet does not depend on the number of containers.
 
-A packet for a published port on its way in (nft(8), "ADDRESS FAMILIES", has the hooks):
+The path of a packet to a published port (nft(8), "ADDRESS FAMILIES", lists the hooks):
 
     outside -> raw_prerouting -> prerouting: DNAT -> [routing] -> forward: accept -> postrouting -> container
     the host itself, also by 127.0.0.1 -> output: DNAT ---------------------------> postrouting -> container
@@ -22,10 +22,10 @@ TABLE = "minidock"
 
 
 class FilterNetwork(NamedTuple):
-    """A network as packets see it: a bridge and its subnets ('' for one that it does not have).
+    """A network for the packet filter: its bridge and subnets ('' for one that it does not have).
 
-    `masquerade`: its containers go out under the host's address. `icc`: they reach each other. `internal`: there is no
-    way out, and none in.
+    `masquerade`: packets that leave it get the host's address. `icc`: its containers reach each other. `internal`:
+    nothing leaves it, and nothing enters.
     """
 
     bridge: str
@@ -37,7 +37,9 @@ class FilterNetwork(NamedTuple):
 
 
 class FilterEndpoint(NamedTuple):
-    """A container's cable: the host's end of it, the bridge it is plugged into, and who may speak at the other end."""
+    """An endpoint for the packet filter: its interface on the host, the bridge, and the addresses that it may send
+    from.
+    """
 
     interface: str
     bridge: str
@@ -70,13 +72,13 @@ SETS = {
     ("bridge", "senders"): "set senders { type ifname . ether_addr; }",
     ("bridge", "senders4"): "set senders4 { type ifname . ether_addr . ipv4_addr; }",
     ("bridge", "senders6"): "set senders6 { type ifname . ether_addr . ipv6_addr; }",
-    # The third is the target of an answer to neighbour discovery (RFC 4861, 4.4), for which nft 1.0 has no name.
+    # The third field is the target of a neighbour advertisement (RFC 4861, 4.4), for which nft 1.0 has no name.
     ("bridge", "targets6"): "set targets6 { typeof iifname . ether saddr . @th,64,128; }",
 }
 
 CHAINS = {
-    # Loopback addresses are routed on our bridges (route_localnet), so that 127.0.0.1 leads into containers. It must
-    # not lead out of them (CVE-2020-8558).
+    # Loopback addresses are routed on our bridges (route_localnet), so that published ports work at 127.0.0.1.
+    # Containers must not reach the host's loopback addresses by that (CVE-2020-8558).
     "inet": f"""
     chain raw_prerouting {{
         type filter hook prerouting priority raw; policy accept;
@@ -113,9 +115,9 @@ CHAINS = {
         oifname @bridges counter drop comment "all else to containers"
     }}
 """,
-    # Frames that never leave the bridge pass only here. Whoever may open a raw socket, which by default containers may,
-    # could otherwise answer ARP for a neighbour and be taken for it, or tell everybody, the host included, that it is
-    # the way to the rest of the world (CVE-2020-13401).
+    # Frames that stay in the bridge pass only here. A container can open raw sockets by default. It could otherwise
+    # answer ARP requests for a neighbour's address, or announce itself as a router to all, the host included
+    # (CVE-2020-13401).
     "bridge": """
     chain prerouting {
         type filter hook prerouting priority dstnat; policy accept;
@@ -136,56 +138,56 @@ CHAINS = {
 """,
 }
 
-# A number for these sets and rules, to know those of another version of minidock by.
+# A number for these sets and rules, by which those of another version of minidock are recognized.
 FORM = crc32(repr((SETS, CHAINS)).encode())
 
 
-def elements(segments: list[FilterNetwork], members: list[FilterEndpoint]) -> Elements:
-    """What is in the sets and maps."""
+def elements(networks: list[FilterNetwork], endpoints: list[FilterEndpoint]) -> Elements:
+    """The elements of all sets and maps."""
     found: Elements = {place: set() for place in SETS}
-    for segment in segments:
-        _add_segment(found, segment)
-    apart = {segment.bridge for segment in segments if not segment.icc}
-    for member in members:
-        name = f'"{member.interface}"'
+    for network in networks:
+        _add_network(found, network)
+    apart = {network.bridge for network in networks if not network.icc}
+    for endpoint in endpoints:
+        name = f'"{endpoint.interface}"'
         found["bridge", "cables"].add(name)
-        found["bridge", "senders"].add(f"{name} . {member.mac}")
-        found["bridge", "senders4"].add(f"{name} . {member.mac} . {member.address}")
-        found["bridge", "targets6"].add(f"{name} . {member.mac} . 0x{_link_local(member.mac):032x}")
-        if member.address6:
-            found["bridge", "senders6"].add(f"{name} . {member.mac} . {member.address6}")
-            found["bridge", "targets6"].add(f"{name} . {member.mac} . 0x{number(member.address6):032x}")
-        if member.bridge in apart:
+        found["bridge", "senders"].add(f"{name} . {endpoint.mac}")
+        found["bridge", "senders4"].add(f"{name} . {endpoint.mac} . {endpoint.address}")
+        found["bridge", "targets6"].add(f"{name} . {endpoint.mac} . 0x{_link_local(endpoint.mac):032x}")
+        if endpoint.address6:
+            found["bridge", "senders6"].add(f"{name} . {endpoint.mac} . {endpoint.address6}")
+            found["bridge", "targets6"].add(f"{name} . {endpoint.mac} . 0x{number(endpoint.address6):032x}")
+        if endpoint.bridge in apart:
             found["bridge", "apart"].add(name)
-        for row in member.published:
-            version, inside = (6, member.address6) if ":" in row.host_address else (4, member.address)
+        for row in endpoint.published:
+            version, inside = (6, endpoint.address6) if ":" in row.host_address else (4, endpoint.address)
             at = {"0.0.0.0": "0.0.0.0/0", "::": "::/0"}.get(row.host_address, row.host_address)
             found["inet", f"published{version}"].add(f"{row.protocol} . {at} . {row.host_port} : {inside} . {row.port}")
     return found
 
 
-def _add_segment(found: Elements, segment: FilterNetwork) -> None:
-    name = f'"{segment.bridge}"'
+def _add_network(found: Elements, network: FilterNetwork) -> None:
+    name = f'"{network.bridge}"'
     found["inet", "bridges"].add(name)
-    if segment.internal:
+    if network.internal:
         found["inet", "internal"].add(name)
-    if segment.icc:
+    if network.icc:
         found["inet", "together"].add(f"{name} . {name}")
-    for version, subnet in ((4, segment.subnet), (6, segment.subnet6)):
+    for version, subnet in ((4, network.subnet), (6, network.subnet6)):
         if subnet:
             found["inet", f"home{version}"].add(f"{name} . {subnet}")
-            if segment.masquerade and not segment.internal:
+            if network.masquerade and not network.internal:
                 found["inet", f"hidden{version}"].add(subnet)
 
 
 def _link_local(mac: str) -> int:
-    """The address that the kernel gives an interface by itself: fe80:: and its hardware address (RFC 4862, 5.3)."""
+    """The address that the kernel gives an interface itself: fe80:: and its hardware address (RFC 4862, 5.3)."""
     octets = bytes.fromhex(mac.replace(":", ""))
     return 0xFE80 << 112 | int.from_bytes(bytes([octets[0] ^ 2, *octets[1:3], 0xFF, 0xFE, *octets[3:]]), "big")
 
 
 def complete_ruleset(wanted: Elements) -> str:
-    """Both tables from nothing, in place of whatever is there: nft takes it in one transaction."""
+    """Both tables, to replace existing ones in one transaction."""
     parts = []
     for family, chains in CHAINS.items():
         parts.append(f"add table {family} {TABLE}\ndelete table {family} {TABLE}\ntable {family} {TABLE} {{")
@@ -199,12 +201,12 @@ def complete_ruleset(wanted: Elements) -> str:
 
 
 def empty_ruleset() -> str:
-    """No trace of either table."""
+    """The removal of both tables."""
     return "".join(f"add table {family} {TABLE}\ndelete table {family} {TABLE}\n" for family in CHAINS)
 
 
 def changes(old: Elements, wanted: Elements) -> str:
-    """From `old`, which the kernel holds, to `wanted`; '' if that is the same."""
+    """From `old`, which the kernel holds, to `wanted`; '' if they are equal."""
     lines = []
     for verb, before, after in (("delete", wanted, old), ("add", old, wanted)):
         for (family, name), there in after.items():

@@ -1,10 +1,10 @@
-"""Who is on which network now, on this host: what the packet filter's rules are made of.
+"""The recorded state of the packet filter: networks and endpoints on this host, from which its rules are made.
 
-    /run/minidock/filter-<namespace>.json    networks, their containers' cables, published ports; and a generation
+    /run/minidock/filter-<namespace>.json    networks, endpoints with their published ports, and the generation
 
-It is one file for all roots (`--root`) of this network namespace, as they share its packet filter, and gone after a
-reboot, as the rules are. What it says is on record elsewhere too, spread over networks and containers (`network reload`
-makes it from those). Here it is in one place, to be read at every start.
+It is one file for all roots (`--root`) of this network namespace, as they share its packet filter, and is gone after a
+reboot, as the rules are. The same is recorded with networks and containers (`network reload` makes the file from
+those). Here it is in one file, which every start reads.
 """
 
 from __future__ import annotations
@@ -28,57 +28,57 @@ RUN = "/run/minidock"
 SO_NETNS_COOKIE = 71  # <asm-generic/socket.h>
 _SHAPE = {
     "boot": str, "generation": int, "rules": int,
-    "segments": Each({"bridge": str, "subnet": str, "subnet6": str, "internal": bool, "masquerade": bool,
+    "networks": Each({"bridge": str, "subnet": str, "subnet6": str, "internal": bool, "masquerade": bool,
                             "icc": bool}),
-    "members": Each({"interface": str, "bridge": str, "mac": str, "address": str, "address6": str,
+    "endpoints": Each({"interface": str, "bridge": str, "mac": str, "address": str, "address6": str,
                            "published": [list]}),
 }  # fmt: skip
-UNKNOWN = -1  # a generation that no kernel has: what it holds is anybody's guess
+UNKNOWN = -1  # a generation that no kernel has: it is not known what the kernel holds
 
 
 class FilterState(NamedTuple):
-    """The file's content. Segments have keys that their makers choose; members have their cables' names.
+    """The file's content: networks by id, endpoints by their interface on the host.
 
-    `rules`: the number of chains and rules as they were written (`kernel_tables.py`), 0 if nobody has looked.
+    `rules`: the checksum of chains and rules when they were written (`kernel_tables.py`), 0 if unknown.
     """
 
     generation: int
     rules: int
-    segments: dict[str, FilterNetwork]
-    members: dict[str, FilterEndpoint]
+    networks: dict[str, FilterNetwork]
+    endpoints: dict[str, FilterEndpoint]
 
     def elements(self) -> filter_rules.Elements:
-        """What is in the kernel's sets if it holds exactly this."""
-        return filter_rules.elements(list(self.segments.values()), list(self.members.values()))
+        """The elements of the kernel's sets for this state."""
+        return filter_rules.elements(list(self.networks.values()), list(self.endpoints.values()))
 
 
 def is_intact() -> bool | None:
-    """Whether our rules are as they were written, or serve nobody: who comes next looks again. None without registry.
+    """Whether our rules are as they were written, or no endpoint needs them; None if nothing is recorded.
 
-    The kernel counts changes of any table. Where others make many (another engine on this host), writing ours anew
-    after each would cost every command as much as a whole start.
+    The kernel counts changes of all tables. Where another engine makes many, writing ours again after each would cost
+    every command as much as a whole start.
     """
     with step("Read the packet filter's generation", book="4.1.1"):
         content = _content()
         if not content:
             return None
         generation = _generation(content)
-        serves_nobody = generation != UNKNOWN and not content["members"]
+        serves_nobody = generation != UNKNOWN and not content["endpoints"]
         return serves_nobody or generation == nftables.generation()
 
 
 def lock_path() -> str:
-    """What is held while something shared by all roots (`--root`) of this host is changed."""
+    """The lock for changes of what all roots (`--root`) of this host share."""
     return os.path.join(state.directory(RUN), "network.lock")
 
 
 def path() -> str:
-    """The registry of the network namespace that we are in."""
+    """The file for the network namespace of this process."""
     return f"{RUN}/filter-{_namespace()}.json"
 
 
 def _namespace() -> int:
-    """A number that no other network namespace has or will have until the next boot (SO_NETNS_COOKIE, Linux 5.14)."""
+    """A number of this network namespace that is unique until the next boot (SO_NETNS_COOKIE, Linux 5.14)."""
     with socket.socket(socket.AF_UNIX) as any_socket:
         try:
             return int(struct.unpack("=Q", any_socket.getsockopt(socket.SOL_SOCKET, SO_NETNS_COOKIE, 8))[0])
@@ -87,21 +87,20 @@ def _namespace() -> int:
 
 
 def read() -> FilterState:
-    """The registry; an empty one if there is none."""
+    """The recorded state; empty if there is none."""
     content = _content()
     if not content:
         return FilterState(UNKNOWN, 0, {}, {})
     return FilterState(
         _generation(content),
         content.get("rules", 0) if _is_ours(content) else 0,
-        {key: FilterNetwork(**row) for key, row in content["segments"].items()},
-        {name: _member(row) for name, row in content["members"].items()},
+        {key: FilterNetwork(**row) for key, row in content["networks"].items()},
+        {name: _filter_endpoint(row) for name, row in content["endpoints"].items()},
     )
 
 
 def _content() -> dict[str, Any]:
-    """What is in the file: nothing if there is none, or one of an earlier boot (where /run outlives that), or if it is
-    damaged. What it said is on record elsewhere."""
+    """The file's content; empty if it is missing, damaged, or of an earlier boot (where /run outlives that)."""
     try:
         content = state.read_json(path(), _SHAPE)
     except (FileNotFoundError, state.DamagedError):
@@ -118,19 +117,19 @@ def _is_ours(content: dict[str, Any]) -> bool:
     return bool(content.get("form") == filter_rules.FORM)
 
 
-def _member(row: dict[str, Any]) -> FilterEndpoint:
+def _filter_endpoint(row: dict[str, Any]) -> FilterEndpoint:
     return FilterEndpoint(**{**row, "published": [Published(*published) for published in row["published"]]})
 
 
-def write(registry: FilterState) -> None:
-    """Replace the file. Not waiting for the disk, as a reboot makes it worthless anyway.
+def write(recorded: FilterState) -> None:
+    """Replace the file, without waiting for the disk: after a reboot it is worthless.
 
-    A line for each entry, by hand: with hundreds, json's own indentation takes ten times as long.
+    The line breaks are ours: for hundreds of entries, json's own indentation takes ten times as long.
     """
-    when = {"schemaVersion": state.SCHEMA, "boot": state.boot_id(), "generation": registry.generation}
-    head = json.dumps({**when, "rules": registry.rules, "form": filter_rules.FORM})[:-1]
-    segments, members = _lines(registry.segments), _lines(registry.members)
-    text = f'{head}, "segments": {{\n{segments}\n}}, "members": {{\n{members}\n}}}}\n'
+    when = {"schemaVersion": state.SCHEMA, "boot": state.boot_id(), "generation": recorded.generation}
+    head = json.dumps({**when, "rules": recorded.rules, "form": filter_rules.FORM})[:-1]
+    networks, endpoints = _lines(recorded.networks), _lines(recorded.endpoints)
+    text = f'{head}, "networks": {{\n{networks}\n}}, "endpoints": {{\n{endpoints}\n}}}}\n'
     state.sweep(RUN)
     state.write_text(path(), text, durable=False, mode=0o600)
 

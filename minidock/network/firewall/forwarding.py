@@ -1,9 +1,9 @@
-"""The way past other people's rules.
+"""Let packets pass the chains of others in the hook forward.
 
-In netfilter every base chain on a hook is asked, and one `drop` is the end of the packet: an `accept` in a table of our
-own cannot help it past somebody else's chain that drops. Docker sets the policy of the chain FORWARD to DROP, and so do
-ufw and many administrators; firewalld ends its chain with a reject. The accept has to stand in that chain. It is put
-there, commented "minidock", and nowhere else: a host that lets everything through is left as it is.
+In netfilter every base chain of a hook sees a packet, and one `drop` ends it: an `accept` in our own table does not
+help against another chain that drops. Docker sets the policy of the chain FORWARD to DROP, as ufw and many
+administrators do; firewalld ends its chain with a reject. So a rule that accepts has to be in that chain. It is added
+there, commented "minidock", and only there: a host that lets everything through is not changed.
 """
 
 from __future__ import annotations
@@ -16,17 +16,16 @@ from typing import Any
 from minidock.linux import iptables, nftables
 from minidock.linux.nftables import Chain
 
-MARK = "minidock"  # how our rules in chains of others are found again: what their comments begin with
-CHAIN = "MINIDOCK"  # ours, in the tables of iptables; one rule of somebody else's chain leads to it
+MARK = "minidock"  # the beginning of the comments of our rules, by which they are found in chains of others
+CHAIN = "MINIDOCK"  # our chain in the tables of iptables; one rule in a chain of others jumps to it
 _DOCKERS_BRIDGE = re.compile(r"docker0|br-[0-9a-f]{12}")
 
 
 def accept_in_forward_chains(bridges: list[str], bridges6: list[str], *, own: str, ipv6: bool) -> None:
-    """Let what `bridges` send, and the answers to it, and what was let in by a published port, pass every chain that
-    would drop it. Idempotent; without bridges, everything of ours is taken back.
+    """Let packets of `bridges`, answers to them, and packets to published ports pass every chain that would drop them.
 
-    `bridges6` are those of them that have IPv6. `ipv6`: the chains that only IPv6 passes are looked at too, as we may
-    have been there before. The table `own` is left out.
+    It can be repeated; without bridges, all rules of ours are removed. `bridges6` are those of them that have IPv6.
+    `ipv6`: also look at chains for IPv6 only, which may hold rules of ours. The table `own` is left out.
     """
     for chain in nftables.forward_chains():
         if chain.table == own or chain.family not in ("ip", "inet", *(["ip6"] if ipv6 else [])):
@@ -41,11 +40,11 @@ def accept_in_forward_chains(bridges: list[str], bridges6: list[str], *, own: st
 
 
 def _open_iptables(command: str, bridges: list[str]) -> bool:
-    """Do it with iptables; False if `command` is missing or cannot read its table."""
+    """Do so with iptables; False if `command` is missing or cannot read its table."""
     there = iptables.rules(command)
     if there is None:
         return False
-    # Docker fills its own chains anew whenever it starts, and promises to leave this one alone.
+    # Docker rewrites its own chains whenever it starts, but never this one.
     above = "DOCKER-USER" if "-A FORWARD -j DOCKER-USER" in there else "FORWARD"
     wanted = _rules(bridges, beside_docker=above == "DOCKER-USER") if bridges and _is_closed(there) else []
     comment = f"{MARK} {crc32(repr(wanted).encode()):08x}"
@@ -68,13 +67,13 @@ def _open_iptables(command: str, bridges: list[str]) -> bool:
 
 
 def _is_closed(rules: list[str]) -> bool:
-    """Whether iptables' FORWARD ends packets that no rule has let through."""
+    """Whether the chain FORWARD of iptables drops packets that no rule accepts."""
     closing = ("-A FORWARD -j DROP", "-A FORWARD -j REJECT")
     return "-P FORWARD DROP" in rules or any(rule.startswith(closing) for rule in rules)
 
 
 def _rules(bridges: list[str], *, beside_docker: bool) -> list[str]:
-    """Our chain. What is on its way to docker's containers is for docker's own rules to judge."""
+    """The rules of our chain. Packets to docker's containers return to docker's own rules."""
     lines = []
     for bridge in bridges:
         if beside_docker:
@@ -86,7 +85,7 @@ def _rules(bridges: list[str], *, beside_docker: bool) -> list[str]:
 
 
 def _open_nft(chain: Chain, bridges: list[str]) -> None:
-    """Do it in a chain that iptables has no hand in."""
+    """Do so in a chain that iptables does not manage."""
     there = nftables.chain_rules(chain)
     ours = [rule for rule in there if rule.get("comment", "").startswith(MARK)]
     others = [rule for rule in there if rule not in ours]
@@ -106,6 +105,6 @@ def _open_nft(chain: Chain, bridges: list[str]) -> None:
 
 
 def _drops_all(rule: dict[str, Any]) -> bool:
-    """Whether the rule asks nothing and ends every packet: how chains with policy accept are closed."""
+    """Whether the rule drops every packet: so chains with the policy accept are closed."""
     parts = [name for part in rule["expr"] for name in part if name not in ("counter", "log")]
     return len(parts) == 1 and parts[0] in ("drop", "reject")

@@ -1,7 +1,7 @@
-"""What stands in the kernel of our two tables, whoever has been there: asked when somebody has changed any table.
+"""Our two tables as the kernel holds them, read after any table has changed.
 
-Writing both anew would be as right, and costs a start four times as much: the kernel lets go of the old ones only when
-no processor can be in the middle of using them (RCU), and nft waits for that.
+Writing both again would be right too, but costs a start four times as much: the kernel frees the old ones only when no
+processor can still be using them (RCU), and nft waits for that.
 """
 
 from __future__ import annotations
@@ -16,19 +16,19 @@ from minidock.network.firewall.filter_rules import CHAINS, SETS, TABLE, Elements
 
 
 class KernelTables(NamedTuple):
-    """`elements` of all sets and maps; `rules`: a number for chains and rules, another one if any of them differs."""
+    """`elements` of all sets and maps; `rules`: a checksum of chains and rules."""
 
     elements: Elements
     rules: int
 
     def holds(self, elements: Elements, rules: int) -> bool:
-        """Whether that is what was written."""
+        """Whether the tables are as they were written."""
         plain = {place: {row.replace('"', "") for row in rows} for place, rows in elements.items()}
         return (plain, rules) == self
 
 
 def read() -> KernelTables | None:
-    """What the kernel holds; None if a table is missing, or has got what we never write."""
+    """The kernel's tables; None if one is missing, or contains what we never write."""
     try:
         listings = nftables.contents([(family, TABLE) for family in CHAINS])
         return _parsed([entry for listing in listings for entry in listing])
@@ -37,7 +37,7 @@ def read() -> KernelTables | None:
 
 
 def _parsed(entries: list[dict[str, Any]]) -> KernelTables:
-    """Raises `KeyError` or `TypeError` for sets and elements that are none of ours."""
+    """Raises `KeyError` or `TypeError` for sets and elements that are not ours."""
     elements: Elements = {place: set() for place in SETS}
     rules = []
     for entry in entries:
@@ -50,14 +50,14 @@ def _parsed(entries: list[dict[str, Any]]) -> KernelTables:
 
 
 def _lasting(key: str, value: Any) -> Any:
-    """A part of a chain or rule, without what differs though nobody has changed it: counters, the kernel's number."""
+    """A part of a chain or rule without what changes by itself: counters, and the kernel's numbers."""
     if key == "handle":
         return key
     return [key, [part for part in value if "counter" not in part] if key == "expr" else value]
 
 
 def _element(row: Any) -> str:
-    """An element (libnftables-json(5)) as `ruleset.elements` writes it."""
+    """An element (libnftables-json(5)) in the notation of `filter_rules.elements`."""
     if isinstance(row, list):
         return " : ".join(map(_element, row))
     return " . ".join(map(_field, row["concat"] if isinstance(row, dict) and "concat" in row else [row]))

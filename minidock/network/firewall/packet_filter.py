@@ -1,18 +1,16 @@
-"""The packet filter of this host's containers: rules to match who is on which network now (`filter_state.py`).
+"""The packet filter of this host's containers: rules for the endpoints that exist now (`filter_state.py`).
 
-Rules have no owner who would miss them: anybody can flush them, and what made them can be killed. So they are never
-patched by guess. Everything that is to be in the kernel is a function of the registry (`filter_rules.py`), and the
-registry tells at which generation the kernel held exactly that. If nobody has changed any table since, or a look at
-ours finds them as they were (`kernel_tables.py`), the difference is enough, an element or two; otherwise both are
-written anew, in one transaction.
+Anybody can flush rules, and a process that writes some can be killed. So rules are never corrected one by one. All that
+is to be in the kernel is a function of the recorded state (`filter_rules.py`), which also has the generation at which
+the kernel held exactly that. If no table has changed since, or ours are still as they were (`kernel_tables.py`), only
+the difference is applied, an element or two; otherwise both tables are written again, in one transaction.
 
-A cable that does not exist any more has no rules: each writer leaves out what it does not find, whoever was killed
-before taking it away.
+An interface that does not exist any more gets no rules, so a process that was killed before it could remove them leaves
+none for long.
 
-Everything of ours is the tables `inet minidock` and `bridge minidock` and, where a chain of others drops what
-containers send, a few rules commented "minidock" in that chain (`forwarding.py`). To remove all traces by hand:
-`nft delete table inet minidock; nft delete table bridge minidock`, and `iptables -D` for each rule in
-`iptables-save | grep -i minidock`.
+Everything of ours is the tables `inet minidock` and `bridge minidock` and, where a chain of others drops packets of
+containers, a few rules commented "minidock" in that chain (`forwarding.py`). To remove all by hand: `nft delete table
+inet minidock; nft delete table bridge minidock`, and `iptables -D` for each rule in `iptables-save | grep -i minidock`.
 """
 
 from __future__ import annotations
@@ -45,25 +43,25 @@ def add_endpoints(
     *,
     anew: bool = False,
 ) -> list[str]:
-    """Let the packets of `endpoints`, whose cables are there, pass as their networks and published ports have it.
+    """Let the packets of `endpoints`, whose interfaces exist, pass as their networks and published ports allow.
 
-    `published` are the host's ports that lead to an endpoint, by the name of its cable. `anew`: whatever the kernel
-    holds is replaced. Returns a warning, in a list, if this host cannot let them out: its kernel has no nf_tables, or
-    it is to be no router. Its containers still reach each other and the host. Raises `HostError` instead if a port is
-    to be published, and if the kernel could take the rules and does not: without them containers could take each
-    other's addresses and leave internal networks, so that none is started.
+    `published` are ports of the host that lead to an endpoint, by its interface on the host. `anew`: replace the tables
+    whatever the kernel holds. Returns a warning, in a list, if this host cannot let packets out: its kernel has no
+    nf_tables, or the host must not become a router. Containers still reach each other and the host then. Raises
+    `HostError` instead if a port is to be published, or if the kernel could apply the rules and fails: without rules,
+    containers could use each other's addresses and leave internal networks, so none is started.
     """
-    segments = {network.id: _segment(network) for network in networks}
-    members = {e.host_interface: _member(e, published.get(e.host_interface, ())) for e in endpoints}
+    added_networks = {network.id: _filter_network(network) for network in networks}
+    added = {e.host_interface: _filter_endpoint(e, published.get(e.host_interface, ())) for e in endpoints}
     try:
         with state.locked(filter_state.lock_path()):
             old = filter_state.read()
-            kept = {name: _without_ports_of(members.values(), member) for name, member in old.members.items()}
-            new = old._replace(segments={**old.segments, **segments}, members={**kept, **members})
+            kept = {name: _without_ports_of(added.values(), endpoint) for name, endpoint in old.endpoints.items()}
+            new = old._replace(networks={**old.networks, **added_networks}, endpoints={**kept, **added})
             known = old._replace(generation=UNKNOWN, rules=0) if anew else old
-            failures = routing.enable(segments.values(), new.members.values())
+            failures = routing.enable(added_networks.values(), new.endpoints.values())
             failures += _apply(known, new, look=iptables.legacy_in_use(ipv6=False))
-        _forget_what_was_sent_to(members.values())
+        _forget_what_was_sent_to(added.values())
     except nftables.UnsupportedError as error:
         failures = [error]
     except nftables.MissingCommandError:
@@ -74,14 +72,14 @@ def add_endpoints(
     if failures and any(published.values()):
         why = f"ports cannot be published on this host: {failures[0]}"
         raise HostError(why, exit_code=EXIT_ENGINE) from failures[0]
-    names = " and ".join(sorted({segment.bridge for segment in segments.values()}))
+    names = " and ".join(sorted({network.bridge for network in added_networks.values()}))
     return [f"containers on {names} have no way out of this host: {error}" for error in failures[:1]]
 
 
-def remove_endpoints(cables: Collection[str], meanwhile: Callable[[], None] = lambda: None) -> None:
-    """Take back the rules of cables that are gone; those of their network stay until `remove_network`.
+def remove_endpoints(interfaces: Collection[str], meanwhile: Callable[[], None] = lambda: None) -> None:
+    """Remove the rules of interfaces that are gone; those of their network stay until `remove_network`.
 
-    `meanwhile` is called once, while the kernel works on it if there is anything to do.
+    `meanwhile` is called once, while the kernel works if there is anything to remove.
     """
     called: list[bool] = []
 
@@ -90,18 +88,21 @@ def remove_endpoints(cables: Collection[str], meanwhile: Callable[[], None] = la
             called.append(True)
             meanwhile()
 
-    _shrink(lambda old: old._replace(
-        members={name: member for name, member in old.members.items() if name not in cables}), once)  # fmt: skip
+    def without(old: FilterState) -> FilterState:
+        kept = {name: endpoint for name, endpoint in old.endpoints.items() if name not in interfaces}
+        return old._replace(endpoints=kept)
+
+    _shrink(without, once)
     once()
 
 
 def remove_network(network_id: str) -> None:
-    """Take back the rules of a network."""
-    _shrink(lambda old: old._replace(segments={k: v for k, v in old.segments.items() if k != network_id}))
+    """Remove the rules of a network."""
+    _shrink(lambda old: old._replace(networks={k: v for k, v in old.networks.items() if k != network_id}))
 
 
 def repair() -> None:
-    """See to it that the kernel holds what the registry has, if anybody has changed any table since it was written."""
+    """Write the rules again if the kernel does not hold what is recorded."""
     with state.locked(filter_state.lock_path()):
         if filter_state.is_intact() is False:
             old = filter_state.read()
@@ -109,32 +110,32 @@ def repair() -> None:
 
 
 def _shrink(change: Callable[[FilterState], FilterState], meanwhile: Callable[[], None] = lambda: None) -> None:
-    """Apply a change that takes away. What fails here is tried again by the next who writes."""
+    """Apply a change that only removes. If it fails, the next process that writes rules tries again."""
     with state.locked(filter_state.lock_path()):
         old = filter_state.read()
-        if not old.segments:
+        if not old.networks:
             return  # nothing of ours was ever in the kernel
         new = change(old)
         try:
             _apply(old, new, look=False, meanwhile=meanwhile)
         except HostError:
             filter_state.write(new._replace(generation=UNKNOWN))
-    _forget(member for name, member in old.members.items() if name not in new.members)
+    _forget(endpoint for name, endpoint in old.endpoints.items() if name not in new.endpoints)
 
 
 def _apply(
     old: FilterState, new: FilterState, *, look: bool, meanwhile: Callable[[], None] = lambda: None
 ) -> list[HostError]:
-    """Bring the kernel from `old` to `new`, and put that on record. The caller holds the lock.
+    """Bring the kernel from `old` to `new`, and record that. The caller holds the lock.
 
-    `look`: at other people's chains too, even if nobody has changed a table of nftables. Returns what goes wrong there.
-    Raises `HostError` if the kernel does not take our own rules.
+    `look`: also look at chains of others, even if no table of nftables has changed. Returns errors there. Raises
+    `HostError` if the kernel refuses our own rules.
     """
     failures: list[HostError] = []
     new = new._replace(
         generation=UNKNOWN,
-        segments={key: segment for key, segment in new.segments.items() if rtnetlink.exists(segment.bridge)},
-        members={name: member for name, member in new.members.items() if rtnetlink.exists(name)},
+        networks={key: network for key, network in new.networks.items() if rtnetlink.exists(network.bridge)},
+        endpoints={name: endpoint for name, endpoint in new.endpoints.items() if rtnetlink.exists(name)},
     )
     before = nftables.generation()
     untouched = before == old.generation
@@ -143,9 +144,9 @@ def _apply(
 
     def beside() -> None:
         meanwhile()
-        if not untouched or look or new.segments != old.segments:
+        if not untouched or look or new.networks != old.networks:
             try:
-                _open_passage(old, new)
+                _open_forward_chains(old, new)
             except HostError as error:
                 failures.append(error)
 
@@ -155,9 +156,9 @@ def _apply(
         beside()
     rules = old.rules if known else _rules()
     after = nftables.generation()
-    if after == before + bool(text):  # otherwise somebody else has been here too, before us or after
+    if after == before + bool(text):  # otherwise another program has changed tables in between
         new = new._replace(generation=after, rules=rules)
-    if not new.segments:
+    if not new.networks:
         with suppress(FileNotFoundError):
             os.unlink(filter_state.path())
     elif new != old:
@@ -166,7 +167,7 @@ def _apply(
 
 
 def _write(text: str, new: FilterState, meanwhile: Callable[[], None]) -> bool:
-    """Have the kernel take `text`, or all of `new` if it does not: somebody has just changed what `text` starts from.
+    """Apply `text`; or all of `new`, if that fails because somebody has just changed what `text` builds on.
 
     Returns whether it was `text`.
     """
@@ -184,15 +185,15 @@ def _write(text: str, new: FilterState, meanwhile: Callable[[], None]) -> bool:
 
 
 def _still_holds(old: FilterState) -> bool:
-    """Whether only the tables of others have changed, as most times when another engine works on this host."""
-    from minidock.network.firewall import kernel_tables  # here, because most starts find everything untouched
+    """Whether our tables are unchanged, as usual when another engine has changed its own."""
+    from minidock.network.firewall import kernel_tables  # imported late: most starts find everything unchanged
 
     there = kernel_tables.read() if old.rules else None
     return there is not None and there.holds(old.elements(), old.rules)
 
 
 def _rules() -> int:
-    """The number that chains and rules are to be known again by, now that they are written anew."""
+    """The checksum of chains and rules, now that they are written again, for later comparison."""
     from minidock.network.firewall import kernel_tables
 
     there = kernel_tables.read()
@@ -200,35 +201,39 @@ def _rules() -> int:
 
 
 def _transaction(old: FilterState, new: FilterState, *, known: bool) -> str:
-    """What nft has to be told."""
-    if not new.segments:
+    """The input for nft that leads from `old` to `new`."""
+    if not new.networks:
         return filter_rules.empty_ruleset()
     return (
         filter_rules.changes(old.elements(), new.elements()) if known else filter_rules.complete_ruleset(new.elements())
     )
 
 
-def _open_passage(old: FilterState, new: FilterState) -> None:
-    """See to the chains of others. If anything is written there, the generation is one on, and the next looks again."""
-    from minidock.network.firewall import forwarding  # here, because most starts need not look at what others have
+def _open_forward_chains(old: FilterState, new: FilterState) -> None:
+    """Let packets pass the chains of others. If that changes a table, the generation differs, and the next process
+    looks again.
+    """
+    from minidock.network.firewall import forwarding  # imported late: most starts do not need it
 
-    bridges = sorted({segment.bridge for segment in new.segments.values()})
-    bridges6 = sorted({segment.bridge for segment in new.segments.values() if segment.subnet6})
-    had_ipv6 = any(segment.subnet6 for segment in old.segments.values())
+    bridges = sorted({network.bridge for network in new.networks.values()})
+    bridges6 = sorted({network.bridge for network in new.networks.values() if network.subnet6})
+    had_ipv6 = any(network.subnet6 for network in old.networks.values())
     forwarding.accept_in_forward_chains(bridges, bridges6, own=filter_rules.TABLE, ipv6=bool(bridges6) or had_ipv6)
 
 
-def _without_ports_of(newcomers: Iterable[FilterEndpoint], member: FilterEndpoint) -> FilterEndpoint:
-    """The member without published ports that a newcomer has: its socket says that they are its own now, so the one
-    that had them has ended, and whoever undoes it has not come here yet."""
-    taken = {row[:3] for newcomer in newcomers for row in newcomer.published}
-    if not member.published or not taken:
-        return member
-    return member._replace(published=[row for row in member.published if not _is_among(row, taken)])
+def _without_ports_of(added: Iterable[FilterEndpoint], endpoint: FilterEndpoint) -> FilterEndpoint:
+    """The endpoint without the ports that a new one publishes.
+
+    The new one has bound them, so the container that had them has ended, and its rules are still to be removed.
+    """
+    taken = {row[:3] for new in added for row in new.published}
+    if not endpoint.published or not taken:
+        return endpoint
+    return endpoint._replace(published=[row for row in endpoint.published if not _is_among(row, taken)])
 
 
 def _is_among(row: Published, taken: Collection[tuple[str, str, int]]) -> bool:
-    """Whether the port is one of those, at the same address or one that includes the other."""
+    """Whether the port is one of those, at the same address or one that contains the other."""
     every = ("0.0.0.0", "::")
     return any(
         (protocol, port, ":" in address) == (row.protocol, row.host_port, ":" in row.host_address)
@@ -237,28 +242,30 @@ def _is_among(row: Published, taken: Collection[tuple[str, str, int]]) -> bool:
     )
 
 
-def _forget_what_was_sent_to(members: Iterable[FilterEndpoint]) -> None:
-    """Let clients that have been sending to a UDP port which led nowhere reach the container from now on."""
-    from minidock.linux import conntrack  # here, because few containers publish anything
+def _forget_what_was_sent_to(endpoints: Iterable[FilterEndpoint]) -> None:
+    """Forget UDP flows to ports that led nowhere so far, so that their clients now reach the container."""
+    from minidock.linux import conntrack  # imported late: few containers publish ports
 
-    for row in (row for member in members for row in member.published if row.protocol == "udp"):
+    for row in (row for endpoint in endpoints for row in endpoint.published if row.protocol == "udp"):
         with suppress(OSError):  # a kernel without conntrack's netlink: the entry ends when the client is silent
             conntrack.forget_udp_port(socket.AF_INET6 if ":" in row.host_address else socket.AF_INET, row.host_port)
 
 
-def _forget(members: Iterable[FilterEndpoint]) -> None:
-    """Have clients that keep sending to a UDP port of these sent to whoever has the port next. TCP needs no help: a new
-    connection is a new conversation."""
-    from minidock.linux import conntrack  # here, because few containers publish anything
+def _forget(endpoints: Iterable[FilterEndpoint]) -> None:
+    """Forget UDP flows to these endpoints, so that their clients reach the next one that has the port.
 
-    for member in members:
-        if any(row.protocol == "udp" for row in member.published):
-            for address in filter(None, (member.address, member.address6)):
+    TCP needs no help: a new connection is looked up again.
+    """
+    from minidock.linux import conntrack  # imported late: few containers publish ports
+
+    for endpoint in endpoints:
+        if any(row.protocol == "udp" for row in endpoint.published):
+            for address in filter(None, (endpoint.address, endpoint.address6)):
                 with suppress(OSError):
                     conntrack.forget_answers_of(address)
 
 
-def _segment(network: Network) -> FilterNetwork:
+def _filter_network(network: Network) -> FilterNetwork:
     v4, v6 = network.pool(IPV4), network.pool(IPV6)
     return FilterNetwork(
         bridge=network.interface,
@@ -270,6 +277,6 @@ def _segment(network: Network) -> FilterNetwork:
     )
 
 
-def _member(endpoint: Endpoint, published: Sequence[Published]) -> FilterEndpoint:
+def _filter_endpoint(endpoint: Endpoint, published: Sequence[Published]) -> FilterEndpoint:
     addresses = (endpoint.mac, endpoint.address, endpoint.address6)
     return FilterEndpoint(endpoint.host_interface, endpoint.bridge, *addresses, list(published))
