@@ -1,7 +1,7 @@
 """Blobs: files named by the hash of their content, in an OCI image layout (OCI image spec, image-layout.md).
 
-A blob gets its name only after all of it was written and its hash is right, by rename(2). So a blob that is
-there is whole and true; nobody has to check it again.
+A blob gets its name by rename(2), only after all of it was written and its hash was checked. So a blob that exists is
+complete and right, and need not be checked again.
 """
 
 from __future__ import annotations
@@ -44,12 +44,12 @@ class BlobWriter:
         self.size += len(data)
 
     def close(self) -> str:
-        """End the writing; returns the digest of what was written."""
+        """Close the file; returns the digest of what was written."""
         self._file.close()
         return f"sha256:{self._hash.hexdigest()}"
 
     def finish(self, expected: str | None = None) -> str:
-        """The digest of what was written, now on disk; `DigestMismatch` if it is not the `expected` one."""
+        """The digest of what was written, now on disk; raises `DigestMismatch` if it is not `expected`."""
         digest = self.close()
         if expected is not None and digest != expected:
             raise DigestMismatch(f"the content has the digest {digest}, not the promised {expected}: refused")
@@ -62,7 +62,7 @@ class BlobWriter:
 
 
 def blob_path(images: str, digest: str) -> str:
-    """Where the blob of this digest is, in the image layout at `images`."""
+    """The path of the blob of this digest, in the image layout at `images`."""
     return os.path.join(images, "blobs", "sha256", hex_of(digest))
 
 
@@ -84,7 +84,7 @@ def read_blob(images: str, digest: str, limit: int) -> bytes:
 def read_json(images: str, digest: str) -> dict[str, Any]:
     """The object in a manifest or config. Raises `DamagedError` for anything else.
 
-    Its digest is not looked at, since every `run` asks and hashing has to be imported; `is_sound` does.
+    Its digest is not checked, as hashing takes an import and every `run` reads one; `is_sound` checks it.
     """
     try:
         content = json.loads(read_blob(images, digest, MANIFEST_BYTES))
@@ -106,7 +106,7 @@ def read_config(images: str, digest: str) -> dict[str, Any]:
 
 
 def read_sound(images: str, digest: str) -> dict[str, Any]:
-    """The object in a manifest or config that is as it was stored. Raises `DamagedError` for anything else."""
+    """The object in a manifest or config whose digest is right. Raises `DamagedError` otherwise."""
     content = read_json(images, digest)
     if not is_sound(images, digest):
         raise DamagedError(blob_path(images, digest), "its digest is another one", _CURE)
@@ -114,7 +114,7 @@ def read_sound(images: str, digest: str) -> dict[str, Any]:
 
 
 def is_sound(images: str, digest: str) -> bool:
-    """Whether a manifest or config is there, as it was stored."""
+    """Whether a manifest or config exists and its digest is right."""
     try:
         return of_bytes(read_blob(images, digest, MANIFEST_BYTES)) == digest
     except HostError:

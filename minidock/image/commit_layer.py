@@ -1,7 +1,7 @@
-"""Committing: what a container has changed becomes a layer, and with the image below it an image (book 3.5.4).
+"""Commit: a container's changes become a layer, and with the layers of its image a new image (book, 3.5.4 and 4.5).
 
-The layer is written as `layer_writer.py` writes it; the config is the base image's with one more layer and one more
-line of history (OCI image spec, config.md).
+The layer is written by `layer_writer.py`; the config is that of the base image with one more layer and one more line of
+history (OCI image spec, config.md).
 """
 
 from __future__ import annotations
@@ -29,10 +29,10 @@ class Note(NamedTuple):
 
 
 def commit(base: Image, stream: Reader, config: dict[str, Any], note: Note, name: Reference | None) -> Image:
-    """Make an image of `base` and the layer in `stream` (a bare tar), called `name`.
+    """Create an image of `base` and the layer in `stream` (an uncompressed tar), called `name`.
 
-    `config` is what its containers get (the object under "config"). A layer without any entry is left away, as in
-    docker. Raises `HostError` if the base image is not complete any more; nothing is left behind then.
+    `config` is the configuration of its containers (the object under "config"). A layer without entries is left out, as
+    in docker. Raises `HostError` if the base image is incomplete; then nothing is left behind.
     """
     with Ingest(Store(base.root)) as ingest:
         for descriptor, diff_id in zip(base.manifest["layers"], base.layers, strict=True):

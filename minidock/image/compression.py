@@ -1,7 +1,7 @@
-"""Compression: told apart by magic numbers, as tar files carry no content type.
+"""Compression formats, recognized by their magic numbers, since tar files carry no content type.
 
-gzip goes through ISA-L (python-isal): it inflates about 2.5 times as fast as zlib, and lets go of the
-interpreter lock meanwhile. Modules are imported by whoever meets their format.
+gzip is read with ISA-L (python-isal): it decompresses about 2.5 times as fast as zlib, and releases the interpreter
+lock while it does. Other modules are imported when their format occurs.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ _BUFFER = 256 << 10
 
 
 class Reader(Protocol):
-    """What content is read from: `read(n)` gives up to n bytes, and none at the end."""
+    """A stream to read from: `read(n)` returns up to n bytes, and none at the end."""
 
     def read(self, size: int, /) -> bytes: ...
 
 
 class CorruptArchive(MinidockError):
-    """An archive that is damaged, cut off, or none at all."""
+    """An archive that is damaged, truncated, or not an archive."""
 
 
 def detect(start: bytes) -> str:
@@ -39,7 +39,7 @@ def detect(start: bytes) -> str:
 
 
 def decompressed(kind: str, source: Reader) -> Reader:
-    """A reader of what `source`, compressed as `kind`, unpacks to. All formats may be in several parts (members)."""
+    """A reader of the decompressed content of `source`. Each format may consist of several parts (members)."""
     return {"": _plain, "gzip": _gzip, "bzip2": _bzip2, "xz": _xz, "zstd": _zstd}[kind](source)
 
 
@@ -51,7 +51,7 @@ def gzip_compressor() -> Any:
 
 
 def errors() -> tuple[type[Exception], ...]:
-    """What the decompressors raise for damaged input."""
+    """The exceptions of the decompressors for damaged input."""
     from lzma import LZMAError
 
     from isal.isal_zlib import error

@@ -1,7 +1,6 @@
-"""Digests: content named by its own hash, `sha256:` and 64 hexadecimal digits (OCI image spec,
-descriptor.md).
+"""Digests: names made of the content's hash, `sha256:` and 64 hexadecimal digits (OCI image spec, descriptor.md).
 
-Everything in the store is found by digest, so whatever has the right name has the right content.
+Everything in the store is found by its digest, so content under the right name is the right content.
 """
 
 from __future__ import annotations
@@ -17,11 +16,11 @@ EMPTY_LAYER = "sha256:5f70bf18a086007016e948b04aed3b82103a36bea41755b6cddfaf10ac
 
 
 class DigestMismatch(MinidockError):
-    """Content is not what its digest promised: damaged on the way, or forged."""
+    """Content does not have the expected digest: it was damaged on the way, or forged."""
 
 
 def hex_of(digest: str) -> str:
-    """The digits of a sha256 digest. They become a file name, so anything else is refused, not passed on."""
+    """The digits of a sha256 digest. They become a file name, so anything else is refused. Raises `MinidockError`."""
     match = _SHA256.fullmatch(digest)
     if match is None:
         raise MinidockError(f"{digest!r} is not a digest that minidock knows: sha256:<64 digits>")

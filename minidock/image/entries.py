@@ -1,7 +1,7 @@
-"""What a tar entry means once it is a file: its place, its times, its extended attributes.
+"""A tar entry's meaning for the file it becomes: path, times, extended attributes.
 
-Nothing here touches the file system. Names are bytes, as they are for the kernel: a layer may hold names in
-any encoding, and the locale of whoever unpacks it must not matter.
+Nothing here touches the file system. Names are bytes, as in the kernel: a layer may hold names in any encoding, and the
+locale does not matter.
 """
 
 from __future__ import annotations
@@ -18,8 +18,7 @@ WHITEOUT_META_PREFIX = b".wh..wh."
 WHITEOUT_OPAQUE = b".wh..wh..opq"
 
 _XATTR = "SCHILY.xattr."
-# overlayfs keeps its own notes there: where a directory really is, what hides what. A layer must not forge
-# them.
+# Attributes of overlayfs itself (redirects, opaque directories), which a layer must not forge.
 _OVERLAY_XATTRS = ("trusted.overlay.", "user.overlay.")
 
 
@@ -33,10 +32,10 @@ def as_bytes(text: str) -> bytes:
 
 
 def components(text: str) -> list[bytes]:
-    """The parts of a path in an archive, seen from the layer's root.
+    """The parts of a path in an archive, relative to the layer's root.
 
-    An absolute path is meant to be relative to that root, as for docker and GNU tar. ".." is taken as text;
-    one that leads above the root raises `UnsafePath`.
+    An absolute path is relative to that root too, as for docker and GNU tar. ".." is resolved as text; a path above the
+    root raises `UnsafePath`.
     """
     parts: list[bytes] = []
     for part in as_bytes(text).split(b"/"):

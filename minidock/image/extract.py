@@ -1,9 +1,8 @@
 """Extraction: tar entries become files below one directory, and nowhere else.
 
-Every path is walked by the kernel with the layer's directory as its root (`linux/paths.py`), so that no "..",
-no symbolic link and no hard link of a hostile layer writes outside. What is made is what docker makes on
-overlayfs, with whiteouts in overlayfs's own form (kernel: Documentation/filesystems/overlayfs.rst, "whiteouts
-and opaque directories").
+The kernel looks up every path with the layer's directory as its root (`linux/paths.py`), so that no "..", symbolic link
+or hard link in a hostile layer leads outside. The result is what docker creates on overlayfs, with whiteouts in
+overlayfs's form (kernel: Documentation/filesystems/overlayfs.rst, "whiteouts and opaque directories").
 """
 
 from __future__ import annotations
@@ -29,18 +28,18 @@ _NO_XATTR = (errno.ENOTSUP, errno.EPERM)
 
 
 class Extractor:
-    """Makes the entries of one layer in the directory `path`. Use as a context manager.
+    """Creates the files of one layer in the directory `path`. Use as a context manager.
 
-    `trash` is a path on the same file system that does not exist: what a later entry replaces is moved there.
+    `trash` is a path on the same file system that does not exist: files that a later entry replaces are moved there.
     """
 
-    whiteouts = True  # whether names that begin with .wh. mean something
+    whiteouts = True  # whether names that begin with .wh. are whiteouts
 
     def __init__(self, path: str, trash: str) -> None:
         self._trash = trash
         self._root = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         self._open: dict[bytes, int] = {}  # directories, least recently used first
-        self._moved = False  # whether one of them may be gone
+        self._moved = False  # whether one of them may have been moved to the trash
         self._directory_times: dict[bytes, tuple[int, int]] = {}
 
     def __enter__(self) -> Extractor:
@@ -51,7 +50,7 @@ class Extractor:
         os.close(self._root)
 
     def add(self, entry: tarfile.TarInfo, archive: TarStream) -> None:
-        """Make what `entry` says. Raises `CorruptArchive`, `UnsafePath`, or `OSError` from the kernel."""
+        """Create the file of `entry`. Raises `CorruptArchive`, `UnsafePath`, or `OSError` from the kernel."""
         parts = entries.components(entry.name)
         if not parts:
             self._add_root(entry)
@@ -74,7 +73,7 @@ class Extractor:
             self._add_special(entry, parent, name)
 
     def finish(self) -> None:
-        """Set the times of directories, which every file made in them has changed since."""
+        """Set the times of directories, which creating files in them has changed."""
         for path, times in self._directory_times.items():
             above, _, name = path.rpartition(b"/")
             parent = open_in_root(self._root, above)
@@ -140,9 +139,11 @@ class Extractor:
                 os.close(source)
 
     def _add_special(self, entry: tarfile.TarInfo, parent: int, name: bytes) -> None:
-        """A symbolic link, kept as text whatever it says; a FIFO; or a device node, which a container's
-        device
-        rules make inert and the mode of the layers' directory keeps from the host's users."""
+        """Create a symbolic link, with any text; a FIFO; or a device node.
+
+        Device nodes are harmless: a container's device rules forbid them, and other users of the host have no access to
+        the layers' directory.
+        """
         self._remove(parent, name)
         if entry.issym():
             os.symlink(entries.as_bytes(entry.linkname), name, dir_fd=parent)
@@ -161,9 +162,9 @@ class Extractor:
         os.utime(name, ns=entries.times(entry), dir_fd=parent, follow_symlinks=False)
 
     def _add_whiteout(self, entry: tarfile.TarInfo, parent: int, name: bytes) -> None:
-        """A whiteout file of the archive becomes overlayfs's: a character device 0/0, or an attribute.
+        """Create overlayfs's form of a whiteout: a character device 0/0, or an attribute of the directory.
 
-        It hides what lower layers have, not what this one has, in whichever order they come.
+        It hides what lower layers contain, not what this one contains, in whichever order the entries come.
         """
         if name == entries.WHITEOUT_OPAQUE:
             self._make_opaque(parent)
@@ -193,7 +194,7 @@ class Extractor:
         return entry.uid, entry.gid
 
     def _set_attributes(self, entry: tarfile.TarInfo, fd: int) -> None:
-        """Owner, extended attributes, mode, in this order: chown(2) takes set-uid bits and file capabilities away."""
+        """Set owner, extended attributes, mode, in this order: chown(2) clears set-uid bits and file capabilities."""
         os.fchown(fd, *self._owner(entry))
         if entry.pax_headers:
             for attribute, value in entries.xattrs(entry):
@@ -208,7 +209,7 @@ class Extractor:
                 raise
 
     def _remove(self, parent: int, name: bytes) -> None:
-        """Make way for an entry of the same name. A directory goes with all that is in it."""
+        """Remove what exists under the name of an entry; a directory with all below it."""
         try:
             os.unlink(name, dir_fd=parent)
         except FileNotFoundError:
@@ -219,7 +220,7 @@ class Extractor:
             remove_tree(self._trash)
 
     def _directory(self, path: bytes) -> int:
-        """The directory `path` of the layer, made if missing; its descriptor stays ours."""
+        """A descriptor of the directory `path` of the layer, created if missing. It stays open in `self`."""
         fd = self._open.pop(path, -1)
         if fd < 0:
             fd = open_in_root(self._root, path)
@@ -231,7 +232,7 @@ class Extractor:
         return fd
 
     def _make_directory(self, path: bytes) -> int:
-        """mkdir -p. A dangling link on the way is an error: docker refuses that too."""
+        """mkdir -p. A dangling link on the way is an error, as for docker."""
         made = b""
         for part in path.split(b"/"):
             parent = open_in_root(self._root, made)

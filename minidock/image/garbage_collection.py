@@ -1,7 +1,6 @@
-"""Garbage collection: blobs and layers that no image can reach are deleted.
+"""Garbage collection: delete blobs and layers that no image refers to.
 
-What is reachable is computed anew each time from the index; there are no counters that could be wrong after a
-crash.
+What is in use is computed from the index each time; there are no counters that could be wrong after a crash.
 """
 
 from __future__ import annotations
@@ -19,17 +18,18 @@ from minidock.observe import step
 
 
 class Collected(NamedTuple):
-    """What was deleted: layers by diff ID, and how many bytes of files and blobs in all."""
+    """What was deleted: diff IDs of layers, and the bytes of all deleted files and blobs."""
 
     layers: list[str]
     size: int
 
 
 def collect(root: str, has_layer: Callable[[str], bool] = lambda path: False) -> Collected:
-    """Delete what no image of the store at `root` needs, and no container: `has_layer` tells, for a layer's path.
+    """Delete what neither an image of the store at `root` nor a container needs. `has_layer`: whether a container uses
+    a layer's path.
 
-    Under the lock, the garbage is only renamed away; deleting many files takes its time outside. Raises `DamagedError`
-    if something cannot be read that may need what seems to be garbage: then nothing is deleted.
+    Under the lock, the garbage is only renamed; deleting its files takes longer and needs no lock. Raises
+    `DamagedError` if something cannot be read that may refer to what seems to be garbage: then nothing is deleted.
     """
     deleted, size = [], 0
     with step("Collect garbage"), Workspace(root) as workspace, store_lock(root):
@@ -44,7 +44,7 @@ def collect(root: str, has_layer: Callable[[str], bool] = lambda path: False) ->
             diff_id = f"sha256:{name.removesuffix('.json')}"
             path = layer_directories.layer_path(root, diff_id)
             if is_digest(diff_id) and diff_id not in needed and not has_layer(path):
-                # The directory comes before its .json, which knows the size.
+                # The directory comes before its .json, in which the size is.
                 size += 0 if name.endswith(".json") else layer_directories.layer_size(root, diff_id)
                 os.rename(os.path.join(layer_directory, name), os.path.join(workspace.path, f"layer-{name}"))
                 deleted += [] if name.endswith(".json") else [diff_id]
@@ -52,7 +52,7 @@ def collect(root: str, has_layer: Callable[[str], bool] = lambda path: False) ->
 
 
 def reachable(root: str) -> set[str]:
-    """The digests of all blobs, and the diff IDs of all layers, that the index leads to."""
+    """The digests of all blobs, and the diff IDs of all layers, that the index refers to."""
     found: set[str] = set()
     for descriptor in read_index(os.path.join(root, "images")):
         _follow(os.path.join(root, "images"), descriptor, found)
@@ -60,14 +60,14 @@ def reachable(root: str) -> set[str]:
 
 
 def _follow(images: str, descriptor: dict[str, Any], found: set[str]) -> None:
-    """Add a descriptor and all that it leads to. An index of another tool may lead to more manifests."""
+    """Add a descriptor and all that it refers to. An index of another tool may refer to manifests."""
     digest = descriptor.get("digest")
     if not is_digest(digest) or digest in found:
         return
     found.add(str(digest))
     content = blobs.read_sound(images, str(digest))
     for inner in content.get("manifests") or ():
-        if os.path.exists(blobs.blob_path(images, inner["digest"])):  # those of other machines are not here
+        if os.path.exists(blobs.blob_path(images, inner["digest"])):  # those of other platforms are missing
             _follow(images, inner, found)
     found.update(layer["digest"] for layer in content.get("layers") or ())
     config = str((content.get("config") or {}).get("digest"))

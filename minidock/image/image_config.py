@@ -1,9 +1,10 @@
-"""An image's configuration, written by strangers: read here, once, with docker's meaning (OCI image spec, config.md).
+"""An image's configuration, read as docker reads it (OCI image spec, config.md). It comes from elsewhere, so all is
+checked.
 
-Docker reads it into typed fields (moby: image.Image, container.Config; Go's encoding/json). So a name counts in any
-case and an unknown one not at all, null is nothing, one word stands for a list of one where a command is meant, and
-what has another type is refused when the image comes in. Whoever has an `Image` may rely on the types that are given
-here, and on nothing more: a text may still be anything, a zero byte too.
+Docker reads it into typed fields (moby: image.Image, container.Config; Go's encoding/json). So names match in any case,
+unknown names are ignored, null counts as missing, a command may be one string instead of a list, and a value of another
+type is refused when the image is stored. The config of an `Image` has the types that are given here; texts may still
+contain anything, a zero byte too.
 """
 
 from __future__ import annotations
@@ -23,13 +24,13 @@ _TIME = re.compile(r"\d{4}-(0\d|1[0-2])-([0-2]\d|3[01])T([01]\d|2[0-3]):[0-5]\d:
 
 
 class MalformedConfig(HostError):
-    """The configuration of an image is not of the form that docker reads."""
+    """The configuration of an image does not have the form that docker reads."""
 
 
 def parse(content: bytes) -> dict[str, Any]:
-    """The configuration in `content`: only known fields, each of its type; what is null or missing is not there.
+    """The configuration in `content`: only known fields, each of its type, without those that are null.
 
-    `rootfs.diff_ids` is always there. Raises `MalformedConfig` in docker's words.
+    `rootfs.diff_ids` is always present. Raises `MalformedConfig` in docker's words.
     """
     try:
         document = json.loads(content.decode("utf-8", "replace"), parse_constant=_refuse_constant)
@@ -51,13 +52,13 @@ def _refuse(value: Any, name: str, wanted: str) -> MalformedConfig:
     return MalformedConfig(f"json: cannot unmarshal {kind} into the image's {name or 'configuration'} of type {wanted}")
 
 
-# A reader for each type: what is not null, the field's name, to what it stands for.
+# A reader for each type: it takes a value that is not null and the field's name, and returns the value to use.
 
 
 def _text(value: Any, name: str) -> str:
     if not isinstance(value, str):
         raise _refuse(value, name, "string")
-    # Half a surrogate pair is no character, and no file name or terminal takes it.
+    # Half a surrogate pair is not a character, and valid neither in file names nor on terminals.
     return value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
@@ -110,7 +111,7 @@ def _table(reader: Reader, nothing: Any, wanted: str) -> Reader:
 
 
 def _fields(known: dict[str, Reader]) -> Reader:
-    """An object of fields that are known by name."""
+    """A reader for an object with known field names."""
     folded = {field.lower(): field for field in known}
 
     def read(value: Any, name: str) -> dict[str, Any]:
@@ -130,7 +131,7 @@ _texts = _list(_text, "", "[]string")
 
 
 def _words(value: Any, name: str) -> list[str]:
-    """A command: words, or one word alone."""
+    """A command: a list of words, or one word."""
     return [_text(value, name)] if isinstance(value, str) else list(_texts(value, name))
 
 

@@ -38,7 +38,7 @@ def parse(texts: Iterable[str], known: tuple[str, ...]) -> Filters:
 
 
 def select(store: Store, filters: Filters) -> list[tuple[Image, list[Reference]]]:
-    """The images of the store that pass, newest first, with those of their names that pass."""
+    """The images of the store that match, newest first, with those of their names that match."""
     chosen = []
     oldest = max((epoch_seconds(store.resolve(text).created) for text in filters.get("since", ())), default=None)
     limits = [epoch_seconds(store.resolve(text).created) for text in filters.get("before", ())]
@@ -56,7 +56,7 @@ def select(store: Store, filters: Filters) -> list[tuple[Image, list[Reference]]
 
 
 def matches(pattern: str, name: Reference) -> bool:
-    """Whether the name, with or without its tag, has the form of `pattern`, in which `*` stands for all but `/`."""
+    """Whether the name, with or without its tag, matches `pattern`, in which `*` stands for anything but `/`."""
     parts = {"*": "[^/]*", "?": "[^/]"}
     expression = "".join(
         parts.get(part, part if len(part) > 1 else re.escape(part)) for part in re.findall(r"\[[^]]+\]|.", pattern)
@@ -69,7 +69,7 @@ def _labels(image: Image) -> dict[str, str]:
 
 
 def labels_fit(labels: dict[str, str], filters: Filters) -> bool:
-    """Whether something with these labels passes the filters `label` and `label!`."""
+    """Whether these labels match the filters `label` and `label!`."""
 
     def has(wanted: str) -> bool:
         name, equals, value = wanted.partition("=")
@@ -88,9 +88,9 @@ def _dangling_fits(names: list[Reference], filters: Filters) -> bool:
 
 
 def moment(text: str) -> float:
-    """The time that `until` means, in seconds since 1970: it is such a number, RFC 3339, or how long ago (1h30m).
+    """The time of the filter `until`, in seconds since 1970. `text`: such a number, RFC 3339, or an age (1h30m).
 
-    Without a zone it is this machine's.
+    A time without a zone is in this machine's.
     """
     if re.fullmatch(r"\d{4}-\d\d-\d\d(T.*)?", text) and (found := epoch_seconds(text)) != NEVER:
         return found

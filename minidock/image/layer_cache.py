@@ -1,9 +1,9 @@
-"""The build cache: what each step of a build came to, by the key of all that it was made from.
+"""The build cache: the result of each step of a build, by a key made of all that it depends on.
 
     build/cache/<key>.json      one step: the parts of its key, the layer that it made (or none), when, how long
 
-A record keeps its layer, blob and directory, from being garbage (`garbage.py`), until `builder prune` removes it.
-A file that cannot be read is no record: the step is done again.
+An entry keeps its layer, blob and directory, from being garbage (`garbage_collection.py`), until `builder prune`
+removes it. A file that cannot be read counts as missing: the step runs again.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ class Layer(NamedTuple):
 
 
 class Cached(NamedTuple):
-    """One step. `parts`: what its key is the hash of; `seconds`: how long it took; `used`: when last (RFC 3339)."""
+    """One step. `parts`: what its key is the hash of; `seconds`: how long it took; `used`: the last use (RFC 3339)."""
 
     key: str
     parts: Parts
@@ -51,7 +51,7 @@ def key_of(parts: Parts) -> str:
 
 
 def get(root: str, key: str) -> Cached | None:
-    """The step with this key, if it was done before and its layer is still there."""
+    """The step with this key, if it has run before and its layer still exists."""
     from minidock.image import blobs, layer_directories
 
     found = _read(os.path.join(root, *_PLACE, f"{key}.json"))
@@ -65,25 +65,27 @@ def get(root: str, key: str) -> Cached | None:
 
 
 def read(root: str, key: str) -> Cached | None:
-    """What is known of the step with this key, whether or not its layer is still there."""
+    """The entry of the step with this key, whether or not its layer still exists."""
     return _read(os.path.join(root, *_PLACE, f"{key}.json"))
 
 
 def touch(root: str, key: str) -> None:
-    """The step was used now: the time of its file says so, which costs nothing, however many files its key has."""
+    """Record that the step was used now, by the time of its file."""
     with suppress(FileNotFoundError):
         os.utime(os.path.join(root, *_PLACE, f"{key}.json"))
 
 
 def put(root: str, cached: Cached) -> None:
-    """Keep a step. Nobody waits for the disk: after a power cut a record may be gone, or empty, which is the same."""
+    """Store a step. It does not wait for the disk: after a power cut the entry may be missing or empty, which is the
+    same.
+    """
     directory = state.directory(root, *_PLACE)
     row = {"schemaVersion": SCHEMA, **cached._asdict(), "layer": cached.layer and cached.layer._asdict()}
     state.write_json(os.path.join(directory, f"{cached.key}.json"), row, durable=False)
 
 
 def everything(root: str) -> Iterator[Cached]:
-    """All steps that can be read."""
+    """All entries that can be read."""
     directory = os.path.join(root, *_PLACE)
     for name in sorted(os.listdir(directory)) if os.path.isdir(directory) else ():
         if name.endswith(".json") and (found := _read(os.path.join(directory, name))):
@@ -91,7 +93,7 @@ def everything(root: str) -> Iterator[Cached]:
 
 
 def remove(root: str, key: str) -> None:
-    """Forget a step. Its layer is garbage then, if nothing else has it."""
+    """Delete an entry. Its layer is garbage then, unless something else refers to it."""
     try:
         os.unlink(os.path.join(root, *_PLACE, f"{key}.json"))
     except FileNotFoundError:
@@ -99,7 +101,7 @@ def remove(root: str, key: str) -> None:
 
 
 def kept(root: str) -> set[str]:
-    """The digests of all blobs, and the diff IDs of all layers, that the cache keeps."""
+    """The digests of all blobs, and the diff IDs of all layers, that the cache refers to."""
     layers = [cached.layer for cached in everything(root) if cached.layer]
     return {digest for layer in layers for digest in (layer.diff_id, layer.digest)}
 

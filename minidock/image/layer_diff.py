@@ -1,8 +1,8 @@
-"""Difference: what a container has changed, as `diff` tells it: added, changed, deleted (book 3.5.4, 3.5.6).
+"""The changes of a container, as `diff` lists them: added, changed, deleted (book, chapter 1, 3.5.4 and 3.5.6).
 
-Not all that is in the upper directory is a change: a file is copied up as soon as it is opened for writing, a directory
-when something in it is. What counts is what docker compares: kind, mode, owner and file capabilities of both, and of
-what is no directory also size and time (moby, pkg/archive, `statDifferent`).
+Not every entry of the upper directory is a change: a file is copied up as soon as it is opened for writing, a directory
+when something in it is. As in docker, an entry has changed if kind, mode, owner or file capabilities differ, and if it
+is not a directory, size or time (moby, pkg/archive, `statDifferent`).
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ ADDED, CHANGED, DELETED = "A", "C", "D"
 def differences(upper: str, lower: list[str], ignored: Collection[str] = ()) -> list[tuple[str, str]]:
     """(kind, absolute path) of what the overlayfs directory `upper` changes in the layers `lower`, topmost first.
 
-    Sorted by path; directories with changes in them are among the changed. What was there and is gone is told once,
-    what is new is told file by file. `ignored`: paths that do not count.
+    Sorted by path; directories that contain changes are listed as changed. A deleted directory is listed once, an added
+    one with each of its files. `ignored`: paths to leave out.
     """
     found: dict[bytes, str] = {}
     root = os.open(upper, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
@@ -68,7 +68,7 @@ def _lstat(root: int, path: bytes) -> os.stat_result | None:
 
 
 def _kind(status: os.stat_result, path: str, below: str | None) -> str | None:
-    """What an entry of the upper directory says of its path; None if nothing has changed there."""
+    """The kind of change that an entry of the upper directory stands for; None if nothing has changed."""
     if overlay.is_whiteout(status):
         return DELETED if below else None
     if below is None:
@@ -82,7 +82,7 @@ def _kind(status: os.stat_result, path: str, below: str | None) -> str | None:
 
 
 def _same_time(one: int, other: int) -> bool:
-    """Archives may have kept no more than the second."""
+    """Whether two times are equal, or differ only in that one has no fraction of a second: archives may not keep it."""
     second = 1_000_000_000
     return one // second == other // second and (one == other or not (one % second and other % second))
 

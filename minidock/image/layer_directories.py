@@ -1,6 +1,6 @@
-"""Where unpacked layers are. Every `run` asks, so this is apart from the unpacking, which imports a lot.
+"""The paths of unpacked layers. Every `run` needs them, so this is apart from the unpacking, which imports a lot.
 
-`layers/<hex>` is a layer as overlayfs wants it, never written after; `layers/<hex>.json` says how large it is.
+`layers/<hex>` is a layer in overlayfs's form, never written to; `layers/<hex>.json` contains its size.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ def layer_path(root: str, diff_id: str) -> str:
 
 
 def has_layer(root: str, diff_id: str) -> bool:
-    """Whether the layer is there, complete."""
+    """Whether the layer is unpacked completely."""
     return os.path.isdir(layer_path(root, diff_id))
 
 
 def layer_size(root: str, diff_id: str) -> int:
-    """The size of the layer's files and symbolic links, as docker counts, in bytes. 0 if it is not unpacked.
+    """The size of the layer's files and symbolic links in bytes, as docker counts; 0 if it is not unpacked.
 
-    What was counted when it was unpacked; where that cannot be read, it is counted again.
+    It is recorded when the layer is unpacked, and counted again if the record cannot be read.
     """
     path = layer_path(root, diff_id)
     try:

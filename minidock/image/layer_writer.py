@@ -1,10 +1,10 @@
-"""Diff: what a container changed becomes a layer again (book 3.5.4: the upper directory; OCI image spec, layer.md).
+"""Write a container's changes, the upper directory, as a layer (book, chapter 1, 3.5.4; OCI image spec, layer.md).
 
 The same directory always gives the same bytes: entries are sorted, headers have one form (pax, owners as numbers), and
-nothing of this machine or moment gets in. Whiteouts turn from overlayfs's form into that of archives.
+nothing depends on the machine or the time. Whiteouts are converted from overlayfs's form into that of archives.
 
-Extended attributes that stay are file capabilities, access control lists and what users set; `trusted.*` is
-overlayfs's, and `security.selinux` this machine's. Sockets stay out, as a socket is nothing without its process.
+Extended attributes that are kept are file capabilities, access control lists and those of users; `trusted.*` belongs to
+overlayfs, and `security.selinux` to this machine. Sockets are left out.
 """
 
 from __future__ import annotations
@@ -38,9 +38,9 @@ _TYPES = {
 def layer_tar(upper: str, only: Collection[str] | None = None, change: Change | None = None) -> Iterator[bytes]:
     """The tar archive, piece by piece, of what the overlayfs directory `upper` adds to the layers below it.
 
-    The directory itself is not in it, nor, with `only`, is anything but these absolute paths. Its container may run,
-    and rename things meanwhile: nothing outside `upper` is read. Raises `HostError` for a file that changes while it
-    is read, or that is not all here. `change` may give each entry another owner, mode or time.
+    The directory itself is left out, and with `only` everything but these absolute paths. Its container may run, and
+    rename files in between: nothing outside `upper` is read. Raises `HostError` for a file that changes while it is
+    read, or whose content is partly in a lower layer. `change` may give each entry another owner, mode or time.
     """
     root = os.open(upper, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     first_names: dict[tuple[int, int], str] = {}
@@ -73,7 +73,7 @@ def layer_tar(upper: str, only: Collection[str] | None = None, change: Change | 
 
 
 class PieceReader:
-    """An archive that comes piece by piece, as a stream to read from."""
+    """A stream to read an archive from that comes piece by piece."""
 
     def __init__(self, pieces: Iterator[bytes]) -> None:
         self._pieces = pieces
@@ -96,7 +96,7 @@ class TarReader(PieceReader):
 
 
 def names(root: int, path: bytes) -> list[bytes]:
-    """The paths of what is in the directory `path`, sorted."""
+    """The paths of the entries of the directory `path`, sorted."""
     fd = open_in_root(root, path)
     if fd < 0:
         return []
@@ -119,7 +119,7 @@ def entry(
 ) -> Iterator[bytes]:
     """The header, and content, of the file `name` in the directory `parent`, as `path` in the archive.
 
-    `is_layer`: whether overlayfs's marks mean something. `change` may give it another owner, mode or time.
+    `is_layer`: whether the directory is an overlayfs upper directory. `change` may give it another owner, mode or time.
     """
     if is_layer and is_whiteout(status):
         above, slash, _ = path.rpartition(b"/")

@@ -1,4 +1,4 @@
-"""Layers: tar archives, unpacked once into directories that all containers share (book 1.3.5, 3.5.3 to 3.5.6).
+"""Layers: tar archives, unpacked once into directories that all containers share (book, chapter 1, 3.5.3 to 3.5.6).
 
 A layer's name is its diff ID: the digest of the tar before compression (OCI image spec, config.md, "Layer DiffID").
 """
@@ -32,20 +32,20 @@ _FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
 def unpack(stream: Reader, root: str, diff_id_expected: str | None = None) -> str:
-    """Unpack a layer (tar, bare or compressed) and return its diff ID.
+    """Unpack a layer (tar, compressed or not) and return its diff ID.
 
-    Nothing is visible before all of it is there and, with `diff_id_expected`, right. Raises `CorruptArchive`,
-    `UnsafePath`, `DigestMismatch`, or `HostError` for a full disk.
+    Nothing is visible before the layer is complete and, with `diff_id_expected`, its digest checked. Raises
+    `CorruptArchive`, `UnsafePath`, `DigestMismatch`, or `HostError` for a full disk.
     """
     with Workspace(root) as workspace:
         return unpack_in(workspace, LayerSource(stream), root, diff_id_expected)
 
 
 class LayerSource:
-    """The tar stream inside a layer; `diff_id` is known once all of it was taken.
+    """The tar stream inside a layer; `diff_id` is known once all of it has been read.
 
-    With `blob` it also keeps the layer as it is to be stored: gzip as it came, anything else compressed to
-    gzip, which every other tool can read.
+    With `blob` the layer is also stored in compressed form: gzip unchanged, anything else converted to gzip, which
+    every other tool can read.
     """
 
     def __init__(self, stream: Reader, blob: BlobWriter | None = None, limits: Limits | None = None) -> None:
@@ -63,7 +63,7 @@ class LayerSource:
         return f"sha256:{self._hash.hexdigest()}"
 
     def read(self, size: int) -> bytes:
-        """The compressed input, copied to the blob if it is stored as it is."""
+        """Read compressed input, copying it to the blob if it is stored unchanged."""
         if self._start:
             data, self._start = self._start[:size], self._start[size:]
         else:
@@ -103,13 +103,13 @@ class LayerSource:
                 chunk = reader.read(CHUNK)
             except failures as error:
                 if isinstance(error, OSError) and error.errno is not None:
-                    raise  # from the disk or the network, not from the format
+                    raise  # an error of the disk or the network, not of the format
                 raise CorruptArchive(f"the {kind} stream is damaged ({error})") from error
             if not chunk:
                 break
             yield chunk
         while self.read(CHUNK):
-            pass  # what follows the compressed stream belongs to the blob and its digest
+            pass  # data behind the compressed stream belongs to the blob and its digest
 
 
 def unpack_in(workspace: Workspace, source: LayerSource, root: str, diff_id_expected: str | None = None) -> str:
@@ -139,7 +139,7 @@ def unpack_in(workspace: Workspace, source: LayerSource, root: str, diff_id_expe
 
 
 def _explained(error: OSError | ValueError | OverflowError, name: str) -> MinidockError:
-    """What the kernel, or Python in its place, said about an entry."""
+    """The error for an entry that the kernel or Python has refused."""
     if not isinstance(error, OSError):
         return CorruptArchive(f"the tar archive is damaged: {name!r} cannot be made ({error})")
     if error.errno in _FULL:
@@ -148,7 +148,9 @@ def _explained(error: OSError | ValueError | OverflowError, name: str) -> Minido
 
 
 def _publish(workspace: Workspace, made: str, root: str, diff_id: str, size: int) -> None:
-    """Put the finished directory in its place. Whoever is first wins; the same layer twice is one layer."""
+    """Move the finished directory to its place, unless another process has done so: the same layer twice
+    is one layer.
+    """
     target = layer_path(root, diff_id)
     state.directory(root, "layers")
     with open(made + ".json", "w", encoding="utf-8") as file:

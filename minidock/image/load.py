@@ -1,10 +1,11 @@
-"""Load: images out of archives, as docker, podman, skopeo, buildah, kaniko, ... write them.
+"""Load: images from archives as docker, podman, skopeo, buildah, kaniko and others write them.
 
-There are two kinds, told apart by what is in them. An OCI layout has index.json, which leads to manifests. A docker
-archive has manifest.json, which names config and layers by path; it gets a manifest of ours. Newer dockers write both
-in one: then index.json counts, since it keeps the digests, and manifest.json adds names.
+There are two kinds, distinguished by their content. An OCI layout has index.json, which refers to manifests. A docker
+archive has manifest.json, which names config and layers by path; its manifest is written here. Newer versions of docker
+write both in one: then index.json counts, since it keeps the digests, and manifest.json adds names.
 
-The archive comes as a stream and in any order, so its files are kept until all are there. Each is hashed on the way.
+The archive is a stream, with its files in any order, so they are stored until all have been read. Each is hashed while
+it is read.
 """
 
 from __future__ import annotations
@@ -43,7 +44,7 @@ _LINKS = 8  # in a row; docker's older archives have one
 
 
 class Loaded(NamedTuple):
-    """An image that was loaded: its names, and per name the id of the image that had it before."""
+    """An image that was loaded: its names, and by name the id of the image that had it before."""
 
     image: Image
     names: list[Reference]
@@ -76,7 +77,7 @@ class _Found(NamedTuple):
 
 
 class _Files:
-    """The files of an archive, by path, in a workspace; and by digest, since an OCI layout finds them so."""
+    """The files of an archive in a workspace, by path, and by digest for an OCI layout."""
 
     def __init__(self, ingest: Ingest, stream: Reader) -> None:
         self._ingest = ingest
@@ -108,7 +109,7 @@ class _Files:
         return found
 
     def bytes(self, path: str) -> bytes:
-        """What the file at `path` holds: one that describes, and is small."""
+        """The content of the small file at `path`."""
         file = self.open(path)
         if file.size > MANIFEST_BYTES:
             raise CorruptArchive(f"{path!r} in the archive has more than {MANIFEST_BYTES} bytes")
@@ -116,7 +117,7 @@ class _Files:
             return opened.read()
 
     def json(self, path: str) -> Any:
-        """What the JSON file at `path` holds."""
+        """The content of the JSON file at `path`."""
         try:
             return json.loads(self.bytes(path))
         except (ValueError, RecursionError) as error:
@@ -150,7 +151,7 @@ def _digest(path: str) -> str:
 
 
 def _oci_images(files: _Files, wanted: Platform | None) -> Iterator[_Found]:
-    """The images that index.json leads to. One with several names is named several times there."""
+    """The images that index.json refers to. An image with several names occurs once for each."""
     if "index.json" not in files:
         return
     with _shaped("index.json"):
@@ -169,7 +170,9 @@ def _oci_images(files: _Files, wanted: Platform | None) -> Iterator[_Found]:
 
 
 def _chosen(files: _Files, descriptor: dict[str, Any], wanted: Platform | None, depth: int) -> dict[str, Any] | None:
-    """The manifest that a descriptor means; of an index, the wanted, this machine's, or the first in the archive."""
+    """The manifest that a descriptor refers to; of an index, the wanted one, this machine's, or the first in the
+    archive.
+    """
     if descriptor.get("mediaType") in MANIFEST_TYPES:
         return descriptor if _path(descriptor["digest"]) in files else None
     if descriptor.get("mediaType") not in _INDEX_TYPES or _path(descriptor["digest"]) not in files or not depth:
@@ -185,7 +188,7 @@ def _chosen(files: _Files, descriptor: dict[str, Any], wanted: Platform | None, 
 
 
 def _annotated(annotations: dict[str, str]) -> list[Reference]:
-    """The name that annotations give: docker's own one, or the OCI's, which may be no more than a tag."""
+    """The name in annotations: docker's, or that of the OCI, which may be only a tag."""
     text = annotations.get(IMAGE_NAME) or annotations.get(REF_NAME) or ""
     if text == reference.DEFAULT_TAG:
         return []
@@ -255,7 +258,7 @@ def _add(store: Store, ingest: Ingest, files: _Files, found: _Found, wanted: Pla
 
 
 def _checked(content: bytes, wanted: Platform | None) -> list[str]:
-    """The diff IDs in a configuration that is as docker takes it, for its system and what is `wanted`."""
+    """The diff IDs of a valid configuration for this system and the `wanted` platform."""
     config = image_config.parse(content)
     made_for = platform.normalized(*(config.get(key, "") for key in ("os", "architecture", "variant")))
     if made_for.os not in ("", "linux"):
@@ -266,7 +269,7 @@ def _checked(content: bytes, wanted: Platform | None) -> list[str]:
 
 
 def _keep_manifest(ingest: Ingest, files: _Files, found: _Found, diff_ids: list[str]) -> bytes:
-    """Store the layers that a manifest names; the manifest itself, whose digest is the one in the index."""
+    """Store the layers of a manifest; returns the manifest unchanged, so that its digest stays that of the index."""
     manifest = found.manifest or {}
     for path, diff_id in zip(found.layers, diff_ids, strict=True):
         digest = _digest(path)
@@ -281,7 +284,7 @@ def _keep_manifest(ingest: Ingest, files: _Files, found: _Found, diff_ids: list[
 
 
 def _make_manifest(ingest: Ingest, files: _Files, found: _Found, diff_ids: list[str]) -> bytes:
-    """Store the layers of a docker archive, most often bare tars; a manifest that leads to them."""
+    """Store the layers of a docker archive, mostly uncompressed tars; returns a manifest for them."""
     layers = []
     for path, diff_id in zip(found.layers, diff_ids, strict=True):
         with open(files.open(path).path, "rb", buffering=0) as file:

@@ -1,4 +1,4 @@
-"""The locks below `<root>/locks`, by flock(2): the kernel lets go of them when their holder dies, however."""
+"""Locks below `<root>/locks`, by flock(2): the kernel releases them when their holder ends, however that happens."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ def store_lock(root: str, *, shared: bool = False) -> Iterator[None]:
 
 @contextmanager
 def content_lock(root: str, digest: str) -> Iterator[None]:
-    """One lock per blob or layer: whoever had to wait finds the work done, and does not do it again.
+    """A lock for one blob or layer: a process that had to wait finds the work done, and does not repeat it.
 
-    There would be a file for every digest ever seen, so this one goes with its holder. Who waited for a file that is
-    gone by then asks again, with the new file of that name.
+    There would be a file for every digest ever used, so its holder removes it. A process that waited for a file that is
+    removed by then opens the new one of that name.
     """
     path = os.path.join(_directory(root), digest.replace(":", "-"))
     while True:
@@ -51,7 +51,7 @@ def _directory(root: str) -> str:
 
 
 def _is_still(path: str, fd: int) -> bool:
-    """Whether the file that was opened still has its name."""
+    """Whether the opened file still has its name."""
     try:
         return os.path.samestat(os.stat(path), os.fstat(fd))
     except FileNotFoundError:

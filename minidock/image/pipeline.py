@@ -1,7 +1,7 @@
-"""A pipeline of two: one thread reads, inflates and hashes while the other, the caller, takes the tar apart.
+"""A pipeline of two threads: one reads, decompresses and hashes, and the caller unpacks the tar.
 
-Reading, inflating, hashing and writing let go of Python's interpreter lock, so both threads really run at
-once. The queue between them is short: memory stays bounded whatever the size of the layer.
+Reading, decompressing, hashing and writing release Python's interpreter lock, so both threads run at the same time. The
+queue between them is short: memory is bounded whatever the size of the layer.
 """
 
 from __future__ import annotations

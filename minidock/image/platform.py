@@ -1,4 +1,4 @@
-"""Platforms: which images this machine can run, in the words of the OCI image spec (GOOS, GOARCH)."""
+"""Platforms: the images that this machine can run, in the names of the OCI image spec (GOOS, GOARCH)."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ class Platform(NamedTuple):
 
 
 def normalized(os: str, architecture: str, variant: str = "") -> Platform:
-    """The platform with one name for each thing (containerd: platforms/database.go)."""
+    """The platform under its canonical names (containerd: platforms/database.go)."""
     os, architecture, variant = os.lower(), architecture.lower(), variant.lower()
     names = {
         "x86_64": "amd64",

@@ -1,14 +1,13 @@
-"""The store: an OCI image layout at `<root>/images`, which skopeo and umoci read too, and the layers beside
-it.
+"""The store: an OCI image layout at `<root>/images`, which skopeo and umoci read too, and unpacked layers beside it.
 
-    images/oci-layout           says what this is
+    images/oci-layout           the version of the layout
     images/index.json           the manifests, and the references (`alpine:latest`) that name them
     images/blobs/sha256/<hex>   manifests, configs, layers
-    layers/<hex>/               layers unpacked, by diff ID
-    locks/                      files to flock
-    tmp/                        workspaces of commands that run now
+    layers/<hex>/               unpacked layers, by diff ID
+    locks/                      files for flock(2)
+    tmp/                        workspaces of running commands
 
-`image_index.py` says how references are kept in the index. An image's id is the digest of its config, as in docker.
+References are kept in the index as `image_index.py` says. An image's id is the digest of its config, as in docker.
 
 Every `run` looks up an image, so this module imports little.
 """
@@ -79,7 +78,7 @@ class Store:
         return sorted(found.values(), key=lambda pair: epoch_seconds(pair[0].created), reverse=True)
 
     def damaged(self) -> Damages:
-        """Why images are missing in `list`, though the index has them."""
+        """The errors of images that are in the index and missing in `list`."""
         found = []
         with self._reading():
             for descriptor in self._manifests():
@@ -105,7 +104,7 @@ class Store:
     # Changing names
 
     def tag(self, image: Image, name: Reference) -> None:
-        """Let `name` mean `image`. The image that it meant before stays, without that name."""
+        """Give `image` the name. An image that had it before stays, without that name."""
         with self.lock():
             known = self._index()
             kept = [d for d in known if not image_index.is_called(d, name)]
@@ -115,7 +114,7 @@ class Store:
             self._write_index([*kept, image_index.with_name(own, name)], known)
 
     def untag(self, name: Reference) -> None:
-        """Forget `name`. The image that it meant stays, if need be without any name."""
+        """Remove `name`. Its image stays, without any name if it had no other."""
         with self.lock():
             known = self._index()
             kept = [d for d in known if not image_index.is_called(d, name)]
@@ -124,7 +123,7 @@ class Store:
             self._write_index(kept, known)
 
     def forget(self, text: str) -> None:
-        """Take an image that cannot be read out of the index: one with the name `text`, or a manifest's digest."""
+        """Remove an image that cannot be read from the index: one with the name `text`, or a manifest's digest."""
         with self.lock():
             known = self._index()
             named = self._by_name(known, text)
@@ -134,10 +133,10 @@ class Store:
     def remove(
         self, image_id: str, users: Callable[[], Strings], has_layer: Callable[[str], bool] = lambda path: False
     ) -> Collected:
-        """Forget an image and all its names, and delete what no other image needs.
+        """Remove an image and all its names, and delete what no other image needs.
 
-        `users`, asked under the lock, says which containers use the image: if any, `ConflictError`. `has_layer`:
-        whether a container has the layer at a path, whatever the images say.
+        `users`, called under the lock, returns the containers that use the image: if any, `ConflictError` is raised.
+        `has_layer`: whether a container uses the layer at a path, whatever the images say.
         """
         from minidock.image.garbage_collection import Collected, collect
 
@@ -151,13 +150,13 @@ class Store:
             image_index.write_index(self.root, kept)
         try:
             return collect(self.root, has_layer)
-        except DamagedError:  # what another image needs cannot be told: `image prune` says so
+        except DamagedError:  # it cannot be known what another image needs: `image prune` reports it
             return Collected([], 0)
 
     # Content
 
     def has_blob(self, digest: str) -> bool:
-        """Whether the blob is here. Only an `Ingest` can rely on its staying."""
+        """Whether the blob exists. Only with an `Ingest` is it certain to stay."""
         return os.path.exists(self.blob_path(digest))
 
     def blob_path(self, digest: str) -> str:
@@ -165,10 +164,9 @@ class Store:
         return blobs.blob_path(self.images, digest)
 
     def record(self, name: Reference | None, descriptor: Descriptor, also: Reference | None = None) -> Image:
-        """Make the manifest of `descriptor` an image, called `name` and `also`. `Ingest.add_manifest` is the way here.
+        """Make the manifest of `descriptor` an image, called `name` and `also`. To be called by `Ingest.add_manifest`.
 
-        From now on the image exists, with both names or none: nobody is killed in between. Raises `HostError` if
-        something that it needs is missing.
+        The image gets both names at the same moment. Raises `HostError` if something that it needs is missing.
         """
         with self.lock():
             image = self._image(descriptor)
@@ -189,7 +187,7 @@ class Store:
 
     @contextmanager
     def _reading(self) -> Iterator[None]:
-        """Keep what the index names from being deleted while it is read."""
+        """Keep what the index refers to from being deleted while it is read."""
         if not os.path.isdir(self.images):
             yield
             return
@@ -197,7 +195,7 @@ class Store:
             yield
 
     def _index(self) -> Descriptors:
-        """What index.json lists; other tools may have put more there than images."""
+        """The entries of index.json; other tools may have added more than images."""
         return image_index.read_index(self.images)
 
     def _manifests(self) -> Descriptors:
@@ -232,7 +230,7 @@ class Store:
         return ids[found[0]] if found else None
 
     def _id(self, descriptor: Descriptor) -> str:
-        """The id of the image that a descriptor leads to, or '' if it leads to none."""
+        """The id of the image that a descriptor refers to, or ''."""
         try:
             return str(blobs.read_json(self.images, descriptor["digest"])["config"]["digest"])
         except (MinidockError, KeyError, TypeError):

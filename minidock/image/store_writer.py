@@ -1,13 +1,13 @@
-"""Ingest: how content comes into the store, from an import, an archive or a registry.
+"""Ingest: store content from an import, an archive or a registry.
 
     with Ingest(store) as ingest:
         ingest.put_blob(stream, digest)        unless ingest.has_blob(digest)
         ingest.unpack_blob(digest, diff_id)    for each layer
         ingest.add_manifest(name, manifest, MANIFEST_TYPE)
 
-Until the last line nothing is visible as an image; if that line is never reached, what was stored is garbage
-for the next `rmi` or `prune`. While the block runs, whatever went through it is safe from them
-(`workspace.py`). All methods may be called from several threads at once.
+Only the last line makes an image of it; if it is never reached, what was stored is garbage for the next `rmi` or
+`prune`. Inside the block they delete nothing that went through it (`workspace.py`). All methods may be called by
+several threads at once.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from minidock.image.workspace import Workspace
 
 
 class Ingest:
-    """Content on its way into `store`. Use as a context manager."""
+    """Content that is being stored in `store`. Use as a context manager."""
 
     def __init__(self, store: Store) -> None:
         self.store = store
@@ -45,7 +45,7 @@ class Ingest:
         return self._keep(digest) and self.store.has_blob(digest)
 
     def has_sound_blob(self, digest: str) -> bool:
-        """The same of a manifest or config, which must be as it was stored."""
+        """`has_blob` for a manifest or config, whose digest is checked."""
         return self._keep(digest) and blobs.is_sound(self.store.images, digest)
 
     def has_layer(self, diff_id: str) -> bool:

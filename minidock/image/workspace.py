@@ -1,12 +1,12 @@
-"""Workspaces: where content is made before it is complete, and what keeps it from being swept away.
+"""Workspaces: directories in which content is written until it is complete, and which keep it from being deleted.
 
-A workspace is a directory `<root>/tmp/<random>`, on the same file system as its destination so that rename(2)
-can publish the finished thing at once. Its maker holds an flock(2) on the directory for as long as it lives.
-The kernel drops the lock however the maker dies, so an unlocked workspace is garbage, and the next one who
-needs a workspace removes it. No pid files, no timeouts.
+A workspace is a directory `<root>/tmp/<random>`, on the same file system as its destination so that rename(2) can
+publish the result. Its creator holds an flock(2) on the directory as long as it lives. The kernel releases the lock
+however the creator ends, so an unlocked workspace is garbage, which the next process that creates one removes. No pid
+files, no timeouts.
 
-A workspace is also a lease: while it is locked, the blobs and layers that it names (`keep`) are not garbage,
-though no image refers to them yet. A pull is safe from an `rmi` beside it that way.
+A workspace is also a lease: while it is locked, the blobs and layers that it names (`keep`) are not garbage, though no
+image refers to them yet. That protects a pull from an `rmi` at the same time.
 """
 
 from __future__ import annotations
@@ -58,17 +58,16 @@ class Workspace:
             os.close(self._fd)
 
     def keep(self, digest: str) -> None:
-        """Protect the blob or layer of this digest from garbage collection for as long as the workspace
-        lives.
+        """Protect the blob or layer of this digest from garbage collection as long as the workspace lives.
 
-        Call it under the store's lock and look whether the content is there afterwards, not before.
+        Call it under the store's lock, and check whether the content exists afterwards, not before.
         """
         with open(os.path.join(self.path, _KEEP + hex_of(digest)), "wb"):
             pass
 
 
 def sweep_root(root: str) -> None:
-    """Remove the workspaces below `root` whose makers are dead."""
+    """Remove the workspaces below `root` whose creators have ended."""
     _sweep(os.path.join(root, "tmp"))
 
 
@@ -81,14 +80,16 @@ def _sweep(parent: str) -> None:
 
 
 def _remove(path: str) -> None:
-    """Remove a workspace, or leave what cannot be removed now to the next one who sweeps: what was made in it is done,
-    and what has failed has a reason of its own."""
+    """Remove a workspace. What cannot be removed now is left to the next sweep.
+
+    No error is raised: what was made in it is published, or has failed with an error of its own.
+    """
     with suppress(OSError), step("Remove the temporary directory"):
         remove_tree(path)
 
 
 def kept(root: str) -> set[str]:
-    """The digests that living workspaces protect."""
+    """The digests that locked workspaces protect."""
     parent = os.path.join(root, "tmp")
     digests = set()
     for name in _names(parent):
@@ -101,7 +102,7 @@ def kept(root: str) -> set[str]:
 
 @contextmanager
 def _abandoned(path: str) -> Iterator[bool]:
-    """Whether nobody holds the workspace at `path`; if so, it is locked inside the `with` block."""
+    """Whether no process holds the workspace at `path`; if so, it is locked inside the `with` block."""
     try:
         fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     except FileNotFoundError:

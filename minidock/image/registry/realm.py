@@ -1,10 +1,11 @@
-"""The server that gives tokens for a registry, which the registry names itself: who may be given a password.
+"""The server that issues tokens for a registry, named by the registry itself: it may be sent a password only after a
+check.
 
-docker and containers/image send a user's password to whatever server a registry names. Whoever can answer in a
-registry's place, a cache on the way or a page that was broken into, could have it sent to a host of their own
-(CVE-2020-15157 was of that kind). Here it goes to the registry's own host and to hosts of the same site: auth.docker.io
-for registry-1.docker.io, gitlab.com for registry.gitlab.com. For others the user has to say so once. Whoever has no
-credentials may be sent anywhere, as a token that anybody gets is no secret.
+docker and containers/image send a user's password to whatever server a registry names. An attacker who can answer in a
+registry's place, on a cache or a broken-into server, could have it sent elsewhere (as in CVE-2020-15157). Here it is
+sent to the registry's own host and to hosts of the same site: auth.docker.io for registry-1.docker.io, gitlab.com for
+registry.gitlab.com. For others the user has to allow it once. Without credentials any server may be asked, as a token
+for anonymous users is no secret.
 """
 
 from __future__ import annotations
@@ -22,9 +23,9 @@ _PLAIN = re.compile(r"https?://[^\s\\@/?#]+([/?][^\s\\#]*)?", re.ASCII)
 
 
 def check(url: str, key: str, settings: Settings, *, secret: bool) -> None:
-    """Refuse a realm that is no address, or that is not to be told the `secret` of the registry `key`.
+    """Refuse a realm that is no address, or that must not be sent the `secret` of the registry `key`.
 
-    `key`: the name that credentials are kept under. Raises `RegistryError`.
+    `key`: the name that credentials are stored under. Raises `RegistryError`.
     """
     registry = HUB if key == credentials_key(HUB) else key
     if not _PLAIN.fullmatch(url) or not urlsplit(url).hostname:
@@ -39,7 +40,7 @@ def check(url: str, key: str, settings: Settings, *, secret: bool) -> None:
 
 
 def _is_one_site(host: str, other: str) -> bool:
-    """Whether two hosts are the same, or have the end of their names in common that its owner had registered."""
+    """Whether two hosts are the same, or end in the same registered domain."""
     if host == other:
         return True
     try:
@@ -49,7 +50,7 @@ def _is_one_site(host: str, other: str) -> bool:
 
 
 def _site(host: str) -> str:
-    """The last two labels of a name; three under a country's co, com, ac, ...; '' of an address or a single word."""
+    """The last two labels of a name; three under a country's co, com, ac, ...; '' for an address or a single label."""
     labels = host.lower().rstrip(".").split(".")
     count = 3 if len(labels) > 1 and len(labels[-1]) == 2 and len(labels[-2]) <= 3 else 2
     is_address = labels[-1].isdigit() or ":" in host

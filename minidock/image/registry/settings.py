@@ -1,6 +1,6 @@
-"""What a user can set about registries, and what it means for one of them.
+"""Settings for registries, and what they mean for one of them.
 
-`engine/images/registry_config.py` reads it from /etc/minidock/config.toml and describes the file.
+`engine/images/registry_config.py` reads them from /etc/minidock/config.toml and describes the file.
 """
 
 from __future__ import annotations
@@ -18,9 +18,10 @@ HUB_INDEX = "https://index.docker.io/v1/"
 
 
 class Settings(NamedTuple):
-    """`mirrors`: for a registry's name, the base URLs to be asked first. `token_servers`: for a registry's name, hosts
-    of other sites that may be given its credentials (`realm.py`). `insecure`: `host`, `host:port` or
-    networks (10.0.0.0/8) that may be without TLS, or with a certificate that nobody vouches for."""
+    """`mirrors`: by registry, base URLs to ask first. `token_servers`: by registry, hosts of other sites that may be
+    sent its credentials (`realm.py`). `insecure`: `host`, `host:port` or networks (10.0.0.0/8) that may be used without
+    TLS, or with an unverified certificate.
+    """
 
     mirrors: Mapping[str, tuple[str, ...]] = {}
     insecure: tuple[str, ...] = ()
@@ -30,12 +31,12 @@ class Settings(NamedTuple):
     token_servers: Mapping[str, tuple[str, ...]] = {}
 
     def is_insecure(self, address: str) -> bool:
-        """Whether the user has said that `host[:port]` needs no proof of who it is."""
+        """Whether the user allows `host[:port]` without a verified certificate."""
         host = host_of(address)
         return any(entry in (address, host) or _within(host, entry) for entry in self.insecure)
 
     def may_be_plain(self, url: str) -> bool:
-        """Whether `url` may be asked: with TLS always, without it on this machine or where the user says so."""
+        """Whether `url` may be used: with TLS always, without TLS on this machine or where the user allows it."""
         parts = urlsplit(url)
         if parts.scheme == "https":
             return True
@@ -47,7 +48,7 @@ class Settings(NamedTuple):
 
 
 class Credentials(NamedTuple):
-    """What a user proves who they are with: a password, or a token that stands for it.
+    """A user's credentials: a password, or a token in its place.
 
     `identity_token` is exchanged for access tokens; `registry_token` is an access token itself.
     """
@@ -63,7 +64,7 @@ FindCredentials = Callable[[str], Credentials | None]
 
 
 def anonymous(_: str) -> None:
-    """The keychain of somebody who is nobody."""
+    """The keychain without credentials."""
 
 
 def host_of(address: str) -> str:
@@ -72,7 +73,7 @@ def host_of(address: str) -> str:
 
 
 def is_loopback(address: str) -> bool:
-    """Whether `host[:port]` is this machine by its name alone; nothing is looked up."""
+    """Whether `host[:port]` is this machine, by the name alone: nothing is resolved."""
     host = host_of(address)
     if host == "localhost" or host.endswith(".localhost"):
         return True
@@ -83,7 +84,7 @@ def is_loopback(address: str) -> bool:
 
 
 def credentials_key(domain: str) -> str:
-    """Under which name docker keeps the credentials for a registry."""
+    """The name under which docker stores the credentials for a registry."""
     return HUB_INDEX if domain in (HUB, HUB_REGISTRY, "index.docker.io") else domain
 
 

@@ -1,7 +1,7 @@
-"""Whom to believe that it is the registry: the system's authorities, and those that a user puts in a directory.
+"""TLS certificates: authorities of the system, and those in docker's directories for registries.
 
-The layout is docker's (docs.docker.com/engine/security/certificates): /etc/docker/certs.d/<host[:port]>/ with
-`*.crt` for authorities, and `x.cert` with `x.key` for a certificate of our own that the registry asks for.
+The layout is docker's (docs.docker.com/engine/security/certificates): /etc/docker/certs.d/<host[:port]>/ with `*.crt`
+for authorities, and `x.cert` with `x.key` for a client certificate.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from minidock.errors import HostError
 
 
 def context(address: str, directories: Iterable[str], *, verify: bool) -> ssl.SSLContext:
-    """How to talk TLS to `host[:port]`. `HostError` names a file that cannot be used."""
+    """The TLS context for `host[:port]`. Raises `HostError` for a file that cannot be used."""
     made = ssl.create_default_context()
     if not verify:
         made.check_hostname = False

@@ -1,7 +1,7 @@
-"""Authentication: what goes into the header Authorization, and how it is got.
+"""Authentication: the header Authorization for requests to a registry.
 
-A registry that wants to know who asks answers 401 and says how (`challenge.py`). Basic is name and password with
-each request. Bearer is a token from another server, good for certain repositories and for some minutes
+A registry that requires authentication answers 401 and says how (`challenge.py`). Basic is name and password with each
+request. Bearer is a token from another server, valid for certain repositories and for some minutes
 (distribution.github.io/distribution/spec/auth/token, and .../oauth for identity tokens).
 """
 
@@ -34,7 +34,7 @@ class _Token(NamedTuple):
 
 
 class Authorizer:
-    """Who we are for one registry. May be used by several threads: one fetches a token for all."""
+    """The credentials and tokens for one registry. It may be used by several threads: one fetches a token for all."""
 
     def __init__(self, transport: Transport, key: str, keychain: FindCredentials) -> None:
         self._transport, self._key, self._keychain = transport, key, keychain
@@ -47,7 +47,7 @@ class Authorizer:
         self.identity_token = ""  # what a token server gave in exchange for a password, for `login` to keep
 
     def header(self, scopes: Scopes) -> str:
-        """What to send with a request for `scopes`, as far as it is known; '' before the first challenge."""
+        """The header for a request for `scopes`, as far as known; '' before the first challenge."""
         with self._lock:
             if self._basic or self._bearer is None:
                 return self._basic
@@ -57,7 +57,7 @@ class Authorizer:
             return token.header
 
     def answer(self, challenges: list[Challenge], scopes: Scopes, rejected: str) -> str:
-        """The header that answers a 401; `rejected` is what was sent. '' if there is nothing better to say."""
+        """The header that answers a 401; `rejected` is the one that was sent. '' if there is no other."""
         with self._lock:
             known = self._tokens.get(scopes)
             if known and known.header != rejected and known.until >= time.monotonic():

@@ -1,8 +1,8 @@
-"""Connections: requests go out and answers come back, through urllib3, which keeps connections open for reuse.
+"""Connections: HTTP requests through urllib3, which keeps connections open for reuse.
 
-What this layer adds: TLS and proxies as they are set for each host, and errors told apart into those of a
-server that could never be asked (`RegistryUnreachable`, `Untrusted`) and those of a connection that broke
-(`Interrupted`). It follows no redirects and repeats nothing: that is for those who know what is asked.
+This layer adds TLS and proxies as they are set for each host, and separates errors of a server that cannot be reached
+(`RegistryUnreachable`, `Untrusted`) from those of a broken connection (`Interrupted`). It follows no redirects and
+repeats nothing: the callers decide that.
 """
 
 from __future__ import annotations
@@ -107,7 +107,7 @@ class Transport:
         return bytes(content)
 
     def discard(self, answer: Answer) -> None:
-        """Have done with an answer whose body nobody wants; a short one is read, to use its connection again."""
+        """Close an answer whose body is not needed; a short one is read, so that its connection can be used again."""
         if 0 <= (answer.length_remaining or 0) <= _BLOCK and answer.headers.get("Content-Length"):
             answer.drain_conn()
         else:
@@ -128,7 +128,7 @@ class Transport:
             raise Stopped
 
     def sleep(self, seconds: float) -> None:
-        """Wait, but not longer than there is something to wait for."""
+        """Wait, but end early when all transfers are to end."""
         if self._stopped.wait(seconds):
             raise Stopped
 
@@ -172,7 +172,7 @@ def _origin(url: str) -> str:
 
 
 def _explained(error: exceptions.HTTPError, url: str) -> Exception:
-    """What became of a request that got no answer."""
+    """The error for a request that got no answer."""
     host = urlsplit(url).netloc
     if _cause(error, ssl.SSLCertVerificationError):
         return Untrusted(
@@ -189,7 +189,7 @@ def _explained(error: exceptions.HTTPError, url: str) -> Exception:
 
 
 def _reason(error: BaseException) -> str:
-    """The one clause in a nest of exceptions that a user can do something with."""
+    """The part of a chain of exceptions that tells a user what to do."""
     if found := _cause(error, ssl.SSLCertVerificationError):
         return f"its certificate is refused ({getattr(found, 'verify_message', found)})"
     if found := _cause(error, ssl.SSLError):
@@ -210,7 +210,7 @@ def _reason(error: BaseException) -> str:
 
 
 def _cause(error: BaseException, kind: type[BaseException]) -> BaseException | None:
-    """The exception of a kind behind an exception: urllib3 keeps it as cause, context or argument."""
+    """The exception of that kind in a chain: urllib3 keeps it as cause, context or argument."""
     seen: list[BaseException] = []
     waiting: list[Any] = [error]
     while waiting:

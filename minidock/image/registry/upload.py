@@ -1,7 +1,7 @@
-"""One blob on its way out (spec.md, "Pushing Blobs", "Mounting a blob from another repository").
+"""Upload of one blob (spec.md, "Pushing Blobs", "Mounting a blob from another repository").
 
-A small blob goes in one request (POST for a place, PUT of all of it). A large one goes in pieces (PATCH), so that
-a broken connection costs one piece: the registry is asked how much it has, and gets the rest.
+A small blob is sent in one request (POST for a location, PUT of all of it). A large one is sent in pieces (PATCH), so
+that a broken connection costs one piece: the registry is asked how much it has, and is sent the rest.
 """
 
 from __future__ import annotations
