@@ -1,4 +1,4 @@
-"""From the OCI specification's `linux.resources` to the files of a version 2 cgroup (book 3.2, 9).
+"""From the OCI specification's `linux.resources` to the files of a version 2 cgroup (book, chapter 1, 3.2).
 
 The specification's names are those of version 1; each function here turns one group of them into (controller, file,
 text to write). Sources: Documentation/admin-guide/cgroup-v2.rst; OCI runtime specification, config-linux.md; the
@@ -16,7 +16,7 @@ from minidock.linux.cgroups import Cgroup
 
 Resources = dict[str, Any]
 
-# What is put into force here; `devices` is devices.py's. Anything else that is asked for is refused.
+# Set here; `devices` is set by `runtime/device_access.py`. Anything else is refused.
 _FIELDS = {
     "memory": {"limit", "reservation", "swap", "checkBeforeUpdate"},
     "cpu": {"shares", "quota", "period", "burst", "idle", "cpus", "mems"},
@@ -30,20 +30,20 @@ _TABLES = ("devices", "unified", "hugepageLimits", "rdma")  # groups whose keys 
 
 
 class Setting(NamedTuple):
-    """One write: `controller` must have been handed down for `file` to exist.
+    """One write: `controller` must be enabled for `file` to exist.
 
-    `wish`: nothing is lost where the file is absent. `otherwise`: what to write in that case.
+    `optional`: nothing is lost where the file is missing. `fallback`: a setting to write in that case.
     """
 
     controller: str
     file: str
     text: str
-    wish: bool = False
-    otherwise: Setting | None = None
+    optional: bool = False
+    fallback: Setting | None = None
 
 
 def settings(resources: Resources) -> list[Setting]:
-    """The writes that put `resources` (OCI config-linux.md, "Control groups") into force, in order.
+    """The writes that set the limits `resources` (OCI config-linux.md, "Control groups"), in order.
 
     Raises `HostError` for what minidock does not support.
     """
@@ -64,15 +64,15 @@ def settings(resources: Resources) -> list[Setting]:
 
 def controllers(resources: Resources) -> set[str]:
     """The controllers without which `resources` cannot be enforced."""
-    return {setting.controller for setting in settings(resources) if not setting.wish}
+    return {setting.controller for setting in settings(resources) if not setting.optional}
 
 
 def apply(cgroup: Cgroup, resources: Resources) -> None:
     """Write the limits. Raises `HostError` naming the file that this kernel lacks or the value it refuses."""
     for setting in settings(resources):
-        if setting.otherwise and not _has(cgroup, setting):
-            setting = setting.otherwise  # noqa: PLW2901
-        if setting.wish and not _has(cgroup, setting):
+        if setting.fallback and not _has(cgroup, setting):
+            setting = setting.fallback  # noqa: PLW2901
+        if setting.optional and not _has(cgroup, setting):
             continue
         try:
             cgroup.write(setting.file, setting.text)
@@ -104,8 +104,8 @@ def _refused(message: str) -> HostError:
 
 
 def _limit(controller: str, file: str, number: int) -> Setting:
-    """`number`, or "max" for a negative one: no limit, which is also so where there is no such file."""
-    return Setting(controller, file, "max" if number < 0 else str(number), wish=number < 0)
+    """`number`, or "max" for a negative one: no limit, which also holds where the file is missing."""
+    return Setting(controller, file, "max" if number < 0 else str(number), optional=number < 0)
 
 
 def _memory(memory: dict[str, Any]) -> list[Setting]:
@@ -123,7 +123,7 @@ def _memory(memory: dict[str, Any]) -> list[Setting]:
     if swap:
         # A kernel without swap has no such file, and nothing that could exceed the limit.
         alone = swap if swap < 0 or limit < 0 else swap - limit
-        result.append(_limit("memory", "memory.swap.max", alone)._replace(wish=True))
+        result.append(_limit("memory", "memory.swap.max", alone)._replace(optional=True))
     return result
 
 
@@ -153,11 +153,11 @@ def _block_io(block: dict[str, Any]) -> list[Setting]:
     if weight := block.get("weight"):
         # The BFQ scheduler has a file of its own, which takes the specification's 10 to 1000 as they are.
         plain = Setting("io", "io.weight", str(io_weight(weight)))
-        result.append(Setting("io", "io.bfq.weight", str(weight), otherwise=plain))
+        result.append(Setting("io", "io.bfq.weight", str(weight), fallback=plain))
     for device in block.get("weightDevice") or []:
         number = f"{device['major']}:{device['minor']}"
         plain = Setting("io", "io.weight", f"{number} {io_weight(device['weight'])}")
-        result.append(Setting("io", "io.bfq.weight", f"{number} {device['weight']}", otherwise=plain))
+        result.append(Setting("io", "io.bfq.weight", f"{number} {device['weight']}", fallback=plain))
     for key, word in (
         ("throttleReadBpsDevice", "rbps"),
         ("throttleWriteBpsDevice", "wbps"),

@@ -1,13 +1,13 @@
-"""Connection tracking: what the kernel remembers of each conversation, and how to make it forget one.
+"""Connection tracking: the flows that the kernel remembers, and how to delete them.
 
-The packet filter translates only the first packet of a conversation by its rules. The others follow what was noted then
-(nf_conntrack). For TCP that is as long as the connection lives. UDP has no connections: a client that keeps sending
-from one port keeps its entry alive, and so would talk for ever to the address of a container that ended long ago, or
-to nobody, if it has begun before there was a container. `conntrack -D` is the command that does what this file does.
+The packet filter translates only the first packet of a flow by its rules. The others follow what was recorded then
+(nf_conntrack). For TCP that is as long as the connection exists. UDP has no connections: a client that keeps sending
+from one port keeps its entry alive, and would send for ever to the address of a container that has ended, or nowhere,
+if it began before there was a container. `conntrack -D` does what this module does.
 
-The messages are those of <linux/netfilter/nfnetlink_conntrack.h>, over netlink(7). The kernel searches its table; only
-what is to be forgotten comes to us (CTA_FILTER, Linux 5.8; an older kernel sends all, and we search). To walk through
-an empty table takes it ten milliseconds, as there are as many rows as memory suggests: so only where UDP is published.
+The messages are those of <linux/netfilter/nfnetlink_conntrack.h>, over netlink(7). The kernel searches its table and
+returns the matching entries (CTA_FILTER, Linux 5.8; an older kernel returns all, and they are searched here). Even an
+empty table takes the kernel ten milliseconds to walk, so this is done only for published UDP ports.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ FILTER_PROTO_DST_PORT = 1 << 5
 
 
 class Side(NamedTuple):
-    """What of one direction of a conversation has to be so: its source address, or its protocol and target port."""
+    """What to match in one direction of a flow: the source address, or protocol and destination port."""
 
     source: bytes | None = None
     protocol: int = 0
@@ -64,18 +64,18 @@ class Side(NamedTuple):
 
 
 def forget_answers_of(address: str) -> int:
-    """Forget all conversations that `address` answers; returns how many there were."""
+    """Delete all flows whose answers come from `address`; returns their number."""
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
     return _forget(family, CTA_TUPLE_REPLY, Side(source=socket.inet_pton(family, address)))
 
 
 def forget_udp_port(family: socket.AddressFamily, port: int) -> int:
-    """Forget what was sent to a UDP port, at whatever address; returns how many conversations that were."""
+    """Delete all flows to a UDP port, at any address; returns their number."""
     return _forget(family, CTA_TUPLE_ORIG, Side(protocol=socket.IPPROTO_UDP, port=port))
 
 
 def _forget(family: socket.AddressFamily, direction: int, side: Side) -> int:
-    """Forget the conversations whose tuple of this direction is as `side` says."""
+    """Delete the flows that match `side` in this direction."""
     kind = socket.SOCK_RAW | socket.SOCK_CLOEXEC
     with socket.socket(socket.AF_NETLINK, kind, NETLINK_NETFILTER) as end:
         doomed = _find(end, family, direction, side)
@@ -85,7 +85,7 @@ def _forget(family: socket.AddressFamily, direction: int, side: Side) -> int:
 
 
 def _find(end: socket.socket, family: int, direction: int, side: Side) -> list[bytes]:
-    """The attributes that name each entry: its original tuple, and its zone if it has one."""
+    """The attributes that identify each matching entry: its original tuple, and its zone if it has one."""
     flags = FILTER_IP_SRC if side.source else FILTER_PROTO_NUM | FILTER_PROTO_DST_PORT
     which = CTA_FILTER_ORIG_FLAGS if direction == CTA_TUPLE_ORIG else CTA_FILTER_REPLY_FLAGS
     attributes = _attribute(CTA_FILTER | NLA_F_NESTED, _attribute(which, struct.pack("=I", flags)))
@@ -108,7 +108,7 @@ def _delete(end: socket.socket, family: int, entry: bytes) -> None:
     _send(end, "IPCTNL_MSG_CT_DELETE", IPCTNL_MSG_CT_DELETE, NLM_F_ACK, family, entry)
     for kind, payload in _answers(end):
         if kind == NLMSG_ERROR:
-            _check(payload, ignore=errno.ENOENT)  # it ended just now
+            _check(payload, ignore=errno.ENOENT)  # it has just ended
             return
 
 

@@ -12,7 +12,7 @@ import stat
 
 from minidock.linux import overlay, syscalls
 
-# What the kernel keeps there for itself: where a layer's file came from, what it hides.
+# Attributes of overlayfs itself: where a layer's file came from, what it hides.
 _OWN_XATTRS = ("trusted.overlay.", "user.overlay.")
 _NOT_BETWEEN_THESE = (errno.EXDEV, errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP)
 _NO_XATTRS = (errno.EOPNOTSUPP, errno.EPERM)
@@ -20,9 +20,10 @@ _CHUNK = 1 << 20
 
 
 def copy_tree(places: list[str], target: str) -> None:
-    """Copy the directory that `places` (topmost first) make together into the directory `target`, which is empty.
+    """Copy the directory that `places` (topmost first) make together into the empty directory `target`.
 
-    `target` gets owner, mode and the rest of the topmost one. Raises `OSError`, leaving what it has made.
+    `target` gets owner, mode and the other attributes of the topmost one. Raises `OSError`, and leaves what it has
+    copied.
     """
     directories = [(places[0], target)]
     first_names: dict[tuple[int, int], str] = {}
@@ -47,7 +48,7 @@ def copy_tree(places: list[str], target: str) -> None:
 
 
 def copy_file(source: str, target: str, status: os.stat_result) -> None:
-    """Copy anything but a directory; `status` is its lstat(2). A device stays what it is: a number."""
+    """Copy anything but a directory; `status` is its lstat(2). A device node is copied as a node."""
     if stat.S_ISREG(status.st_mode):
         _copy_content(source, target, status.st_size)
     elif stat.S_ISLNK(status.st_mode):
@@ -74,7 +75,7 @@ def copy_attributes(source: str, target: str, status: os.stat_result) -> None:
 
 
 def _copy_content(source: str, target: str, size: int) -> None:
-    """The data, and no more than that: a hole stays one, and of a file that is growing it is the first `size` bytes."""
+    """Copy the data: holes stay holes, and of a file that is growing only the first `size` bytes are copied."""
     reading = syscalls.open(source, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
     try:
         writing = syscalls.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
@@ -101,7 +102,7 @@ def _seek_data(fd: int, offset: int) -> int | None:
 
 
 def _copy_range(reading: int, writing: int, start: int, end: int) -> None:
-    """Within the kernel where it can, which shares the blocks on file systems that can do that too."""
+    """Copy inside the kernel if possible, which can share the blocks on some file systems."""
     while start < end:
         try:
             done = os.copy_file_range(reading, writing, min(end - start, 1 << 30), start, start)

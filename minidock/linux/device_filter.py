@@ -1,8 +1,8 @@
-"""Which devices a cgroup's processes may touch: a BPF program that the kernel asks at every open and mknod.
+"""The devices that a cgroup's processes may open: a BPF program that the kernel runs at every open and mknod.
 
-A container's root may make device nodes (CAP_MKNOD), also one that means the host's disk. What keeps it from reading
-the disk is this: cgroup v2 has no device files to write to; a program of type BPF_PROG_TYPE_CGROUP_DEVICE, attached
-to the cgroup, is run for every access and answers 1 (allowed) or 0 (EPERM). See cgroup-v2.rst, "Device controller".
+A container's root may create device nodes (CAP_MKNOD), also one of the host's disk. This keeps it from reading the
+disk: cgroup v2 has no files for device rules; a program of type BPF_PROG_TYPE_CGROUP_DEVICE, attached to the cgroup, is
+run for every access and returns 1 (allowed) or 0 (EPERM). See cgroup-v2.rst, "Device controller".
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ def restrict(cgroup: Cgroup, rules: list[dict[str, Any]]) -> None:
 
 
 def _program(rules: list[dict[str, Any]]) -> bytes:
-    """The rules as BPF. The last one that matches an access decides, so the program asks them last to first."""
+    """The rules as BPF. The last one that matches an access decides, so the program checks them from last to first."""
     code = [
         _instruction(_LOAD_WORD, 2, 1, 0),
         _instruction(_MOVE_REGISTER, 3, 2),

@@ -1,7 +1,7 @@
 """Whole directories, however deep: removed and measured without following a symbolic link.
 
-What a container makes, or a hostile image holds, can be nested deeper than any recursion, path length (PATH_MAX) or
-number of open files allows. So nothing here recurses, and no path is put together from names.
+A directory made by a container, or by a hostile image, can be nested deeper than any recursion, path length (PATH_MAX)
+or number of open files allows. So nothing here recurses, and no path is built from names.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ _FLAGS = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
 def remove_tree(top: str) -> None:
-    """Remove the directory `top` and all below it. Somebody else may be doing the same: both are done when it is gone.
+    """Remove the directory `top` and all below it. Another process may be doing the same.
 
-    Each directory that is found two levels down is moved up into `top`, and waits there.
+    Each directory that is found two levels down is moved up into `top`, and removed from there.
     """
     while _is_directory(top):
         with suppress(FileNotFoundError):  # what the other one removed under our eyes; look again
@@ -54,9 +54,9 @@ def _remove(top: str) -> None:
 
 
 def _unlink_files(fd: int) -> list[str]:
-    """Unlink all in the directory `fd` but directories, whose names are returned.
+    """Unlink everything in the directory `fd` but directories, whose names are returned.
 
-    The descriptor is rewound before each look: btrfs tells of nothing that came after its last opening or rewinding.
+    The descriptor is rewound before each listing: btrfs lists nothing that was added after it was opened or rewound.
     """
     directories = []
     os.lseek(fd, 0, os.SEEK_SET)
@@ -70,9 +70,9 @@ def _unlink_files(fd: int) -> list[str]:
 
 
 def walk(top: str, *, topdown: bool = True) -> Iterator[tuple[str, list[str], list[str]]]:
-    """os.walk, which leaves out without a word what it cannot list: this raises `OSError`.
+    """os.walk, but raising `OSError` for a directory that cannot be listed, which that silently leaves out.
 
-    What goes away meanwhile is left out.
+    What is removed in between is left out.
     """
     return os.walk(top, topdown=topdown, onerror=_raise)
 
@@ -83,10 +83,10 @@ def _raise(error: OSError) -> None:
 
 
 def tree_size(top: str) -> int:
-    """The bytes in the files below a directory; one with several names counts once.
+    """The bytes in the files below a directory; a file with several names counts once.
 
-    A container may be at work there: what goes away meanwhile does not count. What is nested deeper than this process
-    may have files open does not either.
+    Files that a running container removes in between do not count, nor those nested deeper than this process may have
+    files open.
     """
     total, seen = 0, set()
     open_directories: list[tuple[int, list[str]]] = []

@@ -1,4 +1,4 @@
-"""Waiting for files to change, without asking again and again (inotify(7))."""
+"""Wait for changes of files, without polling (inotify(7))."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ IN_MOVE_SELF = 0x00000800
 
 
 class Watch:
-    """Wakes when something in a directory is written, made, or renamed into its place, or the directory goes."""
+    """It wakes when something in a directory is written, created or renamed, or when the directory is removed."""
 
     def __init__(self, directory: str) -> None:
         self._fd = syscalls.inotify_init1(os.O_NONBLOCK | os.O_CLOEXEC)
@@ -34,9 +34,9 @@ class Watch:
         os.close(self._fd)
 
     def wait(self, timeout: float) -> bool:
-        """Wait at most `timeout` seconds; whether something changed since the last look.
+        """Wait at most `timeout` seconds; returns whether something has changed since the last call.
 
-        What changed is not told: whoever watches looks at everything again, so that a lost event does no harm.
+        It does not say what: the caller checks everything again, so that a lost event does no harm.
         """
         poll = select.poll()
         poll.register(self._fd, select.POLLIN)

@@ -1,8 +1,7 @@
-"""What there is of network interfaces: three questions to the kernel (rtnetlink(7)).
+"""The network interfaces that exist: three questions to the kernel (rtnetlink(7)).
 
-`rtnetlink.py` makes interfaces; here they are only looked at. Both ends of a veth(4) name each other by index
-(IFLA_LINK), which is how one finds the cable that leads out of a container: its number inside is known inside only,
-and the number of the end outside is known to it.
+`rtnetlink.py` creates interfaces; this module only reads. Both ends of a veth(4) pair name each other by index
+(IFLA_LINK), by which the host's end of a container's interface is found.
 """
 
 from __future__ import annotations

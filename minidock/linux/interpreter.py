@@ -1,18 +1,18 @@
-"""The Python that runs us, as a program that nobody inside a container can write to or run (CVE-2019-5736).
+"""Run Python from a private mount, on which a container can neither write nor execute it (CVE-2019-5736).
 
-Until a process that enters a container becomes the container's program, its /proc/PID/exe is the host's Python, and a
-magic link (symlink(7)) leads from there to the file itself. Opened from inside and written to once nobody runs it, the
-next minidock would be the attacker's; run from inside, with the container's libraries, it would be the attacker's at
-once. Looking first whether a path leads there is no help, as paths are exchanged between the look and execve(2), and
-the kernel opens interpreters of scripts and loaders of programs by paths of its own.
+Until a process that enters a container executes the container's program, its /proc/PID/exe is the host's Python, and
+that magic link (symlink(7)) leads to the file itself. A process inside could open it and, once nobody runs it,
+overwrite it for the next start of minidock; or execute it with the container's libraries. Checking beforehand whether a
+path leads there does not help: paths can be exchanged between the check and execve(2), and the kernel opens
+interpreters of scripts and loaders of programs by paths of its own.
 
-So whoever makes containers, or enters them, runs its Python from a mount that is in no tree and belongs to it alone:
-the same file, so the same pages in memory, but on this mount it can only be read, and, once it runs, not be executed.
-Whatever leads to /proc/PID/exe, by whatever race, leads to this mount.
+So processes that create or enter containers run Python from a mount that is in no tree and belongs to that process
+alone: the same file, so the same pages in memory, but on this mount it can only be read, and, once it runs, not be
+executed. Whatever leads to /proc/PID/exe, by whatever race, leads to this mount.
 
-The cost: two system calls of some 20 microseconds each, and the start of a Python of its own, 7 ms of processor time
-in which the command that needs it does other work (`engine/monitor/spawn.py`). A sealed copy in memory (memfd, as
-runc had it at first) protects as well, and costs 7 MB a container.
+The cost: two system calls of some 20 microseconds each, and the start of another Python, 7 ms of processor time during
+which the command does other work (`engine/monitor/spawn.py`). A sealed copy in memory (memfd, as in runc at first)
+protects as well, and costs 7 MB for each container.
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ from typing import NoReturn
 from minidock.linux import syscalls
 
 _READ_ONLY = syscalls.MOUNT_ATTR_RDONLY | syscalls.MOUNT_ATTR_NOSUID | syscalls.MOUNT_ATTR_NODEV
-_INHERITED = "MINIDOCK_INTERPRETER"  # the variable that says which descriptor, for `reexecute`
+_INHERITED = "MINIDOCK_INTERPRETER"  # the environment variable with the descriptor, for `reexecute`
 
-# Python's flags for a helper: nothing of the caller's environment or directories counts, nothing is loaded unasked.
+# Python's flags for a helper: it ignores the caller's environment and directories, and imports no site packages.
 ALONE = ["-I", "-S"]
 
 
 def open_private_mount() -> int:
-    """A descriptor of the running Python's file on a mount of its own, read-only, for `execute`."""
+    """A descriptor of the running Python's file on a private, read-only mount, for `execute`."""
     fd = syscalls.open_tree(sys.executable, syscalls.OPEN_TREE_CLONE | syscalls.OPEN_TREE_CLOEXEC)
     try:
         syscalls.mount_setattr(fd, _READ_ONLY)
@@ -42,15 +42,15 @@ def open_private_mount() -> int:
 
 
 def execute(fd: int, words: list[str], environment: dict[str, str]) -> NoReturn:
-    """Become a Python from there, called with `words`, which inherits `fd`, for `forbid_execution`."""
+    """Execute that Python with the arguments `words`. It inherits `fd`, for `forbid_execution`."""
     os.set_inheritable(fd, True)
-    # Python finds its library by its own name (sys.executable), wherever it was executed from.
+    # Python finds its library by argv[0], wherever it was executed from.
     syscalls.execve(f"/proc/self/fd/{fd}", [sys.executable, *words], environment)
     raise AssertionError("execve returned")
 
 
 def forbid_execution(fd: int) -> None:
-    """In that Python, before anything of a container is near: nobody can execute it (again) by its /proc/PID/exe."""
+    """In that Python, before anything of a container can run: make /proc/PID/exe impossible to execute."""
     try:
         syscalls.mount_setattr(fd, syscalls.MOUNT_ATTR_NOEXEC)
     finally:
@@ -58,7 +58,7 @@ def forbid_execution(fd: int) -> None:
 
 
 def reexecute() -> None:
-    """Have this whole program begin again from there; returns at once in the one that has."""
+    """Execute this whole program again from a private mount; returns at once if it runs from one already."""
     if inherited := os.environ.pop(_INHERITED, ""):
         forbid_execution(int(inherited))
         return
@@ -67,9 +67,9 @@ def reexecute() -> None:
 
 
 def blank_arguments() -> None:
-    """Blank what this process was called with, words and environment: /proc/PID/cmdline and environ show that memory.
+    """Overwrite this process's arguments and environment, which /proc/PID/cmdline and environ show.
 
-    Python has copies for its own use. Where the memory lies: proc(5), /proc/PID/stat, from arg_start to env_end.
+    Python has copies for its own use. The memory is from arg_start to env_end of /proc/PID/stat (proc(5)).
     """
     import ctypes
 

@@ -1,7 +1,7 @@
-"""Kernel modules: what the kernel can do once the code for it is loaded (modprobe(8)).
+"""Kernel modules: whether the kernel can load the code for a feature (modprobe(8)).
 
-Most kernels load what a mount or a new link asks for by themselves. So what counts is not whether a module is loaded,
-but whether it is there to be: after a boot, nobody has asked for any.
+Most kernels load a module when a mount or a new link needs it. So it does not matter whether a module is loaded, but
+whether it can be: after a boot, few are.
 """
 
 from __future__ import annotations

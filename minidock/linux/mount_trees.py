@@ -1,11 +1,11 @@
-"""Mount trees that hang on nothing but a descriptor: a container's files, seen from outside (open_tree(2)).
+"""Detached mount trees, known only by a descriptor: a container's files, seen from outside (open_tree(2)).
 
-A copy of a tree of mounts needs no place in any mount namespace: whoever has its descriptor looks up paths below it,
-and when that is closed, or its holder killed, the kernel lets go of all of it. So a look at a container leaves nothing
-to clean up, and a container cannot take away what is being looked at.
+A copy of a tree of mounts needs no place in any mount namespace: paths are looked up below its descriptor, and when
+that is closed, or its holder killed, the kernel frees all of it. So reading a container's files leaves nothing to clean
+up, and the container cannot unmount what is being read.
 
-The copying is done by a thread that goes into the mount namespace: with a root and a working directory of its own
-(unshare(2), CLONE_FS) it may do that, while its open files are those of the whole process.
+The copy is made by a thread that enters the mount namespace: with a root and a working directory of its own
+(unshare(2), CLONE_FS) it may do that, while its descriptors are those of the whole process.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ from minidock.linux.syscalls import AT_RECURSIVE, OPEN_TREE_CLOEXEC, OPEN_TREE_C
 
 
 def of_process(pid: int, pidfd: int, without: Sequence[str] = ()) -> int:
-    """All that process `pid`'s mount namespace shows, but for the mounts on the paths `without` and below them.
+    """All mounts of process `pid`'s mount namespace, without those on the paths `without` and below, as a descriptor.
 
-    A descriptor. The namespace's own root counts, wherever the process's root directory is. Raises `FileNotFoundError`
-    or `ProcessLookupError` if it has ended.
+    It begins at the namespace's root, wherever the process's root directory is. Raises `FileNotFoundError` or
+    `ProcessLookupError` if the process has ended.
     """
 
     def copy() -> int:
@@ -41,7 +41,7 @@ def of_process(pid: int, pidfd: int, without: Sequence[str] = ()) -> int:
 
 
 def root_of_process(pid: int, pidfd: int) -> int:
-    """The file system at the root of process `pid`'s mount namespace, and nothing that is mounted on it."""
+    """The file system at the root of process `pid`'s mount namespace, without what is mounted on it."""
     return _inside(pid, pidfd, lambda: _clone("/", recursive=False))
 
 
@@ -58,10 +58,10 @@ def of_mounts(make: Callable[[], str]) -> int:
 def proc_of(namespace: int) -> int:
     """A proc file system that shows the process namespace of which `namespace` is a descriptor.
 
-    A new one would show the namespace of whoever mounts it, who would have to be in there (the option "pidns" came with
-    Linux 6.17). So it is a copy of the one at /proc of a process in there, without what is mounted on it to hide parts.
-    What somebody may have put in its place is not taken: a proc file system says itself which namespace it shows,
-    its process 1 being in that. Raises `HostError` if no process in there has one.
+    A new one would show the namespace of the process that mounts it, which would have to be in there (the option
+    "pidns" came with Linux 6.17). So it is a copy of the one at /proc of a process in there, without mounts that hide
+    parts of it. Something else at that place is not taken: a proc file system shows its namespace by its process 1.
+    Raises `HostError` if no process in there has one.
     """
     wanted = os.fstat(namespace)
     for pid in sorted(int(name) for name in os.listdir("/proc") if name.isdigit()):
@@ -128,7 +128,7 @@ def _clone(path: str, *, recursive: bool) -> int:
 
 
 def _in_thread(look: Callable[[], int]) -> int:
-    """Call `look` in a thread whose root directory and mount namespace may be others than this process's."""
+    """Call `look` in a thread that may change its root directory and mount namespace."""
     import threading
 
     found: list[int] = []

@@ -1,4 +1,4 @@
-"""Messages to the kernel by netlink(7), and its answers, each told to whoever observes as the call that it is."""
+"""Messages to the kernel by netlink(7), and its answers, announced to observers as the calls that they are."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def send(end: socket.socket, what: str, data: bytes) -> None:
 
 
 def receive(end: socket.socket, words: Callable[[bytes], str] | None = None) -> bytes:
-    """The next answer, one or several messages. `words`: how to say what is in it."""
+    """The next answer, one or several messages. `words`: a function that gives the text of it for observers."""
     data = end.recv(LONGEST)
     if observers:
         error = error_of(data)

@@ -1,7 +1,7 @@
 """The packet filter: nftables through the `nft` command.
 
-A whole ruleset is fed to nft(8) in one go. The kernel takes all of it or nothing, so there is no moment at
-which half of the rules hold, and a reader can type the same text.
+A whole ruleset is passed to nft(8) at once. The kernel applies all of it or nothing, so half of the rules are in force
+at no time, and a reader can type the same text.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ NFNL_SUBSYS_NFTABLES = 10
 NFT_MSG_NEWGEN = 15
 NFT_MSG_GETGEN = 16
 NFTA_GEN_ID = 1
-# No nfnetlink at all, or nobody in it for nf_tables, even after the kernel has tried to load the module.
+# No nfnetlink, or no nf_tables in it, even after the kernel has tried to load the module.
 _NO_NF_TABLES = (errno.EPROTONOSUPPORT, errno.EAFNOSUPPORT, errno.EINVAL)
 
 
@@ -34,11 +34,11 @@ class MissingCommandError(HostError):
 
 
 class UnsupportedError(HostError):
-    """This kernel was built without what the rules need, and will not have it a moment later."""
+    """This kernel was built without what the rules need."""
 
 
 class Chain(NamedTuple):
-    """A base chain: one that the kernel asks about packets at a hook."""
+    """A base chain: one that the kernel runs for packets at a hook."""
 
     family: str
     table: str
@@ -47,7 +47,7 @@ class Chain(NamedTuple):
 
     @property
     def place(self) -> str:
-        """The chain in a command to nft."""
+        """The chain as nft commands name it."""
         return f"{self.family} {self.table} {self.name}"
 
     @property
@@ -57,19 +57,19 @@ class Chain(NamedTuple):
 
 
 class Change:
-    """A ruleset that nft is at work on."""
+    """A ruleset that nft is applying."""
 
     def __init__(self, ruleset: str) -> None:
-        """Raises `MissingCommandError` if there is no nft."""
+        """Start nft. Raises `MissingCommandError` if it is not installed."""
         self._program = _begin(["-f", "-"], ruleset)
 
     def end(self) -> None:
-        """Wait until the kernel has taken it. Raises `HostError` if nft refuses it."""
+        """Wait until the kernel has applied it. Raises `HostError` if nft refuses it."""
         _output(self._program.end())
 
 
 def nft(ruleset: str, meanwhile: Callable[[], None] = lambda: None) -> None:
-    """Have the kernel take `ruleset`; `meanwhile` is called while it does.
+    """Apply `ruleset`; `meanwhile` is called while the kernel does.
 
     Raises `UnsupportedError` if this kernel was built without a family of the rules, `HostError` if nft refuses them
     for any other reason.
@@ -80,10 +80,10 @@ def nft(ruleset: str, meanwhile: Callable[[], None] = lambda: None) -> None:
 
 
 def generation() -> int:
-    """How many times the tables of this network namespace were changed so far, by anybody (NFT_MSG_GETGEN).
+    """How many times tables of this network namespace were changed so far, by anybody (NFT_MSG_GETGEN).
 
-    30 microseconds tell whether a look at the tables, a hundred times as long, is worth it. Raises `UnsupportedError`
-    if this kernel has no nf_tables, and `HostError` if it does not say (ENOMEM, EPERM).
+    It takes 30 microseconds, and reading the tables a hundred times as long. Raises `UnsupportedError` if this kernel
+    has no nf_tables, and `HostError` if it refuses (ENOMEM, EPERM).
     """
     request = struct.pack("=IHHII4x", 20, NFNL_SUBSYS_NFTABLES << 8 | NFT_MSG_GETGEN, NLM_F_REQUEST, 1, 0)
 
@@ -110,7 +110,7 @@ def _generation_in(answer: bytes) -> int:
 
 
 def forward_chains() -> list[Chain]:
-    """Everybody's base chains that are asked about packets on their way through this host."""
+    """The base chains of all tables for packets that this host forwards."""
     return [
         Chain(chain["family"], chain["table"], chain["name"], chain.get("policy", "accept"))
         for entry in _listing("list chains")
@@ -119,7 +119,7 @@ def forward_chains() -> list[Chain]:
 
 
 def contents(tables: list[tuple[str, str]]) -> list[list[dict[str, Any]]]:
-    """What is in each table (family, name), asked at the same time (libnftables-json(5)).
+    """The content of each table (family, name), read at the same time (libnftables-json(5)).
 
     Raises `HostError` if one is missing.
     """
@@ -129,7 +129,7 @@ def contents(tables: list[tuple[str, str]]) -> list[list[dict[str, Any]]]:
 
 
 def ruleset() -> list[dict[str, Any]]:
-    """What is in everybody's tables (libnftables-json(5)): for looking, as others may change theirs at any time."""
+    """The content of all tables (libnftables-json(5)), for display: others may change theirs at any time."""
     return _listing("list ruleset")
 
 
@@ -139,10 +139,10 @@ def chain_rules(chain: Chain) -> list[dict[str, Any]]:
 
 
 def _listing(command: str) -> list[dict[str, Any]]:
-    """What the list command prints, a list of tagged objects.
+    """The output of a list command, a list of tagged objects.
 
-    One command at a time: of several, nft 1.0 lists what the first one has made it read. And not through
-    standard input, which with -j it tries to read as JSON first, and then finds empty.
+    One command at a time: of several, nft 1.0 lists what the first one has made it read. And not through standard
+    input, which with -j it reads as JSON first.
     """
     listed: list[dict[str, Any]] = json.loads(_output(_begin(["-j", command]).end()))["nftables"]
     return listed
@@ -168,6 +168,6 @@ def _output(done: programs.Done) -> str:
 
 
 def first_line(text: str) -> str:
-    """The line that says what went wrong: warnings come before it, the rule's text after it."""
+    """The line with the error: warnings precede it, and the rule's text follows it."""
     lines = [line for line in text.splitlines() if line and not line.startswith(("#", "Warning"))]
     return lines[0].rpartition("Error: ")[2].strip() if lines else "failed, and said nothing"

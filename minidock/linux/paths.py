@@ -1,10 +1,8 @@
-"""Paths that cannot lead astray: opening below a directory as if it were the root (openat2(2),
-RESOLVE_IN_ROOT).
+"""Paths below a directory, opened as if that were the root (openat2(2), RESOLVE_IN_ROOT).
 
-The usual way, cleaning a path and then opening it, loses against symbolic links: `a/b` is harmless text, and
-leads to /etc if somebody made `a` a link to /. Here the kernel itself walks the path and treats the directory
-as "/", so links and ".." end inside, whatever they say. It is what chroot(2) does, without changing the
-process.
+Cleaning a path as text and then opening it is not safe from symbolic links: `a/b` looks harmless, and leads to /etc if
+`a` is a link to /. Here the kernel looks up the path with the directory as "/", so links and ".." stay inside, as after
+chroot(2), but without changing the process.
 """
 
 from __future__ import annotations
@@ -21,11 +19,10 @@ _MOST_LINKS = 40  # as many as the kernel follows (path_resolution(7))
 
 
 def look_up(root: int, path: str, flags: int, resolve: int = syscalls.RESOLVE_IN_ROOT) -> int:
-    """openat2(2) of `path` below the directory `root`: every look-up in a tree that is not to be trusted.
+    """openat2(2) of `path` below the directory `root`: for every look-up in a tree that is not trusted.
 
-    A rename or a mount anywhere on the machine meanwhile makes a ".." uncertain, and the kernel answers EAGAIN: "the
-    caller should retry". Whoever renames all the time can make that happen often, but not each time for ever: after
-    many tries the error is raised.
+    A rename or a mount anywhere on the machine makes a ".." uncertain, and the kernel returns EAGAIN: "the caller
+    should retry". A process that renames all the time could cause that often, so after many tries the error is raised.
     """
     for _ in range(_MOST_TRIES):
         try:
@@ -36,7 +33,7 @@ def look_up(root: int, path: str, flags: int, resolve: int = syscalls.RESOLVE_IN
 
 
 def open_in_root(root: int, path: bytes, flags: int = DIRECTORY) -> int:
-    """Open `path` below the directory `root`, links followed inside it; -1 if something on the way is missing."""
+    """Open `path` below the directory `root`, links followed inside it; -1 if a part of it does not exist."""
     try:
         return look_up(root, os.fsdecode(path) or ".", flags)
     except FileNotFoundError:
@@ -44,15 +41,15 @@ def open_in_root(root: int, path: bytes, flags: int = DIRECTORY) -> int:
 
 
 def open_in(root: int, path: str) -> int:
-    """An O_PATH descriptor of `path` inside the directory `root`, wherever symbolic links would like to lead."""
+    """An O_PATH descriptor of `path` inside the directory `root`; symbolic links are followed inside it."""
     return look_up(root, path.lstrip("/") or ".", syscalls.O_PATH)
 
 
 def make_in(root: int, path: str, *, directory: bool, links: int = 0) -> int:
-    """`open_in`, making what is missing: directories on the way (0755), at the end a directory or an empty file.
+    """`open_in`, creating what is missing: directories on the way (0755), at the end a directory or an empty file.
 
-    A symbolic link to nothing gets the something that it leads to. What is made is opened where it was made, and not
-    looked up from `root` again: somebody may exchange what lies between (a volume is seen by other containers too).
+    For a dangling symbolic link, its target is created. What is created is opened right there, and not looked up from
+    `root` again: another process may exchange directories on the way (a volume is shared with other containers).
     `links`: how many such links were followed already.
     """
     try:
@@ -75,7 +72,7 @@ def make_in(root: int, path: str, *, directory: bool, links: int = 0) -> int:
                 return make_in(root, target, directory=directory, links=links + 1)
             if name == "..":
                 return open_in(root, path)
-            # Another container's start has made the same in the volume that both have.
+            # Another container's start has created the same in a shared volume.
         return look_up(parent, name, syscalls.O_PATH, syscalls.RESOLVE_BENEATH | syscalls.RESOLVE_NO_SYMLINKS)
     finally:
         os.close(parent)
@@ -86,11 +83,11 @@ def _is_link(name: str, parent: int) -> bool:
 
 
 def path_in(root: int, fd: int) -> str:
-    """Where the open file `fd` is, seen from `root`, without symbolic links."""
+    """The path of the open file `fd` relative to `root`, without symbolic links."""
     place = os.path.relpath(os.readlink(descriptor_path(fd)), os.readlink(descriptor_path(root)))
     return "/" if place == "." else f"/{place}"
 
 
 def descriptor_path(fd: int) -> str:
-    """The path of an open file, for calls that take only paths."""
+    """A path for an open file (/proc/self/fd/N), for calls that take only paths."""
     return f"/proc/self/fd/{fd}"

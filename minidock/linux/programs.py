@@ -1,9 +1,9 @@
-"""Other programs that minidock runs: nft, iptables, busctl, credential helpers, recipes.
+"""Run other programs: nft, iptables, busctl, credential helpers, recipes.
 
-A program is run by two calls of two processes: we make a child (vfork(2): it borrows our memory and we wait), and the
-child becomes the program (execve(2)). From then on it is not minidock, and what it does in the kernel is its own: what
-can be told of it is what it was called with and what it was given to read. The child cannot tell anything, as it runs
-on borrowed memory; so its execve is told here, in its name.
+A program is run by two calls of two processes: this one creates a child (vfork(2): it shares our memory while we wait),
+and the child executes the program (execve(2)). What the program does in the kernel afterwards is not reported to
+observers; its arguments and its input are. The child cannot report its execve, since it shares our memory, so it is
+reported here, with the child's pid.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 class Done(NamedTuple):
-    """How a program ended (negative: by which signal), and what it wrote."""
+    """How a program ended (exit code, or a signal's number negative), and what it wrote."""
 
     returncode: int
     stdout: str
@@ -28,13 +28,15 @@ class Done(NamedTuple):
 
 
 def find(name: str) -> str | None:
-    """The file that `name` means in this process's PATH, or None: looked up here, so that execve is called once."""
+    """The path of the program `name` in this process's PATH, or None. It is looked up here, so that execve is called
+    once.
+    """
     candidates = [name] if "/" in name else [os.path.join(place, name) for place in os.get_exec_path()]
     return next((path for path in candidates if os.access(path, os.X_OK) and not os.path.isdir(path)), None)
 
 
 class Program:
-    """One that has been started and given all that it is to read. As a context manager, it has ended when that ends."""
+    """A program that was started and given its input. As a context manager, it has ended when the block ends."""
 
     def __init__(self, process: subprocess.Popen[str]) -> None:
         self._process = process
@@ -46,7 +48,7 @@ class Program:
         self._process.__exit__(None, None, None)
 
     def end(self, seconds: float | None = None) -> Done:
-        """Wait for its end. Raises `TimeoutError` if that takes more than `seconds`: then it was killed."""
+        """Wait until it has ended. Raises `TimeoutError` if that takes more than `seconds`, after killing it."""
         import subprocess
 
         with self:
@@ -56,7 +58,7 @@ class Program:
                 self._process.kill()
                 for pipe in (self._process.stdout, self._process.stderr):
                     if pipe:
-                        pipe.close()  # whoever it has started may hold the other ends for ever
+                        pipe.close()  # a process that it has started may keep the other ends open
                 raise TimeoutError from error
         return Done(self._process.returncode, output or "", errors or "")
 
@@ -72,9 +74,9 @@ def run(
     file: str | None = None,
     seconds: float | None = None,
 ) -> Done:
-    """Run a program to its end: `begin`, and `meanwhile` is called while the program works.
+    """Run a program until it ends. `meanwhile` is called while it works. Arguments and errors as for `begin`.
 
-    Raises `TimeoutError` if that end does not come within `seconds`: then the program was killed.
+    Raises `TimeoutError` if it does not end within `seconds`, after killing it.
     """
     with begin(command, text, to=to, secret=secret, file=file, environment=environment) as program:
         meanwhile()
@@ -90,11 +92,11 @@ def begin(
     file: str | None = None,
     environment: Mapping[str, str] | None = None,
 ) -> Program:
-    """Start a program, with `text` as its input (none: nothing to read).
+    """Start a program, with `text` as its input (None: no input).
 
-    `to`: a descriptor that gets all that it writes. `secret`: nobody else is told what the text says. `file`: what is
-    executed, if it is not what the command's first word means. `environment`: another than ours. Raises
-    `FileNotFoundError` if the program is not installed, and `OSError` if it cannot be executed.
+    `to`: a descriptor for all its output. `secret`: the text is not shown to observers. `file`: the file to execute, if
+    not that of the command's first word. `environment`: another one than ours. Raises `FileNotFoundError` if the
+    program is not installed, and `OSError` if it cannot be executed.
     """
     import subprocess
 
@@ -130,7 +132,7 @@ def begin(
 
 
 def _feed(fd: int, text: str, write: Callable[[int, bytes], int]) -> None:
-    """Write all of `text`; a program that does not want to read the rest says by its exit code what that means."""
+    """Write all of `text`. If the program closes its input early, its exit code tells why."""
     data = text.encode(errors="surrogateescape")
     try:
         while data:

@@ -1,14 +1,11 @@
-"""Network interfaces, addresses and routes: rtnetlink(7), the kernel's own language for them, on a plain
-socket.
+"""Network interfaces, addresses and routes through rtnetlink(7), on a plain socket.
 
-What `ip link`, `ip address` and `ip route` do is a message to the kernel (netlink(7)) and an acknowledgement
-back. A container needs six of them. pyroute2 knows how the messages are built: we take its encoders
-(`ifinfmsg`, `ifaddrmsg`, `rtmsg`) and send what they build ourselves, one message at a time, so that each can
-be seen, timed and made to fail.
+What `ip link`, `ip address` and `ip route` do is a message to the kernel (netlink(7)) and its acknowledgement. A
+container needs six of them. pyroute2 knows how messages are built: its encoders (`ifinfmsg`, `ifaddrmsg`, `rtmsg`)
+build them, and this module sends them, one at a time, so that each can be shown, timed and made to fail.
 
-A container's network is a namespace of its own (network_namespaces(7)), joined to the host by a veth(4) pair,
-a virtual cable: what goes in at one end comes out at the other. One end lies inside, the other is plugged
-into a bridge, a switch made of software.
+A container's network is a namespace of its own (network_namespaces(7)), connected to the host by a veth(4) pair: what
+goes in at one end comes out at the other. One end is inside, the other is in a bridge, a software switch.
 """
 
 from __future__ import annotations
@@ -57,7 +54,7 @@ MACVLAN_MODES = {"bridge": 4, "private": 1, "vepa": 2, "passthru": 8}  # <linux/
 
 
 class Network(NamedTuple):
-    """What an address or a route covers, and by which interface (its index; 0 for a route that has none)."""
+    """The addresses that an address or a route of this host covers, and its interface (its index; 0 for none)."""
 
     address: str
     prefix: int
@@ -65,12 +62,11 @@ class Network(NamedTuple):
 
 
 def encoders() -> Any:
-    """pyroute2's message classes, as a namespace `.ifinfmsg`, `.ifaddrmsg`, `.rtmsg`. The first call imports
-    them.
+    """pyroute2's message classes, as a namespace `.ifinfmsg`, `.ifaddrmsg`, `.rtmsg`, imported at the first call.
 
-    `pyroute2/__init__.py` imports the whole library, asyncio and sqlite with it: 180 ms. The messages need a
-    tenth of that. So while they are imported an empty package, with the search path of the real one, stands
-    in its place. Afterwards it is removed: whoever writes `import pyroute2` later gets the real one.
+    `pyroute2/__init__.py` imports the whole library, asyncio and sqlite with it: 180 ms. The messages need a tenth of
+    that. So an empty package with the search path of the real one takes its place during the import, and is removed
+    afterwards: a later `import pyroute2` imports the real one.
     """
     if _encoders:
         return _encoders[0]
@@ -99,12 +95,12 @@ _encoders: list[Any] = []
 
 
 class Rtnetlink:
-    """A netlink socket. It speaks to the network namespace in which it was opened, wherever it is used."""
+    """A netlink socket. It belongs to the network namespace in which it was opened, wherever it is used."""
 
     def __init__(self) -> None:
         kind = socket.SOCK_RAW | socket.SOCK_CLOEXEC
         self.socket = socket.socket(socket.AF_NETLINK, kind, socket.NETLINK_ROUTE)
-        with contextlib.suppress(OSError):  # before Linux 4.12: no words with errors
+        with contextlib.suppress(OSError):  # before Linux 4.12: no texts with errors
             self.socket.setsockopt(SOL_NETLINK, NETLINK_CAP_ACK, 1)
             self.socket.setsockopt(SOL_NETLINK, NETLINK_EXT_ACK, 1)
         self.sequence = 0
@@ -116,7 +112,7 @@ class Rtnetlink:
         self.socket.close()
 
     def index(self, name: str) -> int:
-        """The number of an interface in this socket's namespace, asked by ioctl (netdevice(7)), which any socket takes.
+        """The number of an interface in this socket's namespace, by ioctl (netdevice(7)), which any socket accepts.
 
         Raises `OSError`.
         """
@@ -124,7 +120,7 @@ class Rtnetlink:
         return int(struct.unpack_from("i", answer, 16)[0])
 
     def has(self, name: str) -> bool:
-        """Whether there is an interface of that name in this socket's namespace."""
+        """Whether an interface of that name exists in this socket's namespace."""
         try:
             self.index(name)
         except OSError:
@@ -132,10 +128,10 @@ class Rtnetlink:
         return True
 
     def add_bridge(self, name: str, mac: str, mtu: int) -> None:
-        """RTM_NEWLINK: a bridge that forwards at once.
+        """RTM_NEWLINK: add a bridge that forwards at once.
 
-        Without an address of its own a bridge takes the lowest of its ports' and so changes it as containers
-        come and go, while their neighbours still have the old one cached.
+        Without an address of its own, a bridge takes the lowest of its ports' and changes it as containers come and go,
+        while their neighbours still have the old one cached.
         """
         data = {"attrs": [("IFLA_BR_FORWARD_DELAY", 0)]}
         kind = {"attrs": [("IFLA_INFO_KIND", "bridge"), ("IFLA_INFO_DATA", data)]}
@@ -143,11 +139,10 @@ class Rtnetlink:
         self._link(f"RTM_NEWLINK {name} type bridge", name, attributes, up=True, create=True)
 
     def add_veth(self, name: str, bridge: str, mtu: int, *, peer: str, mac: str, netns_fd: int) -> None:
-        """RTM_NEWLINK: a veth pair: `name` here, up and in `bridge`, and `peer` in the namespace `netns_fd`.
+        """RTM_NEWLINK: add a veth pair: `name` here, up and in `bridge`, and `peer` in the namespace `netns_fd`.
 
-        All in one message: there is no moment at which half of it exists. The peer is born where it belongs,
-        so its name cannot clash with one of the host's. It cannot be born up, for it has no peer yet
-        (ENOTCONN).
+        All in one message: half of it exists at no time. The peer is created in its namespace, so its name cannot clash
+        with one of the host's. It cannot be created up, as it has no peer yet (ENOTCONN).
         """
         inner = [
             ("IFLA_IFNAME", peer),
@@ -166,7 +161,7 @@ class Rtnetlink:
         self._link(what, name, attributes, up=True, create=True)
 
     def add_macvlan(self, name: str, parent: str, mode: str, *, mac: str, netns_fd: int) -> None:
-        """RTM_NEWLINK: a link in the namespace `netns_fd`, up, that sends and receives by `parent`, which is here.
+        """RTM_NEWLINK: add a link in the namespace `netns_fd`, up, that sends and receives by `parent`, which is here.
 
         In the mode passthru it gets the hardware address of its parent instead of `mac`.
         """
@@ -178,51 +173,51 @@ class Rtnetlink:
         self._link(what, name, attributes, up=True, create=True)
 
     def add_vlan(self, name: str, parent: str, number: int) -> None:
-        """RTM_NEWLINK: an interface for the frames on `parent` with the tag `number` (IEEE 802.1Q), up."""
+        """RTM_NEWLINK: add an interface for the frames on `parent` with the tag `number` (IEEE 802.1Q), up."""
         data = {"attrs": [("IFLA_VLAN_ID", number)]}
         kind = {"attrs": [("IFLA_INFO_KIND", "vlan"), ("IFLA_INFO_DATA", data)]}
         attributes = [("IFLA_LINK", self.index(parent)), ("IFLA_LINKINFO", kind)]
         self._link(f"RTM_NEWLINK {name} link {parent} type vlan id {number}", name, attributes, up=True, create=True)
 
     def add_dummy(self, name: str) -> None:
-        """RTM_NEWLINK: an interface that leads nowhere, up."""
+        """RTM_NEWLINK: add an interface that leads nowhere, up."""
         kind = {"attrs": [("IFLA_INFO_KIND", "dummy")]}
         self._link(f"RTM_NEWLINK {name} type dummy", name, [("IFLA_LINKINFO", kind)], up=True, create=True)
 
     def set_mac(self, name: str, mac: str) -> None:
-        """RTM_NEWLINK: `name` has the hardware address `mac`."""
+        """RTM_NEWLINK: give `name` the hardware address `mac`."""
         self._link(f"RTM_NEWLINK {name} address {mac}", name, [("IFLA_ADDRESS", mac)])
 
     def set_master(self, name: str, bridge: str) -> None:
-        """RTM_NEWLINK: plug `name` into `bridge`."""
+        """RTM_NEWLINK: add `name` to `bridge`."""
         attributes = [("IFLA_MASTER", self.index(bridge))]
         self._link(f"RTM_NEWLINK {name} master {bridge}", name, attributes)
 
     def set_hairpin(self, name: str) -> None:
-        """RTM_NEWLINK: the bridge may send a frame back through `name`, the port that it came in by.
+        """RTM_NEWLINK: let the bridge send a frame back through `name`, the port by which it came.
 
-        A switch never does. But with br_netfilter the packet filter may find, while the frame is being bridged, that a
-        container has asked for a published port of its own.
+        A switch never does that. But with br_netfilter the packet filter may redirect a frame in the bridge to the
+        container that sent it, when that uses a published port of its own.
         """
         data = {"attrs": [("IFLA_BRPORT_MODE", 1)]}
         kind = {"attrs": [("IFLA_INFO_SLAVE_KIND", "bridge"), ("IFLA_INFO_SLAVE_DATA", data)]}
         self._link(f"RTM_NEWLINK {name} type bridge_slave hairpin on", name, [("IFLA_LINKINFO", kind)])
 
     def set_up(self, name: str) -> None:
-        """RTM_NEWLINK: `name` takes part from now on."""
+        """RTM_NEWLINK: set `name` up."""
         self._link(f"RTM_NEWLINK {name} up", name, [], up=True)
 
     def delete_link(self, name: str) -> None:
-        """RTM_DELLINK: `name` is gone when this returns, with the other end if it is one of a veth pair."""
+        """RTM_DELLINK: delete `name`, with the other end if it is one of a veth pair."""
         message = encoders().ifinfmsg()
         message["attrs"] = [("IFLA_IFNAME", name)]
         self._request(RTM_DELLINK, 0, message, f"RTM_DELLINK {name}")
 
     def add_address(self, index: int, address: str, prefix: int, broadcast: str | None = None) -> None:
-        """RTM_NEWADDR: the interface has `address`, and its neighbours are the `prefix` around it.
+        """RTM_NEWADDR: give the interface `address`, in a subnet with that `prefix`.
 
-        An IPv6 address is used at once. Otherwise the kernel would ask for a second whether a neighbour has it
-        already (duplicate address detection, RFC 4862), which who gives out the addresses knows.
+        An IPv6 address is usable at once. Otherwise the kernel would ask for a second whether a neighbour has it
+        (duplicate address detection, RFC 4862), which is known here.
         """
         message = _address(index, address, prefix)
         if broadcast:
@@ -233,7 +228,7 @@ class Rtnetlink:
         self._request(RTM_NEWADDR, NLM_F_CREATE | NLM_F_EXCL, message, what)
 
     def set_default_route(self, index: int, gateway: str) -> None:
-        """RTM_NEWROUTE: what is no neighbour is sent to `gateway`, and no longer where it was sent before."""
+        """RTM_NEWROUTE: replace the default route by one to `gateway`."""
         message = encoders().rtmsg()
         message["family"], message["table"] = _family(gateway), RT_TABLE_MAIN
         message["proto"], message["type"] = RTPROT_BOOT, RTN_UNICAST
@@ -242,7 +237,7 @@ class Rtnetlink:
         self._request(RTM_NEWROUTE, NLM_F_CREATE | NLM_F_REPLACE, message, what)
 
     def networks(self) -> list[Network]:
-        """RTM_GETADDR, RTM_GETROUTE: what the addresses and routes (in every table) of this host cover."""
+        """RTM_GETADDR, RTM_GETROUTE: what the addresses and routes (of every table) of this host cover."""
         found = []
         for family, everywhere in ((socket.AF_INET, "0.0.0.0"), (socket.AF_INET6, "::")):
             message = encoders().ifaddrmsg()
@@ -266,7 +261,7 @@ class Rtnetlink:
         self._request(RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL if create else 0, message, what)
 
     def _request(self, kind: int, flags: int, message: Any, what: str) -> None:
-        """Send one message and wait for its acknowledgement. Raises `OSError` that names `what` was asked."""
+        """Send one message and wait for its acknowledgement. Raises `OSError` that names `what` was requested."""
         netlink.send(self.socket, what, self._encode(kind, flags | NLM_F_ACK, message))
         for answer, answer_flags, payload in self._answers():
             if answer == NLMSG_ERROR:  # an acknowledgement is an error whose number is 0
@@ -274,7 +269,7 @@ class Rtnetlink:
                 return
 
     def dump(self, kind: int, message: Any, what: str) -> list[Any]:
-        """Send one question and collect the list that is the answer."""
+        """Send one request and return the list that answers it."""
         netlink.send(self.socket, what, self._encode(kind, NLM_F_DUMP, message))
         found = []
         for answer, answer_flags, payload in self._answers():
@@ -284,7 +279,7 @@ class Rtnetlink:
                 break
             decoded = type(message)(payload)
             decoded.decode()
-            if message["family"] in (0, decoded["family"]):  # a kernel without IPv6 answers with all that it has
+            if message["family"] in (0, decoded["family"]):  # a kernel without IPv6 returns all families
                 found.append(decoded)
         return found
 
@@ -321,7 +316,7 @@ def _family(address: str) -> int:
 
 
 def _raise_error(what: str, flags: int, message: bytes) -> None:
-    """Raise what a struct nlmsgerr says, in the kernel's own words if it has some; not if it says 0."""
+    """Raise the error of a struct nlmsgerr, with the kernel's text if there is one; nothing for 0."""
     number = -struct.unpack_from("=i", message, 16)[0]
     if number == 0:
         return
@@ -338,7 +333,7 @@ def _raise_error(what: str, flags: int, message: bytes) -> None:
 
 @contextlib.contextmanager
 def entered(netns_fd: int) -> Iterator[None]:
-    """Have this thread in network namespace `netns_fd` inside the `with` block: setns(2) moves one thread."""
+    """Run the `with` block with this thread in network namespace `netns_fd`: setns(2) moves one thread."""
     home = os.open("/proc/thread-self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
     try:
         syscalls.setns(netns_fd, syscalls.CLONE_NEWNET)
@@ -351,9 +346,9 @@ def entered(netns_fd: int) -> Iterator[None]:
 
 
 def exists(name: str) -> bool:
-    """Whether the interface exists in this network namespace.
+    """Whether the interface exists in this network namespace, by ioctl.
 
-    Asked of the kernel by ioctl: `/sys/class/net` shows the namespace of whoever mounted it (sysfs(5)).
+    `/sys/class/net` would show the namespace of the process that mounted it (sysfs(5)).
     """
     try:
         socket.if_nametoindex(name)
@@ -379,7 +374,7 @@ class Route(NamedTuple):
 
 
 def main_routes() -> list[Route]:
-    """The main routing table from /proc/net/route (proc(5)): what every start asks, without netlink."""
+    """The main routing table from /proc/net/route (proc(5)), which every start reads, without netlink."""
     with open("/proc/thread-self/net/route", encoding="ascii") as file:
         lines = [line.split() for line in file.readlines()[1:]]
     return [Route(line[0], _number(line[1]), _number(line[7]), int(line[6])) for line in lines]

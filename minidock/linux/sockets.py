@@ -1,6 +1,6 @@
-"""Unix sockets with a name in the file system (unix(7)): where one process waits for others that it does not know.
+"""Unix sockets with a path (unix(7)), on which a process accepts connections from others.
 
-SOCK_SEQPACKET keeps the bounds of messages, as datagrams do, and tells of the other side's end, as streams do.
+SOCK_SEQPACKET keeps messages apart, as datagrams do, and reports the other side's end, as streams do.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ _BACKLOG = 128
 
 
 def listen(path: str) -> socket.socket:
-    """A socket, not blocking, that others can `connect` to under the name `path`, which must be free."""
+    """A non-blocking socket that listens at `path`, which must not exist."""
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     try:
         listener.setblocking(False)
@@ -28,9 +28,9 @@ def listen(path: str) -> socket.socket:
 
 
 def connect(path: str) -> socket.socket:
-    """Connect to whoever listens under the name `path`.
+    """Connect to the process that listens at `path`.
 
-    Raises `FileNotFoundError` or `ConnectionRefusedError` if nobody does (any more).
+    Raises `FileNotFoundError` or `ConnectionRefusedError` if none does.
     """
     end = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     try:

@@ -124,7 +124,7 @@ _SYS = dict(zip(_NAMES, _NUMBERS[os.uname().machine], strict=True))
 
 @cache
 def _library(*, keep_lock: bool = False) -> Any:
-    """The C library. Loaded at the first call: many commands only look at files and need none of this."""
+    """The C library, loaded at the first call: many commands only read files and do not need it."""
     import ctypes
 
     library = (ctypes.PyDLL if keep_lock else ctypes.CDLL)(None, use_errno=True)
@@ -133,8 +133,8 @@ def _library(*, keep_lock: bool = False) -> Any:
 
 
 def _raise(name: str, arguments: tuple[Any, ...], errno: int) -> OSError:
-    """The `OSError` (of the right subclass) that says which call failed, with which arguments."""
-    flags_from = 0x40  # smaller numbers are descriptors and the like
+    """The `OSError` (of the right subclass) that names the call and its arguments."""
+    flags_from = 0x40  # smaller numbers, such as descriptors, are shown in decimal
     shown = ", ".join(
         a.decode(errors="replace") if isinstance(a, bytes) else
         hex(a) if isinstance(a, int) and a >= flags_from else str(a)
@@ -144,9 +144,10 @@ def _raise(name: str, arguments: tuple[Any, ...], errno: int) -> OSError:
 
 
 def _call(name: str, *arguments: int | bytes | None, number: int = 0, shown: tuple[Any, ...] | None = None) -> int:
-    """Call the C library's function `name`, or system call `number` if it has none; announced.
+    """Call the C library's function `name`, or system call `number` if it has none, and announce it.
 
-    A structure is passed as the bytes of its fields. `shown` stands for arguments that mean nothing to a reader.
+    A structure is passed as the bytes of its fields. `shown` are the arguments for observers, where the real ones are
+    pointers.
     """
     shown = arguments if shown is None else shown
 
@@ -164,7 +165,7 @@ def _call(name: str, *arguments: int | bytes | None, number: int = 0, shown: tup
 
 
 def _address(content: bytes) -> tuple[int, Any]:
-    """(where the kernel finds `content`, the object to keep alive until it has looked)."""
+    """The address of `content` for the kernel, and the object to keep alive during the call."""
     import ctypes
 
     buffer = ctypes.create_string_buffer(content, len(content))
@@ -187,7 +188,7 @@ def umount2(target: str, flags: int = 0) -> None:
 
 
 def pivot_root(new_root: str, put_old: str) -> None:
-    """pivot_root(2): make `new_root` the root mount of this mount namespace, and hang the old one on `put_old`."""
+    """pivot_root(2): make `new_root` the root mount of this mount namespace, and move the old one to `put_old`."""
     _call("pivot_root", _bytes(new_root), _bytes(put_old), number=_SYS["pivot_root"])
 
 
@@ -207,7 +208,7 @@ def close_range(first: int, last: int = 0xFFFFFFFF, flags: int = 0) -> None:
 
 
 def join_session_keyring(name: str | None) -> None:
-    """keyctl_join_session_keyring(3): a new session keyring (None: without a name); the caller's keys stay outside."""
+    """keyctl_join_session_keyring(3): join a new session keyring (None: without a name), without the caller's keys."""
     shown = ("KEYCTL_JOIN_SESSION_KEYRING", name)
     _call("keyctl", KEYCTL_JOIN_SESSION_KEYRING, _bytes(name), number=_SYS["keyctl"], shown=shown)
 
@@ -220,12 +221,12 @@ def openat2(dirfd: int, path: str, flags: int, mode: int = 0, resolve: int = 0) 
 
 
 def open_tree(path: str, flags: int, dirfd: int = AT_FDCWD) -> int:
-    """open_tree(2): a descriptor of a mount; with OPEN_TREE_CLONE, of a copy that is mounted nowhere."""
+    """open_tree(2): a descriptor of a mount; with OPEN_TREE_CLONE, of a detached copy."""
     return _call("open_tree", dirfd, _bytes(path), flags, number=SYS_OPEN_TREE, shown=(dirfd, path, flags))
 
 
 def move_mount(tree: int, target: int) -> None:
-    """move_mount(2): attach the mounts that `tree` is a descriptor of to the place that `target` is one of."""
+    """move_mount(2): attach the mounts of the descriptor `tree` to the place of the descriptor `target`."""
     flags = MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH
     shown = (tree, "", target, "", flags)
     _call("move_mount", tree, b"", target, b"", flags, number=SYS_MOVE_MOUNT, shown=shown)
@@ -251,7 +252,7 @@ def mount_setattr(
 
 
 def fstatfs_type(fd: int) -> int:
-    """fstatfs(2): the number of the type of file system that the open file is on. A look, so not announced."""
+    """fstatfs(2): the type of the file system of an open file, as a number. It only reads, so it is not announced."""
     import ctypes
     import sys
 
@@ -270,7 +271,7 @@ def capset(effective: int, permitted: int, inheritable: int) -> None:
 
 
 def prctl_capbset_read(capability: int) -> bool:
-    """prctl(2) PR_CAPBSET_READ: whether a capability is in the bounding set. A look, so not announced."""
+    """prctl(2) PR_CAPBSET_READ: whether a capability is in the bounding set. It only reads, so it is not announced."""
     import ctypes
 
     result = int(_library().prctl(PR_CAPBSET_READ, ctypes.c_ulong(capability), 0, 0, 0))
@@ -280,7 +281,7 @@ def prctl_capbset_read(capability: int) -> bool:
 
 
 def prctl_capbset_drop(capability: int) -> None:
-    """prctl(2) PR_CAPBSET_DROP: take a capability out of the bounding set, for ever."""
+    """prctl(2) PR_CAPBSET_DROP: remove a capability from the bounding set, for ever."""
     _call("prctl", PR_CAPBSET_DROP, capability, 0, 0, 0, shown=("PR_CAPBSET_DROP", capability))
 
 
@@ -317,7 +318,7 @@ def ioprio_set(which: int, who: int, ioprio: int) -> None:
 
 
 def reset_signal(number: int) -> None:
-    """rt_sigaction(2): a signal's default action, also for 32 and 33, which glibc keeps to itself."""
+    """rt_sigaction(2): set a signal to its default action, also 32 and 33, which glibc reserves for itself."""
     default = bytes(32)  # struct sigaction as the kernel has it: SIG_DFL, no flags, no restorer, an empty mask
     _call("rt_sigaction", number, default, None, 8, number=_SYS["rt_sigaction"], shown=(number, "SIG_DFL"))
 
@@ -328,12 +329,12 @@ def inotify_init1(flags: int = 0) -> int:
 
 
 def inotify_add_watch(fd: int, path: str, mask: int) -> int:
-    """inotify_add_watch(2): tell through `fd` of the changes of `path` that `mask` names."""
+    """inotify_add_watch(2): report the changes of `path` that `mask` names on `fd`."""
     return _call("inotify_add_watch", fd, _bytes(path), mask, shown=(fd, path, hex(mask)))
 
 
 def bpf_load(kind: int, program: bytes) -> int:
-    """bpf(2) BPF_PROG_LOAD: hand the kernel a program of 8-byte instructions; returns its descriptor."""
+    """bpf(2) BPF_PROG_LOAD: load a program of 8-byte instructions; returns its descriptor."""
     (where, kept), (licence, kept_too) = _address(program), _address(b"GPL\0")
     attributes = struct.pack("IIQQ24x", kind, len(program) // 8, where, licence)  # the first fields of union bpf_attr
     try:
@@ -344,7 +345,7 @@ def bpf_load(kind: int, program: bytes) -> int:
 
 
 def bpf_attach(target: int, program: int, kind: int, flags: int = 0) -> None:
-    """bpf(2) BPF_PROG_ATTACH: from now on the kernel asks `program` about what happens in cgroup `target`."""
+    """bpf(2) BPF_PROG_ATTACH: have the kernel run `program` for events of cgroup `target` from now on."""
     attributes = struct.pack("IIII", target, program, kind, flags)
     shown = ("BPF_PROG_ATTACH", target, program, len(attributes))
     _call("bpf", BPF_PROG_ATTACH, attributes, len(attributes), number=_SYS["bpf"], shown=shown)
@@ -353,9 +354,9 @@ def bpf_attach(target: int, program: int, kind: int, flags: int = 0) -> None:
 def clone3(flags: int, cgroup_fd: int | None = None) -> tuple[int, int]:
     """clone3(2) used as a fork: returns (pid, pidfd) in the parent, (0, -1) in the child.
 
-    With `cgroup_fd` (an open cgroup v2 directory) the child is born in that cgroup. The interpreter has to know that
-    it was forked (locks, thread state), so the call stands between the hooks that `os.fork` uses too; PyDLL keeps the
-    interpreter lock held across it.
+    With `cgroup_fd` (an open cgroup v2 directory) the child is created in that cgroup. The interpreter has to be told
+    of a fork (locks, thread state), so the call is made between the hooks that `os.fork` calls too; PyDLL keeps the
+    interpreter lock held during it.
     """
     import ctypes
 
@@ -370,7 +371,7 @@ def clone3(flags: int, cgroup_fd: int | None = None) -> tuple[int, int]:
 
 
 def clone(flags: int) -> tuple[int, int]:
-    """clone(2) used as a fork, as `clone3`: the older call, whose flags filters of system calls can see."""
+    """clone(2) used as a fork, like `clone3`: the older call, whose flags seccomp filters can check."""
     import ctypes
 
     pidfd = ctypes.c_int(-1)
@@ -383,7 +384,7 @@ def clone(flags: int) -> tuple[int, int]:
 
 
 def _fork(name: str, flags: int, words: tuple[Any, ...]) -> int:
-    """A system call that forks, between the hooks that `os.fork` uses too."""
+    """A system call that forks, between the hooks that `os.fork` calls too."""
     import ctypes
 
     syscall, python = _library(keep_lock=True).syscall, ctypes.pythonapi
@@ -400,7 +401,7 @@ def _fork(name: str, flags: int, words: tuple[Any, ...]) -> int:
 
 
 def seccomp_set_filter(program: bytes, flags: int = 0) -> None:
-    """seccomp(2) SECCOMP_SET_MODE_FILTER: every system call from here on is judged by the BPF `program`."""
+    """seccomp(2) SECCOMP_SET_MODE_FILTER: the BPF `program` decides about every system call from here on."""
     where, kept = _address(program)
     prog = struct.pack("HxxxxxxQ", len(program) // 8, where)  # struct sock_fprog
     shown = (SECCOMP_SET_MODE_FILTER, flags, len(program) // 8)

@@ -34,7 +34,7 @@ _STOP_AT_SHUTDOWN = 10_000_000  # microseconds from SIGTERM to SIGKILL, as long 
 
 
 def owns_the_tree() -> bool:
-    """Whether systemd is PID 1 (sd_booted(3)) and can be asked: there is a D-Bus and the command that speaks it."""
+    """Whether systemd is PID 1 (sd_booted(3)) and can be reached: D-Bus and busctl are there."""
     if not (os.path.isdir("/run/systemd/system") and os.path.exists("/run/dbus/system_bus_socket")):
         return False
     return any(os.access(os.path.join(directory, "busctl"), os.X_OK) for directory in os.get_exec_path())
@@ -59,7 +59,7 @@ def scope_of(path: str) -> str | None:
 
 
 def start_scope(scope: str, top: str) -> None:
-    """Have systemd make `scope` in the hierarchy mounted on `top` and put this process into it, in its monitor/.
+    """Have systemd create `scope` in the hierarchy mounted on `top` and move this process into its cgroup monitor/.
 
     Raises `HostError` with systemd's answer.
     """
@@ -91,7 +91,7 @@ def start_scope(scope: str, top: str) -> None:
 
 
 def join_scope(scope: str, top: str) -> None:
-    """Put this process beside the monitor of a container that runs: no part of the session, which may end, any more."""
+    """Move this process beside the monitor of a running container, out of the user's session, which may end."""
     Cgroup(f"{top}{scope}/monitor").add(os.getpid())
 
 

@@ -1,8 +1,8 @@
-"""Pseudo-terminals: the two ends of what a shell takes for a terminal (pty(7)).
+"""Pseudo-terminals (pty(7)).
 
-The program inside gets the slave end, with line editing, job control and signals from Ctrl-C; whoever holds the
-master end types and reads. Between the caller's real terminal and the master, bytes are only copied: so the real one
-is put into raw mode, where Ctrl-C is a byte like any other and goes inside.
+The program inside gets the slave end, with line editing, job control and signals from Ctrl-C; the holder of the master
+end writes what is typed and reads the output. Between the caller's real terminal and the master, bytes are only copied:
+the real one is put into raw mode, where Ctrl-C is a byte like any other.
 """
 
 from __future__ import annotations
@@ -28,10 +28,10 @@ _PTMX = os.makedev(5, 2)
 
 
 def open_peer(ptmx: str) -> tuple[int, int]:
-    """A new (master, slave) of the devpts that `ptmx` is in, for where paths are in somebody else's hands.
+    """A new (master, slave) of the devpts that `ptmx` is in, where paths are not trusted.
 
-    The slave is asked of the master (TIOCGPTPEER of ioctl_tty(2)), so no path to it can be a trap. Raises `OSError`
-    (ENXIO) if `ptmx` is no multiplexor of pseudo-terminals.
+    The slave is opened through the master (TIOCGPTPEER of ioctl_tty(2)), without a path. Raises `OSError` (ENXIO) if
+    `ptmx` is no multiplexor of pseudo-terminals.
     """
     master = syscalls.open(ptmx, os.O_RDWR | os.O_NOCTTY | os.O_CLOEXEC)
     try:
@@ -45,9 +45,9 @@ def open_peer(ptmx: str) -> tuple[int, int]:
 
 
 def open_peer_of(master: int) -> int:
-    """A descriptor of the slave that belongs to `master`, from wherever.
+    """A descriptor of the slave that belongs to `master`.
 
-    As long as it is open, reading from the master does not fail (EIO) because all others have closed theirs.
+    As long as it is open, reading from the master does not fail (EIO) when all others have closed theirs.
     """
     peer: int = _ioctl(master, TIOCGPTPEER, os.O_RDWR | os.O_NOCTTY | os.O_CLOEXEC)
     return peer
@@ -70,7 +70,7 @@ def set_window_size(fd: int, rows: int, columns: int) -> None:
 
 
 def mode(fd: int) -> list[Any] | None:
-    """How a terminal treats what is typed and shown (termios(3)), for `restore`; None if `fd` is no terminal."""
+    """The settings of a terminal (termios(3)), for `restore`; None if `fd` is no terminal."""
     try:
         return termios.tcgetattr(fd)
     except termios.error:
@@ -81,7 +81,7 @@ def make_raw(fd: int) -> list[Any]:
     """Put a terminal into raw mode (termios(3), cfmakeraw); returns what `restore` needs.
 
     In the background, this stops the process until it is in the foreground (SIGTTOU), like any change of a terminal.
-    Raises `HostError` where nobody is left to bring it there.
+    Raises `HostError` if it can never be.
     """
     before = termios.tcgetattr(fd)
     while True:
@@ -94,7 +94,7 @@ def make_raw(fd: int) -> list[Any]:
 
 
 def restore(fd: int, before: list[Any]) -> None:
-    """Give a terminal the mode it had. A terminal that is gone needs none."""
+    """Restore a terminal's settings. A terminal that is gone needs none."""
     try:
         termios.tcsetattr(fd, termios.TCSANOW, before)
     except (OSError, termios.error):

@@ -1,9 +1,9 @@
-"""How long to wait for other processes to do what they have been told, on a machine on which little gets its turn.
+"""Timeouts for other processes that hold on a machine under heavy load.
 
-A number of seconds cannot tell a process that hangs from one that is starved: under a small cpu quota, or among
-hundreds of others, what takes a millisecond takes a minute. What runs now and then, or waits for its turn, will come to
-an end. So the seconds are those in which none of the processes has run or could have. Sources: proc(5) "stat",
-Documentation/scheduler/sched-stats.rst.
+A number of seconds does not distinguish a process that hangs from one that gets no processor time: under a small cpu
+quota, or among hundreds of others, a millisecond's work takes a minute. A process that runs now and then, or waits for
+a processor, will finish. So the seconds that count are those in which none of the processes has run or could have run.
+Sources: proc(5) "stat", Documentation/scheduler/sched-stats.rst.
 """
 
 from __future__ import annotations
@@ -11,12 +11,12 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable
 
-_MOST = 600.0  # seconds in all: something may be running for ever
-_LOOK = 0.25  # seconds between two looks
+_MOST = 600.0  # seconds in all: a process may run for ever
+_LOOK = 0.25  # seconds between two checks
 
 
 class ActivityTimeout:
-    """`seconds` without any sign of life from `processes`, which is called for their ids again and again."""
+    """It is over after `seconds` in which none of `processes`, which returns their pids, was active."""
 
     def __init__(self, seconds: float, processes: Callable[[], Iterable[int]]) -> None:
         self._seconds, self._processes = seconds, processes
@@ -26,7 +26,7 @@ class ActivityTimeout:
 
     @property
     def is_over(self) -> bool:
-        """Whether waiting is of no use any more."""
+        """Whether to stop waiting."""
         now = time.monotonic()
         if now > self._looked + _LOOK:
             self._looked = now
@@ -43,7 +43,7 @@ class ActivityTimeout:
 
 
 def _activity(pid: int) -> str:
-    """A text that changes whenever the process runs; with " R " in it as long as it could run if it were its turn."""
+    """A text that changes whenever the process runs; it contains " R " while the process is runnable."""
     try:
         with open(f"/proc/{pid}/stat", encoding="utf-8", errors="replace") as file:
             fields = file.read().rpartition(")")[2].split()
