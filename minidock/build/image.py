@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from minidock.build.stage import Stage
+from minidock.image.manifest_types import ImageManifest
 from minidock.image.media_types import CONFIG_TYPE, MANIFEST_TYPE
 from minidock.image.store_writer import Ingest
 from minidock.image.stored_image import Image
@@ -42,15 +43,16 @@ def make(
     }
     data = as_json(content)
     digest = ingest.put_bytes(data)
-    manifest = {
+    manifest: ImageManifest = {
         "schemaVersion": 2,
         "mediaType": MANIFEST_TYPE,
         "config": {"mediaType": CONFIG_TYPE, "digest": digest, "size": len(data)},
         "layers": [
             {"mediaType": layer.media_type, "digest": layer.digest, "size": layer.size} for layer in stage.layers
         ],
-        **({"annotations": dict(annotations)} if annotations else {}),
     }
+    if annotations:
+        manifest["annotations"] = dict(annotations)
     return Image(ingest.store.root, digest, ingest.put_bytes(as_json(manifest)), manifest, content)
 
 

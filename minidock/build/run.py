@@ -22,6 +22,7 @@ from minidock.errors import MinidockError
 from minidock.image.layer_cache import Layer
 from minidock.image.layer_diff import ADDED, differences
 from minidock.image.layer_writer import TarReader
+from minidock.image.manifest_types import NO_MANIFEST
 from minidock.image.media_types import LAYER_TYPE
 from minidock.image.store_writer import Ingest
 from minidock.image.stored_image import Image
@@ -102,7 +103,7 @@ def _ended(
 
     `ahead`: another RUN follows. Its monitor is started now, and is there when it is needed.
     """
-    image = Image(paths.root, "sha256:" + stage.key, "", {}, _config(stage))
+    image = Image(paths.root, "sha256:" + stage.key, "", NO_MANIFEST, _config(stage))
 
     def take() -> tuple[Record, int]:
         if ahead:

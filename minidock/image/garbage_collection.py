@@ -6,8 +6,8 @@ What is in use is computed from the index each time; there are no counters that 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
-from typing import Any, NamedTuple
+from collections.abc import Callable, Mapping
+from typing import NamedTuple
 
 from minidock.image import blobs, layer_cache, layer_directories
 from minidock.image.digest import is_digest
@@ -59,7 +59,7 @@ def reachable(root: str) -> set[str]:
     return found
 
 
-def _follow(images: str, descriptor: dict[str, Any], found: set[str]) -> None:
+def _follow(images: str, descriptor: Mapping[str, object], found: set[str]) -> None:
     """Add a descriptor and all that it refers to. An index of another tool may refer to manifests."""
     digest = descriptor.get("digest")
     if not is_digest(digest) or digest in found:

@@ -8,15 +8,14 @@ from __future__ import annotations
 
 import json
 import os
-from typing import Any
 
 from minidock.image import reference
+from minidock.image.manifest_types import Descriptor
 from minidock.image.media_types import INDEX_TYPE
 from minidock.image.reference import Reference
 from minidock.observe import step
 from minidock.state import directory, read_json, sweep, write_text
 
-Descriptor = dict[str, Any]
 Descriptors = list[Descriptor]
 REF_NAME = "org.opencontainers.image.ref.name"
 _INDEX = {"manifests": [{"mediaType": str, "digest": str, "size": int}]}
@@ -65,5 +64,9 @@ def _key(name: Reference) -> str:
 
 def with_name(descriptor: Descriptor, name: Reference | None) -> Descriptor:
     """The descriptor with `name` in place of its own, or without a name."""
-    plain = {key: descriptor[key] for key in ("mediaType", "digest", "size")}
+    plain: Descriptor = {
+        "mediaType": descriptor["mediaType"],
+        "digest": descriptor["digest"],
+        "size": descriptor["size"],
+    }
     return {**plain, "annotations": {REF_NAME: _key(name)}} if name else plain

@@ -18,6 +18,7 @@ from minidock.image import reference
 from minidock.image.blobs import read_blob
 from minidock.image.digest import hex_of
 from minidock.image.image_index import REF_NAME
+from minidock.image.manifest_types import Descriptor
 from minidock.image.media_types import INDEX_TYPE, MANIFEST_TYPE
 from minidock.image.reference import Reference
 from minidock.image.store import Store
@@ -91,15 +92,15 @@ def _blobs(image: Image) -> list[str]:
 
 def index_of(chosen: Sequence[tuple[Image, list[Reference]]]) -> bytes:
     """The index.json of a layout with these images, each under its names."""
-    listed = []
+    listed: list[dict[str, object]] = []
     for image, names in chosen:
         plain = descriptor_of(image)
         named = [{IMAGE_NAME: name.canonical, REF_NAME: name.tag} for name in names]
-        listed += [{**plain, "annotations": annotations} for annotations in named] or [plain]
+        listed += [{**plain, "annotations": annotations} for annotations in named] or [{**plain}]
     return _json({"schemaVersion": 2, "mediaType": INDEX_TYPE, "manifests": listed})
 
 
-def descriptor_of(image: Image) -> dict[str, Any]:
+def descriptor_of(image: Image) -> Descriptor:
     """As the store's index has it; of an image that is in no index yet, what an index would have."""
     store = Store(image.root)
     try:

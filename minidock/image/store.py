@@ -17,14 +17,15 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from minidock.errors import ConflictError, HostError, MinidockError, NotFoundError, UsageError
 from minidock.image import blobs, image_index, reference
 from minidock.image.created_time import epoch_seconds
 from minidock.image.digest import is_digest
-from minidock.image.image_index import Descriptor, Descriptors
+from minidock.image.image_index import Descriptors
 from minidock.image.locks import store_lock
+from minidock.image.manifest_types import Descriptor, ImageManifest
 from minidock.image.media_types import MANIFEST_TYPES
 from minidock.image.reference import Reference
 from minidock.image.stored_image import Image
@@ -247,7 +248,7 @@ class Store:
         diff_ids = config["rootfs"]["diff_ids"]
         if len(blob_digests) != len(diff_ids) or not all(map(is_digest, [*blob_digests, *diff_ids])):
             raise HostError(f"the manifest {digest} and its config do not agree on the image's layers")
-        return Image(self.root, image_id, digest, manifest, config)
+        return Image(self.root, image_id, digest, cast(ImageManifest, manifest), config)
 
 
 def _absent(text: str) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 from minidock.image import layer_directories, platform
+from minidock.image.manifest_types import ImageManifest
 from minidock.image.platform import Platform
 
 
@@ -14,7 +15,7 @@ class Image(NamedTuple):
     root: str
     id: str
     manifest_digest: str
-    manifest: dict[str, Any]
+    manifest: ImageManifest
     config: dict[str, Any]
 
     @property

@@ -80,7 +80,7 @@ def apply(path: str, resources: Resources) -> None:
         try:
             _write(known[setting.controller] + path, setting)
         except FileNotFoundError as error:
-            if not setting.wish:
+            if not setting.optional:
                 raise _refused(f"this kernel has no {setting.file}: the limit cannot be enforced") from error
         except OSError as error:
             why = os.strerror(error.errno or 0)
@@ -123,7 +123,7 @@ def _memory(memory: dict[str, Any]) -> Iterator[Setting]:
     ):  # fmt: skip
         if memory.get(name):
             # A kernel that does not account for swap has no such file; without swap, nothing could exceed the limit.
-            yield Setting("memory", f"memory.{file}", str(memory[name]), wish=name == "swap")
+            yield Setting("memory", f"memory.{file}", str(memory[name]), optional=name == "swap")
     swappiness = memory.get("swappiness")
     if swappiness is not None and 0 <= swappiness <= 100:
         yield Setting("memory", "memory.swappiness", str(swappiness))
