@@ -10,9 +10,8 @@ from __future__ import annotations
 
 import errno
 import os
-import re
 import stat
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 from minidock.errors import HostError
 from minidock.linux import syscalls
@@ -24,51 +23,6 @@ from minidock.linux.syscalls import MNT_DETACH, MS_BIND, MS_RDONLY, MS_REC, MS_R
 def set_propagation(target: str, flags: int) -> None:
     """Set whether mounts made on one side of a copied tree appear on the other (mount_namespaces(7))."""
     syscalls.mount(None, target, None, flags)
-
-
-def propagation_of(path: str) -> tuple[str, set[str]]:
-    """The mount point that `path` lies on, and which of "shared" and "slave" it is (proc_pid_mountinfo(5))."""
-    path = os.path.realpath(path)
-    place, kinds = "/", set()
-    for where, fields, _ in _mountinfo():
-        # A later mount on the same mount point hides an earlier one.
-        if len(where) >= len(place) and _is_below(path, where):
-            names = {"shared": "shared", "master": "slave"}
-            place, kinds = where, {names[word] for field in fields if (word := field.partition(":")[0]) in names}
-    return place, kinds
-
-
-def mounted_at_or_below(path: str) -> list[str]:
-    """The mount points at `path` and below, in the order in which they were mounted.
-
-    It includes bind mounts of the same file system, which stat(2), and so `os.path.ismount`, does not recognize.
-    """
-    path = os.path.realpath(path)
-    return [where for where, _, _ in _mountinfo() if _is_below(where, path)]
-
-
-def filesystem_of(path: str) -> str:
-    """The type of the file system (ext4, overlay, ...) of `path`, or of its nearest existing parent directory."""
-    path = os.path.realpath(path)
-    place, found = "/", ""
-    for where, _, kind in _mountinfo():
-        if len(where) >= len(place) and _is_below(path, where):
-            place, found = where, kind
-    return found
-
-
-def _mountinfo() -> Iterator[tuple[str, list[str], str]]:
-    """(mount point, optional fields, file system type) of every mount of this namespace (proc_pid_mountinfo(5))."""
-    with open("/proc/self/mountinfo", encoding="utf-8", errors="surrogateescape") as lines:
-        for line in lines:
-            before, _, after = line.partition(" - ")
-            fields = before.split(" ")
-            place = re.sub(r"\\([0-7]{3})", lambda match: chr(int(match[1], 8)), fields[4])
-            yield place, fields[6:], after.partition(" ")[0]
-
-
-def _is_below(path: str, above: str) -> bool:
-    return path == above or path.startswith(above.rstrip("/") + "/")
 
 
 def clone_tree(source: str, options: list[str]) -> int:

@@ -17,7 +17,7 @@ import stat
 
 from minidock.errors import HostError
 from minidock.linux import syscalls
-from minidock.linux.mounts import filesystem_of
+from minidock.linux.mountinfo import filesystem_of
 
 OPAQUE = "trusted.overlay.opaque"
 # mount(2) takes at most one page of options.

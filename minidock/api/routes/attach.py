@@ -8,17 +8,13 @@ from minidock.api.call import Call
 from minidock.api.errors import ClientGone
 from minidock.api.routes import logs
 from minidock.api.streams import hijacked
-from minidock.api.versions import Version
+from minidock.api.streams.content_types import content_type
 from minidock.engine.container import records, recovery
 from minidock.engine.container.records import PAUSED, RESTARTING, Record
 from minidock.engine.monitor import attach_client, detach_keys
 from minidock.engine.monitor.await_start import Waiting
 from minidock.engine.monitor.client import Attachment
 from minidock.errors import ConflictError, MinidockError
-
-RAW = "application/vnd.docker.raw-stream"
-MULTIPLEXED = "application/vnd.docker.multiplexed-stream"
-_NAMES_MULTIPLEXED = Version(1, 42)
 
 
 def attach(call: Call) -> None:
@@ -63,7 +59,7 @@ def _connect(call: Call, record: Record, *, has_terminal: bool, client: object) 
         if callable(client):
             end: socket.socket = client()
         else:
-            end = call.hijack(kind(call, has_terminal=has_terminal))
+            end = call.hijack(content_type(call.version, has_terminal=has_terminal))
         if call.flag("logs"):
             logs.send_past(record, end, raw=has_terminal, wanted=[n for n in ("stdout", "stderr") if call.flag(n)])
         if not wants_stream:
@@ -89,8 +85,3 @@ def _follow(record: Record, chosen: list[str], keys: bytes, end: socket.socket, 
 
 def _ignore(_: str) -> None:
     """There is no place for warnings between a program's own words."""
-
-
-def kind(call: Call, *, has_terminal: bool) -> str:
-    """The content type of a stream; older clients know one name for both."""
-    return RAW if has_terminal or call.version < _NAMES_MULTIPLEXED else MULTIPLEXED

@@ -7,9 +7,9 @@ import signal
 from contextlib import suppress
 
 from minidock.api.call import Call
-from minidock.api.routes import attach
 from minidock.api.routes.container_life import size_of
 from minidock.api.streams import hijacked, multiplexed
+from minidock.api.streams.content_types import content_type
 from minidock.engine.container import records, recovery
 from minidock.engine.events import event_log
 from minidock.engine.exec import exec_client, exec_instances, exec_process
@@ -59,7 +59,7 @@ def start(call: Call) -> None:
         call.empty(200)
         return
     raw = asked.flag("Tty")  # as docker has it: not what the process has, but what this request says
-    end = call.hijack(attach.kind(call, has_terminal=raw))
+    end = call.hijack(content_type(call.version, has_terminal=raw))
     chosen = list(instance["streams"])
     with hijacked.as_own_streams(end, chosen, raw=raw):
         attachment = Attachment(**dict.fromkeys(chosen, True), keys=detach_keys.parse(instance["keys"]),

@@ -11,6 +11,7 @@ from urllib.parse import quote_plus
 from minidock.api.call import Call
 from minidock.api.models import times
 from minidock.api.streams import multiplexed
+from minidock.api.streams.content_types import content_type
 from minidock.engine.container import records, recovery
 from minidock.engine.container.records import Record
 from minidock.engine.logs import log_drivers, log_reader
@@ -22,8 +23,6 @@ _STREAMS = {"stdout": multiplexed.STDOUT, "stderr": multiplexed.STDERR}
 
 def logs(call: Call) -> None:
     """What a container has printed, each stream behind heads of its own, or as it is if it has a terminal."""
-    from minidock.api.routes.attach import kind
-
     chosen = [name for name in _STREAMS if call.flag(name)]
     if not chosen:
         raise UsageError("Bad parameters: you must choose at least one stream")
@@ -43,7 +42,7 @@ def logs(call: Call) -> None:
         blocks = log_reader.read(path, wanted, driver)
     raw = bool(record.data["options"]["tty"])
     form = _form(timestamps=call.flag("timestamps"), details=call.flag("details"))
-    with call.stream(kind(call, has_terminal=raw)) as stream:
+    with call.stream(content_type(call.version, has_terminal=raw)) as stream:
         for data in _pieces(blocks, chosen, form, raw=raw):
             stream.write(data)
 

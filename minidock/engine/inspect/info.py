@@ -19,7 +19,7 @@ from minidock.image.platform import host_architecture
 from minidock.image.registry import proxies
 from minidock.image.registry.settings import HUB, HUB_INDEX
 from minidock.image.store import Store
-from minidock.linux import cgroups, mounts, systemd
+from minidock.linux import cgroups, mountinfo, systemd
 from minidock.network.drivers import NAMES
 
 # What docker says of a daemon, a client and a swarm where there is none of them; scripts ask for these.
@@ -52,7 +52,7 @@ def info(root: str) -> dict[str, Any]:
         "ContainersStopped": len(states) - running - paused,
         "Images": len(Store(root).list()),
         "Driver": "overlay2",
-        "DriverStatus": [["Backing Filesystem", mounts.filesystem_of(root)]],
+        "DriverStatus": [["Backing Filesystem", mountinfo.filesystem_of(root)]],
         "Plugins": _PLUGINS,
         "LoggingDriver": drivers.JSON_FILE,
         **abilities,

@@ -18,7 +18,7 @@ from minidock.engine.container.records import Record
 from minidock.engine.events import event_log
 from minidock.engine.volumes import populate, volume_mounts, volumes
 from minidock.errors import EXIT_ENGINE, ConflictError, HostError, MinidockError, UsageError
-from minidock.linux import mount_options, mounts
+from minidock.linux import mount_options, mountinfo
 
 DEFAULT_PROPAGATION = "rprivate"
 
@@ -202,7 +202,7 @@ def root_propagation(points: list[dict[str, Any]]) -> str:
     for point in points:
         kind = point["propagation"].removeprefix("r")
         if kind in ("shared", "slave"):
-            mounted_on, has = mounts.propagation_of(point["source"])
+            mounted_on, has = mountinfo.propagation_of(point["source"])
             if kind not in has and not (kind == "slave" and "shared" in has):
                 what = "shared" if kind == "shared" else "shared or slave"
                 raise HostError(

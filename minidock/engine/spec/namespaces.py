@@ -16,7 +16,7 @@ from minidock.engine.container import init_process, records
 from minidock.engine.container.options import ContainerOptions, Isolation
 from minidock.engine.container.records import Record
 from minidock.errors import EXIT_ENGINE, ConflictError
-from minidock.linux import cgroups, mounts, namespaces, syscalls
+from minidock.linux import cgroups, mountinfo, namespaces, syscalls
 from minidock.observe import step
 
 SHM_SIZE = 64 << 20
@@ -90,7 +90,7 @@ def _ipc_mounts(record: Record, isolation: Isolation, *, join: bool) -> list[Row
 
 def prepare(record: Record, isolation: Isolation) -> None:
     """Mount the shared memory of a container that others may join; `release` is called at its end in any case."""
-    if isolation.ipc == "shareable" and not mounts.mounted_at_or_below(record.path("shm")):
+    if isolation.ipc == "shareable" and not mountinfo.mounted_at_or_below(record.path("shm")):
         os.makedirs(record.path("shm"), mode=0o700, exist_ok=True)
         flags = syscalls.MS_NOSUID | syscalls.MS_NODEV | syscalls.MS_NOEXEC
         with step("Mount shared memory outside", book="3.1"):
@@ -101,6 +101,6 @@ def prepare(record: Record, isolation: Isolation) -> None:
 def release(record: Record) -> None:
     """Unmount what `prepare` mounted, also where the container's directory is on its way out. Idempotent."""
     for directory in (record.directory, records.directory(record.root, records.REMOVING + record.id)):
-        for place in mounts.mounted_at_or_below(os.path.join(directory, "shm")):
+        for place in mountinfo.mounted_at_or_below(os.path.join(directory, "shm")):
             with step("Unmount the shared memory", book="3.1"):
                 syscalls.umount2(place, syscalls.MNT_DETACH)

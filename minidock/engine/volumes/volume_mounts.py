@@ -7,7 +7,7 @@ from contextlib import suppress
 
 from minidock.engine.volumes.volumes import Volume, file_names, locked
 from minidock.errors import HostError
-from minidock.linux import mounts, syscalls
+from minidock.linux import mountinfo, mounts, syscalls
 from minidock.observe import step
 
 
@@ -20,7 +20,7 @@ def mount(volume: Volume, holder: str) -> None:
     with locked(volume.root):
         os.makedirs(volume.path("users"), mode=0o700, exist_ok=True)
         os.close(os.open(volume.path("users", holder), os.O_CREAT | os.O_CLOEXEC, 0o600))
-        if not mounts.mounted_at_or_below(volume.mountpoint):
+        if not mountinfo.mounted_at_or_below(volume.mountpoint):
             with step("Mount a volume's file system", book="4.2.2"):
                 _mount(volume)
 
@@ -65,6 +65,6 @@ def unmount(volume: Volume, holder: str) -> None:
 
 def detach(path: str) -> None:
     """Unmount everything at `path` and below, the last first."""
-    for place in reversed(mounts.mounted_at_or_below(path)):
+    for place in reversed(mountinfo.mounted_at_or_below(path)):
         with step("Unmount a volume's file system", book="4.2.2"):
             syscalls.umount2(place, syscalls.MNT_DETACH)

@@ -1,0 +1,20 @@
+"""The program that `private.py` executes.
+
+    python -I -S private_main.py INTERPRETER PATH WORDS...
+
+INTERPRETER is the descriptor of the Python that this runs from, PATH the caller's sys.path, WORDS the command line.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+
+if __name__ == "__main__":
+    sys.path[:] = sys.argv[2].split(os.pathsep)
+    from minidock.linux import interpreter
+    from minidock.oci import entry
+    from minidock.oci.command_line import parse
+
+    interpreter.forbid_execution(int(sys.argv[1]))
+    entry.run(parse(sys.argv[3:]))
