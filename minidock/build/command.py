@@ -33,6 +33,7 @@ from minidock.build.progress_json import RawJson
 from minidock.build.reasons import Say
 from minidock.build.request import Command
 from minidock.build.results import Built
+from minidock.build.run import Surroundings
 from minidock.build.variables import Globals
 from minidock.engine.container.create import check_host
 from minidock.engine.paths import Paths
@@ -138,14 +139,14 @@ def _build_file(
             no_cache_stages=asked.no_cache_stages,
             pull=asked.pull,
             epoch=_epoch(given),
-            surroundings=asked.surroundings,
+            surroundings=_surroundings(asked, given),
             secrets=asked.secrets,
             ssh=asked.ssh,
             imported=cache_exchange.read(paths.root, asked.cache_from, shown.say),
             streams=failure_shell.kept() if asked.shell_on_failure else None,
         )
         built = scheduler.build(work, plan, outer, ingest, told, shown.tick)
-        image = results.write(ingest, asked, Built(built, plan.target, names, work.epoch), shown)
+        image = results.write(ingest, asked, Built(built, plan.target, names, work.epoch, given), shown)
     if asked.progress != "quiet":
         checked.tell()
     return image
@@ -172,6 +173,13 @@ def _epoch(given: dict[str, str]) -> int | None:
     if epoch and not epoch.isdigit():
         raise UsageError(f"SOURCE_DATE_EPOCH is {epoch!r}, and no number of seconds")
     return int(epoch) if epoch else None
+
+
+def _surroundings(asked: Command, given: dict[str, str]) -> Surroundings:
+    """What RUN steps have around them (reference, "BuildKit built-in build args")."""
+    found = asked.surroundings._replace(cache_namespace=given.get("BUILDKIT_CACHE_MOUNT_NS", ""))
+    hostname = given.get("BUILDKIT_SANDBOX_HOSTNAME")
+    return found._replace(hostname=hostname) if hostname else found
 
 
 def _places(asked: Command, names: list[Reference], where: str) -> list[str]:

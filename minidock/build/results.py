@@ -18,19 +18,23 @@ from minidock.image.store_writer import Ingest
 
 
 class Built(NamedTuple):
-    """All stages that were built, by number; `target` is the one that was asked for. `names`: of the image."""
+    """All stages that were built, by number; `target` is the one that was asked for.
+
+    `names`: of the image; `given`: the build arguments.
+    """
 
     stages: dict[int, Stage]
     target: int
     names: list[Reference]
     epoch: int | None
+    given: dict[str, str]
 
 
 def write(ingest: Ingest, asked: Command, built: Built, shown: Progress) -> str:
     """Make all that was asked for. Returns the image's id, "" where only files were. Raises `MinidockError`."""
     stage = built.stages[built.target]
     outputs.prepare(ingest, stage, asked.outputs, built.epoch)
-    inline = any(place.kind == "inline" for place in asked.cache_to)
+    inline = any(place.kind == "inline" for place in asked.cache_to) or built.given.get("BUILDKIT_INLINE_CACHE") == "1"
     more = {cache_exchange.MEMBER: cache_exchange.rows_of(stage)} if inline else None
     made = image.make(ingest, stage, asked.labels, built.epoch, more=more, annotations=asked.annotations)
     result = Result(stage, made, built.names, built.epoch)

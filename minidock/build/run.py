@@ -38,7 +38,8 @@ _DOCKERS_ISOLATION = Isolation(
     device_rules=[], no_new_privileges=False, seccomp="", bare_system_paths=False, oom_score_adj=None, annotations={},
 )  # fmt: skip
 
-_HOSTNAME = "buildkitsandbox"
+
+HOSTNAME = "buildkitsandbox"  # as in BuildKit: the same on every machine
 
 
 class RunFailed(MinidockError):
@@ -48,7 +49,8 @@ class RunFailed(MinidockError):
 class Surroundings(NamedTuple):
     """What `build` was asked for all RUN steps. `network` is default, none or host.
 
-    `allowed`: --allow, such as security.insecure; `privileged`: whether a RUN has asked for that.
+    `allowed`: --allow, such as security.insecure; `privileged`: whether a RUN has asked for that; `cache_namespace`:
+    what comes before the ids of cache mounts.
     """
 
     network: str
@@ -59,6 +61,8 @@ class Surroundings(NamedTuple):
     cgroup_parent: str | None
     allowed: list[str]
     privileged: bool = False
+    hostname: str = HOSTNAME
+    cache_namespace: str = ""
 
 
 class Job(NamedTuple):
@@ -157,11 +161,11 @@ def _options(job: Job) -> ContainerOptions:
     from minidock.network.predefined import DEFAULT
 
     stage, arguments, surroundings, mounts, environment, _ = job
-    # What is the same on every machine: BuildKit's host name, and no variable for it.
+    # BuildKit has no variable for the host name, which is the same everywhere.
     hidden = [] if "HOSTNAME" in stage.scope.env else ["HOSTNAME"]
     network = DEFAULT if surroundings.network == "default" else surroundings.network
     return ContainerOptions(
-        image="build", command=arguments, entrypoint=[], name=None, hostname=_HOSTNAME,
+        image="build", command=arguments, entrypoint=[], name=None, hostname=surroundings.hostname,
         env=[*hidden, *(f"{name}={value}" for name, value in environment.items())], workdir=stage.workdir, user=None,
         interactive=False, tty=False, remove=True, init=False, mounts=list(mounts), volumes=[], volumes_from=[],
         tmpfs={}, read_only=False, network=network,

@@ -135,7 +135,8 @@ class Mounted:
 
     def _cache(self, mount: Mount) -> list[EngineMount]:
         target = self._target(mount)
-        taken = cache_mounts.take(self.builder.root, mount, mount.identity or target, partial(self._fill, mount))
+        name = f"{self.builder.asked.surroundings.cache_namespace}/{mount.identity or target}".removeprefix("/")
+        taken = cache_mounts.take(self.builder.root, mount, name, partial(self._fill, mount))
         self._open.callback(os.close, taken.lock)
         return [_bound(taken.content, target, read_only=mount.read_only)]
 

@@ -39,6 +39,7 @@ def step(builder: Builder, stage: Stage, instruction: Instruction) -> tuple[bool
         "script": script,
         "mounts": [list(mount) for mount in asked],
         "files": mounted.digests(),
+        **{name: value for name, value in _unusual(surroundings).items() if value},
     }
     words = [*stage.shell, script] if script else arguments
     counted = f"|{len(variables)} {' '.join(f'{k}={v}' for k, v in variables.items())} " if variables else ""
@@ -57,6 +58,12 @@ def step(builder: Builder, stage: Stage, instruction: Instruction) -> tuple[bool
                 raise
 
     return builder.layered(stage, instruction, text, parts, make, mounted.files())
+
+
+def _unusual(surroundings: run.Surroundings) -> Parts:
+    """What counts for the cache only where it is not as usual."""
+    named = surroundings.hostname != run.HOSTNAME
+    return {"hostname": surroundings.hostname if named else "", "privileged": surroundings.privileged}
 
 
 def _surroundings(builder: Builder, stage: Stage, instruction: Instruction) -> run.Surroundings:

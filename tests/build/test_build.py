@@ -236,6 +236,8 @@ def test_the_environment_of_a_run(context: Context) -> None:
     ]  # fmt: skip
     assert context.history()[-1].startswith("RUN |1 B=b /bin/sh")
     assert "CACHED" in context.built(dockerfile, "--build-arg", "http_proxy=other")
+    context.built(dockerfile, "--build-arg", "BUILDKIT_SANDBOX_HOSTNAME=named")
+    assert context.run("cat /host") == "named\n"
 
 
 def test_here_documents(context: Context) -> None:

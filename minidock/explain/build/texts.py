@@ -61,6 +61,8 @@ TEXTS: dict[str, tuple[str, str]] = {
     "part script": ("its script", "son script"),
     "part user": ("its user", "son utilisateur"),
     "part directory": ("its directory", "son répertoire"),
+    "part hostname": ("its host name", "son nom d'hôte"),
+    "part privileged": ("whether it is privileged", "si elle est privilégiée"),
     "part network": ("its network", "son réseau"),
     "part mounts": ("what it mounts", "ce qu'elle monte"),
     "part target": ("its target", "sa destination"),
