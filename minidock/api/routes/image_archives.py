@@ -37,6 +37,7 @@ def load(call: Call) -> None:
 
     platform, quiet = call.text("platform"), call.flag("quiet")
     with call.progress() as stream:
+        stream.begin()  # as in docker, also what is wrong with the archive is told in the stream
         wanted = parse_platform(platform) if platform and not platform.startswith("{") else None
         for loaded in images(Store(call.root), BodyReader(call), wanted):
             event_log.emit_image(call.root, "load", loaded.image.id, loaded.image.labels)
