@@ -8,6 +8,7 @@ import importlib
 NAMES = {
     "start": "`true` in Alpine, from the command to its end",
     "exec": "`true` once more in a container that runs, beside docker and runc",
+    "api": "docker's client over the socket: run, ps, bytes in, logs, beside docker's daemon",
     "network": "bytes and connections a second through the bridge and a published port, beside docker",
     "explain": "what observing costs: nobody observing, no code to observe with, and each style of --explain",
     "pull": "an image of 300 MB from a registry on this machine, beside docker, podman and skopeo with umoci",
