@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, unquote
 
 import h11
@@ -20,19 +20,11 @@ from minidock.errors import UsageError
 if TYPE_CHECKING:
     import socket
 
-    from minidock.api.connection import Connection, HangUp
+    from minidock.api.connection import Connection, HangUp, Request
 
 _MOST_JSON = 8 << 20  # bytes; the largest that is meant well has a seccomp profile in it
 _FALSE = ("", "0", "no", "false", "none")
 _SERVER = f"Docker/{__version__} (linux)"  # clients ask for the word before the slash
-
-
-class Request(NamedTuple):
-    """What the head of a request says; the names of `headers` are in small letters."""
-
-    method: str
-    target: str
-    headers: dict[str, str]
 
 
 class Call:

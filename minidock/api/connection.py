@@ -1,4 +1,4 @@
-"""One connection, in a process of its own: requests in, answers out, until the client leaves or takes the socket over.
+"""One connection: its socket, and what of HTTP/1.1 is read from it and written to it.
 
 h11 knows HTTP/1.1; the socket stays ours, which `attach` needs. What is read never goes beyond the request at hand, so
 that whatever follows an upgrade is still in the socket for whoever has it then.
@@ -14,11 +14,10 @@ import signal
 import socket
 import time
 from contextlib import suppress
+from typing import NamedTuple
 
 import h11
 
-from minidock.api import routing
-from minidock.api.call import Call, Request
 from minidock.api.errors import ClientGone
 from minidock.engine.paths import Paths
 
@@ -30,24 +29,12 @@ _LAST_INPUT = 2.0  # seconds that a client has to see that it has been answered
 _END_OF_HEAD = re.compile(rb"\r?\n\r?\n")
 
 
-def serve(paths: Paths, end: socket.socket, *, is_local: bool) -> None:
-    """Answer what comes over the connection `end`. `is_local`: over a socket of this machine's, not from anywhere."""
-    null = os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)
-    for fd in (0, 1):  # what a command has there; standard error stays, for defects of ours
-        os.dup2(null, fd)
-    os.close(null)
-    os.umask(0o022)
-    os.chdir("/")
-    connection = Connection(paths, end, is_local=is_local)
-    try:
-        while connection.answer_next():
-            continue
-    except ClientGone:
-        return
-    finally:
-        with suppress(OSError):
-            end.shutdown(socket.SHUT_RDWR)
-        end.close()
+class Request(NamedTuple):
+    """What the head of a request says; the names of `headers` are in small letters."""
+
+    method: str
+    target: str
+    headers: dict[str, str]
 
 
 class Connection:
@@ -63,28 +50,15 @@ class Connection:
 
     # In
 
-    def answer_next(self) -> bool:
-        """Answer one request; False if the connection is over."""
+    def next_request(self) -> Request | None:
+        """The next request's head; None if the connection is over."""
         self._has_begun = False
         try:
             event = self._next_event()
         except h11.RemoteProtocolError as error:
-            self._refuse(error)
-            return False
-        if not isinstance(event, h11.Request):
-            return False
-        call = Call(self, _request(event))
-        try:
-            routing.answer(call)
-        except (BrokenPipeError, ConnectionResetError):
-            return False
-        except h11.RemoteProtocolError as error:  # the body was none
-            self._refuse(error)
-            return False
-        if call.is_hijacked:
-            self._discard_input()
-            return False
-        return self._ready_for_more()
+            self.refuse(error)
+            return None
+        return _request(event) if isinstance(event, h11.Request) else None
 
     def _next_event(self) -> h11.Event | type[h11.PAUSED]:
         while True:
@@ -149,7 +123,7 @@ class Connection:
         for piece in self.http.send_with_data_passthrough(h11.Data(data=data)) or ():  # type: ignore[arg-type]
             self.socket.sendall(piece)
 
-    def _refuse(self, error: h11.RemoteProtocolError) -> None:
+    def refuse(self, error: h11.RemoteProtocolError) -> None:
         """Answer what is no HTTP, and end."""
         if self.http.our_state not in (h11.IDLE, h11.SEND_RESPONSE):
             return
@@ -160,9 +134,9 @@ class Connection:
             self.send(h11.Response(status_code=error.error_status_hint, headers=headers))
             self.send(h11.Data(data=text))
             self.send(h11.EndOfMessage())
-            self._discard_input()
+            self.discard_input()
 
-    def _discard_input(self) -> None:
+    def discard_input(self) -> None:
         """Read on for a moment: closing a socket with unread input would reset it before our answer is read."""
         with suppress(OSError):
             self.socket.shutdown(socket.SHUT_WR)
@@ -171,13 +145,14 @@ class Connection:
             while time.monotonic() < deadline and self.socket.recv(_CHUNK):
                 continue
 
-    def _ready_for_more(self) -> bool:
+    def ready_for_more(self) -> bool:
+        """Whether another request may follow the one that has been answered."""
         if self.http.our_state is h11.MUST_CLOSE or self.http.our_state is not h11.DONE:
-            self._discard_input()
+            self.discard_input()
             return False
         while self.http.their_state is h11.SEND_BODY:  # a body that nobody wanted; a long one is no use reading
             if self.http.next_event() is h11.NEED_DATA:
-                self._discard_input()
+                self.discard_input()
                 return False
         if self.http.our_state is not h11.DONE or self.http.their_state is not h11.DONE:
             return False

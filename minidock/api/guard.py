@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 
-from minidock.api.call import Request
+from minidock.api.connection import Request
 from minidock.api.errors import Status
 
 # A name without a domain, the path of a socket as some clients have it there, or an address.

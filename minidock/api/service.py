@@ -20,7 +20,7 @@ import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, NoReturn
 
-from minidock.api import connection, listening, routing
+from minidock.api import listening, routing, serve_connection
 from minidock.engine.paths import Paths
 
 if TYPE_CHECKING:
@@ -107,7 +107,7 @@ class Service:
             for listener in self.listeners:
                 listener.close()
             is_local = end.family == socket.AF_UNIX
-            connection.serve(self.paths, self._plain(end), is_local=is_local)
+            serve_connection.serve(self.paths, self._plain(end), is_local=is_local)
             code = 0
         finally:
             os._exit(code)
