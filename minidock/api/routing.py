@@ -17,8 +17,7 @@ from minidock.api.errors import ClientGone, Status
 
 Handler = Callable[[Call], None]
 
-_NAME = "(?P<name>[^/]+)"
-_IMAGE = "(?P<name>.+)"
+_NAME = "(?P<name>.+)"  # may have slashes, as images have and links of containers
 # (method, path, module in routes/, function)
 _TABLE = [
     ("GET", "/_ping", "system", "ping"),
@@ -34,7 +33,7 @@ _TABLE = [
     ("GET", f"/containers/{_NAME}/json", "containers", "inspect"),
     ("GET", f"/containers/{_NAME}/top", "containers", "top"),
     ("GET", f"/containers/{_NAME}/changes", "containers", "changes"),
-    ("DELETE", f"/containers/{_IMAGE}", "containers", "remove"),  # a link has a slash
+    ("DELETE", f"/containers/{_NAME}", "containers", "remove"),
     ("POST", f"/containers/{_NAME}/start", "container_life", "start"),
     ("POST", f"/containers/{_NAME}/stop", "container_life", "stop"),
     ("POST", f"/containers/{_NAME}/restart", "container_life", "restart"),
@@ -64,13 +63,13 @@ _TABLE = [
     ("POST", "/images/prune", "images", "prune"),
     ("GET", "/images/search", "registries", "search"),
     ("GET", "/images/get", "image_archives", "save"),
-    ("GET", f"/images/{_IMAGE}/get", "image_archives", "save"),
-    ("GET", f"/images/{_IMAGE}/json", "images", "inspect"),
-    ("GET", f"/images/{_IMAGE}/history", "images", "history"),
-    ("POST", f"/images/{_IMAGE}/push", "registries", "push"),
-    ("POST", f"/images/{_IMAGE}/tag", "images", "tag"),
-    ("DELETE", f"/images/{_IMAGE}", "images", "remove"),
-    ("GET", f"/distribution/{_IMAGE}/json", "registries", "distribution"),
+    ("GET", f"/images/{_NAME}/get", "image_archives", "save"),
+    ("GET", f"/images/{_NAME}/json", "images", "inspect"),
+    ("GET", f"/images/{_NAME}/history", "images", "history"),
+    ("POST", f"/images/{_NAME}/push", "registries", "push"),
+    ("POST", f"/images/{_NAME}/tag", "images", "tag"),
+    ("DELETE", f"/images/{_NAME}", "images", "remove"),
+    ("GET", f"/distribution/{_NAME}/json", "registries", "distribution"),
     ("POST", "/build", "builds", "build"),
     ("POST", "/build/prune", "builds", "prune"),
     ("POST", "/build/cancel", "builds", "cancel"),

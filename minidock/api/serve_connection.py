@@ -1,4 +1,4 @@
-"""The life of one connection, in a process of its own: requests in, answers out, until the client leaves or hijacks it."""
+"""The life of one connection, in a process of its own: requests in, answers out, until one of the two ends it."""
 
 from __future__ import annotations
 

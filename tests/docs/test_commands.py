@@ -25,7 +25,8 @@ _INDENTED = re.compile(r"^    ((?:sudo |minidock ).*)$", re.MULTILINE)
 _INLINE = re.compile(r"`((?:sudo |minidock |make |python3? )[^`]+)`")
 # What the capital letters and dots of a synopsis stand for.
 _MEANT = {"CONTAINER": "web", "IMAGE": "alpine", "FILE": "/etc/os-release", "...": "--rm alpine true"}
-_ENDLESS = ("xray --serve",)  # until Ctrl-C
+# Commands that go on until Ctrl-C, with what they print first.
+_ENDLESS = {"xray --serve": b"http://127.0.0.1", "system service": b"docker.sock"}
 _ONLY_A_NAME = 2  # words: `minidock run` in a sentence is the command's name
 
 
@@ -61,13 +62,16 @@ def web(engine: Minidock) -> Iterator[Minidock]:
 def test_ours_are_run(web: Minidock, page: str, line: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "Dockerfile").write_text("FROM alpine\nENV A=1\n")
-    words = [part for word in line.split()[1:] for part in _MEANT.get(word, word).split()]
+    (tmp_path / "compose.yaml").write_text("services: {one: {image: alpine, command: 'true', network_mode: none}}\n")
+    if line.startswith("minidock compose"):
+        line = line.replace("...", "config")
+    words = [part for word in line.removesuffix(" &").split()[1:] for part in _MEANT.get(word, word).split()]
     if words[0] == "build":
         words.append(".")
-    if any(" ".join(words).startswith(endless) for endless in _ENDLESS):
+    if first := [text for endless, text in _ENDLESS.items() if " ".join(words).startswith(endless)]:
         with web.start(*words, stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as process:
             assert process.stdout
-            assert b"http://127.0.0.1" in process.stdout.readline()
+            assert first[0] in process.stdout.readline()
             process.send_signal(signal.SIGINT)
             eventually(lambda: process.poll() is not None)
         return

@@ -36,6 +36,7 @@ def service(paths: Paths, /, path: str | None, timeout: int, address: str | None
         if path or not listeners:
             where = os.path.abspath(path or os.path.join(run_directory(), "docker.sock"))
             listeners.append(stack.enter_context(listening.at(where)))
+            click.echo(f"serving at DOCKER_HOST=unix://{where}", err=True)
         if address:
             from minidock.api.streams import tls as encryption
 
