@@ -294,12 +294,17 @@ _NO_INODES = ('n=0; while : >"$MINIDOCK_ROOT/more$n"; do n=$((n+1)); done 2>/dev
               'rm -f "$MINIDOCK_ROOT"/more*')  # fmt: skip
 
 
+_NO_BLOCKS = 'for size in 1M 4k 512; do dd if=/dev/zero of="$MINIDOCK_ROOT/more$size" bs=$size; done 2>/dev/null'
+_FULL = (f"{_NO_BLOCKS}; {_NO_INODES[0]}", _NO_INODES[1])
+
+
 @pytest.mark.parametrize("options", ["--restart always", "--rm"])
-@pytest.mark.parametrize("how", [_READ_ONLY, _NO_INODES], ids=["read-only", "no inodes"])
+@pytest.mark.parametrize(("how", "kind"), [(_READ_ONLY, "ext4"), (_NO_INODES, "ext4"), (_FULL, "xfs")],
+                         ids=["read-only", "no inodes", "full"])  # fmt: skip
 def test_what_runs_on_a_root_that_takes_no_more_can_be_ended_and_its_end_is_known(
-    engine: Minidock, tmp_path: Path, how: tuple[str, str], options: str
+    engine: Minidock, tmp_path: Path, how: tuple[str, str], kind: str, options: str
 ) -> None:
-    """A root that became read-only, and one without inodes: the signal first, and the end is kept where it can be."""
+    """The signal comes first, and the end is kept where it can be."""
     done = on_disk(engine, tmp_path, f"""
         cd /
         for name in first second third; do
@@ -316,11 +321,27 @@ def test_what_runs_on_a_root_that_takes_no_more_can_be_ended_and_its_end_is_know
         rm -rf "$MINIDOCK_RUN/aside"
         minidock inspect -f '{{{{.State.ExitCode}}}}' first second 2>/dev/null
         minidock rm -f first second third >/dev/null 2>&1
-        ls "$MINIDOCK_ROOT/containers" """, "ext4")  # fmt: skip
+        ls "$MINIDOCK_ROOT/containers" """, kind)  # fmt: skip
     if options == "--rm":
         assert [line for line in done.stdout.split() if not line.isdigit()] == ["first", "second"], done
     else:
         assert done.stdout == "first\nsecond\n7\n137\nsecond exited\nfirst exited\n7\n137\n", done
+
+
+def test_what_cannot_be_restarted_has_ended(engine: Minidock, tmp_path: Path) -> None:
+    """Between the two runs the monitor finds no room; whoever waits for it is told."""
+    done = on_disk(engine, tmp_path, f"""
+        cd /
+        minidock run -d --name first --network none alpine sleep 1000 >/dev/null
+        {_FULL[0]}
+        minidock restart -t 0 first; echo code=$?
+        minidock ps -a --format '{{{{.State}}}}'; minidock inspect -f '{{{{.State.ExitCode}}}}' first
+        {_FULL[1]}
+        minidock rm first; ls "$MINIDOCK_ROOT/containers" """, "xfs")  # fmt: skip
+    assert done.stdout == "code=1\nexited\n137\nfirst\n", done
+    assert done.stderr.startswith("minidock: Cannot restart container first: ")
+    assert "No space left on device" in done.stderr
+    assert done.stderr.count("\n") == 1
 
 
 def test_a_read_only_root_is_one_line(engine: Minidock, tmp_path: Path) -> None:

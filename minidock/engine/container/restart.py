@@ -5,8 +5,8 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
-from minidock.engine.container import records
-from minidock.engine.container.end_of_run import POLL
+from minidock.engine.container import records, recovery
+from minidock.engine.container.end_of_run import LOOK, POLL
 from minidock.engine.container.records import Record
 from minidock.engine.container.stop import end_container, stop_signal
 from minidock.engine.events import event_log
@@ -39,7 +39,11 @@ def _started_again(record: Record, before: str) -> bool:
 
     False if there will be none, as its monitor did not know that it was wanted.
     """
+    looked = time.monotonic()
     while True:
+        if time.monotonic() > looked + LOOK:  # a monitor that was killed meanwhile tells nothing
+            recovery.sweep_all(record.root)
+            looked = time.monotonic()
         record.reload()
         state = record.data["state"]
         if state["startedAt"] != before:

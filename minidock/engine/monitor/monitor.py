@@ -92,11 +92,10 @@ def _run_until_over(monitored: Monitored, clients: AttachedClients) -> int:
     caller = clients.all[0] if clients.all else None
     while True:
         monitored.began = time.monotonic()
-        container_lock.reserve(
-            monitored.record.directory, monitored.lock
-        )  # the end of the run before may have needed it
         clients.take_in(waiting_clients.find(monitored.record.id))
         try:
+            # The end of the run before may have needed it.
+            container_lock.reserve(monitored.record.directory, monitored.lock)
             running, warnings = start.start(monitored.record, clients, monitored.cache, caller)
         except BaseException as error:
             _record_failed_start(monitored.record, error)
@@ -247,7 +246,10 @@ def _record_failed_start(record: Record, error: BaseException) -> None:
     """
     with suppress(OSError, MinidockError):
         if _exit_code(error) <= EXIT_SIGNAL and not isinstance(error, start.CallerGoneError):
-            with step("Keep the container that could not be started", book="4.7.3"), records.changing(record):
+            with (
+                step("Keep the container that could not be started", book="4.7.3"),
+                records.changing(record, aside=True),
+            ):
                 record.data["state"]["kept"] = True
         cleanup.finish(record, _exit_code(error), error=message_of(error))
 
