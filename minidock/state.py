@@ -229,6 +229,14 @@ def now() -> str:
     return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(seconds)) + f".{nanoseconds:09}Z"
 
 
+def seconds_since(moment: str) -> int:
+    """Whole seconds from a time that `now` gave; 0 if it is to come."""
+    import calendar
+
+    year, month, day, hour, minute, second = (int(moment[at : at + 2]) for at in (2, 5, 8, 11, 14, 17))
+    return max(0, int(time.time()) - calendar.timegm((2000 + year, month, day, hour, minute, second)))
+
+
 def boot_id() -> str:
     """A random id that the kernel has chosen at boot (random(4), /proc/sys/kernel/random)."""
     with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as file:

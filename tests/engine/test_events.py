@@ -69,6 +69,7 @@ def test_the_life_of_a_container(ok: Callable[..., str], told: Callable[..., lis
     )  # fmt: skip
     assert created["time"] == created["timeNano"] // 10**9
     assert first(found, "die")["exitCode"] == "137"
+    assert 0 <= int(first(found, "die")["execDuration"]) <= found[-1]["time"] - created["time"]
     assert first(found, "kill")["signal"] == str(int(signal.SIGUSR1))
     assert first(found, "rename")["oldName"] == "/web"
 
@@ -127,6 +128,7 @@ def test_filters(ok: Callable[..., str], told: Callable[..., list[dict[str, Any]
     [
         (["--filter", "nosuch=1"], 1, "invalid filter 'nosuch'"),
         (["--filter", "x"], 125, 'invalid argument "x" for "-f, --filter" flag: bad format of filter'),
+        (["--since", "1m", "--until", "2m"], 1, "`since` time ("),
         (["--since", "foo"], 1, 'invalid value for "since": failed to parse value as time or duration: "foo"'),
         (["--format", "{{.Nope"], 64, "Error parsing format: template: :1: unclosed action"),
         (["--format", "{{.Nope}}"], 64, "can't evaluate field Nope in type *events.Message"),

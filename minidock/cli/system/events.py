@@ -34,6 +34,9 @@ def events(paths: Paths, filters: tuple[str, ...], template: str | None, since: 
     wanted = event_reader.parse(filters)
     first = times.moment(since, "since") if since else None
     last = times.moment(until, "until") if until else None
+    if first is not None and last is not None and first > last:
+        begin, end = (moment // 1_000_000_000 for moment in (first, last))
+        raise UsageError(f"`since` time ({begin}) cannot be after `until` time ({end})")
     state.directory(paths.root)
     for event in event_reader.read(paths.root, first, last):
         if event_reader.passes(event, wanted):

@@ -37,7 +37,7 @@ import time
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from minidock import observe
+from minidock import observe, state
 from minidock.engine.container import cleanup, container_lock, records
 from minidock.engine.container.records import Record
 from minidock.engine.events import event_log
@@ -219,7 +219,8 @@ def _finish(record: Record, running: Running, exit_code: int, *, restarting: boo
             event_log.emit_container(record.root, "oom", record.data)
         oom_killed = running.memory.seen > 0
         running.memory.close()
-    event_log.emit_container(record.root, "die", record.data, exitCode=exit_code)
+    ran = state.seconds_since(record.data["state"]["startedAt"])
+    event_log.emit_container(record.root, "die", record.data, execDuration=ran, exitCode=exit_code)
     try:
         with step("Clean up after the container", book="2.2.4"):
             cleanup.finish(record, exit_code, oom_killed=oom_killed, restarting=restarting)
