@@ -43,7 +43,6 @@ LESSON = (
     "linux/mounts.py",
     "linux/capabilities.py",
     "linux/seccomp.py",
-    "linux/syscalls.py",
     "observe.py",
     "runtime/exec.py",
 )
@@ -213,10 +212,13 @@ def table_of_rooms(rooms: list[Room]) -> str:
 
 
 def list_of_lesson() -> str:
-    return "\n".join(
+    lengths = [len((PACKAGE / name).read_text().splitlines()) for name in LESSON]
+    lines = [f"{len(LESSON)} files, about {round(sum(lengths), -2):,} lines.", ""]
+    lines += [
         f"{number}. [{name}](../minidock/{name}): {first_sentence(PACKAGE / name)}"
         for number, name in enumerate(LESSON, 1)
-    )
+    ]
+    return "\n".join(lines)
 
 
 def filled(page: str, blocks: dict[str, str]) -> str:

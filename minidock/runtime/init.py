@@ -354,10 +354,14 @@ def set_credentials(process: dict[str, Any], *, tied: bool = True) -> None:
     syscalls.setresuid(user["uid"], user["uid"], user["uid"])
     if sets is not None:
         _set_keepcaps(0)
-        effective = (sets.get("effective") or []) if user["uid"] == 0 else (sets.get("ambient") or [])
-        permitted = (sets.get("permitted") or []) if user["uid"] == 0 else (sets.get("ambient") or [])
-        capabilities.set_sets(effective, permitted, sets.get("inheritable") or [])
-        capabilities.set_ambient(sets.get("ambient") or [])
+        inheritable = sets.get("inheritable") or []
+        # The kernel refuses ambient capabilities that are not inheritable (capabilities(7)). `runc spec` writes such
+        # ones, and runc leaves them out.
+        ambient = [name for name in sets.get("ambient") or [] if name in inheritable]
+        effective = (sets.get("effective") or []) if user["uid"] == 0 else ambient
+        permitted = (sets.get("permitted") or []) if user["uid"] == 0 else ambient
+        capabilities.set_sets(effective, permitted, inheritable)
+        capabilities.set_ambient(ambient)
     if process.get("noNewPrivileges"):
         _set_no_new_privs(1)
     # Changing the user has cleared this (prctl(2)). It ends the container if its monitor is killed.

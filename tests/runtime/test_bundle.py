@@ -174,6 +174,17 @@ def test_no_new_privileges_and_a_filter(oci_run: OciRun) -> None:
     assert "Function not implemented" in done.stderr
 
 
+def test_ambient_capabilities_that_are_not_inheritable_are_left_out(oci_run: OciRun) -> None:
+    """As runc does: a bundle that `runc spec` has made lists some."""
+
+    def change(config: Spec) -> None:
+        sets = {name: ["CAP_KILL"] for name in ("bounding", "effective", "permitted", "ambient")}
+        config["process"] |= {"capabilities": sets}
+
+    done = oci_run("grep -E 'CapEff|CapAmb' /proc/self/status", change)
+    assert (done.returncode, done.stdout.split()[1::2]) == (0, [f"{1 << 5:016x}", f"{0:016x}"])
+
+
 def test_ambient_capabilities_of_another_user(oci_run: OciRun) -> None:
     def change(config: Spec) -> None:
         sets = {name: ["CAP_KILL"] for name in ("bounding", "effective", "permitted", "inheritable", "ambient")}
