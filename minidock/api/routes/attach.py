@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import socket
+from collections.abc import Callable
+from contextlib import ExitStack
 
 from minidock.api.call import Call
 from minidock.api.errors import ClientGone
@@ -20,8 +22,8 @@ from minidock.errors import ConflictError, MinidockError
 def attach(call: Call) -> None:
     """POST /containers/NAME/attach. One that does not run is attached to from its next start on."""
     record = _record(call)
-    has_terminal = bool(record.data["options"]["tty"])
-    _connect(call, record, has_terminal=has_terminal, client=None)
+    raw = bool(record.data["options"]["tty"])
+    _connect(call, record, lambda: call.hijack(content_type(call.version, has_terminal=raw)), raw=raw)
 
 
 def attach_by_websocket(call: Call) -> None:
@@ -31,11 +33,11 @@ def attach_by_websocket(call: Call) -> None:
     record = _record(call)
     accept = websocket.accepted(call.request.headers)
 
-    def client() -> socket.socket:
+    def take_over() -> socket.socket:
         call.take_over(accept)
         return websocket.unwrapped(call.connection.socket)
 
-    _connect(call, record, has_terminal=True, client=client)
+    _connect(call, record, take_over, raw=True)
 
 
 def _record(call: Call) -> Record:
@@ -48,27 +50,22 @@ def _record(call: Call) -> Record:
     return record
 
 
-def _connect(call: Call, record: Record, *, has_terminal: bool, client: object) -> None:
+def _connect(call: Call, record: Record, take_over: Callable[[], socket.socket], *, raw: bool) -> None:
+    """Have the container's streams be the client's, as far as it asks for them; `take_over` gives its connection."""
     wants_stream = call.flag("stream")
     chosen = [name for name in ("stdin", "stdout", "stderr") if call.flag(name) and wants_stream]
     if not record.data["options"]["interactive"] and "stdin" in chosen:
         chosen.remove("stdin")
     keys = detach_keys.parse(call.text("detachKeys"))
-    waiting = None if record.is_up or not wants_stream else Waiting(record)
-    try:
-        if callable(client):
-            end: socket.socket = client()
-        else:
-            end = call.hijack(content_type(call.version, has_terminal=has_terminal))
+    with ExitStack() as stack:
+        # Before the client is answered: what it does next is to start the container.
+        waiting = stack.enter_context(Waiting(record)) if wants_stream and not record.is_up else None
+        end = take_over()
         if call.flag("logs"):
-            logs.send_past(record, end, raw=has_terminal, wanted=[n for n in ("stdout", "stderr") if call.flag(n)])
-        if not wants_stream:
-            return
-        with hijacked.as_own_streams(end, chosen, raw=has_terminal):
-            _follow(record, chosen, keys, end, waiting)
-    finally:
-        if waiting:
-            waiting.__exit__(None, None, None)
+            logs.send_past(record, end, raw=raw, wanted=[name for name in ("stdout", "stderr") if call.flag(name)])
+        if wants_stream:
+            with hijacked.as_own_streams(end, chosen, raw=raw):
+                _follow(record, chosen, keys, end, waiting)
 
 
 def _follow(record: Record, chosen: list[str], keys: bytes, end: socket.socket, waiting: Waiting | None) -> None:
