@@ -29,13 +29,19 @@ class Step(NamedTuple):
     parts: Parts
 
 
+class _Told(NamedTuple):
+    begun: dict[str, Any]
+    ended: dict[str, Any]
+    seconds: float
+
+
 class Account:
     """Steps by stage. `told` hears of them as progress does (`scheduler.build`)."""
 
     def __init__(self, root: str) -> None:
         self.root = root
         self.nodes: dict[int, Node] = {}
-        self.steps: dict[int, list[Step]] = {}
+        self._told: dict[int, list[_Told]] = {}
         self._begun: dict[int, tuple[dict[str, Any], float]] = {}
 
     def told(self, node: Node, kind: str, content: dict[str, Any]) -> None:
@@ -45,12 +51,18 @@ class Account:
             self._begun[node.number] = (content, time.monotonic())
         elif kind == "end" and node.number in self._begun:
             begun, moment = self._begun.pop(node.number)
-            known = layer_cache.read(self.root, content["key"])
-            seconds = known.seconds if known and content["cached"] else time.monotonic() - moment
-            layers, is_base = content["layers"], begun["name"] == "FROM"
-            step = Step(
-                begun["name"], begun["text"], begun["line"], content["cached"], content["reason"], seconds,
-                "" if is_base or not layers else layers[-1], len(layers) if is_base else len(layers) - 1,
-                known.parts if known else {},
-            )  # fmt: skip
-            self.steps.setdefault(node.number, []).append(step)
+            self._told.setdefault(node.number, []).append(_Told(begun, content, time.monotonic() - moment))
+
+    def steps(self, number: int) -> list[Step]:
+        """The steps of a stage. What their keys were made of is read only now: few ask for it."""
+        return [self._step(*told) for told in self._told.get(number, [])]
+
+    def _step(self, begun: dict[str, Any], ended: dict[str, Any], seconds: float) -> Step:
+        known = layer_cache.read(self.root, ended["key"])
+        layers, is_base = ended["layers"], begun["name"] == "FROM"
+        return Step(
+            begun["name"], begun["text"], begun["line"], ended["cached"], ended["reason"],
+            known.seconds if known and ended["cached"] else seconds,
+            "" if is_base or not layers else layers[-1], len(layers) if is_base else len(layers) - 1,
+            known.parts if known else {},
+        )  # fmt: skip

@@ -44,10 +44,15 @@ class Request(NamedTuple):
 
 
 class Item(NamedTuple):
-    """A file of the tree, and its place below the target; "" is the target itself."""
+    """A file of the tree, its place below the target ("" is the target itself), and its digest.
 
-    entry: Entry
+    There is one for each file of a context, so it holds no more than it has to.
+    """
+
+    path: str
     place: str
+    is_directory: bool
+    digest: str
 
 
 class Copy(NamedTuple):
@@ -111,23 +116,29 @@ def _below(tree: Tree, top: Entry, path: str, request: Request) -> Iterator[Item
     if not top.is_directory:
         place = kept or posixpath.basename(path)
         if not excluded.excludes(posixpath.basename(top.path)):
-            yield Item(top, place)
+            yield _item(tree, top, place, request)
         return
     skip = len(top.path) + 1 if top.path else 0
     for entry in tree.walk(top.path):
         inside = entry.path[skip:]
         if inside and excluded.excludes(inside):
             continue
-        yield Item(entry, f"{kept}/{inside}".strip("/"))
+        place = f"{kept}/{inside}".strip("/") if kept or skip else inside
+        yield _item(tree, entry, place, request)
 
 
-def digests(tree: Tree | None, copy: Copy, request: Request) -> dict[str, str]:
+def _item(tree: Tree, entry: Entry, place: str, request: Request) -> Item:
+    digest = tree.digest(entry)
+    if request.owner:  # whoever it belongs to, it will not
+        digest = re.sub(r" \S+ ", " - ", digest, count=1)
+    return Item(entry.path, place, entry.is_directory, digest)
+
+
+def digests(copy: Copy, request: Request) -> dict[str, str]:
     """What counts for the cache, by place: each file's digest, and here-documents'."""
     from hashlib import sha256
 
-    found = {item.place or ".": tree.digest(item.entry) for item in copy.items} if tree else {}
-    if request.owner:  # whoever they belong to, they will not
-        found = {place: re.sub(r" \S+ ", " - ", digest, count=1) for place, digest in found.items()}
+    found = {item.place or ".": item.digest for item in copy.items}
     return found | {
         f"<<{name}": sha256(text.encode(errors="surrogateescape")).hexdigest() for name, text in request.contents
     }
@@ -135,18 +146,17 @@ def digests(tree: Tree | None, copy: Copy, request: Request) -> dict[str, str]:
 
 def files(tree: Tree | None, copy: Copy, request: Request, prefix: str) -> Files:
     """The same files as users call them. `prefix`: of those that are not the context's."""
-    items = {item.place or ".": item.entry for item in copy.items}
     contents = {f"<<{name}": text.encode(errors="surrogateescape") for name, text in request.contents}
 
     def read(place: str) -> bytes | None:
         if place in contents or tree is None:
             return contents.get(place)
         try:
-            return read_small(tree.open(items[place].path))
+            return read_small(tree.open(next(item.path for item in copy.items if (item.place or ".") == place)))
         except OSError:
             return None
 
-    return Files({place: prefix + entry.path for place, entry in items.items()}, read)
+    return Files(lambda: {item.place or ".": prefix + item.path for item in copy.items}, read)
 
 
 def layer(
@@ -172,7 +182,7 @@ def layer(
     for item in copy.items:
         assert tree is not None
         place = posixpath.join(target, item.place).rstrip("/") if copy.into_directory else target
-        yield from writer.add(tree, item.entry, place)
+        yield from writer.add(tree, item, place)
     for name, text in request.contents:
         place = posixpath.join(target, name) if copy.into_directory else target
         yield from writer.add_text(place, text.encode(errors="surrogateescape"))
@@ -187,6 +197,7 @@ class _Writer:
         self.epoch = epoch
         self.now = now if epoch is None else epoch
         self.made: set[str] = set()
+        self.new: set[str] = set()  # of these, the directories below which nothing was before
         self.first_names: dict[tuple[int, int], str] = {}
 
     def target(self, *, into_directory: bool, name: str) -> str:
@@ -221,14 +232,16 @@ class _Writer:
             if self._there(path) and not self.request.replaces:
                 raise UsageError(f"cannot copy to non-directory: {path}")
             self.made.add(path)
+            if not self._there(path):
+                self.new.add(path)
             uid, gid = self.request.owner or (0, 0)
             info = tarfile.TarInfo(_name(path))
             info.type, info.mode, info.uid, info.gid, info.mtime = tarfile.DIRTYPE, 0o755, uid, gid, self.now
             yield info.tobuf(tarfile.PAX_FORMAT, "utf-8", "surrogateescape")
 
-    def add(self, tree: Tree, entry: Entry, place: str) -> Iterator[bytes]:
+    def add(self, tree: Tree, entry: Item, place: str) -> Iterator[bytes]:
         """One file; a directory that is there already is left as it is only where it is the target itself."""
-        there = self._there(place)
+        there = None if posixpath.dirname(place) in self.new else self._there(place)
         if entry.is_directory:
             if not place or place in self.made:
                 return
@@ -237,6 +250,8 @@ class _Writer:
             if there and place == self._resolved(self.request.target):
                 return
             self.made.add(place)
+            if not there:
+                self.new.add(place)
         elif there and self._is_directory(place) and not self.request.replaces:
             raise UsageError(f"cannot replace to directory {place} with file")
         yield from self.parents(posixpath.dirname(place))

@@ -61,7 +61,7 @@ def step(builder: Builder, stage: Stage, instruction: Instruction) -> tuple[bool
 def _parts(builder: Builder, tree: Tree | None, copy: Copy, request: Request) -> Parts:
     epoch = builder.asked.epoch
     return {
-        "files": copying.digests(tree, copy, request),
+        "files": copying.digests(copy, request),
         "target": request.target,
         "owner": list(request.owner or ()),
         "mode": request.chmod,

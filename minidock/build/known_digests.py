@@ -18,7 +18,7 @@ from minidock import state
 
 _PLACE = ("build", "digests")
 _SETTLED = 2_000_000_000  # nanoseconds
-_MOST = 100_000  # files: of more, reading the list would cost what it saves
+_MOST = 30_000  # files: of more, the list would take more memory than a build may
 
 
 class KnownDigests:

@@ -18,16 +18,16 @@ _NAMES = {"10": "file", "04": "directory", "12": "link"}  # S_IFMT of inode(7), 
 
 
 class Files(NamedTuple):
-    """The files of one step. `paths`: the place of each below the target, and what users call it.
+    """The files of one step. `paths()`: the place of each below the target, and what users call it.
 
     `read(place)`: its content; None if that cannot be read any more.
     """
 
-    paths: Mapping[str, str]
+    paths: Callable[[], Mapping[str, str]]
     read: Callable[[str], bytes | None]
 
 
-NO_FILES = Files({}, lambda place: None)
+NO_FILES = Files(dict, lambda place: None)
 
 
 def changed(
@@ -40,7 +40,7 @@ def changed(
     if other:
         first = _one(other[0], before[other[0]], now[other[0]], files, was)
     elif new:
-        first = Reason("file new", {"file": files.paths.get(new[0], new[0])})
+        first = Reason("file new", {"file": files.paths().get(new[0], new[0])})
     else:
         first = Reason("file gone", {"file": _like(gone[0], files)})
     first.values["places"] = [*other, *new, *gone]
@@ -52,14 +52,14 @@ def changed(
 
 def _like(place: str, files: Files) -> str:
     """What users called a file that is gone: as its neighbours are called."""
-    for known, path in files.paths.items():
+    for known, path in files.paths().items():
         if known not in ("", ".") and path.endswith(known):
             return path[: len(path) - len(known)] + place
     return place
 
 
 def _one(place: str, before: str, now: str, files: Files, was: Callable[[str], bytes | None]) -> Reason:
-    name = files.paths.get(place, place)
+    name = files.paths().get(place, place)
     (old_mode, old_owner, old_content), (mode, owner, content) = _parts(before), _parts(now)
     if old_mode[:2] != mode[:2]:
         kinds = [Reason(f"kind {_NAMES.get(each[:2], 'other')}") for each in (old_mode, mode)]

@@ -70,7 +70,7 @@ class Mounted:
             origin = names.get(f"{target}:")
             return f"{origin}:/{path}" if origin else path
 
-        return Files({place: called(place) for place in self._digests}, lambda place: None)
+        return Files(lambda: {place: called(place) for place in self._digests}, lambda place: None)
 
     def __enter__(self) -> list[EngineMount]:
         makers = {

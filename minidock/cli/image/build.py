@@ -91,13 +91,14 @@ def build(paths: Paths, /, **flags: Any) -> None:
     from minidock.build import command
     from minidock.build.account import Account
     from minidock.cli.image import build_flags
-    from minidock.explain.build import story
     from minidock.explain.build.texts import say
 
     asked = build_flags.to_command(flags)
     account = Account(paths.root)
     image = command.run(paths, asked, say, account)
     if flags["explain"]:
+        from minidock.explain.build import story
+
         for line in story.tell(account):
             click.echo(line, err=True)
     if asked.progress == "quiet" and image:

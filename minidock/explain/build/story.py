@@ -32,7 +32,7 @@ def tell(account: Account) -> Iterator[str]:
         node = account.nodes[number]
         yield ""
         yield say("stage", name=node.title)
-        yield from _stage(account, node, account.steps.get(number, []))
+        yield from _stage(account, node, account.steps(number))
     yield from _orders(account)
 
 
@@ -124,7 +124,7 @@ def _orders(account: Account) -> Iterator[str]:
     yield say("order")
     told = False
     for number, node in sorted(account.nodes.items()):
-        steps = account.steps.get(number, [])
+        steps = account.steps(number)
         for key, find in (("order saved", advice.best), ("order next", advice.forecast)):
             orders = find(node.stage.instructions, steps)
             if orders:
