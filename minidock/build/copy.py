@@ -15,7 +15,7 @@ from typing import NamedTuple
 from minidock.build import modes
 from minidock.build.ignore import Patterns
 from minidock.build.reasons_of_files import Files, read_small
-from minidock.build.tree import Entry, Tree
+from minidock.build.tree import Entry, Tree, version
 from minidock.errors import HostError, NotFoundError, UsageError
 from minidock.image.dockerfile.errors import DockerfileError
 from minidock.image.layer_writer import entry as tar_entry
@@ -44,7 +44,7 @@ class Request(NamedTuple):
 
 
 class Item(NamedTuple):
-    """A file of the tree, its place below the target ("" is the target itself), and its digest.
+    """A file of the tree, its place below the target ("" is the target itself), its digest and its version.
 
     There is one for each file of a context, so it holds no more than it has to.
     """
@@ -53,6 +53,7 @@ class Item(NamedTuple):
     place: str
     is_directory: bool
     digest: str
+    version: bytes
 
 
 class Copy(NamedTuple):
@@ -131,7 +132,7 @@ def _item(tree: Tree, entry: Entry, place: str, request: Request) -> Item:
     digest = tree.digest(entry)
     if request.owner:  # whoever it belongs to, it will not
         digest = re.sub(r" \S+ ", " - ", digest, count=1)
-    return Item(entry.path, place, entry.is_directory, digest)
+    return Item(entry.path, place, entry.is_directory, digest, version(entry.status))
 
 
 def digests(copy: Copy, request: Request) -> dict[str, str]:
@@ -265,7 +266,7 @@ class _Writer:
                 parent, os.fsencode(_name(place)), name or b".", status, self.first_names,
                 is_layer=False, change=self._change,
             )  # fmt: skip
-            if not (entry.is_still(status) and tree.is_still(entry)):
+            if not entry.version == version(status) == tree.version_of(entry.path):
                 self.unsteady.append(entry.path)
         except FileNotFoundError:
             raise NotFoundError(f'"/{entry.path}": not found in {tree.name}: it was there a moment ago') from None

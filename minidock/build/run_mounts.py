@@ -20,7 +20,7 @@ from minidock.build import cache_mounts
 from minidock.build.mounts import Mount
 from minidock.build.reasons_of_files import Files
 from minidock.build.stage import Stage
-from minidock.build.tree import Entry, Tree
+from minidock.build.tree import Entry, Tree, version
 from minidock.engine.container.options import Mount as EngineMount
 from minidock.errors import MinidockError, NotFoundError
 from minidock.image import tar_into, tar_out
@@ -59,7 +59,7 @@ class Mounted:
 
     def unsteady(self) -> list[str]:
         """What is bound and has changed since: the command may have seen either."""
-        return [entry.path for tree, entry in self._seen if not tree.is_still(entry)]
+        return [entry.path for tree, entry in self._seen if tree.version_of(entry.path) != version(entry.status)]
 
     def files(self) -> Files:
         """What is bound, as users call it."""

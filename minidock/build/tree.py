@@ -11,6 +11,7 @@ import hashlib
 import os
 import re
 import stat
+import struct
 from collections.abc import Iterator
 from typing import NamedTuple
 
@@ -33,16 +34,15 @@ class Entry(NamedTuple):
     def is_directory(self) -> bool:
         return stat.S_ISDIR(self.status.st_mode)
 
-    def is_still(self, status: os.stat_result) -> bool:
-        """Whether nobody has written to the file, or put another in its place, between two looks at it.
 
-        What a directory holds is looked at by itself.
-        """
-        return self.is_directory or _version(self.status) == _version(status)
+def version(status: os.stat_result) -> bytes:
+    """What is another once somebody has written to a file, or put another in its place; b"" of a directory.
 
-
-def _version(status: os.stat_result) -> tuple[int, ...]:
-    return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns
+    What a directory holds is looked at by itself.
+    """
+    if stat.S_ISDIR(status.st_mode):
+        return b""
+    return struct.pack("=QQqqq", status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
 
 
 class Tree:
@@ -167,10 +167,10 @@ class Tree:
         finally:
             os.close(parent)
 
-    def is_still(self, entry: Entry) -> bool:
-        """Whether an entry is what it was when it was found."""
-        now = self._look(entry.path)
-        return now is not None and entry.is_still(now.status)
+    def version_of(self, path: str) -> bytes | None:
+        """The version that a path has now; None if it is gone."""
+        now = self._look(path)
+        return version(now.status) if now else None
 
     def open(self, path: str) -> int:
         """A descriptor to read the regular file `path`, whose last part is no link. Raises `OSError`."""
