@@ -223,7 +223,7 @@ def test_restart_of_one_that_is_stopped_meanwhile_starts_it(
     """Whichever of the two is the later one to speak to the monitor: it is docker's restart that ends with a start."""
     script = "trap : TERM; echo up; while :; do sleep 0.1; done"
     one = background(ok, containers, script, "--name", "again")["id"]
-    restarting = engine.start("restart", "-t", "3", "again", stdout=subprocess.PIPE)
+    restarting = engine.start("restart", "-t", "60", "again", stdout=subprocess.PIPE)
     eventually(lambda: state(containers)["again"])
     ok("stop", "-t", "0", "again")
     assert (restarting.communicate(timeout=30)[0], restarting.returncode) == (b"again\n", 0)

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 pytestmark = [
+    pytest.mark.timeout(600),  # a kernel within a kernel has its turn beside all other tests
     pytest.mark.vm,  # systemd sets up the whole machine that it finds
     pytest.mark.skipif(
         not (os.path.exists("/lib/systemd/systemd") and shutil.which("busctl") and shutil.which("dbus-daemon")),
@@ -30,7 +31,7 @@ def under_systemd(*words: str | Path, env: dict[str, str] | None = None) -> subp
     own = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1", **(env or {})}
     return subprocess.run(
         [*program, *words], cwd=CHECKOUT, env=own, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-        timeout=250, check=False,
+        timeout=550, check=False,
     )  # fmt: skip
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.limits.containers import Running, eventually, running, tree
+from tests.limits.containers import Running, cgroup_of, eventually, running, tree
 from tests.support.command import Minidock
 
 DELEGATED = {"cpu", "io", "memory", "pids"}
@@ -143,6 +143,29 @@ def test_who_looks_after_exec_is_in_the_container_s_scope(minidock: Minidock) ->
         assert len((scope / "container" / "cgroup.procs").read_text().split()) == 2
         assert minidock("rm", "-f", "long").returncode == 0
         assert eventually(lambda: not scope.exists())
+
+
+def test_a_log_out_ends_neither_a_container_nor_what_was_run_in_it(minidock: Minidock) -> None:
+    """With KillUserProcesses logind stops the session's scope, and systemd kills whatever is in that."""
+    run, run_inside = (" ".join(minidock.program + words) for words in (
+        ["run", "-d", "--name", "left", "--network", "none", "busybox", "sleep", "1000"],
+        ["exec", "-d", "left", "sleep", "1000"],
+    ))  # fmt: skip
+    logged_in = ["systemd-run", "--quiet", "--scope", "--unit=session-9.scope", "sh", "-c"]
+    session = [*logged_in, f"{run} && {run_inside} && exec sleep 1000"]
+    with subprocess.Popen(session, stdout=subprocess.PIPE, env=minidock.environment) as shell:
+        assert shell.stdout
+        assert len(shell.stdout.readline()) == 65
+        (row,) = json.loads(minidock("inspect", "left").stdout)
+        place = cgroup_of(row["State"]["Pid"]) / "cgroup.procs"
+        assert eventually(lambda: len(place.read_text().split()) == 2)
+        systemctl("stop", "session-9.scope")
+        assert shell.wait() == -signal.SIGTERM
+        assert len(place.read_text().split()) == 2
+        assert minidock("exec", "left", "true").returncode == 0
+        assert minidock("stop", "-t", "0", "left").stdout == b"left\n"
+        assert json.loads(minidock("inspect", "left").stdout)[0]["State"]["ExitCode"] == 137
+    minidock("rm", "-f", "left")
 
 
 def kill_the_monitor(scope: Path) -> None:
