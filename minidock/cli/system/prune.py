@@ -1,26 +1,24 @@
-"""`minidock container prune` and `minidock system prune`: away with what nobody uses."""
+"""`minidock system prune`: what nobody uses, removed."""
 
 from __future__ import annotations
 
 import click
 
 from minidock.cli.commands import HELP
-from minidock.cli.prune_report import print_removed
+from minidock.cli.pruning import FORCE, confirmed, filter_option, print_reclaimed, print_removed
 from minidock.engine.paths import Paths
 from minidock.errors import UsageError
 
 
 @click.command(context_settings=HELP)
 @click.option("-a", "--all", "unused", is_flag=True, help="Remove all images that no container uses.")
-@click.option("-f", "--force", is_flag=True, help="Do not ask first.")
+@FORCE
 @click.option("--volumes", is_flag=True, help="Also remove volumes that were given no name.")
-@click.option("--filter", "filters", multiple=True, metavar="NAME=VALUE", help="label, label! or until.")
+@filter_option("label, label! or until.")
 @click.pass_obj
 def prune(paths: Paths, unused: bool, force: bool, volumes: bool, filters: tuple[str, ...]) -> None:
     """Remove containers that do not run, networks and images that nobody uses, and what builds keep."""
     from minidock.build import care
-    from minidock.cli.format.units import size
-    from minidock.cli.prompt import confirmed
     from minidock.engine.container import recovery
     from minidock.engine.container.prune import FOR_PRUNE, prune_containers
     from minidock.engine.images.prune import prune_images
@@ -31,28 +29,26 @@ def prune(paths: Paths, unused: bool, force: bool, volumes: bool, filters: tuple
     wanted = image_filters.parse(filters, FOR_PRUNE)
     if volumes and "until" in wanted:
         raise UsageError('The "until" filter is not supported with "--volumes"')
-    if not force and not confirmed(_warning(filters, unused=unused, volumes=volumes)):
+    if not confirmed(_warning(filters, unused=unused, volumes=volumes), force=force):
         return
     recovery.sweep_all(paths.root)
     # In this order, as each makes more of the next ones unused.
     old = prune_containers(paths.root, wanted)
-    print_removed("Deleted Containers", old.ids)
-    print_removed("Deleted Networks", [network.name for network in networks.prune(paths.root, wanted)])
+    print_removed("Containers", old.ids)
+    print_removed("Networks", [network.name for network in networks.prune(paths.root, wanted)])
     reclaimed = old.size
     if volumes:
         empty = prune_volumes(paths.root, wanted, named=False)
-        print_removed("Deleted Volumes", empty.names)
+        print_removed("Volumes", empty.names)
         reclaimed += empty.size
     rest = prune_images(paths.root, unused=unused, filters=wanted)
-    print_removed("Deleted Images", rest.lines)
+    print_removed("Images", rest.lines)
     reclaimed += rest.size
     if wanted.keys() <= {"until"}:  # what builds keep has no labels
         cache = care.prune(paths.root, wanted, everything=unused)
-        print_removed("Deleted build cache objects", cache.names)
+        print_removed("build cache objects", cache.names)
         reclaimed += cache.size
-    click.echo(f"Total reclaimed space: {size(reclaimed, 4)}")
-    if rest.warning:
-        click.echo(f"WARNING: {rest.warning}", err=True)
+    print_reclaimed(reclaimed, rest.warning)
 
 
 def _warning(filters: tuple[str, ...], *, unused: bool, volumes: bool) -> str:
@@ -62,5 +58,5 @@ def _warning(filters: tuple[str, ...], *, unused: bool, volumes: bool) -> str:
     what += ["all anonymous volumes not used by at least one container"] * volumes
     what += ["all images without at least one container associated to them" if unused else "all dangling images"]
     what += ["all build cache" if unused else "unused build cache"]
-    lines = ["WARNING! This will remove:\n", *(f"  - {line}\n" for line in what)]
+    lines = ["This will remove:\n", *(f"  - {line}\n" for line in what)]
     return "".join([*lines, *(narrowed if filters else [])])

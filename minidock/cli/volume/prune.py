@@ -5,22 +5,21 @@ from __future__ import annotations
 import click
 
 from minidock.cli.commands import HELP
+from minidock.cli.pruning import FORCE, confirmed, filter_option, print_reclaimed, print_removed
 from minidock.engine.paths import Paths
 from minidock.errors import UsageError
 
-_UNNAMED = "WARNING! This will remove anonymous local volumes not used by at least one container."
-_UNUSED = "WARNING! This will remove all local volumes not used by at least one container."
+_UNNAMED = "This will remove anonymous local volumes not used by at least one container."
+_UNUSED = "This will remove all local volumes not used by at least one container."
 
 
 @click.command(context_settings=HELP)
 @click.option("-a", "--all", "everything", is_flag=True, help="Also remove those that were given a name.")
-@click.option("-f", "--force", is_flag=True, help="Do not ask first.")
-@click.option("--filter", "filters", multiple=True, metavar="NAME=VALUE", help="label, label! or all.")
+@FORCE
+@filter_option("label, label! or all.")
 @click.pass_obj
 def prune(paths: Paths, everything: bool, force: bool, filters: tuple[str, ...]) -> None:
     """Remove volumes that no container has."""
-    from minidock.cli.format.units import size
-    from minidock.cli.prompt import confirmed
     from minidock.engine.container import recovery
     from minidock.engine.volumes import prune, volume_filters
 
@@ -28,10 +27,9 @@ def prune(paths: Paths, everything: bool, force: bool, filters: tuple[str, ...])
     if everything and "all" in wanted:
         raise UsageError("conflicting options: cannot specify both --all and --filter all=1")
     everything = everything or volume_filters.says_all(wanted)
-    if not force and not confirmed(_UNUSED if everything else _UNNAMED):
+    if not confirmed(_UNUSED if everything else _UNNAMED, force=force):
         return
     recovery.sweep_all(paths.root)
     pruned = prune.prune_volumes(paths.root, wanted, named=everything)
-    if pruned.names:
-        click.echo("Deleted Volumes:\n" + "".join(f"{name}\n" for name in pruned.names))
-    click.echo(f"Total reclaimed space: {size(pruned.size, 4)}")
+    print_removed("Volumes", pruned.names)
+    print_reclaimed(pruned.size)
