@@ -18,7 +18,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from minidock import state
-from minidock.build.mounts import Mount
+from minidock.build.mounts import RunMount
 
 MOUNTS = ("build", "mounts")  # below the root
 LOCK = "lock"
@@ -31,7 +31,7 @@ class Taken(NamedTuple):
     lock: int
 
 
-def take(root: str, mount: Mount, name: str, fill: Callable[[str], None]) -> Taken:
+def take(root: str, mount: RunMount, name: str, fill: Callable[[str], None]) -> Taken:
     """The directory of a cache mount; waits for it where it is `locked`.
 
     `name`: its id, or its target; `fill` puts into a new one what it is to begin with. Raises `OSError`.
@@ -46,7 +46,7 @@ def take(root: str, mount: Mount, name: str, fill: Callable[[str], None]) -> Tak
     raise AssertionError("counting has no end")
 
 
-def _ready(directory: str, lock: int, mount: Mount, name: str, fill: Callable[[str], None]) -> Taken:
+def _ready(directory: str, lock: int, mount: RunMount, name: str, fill: Callable[[str], None]) -> Taken:
     try:
         content = os.path.join(directory, "content")
         if not os.path.isdir(content):
@@ -81,7 +81,7 @@ def _lock(directory: str, sharing: str) -> int | None:
         os.close(lock)  # pruned while we waited for it
 
 
-def _make(content: str, mount: Mount, fill: Callable[[str], None]) -> None:
+def _make(content: str, mount: RunMount, fill: Callable[[str], None]) -> None:
     """A new one, whole or not at all. Two that share it may both be here: the second finds the first one's."""
     new = f"{content}.{os.getpid()}"
     shutil.rmtree(new, ignore_errors=True)

@@ -15,7 +15,7 @@ _FLAGS = {"readonly": True, "ro": True, "readwrite": False, "rw": False}
 _WITH_OWNER = ("cache", "secret", "ssh")
 
 
-class Mount(NamedTuple):
+class RunMount(NamedTuple):
     """`target`: a path, "" where the kind has a default; `env`: the variable that a secret is put into instead.
 
     `size` in bytes, 0 for no limit; `mode`, `uid` and `gid` -1 where the kind has a default.
@@ -48,7 +48,7 @@ def _fields(text: str) -> list[tuple[str, str | None]]:
     return [(name.strip().lower(), value if equals else None) for name, equals, value in fields]
 
 
-def parse(text: str, expansion: Expansion) -> Mount:
+def parse(text: str, expansion: Expansion) -> RunMount:
     """One --mount. Raises `DockerfileError` in docker's words."""
     values: dict[str, str] = {}
     flags: dict[str, bool] = {}
@@ -78,7 +78,7 @@ _KEYS = {
 }  # fmt: skip
 
 
-def _checked(values: dict[str, str], flags: dict[str, bool]) -> Mount:
+def _checked(values: dict[str, str], flags: dict[str, bool]) -> RunMount:
     kind = values.get("type", "bind").lower()
     if kind not in TYPES:
         raise DockerfileError(f'unsupported mount type "{kind}"{did_you_mean(kind, TYPES)}')
@@ -95,7 +95,7 @@ def _checked(values: dict[str, str], flags: dict[str, bool]) -> Mount:
             raise DockerfileError(f'{name} not allowed for "{kind}" type mounts')
     if kind == "secret" and not (values.get("source") or values.get("target") or values.get("id")):
         raise DockerfileError("invalid secret mount. one of source, target required")
-    return Mount(
+    return RunMount(
         kind=kind,
         origin=values.get("from", ""),
         source=values.get("source", ""),

@@ -17,11 +17,11 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from minidock.build import cache_mounts
-from minidock.build.mounts import Mount
+from minidock.build.mounts import RunMount
 from minidock.build.reasons_of_files import Files
 from minidock.build.stage import Stage
 from minidock.build.tree import Entry, Tree, version
-from minidock.engine.container.options import Mount as EngineMount
+from minidock.engine.container.options import Mount
 from minidock.errors import MinidockError, NotFoundError
 from minidock.image import tar_into, tar_out
 
@@ -36,7 +36,7 @@ _AGENT = "/run/buildkit/ssh_agent"
 class Mounted:
     """The mounts of one RUN. As a context manager it gives the engine's; what they need is there while it is open."""
 
-    def __init__(self, builder: Builder, stage: Stage, asked: Sequence[Mount], script: str) -> None:
+    def __init__(self, builder: Builder, stage: Stage, asked: Sequence[RunMount], script: str) -> None:
         self.builder = builder
         self.stage = stage
         self.asked = asked
@@ -72,7 +72,7 @@ class Mounted:
 
         return Files(lambda: {place: called(place) for place in self._digests}, lambda place: None)
 
-    def __enter__(self) -> list[EngineMount]:
+    def __enter__(self) -> list[Mount]:
         makers = {
             "bind": self._bind,
             "cache": self._cache,
@@ -89,7 +89,7 @@ class Mounted:
     def __exit__(self, *_: object) -> None:
         self._open.close()
 
-    def _target(self, mount: Mount, default: str = "") -> str:
+    def _target(self, mount: RunMount, default: str = "") -> str:
         path = mount.target or default
         if not path:
             raise MinidockError(f"--mount=type={mount.kind} needs a target")
@@ -119,7 +119,7 @@ class Mounted:
             os.close(fd)
         return path
 
-    def _bind(self, mount: Mount) -> list[EngineMount]:
+    def _bind(self, mount: RunMount) -> list[Mount]:
         """The file or directory itself where it is read-only; with rw, a directory with a writable layer above it."""
         tree, top = self._found(mount)
         source = os.readlink(f"/proc/self/fd/{tree.root}")
@@ -133,14 +133,14 @@ class Mounted:
             source = place
         return [_bound(source, self._target(mount), read_only=mount.read_only)]
 
-    def _cache(self, mount: Mount) -> list[EngineMount]:
+    def _cache(self, mount: RunMount) -> list[Mount]:
         target = self._target(mount)
         name = f"{self.builder.asked.surroundings.cache_namespace}/{mount.identity or target}".removeprefix("/")
         taken = cache_mounts.take(self.builder.root, mount, name, partial(self._fill, mount))
         self._open.callback(os.close, taken.lock)
         return [_bound(taken.content, target, read_only=mount.read_only)]
 
-    def _fill(self, mount: Mount, directory: str) -> None:
+    def _fill(self, mount: RunMount, directory: str) -> None:
         """What a new cache begins with: with `from`, the files there."""
         if not mount.origin:
             return
@@ -152,17 +152,17 @@ class Mounted:
         finally:
             os.close(root)
 
-    def _found(self, mount: Mount) -> tuple[Tree, Entry]:
+    def _found(self, mount: RunMount) -> tuple[Tree, Entry]:
         tree = self.builder.sources.tree(mount.origin)
         top = tree.find(mount.source or "/")
         if top is None:
             raise NotFoundError(f'"{mount.source}": not found in {tree.name}')
         return tree, top
 
-    def _tmpfs(self, mount: Mount) -> list[EngineMount]:
+    def _tmpfs(self, mount: RunMount) -> list[Mount]:
         return [_bound("", self._target(mount), read_only=False, kind="tmpfs", size=mount.size)]
 
-    def _secret(self, mount: Mount) -> list[EngineMount]:
+    def _secret(self, mount: RunMount) -> list[Mount]:
         identity = mount.identity or mount.source or posixpath.basename(mount.target)
         content = self.builder.asked.secrets.get(identity)
         if content is None:
@@ -178,7 +178,7 @@ class Mounted:
         )
         return [_bound(path, self._target(mount, f"{_SECRETS}/{identity}"), read_only=True)]
 
-    def _ssh(self, mount: Mount) -> list[EngineMount]:
+    def _ssh(self, mount: RunMount) -> list[Mount]:
         socket = self.builder.asked.ssh.get(mount.identity or "default")
         if socket is None:
             if mount.required:
@@ -189,10 +189,10 @@ class Mounted:
         return [_bound(socket, target, read_only=False)]
 
 
-def _bound(source: str, target: str, *, read_only: bool, kind: str = "bind", size: int = 0) -> EngineMount:
-    values: dict[str, Any] = dict.fromkeys(EngineMount._fields, "")
+def _bound(source: str, target: str, *, read_only: bool, kind: str = "bind", size: int = 0) -> Mount:
+    values: dict[str, Any] = dict.fromkeys(Mount._fields, "")
     values |= {
         "kind": kind, "source": source, "target": target, "read_only": read_only, "create": False, "copy": False,
         "labels": {}, "driver_options": {}, "size": size, "permissions": 0,
     }  # fmt: skip
-    return EngineMount(**values)
+    return Mount(**values)

@@ -60,7 +60,7 @@ def layer_tar(upper: str, only: Collection[str] | None = None, change: Change | 
                 continue  # gone meanwhile
             try:
                 status = os.lstat(name, dir_fd=parent)
-                yield from entry(parent, path, name, status, first_names, change=change)
+                yield from tar_entry(parent, path, name, status, first_names, change=change)
             except FileNotFoundError:
                 continue
             finally:
@@ -107,7 +107,7 @@ def names(root: int, path: bytes) -> list[bytes]:
         os.close(fd)
 
 
-def entry(
+def tar_entry(
     parent: int,
     path: bytes,
     name: bytes,

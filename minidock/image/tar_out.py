@@ -10,7 +10,7 @@ import stat
 import tarfile
 from collections.abc import Iterator
 
-from minidock.image.layer_writer import Change, entry, names
+from minidock.image.layer_writer import Change, names, tar_entry
 from minidock.linux.paths import open_in_root
 
 
@@ -32,7 +32,7 @@ def pack(root: int, source: bytes, top: bytes, change: Change | None = None) -> 
                 raise FileNotFoundError(source)
             status = os.lstat(name or b".", dir_fd=parent)
             if top or path:
-                yield from entry(parent, (top + path).lstrip(b"/"), name or b".", status, first_names,
+                yield from tar_entry(parent, (top + path).lstrip(b"/"), name or b".", status, first_names,
                                      is_layer=False, change=change)  # fmt: skip
         except FileNotFoundError:
             if not path:

@@ -38,7 +38,7 @@ def stat_archive(call: Call) -> None:
     """HEAD /containers/NAME/archive."""
     path = _path(call)
     recovery.sweep_all(call.root)
-    call.plain("", headers={_STAT: _encoded(cp.stat(call.root, call.name, path))})
+    call.plain("", headers={_STAT: _encoded(cp.stat_path(call.root, call.name, path))})
 
 
 def put_archive(call: Call) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import posixpath
-import stat as stat_module
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import NamedTuple
@@ -56,15 +56,15 @@ class PathStat(NamedTuple):
     @property
     def go_mode(self) -> int:
         """The mode as Go's io/fs.FileMode, which programs in Go have as a number."""
-        kinds = {stat_module.S_IFDIR: 1 << 31, stat_module.S_IFLNK: 1 << 27, stat_module.S_IFBLK: 1 << 26,
-                 stat_module.S_IFIFO: 1 << 25, stat_module.S_IFSOCK: 1 << 24,
-                 stat_module.S_IFCHR: 1 << 26 | 1 << 21}  # fmt: skip
-        more = {stat_module.S_ISUID: 1 << 23, stat_module.S_ISGID: 1 << 22, stat_module.S_ISVTX: 1 << 20}
-        found = self.mode & 0o777 | kinds.get(stat_module.S_IFMT(self.mode), 0)
+        kinds = {stat.S_IFDIR: 1 << 31, stat.S_IFLNK: 1 << 27, stat.S_IFBLK: 1 << 26,
+                 stat.S_IFIFO: 1 << 25, stat.S_IFSOCK: 1 << 24,
+                 stat.S_IFCHR: 1 << 26 | 1 << 21}  # fmt: skip
+        more = {stat.S_ISUID: 1 << 23, stat.S_ISGID: 1 << 22, stat.S_ISVTX: 1 << 20}
+        found = self.mode & 0o777 | kinds.get(stat.S_IFMT(self.mode), 0)
         return found | sum(bit for mask, bit in more.items() if self.mode & mask)
 
 
-def stat(root: str, name: str, path: str) -> PathStat:
+def stat_path(root: str, name: str, path: str) -> PathStat:
     """What is at `path` of the container called `name`. Raises `NotFoundError`."""
     with _inside(records.find(root, name), name) as tree:
         return _stat(tree, _from_root(path))
@@ -74,7 +74,7 @@ def _stat(tree: Tree, path: str) -> PathStat:
     what = copy_rules.source(tree, path, follow_link=False)
     status = tree.lstat(what.path)
     assert status is not None, "it was there just now, and nobody can follow a path twice into another file"
-    is_link = stat_module.S_ISLNK(status.st_mode)
+    is_link = stat.S_ISLNK(status.st_mode)
     name = posixpath.basename(posixpath.normpath(path)) or "/"
     target = tree.follow(what.path) if is_link else ""
     return PathStat(name, status.st_size, status.st_mode, status.st_mtime_ns, target)
@@ -83,7 +83,7 @@ def _stat(tree: Tree, path: str) -> PathStat:
 def stat_and_tar(root: str, name: str, path: str) -> tuple[PathStat, Iterator[bytes]]:
     """What is at `path`, and that as a tar stream. Raises `NotFoundError` before anything is given out."""
     pieces = out_as_tar(root, name, path, follow_link=False)
-    return stat(root, name, path), pieces
+    return stat_path(root, name, path), pieces
 
 
 def out_as_tar(root: str, name: str, path: str, *, follow_link: bool) -> Iterator[bytes]:

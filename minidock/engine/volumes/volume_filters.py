@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from minidock.engine.filters import pairs as filters_of
+from minidock.engine.filters import pairs
 from minidock.engine.volumes import volumes
 from minidock.engine.volumes.volumes import Volume
 from minidock.errors import UsageError
@@ -18,7 +18,7 @@ _TRUE, _FALSE = ("1", "true"), ("0", "false")
 def parse(texts: Iterable[str], known: tuple[str, ...]) -> Filters:
     """`NAME=VALUE` filters by name; `UsageError` for one that is not `known`, or that is neither true nor false."""
     filters: Filters = {}
-    for name, value in filters_of(texts):
+    for name, value in pairs(texts):
         if name not in known:
             raise UsageError(f"Invalid filter '{name}'")
         if name in ("all", "dangling") and value.lower() not in _TRUE + _FALSE:
