@@ -1,4 +1,4 @@
-"""What commands have in common that take several names: each is done on its own."""
+"""Do something for each of several names, and report each failure on its own."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`minidock inspect`: everything about things of any kind, as JSON in docker's form."""
+"""`minidock inspect`: show everything about things of any kind, as JSON in docker's form."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`minidock login`: credentials for a registry, kept where docker keeps them."""
+"""`minidock login`: check credentials for a registry and keep them where docker keeps them."""
 
 from __future__ import annotations
 

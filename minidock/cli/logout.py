@@ -1,4 +1,4 @@
-"""`minidock logout`: credentials for a registry, forgotten."""
+"""`minidock logout`: forget the credentials for a registry."""
 
 from __future__ import annotations
 

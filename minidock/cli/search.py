@@ -1,4 +1,4 @@
-"""`minidock search`: images on Docker Hub, or in another registry."""
+"""`minidock search`: search Docker Hub, or another registry, for images."""
 
 from __future__ import annotations
 

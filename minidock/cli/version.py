@@ -1,4 +1,4 @@
-"""`minidock version`."""
+"""`minidock version`: show the version of minidock, Python and Linux."""
 
 from __future__ import annotations
 

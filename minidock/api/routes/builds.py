@@ -131,12 +131,12 @@ def _table(call: Call, name: str) -> dict[str, Any]:
 
 def prune(call: Call) -> None:
     """POST /build/prune."""
-    from minidock.build import care
+    from minidock.build import cache_usage
 
-    wanted = image_filters.parse(call.filters(), care.FOR_PRUNE)
+    wanted = image_filters.parse(call.filters(), cache_usage.FOR_PRUNE)
     recovery.sweep_all(call.root)
     keep = call.number("keep-storage", 0) or 0
-    pruned = care.prune(call.root, wanted, everything=call.flag("all"), keep=keep)
+    pruned = cache_usage.prune(call.root, wanted, everything=call.flag("all"), keep=keep)
     call.json({"CachesDeleted": pruned.names or None, "SpaceReclaimed": pruned.size})
 
 

@@ -13,7 +13,7 @@ from minidock.api.models import times
 from minidock.engine.container import recovery
 
 if TYPE_CHECKING:
-    from minidock.build.care import Kept
+    from minidock.build.cache_usage import Kept
 
 _NO_CACHE = {"Cache-Control": "no-cache, no-store, must-revalidate", "Pragma": "no-cache"}
 # "1": builds are sent as a tar archive to /build. "2" would be BuildKit's own protocol, which is not spoken here.
@@ -94,7 +94,7 @@ def _event(event: dict[str, Any]) -> dict[str, Any]:
 def disk_usage(call: Call) -> None:
     """What takes how much of the disk."""
     from minidock.api.models import container_summary, images
-    from minidock.build import care
+    from minidock.build import cache_usage
     from minidock.engine.inspect import disk_usage as disk
 
     recovery.sweep_all(call.root)
@@ -109,7 +109,7 @@ def disk_usage(call: Call) -> None:
                             for one in usage.containers if "container" in wanted]  # fmt: skip
     answer["Volumes"] = [{**one.volume.describe(), "UsageData": {"RefCount": one.links, "Size": one.size}}
                          for one in usage.volumes if "volume" in wanted]  # fmt: skip
-    rows = care.kept(call.root) if "build-cache" in wanted else []
+    rows = cache_usage.kept(call.root) if "build-cache" in wanted else []
     answer["BuildCache"] = [_cache_record(row) for row in rows]
     answer["BuilderSize"] = sum(row.size for row in rows)
     call.json(answer)

@@ -12,7 +12,7 @@ from minidock.durations import duration
 from minidock.engine.paths import Paths
 
 if TYPE_CHECKING:
-    from minidock.build.care import Kept
+    from minidock.build.cache_usage import Kept
 
 _ID = 25  # characters of an id, as BuildKit's ids have
 
@@ -23,10 +23,10 @@ _ID = 25  # characters of an id, as BuildKit's ids have
 @click.pass_obj
 def du(paths: Paths, filters: tuple[str, ...], verbose: bool) -> None:
     """Show what builds keep: the layers of steps, and cache mounts."""
-    from minidock.build import care
+    from minidock.build import cache_usage
     from minidock.image import image_filters
 
-    rows = care.select(care.kept(paths.root), image_filters.parse(filters, care.FOR_PRUNE))
+    rows = cache_usage.select(cache_usage.kept(paths.root), image_filters.parse(filters, cache_usage.FOR_PRUNE))
     rows.sort(key=lambda row: row.size, reverse=True)
     click.echo("\n\n".join(map(_whole, rows)) if verbose else _table(rows))
     shared = sum(row.size for row in rows if row.shared)

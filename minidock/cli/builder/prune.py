@@ -1,4 +1,4 @@
-"""`minidock builder prune`: what builds keep, removed."""
+"""`minidock builder prune`: remove cached layers of steps, and cache mounts."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ _ALL = "This will remove all build cache."
 def prune(paths: Paths, everything: bool, force: bool, filters: tuple[str, ...], keep: int) -> None:
     """Remove the layers of steps that no image has, and cache mounts."""
     check_root()
-    from minidock.build import care
+    from minidock.build import cache_usage
     from minidock.engine.container import recovery
     from minidock.image import image_filters
 
-    wanted = image_filters.parse(filters, care.FOR_PRUNE)
+    wanted = image_filters.parse(filters, cache_usage.FOR_PRUNE)
     if not confirmed(_ALL if everything else _DANGLING, force=force):
         return
     recovery.sweep_all(paths.root)
-    pruned = care.prune(paths.root, wanted, everything=everything, keep=keep)
+    pruned = cache_usage.prune(paths.root, wanted, everything=everything, keep=keep)
     print_removed("build cache objects", pruned.names)
     print_reclaimed(pruned.size)

@@ -1,4 +1,4 @@
-"""`minidock attach`: to a running container's input and output."""
+"""`minidock attach`: connect to a running container's input and output."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`minidock commit`: an image of what a container has changed."""
+"""`minidock commit`: make an image of what a container has changed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`minidock cp`: files between a container and the host."""
+"""`minidock cp`: copy files between a container and the host."""
 
 from __future__ import annotations
 

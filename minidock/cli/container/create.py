@@ -1,4 +1,4 @@
-"""`minidock create`: the first half of `run`. In a room of its own, or `run` would build its hundred flags too."""
+"""`minidock create`: the first half of `run`, in a module of its own: `run` need not build its hundred flags too."""
 
 from __future__ import annotations
 

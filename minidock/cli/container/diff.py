@@ -1,4 +1,4 @@
-"""`minidock diff`: which files a container has changed."""
+"""`minidock diff`: list the files that a container has changed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`minidock exec`: one more process in a container that runs."""
+"""`minidock exec`: run one more process in a running container."""
 
 from __future__ import annotations
 

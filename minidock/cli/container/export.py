@@ -1,4 +1,4 @@
-"""`minidock export`: a container's files as one archive."""
+"""`minidock export`: write a container's files as one tar archive."""
 
 from __future__ import annotations
 

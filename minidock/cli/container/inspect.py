@@ -1,4 +1,4 @@
-"""`minidock container inspect`: everything about containers, as JSON."""
+"""`minidock container inspect`: show everything about containers, as JSON."""
 
 from __future__ import annotations
 

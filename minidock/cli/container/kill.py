@@ -1,4 +1,4 @@
-"""`minidock kill`: a signal to containers."""
+"""`minidock kill`: send containers a signal."""
 
 from __future__ import annotations
 

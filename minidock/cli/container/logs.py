@@ -1,4 +1,4 @@
-"""`minidock logs`: what a container has printed, each stream where it belongs."""
+"""`minidock logs`: show what a container has printed, its standard error on ours."""
 
 from __future__ import annotations
 

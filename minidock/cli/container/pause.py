@@ -1,4 +1,4 @@
-"""`minidock pause`: all processes of containers frozen."""
+"""`minidock pause`: freeze all processes of containers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`minidock port`: where on this host a container's ports are."""
+"""`minidock port`: show which ports of this host lead to a container's."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`minidock container prune`: containers that do not run, removed."""
+"""`minidock container prune`: remove containers that do not run."""
 
 from __future__ import annotations
 

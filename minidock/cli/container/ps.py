@@ -1,4 +1,4 @@
-"""`minidock ps`: what containers there are, and how they are."""
+"""`minidock ps`: list containers and their status."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`minidock rename`: another name for a container."""
+"""`minidock rename`: give a container another name."""
 
 from __future__ import annotations
 

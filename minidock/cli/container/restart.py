@@ -1,4 +1,4 @@
-"""`minidock restart`: stopped, and started again."""
+"""`minidock restart`: stop containers and start them again."""
 
 from __future__ import annotations
 

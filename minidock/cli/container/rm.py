@@ -1,4 +1,4 @@
-"""Commands about containers."""
+"""`minidock rm`: remove containers."""
 
 from __future__ import annotations
 

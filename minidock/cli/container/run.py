@@ -1,4 +1,4 @@
-"""`minidock run`: the main job."""
+"""`minidock run`: create a container and start it."""
 
 from __future__ import annotations
 

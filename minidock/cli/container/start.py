@@ -1,4 +1,4 @@
-"""`minidock start`: containers that are created or have ended."""
+"""`minidock start`: start containers that are created or have ended."""
 
 from __future__ import annotations
 

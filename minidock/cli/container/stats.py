@@ -1,4 +1,4 @@
-"""`minidock stats`: what containers use, now and every second again."""
+"""`minidock stats`: show what containers use, every second."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`minidock stop`: with the stop signal, and SIGKILL after a time."""
+"""`minidock stop`: send containers their stop signal, and SIGKILL some time later."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`minidock top`: the processes of a container, as ps shows them on the host."""
+"""`minidock top`: list a container's processes, as ps(1) on the host does."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`minidock unpause`: paused containers go on."""
+"""`minidock unpause`: let paused containers go on."""
 
 from __future__ import annotations
 

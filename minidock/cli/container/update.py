@@ -1,4 +1,4 @@
-"""`minidock update`: other limits, and another restart policy, for containers that are there."""
+"""`minidock update`: change the limits and the restart policy of existing containers."""
 
 from __future__ import annotations
 

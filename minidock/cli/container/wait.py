@@ -1,4 +1,4 @@
-"""`minidock wait`: for the end of containers."""
+"""`minidock wait`: wait until containers have ended, and print their exit codes."""
 
 from __future__ import annotations
 

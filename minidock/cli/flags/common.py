@@ -1,4 +1,4 @@
-"""What the flags of several commands are made of: in a room of its own, because those commands need little else."""
+"""What the flags of several commands are made of, in a module of its own: those commands need little else."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A single thing in the form that --format asks for."""
+"""Print a single thing in the form that --format asks for."""
 
 from __future__ import annotations
 

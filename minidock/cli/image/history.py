@@ -1,4 +1,4 @@
-"""`minidock history`: how an image was made."""
+"""`minidock history`: list the steps that made an image."""
 
 from __future__ import annotations
 

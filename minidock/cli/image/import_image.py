@@ -1,4 +1,4 @@
-"""`minidock import`: an image of a tarball."""
+"""`minidock import`: make an image of a tarball."""
 
 from __future__ import annotations
 

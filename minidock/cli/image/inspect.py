@@ -1,4 +1,4 @@
-"""`minidock image inspect`: everything about images, as JSON."""
+"""`minidock image inspect`: show everything about images, as JSON."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`minidock layers`: what an image is made of."""
+"""`minidock layers`: show what each layer of an image adds, changes and hides."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`minidock load`: images from an archive."""
+"""`minidock load`: load images from an archive."""
 
 from __future__ import annotations
 

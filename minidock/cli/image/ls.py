@@ -1,4 +1,4 @@
-"""Commands about images: what there is, and what it is called."""
+"""`minidock images` and `image ls`: list images."""
 
 from __future__ import annotations
 

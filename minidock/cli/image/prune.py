@@ -1,4 +1,4 @@
-"""`minidock image prune`: images that nobody needs, removed."""
+"""`minidock image prune`: remove images that nobody needs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`minidock pull`: an image from a registry."""
+"""`minidock pull`: fetch an image from a registry."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`minidock push`: an image to a registry."""
+"""`minidock push`: publish an image to a registry."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`minidock rmi` and `image rm`: names of images, and images, removed."""
+"""`minidock rmi` and `image rm`: remove names of images, and images with their last name."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`minidock save`: images as one archive."""
+"""`minidock save`: write images as one archive."""
 
 from __future__ import annotations
 

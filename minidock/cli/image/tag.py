@@ -1,4 +1,4 @@
-"""`minidock tag`: one more name for an image."""
+"""`minidock tag`: give an image one more name."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What pull and push have in common: --all-tags, and the tag that is meant when none is given."""
+"""What `pull` and `push` have in common: --all-tags, and the default tag."""
 
 from __future__ import annotations
 

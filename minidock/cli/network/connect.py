@@ -1,4 +1,4 @@
-"""Commands about containers on networks: connected and disconnected, running or not."""
+"""`minidock network connect`: connect a container to a network, running or not."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`minidock network create`."""
+"""`minidock network create`: create a network."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`minidock network disconnect`: a container off a network."""
+"""`minidock network disconnect`: disconnect a container from a network."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`minidock network inspect`: everything about networks, as JSON."""
+"""`minidock network inspect`: show everything about networks, as JSON."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Commands about networks: made, listed, looked at, removed. Those about containers on them: `connect.py`."""
+"""`minidock network ls`: list networks."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`minidock network prune`: unused networks, removed."""
+"""`minidock network prune`: remove unused networks."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`minidock network reload`: after somebody has flushed the firewall."""
+"""`minidock network reload`: write the packet filter's rules anew, after somebody has flushed them."""
 
 from __future__ import annotations
 

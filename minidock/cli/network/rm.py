@@ -1,4 +1,4 @@
-"""`minidock network rm`."""
+"""`minidock network rm`: remove networks."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`minidock system df`: what takes how much of the disk."""
+"""`minidock system df`: show what takes how much of the disk."""
 
 from __future__ import annotations
 
@@ -72,9 +72,9 @@ def _summary(usage: Usage) -> list[Row]:
 
 
 def _cache(root: str) -> Row:
-    from minidock.build import care
+    from minidock.build import cache_usage
 
-    rows = care.kept(root)
+    rows = cache_usage.kept(root)
     free = sum(row.size for row in rows if not row.in_use)
     # Without a share, as docker has it in this row.
     return {"Active": str(sum(row.in_use for row in rows)), "Reclaimable": _size(free),

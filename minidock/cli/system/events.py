@@ -1,4 +1,4 @@
-"""`minidock events`: what happens to containers, images, networks and volumes, as it happens."""
+"""`minidock events`: show what happens to containers, images, networks and volumes, as it happens."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Commands about minidock itself and the host."""
+"""`minidock info`: show what there is, and what this host's kernel offers to containers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`minidock system prune`: what nobody uses, removed."""
+"""`minidock system prune`: remove all that nobody uses."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from minidock.errors import UsageError
 @click.pass_obj
 def prune(paths: Paths, unused: bool, force: bool, volumes: bool, filters: tuple[str, ...]) -> None:
     """Remove containers that do not run, networks and images that nobody uses, and what builds keep."""
-    from minidock.build import care
+    from minidock.build import cache_usage
     from minidock.engine.container import recovery
     from minidock.engine.container.prune import FOR_PRUNE, prune_containers
     from minidock.engine.images.prune import prune_images
@@ -45,7 +45,7 @@ def prune(paths: Paths, unused: bool, force: bool, volumes: bool, filters: tuple
     print_removed("Images", rest.lines)
     reclaimed += rest.size
     if wanted.keys() <= {"until"}:  # what builds keep has no labels
-        cache = care.prune(paths.root, wanted, everything=unused)
+        cache = cache_usage.prune(paths.root, wanted, everything=unused)
         print_removed("build cache objects", cache.names)
         reclaimed += cache.size
     print_reclaimed(reclaimed, rest.warning)

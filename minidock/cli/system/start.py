@@ -1,4 +1,4 @@
-"""`minidock system start`: containers started again at boot (minidock.service)."""
+"""`minidock system start`: start containers again at boot (minidock.service)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`minidock system stop`: all containers stopped as the machine goes down (minidock-shutdown.service)."""
+"""`minidock system stop`: stop all containers as the machine goes down (minidock-shutdown.service)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`minidock volume create`."""
+"""`minidock volume create`: create a volume."""
 
 from __future__ import annotations
 

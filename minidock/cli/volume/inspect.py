@@ -1,4 +1,4 @@
-"""`minidock volume inspect`: everything about volumes, as JSON."""
+"""`minidock volume inspect`: show everything about volumes, as JSON."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Commands about volumes."""
+"""`minidock volume ls`: list volumes."""
 
 from __future__ import annotations
 

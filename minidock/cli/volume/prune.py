@@ -1,4 +1,4 @@
-"""`minidock volume prune`: volumes that no container has, removed."""
+"""`minidock volume prune`: remove volumes that no container has."""
 
 from __future__ import annotations
 

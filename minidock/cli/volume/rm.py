@@ -1,4 +1,4 @@
-"""`minidock volume rm`."""
+"""`minidock volume rm`: remove volumes."""
 
 from __future__ import annotations
 

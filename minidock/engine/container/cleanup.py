@@ -1,4 +1,4 @@
-"""What a container has is taken away: at its end, after a failure half-way, and when a SIGKILL left no one to do it.
+"""Take away what a container has: at its end, after a failure half-way, and when a SIGKILL left no one to do it.
 
 `release_resources` takes away what a container has outside its directory, each piece whether it is there or not, so
 that one function serves all three cases. What was killed is found by `recovery.sweep`.

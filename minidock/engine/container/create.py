@@ -1,4 +1,4 @@
-"""`create`: a container's directory, record and lock.
+"""`create`: make a container's directory and record, and lock it.
 
 `create` makes a container's place and its record. Everything else is made by the monitor (`monitor/monitor.py`),
 beginning with the OCI bundle (`spec/prepare.py`). `cleanup.py` takes both away.

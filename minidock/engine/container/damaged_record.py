@@ -1,4 +1,4 @@
-"""A container whose record is damaged, taken away by what the kernel and the file system still show of it.
+"""Remove a container whose record is damaged, by what the kernel and the file system still show of it.
 
 If its monitor lives, that knows all that the record said: once the container's processes are killed it writes the
 record anew, and the removal is one like any other. If not, everything of a container bears its id: its cgroup, the

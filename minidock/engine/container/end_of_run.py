@@ -1,4 +1,4 @@
-"""The end of a container's run: asked for with a signal, and waited for through its monitor."""
+"""End a container's run with a signal, and wait for that end through its monitor."""
 
 from __future__ import annotations
 

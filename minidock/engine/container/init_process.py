@@ -1,4 +1,4 @@
-"""A container's first process, found by its record: a number alone may be anybody's by now (pidfd_open(2)).
+"""Find a container's first process by its record: a number alone may be another process by now (pidfd_open(2)).
 
 The record names it by pid, start time and boot; together they name one process for ever.
 """

@@ -1,4 +1,4 @@
-"""`kill`: a signal to a container's first process."""
+"""`kill`: send a container's first process a signal."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`pause`: all processes of a container frozen (the cgroup freezer; cgroup-v2.rst, cgroup.freeze)."""
+"""`pause`: freeze all processes of a container (the cgroup freezer; cgroup-v2.rst, cgroup.freeze)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Containers that nobody needs any more, and what they take of the disk."""
+"""`container prune`: remove containers that do not run, and count the bytes that they had written."""
 
 from __future__ import annotations
 

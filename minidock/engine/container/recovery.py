@@ -1,4 +1,4 @@
-"""What was killed is found and cleaned up: containers whose monitor or creator ended by SIGKILL or with the machine.
+"""Find and clean up what was killed: containers whose monitor or creator ended by SIGKILL or with the machine.
 
 `sweep` finds them, and every command calls it before it looks or makes: a container that is not over and whose lock
 nobody holds. What it takes away, `cleanup.py` does.

@@ -1,4 +1,4 @@
-"""Removing containers, whatever state they are in."""
+"""`rm`: remove a container, whatever state it is in."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`rename`: another name for a container, running or not."""
+"""`rename`: give a container another name, running or not."""
 
 from __future__ import annotations
 

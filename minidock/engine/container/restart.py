@@ -1,4 +1,4 @@
-"""`restart`: a container stopped, and started again by the same monitor."""
+"""`restart`: stop a container, and have the same monitor start it again."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`start`: an existing container, locked for the monitor that is to start it (`monitor/start.py`)."""
+"""`start`: lock an existing container for the monitor that is to start it (`monitor/start.py`)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`stop`: the stop signal, and SIGKILL some time later; `restart` too stops a container so.
+"""`stop`: send the stop signal, and SIGKILL some time later; `restart` stops a container so too.
 
 The monitor is asked for nothing. A command writes into the record what is wanted (that it is stopped, that it
 is to be started again), sends the container's first process a signal, and the monitor finds both when that has ended.

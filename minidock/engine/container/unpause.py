@@ -1,4 +1,4 @@
-"""`unpause`: a frozen container goes on."""
+"""`unpause`: let a frozen container go on."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`update`: other limits for a container, in force at once if it runs, and another restart policy."""
+"""`update`: change a container's limits, in force at once if it runs, and its restart policy."""
 
 from __future__ import annotations
 

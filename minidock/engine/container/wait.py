@@ -1,4 +1,4 @@
-"""`wait`: for the end of a container, and its exit code."""
+"""`wait`: wait for the end of a container, and return its exit code."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Processes that come later into a container: what `exec` runs, and what checks its health.
+"""Start processes in a running container: those of `exec`, and those that check its health.
 
 What such a process is follows from the container's bundle and from how the container is at this moment: its users, its
 namespaces. `runtime/exec.py` is the way in.

@@ -1,4 +1,4 @@
-"""`commit`: an image of what a container has changed."""
+"""`commit`: make an image of what a container has changed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`diff`: which files a container has added, changed and deleted."""
+"""`diff`: list the files that a container has added, changed and deleted."""
 
 from __future__ import annotations
 

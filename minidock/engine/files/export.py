@@ -1,4 +1,4 @@
-"""`export`: all files of a container as a tar stream."""
+"""`export`: write all files of a container as a tar stream."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A container paused for as long as its files are read, and no longer, however the reader ends."""
+"""Pause a container for as long as its files are read, however the reader ends."""
 
 from __future__ import annotations
 

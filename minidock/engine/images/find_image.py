@@ -1,4 +1,4 @@
-"""An image that a command needs: found in the store, fetched from a registry, or built from a recipe."""
+"""Find an image that a command needs: in the store, in a registry, or by building a recipe."""
 
 from __future__ import annotations
 

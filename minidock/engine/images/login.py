@@ -1,4 +1,4 @@
-"""`login` and `logout`: credentials for a registry, checked, kept and forgotten."""
+"""`login` and `logout`: check, keep and forget credentials for a registry."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`image prune`: images that nobody needs, removed."""
+"""`image prune`: remove images that nobody needs."""
 
 from __future__ import annotations
 

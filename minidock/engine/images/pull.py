@@ -1,4 +1,4 @@
-"""`pull`: images from a registry, told of as docker does."""
+"""`pull`: fetch images from a registry, and report it in docker's words."""
 
 from __future__ import annotations
 

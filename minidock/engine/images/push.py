@@ -1,4 +1,4 @@
-"""`push`: images to a registry, told of as docker does."""
+"""`push`: publish images to a registry, and report it in docker's words."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Images made on this machine from a recipe (`rootfs/`), where no registry can be reached."""
+"""Build images on this machine from a recipe (`rootfs/`), where no registry can be reached."""
 
 from __future__ import annotations
 

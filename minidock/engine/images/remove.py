@@ -1,4 +1,4 @@
-"""`rmi`: names of images, and images with their last name, removed (docker: daemon/images/image_delete.go)."""
+"""`rmi`: remove names of images, and images with their last name (docker: daemon/images/image_delete.go)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`search`: repositories of a registry."""
+"""`search`: search a registry's repositories."""
 
 from __future__ import annotations
 

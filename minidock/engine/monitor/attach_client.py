@@ -1,4 +1,4 @@
-"""The caller's side of a running container: signals and input in, the exit code out, the terminal always given back.
+"""Attach a command to a container: pass on its signals and input, return the exit code, give the terminal back.
 
 Input is moved here and not by the monitor, because here is the process that the shell knows: in the background the
 kernel keeps it from the terminal (SIGTTIN, SIGTTOU), and when it is killed nobody goes on reading what is typed.

@@ -1,4 +1,4 @@
-"""Who is attached to a container: a socket, and every command that has connected to it.
+"""The commands that are attached to a container, and the socket through which others connect.
 
 An `AttachedClient` is a command that has a channel to the monitor: the one that started the container, which came with
 it, and any number of others that connect to the container's socket later. Bytes do not go through that channel. A

@@ -1,4 +1,4 @@
-"""What a monitor is while nothing happens: a Python that has loaded almost nothing.
+"""What a monitor is while nothing happens: a Python program that has imported almost nothing.
 
 A container lives for days in which its monitor only waits. So a monitor that has nobody attached for a second replaces
 itself by this program (execve(2)): the same process, so it is still the container's parent, still holds its lock and

@@ -1,4 +1,4 @@
-"""Processes of a container that the kernel kills for want of memory, told of at once (cgroup-v2.rst, memory.events).
+"""Count the processes that the kernel has killed for want of memory, at once (cgroup-v2.rst, memory.events).
 
 The file counts them, those of cgroups below included. poll(2) says POLLPRI once it has changed since it was last read
 (Documentation/filesystems/sysfs.rst has that of all such files); reclaim changes it too, so the count is what matters.

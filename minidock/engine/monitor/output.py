@@ -1,4 +1,4 @@
-"""What a container writes, read once and given to everybody who should have it: its log, and whoever is attached.
+"""Read what a container writes once, and give it to its log and to every command that is attached.
 
 A `Receiver` is where one reader gets it. A lossless receiver belongs to the command that started the container: nothing
 is read from the container while that has not taken what came before, so a slow reader slows the container down, as in

@@ -1,4 +1,4 @@
-"""From a monitor to the small program that waits in its place (`idle.py`); `resume.py` is the way back.
+"""Replace an idle monitor by a small program (`idle.py`); `resume.py` is the way back.
 
 Descriptors survive execve(2) under their numbers, if they are told to. All else is written into an anonymous file
 (memfd_create(2)). The kernel does not see another process: not a parent that has died, not a lock that is let go.

@@ -1,4 +1,4 @@
-"""From the small program (`idle.py`) back to a monitor: with the descriptors and the state that `reexec.py` kept."""
+"""Make a monitor again of the small program (`idle.py`), with the descriptors and state that `reexec.py` kept."""
 
 from __future__ import annotations
 

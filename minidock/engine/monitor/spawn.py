@@ -1,4 +1,4 @@
-"""Starting a monitor, early.
+"""Start a monitor before anything else, so that it imports its modules while the command line is parsed.
 
 Most of the time from `minidock run` to the program's first instruction is spent importing modules. So the monitor is
 started before the command line is even parsed, and imports what it needs on another processor while this one imports

@@ -1,4 +1,4 @@
-"""Bytes from a caller into a container, unharmed and at full speed; `output.py` is the other direction.
+"""Move bytes from a command into a container without waiting; `output.py` moves the other direction.
 
 Without a terminal, a container has three pipes; with one, both directions go through the master end of its
 pseudo-terminal. Either way a `Flow` moves what there is, never waits, and says what it waits for: so one loop around

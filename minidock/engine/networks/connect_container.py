@@ -1,4 +1,4 @@
-"""Containers that join and leave networks after they were made, also while they run.
+"""Connect containers to networks and disconnect them after they were made, also while they run.
 
 A running container is plugged in as at its start: a cable into its network namespace, an address, rules. Its monitor is
 told, because a resolver is a thread of that. Whether it runs or not, the record says what it is to be on at its next

@@ -1,5 +1,4 @@
-"""Containers on networks: what one is given when it starts. Who joins and leaves networks later:
-`networks/connect_container.py`.
+"""Connect a container to its networks when it starts. Those that it joins later: `networks/connect_container.py`.
 
 A container's record says what was asked of each network (`attachments`) and, while it runs, what it has there
 (`networks`, see network/endpoint.py). Both are by the networks' names.

@@ -1,4 +1,4 @@
-"""From a container's record to everything that a runtime needs: an address, the files of its own, the OCI bundle."""
+"""Make all that a runtime needs of a container's record: an address, the files of its own, the OCI bundle."""
 
 from __future__ import annotations
 

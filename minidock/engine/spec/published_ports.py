@@ -1,4 +1,4 @@
-"""The host's ports that lead into a container: chosen and taken before anything of it starts, let go at its end."""
+"""Choose and take the host's ports that lead into a container, before anything of it starts."""
 
 from __future__ import annotations
 

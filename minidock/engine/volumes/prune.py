@@ -1,4 +1,4 @@
-"""`volume prune`: volumes that no container has, removed."""
+"""`volume prune`: remove volumes that no container has."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Removing volumes: only those that no container has, and each at once, however long its emptying takes."""
+"""`volume rm`: remove volumes that no container has, each at once, however long its emptying takes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A volume's file system, mounted while a container uses it, if its options name one (mount(8)); who uses a volume."""
+"""Mount a volume's file system while a container uses it, if its options name one (mount(8))."""
 
 from __future__ import annotations
 
