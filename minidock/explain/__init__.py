@@ -1,1 +1,3 @@
-"""What happened in the kernel, and what is there, in words and pictures (the book's sections beside them)."""
+"""Explanations: what happens in the kernel, and what a container consists of, in text and pictures (with the book's
+sections).
+"""

@@ -1,4 +1,4 @@
-"""The terminal that xray and layers draw on: colours where there are any, plain text in a pipe or a file."""
+"""The output of xray and layers: coloured on a terminal, plain text in a pipe or a file."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ PIPED_WIDTH = 120  # characters, unless COLUMNS says otherwise
 
 
 def console() -> Console:
-    """Standard output. What it cannot encode is shown as an escape, so no name of a file can end the program."""
+    """Standard output. Characters that its encoding lacks are escaped, so no file name can end the program."""
     from rich.console import Console
 
-    out = sys.__stdout__ or sys.stdout  # not `cli/screen.py`, which shows colours as text
+    out = sys.__stdout__ or sys.stdout  # not `cli/screen.py`, which escapes colours
     if isinstance(out, io.TextIOWrapper):
         out.reconfigure(errors="backslashreplace")
     width = None if out.isatty() or os.environ.get("COLUMNS") else PIPED_WIDTH
@@ -30,7 +30,7 @@ def console() -> Console:
 
 
 def show(out: Console, parts: Iterable[RenderableType]) -> None:
-    """Print `parts`, each as soon as it is there. Where no one sees colours, lines end with their last word."""
+    """Print `parts`, each as soon as it exists. Without colours, lines have no blanks at their ends."""
     for part in parts:
         is_whole = bool(getattr(part, "no_wrap", False))  # print forgets it
         if out.is_terminal:
@@ -43,7 +43,7 @@ def show(out: Console, parts: Iterable[RenderableType]) -> None:
 
 
 def text(value: str, style: str = "") -> Text:
-    """A text of unknown origin, made harmless, in one style, which what is appended to it does not have."""
+    """A text of unknown origin, escaped, in one style, which text that is appended to it does not have."""
     from rich.text import Text
 
     return Text().append(format_values.text(value), style)

@@ -1,4 +1,4 @@
-"""Values as people read them: sizes, times, and texts that may hold anything."""
+"""Values as text: sizes, times, and texts from elsewhere, escaped."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ import unicodedata
 
 
 def text(value: str) -> str:
-    """`value` on one line and harmless: control characters, and bytes that are no UTF-8, as escapes (\\n, \\x1b).
+    """`value` on one line, with control characters and bytes that are not UTF-8 escaped (\\n, \\x1b).
 
-    File names, command lines and names of interfaces are bytes that somebody else chose: shown as they are, they could
-    move a terminal's cursor, or turn the text around them (Unicode category Cf: "trojan source").
+    File names, command lines and names of interfaces may contain anything: unescaped, they could move a terminal's
+    cursor, or reverse the text around them (Unicode category Cf: "trojan source").
     """
     if value.isascii() and value.isprintable():
         return value
@@ -18,7 +18,7 @@ def text(value: str) -> str:
 
 def _character(character: str) -> str:
     code = ord(character)
-    if 0xDC80 <= code <= 0xDCFF:  # surrogateescape (PEP 383): a byte that is no UTF-8
+    if 0xDC80 <= code <= 0xDCFF:  # surrogateescape (PEP 383): a byte that is not UTF-8
         return f"\\x{code - 0xDC00:02x}"
     if unicodedata.category(character) in ("Cc", "Cf", "Cs", "Zl", "Zp"):
         return character.encode("unicode_escape").decode("ascii")

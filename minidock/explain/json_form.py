@@ -7,7 +7,7 @@ from typing import Any
 
 
 def plain(value: Any) -> Any:
-    """`value` made of dicts, lists, texts and numbers only."""
+    """`value` made of dictionaries, lists, texts and numbers only."""
     if isinstance(value, tuple) and hasattr(value, "_fields"):
         return {name: plain(getattr(value, name)) for name in value._fields}
     if isinstance(value, dict):

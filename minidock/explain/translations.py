@@ -1,7 +1,7 @@
-"""Every text of `xray` and `layers` that a person reads, in one place, each beside its translations.
+"""All texts of `xray` and `layers`, each with its translations.
 
-A line is (English, French); another language is another column, in the order of `LANGUAGES`. Which one is chosen is
-`--explain`'s choice too. The kernel's own terms (veth, upperdir, cgroup files) stay as they are.
+A row is (English, French); another language is another column, in the order of `LANGUAGES`. The language is chosen as
+for `--explain`. The kernel's own terms (veth, upperdir, cgroup files) are not translated.
 """
 
 from __future__ import annotations
@@ -258,6 +258,6 @@ def language() -> str:
 
 
 def say(key: str, **values: object) -> str:
-    """The text for `key` in the user's language, with `values` in its places."""
+    """The text for `key` in the user's language, with `values` inserted."""
     pattern = TEXTS[key][LANGUAGES.index(language())]
     return pattern.format(**values) if values else pattern

@@ -58,7 +58,7 @@ def layers(
     drawing: Iterator[RenderableType]
     if file is not None:
         rows = [(diff_id, step[1]) for diff_id, step in zip(image.layers, image_layers.steps(image), strict=True)]
-        drawing = layers_text.story(file_origins.trace(directories, file), file, rows)
+        drawing = layers_text.origin_text(file_origins.trace(directories, file), file, rows)
     elif as_tree:
         drawing = layers_text.tree(file_origins.tree(directories), depth)
     else:

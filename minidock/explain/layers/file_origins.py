@@ -1,4 +1,4 @@
-"""Where a file of an image comes from: what each layer did at its path, and which layer's file is the one that is seen.
+"""The origin of a file in an image: what each layer did at its path, and which layer's file is visible.
 
 Nothing is mounted; the rules are those of overlayfs (`explain/layers/layer_changes.py`).
 """
@@ -21,8 +21,8 @@ _MAX_LINKS = 40  # symlinks on the way to a file, as in the kernel (path_resolut
 class Event(NamedTuple):
     """What one layer did at a path. `layer` counts from 1, the bottom.
 
-    `what`: "added", "changed" or "hidden". `by`, for what is hidden: the path whose whiteout, opaque mark or file does
-    it, which can be a directory above, and `how` says which of these it is.
+    `what`: "added", "changed" or "hidden". For a hidden path, `by` is the path whose whiteout, opaque mark or file
+    hides it, which can be a directory above, and `how` is which of these it is.
     """
 
     layer: int
@@ -35,7 +35,7 @@ class Event(NamedTuple):
 
 
 class Trace(NamedTuple):
-    """The story of one path. `layer`: where the file comes from that is seen; 0 if none is. `target`: a link's."""
+    """What happened at one path. `layer`: the layer of the visible file; 0 if none is. `target`: that of a link."""
 
     path: str
     layer: int
@@ -46,8 +46,8 @@ class Trace(NamedTuple):
 def trace(layers: Sequence[str], path: str) -> Trace:
     """What each of `layers` (directories, bottom to top) did at `path`.
 
-    Symbolic links among the directories above are followed first, so the trace can have another path than was asked
-    for. Raises `NotFoundError` if no layer knows the path.
+    Symbolic links among the directories above are followed first, so the result can have another path. Raises
+    `NotFoundError` if no layer contains the path.
     """
     real = _resolve(layers[::-1], path)
     names = [name for name in real.split("/") if name]
@@ -66,7 +66,7 @@ def trace(layers: Sequence[str], path: str) -> Trace:
 
 
 def _resolve(directories: Sequence[str], path: str) -> str:
-    """`path` with the links among its directories followed, inside the merged tree. Its last name is left as it is."""
+    """`path` with the links among its directories followed in the merged tree; its last name is not followed."""
     todo = [name for name in reversed(path.split("/")) if name not in ("", ".")]
     done: list[str] = []
     parts: list[list[str]] = [list(directories)]  # for each name in `done`, and before: the directories it is made of
@@ -92,7 +92,7 @@ def _resolve(directories: Sequence[str], path: str) -> str:
 
 
 def _event(number: int, layer: str, names: Sequence[str], is_seen: bool) -> Event | None:
-    """What `layer` did at a path that is seen, or not, in the layers below; None if it left it alone."""
+    """What `layer` did at a path that is visible, or not, in the layers below; None if it did nothing."""
     place, hides = layer, None
     for position, name in enumerate(names, 1):
         place = os.path.join(place, name)
@@ -133,7 +133,7 @@ class Directory(NamedTuple):
 
 
 def tree(layers: Sequence[str]) -> list[Directory]:
-    """All directories of an image, each after the one above it, the root "/" first; sorted by name."""
+    """All directories of an image, parents first, the root "/" first; sorted by name."""
     shares: dict[str, dict[int, Share]] = {"/": {}}
     origins = {"/": 1}
     for path, seen in walk(layers[::-1]):

@@ -1,4 +1,4 @@
-"""The layers of an image, each with what made it and what it does to those below."""
+"""The layers of an image, each with the step that made it and its changes to those below."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Layer(NamedTuple):
 
 
 def of_image(image: Image) -> list[Layer]:
-    """An image's layers, bottom to top. Takes time: every file of every layer is looked at."""
+    """An image's layers, bottom to top. It takes long: every file of every layer is compared."""
     paths = image.layer_paths
     return [
         Layer(number, diff_id, path, *step, compare(path, paths[: number - 1][::-1]))

@@ -63,12 +63,12 @@ class Changes(NamedTuple):
 
     @property
     def before(self) -> int:
-        """The bytes in lower layers that this layer makes invisible."""
+        """The bytes in lower layers that this layer hides."""
         return sum(change.before for change in (*self.changed, *self.hidden))
 
 
 class Seen(NamedTuple):
-    """An entry of several layers seen as one: its lstat(2) result, and which of the directories it comes from."""
+    """An entry of the merged layers: its lstat(2) result, and the directory it comes from."""
 
     status: os.stat_result
     origin: int
@@ -85,7 +85,9 @@ def size_of(status: os.stat_result) -> int:
 
 
 def compare(layer: str, below: Sequence[str]) -> Changes:
-    """What the directory `layer` does to the directories `below` it, topmost first. `layer` may change meanwhile."""
+    """The changes of the directory `layer` to the directories `below` it, topmost first. `layer` may
+    change meanwhile.
+    """
     root = os.open(layer, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         return _Comparison(root, below).run()
@@ -94,7 +96,7 @@ def compare(layer: str, below: Sequence[str]) -> Changes:
 
 
 class _Comparison:
-    """One layer against those below it, directory by directory. A stack and no recursion: trees may be deep."""
+    """One layer and those below it, directory by directory. A stack instead of recursion: trees may be deep."""
 
     def __init__(self, root: int, below: Sequence[str]) -> None:
         self.root = root
@@ -145,7 +147,7 @@ class _Comparison:
         return inner
 
     def _entry(self, path: str, name: str, status: os.stat_result, lower: list[str]) -> list[str]:
-        """Take one entry into account; if it is a directory, returns those of that name below."""
+        """Count one entry; for a directory, return those of that name below."""
         was, beneath = look_up(lower, name) if lower else (None, [])
         if is_whiteout(status):
             if was:
@@ -168,7 +170,7 @@ class _Comparison:
         return beneath
 
     def _hide(self, path: str, name: str, was: os.stat_result, lower: list[str], how: str) -> None:
-        """Count what is no longer seen: a file, or a directory with all that was visible in it."""
+        """Count what is hidden: a file, or a directory with all that was visible in it."""
         entries, size = 1, self._loss(was)
         pending = [look_up(lower, name)[1]] if stat.S_ISDIR(was.st_mode) else []
         while pending:
@@ -181,7 +183,7 @@ class _Comparison:
         self.hidden.append(Change(path, kind_of(was), how, 0, size, entries))
 
     def _loss(self, was: os.stat_result) -> int:
-        """The bytes below that nobody sees any more once this name is hidden: those of a file, with its last name."""
+        """The bytes that become invisible below when this name is hidden: those of a file, with its last name."""
         if was.st_nlink == 1 or stat.S_ISDIR(was.st_mode):
             return size_of(was)
         if self.left is None:
@@ -281,7 +283,7 @@ def walk(directories: Sequence[str]) -> Iterator[tuple[str, Seen]]:
 
 
 def topmost(changes: Sequence[Change]) -> list[Change]:
-    """The same changes with what lies in a directory counted as part of it, if the directory is among them too."""
+    """The same changes, with those inside a changed directory counted as part of it."""
     rolled: list[Change] = []
     for change in sorted(changes, key=lambda change: change.path.split("/")):
         last = rolled[-1] if rolled else None

@@ -1,4 +1,4 @@
-"""`minidock layers` in the terminal."""
+"""The text of `minidock layers`."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ def change_lines(what: str, rows: Sequence[Change], limit: int, *, everything: b
 
 
 def change_facts(what: str, change: Change) -> str:
-    """What there is to say about a change beside its path."""
+    """The details of a change, shown beside its path."""
     parts = [format_values.size(change.before if what == "hidden" else change.size)]
     if change.kind == "directory" or what == "hidden":
         parts = (
@@ -100,7 +100,7 @@ def _sum(layers: Sequence[Layer]) -> Text:
     return text(say("sum of layers", size=size, count=len(layers), hidden=hidden))
 
 
-def story(found: Trace, asked: str, layers: Sequence[tuple[str, str]]) -> Iterator[RenderableType]:
+def origin_text(found: Trace, asked: str, layers: Sequence[tuple[str, str]]) -> Iterator[RenderableType]:
     """`--path`: which layer a file comes from, and what each layer did to it. `layers`: (diff ID, created by) each."""
     if found.layer:
         line = text(say("comes from", path=found.path, layer=found.layer), "bold")

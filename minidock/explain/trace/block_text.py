@@ -1,4 +1,4 @@
-"""Blocks for people: numbered, with the reason, the calls, where the code is, what to type."""
+"""Blocks as text: numbered, with the reason, the calls, the place in the code, and shell commands."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ _BOLD, _DIM, _CYAN, _GREEN, _RED, _YELLOW = "1", "2", "36", "32", "31", "33"
 
 
 class Renderer:
-    """Turns blocks into text, in the language of `texts`, with a terminal's colours if `coloured`.
+    """Writes blocks as text, in the language of `texts`, with a terminal's colours if `coloured`.
 
-    Sentences and headings fit into `width` columns. At a terminal (`is_terminal`) so do calls, broken between words;
-    elsewhere a call is a line, for grep(1). Commands, which are to be copied, stay on their line, however long.
+    Sentences and headings fit into `width` columns. At a terminal (`is_terminal`) calls do too, broken between words;
+    elsewhere a call is one line, for grep(1). Commands stay on one line, so that they can be copied.
     """
 
     def __init__(self, texts: Texts, *, coloured: bool, width: int, is_terminal: bool = False) -> None:
@@ -30,13 +30,13 @@ class Renderer:
         self.coloured = coloured
         self.width = width
         self.is_terminal = is_terminal
-        self.shorten: Callable[[str], str] = lambda text: text  # what long paths are called, before a line is broken
+        self.shorten: Callable[[str], str] = lambda text: text  # replaces long paths, before a line is broken
 
     def heading(self, number: int, title: str, *, who: str, pid: int, again: bool = False) -> str:
-        """The line that a step begins with: its number and title, and whose it is."""
-        format_values = self.texts.step(title)[0] + (f" {self.texts.labels['again']}" if again else "")
+        """The first line of a step: its number, title and process."""
+        titled = self.texts.step(title)[0] + (f" {self.texts.labels['again']}" if again else "")
         place = f"{self.texts.process(who)}, pid {pid}"
-        head, *more = textwrap.wrap(format_values, self.width - 5, break_on_hyphens=False) or [""]
+        head, *more = textwrap.wrap(titled, self.width - 5, break_on_hyphens=False) or [""]
         rows = [f"{self._paint(f'{number:>3}', _BOLD)}  {self._paint(head, _BOLD)}"]
         rows += [f"     {self._paint(line, _BOLD)}" for line in more]
         last = len(more[-1] if more else head) + len("     " + "  ")
@@ -44,14 +44,14 @@ class Renderer:
         return "\n".join(rows) + ("  " if beside else "\n     ") + f"{self._paint(place, _DIM)}\n"
 
     def why(self, title: str, key: str) -> str:
-        """Why a step is there, and where the book speaks of it."""
+        """The reason for a step, and the book's section."""
         why, section = self.texts.step(title)[1], book.reference(key)
         rows = [self._paint(line, _CYAN) for line in self._wrapped(why)]
-        whole = section.replace("p. ", "p.\N{NO-BREAK SPACE}")  # with its number
-        format_values = "\n".join(textwrap.wrap(whole, self.width - 14, break_on_hyphens=False)).replace(
+        whole = section.replace("p. ", "p.\N{NO-BREAK SPACE}")  # keeps "p." and the number on one line
+        reference = "\n".join(textwrap.wrap(whole, self.width - 14, break_on_hyphens=False)).replace(
             *"\N{NO-BREAK SPACE} "
         )
-        rows += [self._row("book", format_values)] if section else []
+        rows += [self._row("book", reference)] if section else []
         return "".join(f"{row}\n" for row in rows)
 
     def block(self, number: int, block: Block, processes: ProcessTable) -> str:
@@ -60,7 +60,7 @@ class Renderer:
         return head + ("" if block.again else self.why(block.title, block.book)) + self.body(block, processes)
 
     def body(self, block: Block, processes: ProcessTable) -> str:
-        """What comes below the heading: the calls, and where to look."""
+        """The part below the heading: the calls, and commands that show their effects."""
         rows = [line for call in block.calls for line in self._call(call, block)]
         place = f"{block.place}  {_time(block.microseconds)}" if block.microseconds is not None else block.place
         if block.place:
@@ -74,14 +74,14 @@ class Renderer:
         return "".join(f"{row}\n" for row in rows)
 
     def definitions(self, rows: list[str]) -> str:
-        """What short names stand for, to be copied."""
+        """The definitions of short names, to be copied."""
         if not rows:
             return ""
         head = f"     {self._paint(self.texts.labels['names'], _DIM)}\n"
         return head + "".join(f"     {self._paint(row, _YELLOW)}\n" for row in rows) + "\n"
 
     def line(self, number: int, block: Block) -> str:
-        """A block on one line, which no terminal has to break; what has no room ends in dots."""
+        """A block on one line of a terminal; what does not fit is cut."""
         width = min(self.width, _OLD_TERMINAL)
         who = f"[{self.texts.short.get(block.who, block.who)}]"
         title = _cut(self.texts.step(block.title)[0], width - len(who) - _LEAST_ROOM_FOR_CALLS)
@@ -92,7 +92,7 @@ class Renderer:
         return f"{number:>3}  {self._paint(title, _BOLD)} {self._paint(who, _DIM)} {calls}\n"
 
     def _wrapped(self, words: str) -> list[str]:
-        """Lines that fit the terminal's width, indented."""
+        """The text on lines that fit the width, indented."""
         indent = " " * 5
         return textwrap.wrap(words, self.width, initial_indent=indent, subsequent_indent=indent, break_on_hyphens=False)
 
@@ -109,7 +109,7 @@ class Renderer:
         return lines
 
     def _broken(self, words: str) -> list[str]:
-        """A call on lines that fit the terminal: broken at blanks, and where flags are joined."""
+        """A call on lines that fit the terminal: broken at blanks and between flags."""
         if not self.is_terminal or len(words) <= self.width:
             return [words]
         lines, indent = [""], " " * 11
@@ -121,7 +121,7 @@ class Renderer:
         return lines
 
     def _row(self, label: str, words: str, colour: str = "") -> str:
-        """A labelled line; the lines of a longer text stand below each other."""
+        """A labelled line; further lines of the text are indented below it."""
         first, *more = map(format_values.text, words.split("\n"))
         indent = " " * 14
         lines = "\n".join([first, *(indent + line for line in more)])

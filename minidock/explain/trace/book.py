@@ -1,8 +1,8 @@
 """The book's sections that the code names (`step("...", book="3.1")`): Jean-Philippe Gouigoux, « Docker : prise en main
 et mise en pratique sur une architecture micro-services », ENI.
 
-A section's number is not unique in the book, each chapter begins with 1. The numbers in the code mean the chapter that
-this table says, or the chapter that they name.
+Each chapter of the book begins with section 1, so a number alone is ambiguous. A number in the code means the chapter
+that this table gives for it; "chapter 9, 2.1" names its chapter.
 """
 
 from __future__ import annotations

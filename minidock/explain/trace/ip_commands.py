@@ -1,4 +1,4 @@
-"""Messages of rtnetlink(7) as commands to ip(8): read back from the bytes that were sent."""
+"""Messages of rtnetlink(7) as commands of ip(8), decoded from the bytes that were sent."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ IFF_UP = 1
 
 
 def command(call: CallMade, processes: ProcessTable) -> str:
-    """The command to ip(8) that sends the same message; '' for a question."""
+    """The command of ip(8) that sends the same message; '' for a question."""
     verb = call.argument(0).split()[0]
     make = {"RTM_NEWLINK": _link, "RTM_DELLINK": _delete, "RTM_NEWADDR": _address, "RTM_DELADDR": _address,
             "RTM_NEWROUTE": _route}.get(verb)  # fmt: skip
@@ -55,7 +55,7 @@ def _link(call: CallMade, processes: ProcessTable) -> str:
 
 
 def _on_parent(message: Any, name: str, kind: str, words: list[str], processes: ProcessTable) -> str:
-    """A link that is on another, wherever it is itself."""
+    """A link on a parent interface, in whichever namespace it is itself."""
     parent, what = shlex.quote(words[words.index("link") + 1]), " ".join(words[words.index("type") + 1 :][1:3])
     is_inside = message.get_attr("IFLA_NET_NS_FD") is not None
     where = f" netns {processes.inside}" if is_inside else ""
@@ -90,5 +90,5 @@ def _route(call: CallMade, _: ProcessTable) -> str:
 
 
 def _device(call: CallMade, index: int) -> str:
-    """The interface's name in the namespace that was spoken to, as it was then."""
+    """The interface's name, at that time, in the namespace of the socket."""
     return str(call.raw[1].get("links", {}).get(str(index), f"if{index}"))

@@ -1,14 +1,14 @@
-"""For programs: one JSON object a line, in the order in which it is told (`event_order.py`).
+"""The style `json`: one JSON object a line, in the order of `event_order.py`.
 
     {"event": "begins", "step": "Set the host name", "book": "3.1", "source": "minidock/runtime/init.py:87", ...}
     {"event": "call", "call": "sethostname", "arguments": ["\\"web\\"", "3"], "result": "0", "text": "...", ...}
     {"event": "ends", "step": "Set the host name", "microseconds": 31, ...}
 
-Every line has the `pid` (and `thread`) of who told it, as seen from where minidock was called, what that process is
-(`process`), and `nanoseconds` of the monotonic clock. `by` is who made the call: for the execve of a program that
-minidock runs, it is a child that cannot tell. Texts are strace's (minidock/recorder/call_spelling.py). A netlink
-message is also given as it was sent (`message`, in hexadecimal). The line of an execve is written when the program
-runs, or when it has failed. "released" is the last line of a process that goes on by itself.
+Every line has the `pid` (and `thread`) of the sender in the pid namespace of the command, its role (`process`), and
+`nanoseconds` of the monotonic clock. `by` is the pid that made the call: a child's for the execve of a program that
+minidock runs. Texts are strace's (minidock/recorder/call_spelling.py). A netlink message is also given as it was sent
+(`message`, in hexadecimal). The line of an execve is written when the program runs, or when it has failed. "released"
+is the last line of a process that outlives the command.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ class JsonStyle:
     def __init__(self, output: Output) -> None:
         self.output = output
         self.processes = ProcessTable()
-        # How many steps each thread is in: a fork's child leaves those that its parent entered.
+        # The number of steps that each thread is in: the child of a fork ends steps that its parent began.
         self.depth: Counter[tuple[int, int]] = Counter()
 
     def take(self, event: Event, reply: socket.socket | None) -> None:
@@ -42,7 +42,7 @@ class JsonStyle:
             trace_socket.answer(reply, trace_socket.GO)
 
     def finish(self) -> None:
-        """Every line was written when its event came."""
+        """Nothing is left to write: each line was written with its event."""
 
     def _row(self, event: Event) -> dict[str, Any] | None:
         thread = (event.pid, event.thread)

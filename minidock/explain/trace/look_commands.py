@@ -1,4 +1,4 @@
-"""How to look, from another terminal, at what a call has changed: commands with the pids and paths of this run."""
+"""Commands that show, in another terminal, what a call has changed, with the pids and paths of this run."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable
 from minidock.explain.trace.blocks import CallMade
 from minidock.explain.trace.process_table import ProcessTable, named, open_on
 
-_MOST = 2  # commands for one block: a class types them
+_MOST = 2  # commands for one block
 
 
 def looks(calls: Iterable[CallMade], processes: ProcessTable) -> list[str]:
@@ -22,7 +22,7 @@ def looks(calls: Iterable[CallMade], processes: ProcessTable) -> list[str]:
 
 
 def look(call: CallMade, processes: ProcessTable) -> str:
-    """The command that shows what `call` did; '' if there is nothing to see."""
+    """The command that shows the effect of `call`; '' if nothing is visible."""
     make = _LOOKS.get(call.wrapper)
     return make(call, processes) if make and not call.failed else ""
 

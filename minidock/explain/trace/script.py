@@ -1,13 +1,13 @@
-"""`--explain=shell`: a container by hand. What this run did, as a script of the commands that have the same calls made.
+"""The style `shell`: the run as a shell script of commands that make the same calls.
 
     outside, before     directories, control group, bridge, rules
     inside              a shell, cloned by unshare(1): mounts, pivot_root, host name, ... and exec of the program
-    outside, meanwhile  the cable into the new network namespace; the shell inside waits for it
-    at the end          the packet filter's entries, the control group and the directories go
+    outside, meanwhile  the veth pair into the new network namespace; the shell inside waits for it
+    at the end          the packet filter's entries, the control group and the directories are removed
 
-The order is this run's, but for one thing: inside waits before its first command and not before its last, because after
-pivot_root the shell has only the image's own commands. Where no command does what a call did (system call filters,
-programs of BPF), there is a comment. For another command than one that makes a container, the script is its commands.
+The order is that of the run, with one difference: inside waits before its first command and not before its last,
+because after pivot_root the shell has only the image's commands. Calls that no command makes (seccomp filters, BPF
+programs) become comments. For a command that creates no container, the script is just its commands.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ def _makes_the_directory(call: CallMade) -> bool:
 
 
 class ScriptStyle:
-    """The style `shell`: listens to the end, then writes the script."""
+    """Collects all events, then writes the script."""
 
     def __init__(self, output: Output) -> None:
         self.output = output
@@ -55,7 +55,7 @@ class ScriptStyle:
             trace_socket.answer(reply, trace_socket.GO)
 
     def finish(self) -> None:
-        """All is known: write it down."""
+        """Write the script."""
         self.blocks += self.builder.remaining()
         lines = self._plain()
         for block in self.blocks:
@@ -67,7 +67,7 @@ class ScriptStyle:
         self.output.write("".join(f"{line}\n" for line in lines))
 
     def _keep(self, path: str) -> None:
-        """A small text of the container's, such as its /etc/hosts, read while it is there."""
+        """Read a small text of the container, such as its /etc/hosts, while it exists."""
         if _CONTAINER.search(path) and not path.endswith(".json"):
             with suppress(OSError), open(path, encoding="utf-8") as file:
                 self.files[path] = file.read()
@@ -76,7 +76,7 @@ class ScriptStyle:
         return ["", f"# {self.texts.step(block.title)[0]}", *commands] if commands else []
 
     def _plain(self) -> list[str]:
-        """The commands of a command that makes no container."""
+        """The commands of a run that creates no container."""
         processes, lines = ProcessTable(), ["#!/bin/sh"]
         for block in self.blocks:
             for call in block.calls:
@@ -84,11 +84,11 @@ class ScriptStyle:
             lines += self._titled(block, shell_commands.commands(block.calls, processes))
         return lines
 
-    def _container(self, clone: CallMade, born: Block) -> list[str]:
-        """The script; `clone` made the container, in the block `born`."""
+    def _container(self, clone: CallMade, cloned: Block) -> list[str]:
+        """The script; `clone` created the container, in the block `cloned`."""
         inside = [block for block in self.blocks if block.pid == clone.result]
         outside = [block for block in self.blocks if block.pid != clone.result]
-        end = outside.index(born) + 1
+        end = outside.index(cloned) + 1
         started = next(
             (i for i, block in enumerate(outside) if i >= end and script_calls.is_start(block)), len(outside)
         )
@@ -106,12 +106,12 @@ class ScriptStyle:
             "trap 'test $? = 0 || kill -KILL $inside' EXIT",
             'read -r inside < "$here/pid"', *filter(None, self._outside(outside[end:started])),
             'echo go > "$here/go"', ") &", "outside=$!",
-            *self._titled(born, self._born(flags)),
+            *self._titled(cloned, self._clone_commands(flags)),
         ]  # fmt: skip
         return [script_calls.own(line, directory, container_id) for line in lines]
 
     def _at_the_end(self) -> list[str]:
-        """However it ends: nothing of the script's own stays."""
+        """The commands of the trap that removes everything that the script has created."""
         gone = [f"    rmdir {group} 2>/dev/null" for group in self._groups()]
         return ["undo() {", "    set +e", "    kill ${outside:-} 2>/dev/null", *gone,
                 '    rm -rf --one-file-system "$here"', "}", "trap undo EXIT"]  # fmt: skip
@@ -122,7 +122,7 @@ class ScriptStyle:
         return [path for path in made if _OF_A_CONTAINER.search(path) and not _CONTAINER.search(path)][-1:]
 
     def _own(self) -> list[str]:
-        """The container's cables and addresses, as messages to the kernel name them."""
+        """The container's interfaces and addresses, as in messages to the kernel."""
         found = []
         for block in self.blocks:
             for call in block.calls:
@@ -134,7 +134,7 @@ class ScriptStyle:
         return found
 
     def _place(self) -> tuple[str, str]:
-        """The container's directory and id, as its calls name them."""
+        """The container's directory and id, as in its calls."""
         for block in self.blocks:
             for call in block.calls:
                 if match := _DIRECTORY.search(" ".join(call.arguments)):
@@ -184,21 +184,21 @@ class ScriptStyle:
             lines += self._titled(block, commands)
         return lines
 
-    def _born(self, flags: str) -> list[str]:
-        """The clone: a shell in the control group becomes unshare, which forks the shell inside. And the end."""
+    def _clone_commands(self, flags: str) -> list[str]:
+        """The clone: a shell in the control group executes unshare, which forks the shell inside. And the end."""
         groups = self._groups()
         enter = f"echo 0 > {groups[0]}/cgroup.procs; " if groups else ""
         words = f'exec unshare {flags} --fork --kill-child sh "$here/inside"'
         lines = ["status=0", f"(export here id short; {enter}{words}) || status=$?",
-                 "", f"# {self.texts.step('Clean up after the container')[0]}", *self._forgotten()]  # fmt: skip
+                 "", f"# {self.texts.step('Clean up after the container')[0]}", *self._filter_cleanup()]  # fmt: skip
         if groups:
             events = f"{groups[0]}/cgroup.events"
             lines += [f"# {self.texts.labels['until_buried']}",
                       f"until grep -q 'populated 0' {events}; do sleep 0.1; done"]  # fmt: skip
         return [*lines, "exit $status"]
 
-    def _forgotten(self) -> list[str]:
-        """What the packet filter was told of this container alone, taken back."""
+    def _filter_cleanup(self) -> list[str]:
+        """Commands that remove this container's elements from the packet filter."""
         own = self._own()
         told = [line for block in self.blocks for call in block.calls
                 if call.wrapper == "write" and not open_on(call).startswith("/")

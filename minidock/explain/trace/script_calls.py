@@ -1,4 +1,6 @@
-"""Calls as commands of a script (`script.py`): what differs from a command that is only shown (`shell_commands.py`)."""
+"""Calls as commands of a script (`script.py`), where they differ from commands that are only shown
+(`shell_commands.py`).
+"""
 
 from __future__ import annotations
 
@@ -23,7 +25,7 @@ def is_start(block: Block) -> bool:
 
 
 def in_init_layer(call: CallMade) -> bool:
-    """Whether the call makes a part of the container's init layer, which the script makes anew in any case."""
+    """Whether the call creates a part of the container's init layer, which the script always creates."""
     is_making = call.wrapper in ("mkdir", "mknod", "symlink") and call.number in (None, errno.EEXIST)
     return is_making and bool(_INIT_LAYER.search(named(call, int(call.wrapper == "symlink"))))
 
@@ -52,9 +54,9 @@ def here_document(content: str) -> list[str]:
 
 
 def outside(call: CallMade, later: list[CallMade], processes: ProcessTable, own: list[str]) -> list[str]:
-    """Commands for a call of the command's or the monitor's; `later`: the calls after it in the same step.
+    """Commands for a call of the command or the monitor; `later`: the calls after it in the same step.
 
-    `own`: the container's cables and addresses. What serves all containers (a bridge, rules) may be there already.
+    `own`: the container's interfaces and addresses. What all containers share (a bridge, rules) may exist already.
     """
     if call.wrapper == "execve":
         return _program(call, later, own)
@@ -71,7 +73,7 @@ def outside(call: CallMade, later: list[CallMade], processes: ProcessTable, own:
 
 
 def _program(call: CallMade, later: list[CallMade], own: list[str]) -> list[str]:
-    """nft and iptables with what they were given; what only lists is left away."""
+    """nft and iptables with their input; commands that only list are left out."""
     words = [str(word) for word in call.argument(1)]
     if words[0] == "nft" and "-f" in words:
         given = next((text(c.argument(1)) for c in later if c.wrapper == "write"), "")
@@ -94,7 +96,7 @@ def inside(call: CallMade, processes: ProcessTable) -> list[str]:
 
 
 def take_over(call: CallMade, identity: list[CallMade], note: str) -> list[str]:
-    """The execve, with what was done to the process's identity before."""
+    """The execve, with the changes of the process's identity before it."""
     environment = [f"{key}={value}" for key, value in call.argument(2).items()]
     words = shlex.join([*environment, *map(text, call.argument(1))])
     power = shell_commands.setpriv([c for c in identity if "PDEATHSIG" not in c.arguments[0]])

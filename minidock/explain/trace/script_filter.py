@@ -1,7 +1,8 @@
-"""The packet filter in a script: rules where there are none yet, and of the elements of sets, those of one container.
+"""The packet filter in a script: rules if there are none yet, and of the sets the elements of one container.
 
-Rules are everybody's: a script that writes them again would double them, and one that takes them away would end the
-traffic of all others. A container's own are elements of sets: those with its cables, and the ports that lead to it.
+All containers share the rules: a script that added them again would double them, and one that removed them would stop
+the traffic of all others. A container's own are elements of sets: those with its interfaces, and the ports that lead to
+it.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ _ELEMENT = re.compile(r"add element (\w+ \w+) (\w+) \{ (.*) \}")
 
 
 def commands(text: str, own: list[str]) -> list[str]:
-    """Commands for a ruleset that was fed to nft(8); `own`: the container's cables and addresses."""
+    """Commands for a ruleset passed to nft(8); `own`: the container's interfaces and addresses."""
     lines = [line for line in text.splitlines() if not line.startswith("delete ")]  # that was there before
     tables = [match[1] for line in lines if (match := _TABLE.match(line))]
     if not tables:
@@ -44,7 +45,7 @@ def fed(before: str, lines: list[str]) -> str:
 
 
 def _is_own(element: str, own: list[str]) -> bool:
-    """Whether an element names one of the container's cables, or leads to one of its addresses."""
+    """Whether an element contains one of the container's interfaces or addresses."""
     words = element.replace('"', "").split()
     ends = words[words.index(":") + 1 :] if ":" in words else []
     return any(word in own for word in (*words[:1], *ends))

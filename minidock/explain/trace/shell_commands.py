@@ -1,4 +1,4 @@
-"""A call as the command that has the same call made, where there is one (util-linux, iproute2, coreutils, nft)."""
+"""A call as a shell command that makes the same call, if there is one (util-linux, iproute2, coreutils, nft)."""
 
 from __future__ import annotations
 
@@ -99,7 +99,7 @@ def _open_tree(call: CallMade, processes: ProcessTable) -> str:
 
 
 def _mount_setattr(call: CallMade, processes: ProcessTable) -> str:
-    """What is set is told with the mount; of one that is attached already, it has no command here."""
+    """No command: the options are shown with the mount. For a mount that is attached already there is none."""
     copied = processes.copies.get((call.pid, call.argument(0)))
     if copied:
         recursive = "r" if call.argument(2) & syscalls.AT_RECURSIVE else ""
@@ -115,7 +115,7 @@ def _move_mount(call: CallMade, processes: ProcessTable) -> str:
     if copied is None:
         return ""
     target = _quote(open_on(call, 2))
-    # Of what is attached, more copies may be made.
+    # Further copies may be made of the attached mount.
     processes.copies[call.pid, call.argument(0)] = Copied(open_on(call, 2), recursive=False, options=[])
     words = [f"mount {'--rbind' if copied.recursive else '--bind'} {_quote(copied.source)} {target}"]
     if flags := dict.fromkeys(word for word in copied.options if not word.startswith("-")):
@@ -171,7 +171,7 @@ def _setrlimit(call: CallMade, _: ProcessTable) -> str:
 
 
 def _rename(call: CallMade, _: ProcessTable) -> str:
-    """Not for a file that was written beside its place (minidock/state.py): an editor does the same."""
+    """No command for a file that was written beside its place (minidock/state.py): an editor does the same."""
     return "" if named(call).endswith(".tmp") else f"mv {_quote(named(call))} {_quote(named(call, 1))}"
 
 

@@ -1,7 +1,7 @@
-"""Short names for the long paths of one container: its 64-digit id appears in nearly every line.
+"""Short names for the long paths of one container: its id of 64 digits is in nearly every line.
 
-A path that ends in an id is shown as a variable ($C, $L, ...), in calls and commands alike. It is defined, as a shell
-defines it, before it is used: who copies the definition into another terminal can copy the commands too.
+A path that ends in an id is shown as a variable ($C, $L, ...), in calls and commands alike. It is defined, in the
+shell's syntax, before it is used, so that the commands can be copied along with the definition.
 """
 
 from __future__ import annotations
@@ -13,13 +13,13 @@ _LETTERS = {"containers": "C", "layers": "L", "minidock": "G", "networks": "N", 
 
 
 class Names:
-    """The variables that were defined so far."""
+    """The variables defined so far."""
 
     def __init__(self) -> None:
         self.known: dict[str, str] = {}
 
     def shorten(self, text: str) -> tuple[list[str], str]:
-        """The definitions of what is new in `text`, and `text` with variables for such paths."""
+        """The definitions of new variables in `text`, and `text` with variables for such paths."""
         new = []
         for path in sorted(set(_PATH.findall(text)), key=text.index):
             if path not in self.known:

@@ -1,8 +1,8 @@
-"""`--explain=step`: before each step somebody at the terminal says go, and a class can look at the half-made container.
+"""`--explain=step`: wait for the user before each step, so that a class can look at the half-made container.
 
-Only the process whose step it is waits. Once a container's program runs, the terminal is that program's, and the rest
-is told without a stop. Who quits (or types Ctrl-C) has the step fail before its first call; everything that was made
-is then unmade by the same code, and in the same order, as after any failure.
+Only the process of that step waits. Once a container's program runs, it has the terminal, and the rest is written
+without stops. Quitting (or Ctrl-C) makes the step fail before its first call; everything that was created is then
+removed by the same code, in the same order, as after any failure.
 """
 
 from __future__ import annotations
@@ -26,14 +26,14 @@ _IFLAG, _OFLAG, _LFLAG = 0, 1, 3  # in what tcgetattr(3) returns
 
 
 class StepStyle(BlockStyle):
-    """`free`: no step waits any more. `wanted`: go on without a stop to a step whose title has this in it."""
+    """`free`: no step waits any more. `wanted`: do not stop before a step whose title contains this text."""
 
     def __init__(self, output: Output, words: texts.Texts) -> None:
         super().__init__(output, words, brief=False)
         self.free, self.wanted = False, ""
         self.latest = 0
-        # Ctrl-C puts a byte into a pipe (signal.set_wakeup_fd): so it is heard however early it comes, also by a wait
-        # that has not begun yet, and breaks off no line that is being written.
+        # Ctrl-C writes a byte to a pipe (signal.set_wakeup_fd): so it is noticed however early it comes, also by a wait
+        # that has not begun yet, and interrupts no line that is being written.
         self.interrupted, writer = os.pipe()
         os.set_blocking(writer, False)
         signal.set_wakeup_fd(writer)
@@ -61,7 +61,7 @@ class StepStyle(BlockStyle):
             trace_socket.answer(reply, answer)
 
     def write_block(self, block: Block) -> None:
-        """One block; its heading was shown already, if its step was waited for."""
+        """Write one block, without its heading if that was written before the step."""
         number = self.numbers.get((block.pid, block.title))
         if number is None or block.again:
             super().write_block(block)
@@ -76,7 +76,7 @@ class StepStyle(BlockStyle):
         self.latest = 0
 
     def finish(self) -> None:
-        """Also says if the step that was skipped to never came."""
+        """Also report if the step that was skipped to never came."""
         super().finish()
         if self.wanted:
             self.output.write(f"{self.texts.labels['skipped_past'].format(name=self.wanted)}\n")
@@ -92,10 +92,10 @@ class StepStyle(BlockStyle):
         self.output.write(self.renderer.why(title, key))
 
     def _ask(self) -> bytes:
-        """Wait for what to do with the step that was just announced. What is skipped or unmade is told in brief."""
+        """Ask what to do with the step just announced. Skipped or undone steps are written in brief."""
         self.wanted = ""
         prompt = self.texts.labels["prompt"].format(number=self.number)
-        while True:  # what was mistyped does nothing: it might have been meant to stop
+        while True:  # after a mistyped answer ask again: it may have been meant to stop
             word, _, rest = self._line(f"     {prompt} ").strip().partition(" ")
             name = rest.strip()
             if word == "s" and not self.texts.is_step(name):
@@ -108,16 +108,16 @@ class StepStyle(BlockStyle):
         return trace_socket.QUIT if word == "q" else trace_socket.GO
 
     def _line(self, prompt: str) -> str:
-        """What is typed; Ctrl-C and the end of input mean the same as quitting."""
+        """A typed line; Ctrl-C and the end of input mean quitting."""
         assert self.terminal is not None
         before = termios.tcgetattr(self.terminal)
-        by_line = [*before]  # it may be prepared for the container's program already
+        by_line = [*before]  # the terminal may be in raw mode already
         by_line[_IFLAG] |= termios.ICRNL
         by_line[_OFLAG] |= termios.OPOST
         by_line[_LFLAG] |= termios.ICANON | termios.ECHO | termios.ISIG
         termios.tcsetattr(self.terminal, termios.TCSANOW, by_line)
         try:
-            self.output.write(prompt)  # only now: whoever sees it can type
+            self.output.write(prompt)  # only now can an answer be read
             ready, _, _ = select.select([self.terminal, self.interrupted], [], [])
             if self.interrupted in ready:
                 self.output.write("\n")

@@ -1,4 +1,4 @@
-"""Where the explanation is written: the command's standard error, or a file."""
+"""The output of the trace: the command's standard error, or a file."""
 
 from __future__ import annotations
 
@@ -51,5 +51,5 @@ class Output:
     def _is_raw(self) -> bool:
         try:
             return not termios.tcgetattr(self.fd)[_OFLAG] & termios.OPOST
-        except termios.error:  # it was hung up
+        except termios.error:  # the terminal was hung up
             return False

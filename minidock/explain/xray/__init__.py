@@ -1,8 +1,8 @@
-"""`minidock xray`: what a container is, asked of the kernel.
+"""`minidock xray`: what a container consists of, read from the kernel.
 
-`model.py` is the answer, one tree of plain values. `collect.py` gathers it, with a file for each thing that it looks
-at: `processes`, `groups`, `network` (with `translation`), `security`, `mounts`. There are three ways to show it:
-`terminal_view.py`, `html_page.py` (with `svg.py`), and JSON, which is the tree itself; `descriptions.py` is what the
-first two say. `http_server.py` keeps the page alive. Of minidock's own records only names are taken, and where the
-first process is.
+`model.py` is the result, one tree of plain values. `collect.py` collects it, with one file for each part: `processes`,
+`cgroup_usage`, `network_path` (with `nat_rules`), `privileges`, `mount_table`. It is shown in three ways: by
+`terminal_view.py`, by `html_page.py` (with `svg.py`), and as JSON, which is the tree itself; `descriptions.py` has
+texts that the first two share. `http_server.py` serves the page with live values. From minidock's records come only
+names and the pid of the first process.
 """

@@ -1,4 +1,4 @@
-"""Looking at one container: who it is comes from our records, what it is from the kernel."""
+"""Collect the data about one container: its identity from our records, the rest from the kernel."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _PATIENCE = 1.0  # seconds
 
 
 class Look:
-    """Looks at one container, again and again. Layers never change, so they are compared once and remembered."""
+    """Collects the data of one container, repeatedly. Layers never change, so they are compared once."""
 
     def __init__(self, root: str, name: str) -> None:
         """`name` is a user's. Raises `NotFoundError` if there is no such container."""
@@ -45,7 +45,7 @@ class Look:
         running, root = self._while_it_lives(record) or (None, self._root(record, 0))
         state, status = record.data["state"], record.status
         if not running and status in (records.RUNNING, records.PAUSED):
-            status = records.EXITED  # just now: its monitor has not yet written that down
+            status = records.EXITED  # it has just ended: its monitor has not yet recorded that
         return Xray(
             id=record.id,
             name=record.name,
@@ -59,7 +59,7 @@ class Look:
         )
 
     def _while_it_lives(self, record: Record) -> tuple[Running, Root] | None:
-        """What a running container has, and its root; None if it does not run, or ended while we looked."""
+        """The data of a running container, and its root; None if it does not run, or ended meanwhile."""
         pid = first_process(record)
         if not pid:
             return None
@@ -68,7 +68,7 @@ class Look:
         except OSError as error:
             if error.errno not in _ENDED:
                 raise
-            # A process loses its namespaces first, and a moment later it is seen to be dead.
+            # A process loses its namespaces a moment before it becomes a zombie.
             deadline = time.monotonic() + _PATIENCE
             while first_process(record):
                 if time.monotonic() > deadline:
@@ -108,7 +108,7 @@ class Look:
         )
 
     def _root(self, record: Record, pid: int) -> Root:
-        """The root file system: of a running container from its mountinfo, of another from where it was put."""
+        """The root file system: of a running container from its mountinfo, of another from its record."""
         line = next((line for line in reversed(mount_table.lines_of(pid)) if line.point == "/"), None) if pid else None
         lower, upper, work, source = list(record.data["layers"]), record.path("upper"), record.path("work"), "record"
         if line and line.type == "overlay":
@@ -166,7 +166,7 @@ def _top(upper: str, lower: list[str]) -> Changes | None:
 
 
 def _summed_up(changes: Changes) -> Changes:
-    """Without the paths inside directories that are new or gone as a whole: they are counted with those."""
+    """The changes without the paths inside directories that are added or hidden as a whole."""
     return changes._replace(added=topmost(changes.added), hidden=topmost(changes.hidden))
 
 

@@ -1,4 +1,4 @@
-"""What there is to say about an X-ray's parts, in words, for the terminal and for the page alike."""
+"""Texts about the parts of an X-ray, for the terminal and the page."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def status(xray: Xray) -> str:
 
 
 def why(key: str, xray: Xray) -> str:
-    """What a part shows, in one sentence; "" where its title says all."""
+    """What a part shows, in one sentence; "" where its title is enough."""
     if key == "network" and xray.running:
         network = xray.running.network
         return say(f"network {network.mode}", names=", ".join(network.shared_with))
@@ -26,7 +26,7 @@ def why(key: str, xray: Xray) -> str:
 
 
 def command(process: Process) -> str:
-    """A process's words, or its name in brackets when it has none left; of very long ones the beginning."""
+    """A process's command line, cut if it is long; its name in brackets if it has none."""
     words = " ".join(process.command) or f"[{process.name}]"
     return words if len(words) <= _COMMAND else f"{words[:_COMMAND]}…"
 

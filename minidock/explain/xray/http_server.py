@@ -1,10 +1,9 @@
-"""The page of an X-ray with live values, served to this machine alone, and there to whoever was given its address.
+"""The X-ray page with live values, served on this machine to the user who was given its address.
 
-Whoever can open the page sees what root sees of the container. So three things must be right. The socket is bound to
-the loopback interface. A request counts only if it was made to this machine by its name: a page of somebody else's in
-the same browser, whose name was made to lead to 127.0.0.1 (DNS rebinding), asks under that name and gets nothing. And
-the address holds a key, new for each server: loopback is open to every user of the machine, and to every container in
-the host's network.
+The page shows what root sees of the container. So three things must be right. The socket is bound to the loopback
+interface. A request is answered only if its Host header names this machine: a page in the same browser whose name was
+made to resolve to 127.0.0.1 (DNS rebinding) has another. And the address contains a key, new for each server: loopback
+is open to every user of the machine, and to every container in the host's network.
 """
 
 from __future__ import annotations
@@ -28,12 +27,12 @@ from minidock.explain.xray.trend import Trend
 
 ADDRESS = "127.0.0.1"
 NAMES = ("127.0.0.1", "localhost")
-_FRESH = 0.5  # seconds for which a look serves all who ask
-_RESTS = 3  # times as long as it took
+_FRESH = 0.5  # seconds for which collected data are used again
+_RESTS = 3  # pauses as a multiple of the time that collecting took
 
 
 class Live:
-    """The newest look, and those of the last minute. Any number of threads may ask."""
+    """The latest data, and those of the last minute. Any number of threads may ask."""
 
     def __init__(self, look: Look) -> None:
         self.look = look
@@ -43,7 +42,7 @@ class Live:
         self._taken = 0.0
 
     def answer(self, path: str) -> tuple[str, bytes] | None:
-        """(media type, content) for a path below the key; None for one that there is not.
+        """(media type, content) for a path below the key; None for an unknown one.
 
         Raises `NotFoundError` when the container is gone.
         """
@@ -57,7 +56,7 @@ class Live:
         return None
 
     def _now(self) -> Xray:
-        # Where a look takes long (a million files), it is not worth having the machine do nothing else.
+        # Collecting may take long (a million files); pauses keep the machine usable.
         fresh = max(_FRESH, _RESTS * self._newest.took) if self._newest else 0
         if self._newest is None or time.monotonic() - self._taken > fresh:
             self._newest = self.look.take()
@@ -109,7 +108,7 @@ class Handler(BaseHTTPRequestHandler):
             self.wfile.write(content)
 
     def log_message(self, *_: object) -> None:
-        """Nothing: the terminal is the teacher's."""
+        """Write nothing: the terminal is for the user."""
 
 
 def is_ours(host: str) -> bool:

@@ -1,13 +1,13 @@
-"""What the explanation says that is not in the code: one file per language, each with the same keys.
+"""The texts of the trace: one file per language, each with the same keys.
 
 A step's title in the code is English and is the key of its texts. A language has
 
-    STEPS    {title: (title in that language, one sentence that says why the step is there)}
-    LABELS   {key: words of the explanation itself}
-    PROCESSES  {what a process is: its name}
-    SHORT    {what a process is: the same in one word}
+    STEPS      {title: (title in that language, one sentence that gives the reason for the step)}
+    LABELS     {key: words of the trace itself}
+    PROCESSES  {role of a process: its name}
+    SHORT      {role of a process: its name in one word}
 
-A title that a catalog does not know is shown as it is, without a why; a test keeps that from happening.
+A title that a language lacks is shown as it is, without a reason; a test prevents that.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ class Texts(NamedTuple):
     short: dict[str, str]
 
     def step(self, title: str) -> tuple[str, str]:
-        """A step's title and why, in this language."""
+        """A step's title and reason, in this language."""
         return self.steps.get(title, (title or self.labels["no_step"], ""))
 
     def is_step(self, part: str) -> bool:
@@ -37,7 +37,7 @@ class Texts(NamedTuple):
         return any(part.lower() in title.lower() for row in self.steps.items() for title in (row[0], row[1][0]))
 
     def process(self, who: str) -> str:
-        """What a process is called."""
+        """The name of a process."""
         return self.processes.get(who, who)
 
 
