@@ -97,7 +97,7 @@ def _inside(source: str) -> str:
 
 
 def _missing(tree: Tree, source: str) -> NotFoundError:
-    path = posixpath.normpath("/" + source)
+    path = "/" + posixpath.normpath("/" + source).lstrip("/")  # two slashes at the beginning would stay
     if tree.is_ignored(path) and tree.ignored.excludes(path.lstrip("/")):
         return NotFoundError(f'"{path}": not found in {tree.name}: .dockerignore leaves it out')
     return NotFoundError(f'"{path}": not found in {tree.name}')

@@ -8,11 +8,13 @@ import os
 import re
 import subprocess
 import tarfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.support import buildx
 from tests.support.command import Minidock
 
 pytestmark = pytest.mark.interop
@@ -81,6 +83,40 @@ CASES = {
         COPY a ./
         RUN pwd > /where
         """,
+    "the environment of a run": """
+        FROM alpine
+        ENV A=a
+        ARG B=b
+        RUN env | sort > /env; hostname > /host; umask > /umask; ulimit -n > /files
+        USER games
+        WORKDIR /owned/by
+        RUN pwd > /tmp/where; env | sort > /tmp/env
+        """,
+    "links on the way": """
+        FROM alpine
+        RUN mkdir -p /real/deep && ln -s real /way && ln -s ../nowhere /real/dangling
+        COPY a /way/deep/a
+        COPY d /way/deep
+        COPY b /real/dangling
+        WORKDIR /way/deep
+        COPY b ./
+        """,
+    "mounts": """
+        FROM alpine AS other
+        RUN echo other > /other
+        FROM alpine
+        RUN --mount=target=/mnt --mount=from=other,target=/opt cat /mnt/a /opt/other > /seen && ! touch /mnt/x
+        RUN --mount=type=tmpfs,target=/srv touch /srv/lost
+        RUN --mount=type=cache,target=/home,uid=5,mode=0711 stat -c '%u %a' /home > /cache; touch /home/kept
+        """,
+    "a shell of its own": """
+        FROM alpine
+        SHELL ["/bin/sh", "-exc"]
+        RUN echo "$0" > /zero
+        ENTRYPOINT echo entry
+        CMD echo command
+        ONBUILD RUN touch /later
+        """,
     "ignored": """
         FROM scratch
         COPY . /
@@ -89,8 +125,10 @@ CASES = {
 
 
 @pytest.fixture(scope="module")
-def buildkit(minidock: Minidock, docker: list[str], tmp_path_factory: pytest.TempPathFactory) -> list[str]:
-    """Docker, whose alpine is the very same image, if its client can build with BuildKit."""
+def buildkit(
+    minidock: Minidock, docker: list[str], outside: list[str], tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[list[str]]:
+    """Docker, whose alpine is the very same image, and whose client builds with BuildKit."""
     archive = tmp_path_factory.mktemp("base") / "alpine.tar"
     saved = minidock("save", "-o", str(archive), "alpine")
     assert saved.returncode == 0, saved.stderr
@@ -98,9 +136,10 @@ def buildkit(minidock: Minidock, docker: list[str], tmp_path_factory: pytest.Tem
     environment = {**os.environ, "DOCKER_BUILDKIT": "1"}
     tried = subprocess.run([*docker, "build", "-"], input=b"FROM scratch\nENV a=b\n", env=environment,
                            capture_output=True, check=False)  # fmt: skip
-    if b"buildx component is missing" in tried.stderr:
-        pytest.skip("docker's client has no BuildKit here: it needs the plug-in buildx")
-    return docker
+    with pytest.MonkeyPatch.context() as patch:
+        if b"buildx component is missing" in tried.stderr:
+            patch.setenv("DOCKER_CONFIG", str(buildx.configuration(outside)))
+        yield docker
 
 
 @pytest.fixture(scope="module")
