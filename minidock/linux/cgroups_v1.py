@@ -21,8 +21,8 @@ from minidock.linux.cgroups import Cgroup
 
 Resources = dict[str, Any]
 
-# Counters that engines read of every container (`docker stats`); other controllers are joined for a limit only.
-_COUNTED = ("cpu", "cpuacct", "memory", "pids", "blkio")
+# What engines read of every container (`docker stats`) or limit later (`docker update`). Others: for a limit only.
+_COUNTED = ("cpu", "cpuacct", "cpuset", "memory", "pids", "blkio")
 _GROUPS = {"memory": "memory", "cpu": "cpu", "pids": "pids", "blockIO": "blkio", "hugepageLimits": "hugetlb",
            "network": "net_cls", "rdma": "rdma"}  # fmt: skip
 

@@ -286,8 +286,17 @@ def pivot_root(new_root: str) -> None:
 def move_root(new_root: str) -> None:
     """Make `new_root` this mount namespace's root where pivot_root(2) cannot: when the old one is a ramdisk.
 
-    The mount moves over "/", which from then on nothing leads to; chroot(2) makes processes look from there.
+    The mount moves over "/", which from then on nothing leads to; chroot(2) makes processes look from there. The host's
+    proc and sysfs go first: as long as this namespace had one without masks, the container could mount another
+    (CVE-2017-16539).
     """
+    for place, _, kind in list(_mountinfo()):
+        if kind in ("proc", "sysfs") and not _is_below(place, new_root):
+            set_propagation(place, MS_SLAVE | MS_REC)
+            try:
+                syscalls.umount2(place, MNT_DETACH)
+            except OSError:  # locked, in a user namespace: then it is covered
+                syscalls.mount("tmpfs", place, "tmpfs", 0, "")
     syscalls.chdir(new_root)
     syscalls.mount(new_root, "/", None, syscalls.MS_MOVE)
     syscalls.chroot(".")

@@ -77,8 +77,10 @@ def _call(parsed: Words) -> int:
         from minidock.errors import HostError
 
         raise HostError(f"minidock cannot {parsed.command} a container: use runc with criu for that")
+    log.debug(f"minidock-oci {parsed.command} {' '.join(parsed.arguments)}: begins, as process {os.getpid()}")
     module = import_module(f"minidock.oci.{_MODULES[parsed.command]}")
     # Python has these two words already.
     name = f"{parsed.command}_" if parsed.command in ("exec", "list") else parsed.command
     code: int = getattr(module, name)(parsed)
+    log.debug(f"minidock-oci {parsed.command}: is done, with exit code {code}")
     return code

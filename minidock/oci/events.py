@@ -40,7 +40,7 @@ def events(words: Words) -> int:
 
 def _tell(kind: str, container_id: str, data: dict[str, Any] | None) -> None:
     line = {"type": kind, "id": container_id} | ({} if data is None else {"data": data})
-    print(json.dumps(line), flush=True)
+    print(json.dumps(line, separators=(",", ":")), flush=True)
 
 
 def _oom_kills(cgroup: Cgroup | None) -> int:

@@ -9,17 +9,21 @@ from typing import Any, NoReturn
 
 from minidock.errors import UsageError, message_of, printable
 
-_file = ""
-_format = "text"
 _LONGEST = 4000  # characters of a message
+
+
+class _To:
+    """Where messages go, and which."""
+
+    file, form, debug = "", "text", False
 
 
 def begin(general: dict[str, Any]) -> None:
     """Take the global flags that say where and how."""
-    global _file, _format
-    _file, _format = general.get("log", ""), general.get("log-format") or "text"
-    if _format not in ("text", "json"):
-        fail(UsageError(f"invalid log-format: {_format} (it is text or json)"))
+    _To.debug = bool(general.get("debug"))
+    _To.file, _To.form = general.get("log", ""), general.get("log-format") or "text"
+    if _To.form not in ("text", "json"):
+        fail(UsageError(f"invalid log-format: {_To.form} (it is text or json)"))
 
 
 def fail(error: BaseException, exit_code: int = 1) -> NoReturn:
@@ -30,10 +34,16 @@ def fail(error: BaseException, exit_code: int = 1) -> NoReturn:
 
         traceback.print_exception(error)
     write("error", message)
-    if _file:
+    if _To.file:
         print(message, file=sys.stderr)
     sys.stderr.flush()
     os._exit(3 if getattr(error, "exit_code", 0) == 3 else exit_code)
+
+
+def debug(message: str) -> None:
+    """Say what is done, for whoever asks with --debug."""
+    if _To.debug:
+        write("debug", printable(message, _LONGEST))
 
 
 def warn(message: str) -> None:
@@ -46,18 +56,18 @@ def write(level: str, message: str) -> None:
     import json
 
     moment = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
-    if _format == "json":
+    if _To.form == "json":
         line = json.dumps({"level": level, "msg": message, "time": moment}) + "\n"
-    elif _file:
+    elif _To.file or level == "debug":
         line = f"time={json.dumps(moment)} level={level} msg={json.dumps(message)}\n"
     else:
         line = f"{level.upper() if level != 'error' else 'minidock-oci'}: {message}\n"
-    if not _file:
+    if not _To.file:
         sys.stderr.write(line)
         return
     try:
-        fd = os.open(_file, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644)
+        fd = os.open(_To.file, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644)
         os.write(fd, line.encode(errors="replace"))
         os.close(fd)
     except OSError as error:
-        sys.stderr.write(f"minidock-oci: --log {_file}: {os.strerror(error.errno or 0)}\n")
+        sys.stderr.write(f"minidock-oci: --log {_To.file}: {os.strerror(error.errno or 0)}\n")

@@ -47,7 +47,7 @@ def list_(words: Words) -> int:
     if words.flags.get("quiet"):
         print("".join(f"{row['id']}\n" for row in rows), end="")
     elif form == "json":
-        print(json.dumps(rows or None))
+        print(json.dumps(rows or None, separators=(",", ":")))
     elif form == "table":
         keys = ("id", "pid", "status", "bundle", "created", "owner")
         _print_table([[key.upper() for key in keys], *([str(row[key]) for key in keys] for row in rows)])
@@ -86,7 +86,7 @@ def ps(words: Words) -> int:
     form = words.flags.get("format") or "table"
     pids = processes(container)
     if form == "json":
-        print(json.dumps(pids))
+        print(json.dumps(pids, separators=(",", ":")))
         return 0
     if form != "table":
         raise UsageError("invalid format option: it is table or json")

@@ -7,6 +7,7 @@ import os
 from typing import Any
 
 from minidock.errors import ConflictError
+from minidock.linux import cgroups_v1
 from minidock.oci.command_line import Words
 from minidock.runtime import oci_spec as oci
 
@@ -67,11 +68,16 @@ def example() -> dict[str, Any]:
         ],
         "linux": {
             "resources": {"devices": [{"allow": False, "access": "rwm"}]},
-            "namespaces": [{"type": kind} for kind in ("pid", "network", "ipc", "uts", "mount", "cgroup")],
+            "namespaces": [{"type": kind} for kind in _namespaces()],
             "maskedPaths": list(_MASKED),
             "readonlyPaths": list(_READ_ONLY),
         },
     }  # fmt: skip
+
+
+def _namespaces() -> list[str]:
+    """As runc, a namespace of cgroups where all controllers are in version 2."""
+    return ["pid", "network", "ipc", "uts", "mount", *([] if cgroups_v1.hierarchies() else ["cgroup"])]
 
 
 def make_rootless(config: dict[str, Any]) -> None:

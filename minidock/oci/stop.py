@@ -42,7 +42,7 @@ def _signal_all(container: Container, number: int) -> None:
     if number == signal.SIGKILL:
         cgroup.kill()
         return
-    for pid in cgroup.processes():
+    for pid in filter(None, cgroup.processes()):  # 0: of a process namespace that is not below ours
         with suppress(ProcessLookupError):
             os.kill(pid, number)
 

@@ -90,6 +90,8 @@ def make_cgroup(spec: Spec, *, first_version: bool = False) -> cgroups.Cgroup | 
     path = cgroup.path.removeprefix(top)
     if scope := systemd.scope_of(path):
         systemd.start_scope(scope, top)
+    if first_version and cgroup.exists():
+        _remove_if_empty(cgroup)
     cgroup.create(needed, owned=scope and top + scope)
     try:
         cgroup_limits.apply(cgroup, resources)
@@ -98,6 +100,13 @@ def make_cgroup(spec: Spec, *, first_version: bool = False) -> cgroups.Cgroup | 
         cgroup.delete()
         raise
     return cgroup
+
+
+def _remove_if_empty(cgroup: cgroups.Cgroup) -> None:
+    """Make room: nobody needs a cgroup in which nothing runs. Raises `HostError` for one that is in use."""
+    if cgroup.processes():
+        raise HostError(f"container's cgroup is not empty: {cgroup.path} is in use", exit_code=EXIT_ENGINE)
+    cgroup.delete()
 
 
 def create(

@@ -16,7 +16,7 @@ from contextlib import contextmanager, suppress
 from typing import Any
 
 from minidock.errors import SetupError
-from minidock.linux import idmapped, mount_options, mounts, overlay, paths, syscalls
+from minidock.linux import cgroups, idmapped, mount_options, mounts, overlay, paths, syscalls
 from minidock.observe import step
 from minidock.runtime import device_access
 from minidock.runtime.oci_spec import Spec
@@ -100,12 +100,32 @@ def mount_all(spec: Spec, root: int, trees: dict[int, int]) -> None:
     for number, mount in enumerate(spec.mounts):
         destination, kind = mount["destination"], mount.get("type") or "bind"
         if destination != "/":
-            kind = "cgroup2" if kind == "cgroup" else kind
+            source, options = mount.get("source") or "none", mount.get("options") or []
+            if kind in ("cgroup", "cgroup2"):
+                source, kind, options = _cgroup_mount(spec, source, options)
+            shows = "proc" if _is_bound_proc(source, destination, options) else kind
             mounts.mount_in(
-                root, destination, mount.get("source") or "none", kind, mount.get("options") or [],
+                root, destination, source, kind, options,
                 tree=trees.get(number), nodev=spec.nodev and not device_access.is_own_dev(mount),
-                check=lambda place, kind=kind, wanted=destination: _check_place(place, kind, wanted),  # type: ignore[misc]
+                check=lambda place, kind=shows, wanted=destination: _check_place(place, kind, wanted),  # type: ignore[misc]
             )  # fmt: skip
+
+
+def _cgroup_mount(spec: Spec, source: str, options: list[str]) -> tuple[str, str, list[str]]:
+    """(source, type, options) of a mount of cgroups, whatever version the bundle means: they are of version 2.
+
+    Root of a user namespace may mount them only in a cgroup namespace of his; else the container's own is bound.
+    """
+    if spec.is_new("user") and not spec.is_new("cgroup"):
+        flags = [word for word in options if word in mount_options.FLAG_OPTIONS]
+        return cgroups.of_process(os.getpid()).path, "bind", ["bind", *flags]
+    return source, "cgroup2", options
+
+
+def _is_bound_proc(source: str, destination: str, options: list[str]) -> bool:
+    """Whether the host's /proc is bound on the container's, as it is for who has no process namespace of its own."""
+    is_bind = bool({"bind", "rbind"} & set(options))
+    return is_bind and os.path.normpath(destination) == "/proc" and mounts.filesystem_of(source) == "proc"
 
 
 def _check_place(place: str, kind: str, wanted: str) -> None:

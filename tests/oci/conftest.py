@@ -38,14 +38,18 @@ class Oci:
         *words: str,
         input: str = "",
         env: Mapping[str, str] | None = None,
-        pass_fds: tuple[int, ...] = (),
+        third: int | None = None,
         before: tuple[str, ...] = (),
     ) -> Done:
-        """Run a command to its end, its output in files: nobody has to wait for a container that keeps it open."""
+        """Run a command to its end, its output in files: nobody has to wait for a container that keeps it open.
+
+        `third`: what its descriptor 3 is.
+        """
+        prefix = [] if third is None else ["sh", "-c", f'exec "$@" 3>&{third}', "sh"]
         out, err = self.root.parent / "out", self.root.parent / "err"
         with out.open("w+") as stdout, err.open("w+") as stderr:
             done = subprocess.run(
-                [*self.program, "--root", str(self.root), *before, *words],
+                [*prefix, *self.program, "--root", str(self.root), *before, *words],
                 input=input,
                 stdout=stdout,
                 stderr=stderr,
@@ -53,7 +57,7 @@ class Oci:
                 timeout=120,
                 check=False,
                 env={**os.environ, **(env or {})},
-                pass_fds=pass_fds,
+                pass_fds=() if third is None else (third,),
             )
         return subprocess.CompletedProcess(done.args, done.returncode, out.read_text(), err.read_text())
 
@@ -77,7 +81,7 @@ class Oci:
     def _name_cgroup(self, name: str) -> None:
         """A cgroup that no other test has: hierarchies of version 1 are the machine's."""
         path = self.bundle / "config.json"
-        with suppress(FileNotFoundError, ValueError, AttributeError, TypeError):
+        with suppress(FileNotFoundError, ValueError, AttributeError, TypeError, KeyError):
             config = json.loads(path.read_text())
             if not config["linux"].get("cgroupsPath", "").strip("/") or "/oci-test-" in config["linux"]["cgroupsPath"]:
                 config["linux"]["cgroupsPath"] = f"/oci-test-{os.getpid()}-{name}"

@@ -126,9 +126,9 @@ def test_exec(oci: Oci, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("command", ["create", "exec"])
-def test_a_terminal(oci: Oci, tmp_path: Path, command: str) -> None:
+def test_a_terminal(oci: Oci, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: str) -> None:
     """The master end comes over the socket, and somebody has the other end by then: reading does not fail."""
-    os.chdir(tmp_path)  # a socket's path has 108 bytes
+    monkeypatch.chdir(tmp_path)  # a socket's path has 108 bytes
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     listener.bind("console")
     listener.listen()
@@ -159,16 +159,15 @@ def test_a_terminal(oci: Oci, tmp_path: Path, command: str) -> None:
 
 def test_descriptors_are_preserved(oci: Oci) -> None:
     reading, writing = os.pipe()
-    os.set_inheritable(writing, True)
     oci.configure("sh", "-c", "echo through >&3; ls /proc/self/fd")
-    os.dup2(writing, 3) if writing != 3 else None
-    done = oci.run("one", "--preserve-fds", "1", pass_fds=(3,))
-    assert os.read(reading, 100) == b"through\n"
+    done = oci.run("one", "--preserve-fds", "1", third=writing)
+    assert os.read(reading, 100) == b"through\n", done.stderr
     assert done.stdout.split()[:4] == ["0", "1", "2", "3"]
     assert len(done.stdout.split()) == 5  # and what ls reads
     refused = oci.run("two", "--preserve-fds", "9")
     assert "is not open" in refused.stderr
     os.close(reading)
+    os.close(writing)
 
 
 def test_two_callers_at_once_start_one_program(oci: Oci) -> None:
