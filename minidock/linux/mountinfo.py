@@ -38,6 +38,11 @@ def filesystem_of(path: str) -> str:
     return found
 
 
+def of_types(types: tuple[str, ...], outside: str) -> list[str]:
+    """The mount points of file systems of `types` that are not at `outside` or below."""
+    return [where for where, _, kind in _mountinfo() if kind in types and not _is_below(where, outside)]
+
+
 def _mountinfo() -> Iterator[tuple[str, list[str], str]]:
     """(mount point, optional fields, file system type) of every mount of this namespace (proc_pid_mountinfo(5))."""
     with open("/proc/self/mountinfo", encoding="utf-8", errors="surrogateescape") as lines:

@@ -14,7 +14,7 @@ import stat
 from collections.abc import Callable
 
 from minidock.errors import HostError
-from minidock.linux import syscalls
+from minidock.linux import mountinfo, syscalls
 from minidock.linux.mount_options import ATTRIBUTES, SUBPATH, parse_options, recursive_changes
 from minidock.linux.paths import descriptor_path, look_up, make_in, open_in, path_in
 from minidock.linux.syscalls import MNT_DETACH, MS_BIND, MS_RDONLY, MS_REC, MS_RELATIME, MS_REMOUNT, MS_SHARED, MS_SLAVE
@@ -290,13 +290,12 @@ def move_root(new_root: str) -> None:
     proc and sysfs go first: as long as this namespace had one without masks, the container could mount another
     (CVE-2017-16539).
     """
-    for place, _, kind in list(_mountinfo()):
-        if kind in ("proc", "sysfs") and not _is_below(place, new_root):
-            set_propagation(place, MS_SLAVE | MS_REC)
-            try:
-                syscalls.umount2(place, MNT_DETACH)
-            except OSError:  # locked, in a user namespace: then it is covered
-                syscalls.mount("tmpfs", place, "tmpfs", 0, "")
+    for place in mountinfo.of_types(("proc", "sysfs"), outside=new_root):
+        set_propagation(place, MS_SLAVE | MS_REC)
+        try:
+            syscalls.umount2(place, MNT_DETACH)
+        except OSError:  # locked, in a user namespace: then it is covered
+            syscalls.mount("tmpfs", place, "tmpfs", 0, "")
     syscalls.chdir(new_root)
     syscalls.mount(new_root, "/", None, syscalls.MS_MOVE)
     syscalls.chroot(".")

@@ -16,7 +16,7 @@ from contextlib import contextmanager, suppress
 from typing import Any
 
 from minidock.errors import SetupError
-from minidock.linux import cgroups, idmapped, mount_options, mounts, overlay, paths, syscalls
+from minidock.linux import cgroups, idmapped, mount_options, mountinfo, mounts, overlay, paths, syscalls
 from minidock.observe import step
 from minidock.runtime import device_access
 from minidock.runtime.oci_spec import Spec
@@ -125,7 +125,7 @@ def _cgroup_mount(spec: Spec, source: str, options: list[str]) -> tuple[str, str
 def _is_bound_proc(source: str, destination: str, options: list[str]) -> bool:
     """Whether the host's /proc is bound on the container's, as it is for who has no process namespace of its own."""
     is_bind = bool({"bind", "rbind"} & set(options))
-    return is_bind and os.path.normpath(destination) == "/proc" and mounts.filesystem_of(source) == "proc"
+    return is_bind and os.path.normpath(destination) == "/proc" and mountinfo.filesystem_of(source) == "proc"
 
 
 def _check_place(place: str, kind: str, wanted: str) -> None:
