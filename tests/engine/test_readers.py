@@ -32,16 +32,21 @@ def is_done(engine: Minidock) -> bool:
     return log == b"done\n"
 
 
+def read_one_line(command: subprocess.Popen[bytes]) -> None:
+    """Read the first line of a command's output and close it: the command says so, and ends."""
+    assert command.stdout
+    assert command.stderr
+    assert command.stdout.readline().strip() == b"1"
+    command.stdout.close()
+    assert command.stderr.read().endswith(b"minidock: write /dev/stdout: broken pipe\n")
+    assert command.wait() == 1
+
+
 @pytest.mark.parametrize("flags", [(), ("-t",), ("--log-driver", "none")], ids=["pipes", "terminal", "no log"])
 def test_a_reader_of_run(engine: Minidock, flags: tuple[str, ...]) -> None:
     words = ("run", *DETACHED[1:], *flags, "alpine", *WRITER)
     with engine.start(*words, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as command:
-        assert command.stdout
-        assert command.stderr
-        assert command.stdout.readline().strip() == b"1"
-        command.stdout.close()
-        assert command.stderr.read().endswith(b"minidock: write /dev/stdout: broken pipe\n")
-        assert command.wait() == 1
+        read_one_line(command)
     eventually(lambda: is_done(engine))
     if "none" not in flags:
         logs = engine("logs", "reader")
@@ -52,12 +57,7 @@ def test_a_reader_of_run(engine: Minidock, flags: tuple[str, ...]) -> None:
 def test_a_reader_of_exec(engine: Minidock, words: tuple[str, ...]) -> None:
     assert engine("run", *DETACHED, "alpine", "sleep", "1000").returncode == 0
     with engine.start(*words, *WRITER, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as command:
-        assert command.stdout
-        assert command.stderr
-        assert command.stdout.readline().strip() == b"1"
-        command.stdout.close()
-        assert command.stderr.read().endswith(b"minidock: write /dev/stdout: broken pipe\n")
-        assert command.wait() == 1
+        read_one_line(command)
     eventually(lambda: is_done(engine))
 
 
