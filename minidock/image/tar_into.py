@@ -21,7 +21,7 @@ from minidock.image.unpack_limits import from_environment
 
 
 class Owner(NamedTuple):
-    """Whose the files will be: -1 leaves the id of whoever makes them, None takes the archive's."""
+    """The owner of the files: -1 leaves the id of the process that creates them, None takes the archive's."""
 
     uid: int | None
     gid: int | None

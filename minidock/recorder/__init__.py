@@ -1,1 +1,1 @@
-"""What happens in a process, told to another: each call in the words of strace(1), each step, over one socket."""
+"""Recording for `--explain`: each step and call of a process, as strace(1) writes calls, is sent over one socket."""

@@ -1,12 +1,12 @@
-"""Observers that the environment asks for, so that tests and benchmarks can look in, and break things, from outside.
+"""Observers named by the environment, with which tests and benchmarks record calls, and make them fail, from outside.
 
     MINIDOCK_OBSERVE_TRACE=FILE   every step and kernel call of every process, a line of JSON each
     MINIDOCK_OBSERVE_FAIL=N       the Nth kernel call, counted over all processes, fails with EIO
     MINIDOCK_OBSERVE_KILL=N       the process that is about to make the Nth kernel call is killed
 
-A program that minidock runs itself as (`engine/monitor/spawn.py`) is told in the same way, and is given descriptors:
+A Python that minidock executes (`engine/monitor/spawn.py`) gets the same variables, and descriptors:
 
-    MINIDOCK_OBSERVE_COUNTER=FD           how many calls there have been
+    MINIDOCK_OBSERVE_COUNTER=FD           the number of calls so far
     MINIDOCK_OBSERVE_RECORDER=FD:STEPPING    the socket to the trace process (`trace_socket.py`)
 """
 
@@ -25,7 +25,7 @@ from minidock.observe import Call, Observer, Step
 
 
 class Trace(Observer):
-    """Writes what happens to a file, in every process of the container's making."""
+    """Writes steps and calls to a file, in every process."""
 
     def __init__(self, path: str) -> None:
         self.fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
@@ -37,7 +37,7 @@ class Trace(Observer):
         self._write(what="step", title=step.title, book=step.book, microseconds=step.microseconds)
 
     def before(self, call: Call) -> None:
-        if call.name == "execve":  # it does not return to be told of
+        if call.name == "execve":  # it does not return
             self._write(what="call", call=str(call), name=call.name, step=call.step, microseconds=0, failed=False)
 
     def after(self, call: Call) -> None:
@@ -59,7 +59,7 @@ class Breaker(Observer):
         if counter is None:
             os.ftruncate(self.lock, 8)
         os.set_inheritable(self.lock, False)
-        self.counter = mmap.mmap(self.lock, 8)  # shared with every process that is forked, or told, from here on
+        self.counter = mmap.mmap(self.lock, 8)  # shared with every process that is forked, or executed, from here on
 
     def descriptors(self) -> list[int]:
         return [self.lock]
@@ -93,8 +93,8 @@ def from_environment(environ: dict[str, str]) -> None:
     for name in ("FAIL", "KILL"):
         if number := environ.get(f"MINIDOCK_OBSERVE_{name}"):
             observe.observers.append(Breaker(int(number), kill=name == "KILL", counter=counter))
-    if seat := environ.get("MINIDOCK_OBSERVE_RECORDER"):
+    if trace := environ.get("MINIDOCK_OBSERVE_RECORDER"):
         from minidock.recorder import trace_socket
 
-        fd, _, stepping = seat.partition(":")
+        fd, _, stepping = trace.partition(":")
         trace_socket.resume(int(fd), stepping=bool(stepping))

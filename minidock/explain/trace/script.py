@@ -200,8 +200,8 @@ class ScriptStyle:
     def _filter_cleanup(self) -> list[str]:
         """Commands that remove this container's elements from the packet filter."""
         own = self._own()
-        told = [line for block in self.blocks for call in block.calls
+        added = [line for block in self.blocks for call in block.calls
                 if call.wrapper == "write" and not open_on(call).startswith("/")
                 for line in script_filter.elements(script_calls.text(call.argument(1)), own)]  # fmt: skip
-        taken = script_filter.fed("", [f"delete{line[3:]}" for line in dict.fromkeys(told)])
+        taken = script_filter.fed("", [f"delete{line[3:]}" for line in dict.fromkeys(added)])
         return [taken] if taken else []

@@ -1,4 +1,4 @@
-"""Address translation that concerns one container: found in the kernel's rules, whoever wrote them.
+"""Address translation that concerns one container: found in the kernel's rules, by whichever program.
 
 On its way out a packet gets the host's address (masquerade); a published port is a packet's way in (dnat). Rules are
 read as nft(8) lists them (libnftables-json(5)), with the sets and maps that they ask. A rule counts only if all of its

@@ -24,7 +24,7 @@ _FAILURES_MAX = 5  # in a row, without this much between them:
 _HEADWAY = 1 << 20
 _FIRST_PAUSE = 0.25  # seconds, doubled each time
 
-# Told how many bytes are there.
+# Called with the number of bytes that have arrived.
 Watcher = Callable[[int], None]
 
 

@@ -1,24 +1,26 @@
-"""Who is told how a transfer goes. The engine decides what a user sees of it."""
+"""The interface for the progress of a transfer. The engine decides what a user sees of it."""
 
 from __future__ import annotations
 
 
 class Progress:
-    """Told about a pull or push as it happens, from several threads. This one says nothing."""
+    """Its methods are called during a pull or push, by several threads. This one shows nothing."""
 
     def say(self, line: str) -> None:
-        """A line that stands for itself: `latest: Pulling from library/alpine`."""
+        """A line of its own: `latest: Pulling from library/alpine`."""
 
     def status(self, layer: str, status: str) -> None:
-        """A layer, by its short id, has come to a new state: `Download complete`."""
+        """A layer, by its short id, has reached a state: `Download complete`."""
 
     def advance(self, layer: str, action: str, done: int, total: int) -> None:
-        """`done` of `total` bytes of the layer are over; `action` is `Downloading`, `Extracting` or `Pushing`."""
+        """`done` of `total` bytes of the layer are transferred; `action` is `Downloading`, `Extracting`
+        or `Pushing`.
+        """
 
     def close(self) -> None:
-        """It is over, in whatever way."""
+        """The transfer has ended, successfully or not."""
 
 
 def short(digest: str) -> str:
-    """The twelve digits that stand for a layer on the screen."""
+    """The twelve digits that are shown for a layer."""
     return digest.partition(":")[2][:12]

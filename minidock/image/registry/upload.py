@@ -23,7 +23,7 @@ _OCTETS = "application/octet-stream"
 _COMMIT_SECONDS = 600.0  # a registry may hash or move a large blob before it answers
 _ROUNDS_MAX = 5
 
-# Told how many bytes are over there.
+# Called with the number of bytes that the registry has.
 Watcher = Callable[[int], None]
 
 
