@@ -49,6 +49,17 @@ PLAYS: dict[str, list[Step]] = {
 # What docker says before its own words, and what its runc says where we have words of our own.
 _PREFIX = re.compile(r"^(docker: |minidock: )?(Error response from daemon: )?([Cc]annot kill container: nobody: )?")
 _ID = re.compile(r"\b[0-9a-f]{64}\b")
+# Words of the older docker that is asked, and what docker 26 says in their place.
+_NEWER = {
+    r"You cannot remove a paused container ID\. .*": (
+        'cannot remove container "/one": container is paused and must be unpaused first'
+    ),
+    r"You cannot remove a (\w+) container ID\. Stop the .*": (
+        r'cannot remove container "/one": container is \1: stop the container before removing or force remove'
+    ),
+    r"^Cannot kill container": "cannot kill container",
+    r"^(cannot kill container: one: )?[Ii]nvalid signal": "invalid signal",
+}
 
 
 def _heard(done: subprocess.CompletedProcess[bytes]) -> tuple[int, str, str]:
@@ -56,7 +67,10 @@ def _heard(done: subprocess.CompletedProcess[bytes]) -> tuple[int, str, str]:
     errors = _PREFIX.sub("", done.stderr.decode().partition("\n")[0])
     if "no-such-program" in errors:
         errors = "no such program"
-    return done.returncode, _ID.sub("ID", done.stdout.decode()), _ID.sub("ID", errors)
+    errors = _ID.sub("ID", errors)
+    for older, newer in _NEWER.items():
+        errors = re.sub(older, newer, errors)
+    return done.returncode, _ID.sub("ID", done.stdout.decode()), errors
 
 
 @pytest.mark.parametrize("play", PLAYS.values(), ids=PLAYS.keys())
