@@ -16,7 +16,7 @@ from minidock.cli.format.listing import table
 COMMAND = (
     "minidock.cli.entry, minidock.engine.monitor.spawn, minidock.cli.main, minidock.cli.flags.container_flags, "
     "minidock.cli.container.run, minidock.engine.monitor.attach_client, minidock.engine.container.create, "
-    "minidock.engine.images.images"
+    "minidock.engine.images.find_image"
 )
 MONITOR = "minidock.cli.entry, minidock.engine.monitor.spawn, minidock.engine.monitor.monitor"
 NETWORK = "from minidock.network import endpoints; endpoints.warm_up()"

@@ -51,7 +51,7 @@ class Loaded(NamedTuple):
     replaced: dict[Reference, str]
 
 
-def load(store: Store, stream: Reader, wanted: Platform | None = None) -> Iterator[Loaded]:
+def load_images(store: Store, stream: Reader, wanted: Platform | None = None) -> Iterator[Loaded]:
     """Load all images of an archive (bare, or compressed in any way), one after the other.
 
     `wanted`: of an image for several platforms, that for this one; one that is for another is refused.

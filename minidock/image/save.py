@@ -30,7 +30,7 @@ _CHUNK = 256 << 10
 IMAGE_NAME = "io.containerd.image.name"  # the whole name; docker keeps the tag alone in REF_NAME
 
 
-def save(store: Store, names: Iterable[str]) -> Iterator[bytes]:
+def save_images(store: Store, names: Iterable[str]) -> Iterator[bytes]:
     """The archive, piece by piece. A name without a tag means all tags of the repository, an id an image without names.
 
     Raises `NotFoundError` before anything is given out. The images are safe from `rmi` while they are written.

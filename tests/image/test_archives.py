@@ -22,10 +22,10 @@ from minidock.image.digest import DigestMismatch, of_bytes
 from minidock.image.entries import UnsafePath
 from minidock.image.importer import import_tarball
 from minidock.image.layer_writer import TarReader
-from minidock.image.load import Loaded, load
+from minidock.image.load import Loaded, load_images
 from minidock.image.media_types import CONFIG_TYPE, LAYER_TYPE, MANIFEST_TYPE
 from minidock.image.reference import parse
-from minidock.image.save import save
+from minidock.image.save import save_images
 from minidock.image.store import Store
 from minidock.image.store_writer import Ingest
 from minidock.image.stored_image import Image
@@ -74,11 +74,11 @@ def two_layers(store: Store, *names: str) -> Image:
 
 
 def saved(store: Store, *names: str) -> bytes:
-    return b"".join(save(store, names))
+    return b"".join(save_images(store, names))
 
 
 def loaded(root: Path, content: bytes) -> list[Loaded]:
-    return list(load(Store(str(root)), io.BytesIO(content)))
+    return list(load_images(Store(str(root)), io.BytesIO(content)))
 
 
 @pytest.fixture
@@ -377,7 +377,7 @@ def test_podman_loads_ours_and_we_load_podmans(store: Store, other: Path, podman
     target = f"{other}/podman.tar"
     run([*podman, "save", "--format", form, "-o", target, "docker.io/team/app:1"])
     with open(target, "rb") as file:
-        (result,) = load(Store(str(other)), file)
+        (result,) = load_images(Store(str(other)), file)
     assert (result.image.id, result.names) == (image.id, [parse("team/app:1")])
 
 
@@ -392,7 +392,7 @@ def test_skopeo_both_ways(store: Store, other: Path) -> None:
         file = f"{other}/{target}.tar"
         run(["skopeo", "copy", f"oci:{store.images}:team/app:1", f"{target}:{file}:back/app:2"])
         with open(file, "rb") as opened:
-            (result,) = load(Store(str(other)), opened)
+            (result,) = load_images(Store(str(other)), opened)
         assert (result.image.id, [str(name) for name in result.names]) == (image.id, ["back/app:2"])
 
 

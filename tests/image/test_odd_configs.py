@@ -15,7 +15,7 @@ import pytest
 from minidock.errors import HostError, MinidockError
 from minidock.image.digest import of_bytes
 from minidock.image.image_config import MalformedConfig, parse
-from minidock.image.load import load
+from minidock.image.load import load_images
 from minidock.image.media_types import CONFIG_TYPE, MANIFEST_TYPE
 from minidock.image.store import Store
 from minidock.image.store_writer import Ingest
@@ -58,7 +58,7 @@ def packed(config: bytes) -> bytes:
 def refused(store: Store, config: bytes) -> str:
     """Why an image of this configuration is not loaded; '' if it is."""
     try:
-        list(load(store, io.BytesIO(packed(config))))
+        list(load_images(store, io.BytesIO(packed(config))))
     except MinidockError as error:
         return str(error)
     return ""
@@ -80,7 +80,7 @@ def test_it_is_refused_in_one_line_or_can_be_shown(store: Store, root: Path, com
 
 @pytest.mark.parametrize("config", TAKEN)
 def test_what_docker_takes(store: Store, config: dict[str, Any]) -> None:
-    (loaded,) = load(store, io.BytesIO(packed(content(config))))
+    (loaded,) = load_images(store, io.BytesIO(packed(content(config))))
     assert loaded.image.config["config"].keys() <= config.keys()
 
 
@@ -101,7 +101,7 @@ def test_what_docker_takes(store: Store, config: dict[str, Any]) -> None:
 )
 def test_what_docker_refuses(store: Store, config: bytes, message: str) -> None:
     with pytest.raises(HostError) as caught:
-        list(load(store, io.BytesIO(packed(config))))
+        list(load_images(store, io.BytesIO(packed(config))))
     assert message in str(caught.value)
     assert store.list() == []
 

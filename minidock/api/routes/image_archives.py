@@ -13,13 +13,13 @@ from minidock.image.store import Store
 
 def save(call: Call) -> None:
     """GET /images/NAME/get, or /images/get for several."""
-    from minidock.image.save import save as archive
+    from minidock.image.save import save_images
 
     names = [call.names["name"]] if call.names else [name for text in call.texts("names") for name in text.split(",")]
     if not names:
         raise UsageError("no images to save")
     store = Store(call.root)
-    pieces = archive(store, names)
+    pieces = save_images(store, names)
     first = next(pieces)  # what is wrong with the names is told before
     with call.stream("application/x-tar") as stream:
         stream.write(first)
@@ -32,14 +32,14 @@ def save(call: Call) -> None:
 
 def load(call: Call) -> None:
     """POST /images/load."""
-    from minidock.image.load import load as images
+    from minidock.image.load import load_images
     from minidock.image.registry.manifests import parse_platform
 
     platform, quiet = call.text("platform"), call.flag("quiet")
     with call.progress() as stream:
         stream.begin()  # as in docker, also what is wrong with the archive is told in the stream
         wanted = parse_platform(platform) if platform and not platform.startswith("{") else None
-        for loaded in images(Store(call.root), BodyReader(call), wanted):
+        for loaded in load_images(Store(call.root), BodyReader(call), wanted):
             event_log.emit_image(call.root, "load", loaded.image.id, loaded.image.labels)
             for name, old in loaded.replaced.items() if not quiet else ():
                 line = f"The image {name} already exists, renaming the old one with ID {old} to empty string\n"

@@ -95,11 +95,11 @@ def disk_usage(call: Call) -> None:
     """What takes how much of the disk."""
     from minidock.api.models import container_summary, images
     from minidock.build import cache_usage
-    from minidock.engine.inspect import disk_usage as disk
+    from minidock.engine.inspect.disk_usage import measure
 
     recovery.sweep_all(call.root)
     wanted = set(call.texts("type")) or {"container", "image", "volume", "build-cache"}
-    usage = disk.measure(call.root)
+    usage = measure(call.root)
     answer: dict[str, Any] = {"LayersSize": usage.layers}
     answer["Images"] = [
         {**images.summary(one.image, one.names), "SharedSize": one.shared, "Containers": one.containers}

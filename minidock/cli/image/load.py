@@ -21,7 +21,7 @@ def load(paths: Paths, file: str | None, platform: str, quiet: bool) -> None:
     """Load images from an archive of docker, podman, skopeo, ... or minidock, bare or compressed."""
     from minidock.cli.archive_streams import standard_input
     from minidock.engine.events import event_log
-    from minidock.image import load
+    from minidock.image.load import load_images
     from minidock.image.registry.manifests import parse_platform
     from minidock.image.store import Store
 
@@ -35,7 +35,7 @@ def load(paths: Paths, file: str | None, platform: str, quiet: bool) -> None:
         raise UsageError(f"open {file}: {os.strerror(error.errno or 0).lower()}") from error
     with stream:
         wanted = parse_platform(platform) if platform else None
-        for loaded in load.load(Store(paths.root), stream, wanted):
+        for loaded in load_images(Store(paths.root), stream, wanted):
             event_log.emit_image(paths.root, "load", loaded.image.id, loaded.image.labels)
             for name, old in loaded.replaced.items() if not quiet else ():
                 click.echo(f"The image {name} already exists, renaming the old one with ID {old} to empty string")

@@ -22,14 +22,14 @@ def save(paths: Paths, output: str | None, platform: str, names: tuple[str, ...]
     """Save images to an archive that docker, podman and skopeo load too."""
     from minidock.engine.events import event_log
     from minidock.engine.images.find_image import check_platform
-    from minidock.image import save
+    from minidock.image.save import save_images
     from minidock.image.store import Store
 
     refuse_terminal(output)
     store = Store(paths.root)
     for name in names if platform else ():
         check_platform(store.resolve(name), name, platform)
-    deliver(save.save(store, names), output)
+    deliver(save_images(store, names), output)
     for name in names:
         with suppress(NotFoundError):  # a repository whose tags were all saved
             event_log.emit_image(paths.root, "save", store.resolve(name).id)
