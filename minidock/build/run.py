@@ -163,12 +163,19 @@ def _options(job: Job) -> ContainerOptions:
     stage, arguments, surroundings, mounts, environment, _ = job
     # BuildKit has no variable for the host name, which is the same everywhere.
     hidden = [] if "HOSTNAME" in stage.scope.env else ["HOSTNAME"]
+    # Programs may be run from there, as in BuildKit: people compile in it.
+    memory = {
+        mount.target: ["nosuid", "nodev", *([f"size={mount.size}"] if mount.size else [])]
+        for mount in mounts
+        if mount.kind == "tmpfs"
+    }
     network = DEFAULT if surroundings.network == "default" else surroundings.network
     return ContainerOptions(
         image="build", command=arguments, entrypoint=[], name=None, hostname=surroundings.hostname,
         env=[*hidden, *(f"{name}={value}" for name, value in environment.items())], workdir=stage.workdir, user=None,
-        interactive=False, tty=False, remove=True, init=False, mounts=list(mounts), volumes=[], volumes_from=[],
-        tmpfs={}, read_only=False, network=network,
+        interactive=False, tty=False, remove=True, init=False,
+        mounts=[mount for mount in mounts if mount.kind != "tmpfs"], volumes=[], volumes_from=[],
+        tmpfs=memory, read_only=False, network=network,
         attachments={DEFAULT: DEFAULT_CONFIG} if network == DEFAULT else {}, dns=[], dns_search=[],
         dns_options=[], extra_hosts=surroundings.add_host, publish=[], publish_all=False, expose=[],
         privileged=surroundings.privileged, cap_add=[], cap_drop=[], ulimits=surroundings.ulimits, sysctls={},

@@ -262,7 +262,8 @@ def test_mounts_of_run(context: Context) -> None:
         RUN --mount=type=bind,target=/ctx cp /ctx/bound /1 && ! touch /ctx/x
         RUN --mount=type=bind,from=other,source=/other,target=/o cp /o /2
         RUN --mount=type=bind,target=/ctx,rw touch /ctx/new && ls /ctx > /3
-        RUN --mount=type=tmpfs,target=/t,size=1m mount | grep ' /t ' > /4 && touch /t/lost
+        RUN --mount=type=tmpfs,target=/t,size=1m mount | grep ' /t ' > /4 && echo 'exit 0' > /t/lost \
+            && chmod +x /t/lost && /t/lost
         RUN --mount=type=cache,target=/cache echo run >> /cache/log && cp /cache/log /5
         RUN --mount=type=cache,target=/cache echo run >> /cache/log && cp /cache/log /5
         """
