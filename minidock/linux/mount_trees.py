@@ -63,12 +63,12 @@ def proc_of(namespace: int) -> int:
     parts of it. Something else at that place is not taken: a proc file system shows its namespace by its process 1.
     Raises `HostError` if no process in there has one.
     """
-    wanted = os.fstat(namespace)
+    wanted, is_empty = os.fstat(namespace), True
     for pid in sorted(int(name) for name in os.listdir("/proc") if name.isdigit()):
         try:
             if not os.path.samestat(os.stat(f"/proc/{pid}/ns/pid"), wanted):
                 continue
-            there = namespaces.open_namespace(pid, "mount")
+            there, is_empty = namespaces.open_namespace(pid, "mount"), False
         except (FileNotFoundError, ProcessLookupError, PermissionError):  # it has ended; it may do more than we
             continue
         try:
@@ -80,6 +80,8 @@ def proc_of(namespace: int) -> int:
         if _shows(tree, wanted):
             return tree
         os.close(tree)
+    if is_empty:
+        raise HostError("the processes that were to be joined have ended", exit_code=EXIT_ENGINE)
     raise HostError(
         "no process of those to be joined has a /proc that shows its process namespace", exit_code=EXIT_ENGINE
     )

@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import stat
 import subprocess
 import sys
@@ -12,6 +13,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
+from tests.engine.containers import eventually
 
 ROOT = Path(__file__).parents[2]
 APPLETS = ["cat", "echo", "grep", "hostname", "id", "readlink", "sh", "stat", "touch", "true", "unshare"]
@@ -140,6 +143,15 @@ def test_processes_that_nothing_shows_are_not_joined(oci_run: OciRun) -> None:
         done = oci_run("echo never", lambda config: join(config, "pid", path))
     assert (done.returncode, done.stdout) == (125, "")
     assert "has a /proc that shows its process namespace" in done.stderr
+    with holding("pid") as path, open(path, "rb") as left:
+        kept = f"/proc/{os.getpid()}/fd/{left.fileno()}"
+        holder = Path(path).parents[1]
+        (child,) = (holder / "task" / holder.name / "children").read_text().split()
+        os.kill(int(holder.name), signal.SIGKILL)
+        eventually(lambda: not os.path.exists(f"/proc/{child}/ns/pid"))
+        done = oci_run("echo never", lambda config: join(config, "pid", kept))
+    assert (done.returncode, done.stdout) == (125, "")
+    assert "the processes that were to be joined have ended" in done.stderr
 
 
 def join(config: Spec, kind: str, path: str) -> None:
