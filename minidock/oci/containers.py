@@ -15,17 +15,18 @@ from __future__ import annotations
 import fcntl
 import os
 import re
-import shutil
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from minidock import state
 from minidock.errors import ConflictError, HostError, NotFoundError, UsageError
 from minidock.linux import cgroups, syscalls
 from minidock.runtime import gate
-from minidock.runtime import oci_spec as oci
+
+if TYPE_CHECKING:
+    from minidock.runtime.oci_spec import Spec
 
 DEFAULT_ROOT = "/run/minidock-oci"
 FILTERS = "/run/minidock-oci-filters"  # compiled filters of system calls: libseccomp takes longer than all the rest
@@ -66,8 +67,10 @@ class Container:
         state.write_json(self.path("state.json"), self.data, durable=False)
 
     @property
-    def spec(self) -> oci.Spec:
+    def spec(self) -> Spec:
         """The specification that the container was created from."""
+        from minidock.runtime import oci_spec as oci  # most commands need none of it
+
         return oci.check(self.data["bundle"], state.read_json(self.path("config.json"), version=1))
 
     @property
@@ -195,4 +198,6 @@ def start_time(pid: int) -> int:
 
 def remove_tree(path: str) -> None:
     """Remove what is left of a directory that has no record."""
+    import shutil
+
     shutil.rmtree(path, ignore_errors=True)

@@ -8,7 +8,7 @@ from minidock.errors import ConflictError, MinidockError
 from minidock.oci import log
 from minidock.oci.command_line import Words
 from minidock.oci.containers import DEFAULT_ROOT, Container
-from minidock.runtime import gate, hooks
+from minidock.runtime import gate
 
 
 def start(words: Words) -> int:
@@ -31,6 +31,8 @@ def begin(container: Container) -> None:
         os.close(pidfd)
         if not container.data.get("hooked"):
             return
+    from minidock.runtime import hooks
+
     spec = container.spec
     try:
         hooks.run(spec, "poststart", hooks.state(spec, container.id, "running", container.pid))

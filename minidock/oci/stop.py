@@ -8,11 +8,10 @@ import signal
 from contextlib import suppress
 
 from minidock.errors import ConflictError, HostError, MinidockError, NotFoundError, UsageError
-from minidock.linux import cgroups_v1, syscalls
+from minidock.linux import syscalls
 from minidock.oci import log
 from minidock.oci.command_line import Words
 from minidock.oci.containers import DEFAULT_ROOT, Container, remove_tree
-from minidock.runtime import hooks
 
 _PATIENCE = 10.0  # seconds from SIGKILL to a process's end
 
@@ -101,6 +100,8 @@ def remove(container: Container, *, poststop: bool = True) -> None:
     """Kill what is left of the container, remove its cgroup, run its poststop hooks, forget it. Its lock is ours."""
     _end_processes(container)
     if poststop and container.data.get("hooked"):
+        from minidock.runtime import hooks
+
         spec = container.spec
         try:
             hooks.run(spec, "poststop", hooks.state(spec, container.id, "stopped", 0))
@@ -126,4 +127,6 @@ def _end_processes(container: Container) -> None:
     if cgroup and cgroup.exists():
         cgroup.kill()
         cgroup.delete()
+    from minidock.linux import cgroups_v1
+
     cgroups_v1.delete(container.data.get("places") or [])

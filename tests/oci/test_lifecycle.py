@@ -7,6 +7,8 @@ import json
 import os
 import signal
 import socket
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -173,8 +175,6 @@ def test_descriptors_are_preserved(oci: Oci) -> None:
 def test_two_callers_at_once_start_one_program(oci: Oci) -> None:
     oci.configure("sh", "-c", "echo started >> /count; sleep 1000")
     oci.create("one")
-    import subprocess
-
     both = [
         subprocess.Popen([*oci.program, "--root", str(oci.root), "start", "one"], stderr=subprocess.PIPE) for _ in "ab"
     ]
@@ -202,6 +202,11 @@ def test_who_asks_first(oci: Oci) -> None:
     features = json.loads(oci.ok("features"))
     assert {"prestart", "poststop"} < set(features["hooks"])
     assert "SCMP_ACT_NOTIFY" not in features["linux"]["seccomp"]["actions"]
+
+
+def test_it_is_a_command_of_minidock_too(oci: Oci) -> None:
+    done = subprocess.run([sys.executable, "-m", "minidock", "oci", "--version"], capture_output=True, check=False)
+    assert done.stdout.decode() == oci.ok("--version")
 
 
 def test_the_example_runs(oci: Oci) -> None:
