@@ -46,7 +46,7 @@ def test_ps_shows_what_runs(run: Run, minidock: Minidock) -> None:
         assert os.readlink(f"/proc/{shown['State']['Pid']}/ns/pid") in inside("readlink /proc/1/ns/pid")
         refused = minidock("rm", "running")
         assert (refused.returncode, refused.stderr.count(b"\n")) == (1, 1)
-        assert b"cannot remove a running container" in refused.stderr
+        assert b"container is running: stop the container before removing" in refused.stderr
     assert minidock("ps", "-q").stdout == b""
 
 
