@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import io
 import json
 import os
 import stat
 import subprocess
-import tarfile
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -17,6 +15,7 @@ import pytest
 
 from tests.engine.injection import Injector
 from tests.support.command import Minidock
+from tests.support.odd_archive import odd_archive
 
 QUIET = ("run", "--rm", "--network", "none")
 Do = Callable[..., str]
@@ -165,28 +164,9 @@ def test_inspect(engine: Minidock, do: Do, tmp_path: Path) -> None:
 
 def image(engine: Minidock, name: str, tmp_path: Path, *changes: str) -> None:
     """An image of a busybox and a directory /d with all sorts of things in it."""
-    buffer = io.BytesIO()
-    with tarfile.open(fileobj=buffer, mode="w", format=tarfile.PAX_FORMAT) as tar:
-        tar.add("/bin/busybox", "bin/busybox")
-
-        def add(path: str, kind: bytes, mode: int = 0o644, content: bytes = b"", **more: Any) -> None:
-            info = tarfile.TarInfo(path)
-            info.type, info.mode, info.size, info.mtime = kind, mode, len(content), 1_500_000_000
-            for key, value in more.items():
-                setattr(info, key, value)
-            tar.addfile(info, io.BytesIO(content))
-
-        add("d", tarfile.DIRTYPE, 0o1777, uid=7, gid=8)
-        add("d/file", tarfile.REGTYPE, 0o4750, b"content", uid=1, gid=2, pax_headers={"SCHILY.xattr.user.a": "b"})
-        add("d/same", tarfile.LNKTYPE, linkname="d/file")
-        add("d/link", tarfile.SYMTYPE, linkname="/etc/passwd", uid=3)
-        add("d/pipe", tarfile.FIFOTYPE, 0o600, uid=4)
-        add("d/device", tarfile.CHRTYPE, 0o666, devmajor=1, devminor=3)
-        add("d/below", tarfile.DIRTYPE, 0o500, gid=9)
-        add("d/below/deep", tarfile.REGTYPE, content=bytes(1 << 20))
-        add("linked", tarfile.SYMTYPE, linkname="d/below")
+    archive = odd_archive(pipe=True, link_attributes={}, link="linked")
     words = [word for change in changes for word in ("--change", change)]
-    done = engine("import", *words, "-", name, input=buffer.getvalue())
+    done = engine("import", *words, "-", name, input=archive)
     assert done.returncode == 0, done.stderr
 
 

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import io
 import json
 import os
 import stat
 import subprocess
-import tarfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -15,6 +13,7 @@ from typing import Any
 import pytest
 
 from tests.support.command import Minidock
+from tests.support.odd_archive import odd_archive
 
 pytestmark = pytest.mark.interop
 
@@ -38,27 +37,8 @@ def both(docker: list[str], minidock: Minidock) -> Iterator[Both]:
 
 
 def archive() -> bytes:
-    """A busybox, and a directory /d with all sorts of things in it."""
-    buffer = io.BytesIO()
-    with tarfile.open(fileobj=buffer, mode="w", format=tarfile.PAX_FORMAT) as tar:
-        tar.add("/bin/busybox", "bin/busybox")
-
-        def add(path: str, kind: bytes, mode: int = 0o644, content: bytes = b"", **more: Any) -> None:
-            info = tarfile.TarInfo(path)
-            info.type, info.mode, info.size, info.mtime = kind, mode, len(content), 1_500_000_000
-            for key, value in more.items():
-                setattr(info, key, value)
-            tar.addfile(info, io.BytesIO(content))
-
-        add("d", tarfile.DIRTYPE, 0o1777, uid=7, gid=8)
-        add("d/file", tarfile.REGTYPE, 0o4750, b"content", uid=1, gid=2, pax_headers={"SCHILY.xattr.user.a": "b"})
-        add("d/same", tarfile.LNKTYPE, 0o4750, linkname="d/file", uid=1, gid=2)
-        add("d/link", tarfile.SYMTYPE, linkname="/etc/passwd", uid=3)
-        add("d/device", tarfile.CHRTYPE, 0o666, devmajor=1, devminor=3)
-        add("d/below", tarfile.DIRTYPE, 0o500, gid=9)
-        add("d/below/deep", tarfile.REGTYPE, content=bytes(1 << 20))
-        add("to-d", tarfile.SYMTYPE, linkname="d/below")
-    return buffer.getvalue()
+    """Docker takes attributes from each entry of a hard link."""
+    return odd_archive(pipe=False, link_attributes={"mode": 0o4750, "uid": 1, "gid": 2}, link="to-d")
 
 
 def tree(directory: Path) -> dict[str, tuple[Any, ...]]:
