@@ -8,7 +8,7 @@ CHECKOUT = Path(__file__).parents[1]
 PACKAGE = CHECKOUT / "minidock"
 
 # Circles of type annotations only (`if TYPE_CHECKING`), to be dissolved.
-ANNOTATIONS_ONLY = {"minidock.api", "minidock.build"}
+ANNOTATIONS_ONLY = {"minidock.build"}
 
 
 def modules() -> dict[str, Path]:
