@@ -39,7 +39,7 @@ Filter = tuple[bytes, int] | None
 
 class Held(NamedTuple):
     """What the creator has opened for the first process: mounts by their place in the bundle
-    (`rootfs.clone_idmapped_mounts`), and another container's process namespace, which is joined last.
+    (`rootfs.clone_binds`), and another container's process namespace, which is joined last.
     """
 
     trees: dict[int, int]

@@ -132,7 +132,7 @@ def create(
         if spec.namespaces.get("pid"):
             with step("Take a proc of the joined namespace", book="3.1"):
                 spec, joined = pid_namespace.prepare_join(spec)
-        trees = rootfs.clone_idmapped_mounts(spec)
+        trees = rootfs.clone_binds(spec)
         with step("Clone the first process into new namespaces", book="3.1"):
             pid, pidfd = _clone(spec, cgroup)
     except BaseException:

@@ -76,14 +76,19 @@ def clone_shared_mounts(spec: Spec) -> dict[int, int]:
     return found
 
 
-def clone_idmapped_mounts(spec: Spec) -> dict[int, int]:
-    """The binds whose ids are mapped, by their place in the bundle: for the creator, as nobody in a user namespace of
-    the container's may do that. Without maps of their own, they have the container's.
+def clone_binds(spec: Spec) -> dict[int, int]:
+    """What the creator has to open, as nobody in a user namespace of the container's may do that: the binds whose ids
+    are mapped, and all others if there is such a namespace; by their place in the bundle. Without maps of their own,
+    they have the container's.
     """
     found = {}
     for number, mount in enumerate(spec.mounts):
         options = mount.get("options") or []
-        if words := {"idmap", "ridmap"} & set(options):
+        words = {"idmap", "ridmap"} & set(options)
+        if not words and spec.is_new("user") and {"bind", "rbind"} & set(options):
+            # Root inside may not be allowed to go to the source, and needs not to be.
+            found[number] = mounts.clone_tree(mount.get("source") or "", options)
+        if words:
             source = mount if mount.get("uidMappings") else spec.linux
             maps = [[(row["containerID"], row["hostID"], row["size"]) for row in source[key]]
                     for key in ("uidMappings", "gidMappings")]  # fmt: skip
