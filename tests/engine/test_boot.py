@@ -80,7 +80,10 @@ def test_one_that_cannot_be_started_does_not_keep_the_others(
 @pytest.mark.skipif(not shutil.which("systemd-analyze"), reason="needs systemd-analyze")
 @pytest.mark.parametrize("unit", UNITS, ids=lambda unit: unit.name)
 def test_systemd_understands_the_unit(engine: Minidock, tmp_path: Path, unit: Path) -> None:
-    copy = tmp_path / unit.name
-    copy.write_text(unit.read_text().replace("=minidock ", f"={engine.program[0]} "))
-    done = subprocess.run(["systemd-analyze", "verify", copy], capture_output=True, text=True, check=False)
+    for each in unit.parent.iterdir():  # a service beside its socket
+        if each.suffix in (".service", ".socket"):
+            (tmp_path / each.name).write_text(each.read_text().replace("=minidock ", f"={engine.program[0]} "))
+    done = subprocess.run(
+        ["systemd-analyze", "verify", tmp_path / unit.name], capture_output=True, text=True, check=False
+    )
     assert (done.returncode, done.stderr) == (0, "")

@@ -38,11 +38,11 @@ def test_it_is_not_run_inside(engine: Minidock, traps: Path, trap: str) -> None:
     assert done.stderr.decode() == f'minidock: exec: "/traps/{trap}": permission denied\n'
 
 
-@pytest.mark.parametrize(("trap", "code"), [("link", 127), ("script", 126), ("loader", 126)])
-def test_nor_by_who_comes_in_later(engine: Minidock, traps: Path, trap: str, code: int) -> None:
+@pytest.mark.parametrize("trap", ["link", "script", "loader"])
+def test_nor_by_who_comes_in_later(engine: Minidock, traps: Path, trap: str) -> None:
     with started(engine, "trapped", "-v", f"{traps}:/traps", "alpine", "sleep", "1000"):
         done = engine("exec", "trapped", f"/traps/{trap}")
-    assert (done.returncode, done.stdout) == (code, b"")
+    assert (done.returncode, done.stdout) == (126, b"")
     assert done.stderr.startswith(f'minidock: exec: "/traps/{trap}": '.encode())
 
 
