@@ -5,6 +5,7 @@ import json
 import tarfile
 import threading
 import time
+from urllib.parse import quote
 
 from tests.api.client import Client
 from tests.support.command import Minidock
@@ -31,6 +32,24 @@ def test_the_host_is_described(api: Client) -> None:
     usage = api("GET", "/system/df").json
     assert usage["LayersSize"] > 1_000_000
     assert [image for image in usage["Images"] if "alpine:latest" in image["RepoTags"]]
+
+
+def test_who_hears_of_an_end_sees_it(api: Client) -> None:
+    """Compose takes a container that runs when it looks, after its `die`, for one that is started again."""
+    query = quote(json.dumps({"event": ["die"], "type": ["container"]}))
+    with api.connect() as listening:
+        listening.sendall(f"GET /events?filters={query} HTTP/1.1\r\nHost: d\r\n\r\n".encode())
+        assert listening.recv(4096).startswith(b"HTTP/1.1 200")
+        for _ in range(8):
+            container = api.run("true")
+            try:
+                heard = b""
+                while container.encode() not in heard:
+                    heard += listening.recv(4096)
+                seen = api("GET", f"/containers/{container}/json").json["State"]
+                assert (seen["Status"], seen["Running"]) == ("exited", False)
+            finally:
+                api.remove(container)
 
 
 def test_events_come_as_they_happen(api: Client) -> None:

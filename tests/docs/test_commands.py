@@ -65,7 +65,6 @@ def test_ours_are_run(web: Minidock, page: str, line: str, tmp_path: Path, monke
     (tmp_path / "compose.yaml").write_text("services: {one: {image: alpine, command: 'true', network_mode: none}}\n")
     if line.startswith("minidock compose"):
         line = line.replace("...", "config")
-        line += " -d" * line.endswith(" up")  # in front of a terminal it goes on until Ctrl-C
     words = [part for word in line.removesuffix(" &").split()[1:] for part in _MEANT.get(word, word).split()]
     if words[0] == "build":
         words.append(".")

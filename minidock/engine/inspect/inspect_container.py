@@ -6,8 +6,10 @@ Scripts are written for these keys, so all of docker's are here, with the value 
 from __future__ import annotations
 
 import os
+import time
 from typing import TYPE_CHECKING, Any
 
+from minidock.engine.container import init_process
 from minidock.engine.container.records import PAUSED, RESTARTING, Record
 from minidock.engine.exec import exec_ids
 from minidock.engine.inspect import host_config, network_settings
@@ -18,6 +20,8 @@ if TYPE_CHECKING:
     from minidock.image.reference import Reference
     from minidock.image.stored_image import Image
 
+_RECORDING = 2.0  # seconds that a monitor may need to record an end; its last output may have a slow reader
+_POLL = 0.005
 NEVER = "0001-01-01T00:00:00Z"  # Go's zero time
 
 
@@ -32,8 +36,9 @@ _EMPTY_CONFIG: dict[str, Any] = {
 def container(record: Record, *, size: bool = False) -> dict[str, Any]:
     """Everything about a container; its OCI specification is the file named as OCIConfigPath.
 
-    `size`: also how many bytes it has written, and how many it has together with its image.
+    `size`: also how many bytes it has written, and how many it has together with its image. Raises `GoneError`.
     """
+    _await_recorded_end(record)
     data, arguments = record.data, record.data["command"]
     log = log_drivers.driver_of(record)
     has_log = log and log.NAME == drivers.JSON_FILE and record.data["state"]["startedAt"]  # docker tells of no other
@@ -64,6 +69,18 @@ def container(record: Record, *, size: bool = False) -> dict[str, Any]:
         "Config": _config(record),
         "NetworkSettings": network_settings.settings(record),
     }
+
+
+def _await_recorded_end(record: Record) -> None:
+    """Wait a moment for what the monitor writes of a run that is over.
+
+    Whoever learns of the end from the event `die` looks at once, and would see a container that runs; Compose takes one
+    that runs then for one that is started again. docker, too, answers no inspect before the end is recorded.
+    """
+    deadline = time.monotonic() + _RECORDING
+    while record.is_up and not init_process.is_alive(record) and time.monotonic() < deadline:
+        time.sleep(_POLL)
+        record.reload()
 
 
 def _state(record: Record) -> dict[str, Any]:
