@@ -200,7 +200,7 @@ def test_refused_in_docker_s_words(engine: Minidock, options: str, why: str) -> 
     driver, *rest = options.split()
     words = [word for option in rest for word in ("--log-opt", option)]
     done = engine("create", "--log-driver", driver, *words, "alpine", "true")
-    assert (done.returncode, done.stdout, done.stderr.decode()) == (125, b"", f"minidock: {why}\n")
+    assert (done.returncode, done.stdout, done.stderr.decode()) == (1, b"", f"minidock: {why}\n")
 
 
 # Written by docker 26.1.5 for: docker run --log-driver local alpine sh -c 'echo hello; echo; echo oops >&2; printf end'

@@ -156,8 +156,9 @@ def test_a_log_out_ends_neither_a_container_nor_what_was_run_in_it(minidock: Min
     with subprocess.Popen(session, stdout=subprocess.PIPE, env=minidock.environment) as shell:
         assert shell.stdout
         assert len(shell.stdout.readline()) == 65
-        (row,) = json.loads(minidock("inspect", "left").stdout)
-        place = cgroup_of(row["State"]["Pid"]) / "cgroup.procs"
+        # The id is printed before the start.
+        pid = eventually(lambda: json.loads(minidock("inspect", "left").stdout)[0]["State"]["Pid"])
+        place = cgroup_of(pid) / "cgroup.procs"
         assert eventually(lambda: len(place.read_text().split()) == 2)
         systemctl("stop", "session-9.scope")
         assert shell.wait() == -signal.SIGTERM
