@@ -1,4 +1,4 @@
-"""The service, on a socket of its own, for all tests of the API."""
+"""The service, on a socket of its own, for the tests of a file: others look for what is left of minidock."""
 
 from collections.abc import Iterator
 
@@ -9,7 +9,7 @@ from tests.engine.containers import eventually
 from tests.support.command import Minidock
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def api(engine: Minidock) -> Iterator[Client]:
     path = engine.run / "api.sock"
     with engine.start("system", "service", "--socket", str(path), "--timeout", "0") as service:

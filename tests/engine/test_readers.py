@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from tests.engine.containers import Containers, eventually
+from tests.engine.containers import Containers, attached, eventually
 from tests.engine.pty import Terminal
 from tests.support.command import Minidock
 
@@ -62,11 +62,15 @@ def test_a_reader_of_exec(engine: Minidock, words: tuple[str, ...]) -> None:
 
 
 def test_a_reader_of_attach(engine: Minidock) -> None:
-    assert engine("run", *DETACHED, "alpine", *WRITER).returncode == 0
+    waiting = ("sh", "-c", f"until [ -e /go ]; do sleep 0.1; done; {WRITER[2]}")
+    assert engine("run", *DETACHED, "alpine", *waiting).returncode == 0
+    before = attached(engine, "reader")  # others had the name
     with engine.start("attach", "reader", stdout=subprocess.PIPE, stderr=subprocess.PIPE) as command:
         assert command.stdout
         assert command.stderr
         command.stdout.close()
+        eventually(lambda: attached(engine, "reader") > before)
+        assert engine("exec", "reader", "touch", "/go").returncode == 0
         assert command.stderr.read().endswith(b"minidock: write /dev/stdout: broken pipe\n")
         assert command.wait() == 1
     eventually(lambda: is_done(engine))

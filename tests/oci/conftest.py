@@ -45,7 +45,7 @@ class Oci:
 
         `third`: what its descriptor 3 is.
         """
-        prefix = [] if third is None else ["sh", "-c", f'exec "$@" 3>&{third}', "sh"]
+        prefix = [] if third is None else ["bash", "-c", f'exec "$@" 3>&{third}', "bash"]
         out, err = self.root.parent / "out", self.root.parent / "err"
         with out.open("w+") as stdout, err.open("w+") as stderr:
             done = subprocess.run(

@@ -163,13 +163,13 @@ def test_descriptors_are_preserved(oci: Oci) -> None:
     reading, writing = os.pipe()
     oci.configure("sh", "-c", "echo through >&3; ls /proc/self/fd")
     done = oci.run("one", "--preserve-fds", "1", third=writing)
+    os.close(writing)
     assert os.read(reading, 100) == b"through\n", done.stderr
     assert done.stdout.split()[:4] == ["0", "1", "2", "3"]
     assert len(done.stdout.split()) == 5  # and what ls reads
     refused = oci.run("two", "--preserve-fds", "9")
     assert "is not open" in refused.stderr
     os.close(reading)
-    os.close(writing)
 
 
 def test_two_callers_at_once_start_one_program(oci: Oci) -> None:
