@@ -145,6 +145,10 @@ def test_who_looks_after_exec_is_in_the_container_s_scope(minidock: Minidock) ->
         assert eventually(lambda: not scope.exists())
 
 
+def pid_of(minidock: Minidock, name: str) -> int:
+    return int(json.loads(minidock("inspect", name).stdout)[0]["State"]["Pid"])
+
+
 def test_a_log_out_ends_neither_a_container_nor_what_was_run_in_it(minidock: Minidock) -> None:
     """With KillUserProcesses logind stops the session's scope, and systemd kills whatever is in that."""
     run, run_inside = (" ".join(minidock.program + words) for words in (
@@ -156,9 +160,8 @@ def test_a_log_out_ends_neither_a_container_nor_what_was_run_in_it(minidock: Min
     with subprocess.Popen(session, stdout=subprocess.PIPE, env=minidock.environment) as shell:
         assert shell.stdout
         assert len(shell.stdout.readline()) == 65
-        # The id is printed before the start.
-        pid = eventually(lambda: json.loads(minidock("inspect", "left").stdout)[0]["State"]["Pid"])
-        place = cgroup_of(pid) / "cgroup.procs"
+        assert eventually(lambda: pid_of(minidock, "left") != 0)  # the id is printed before the start
+        place = cgroup_of(pid_of(minidock, "left")) / "cgroup.procs"
         assert eventually(lambda: len(place.read_text().split()) == 2)
         systemctl("stop", "session-9.scope")
         assert shell.wait() == -signal.SIGTERM
