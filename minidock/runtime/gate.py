@@ -17,12 +17,13 @@ import json
 import os
 import select
 
-from minidock.errors import EXIT_ENGINE, SetupError
+from minidock.errors import EXIT_ENGINE, ConflictError, SetupError
 from minidock.linux import syscalls
 from minidock.runtime.channel import Channel, Message
 
 GATE = "exec.fifo"
 _LOCK = "waiting"
+_LOOK = 0.1  # seconds after which to look whether the process still waits, while it says nothing
 
 
 def make(directory: str, owner: tuple[int, int]) -> tuple[int, int]:
@@ -67,14 +68,21 @@ def wait(channel: Channel, directory: int) -> None:
 
 
 def open_(directory: str, pidfd: int) -> None:
-    """Start the process that waits in `directory`; returns when its program runs, or raises `SetupError`."""
+    """Start the process that waits in `directory`; returns when its program runs, or raises `SetupError`.
+
+    Raises `ConflictError` if somebody else has just started it: execve closes the fifo a moment before the lock.
+    """
     fifo = syscalls.open(os.path.join(directory, GATE), os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     poll = select.poll()
     poll.register(fifo, select.POLLIN)
     poll.register(pidfd, select.POLLIN)
     said = b""
     try:
-        while fifo in (ready := dict(poll.poll())) or pidfd not in ready:
+        while fifo in (ready := dict(poll.poll(_LOOK * 1000))) or pidfd not in ready:
+            if not ready:
+                if not is_closed(directory) and not poll.poll(0):
+                    raise ConflictError("cannot start an already running container")
+                continue
             heard = os.read(fifo, 65536)
             if not heard:
                 break
