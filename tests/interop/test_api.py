@@ -119,7 +119,8 @@ def test_a_life_as_the_command_leads_it(client: Run, tmp_path: Path) -> None:
         assert client("wait", "other").stdout == b"137\n"
         assert client("start", "other").returncode == 0
         assert client("kill", "other").returncode == 0
-        assert b"die" in client("events", "--since", "10m", "--until", "0s", "--filter", "container=other").stdout
+        words = ("events", "--since", "10m", "--until", "0s", "--filter", "container=other")
+        eventually(lambda: b"die" in client(*words).stdout)  # the client asks up to the last whole second
     finally:
         client("rm", "-f", "led", "other")
         client("rmi", "committed")
