@@ -199,8 +199,7 @@ def _dockerfile(asked: Command, context: Context) -> tuple[bytes, str]:
     paths = inside if context.is_remote or not asked.file else [asked.file, *inside]
     for path in paths:
         try:
-            with open(path, "rb") as file:
-                return file.read(), os.path.abspath(path)
+            return contexts.read(path, directory if context.is_remote else None), os.path.abspath(path)
         except FileNotFoundError:
             continue
         except OSError as error:
@@ -213,7 +212,7 @@ def _ignored(context: Context, where: str) -> list[str]:
     if context.directory is None:
         return []
     for path in ([f"{where}.dockerignore"] if where else []) + [os.path.join(context.directory, ".dockerignore")]:
-        found = contexts.patterns(path)
+        found = contexts.patterns(path, context.directory if context.is_remote else None)
         if found is not None:
             return found
     return []

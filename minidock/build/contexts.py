@@ -18,6 +18,8 @@ from minidock.errors import MinidockError, NotFoundError, UsageError
 from minidock.image import layout
 from minidock.image.store_writer import Ingest
 from minidock.image.workspace import Workspace
+from minidock.linux import syscalls
+from minidock.linux.paths import look_up
 
 KEEP_GIT = "BUILDKIT_CONTEXT_KEEP_GIT_DIR"  # the --build-arg that keeps a context's .git
 
@@ -147,12 +149,29 @@ def _named(ingest: Ingest, name: str, value: str) -> Named:
     return Named(directory, patterns(os.path.join(directory, ".dockerignore")) or [], "")
 
 
-def patterns(path: str) -> list[str] | None:
-    """What a .dockerignore file says; None if there is none."""
+def patterns(path: str, root: str | None = None) -> list[str] | None:
+    """What a .dockerignore file says; None if there is none. `root`: as for `read`."""
     try:
-        with open(path, encoding="utf-8", errors="surrogateescape") as file:
-            return ignore.parse(file.read())
+        return ignore.parse(read(path, root).decode("utf-8", "surrogateescape"))
     except FileNotFoundError:
         return None
     except OSError as error:
         raise MinidockError(f"{path}: {error.strerror}") from error
+
+
+def read(path: str, root: str | None = None) -> bytes:
+    """The content of a file. Raises `OSError`.
+
+    `root`: the directory of a context that came from elsewhere. No link in it leads to a file of this machine
+    (openat2(2), RESOLVE_IN_ROOT), and nothing but a regular file is waited for.
+    """
+    if root is None:
+        with open(path, "rb") as file:
+            return file.read()
+    top = os.open(root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        inside = look_up(top, os.path.relpath(path, root), os.O_RDONLY | os.O_NONBLOCK, syscalls.RESOLVE_IN_ROOT)
+    finally:
+        os.close(top)
+    with os.fdopen(inside, "rb") as file:
+        return file.read()

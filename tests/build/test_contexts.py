@@ -187,6 +187,26 @@ def test_an_archive_that_leads_out(context: Context, case: str) -> None:
     assert why in done.stderr.decode()
 
 
+@pytest.mark.parametrize(
+    ("file", "link"), [("Dockerfile", "{}"), ("Dockerfile", "up/../..{}"), ("{}", ""), ("..{}", "")]
+)
+def test_a_dockerfile_of_an_archive_is_in_it(context: Context, tmp_path: Path, file: str, link: str) -> None:
+    """A file of this machine would be shown in the excerpt of the error."""
+    secret = tmp_path / "secret"
+    secret.write_text("PASSWORD\n")
+    data = io.BytesIO()
+    with tarfile.open(fileobj=data, mode="w") as tar:
+        tar.addfile(tarfile.TarInfo("a"))
+        if link:
+            entry = tarfile.TarInfo("Dockerfile")
+            entry.type, entry.linkname = tarfile.SYMTYPE, link.format(secret)
+            tar.addfile(entry)
+    done = context.minidock("build", "-f", file.format(secret), "-", input=data.getvalue())
+    assert (done.returncode, done.stderr.count(b"\n")) == (1, 1), done.stderr
+    assert b"no such file" in done.stderr
+    assert b"PASSWORD" not in done.stderr
+
+
 def test_odd_entries_of_an_archive_stay_inside(context: Context, tmp_path: Path) -> None:
     """A symbolic link to the host's /, through which a later entry and a COPY would like to go; a device; .wh."""
     data = io.BytesIO()
