@@ -17,10 +17,13 @@ from typing import NamedTuple
 
 from minidock.build.ignore import Patterns, expression
 from minidock.build.known_digests import KnownDigests
+from minidock.errors import NotFoundError
 from minidock.linux import syscalls
 from minidock.linux.paths import look_up, open_in, open_in_root, path_in
 
 _WILDCARD = re.compile(r"[*?\[\\]")
+# The way to a file leads over what is no directory, or a link, by now; or it was renamed meanwhile (openat2(2)).
+_ELSEWHERE = (errno.ENOTDIR, errno.ELOOP, errno.EXDEV)
 _CHUNK = 1 << 20
 
 
@@ -70,7 +73,7 @@ class Tree:
         except FileNotFoundError:
             return None
         except OSError as error:
-            if error.errno in (errno.ENOTDIR, errno.ELOOP):
+            if error.errno in _ELSEWHERE:
                 return None
             raise
         try:
@@ -189,15 +192,21 @@ class Tree:
     def digest(self, entry: Entry) -> str:
         """What counts of a file for the cache, not its times (reference, "Cache"): "mode owner content".
 
-        The mode is in octal, with the kind of file (inode(7)); content is a SHA-256.
+        The mode is in octal, with the kind of file (inode(7)); content is a SHA-256. Raises `NotFoundError` if that
+        is gone, or another kind of thing, since it was listed.
         """
         status = entry.status
-        if stat.S_ISREG(status.st_mode):
-            content = self._content(entry)
-        elif stat.S_ISLNK(status.st_mode):
-            content = hashlib.sha256(os.fsencode(self.read_link(entry.path))).hexdigest()
-        else:
-            content = hashlib.sha256(b"" if entry.is_directory else str(status.st_rdev).encode()).hexdigest()
+        try:
+            if stat.S_ISREG(status.st_mode):
+                content = self._content(entry)
+            elif stat.S_ISLNK(status.st_mode):
+                content = hashlib.sha256(os.fsencode(self.read_link(entry.path))).hexdigest()
+            else:
+                content = hashlib.sha256(b"" if entry.is_directory else str(status.st_rdev).encode()).hexdigest()
+        except OSError as error:
+            if error.errno not in (errno.ENOENT, errno.EINVAL, *_ELSEWHERE):
+                raise
+            raise NotFoundError(f'"/{entry.path}": not found in {self.name}: it was there a moment ago') from error
         return f"{status.st_mode:06o} {status.st_uid}:{status.st_gid} {content}"
 
     def _content(self, entry: Entry) -> str:

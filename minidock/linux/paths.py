@@ -22,12 +22,15 @@ def look_up(root: int, path: str, flags: int, resolve: int = syscalls.RESOLVE_IN
     """openat2(2) of `path` below the directory `root`: for every look-up in a tree that is not trusted.
 
     A rename or a mount anywhere on the machine makes a ".." uncertain, and the kernel returns EAGAIN: "the caller
-    should retry". A process that renames all the time could cause that often, so after many tries the error is raised.
+    should retry"; or EXDEV, if the look-up was outside because of it. A process that renames all the time could cause
+    that often, so after many tries the error is raised.
     """
     for _ in range(_MOST_TRIES):
         try:
             return syscalls.openat2(root, path, flags, resolve=resolve)
-        except BlockingIOError as error:  # EAGAIN
+        except OSError as error:
+            if error.errno not in (errno.EAGAIN, errno.EXDEV):
+                raise
             last = error
     raise last
 
