@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import signal
 import subprocess
 import sys
@@ -12,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.interop import box
 from tests.interop.test_oci_podman import Done
 from tests.oci.test_lifecycle import eventually
 
@@ -51,13 +51,7 @@ def dockerd(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Docker]:
     docker = Docker(["docker", "-H", socket])
     try:
         eventually(lambda: docker("version").returncode == 0)
-        box = directory / "box"
-        (box / "bin").mkdir(parents=True)
-        shutil.copy("/bin/busybox", box / "bin/busybox")
-        for applet in ("cat", "echo", "hostname", "id", "ls", "ps", "sh", "sleep", "touch", "tty"):
-            (box / "bin" / applet).symlink_to("busybox")
-        subprocess.run(["tar", "-C", box, "-cf", directory / "box.tar", "."], check=True)
-        docker.ok("import", "-c", 'CMD ["/bin/sh"]', str(directory / "box.tar"), "box")
+        docker.ok("import", "-c", 'CMD ["/bin/sh"]', str(box.archive(directory)), "box")
         docker.ok("run", "--rm", "--network", "host", "box", "echo")  # from then on it keeps a mount of that namespace
         yield docker
         if left := docker.ok("ps", "--all", "--quiet").split():

@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from minidock.linux import cgroups_v1
+from tests.interop import box
 
 pytestmark = pytest.mark.interop
 Done = subprocess.CompletedProcess[str]
@@ -58,13 +59,7 @@ def podman(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Podman]:
             "cgroupfs", "--storage-driver", "vfs", "--hooks-dir", str(directory / "hooks")]  # fmt: skip
     (directory / "hooks").mkdir()
     program = Podman(base, {**os.environ, "CONTAINERS_CONF": str(settings)})
-    root = directory / "box"
-    (root / "bin").mkdir(parents=True)
-    shutil.copy("/bin/busybox", root / "bin/busybox")
-    for applet in ("cat", "echo", "hostname", "id", "ls", "ps", "readlink", "sh", "sleep", "tty"):
-        (root / "bin" / applet).symlink_to("busybox")
-    subprocess.run(["tar", "-C", root, "-cf", directory / "box.tar", "."], check=True)
-    program.ok("import", "-c", 'CMD ["/bin/sh"]', str(directory / "box.tar"), "box")
+    program.ok("import", "-c", 'CMD ["/bin/sh"]', str(box.archive(directory)), "box")
     yield program
     program("rm", "--force", "--all", "--time", "0")
     empty = "find /sys/fs/cgroup/*/libpod_parent -depth -type d -exec rmdir {} +"

@@ -45,11 +45,12 @@ def configuration(outside: Sequence[str]) -> Path:
 def _download(outside: list[str], directory: Path) -> Path:
     """The plug-in's file, below `directory`. Raises `OSError`, `SubprocessError`."""
     targets = subprocess.run(["apt-get", "indextargets", "--format", "$(SITE)", "Created-By: Packages"],
-                             check=True, capture_output=True, text=True, timeout=_SECONDS)  # fmt: skip
-    mirror = targets.stdout.split()[0] if targets.stdout.split() else "http://deb.debian.org/debian"
+                             check=True, capture_output=True, timeout=_SECONDS)  # fmt: skip
+    if not (mirrors := targets.stdout.decode().split()):
+        raise FileNotFoundError("apt knows no place to download from")
     for name in ("lists/partial", "cache/archives/partial"):
         (directory / name).mkdir(parents=True)
-    (directory / "sources.list").write_text(f"deb [signed-by={_KEYS}] {mirror} {_SUITE} main\n")
+    (directory / "sources.list").write_text(f"deb [signed-by={_KEYS}] {mirrors[0]} {_SUITE} main\n")
     settings = {"Dir::Etc::sourcelist": directory / "sources.list", "Dir::Etc::sourceparts": "/dev/null",
                 "Dir::State::lists": directory / "lists", "Dir::Cache": directory / "cache",
                 "APT::Sandbox::User": "root", "Acquire::Retries": 1, "Acquire::Languages": "none"}  # fmt: skip
