@@ -148,6 +148,7 @@ COMMANDS: Table = {
     "logout": ("logout", "logout", "Forget the credentials for a registry"),
     "search": ("search", "search", "Search Docker Hub, or another registry, for images"),
     "compose": ("compose", "compose", "Run Compose with containers of minidock's"),
+    "completion": ("completion", "completion", "Print the completion script of a shell"),
     "events": SYSTEM["events"],
     "info": SYSTEM["info"],
     "version": ("version", "version", "Show the version"),

@@ -10,6 +10,7 @@ import click
 
 from minidock.cli.commands import HELP
 from minidock.cli.container.inspect import SIZE, container_described
+from minidock.cli.flags.entity_names import ANYTHING
 from minidock.cli.image.inspect import image_described
 from minidock.cli.inspect_output import FORMAT, show
 from minidock.cli.network.inspect import network_described
@@ -22,7 +23,7 @@ from minidock.errors import NotFoundError, UsageError
 @FORMAT
 @SIZE
 @click.option("--type", "kind", metavar="TYPE", help="Only look among these: container, image, network or volume.")
-@click.argument("names", metavar="NAME...", nargs=-1, required=True)
+@click.argument("names", metavar="NAME...", nargs=-1, required=True, type=ANYTHING)
 @click.pass_obj
 def inspect(paths: Paths, template: str | None, size: bool, kind: str | None, names: tuple[str, ...]) -> int:
     """Show everything about containers, images, networks and volumes."""

@@ -35,6 +35,10 @@ def cli(ctx: click.Context, root: str | None, debug: bool, config: str | None) -
 
 def run_command_line() -> None:
     """Run the command line of this process. Ends the process with docker's exit codes."""
+    if "_MINIDOCK_COMPLETE" in os.environ:  # a shell asks what may follow
+        from minidock.cli import completion
+
+        completion.answer(cli)
     arguments = sys.argv[1:]
     if any(stream and stream.isatty() for stream in (sys.stdout, sys.stderr)):
         from minidock.cli import screen

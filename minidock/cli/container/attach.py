@@ -9,6 +9,7 @@ import click
 from minidock.cli.commands import HELP
 from minidock.cli.flags.attach import attachment_of, check_terminal, warn, with_attachment
 from minidock.cli.flags.common import flag
+from minidock.cli.flags.entity_names import RUNNING_CONTAINER
 from minidock.engine.paths import Paths
 from minidock.errors import ConflictError
 
@@ -16,7 +17,7 @@ from minidock.errors import ConflictError
 @click.command(context_settings=HELP)
 @flag("--no-stdin", "Do not attach standard input.")
 @with_attachment
-@click.argument("name", metavar="CONTAINER")
+@click.argument("name", metavar="CONTAINER", type=RUNNING_CONTAINER)
 @click.pass_obj
 def attach(paths: Paths, /, name: str, no_stdin: bool, **flags: Any) -> int:
     """Attach standard input, output and error to a running container."""

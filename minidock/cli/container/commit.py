@@ -6,6 +6,7 @@ import click
 
 from minidock.cli.commands import HELP
 from minidock.cli.flags.common import check_root, flag
+from minidock.cli.flags.entity_names import CONTAINER
 from minidock.engine.paths import Paths
 
 
@@ -14,7 +15,7 @@ from minidock.engine.paths import Paths
 @click.option("-c", "--change", multiple=True, metavar="INSTRUCTION", help="Apply a Dockerfile instruction.")
 @click.option("-m", "--message", default="", help="What the history says.")
 @flag("-p --pause", "Pause the container meanwhile.", default=True)
-@click.argument("container")
+@click.argument("container", type=CONTAINER)
 @click.argument("name", metavar="[NAME[:TAG]]", required=False)
 @click.pass_obj
 def commit(

@@ -10,6 +10,7 @@ import click
 
 from minidock.cli.commands import HELP
 from minidock.cli.flags.common import check_root
+from minidock.cli.flags.entity_names import CONTAINER_PATH
 from minidock.engine.paths import Paths
 from minidock.errors import MinidockError, UsageError
 
@@ -18,8 +19,8 @@ from minidock.errors import MinidockError, UsageError
 @click.option("-a", "--archive", is_flag=True, help="Give what is copied in to the container's own user.")
 @click.option("-L", "--follow-link", is_flag=True, help="Copy what a symbolic link leads to, not the link.")
 @click.option("-q", "--quiet", is_flag=True, help="Do not say what was copied.")
-@click.argument("source", metavar="CONTAINER:SRC|SRC|-")
-@click.argument("destination", metavar="DST|CONTAINER:DST|-")
+@click.argument("source", metavar="CONTAINER:SRC|SRC|-", type=CONTAINER_PATH)
+@click.argument("destination", metavar="DST|CONTAINER:DST|-", type=CONTAINER_PATH)
 @click.pass_obj
 def cp(paths: Paths, archive: bool, follow_link: bool, quiet: bool, source: str, destination: str) -> None:
     """Copy files and directories out of a container or into it; - is a tar stream on standard output or input."""

@@ -8,12 +8,13 @@ import click
 
 from minidock.cli.flags.common import CONTEXT
 from minidock.cli.flags.container_flags import find_image, to_options, with_options
+from minidock.cli.flags.entity_names import IMAGE
 from minidock.engine.paths import Paths
 from minidock.errors import MinidockError
 
 
 @click.command(context_settings=CONTEXT)
-@click.argument("image")
+@click.argument("image", type=IMAGE)
 @click.argument("command", nargs=-1, type=click.UNPROCESSED)
 @with_options
 @click.pass_obj

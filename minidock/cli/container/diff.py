@@ -6,11 +6,12 @@ import click
 
 from minidock.cli.commands import HELP
 from minidock.cli.flags.common import check_root
+from minidock.cli.flags.entity_names import CONTAINER
 from minidock.engine.paths import Paths
 
 
 @click.command(context_settings=HELP)
-@click.argument("container")
+@click.argument("container", type=CONTAINER)
 @click.pass_obj
 def diff(paths: Paths, container: str) -> None:
     """Show what CONTAINER has added (A), changed (C) and deleted (D)."""

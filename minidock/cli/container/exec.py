@@ -9,12 +9,13 @@ import click
 
 from minidock.cli.flags import key_values
 from minidock.cli.flags.common import CONTEXT, check_root, flag, list_option
+from minidock.cli.flags.entity_names import RUNNING_CONTAINER
 from minidock.engine.paths import Paths
 from minidock.errors import ClientError, MinidockError
 
 
 @click.command("exec", context_settings=CONTEXT)
-@click.argument("container")
+@click.argument("container", type=RUNNING_CONTAINER)
 @click.argument("command", nargs=-1, required=True, type=click.UNPROCESSED)
 @flag("-d --detach", "Leave the command to itself once it runs.")
 @click.option("--detach-keys", default="", metavar="KEYS", help="What is typed to detach [ctrl-p,ctrl-q].")

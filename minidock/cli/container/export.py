@@ -6,12 +6,13 @@ import click
 
 from minidock.cli.commands import HELP
 from minidock.cli.flags.common import check_root
+from minidock.cli.flags.entity_names import CONTAINER
 from minidock.engine.paths import Paths
 
 
 @click.command(context_settings=HELP)
 @click.option("-o", "--output", metavar="FILE", help="Write to a file instead of standard output.")
-@click.argument("container")
+@click.argument("container", type=CONTAINER)
 @click.pass_obj
 def export(paths: Paths, output: str | None, container: str) -> None:
     """Write all files of CONTAINER to a tar archive, without those of volumes."""

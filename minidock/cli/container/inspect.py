@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from minidock.cli.commands import HELP
+from minidock.cli.flags.entity_names import CONTAINER
 from minidock.cli.inspect_output import FORMAT, show
 from minidock.engine.paths import Paths
 
@@ -16,7 +17,7 @@ SIZE = click.option("-s", "--size", is_flag=True, help="Show how much a containe
 
 @click.command(context_settings=HELP)
 @FORMAT
-@click.argument("names", metavar="CONTAINER...", nargs=-1, required=True)
+@click.argument("names", metavar="CONTAINER...", nargs=-1, required=True, type=CONTAINER)
 @SIZE
 @click.pass_obj
 def inspect(paths: Paths, template: str | None, names: tuple[str, ...], size: bool) -> int:

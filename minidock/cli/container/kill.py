@@ -5,14 +5,14 @@ from __future__ import annotations
 import click
 
 from minidock.cli.commands import HELP
-from minidock.cli.flags.common import CONTAINERS
+from minidock.cli.flags.common import RUNNING_CONTAINERS
 from minidock.cli.for_each import for_each
 from minidock.engine.paths import Paths
 
 
 @click.command(context_settings=HELP)
 @click.option("-s", "--signal", "signal", default="KILL", metavar="SIGNAL", help="Which signal [KILL].")
-@CONTAINERS
+@RUNNING_CONTAINERS
 @click.pass_obj
 def kill(paths: Paths, names: tuple[str, ...], signal: str) -> int:
     """Send containers a signal."""

@@ -11,6 +11,7 @@ from typing import Any
 import click
 
 from minidock.cli.commands import HELP
+from minidock.cli.flags.entity_names import CONTAINER
 from minidock.engine.paths import Paths
 from minidock.errors import MinidockError
 
@@ -24,7 +25,7 @@ Blocks = Iterator[list[dict[str, Any]]]
 @click.option("--until", metavar="TIME", default="", help="Only up to then.")
 @click.option("-t", "--timestamps", is_flag=True, help="Show when each line was printed.")
 @click.option("--details", is_flag=True, help="Show the labels and variables that --log-opt chose.")
-@click.argument("name", metavar="CONTAINER")
+@click.argument("name", metavar="CONTAINER", type=CONTAINER)
 @click.pass_obj
 def logs(
     paths: Paths, follow: bool, tail: str, since: str, until: str, timestamps: bool, details: bool, name: str

@@ -5,13 +5,13 @@ from __future__ import annotations
 import click
 
 from minidock.cli.commands import HELP
-from minidock.cli.flags.common import CONTAINERS
+from minidock.cli.flags.common import RUNNING_CONTAINERS
 from minidock.cli.for_each import for_each
 from minidock.engine.paths import Paths
 
 
 @click.command(context_settings=HELP)
-@CONTAINERS
+@RUNNING_CONTAINERS
 @click.pass_obj
 def pause(paths: Paths, names: tuple[str, ...]) -> int:
     """Freeze all processes of containers."""

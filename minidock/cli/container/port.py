@@ -5,11 +5,12 @@ from __future__ import annotations
 import click
 
 from minidock.cli.commands import HELP
+from minidock.cli.flags.entity_names import RUNNING_CONTAINER
 from minidock.engine.paths import Paths
 
 
 @click.command(context_settings=HELP)
-@click.argument("container")
+@click.argument("container", type=RUNNING_CONTAINER)
 @click.argument("private_port", metavar="[PRIVATE_PORT[/PROTO]]", required=False)
 @click.pass_obj
 def port(paths: Paths, container: str, private_port: str | None) -> None:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import click
 
 from minidock.cli.commands import HELP
+from minidock.cli.flags.entity_names import CONTAINER
 from minidock.engine.paths import Paths
 
 
 @click.command(context_settings=HELP)
-@click.argument("name", metavar="CONTAINER")
+@click.argument("name", metavar="CONTAINER", type=CONTAINER)
 @click.argument("new", metavar="NEW_NAME")
 @click.pass_obj
 def rename(paths: Paths, name: str, new: str) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from minidock.cli.commands import HELP
+from minidock.cli.flags.entity_names import CONTAINER
 from minidock.cli.for_each import for_each
 from minidock.engine.paths import Paths
 
@@ -13,7 +14,7 @@ from minidock.engine.paths import Paths
 @click.option("-f", "--force", is_flag=True, help="Kill and remove a running container too.")
 @click.option("-l", "--link", is_flag=True, help="Remove a link, CONTAINER/ALIAS, and no container.")
 @click.option("-v", "--volumes", is_flag=True, help="Remove the volumes as well that were given no name.")
-@click.argument("names", metavar="CONTAINER...", nargs=-1, required=True)
+@click.argument("names", metavar="CONTAINER...", nargs=-1, required=True, type=CONTAINER)
 @click.pass_obj
 def rm(paths: Paths, force: bool, link: bool, volumes: bool, names: tuple[str, ...]) -> int:
     """Remove containers, each on its own: one that cannot be removed does not keep the others."""

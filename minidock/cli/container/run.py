@@ -11,6 +11,7 @@ import click
 from minidock.cli.flags.attach import attachment_of, check_terminal, warn, with_attachment
 from minidock.cli.flags.common import CONTEXT
 from minidock.cli.flags.container_flags import find_image, to_options, with_options
+from minidock.cli.flags.entity_names import IMAGE
 from minidock.engine.paths import Paths
 from minidock.errors import EXIT_ENGINE, ClientError, MinidockError, UsageError
 
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
 
 @click.command(context_settings=CONTEXT)
-@click.argument("image")
+@click.argument("image", type=IMAGE)
 @click.argument("command", nargs=-1, type=click.UNPROCESSED)
 @click.option("-d", "--detach/--no-detach", default=False, help="Run it in the background, and print its id.")
 @with_options

@@ -9,7 +9,8 @@ import click
 
 from minidock.cli.commands import HELP
 from minidock.cli.flags.attach import attachment_of, warn, with_attachment
-from minidock.cli.flags.common import CONTAINERS, flag
+from minidock.cli.flags.common import flag
+from minidock.cli.flags.entity_names import STOPPED_CONTAINER
 from minidock.cli.flags.unsupported import CHECKPOINT, with_flags
 from minidock.cli.for_each import for_each
 from minidock.engine.paths import Paths
@@ -21,7 +22,7 @@ from minidock.errors import ConflictError, MinidockError
 @flag("-i --interactive", "Attach standard input too.")
 @with_attachment
 @with_flags(CHECKPOINT)
-@CONTAINERS
+@click.argument("names", metavar="CONTAINER...", nargs=-1, required=True, type=STOPPED_CONTAINER)
 @click.pass_obj
 def start(paths: Paths, /, names: tuple[str, ...], **flags: Any) -> int:
     """Start containers that are created or have ended."""

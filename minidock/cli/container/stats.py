@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 import click
 
 from minidock.cli.commands import HELP
+from minidock.cli.flags.entity_names import RUNNING_CONTAINER
 from minidock.cli.format.template_values import Fields
 from minidock.engine.container.records import Record
 from minidock.engine.inspect.container_stats import Sample
@@ -36,7 +37,7 @@ _HEADERS = _Row({
 @click.option("--format", "template", metavar="TEMPLATE", help="A Go template, 'table TEMPLATE', 'table' or 'json'.")
 @click.option("--no-stream", is_flag=True, help="Show them once.")
 @click.option("--no-trunc", is_flag=True, help="Do not shorten.")
-@click.argument("names", metavar="[CONTAINER...]", nargs=-1)
+@click.argument("names", metavar="[CONTAINER...]", nargs=-1, type=RUNNING_CONTAINER)
 @click.pass_obj
 def stats(
     paths: Paths, everything: bool, template: str | None, no_stream: bool, no_trunc: bool, names: tuple[str, ...]

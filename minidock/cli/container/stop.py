@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from minidock.cli.commands import HELP
-from minidock.cli.flags.common import CONTAINERS
+from minidock.cli.flags.common import RUNNING_CONTAINERS
 from minidock.cli.flags.stop_signal import SIGNAL, TIMEOUT
 from minidock.cli.for_each import for_each
 from minidock.engine.paths import Paths
@@ -14,7 +14,7 @@ from minidock.engine.paths import Paths
 @click.command(context_settings=HELP)
 @SIGNAL
 @TIMEOUT
-@CONTAINERS
+@RUNNING_CONTAINERS
 @click.pass_obj
 def stop(paths: Paths, names: tuple[str, ...], timeout: int | None, signal: str) -> int:
     """Stop containers: with their stop signal, and SIGKILL some time later."""

@@ -5,13 +5,14 @@ from __future__ import annotations
 import click
 
 from minidock.cli.commands import HELP
+from minidock.cli.flags.entity_names import RUNNING_CONTAINER
 from minidock.engine.paths import Paths
 
 _WIDTH = 20  # of a column, with the three spaces behind it: docker's
 
 
 @click.command(context_settings={**HELP, "allow_interspersed_args": False})
-@click.argument("name", metavar="CONTAINER")
+@click.argument("name", metavar="CONTAINER", type=RUNNING_CONTAINER)
 @click.argument("options", metavar="[ps OPTIONS]", nargs=-1, type=click.UNPROCESSED)
 @click.pass_obj
 def top(paths: Paths, name: str, options: tuple[str, ...]) -> None:

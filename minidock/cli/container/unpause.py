@@ -5,13 +5,13 @@ from __future__ import annotations
 import click
 
 from minidock.cli.commands import HELP
-from minidock.cli.flags.common import CONTAINERS
+from minidock.cli.flags.entity_names import PAUSED_CONTAINER
 from minidock.cli.for_each import for_each
 from minidock.engine.paths import Paths
 
 
 @click.command(context_settings=HELP)
-@CONTAINERS
+@click.argument("names", metavar="CONTAINER...", nargs=-1, required=True, type=PAUSED_CONTAINER)
 @click.pass_obj
 def unpause(paths: Paths, names: tuple[str, ...]) -> int:
     """Let paused containers go on."""

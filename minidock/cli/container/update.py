@@ -9,6 +9,7 @@ import click
 
 from minidock.cli.commands import HELP
 from minidock.cli.flags.common import check_root
+from minidock.cli.flags.entity_names import CONTAINER
 from minidock.cli.flags.limits import LIMITS
 from minidock.cli.for_each import for_each
 from minidock.engine.paths import Paths
@@ -25,7 +26,7 @@ def _with_limits(command: Any) -> Any:
 @click.command(context_settings=HELP)
 @_with_limits
 @click.option("--restart", metavar="POLICY", help="When to start it again: no, on-failure[:N], always, unless-stopped.")
-@click.argument("names", metavar="CONTAINER...", nargs=-1, required=True)
+@click.argument("names", metavar="CONTAINER...", nargs=-1, required=True, type=CONTAINER)
 @click.pass_obj
 def update(paths: Paths, /, names: tuple[str, ...], restart: str | None, **flags: Any) -> int:
     """Change limits and restart policy of CONTAINERs; of one that runs, at once."""

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from minidock.cli.commands import HELP
+from minidock.cli.flags.entity_names import CONTAINER
 from minidock.engine.paths import Paths
 from minidock.errors import UsageError
 
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 @click.option("--html", metavar="FILE", help="Write a page for a browser to FILE; - is standard output.")
 @click.option("--serve", is_flag=True, help="Serve the page with live values, to this machine only, until Ctrl-C.")
 @click.option("--port", type=click.IntRange(0, 65535), help="The port for --serve [any free one].")
-@click.argument("name", metavar="CONTAINER")
+@click.argument("name", metavar="CONTAINER", type=CONTAINER)
 @click.pass_obj
 def xray(paths: Paths, as_json: bool, form: str, html: str | None, serve: bool, port: int | None, name: str) -> None:
     """Show what a container is, as the kernel sees it.

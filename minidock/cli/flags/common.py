@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from minidock.cli.flags.entity_names import CONTAINER, RUNNING_CONTAINER
 from minidock.engine.request import values
 from minidock.errors import UsageError
 
@@ -21,10 +22,16 @@ def flag(short: str, help_: str, default: bool | None = False) -> Callable[[Any]
     return click.option(*names[:-1], f"{names[-1]}/--no-{name}", default=default, help=help_)
 
 
-def list_option(name: str, help_: str, metavar: str = "TEXT", short: str | None = None) -> Callable[[Any], Any]:
+def list_option(
+    name: str,
+    help_: str,
+    metavar: str = "TEXT",
+    short: str | None = None,
+    type: click.types.StringParamType = click.STRING,
+) -> Callable[[Any], Any]:
     """An option that can be given again and again."""
     names = [short, name] if short else [name]
-    return click.option(*names, multiple=True, metavar=metavar, help=help_)
+    return click.option(*names, multiple=True, metavar=metavar, help=help_, type=type)
 
 
 def content_trust(exit_code: int) -> Callable[[Any], Any]:
@@ -42,7 +49,8 @@ def content_trust(exit_code: int) -> Callable[[Any], Any]:
 # An image is here for one platform, so that this is a check.
 PLATFORM = click.option("--platform", default="", metavar="OS/ARCH[/VARIANT]", help="Only if the image is for this.")
 
-CONTAINERS = click.argument("names", metavar="CONTAINER...", nargs=-1, required=True)
+CONTAINERS = click.argument("names", metavar="CONTAINER...", nargs=-1, required=True, type=CONTAINER)
+RUNNING_CONTAINERS = click.argument("names", metavar="CONTAINER...", nargs=-1, required=True, type=RUNNING_CONTAINER)
 
 
 def check_root() -> None:

@@ -11,6 +11,7 @@ import click
 from minidock.cli.flags import health, key_values, unsupported
 from minidock.cli.flags.attach import say, warn
 from minidock.cli.flags.common import check_root, flag, list_option
+from minidock.cli.flags.entity_names import CONTAINER, FILE, NETWORK
 from minidock.cli.flags.isolation import OPTIONS
 from minidock.cli.flags.limits import DEVICE_LIMITS, LIMITS
 from minidock.engine.container.options import ContainerOptions, Mount
@@ -21,13 +22,13 @@ if TYPE_CHECKING:
     from minidock.image.stored_image import Image
 
 _NETWORKING = [
-    click.option("--network", "--net", multiple=True, metavar="NETWORK",
+    click.option("--network", "--net", multiple=True, metavar="NETWORK", type=NETWORK,
                  help="A network's name, bridge, none, host, or container:NAME for another container's."),
     click.option("--network-alias", "--net-alias", multiple=True, metavar="NAME", help="Another name on the network."),
     click.option("--ip", metavar="ADDRESS", help="IPv4 address on the network."),
     click.option("--ip6", metavar="ADDRESS", help="IPv6 address on the network."),
     click.option("--mac-address", metavar="ADDRESS", help="Hardware address on the network."),
-    list_option("--link", "Know another container by its name, or by an alias.", "CONTAINER[:ALIAS]"),
+    list_option("--link", "Know another container by its name, or by an alias.", "CONTAINER[:ALIAS]", type=CONTAINER),
     list_option("--dns", "Name server to ask instead of the host's.", "ADDRESS"),
     list_option("--dns-search", "Domain in which short names are looked up; '.' for none.", "DOMAIN"),
     click.option("--dns-option", "--dns-opt", multiple=True, metavar="OPTION", help="Option for resolv.conf."),
@@ -42,13 +43,13 @@ _OPTIONS = [
     click.option("--name", help="Name of the container."),
     click.option("-h", "--hostname", help="Host name inside the container."),
     list_option("--env", "Set a variable, or pass on the caller's.", "NAME[=VALUE]", "-e"),
-    list_option("--env-file", "Read variables from a file.", "FILE"),
+    list_option("--env-file", "Read variables from a file.", "FILE", type=FILE),
     click.option("-w", "--workdir", help="Working directory inside the container."),
     click.option("-u", "--user", metavar="USER[:GROUP]", help="Name or number, as the image knows it."),
     click.option("--entrypoint", help="Replace the image's entry point."),
-    list_option("--volume", "Show a directory of the host, or a volume, inside.", "[SRC:]DST[:ro]", "-v"),
+    list_option("--volume", "Show a directory of the host, or a volume, inside.", "[SRC:]DST[:ro]", "-v", type=FILE),
     list_option("--mount", "The same in so many words: type=bind|volume|tmpfs,source=...,target=...", "KEY=VALUE,..."),
-    list_option("--volumes-from", "Use another container's volumes and binds.", "CONTAINER[:ro]"),
+    list_option("--volumes-from", "Use another container's volumes and binds.", "CONTAINER[:ro]", type=CONTAINER),
     click.option("--volume-driver", default="", metavar="local", help="Driver of the volumes that -v names."),
     flag("--read-only", "Make the container's root read-only."),
     list_option("--tmpfs", "Mount a file system in memory.", "PATH[:OPTIONS]"),

@@ -7,12 +7,14 @@ from typing import Any
 import click
 
 from minidock.cli.flags.common import CONTEXT, check_root, flag, list_option
+from minidock.cli.flags.entity_names import DIRECTORY, FILE
 from minidock.cli.flags.size import Size
 from minidock.engine.paths import Paths
 
 _WHAT = [
     list_option("--tag", "Name of the image.", "NAME[:TAG]", "-t"),
-    click.option("-f", "--file", default="", metavar="FILE|URL|-", help="The Dockerfile [PATH/Dockerfile]; -: stdin."),
+    click.option("-f", "--file", default="", metavar="FILE|URL|-", type=FILE,
+                 help="The Dockerfile [PATH/Dockerfile]; -: stdin."),
     list_option("--build-arg", "Value of an ARG, or the caller's variable.", "NAME[=VALUE]"),
     list_option("--build-context", "Another context: files or an image.",
                 "NAME=PATH|docker-image://IMAGE|oci-layout://PATH|URL"),
@@ -82,7 +84,7 @@ def _with_options(command: Any) -> Any:
 
 
 @click.command(context_settings={**CONTEXT, "allow_interspersed_args": True})
-@click.argument("context", metavar="PATH|URL|-")
+@click.argument("context", metavar="PATH|URL|-", type=DIRECTORY)
 @_with_options
 @click.pass_obj
 def build(paths: Paths, /, **flags: Any) -> None:

@@ -8,6 +8,7 @@ import click
 
 from minidock.cli.commands import HELP
 from minidock.cli.flags.common import PLATFORM
+from minidock.cli.flags.entity_names import IMAGE
 from minidock.cli.format.template_values import Fields
 from minidock.cli.format.units import created_since, short_id, size
 from minidock.engine.paths import Paths
@@ -34,7 +35,7 @@ _CREATED_BY_WIDTH = 45
 @click.option("--no-trunc", is_flag=True, help="Do not shorten.")
 @click.option("--format", "template", metavar="TEMPLATE", help="A Go template, 'table TEMPLATE', 'table' or 'json'.")
 @PLATFORM
-@click.argument("name", metavar="IMAGE")
+@click.argument("name", metavar="IMAGE", type=IMAGE)
 @click.pass_obj
 def history(
     paths: Paths, quiet: bool, human: bool, no_trunc: bool, template: str | None, platform: str, name: str

@@ -8,6 +8,7 @@ import click
 
 from minidock.cli.archive_streams import standard_input
 from minidock.cli.commands import HELP
+from minidock.cli.flags.entity_names import FILE
 from minidock.engine.paths import Paths
 from minidock.errors import UsageError
 
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 @click.option("-c", "--change", multiple=True, metavar="INSTRUCTION", help="Apply an instruction (CMD, ENV, ...).")
 @click.option("-m", "--message", default="", help="A comment for the image's history.")
 @click.option("--platform", default="", metavar="OS/ARCH[/VARIANT]", help="What the image is for [this machine].")
-@click.argument("file", metavar="FILE|-")
+@click.argument("file", metavar="FILE|-", type=FILE)
 @click.argument("repository", metavar="[REPOSITORY[:TAG]]", required=False)
 @click.pass_obj
 def import_image(

@@ -9,13 +9,14 @@ import click
 
 from minidock.cli.commands import HELP
 from minidock.cli.flags.common import PLATFORM
+from minidock.cli.flags.entity_names import IMAGE
 from minidock.cli.inspect_output import FORMAT, show
 from minidock.engine.paths import Paths
 
 
 @click.command(context_settings=HELP)
 @FORMAT
-@click.argument("names", metavar="IMAGE...", nargs=-1, required=True)
+@click.argument("names", metavar="IMAGE...", nargs=-1, required=True, type=IMAGE)
 @PLATFORM
 @click.pass_obj
 def inspect(paths: Paths, template: str | None, names: tuple[str, ...], platform: str) -> int:

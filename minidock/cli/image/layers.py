@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from minidock.cli.commands import HELP
+from minidock.cli.flags.entity_names import IMAGE
 from minidock.engine.paths import Paths
 from minidock.errors import UsageError
 
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 @click.option("-a", "--all", "everything", is_flag=True, help="Show every path.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON (the same as --format json).")
 @click.option("--format", "form", type=click.Choice(["text", "json"]), default="text", help="text or json.")
-@click.argument("name", metavar="IMAGE")
+@click.argument("name", metavar="IMAGE", type=IMAGE)
 @click.pass_obj
 def layers(
     paths: Paths,

@@ -8,12 +8,13 @@ import sys
 import click
 
 from minidock.cli.commands import HELP
+from minidock.cli.flags.entity_names import FILE
 from minidock.engine.paths import Paths
 from minidock.errors import NotFoundError, UsageError
 
 
 @click.command(context_settings=HELP)
-@click.option("-i", "--input", "file", metavar="FILE", help="Read from a file instead of standard input.")
+@click.option("-i", "--input", "file", metavar="FILE", type=FILE, help="Read from a file instead of standard input.")
 @click.option("--platform", default="", metavar="OS/ARCH[/VARIANT]", help="The images for this kind of machine.")
 @click.option("-q", "--quiet", is_flag=True, help="Say only what was loaded.")
 @click.pass_obj

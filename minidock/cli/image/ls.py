@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from minidock.cli.commands import HELP
+from minidock.cli.flags.entity_names import IMAGE
 from minidock.cli.flags.unsupported import TREE
 from minidock.cli.format.template_values import Fields
 from minidock.cli.format.units import created_since, go_time, short_id, size
@@ -39,7 +40,7 @@ _COLUMNS = "{{.Repository}}\t{{.Tag}}\t{{.ID}}\t{{.CreatedSince}}\t{{.Size}}"
 @click.option("-f", "--filter", "filters", multiple=True, metavar="NAME=VALUE", help="dangling, label, reference, ...")
 @click.option("--format", "template", metavar="TEMPLATE", help="A Go template, 'table TEMPLATE', 'table' or 'json'.")
 @TREE
-@click.argument("repository", metavar="[REPOSITORY[:TAG]]", required=False)
+@click.argument("repository", metavar="[REPOSITORY[:TAG]]", required=False, type=IMAGE)
 @click.pass_obj
 def ls(
     paths: Paths,

@@ -8,6 +8,7 @@ import click
 
 from minidock.cli.commands import HELP
 from minidock.cli.flags.common import content_trust
+from minidock.cli.flags.entity_names import IMAGE
 from minidock.cli.image.tag_flags import refuse_tag, with_default_tag
 from minidock.engine.paths import Paths
 
@@ -17,7 +18,7 @@ from minidock.engine.paths import Paths
 @click.option("--platform", metavar="OS/ARCH[/VARIANT]", help="Pull for another machine than this one.")
 @click.option("-q", "--quiet", is_flag=True, help="Show only what was pulled.")
 @content_trust(exit_code=1)
-@click.argument("name", metavar="NAME[:TAG|@DIGEST]")
+@click.argument("name", metavar="NAME[:TAG|@DIGEST]", type=IMAGE)
 @click.pass_obj
 def pull(paths: Paths, /, all_tags: bool, platform: str | None, quiet: bool, name: str) -> None:
     """Fetch an image from a registry."""

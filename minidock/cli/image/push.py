@@ -8,6 +8,7 @@ import click
 
 from minidock.cli.commands import HELP
 from minidock.cli.flags.common import PLATFORM, content_trust
+from minidock.cli.flags.entity_names import IMAGE
 from minidock.cli.image.tag_flags import refuse_tag, with_default_tag
 from minidock.engine.paths import Paths
 
@@ -17,7 +18,7 @@ from minidock.engine.paths import Paths
 @click.option("-q", "--quiet", is_flag=True, help="Show only what was pushed.")
 @content_trust(exit_code=1)
 @PLATFORM
-@click.argument("name", metavar="NAME[:TAG]")
+@click.argument("name", metavar="NAME[:TAG]", type=IMAGE)
 @click.pass_obj
 def push(paths: Paths, /, all_tags: bool, quiet: bool, platform: str, name: str) -> None:
     """Publish an image to a registry."""

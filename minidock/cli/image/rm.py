@@ -6,6 +6,7 @@ import click
 
 from minidock.cli.commands import HELP
 from minidock.cli.flags.common import PLATFORM
+from minidock.cli.flags.entity_names import IMAGE
 from minidock.engine.paths import Paths
 from minidock.errors import MinidockError, message_of
 
@@ -14,7 +15,7 @@ from minidock.errors import MinidockError, message_of
 @click.option("-f", "--force", is_flag=True, help="Remove all names, even if a container uses the image.")
 @PLATFORM
 @click.option("--no-prune", is_flag=True, expose_value=False, help="Without effect: none are below it.")
-@click.argument("names", metavar="IMAGE...", nargs=-1, required=True)
+@click.argument("names", metavar="IMAGE...", nargs=-1, required=True, type=IMAGE)
 @click.pass_obj
 def rm(paths: Paths, force: bool, platform: str, names: tuple[str, ...]) -> int:
     """Remove names of images, and images with their last name."""

@@ -9,14 +9,15 @@ import click
 from minidock.cli.archive_streams import deliver, refuse_terminal
 from minidock.cli.commands import HELP
 from minidock.cli.flags.common import PLATFORM
+from minidock.cli.flags.entity_names import FILE, IMAGE
 from minidock.engine.paths import Paths
 from minidock.errors import NotFoundError
 
 
 @click.command(context_settings=HELP)
-@click.option("-o", "--output", metavar="FILE", help="Write to a file instead of standard output.")
+@click.option("-o", "--output", metavar="FILE", type=FILE, help="Write to a file instead of standard output.")
 @PLATFORM
-@click.argument("names", metavar="IMAGE...", nargs=-1, required=True)
+@click.argument("names", metavar="IMAGE...", nargs=-1, required=True, type=IMAGE)
 @click.pass_obj
 def save(paths: Paths, output: str | None, platform: str, names: tuple[str, ...]) -> None:
     """Save images to an archive that docker, podman and skopeo load too."""

@@ -5,11 +5,12 @@ from __future__ import annotations
 import click
 
 from minidock.cli.commands import HELP
+from minidock.cli.flags.entity_names import IMAGE
 from minidock.engine.paths import Paths
 
 
 @click.command(context_settings=HELP)
-@click.argument("source", metavar="IMAGE")
+@click.argument("source", metavar="IMAGE", type=IMAGE)
 @click.argument("target", metavar="NAME[:TAG]")
 @click.pass_obj
 def tag(paths: Paths, source: str, target: str) -> None:

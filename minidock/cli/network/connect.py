@@ -7,6 +7,7 @@ from typing import Any
 import click
 
 from minidock.cli.commands import HELP
+from minidock.cli.flags.entity_names import CONTAINER, NETWORK
 from minidock.cli.flags.unsupported import ENDPOINT, with_flags
 from minidock.engine.paths import Paths
 
@@ -18,8 +19,8 @@ from minidock.engine.paths import Paths
 @click.option("--link", multiple=True, metavar="CONTAINER[:ALIAS]", help="Know another container by an alias.")
 @click.option("--gw-priority", type=int, default=0, metavar="N", help="The highest of a container's is its way out.")
 @with_flags(ENDPOINT)
-@click.argument("network")
-@click.argument("container")
+@click.argument("network", type=NETWORK)
+@click.argument("container", type=CONTAINER)
 @click.pass_obj
 def connect(paths: Paths, /, network: str, container: str, **flags: Any) -> None:
     """Connect CONTAINER to NETWORK: one more interface, at once if it runs and at every start from now on."""

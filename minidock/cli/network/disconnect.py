@@ -5,13 +5,14 @@ from __future__ import annotations
 import click
 
 from minidock.cli.commands import HELP
+from minidock.cli.flags.entity_names import CONTAINER, NETWORK
 from minidock.engine.paths import Paths
 
 
 @click.command(context_settings=HELP)
 @click.option("-f", "--force", is_flag=True, help="Also one that is not there any more.")
-@click.argument("network")
-@click.argument("container")
+@click.argument("network", type=NETWORK)
+@click.argument("container", type=CONTAINER)
 @click.pass_obj
 def disconnect(paths: Paths, force: bool, network: str, container: str) -> None:
     """Take CONTAINER off NETWORK."""

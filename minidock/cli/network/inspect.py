@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from minidock.cli.commands import HELP
+from minidock.cli.flags.entity_names import NETWORK
 from minidock.cli.inspect_output import FORMAT, show
 from minidock.engine.paths import Paths
 
@@ -15,7 +16,7 @@ from minidock.engine.paths import Paths
 @click.command(context_settings=HELP)
 @FORMAT
 @click.option("-v", "--verbose", is_flag=True, help="Also what the bridge's interface counts.")
-@click.argument("names", metavar="NETWORK...", nargs=-1, required=True)
+@click.argument("names", metavar="NETWORK...", nargs=-1, required=True, type=NETWORK)
 @click.pass_obj
 def inspect(paths: Paths, template: str | None, verbose: bool, names: tuple[str, ...]) -> int:
     """Show everything about networks: who is on them, with addresses, cables and what went through those."""

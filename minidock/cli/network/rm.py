@@ -5,12 +5,13 @@ from __future__ import annotations
 import click
 
 from minidock.cli.commands import HELP
+from minidock.cli.flags.entity_names import NETWORK
 from minidock.engine.paths import Paths
 
 
 @click.command(context_settings=HELP)
 @click.option("-f", "--force", is_flag=True, help="What is not there is no failure.")
-@click.argument("names", metavar="NETWORK...", nargs=-1, required=True)
+@click.argument("names", metavar="NETWORK...", nargs=-1, required=True, type=NETWORK)
 @click.pass_obj
 def rm(paths: Paths, force: bool, names: tuple[str, ...]) -> int:
     """Remove networks that no running container is on."""

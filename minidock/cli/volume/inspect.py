@@ -8,13 +8,14 @@ from typing import Any
 import click
 
 from minidock.cli.commands import HELP
+from minidock.cli.flags.entity_names import VOLUME
 from minidock.cli.inspect_output import FORMAT, show
 from minidock.engine.paths import Paths
 
 
 @click.command(context_settings=HELP)
 @FORMAT
-@click.argument("names", metavar="VOLUME...", nargs=-1, required=True)
+@click.argument("names", metavar="VOLUME...", nargs=-1, required=True, type=VOLUME)
 @click.pass_obj
 def inspect(paths: Paths, template: str | None, names: tuple[str, ...]) -> int:
     """Show everything about volumes."""
