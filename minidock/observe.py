@@ -103,6 +103,9 @@ class Observer:
     def released(self) -> None:
         """The command has ended and this process goes on: close what belongs to the command (a terminal, a socket)."""
 
+    def ended(self) -> None:
+        """The command has ended, and this process is about to; a process that it has created may go on."""
+
 
 observers: list[Observer] = []
 who = "command"  # the role of this process: "command", "monitor", "container", "exec", ...
@@ -244,6 +247,12 @@ def release() -> None:
     """Tell observers that the command which this process worked for has ended, and that the process goes on."""
     for observer in list(observers):
         observer.released()
+
+
+def end() -> None:
+    """Tell observers that the command has ended, and that this process is about to."""
+    for observer in list(observers):
+        observer.ended()
 
 
 @contextmanager

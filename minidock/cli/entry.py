@@ -16,9 +16,9 @@ _HELPERS = {"run": "monitor", "start": "monitor", "restart": "monitor", "exec": 
 def main() -> None:
     """Start a monitor if one will be needed, then run the command line."""
     if sys.argv[1:2] == ["oci"]:  # another command line: the runtime's own
-        from minidock.oci import entry
+        from minidock.cli import oci_program
 
-        entry.main(sys.argv[2:])
+        oci_program.run(sys.argv[2:])
     try:
         _begin()
     except KeyboardInterrupt:

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 from minidock import state
 from minidock.errors import MinidockError, UsageError
 from minidock.linux import cgroups, cgroups_v1
+from minidock.observe import step
 from minidock.oci import bundle, console, log, reports
 from minidock.oci.command_line import Words
 from minidock.oci.containers import DEFAULT_ROOT, FILTERS, Container, start_time
@@ -54,7 +55,8 @@ def _create(container: Container, words: Words, *, detach: bool) -> CreatedProce
     spec = bundle.load(directory, container.id, by_systemd=words.general.get("systemd-cgroup", False))
     console.check(words.flags, terminal=spec.terminal, detach=detach)
     preserved = _preserved(words.flags.get("preserve-fds", 0), spec)
-    container.make_directory()
+    with step("Claim the id in the state directory", book="3.4"):
+        container.make_directory()
     with container.locked():
         if os.path.exists(container.path("state.json")):  # somebody was quicker with what was left
             raise MinidockError(f"container with id exists: {container.id}")
@@ -65,8 +67,9 @@ def _create(container: Container, words: Words, *, detach: bool) -> CreatedProce
             "hooked": hooks.has(spec), "places": _places(spec),
         }  # fmt: skip
         try:
-            container.save()
-            state.write_text(container.path("config.json"), json.dumps(spec.config), durable=False, mode=0o600)
+            with step("Record what will be made", book="3.4"):
+                container.save()
+                state.write_text(container.path("config.json"), json.dumps(spec.config), durable=False, mode=0o600)
             return _make(container, spec, words, preserved)
         except BaseException:
             undo(container)
@@ -78,7 +81,8 @@ def _make(container: Container, spec: oci.Spec, words: Words, preserved: int) ->
     for name in (gate.GATE, "waiting"):
         if os.path.lexists(container.path(name)):
             os.unlink(container.path(name))
-    directory, lock = gate.make(container.directory, _owner_of_gate(spec))
+    with step("Make the gate at which the process will wait", book="3.4"):
+        directory, lock = gate.make(container.directory, _owner_of_gate(spec))
     options = Options(
         id=container.id, gate=directory, lock=lock,
         places=tuple(container.data["places"]), tied=False, preserved=preserved,
@@ -89,8 +93,9 @@ def _make(container: Container, spec: oci.Spec, words: Words, preserved: int) ->
     os.close(directory)
     try:
         runtime.wait_ready(created)
-        container.data |= {"pid": created.pid, "startTime": start_time(created.pid), "status": "created"}
-        container.save()
+        with step("Write the first process into the record", book="3.4"):
+            container.data |= {"pid": created.pid, "startTime": start_time(created.pid), "status": "created"}
+            container.save()
         if words.flags.get("console-socket") and created.console is not None:
             console.send(words.flags["console-socket"], created.console)
         reports.send_pidfd(words.flags, created.pidfd)

@@ -11,6 +11,7 @@ import os
 import sys
 from importlib import import_module
 
+from minidock import observe
 from minidock.oci import log
 from minidock.oci.command_line import Words, help_text, parse
 
@@ -42,17 +43,22 @@ def main(arguments: list[str] | None = None) -> None:
             private.begin_again(words)
         except Exception as error:
             log.fail(error)
+    add_observers()
     run(parsed)
+
+
+def add_observers() -> None:
+    """Those that the environment names (`recorder/observers.py`), in the process that does the command's work."""
+    if any(name.startswith("MINIDOCK_OBSERVE_") for name in os.environ):
+        from minidock.recorder import observers
+
+        observers.from_environment(dict(os.environ))
 
 
 def run(parsed: Words) -> None:
     """The command itself. Never returns."""
     log.begin(parsed.general)
     try:
-        if any(name.startswith("MINIDOCK_OBSERVE_") for name in os.environ):
-            from minidock.recorder import observers
-
-            observers.from_environment(dict(os.environ))
         code = _call(parsed)
     except KeyboardInterrupt:
         code = 130
@@ -62,6 +68,7 @@ def run(parsed: Words) -> None:
         sys.stdout.flush()
     except BrokenPipeError:
         code = 1
+    observe.end()
     os._exit(code)  # nothing is left to be done, and the interpreter takes milliseconds to find that out
 
 

@@ -7,6 +7,7 @@ import sys
 import time
 from typing import Any, NoReturn
 
+from minidock import observe
 from minidock.errors import UsageError, message_of, printable
 
 _LONGEST = 4000  # characters of a message
@@ -37,6 +38,7 @@ def fail(error: BaseException, exit_code: int = 1) -> NoReturn:
     if _To.file:
         print(message, file=sys.stderr)
     sys.stderr.flush()
+    observe.end()
     os._exit(3 if getattr(error, "exit_code", 0) == 3 else exit_code)
 
 

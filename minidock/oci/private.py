@@ -11,8 +11,12 @@ _PROGRAM = os.path.join(os.path.dirname(os.path.abspath(__file__)), "private_mai
 
 def begin_again(words: list[str]) -> NoReturn:
     """Execute `private_main.py`, which runs the command line `words`."""
+    from minidock import observe
     from minidock.linux import interpreter
 
-    fd = interpreter.open_private_mount()
     environment = dict(os.environ)
-    interpreter.execute(fd, [*interpreter.ALONE, _PROGRAM, str(fd), os.pathsep.join(sys.path), *words], environment)
+    with observe.step("Execute a new Python", book="chapter 9, 2.1"):
+        fd = interpreter.open_private_mount()
+        for observer in observe.observers:
+            environment |= observer.pass_on()
+        interpreter.execute(fd, [*interpreter.ALONE, _PROGRAM, str(fd), os.pathsep.join(sys.path), *words], environment)

@@ -13,8 +13,11 @@ import sys
 if __name__ == "__main__":
     sys.path[:] = sys.argv[2].split(os.pathsep)
     from minidock.linux import interpreter
+    from minidock.observe import step
     from minidock.oci import entry
     from minidock.oci.command_line import parse
 
-    interpreter.forbid_execution(int(sys.argv[1]))
+    entry.add_observers()
+    with step("Forbid to execute this Python again", book="chapter 9, 2.1"):
+        interpreter.forbid_execution(int(sys.argv[1]))
     entry.run(parse(sys.argv[3:]))

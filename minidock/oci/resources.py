@@ -9,6 +9,7 @@ from typing import Any
 from minidock.errors import ConflictError, HostError, UsageError
 from minidock.linux import cgroup_limits, cgroups_v1
 from minidock.linux.cgroups import Cgroup
+from minidock.observe import step
 from minidock.oci.command_line import Words
 from minidock.oci.containers import DEFAULT_ROOT, Container
 from minidock.runtime import spec_shapes
@@ -32,7 +33,8 @@ def pause(words: Words) -> int:
         status = container.load().status
         if status not in ("running", "created"):
             raise ConflictError(f"cannot pause a container that is {status}")
-        _own_cgroup(container).freeze()
+        with step("Pause the container", book="3.2"):
+            _own_cgroup(container).freeze()
     return 0
 
 
@@ -42,7 +44,8 @@ def resume(words: Words) -> int:
     with container.locked():
         if not container.load().is_frozen():
             raise ConflictError(f"cannot resume a container that is {container.status}")
-        _own_cgroup(container).thaw()
+        with step("Unpause the container", book="3.2"):
+            _own_cgroup(container).thaw()
     return 0
 
 
@@ -55,11 +58,12 @@ def update(words: Words) -> int:
     with container.locked():
         if (status := container.load().status) in ("stopped", "creating"):
             raise ConflictError(f"cannot update a container that is {status}")
-        first, second = cgroups_v1.split(asked, cgroups_v1.hierarchies())
-        if cgroups_v1.settings(first):
-            cgroups_v1.apply(_own_path(container), first)
-        if cgroup_limits.settings(second):
-            cgroup_limits.update(_own_cgroup(container), second)
+        with step("Write new limits to the cgroup", book="3.2"):
+            first, second = cgroups_v1.split(asked, cgroups_v1.hierarchies())
+            if cgroups_v1.settings(first):
+                cgroups_v1.apply(_own_path(container), first)
+            if cgroup_limits.settings(second):
+                cgroup_limits.update(_own_cgroup(container), second)
     return 0
 
 

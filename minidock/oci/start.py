@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 
 from minidock.errors import ConflictError, MinidockError
+from minidock.observe import step
 from minidock.oci import log
 from minidock.oci.command_line import Words
 from minidock.oci.containers import DEFAULT_ROOT, Container
@@ -26,9 +27,10 @@ def begin(container: Container) -> None:
             raise ConflictError("cannot start an already running container")
         if status != "created":
             raise ConflictError(f"cannot start a container that is {status}")
-        pidfd = container.open_process()
-        gate.open_(container.directory, pidfd)
-        os.close(pidfd)
+        with step("Open the gate: the program may run", book="3.4"):
+            pidfd = container.open_process()
+            gate.open_(container.directory, pidfd)
+            os.close(pidfd)
         if not container.data.get("hooked"):
             return
     from minidock.runtime import hooks

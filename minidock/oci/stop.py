@@ -9,6 +9,7 @@ from contextlib import suppress
 
 from minidock.errors import ConflictError, HostError, MinidockError, NotFoundError, UsageError
 from minidock.linux import syscalls
+from minidock.observe import step
 from minidock.oci import log
 from minidock.oci.command_line import Words
 from minidock.oci.containers import DEFAULT_ROOT, Container, remove_tree
@@ -24,11 +25,13 @@ def kill(words: Words) -> int:
     cgroup = container.cgroup
     if (every or (number == signal.SIGKILL and not container.data.get("ownPids"))) and cgroup and cgroup.exists():
         # Without a process namespace of its own, the end of the first process would not be the others'.
-        _signal_all(container, number)
+        with step("Signal all processes of the container", book="3.2"):
+            _signal_all(container, number)
         return 0
     try:
-        pidfd = container.open_process()
-        syscalls.pidfd_send_signal(pidfd, number)
+        with step("Signal the container's first process", book="2.2.4"):
+            pidfd = container.open_process()
+            syscalls.pidfd_send_signal(pidfd, number)
     except (ConflictError, ProcessLookupError):
         if not every:
             raise ConflictError(f"container not running: {container.id}") from None
@@ -98,7 +101,8 @@ def end(container: Container) -> None:
 
 def remove(container: Container, *, poststop: bool = True) -> None:
     """Kill what is left of the container, remove its cgroup, run its poststop hooks, forget it. Its lock is ours."""
-    _end_processes(container)
+    with step("Kill what is left, and remove the cgroup", book="3.2"):
+        _end_processes(container)
     if poststop and container.data.get("hooked"):
         from minidock.runtime import hooks
 
@@ -107,7 +111,8 @@ def remove(container: Container, *, poststop: bool = True) -> None:
             hooks.run(spec, "poststop", hooks.state(spec, container.id, "stopped", 0))
         except MinidockError as error:
             log.warn(str(error))
-    container.remove_directory()
+    with step("Remove the state of the container", book="3.4"):
+        container.remove_directory()
 
 
 def _end_processes(container: Container) -> None:

@@ -109,6 +109,13 @@ class Recorder(Observer):
         self._send(("released",))
         self._leave()
 
+    def ended(self) -> None:
+        """Wait until all that is known so far is written; a process that waits for its start may report more."""
+        if ours := self._ask(("flush",)):
+            ours.recv(1)
+            ours.close()
+        self._leave()
+
     def join(self) -> None:
         """Report that this process was not forked by the command."""
         self._send(("joined",))

@@ -162,7 +162,8 @@ def create(
 def place(created: CreatedProcess, options: Options) -> None:
     """Move a new process, which waits for it, into its cgroups of version 1."""
     if options.places:
-        cgroups_v1.join(list(options.places), created.pid)
+        with step("Move the process into cgroups of version 1", book="3.2"):
+            cgroups_v1.join(list(options.places), created.pid)
         created.channel.send("placed")
 
 

@@ -68,10 +68,14 @@ class BlockStyle:
         self.defined += new
         return shortened
 
-    def finish(self) -> None:
-        """Write the blocks that are not complete, and the sum of calls, steps and processes."""
+    def flush(self) -> None:
+        """Write the blocks that are not complete; what follows in their steps will continue them."""
         for block in self.builder.remaining():
             self.write_block(block)
+
+    def finish(self) -> None:
+        """Write the blocks that are not complete, and the sum of calls, steps and processes."""
+        self.flush()
         words = self.texts.labels["sum"].format(calls=self.calls, steps=self.number, processes=len(self.pids))
         self.output.write(f"     {words}\n")
         self.output.finish()

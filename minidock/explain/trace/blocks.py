@@ -105,6 +105,8 @@ class BlockBuilder:
             steps[-1].calls.append(call)
             if event.what == "execve":
                 yield from self._block(event, steps[-1], last=True)
+        elif event.what == "executed":  # what the process does from here on is in none of the steps before
+            self._steps[event.pid, event.thread] = [_Open("", "", "")]
         elif event.what == "released":
             for step in steps:
                 yield from self._block(event, step)

@@ -41,6 +41,9 @@ class JsonStyle:
         if reply:
             trace_socket.answer(reply, trace_socket.GO)
 
+    def flush(self) -> None:
+        """Nothing is left to write: each line was written with its event."""
+
     def finish(self) -> None:
         """Nothing is left to write: each line was written with its event."""
 

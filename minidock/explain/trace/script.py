@@ -54,6 +54,9 @@ class ScriptStyle:
         if reply:
             trace_socket.answer(reply, trace_socket.GO)
 
+    def flush(self) -> None:
+        """Nothing: the script is written as a whole."""
+
     def finish(self) -> None:
         """Write the script."""
         self.blocks += self.builder.remaining()

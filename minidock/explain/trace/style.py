@@ -14,5 +14,8 @@ class Style(Protocol):
     def take(self, event: Event, reply: socket.socket | None) -> None:
         """Take one event. If its sender waits, an answer on `reply` lets it go on (`trace_socket.GO`, `QUIT`)."""
 
+    def flush(self) -> None:
+        """Write what is known so far: the next events may come much later."""
+
     def finish(self) -> None:
         """Write what is left: no more events will come."""

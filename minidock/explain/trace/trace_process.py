@@ -18,6 +18,7 @@ import socket
 import struct
 import sys
 from collections.abc import Iterable
+from itertools import pairwise
 from typing import NoReturn
 
 from minidock import observe
@@ -29,15 +30,18 @@ from minidock.recorder import trace_socket
 _REPLY_TIMEOUT = 1000  # milliseconds until a process that waits for an answer gets one, whatever is missing
 
 
-def start(*, stepping: bool) -> trace_socket.Recorder:
-    """Fork the trace process; returns the observer that sends it this process's events from now on."""
+def start(*, stepping: bool, apart: bool = False) -> trace_socket.Recorder:
+    """Fork the trace process; returns the observer that sends it this process's events from now on.
+
+    `apart`: it may outlive the command, and keeps nothing open that the command's caller might wait for.
+    """
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     theirs.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 1)
     sys.stderr.flush()
     pid = os.fork()
     if pid == 0:
         ours.close()
-        _serve(theirs)
+        _serve(theirs, apart=apart)
     theirs.close()
     observer = trace_socket.Recorder(ours, stepping=stepping)
     observer.trace_pid = pid
@@ -47,11 +51,16 @@ def start(*, stepping: bool) -> trace_socket.Recorder:
     return observer
 
 
-def _serve(end: socket.socket) -> NoReturn:
+def _serve(end: socket.socket, *, apart: bool) -> NoReturn:
     """Run the trace process until there is nothing more to write."""
     code = 1
     try:
         null = os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)
+        if apart:
+            os.dup2(null, 2)
+            kept = sorted((2, null, end.fileno(), 1 << 30))
+            for before, after in pairwise(kept):
+                os.closerange(before + 1, after)
         for fd in (
             0,
             1,
@@ -105,6 +114,14 @@ class TraceProcess:
                 return
             self._take(event, reply)
 
+    def _flush(self, reply: socket.socket | None) -> None:
+        """The command has ended: write all that has happened. What waits for its start comes later."""
+        if self.style:
+            self._write(self.order.remaining())
+            self.style.flush()
+        if reply:
+            trace_socket.answer(reply, trace_socket.GO)
+
     def _finish(self) -> None:
         if self.style:
             self._write(self.order.remaining())
@@ -138,6 +155,8 @@ class TraceProcess:
     def _take(self, event: Event, reply: socket.socket | None) -> None:
         if event.what == "choose":
             self._choose(*event.content)
+        elif event.what == "flush":
+            self._flush(reply)
         elif event.what == "drop":
             os._exit(0)
         elif reply and event.what == "begins":

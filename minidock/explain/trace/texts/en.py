@@ -220,6 +220,28 @@ STEPS = {
         "The record cannot say which they are: they are found in /proc by their root directory.",
     "Clean up after a killed monitor":
         "A lock without a holder says that the monitor is dead: the next command does what it could not.",
+    # The runtime's own command line
+    "Claim the id in the state directory":
+        "The directory's name is the id, and mkdir fails if it is there: of two callers with one id, one has it.",
+    "Record what will be made":
+        "It is written before anything is made: whatever is killed, and whenever, a delete finds what there is.",
+    "Move the process into cgroups of version 1":
+        "Each controller has a tree of its own there, and only the tree of version 2 can be entered by the clone "
+        "itself: the process waits until it has been moved.",
+    "Write the first process into the record":
+        "Its number, and when it was started: another process that gets the number later is not mistaken for it.",
+    "Make the gate at which the process will wait":
+        "create and start are two commands, perhaps hours apart: the process waits until somebody opens this fifo to "
+        "read, so no process of minidock has to stay. A lock that it holds until execve says whether it still waits.",
+    "Open the gate: the program may run":
+        "Somebody reads at the fifo, so the process that waits there goes on. execve closes its end: that is how the "
+        "start is known to have succeeded.",
+    "Signal all processes of the container":
+        "The cgroup knows them all, and a SIGKILL through it misses none that is being forked.",
+    "Kill what is left, and remove the cgroup":
+        "A directory of the cgroup tree can be removed only when no process is in it.",
+    "Remove the state of the container":
+        "The record goes after all that it tells of: a delete that is killed half-way can be repeated.",
     # exec, cp
     "Open a pidfd of the first process":
         "A pid is a number that may be given to another process: a pidfd refers to this one only, also when it has "

@@ -407,6 +407,50 @@ STEPS = {
         "Un verrou que rien ne tient dit que le moniteur est mort : la commande suivante fait ce qu'il n'a pas pu "
         "faire.",
     ),
+    # The runtime's own command line
+    "Claim the id in the state directory": (
+        "Réserver l'identifiant dans le répertoire d'état",
+        "Le nom du répertoire est l'identifiant, et mkdir échoue s'il existe : de deux appelants avec le même "
+        "identifiant, un seul l'obtient.",
+    ),
+    "Record what will be made": (
+        "Enregistrer ce qui sera créé",
+        "C'est écrit avant que rien ne soit créé : quoi qui soit tué, et à quel moment, un delete trouve ce qu'il y a.",
+    ),
+    "Move the process into cgroups of version 1": (
+        "Placer le processus dans les groupes de version 1",
+        "Chaque contrôleur y a son propre arbre, et seul celui de la version 2 peut être rejoint par le clone même : "
+        "le processus attend d'avoir été déplacé.",
+    ),
+    "Write the first process into the record": (
+        "Inscrire le premier processus dans l'enregistrement",
+        "Son numéro, et quand il a démarré : un autre processus qui recevrait ce numéro plus tard n'est pas confondu "
+        "avec lui.",
+    ),
+    "Make the gate at which the process will wait": (
+        "Créer la porte devant laquelle le processus attendra",
+        "create et start sont deux commandes, que des heures séparent peut-être : le processus attend que quelqu'un "
+        "ouvre ce tube nommé en lecture, et aucun processus de minidock n'a besoin de rester. Un verrou qu'il tient "
+        "jusqu'à execve dit s'il attend encore.",
+    ),
+    "Open the gate: the program may run": (
+        "Ouvrir la porte : le programme peut s'exécuter",
+        "Quelqu'un lit le tube nommé, donc le processus qui attend continue. execve ferme son extrémité : c'est ainsi "
+        "que l'on sait que le démarrage a réussi.",
+    ),
+    "Signal all processes of the container": (
+        "Envoyer un signal à tous les processus du conteneur",
+        "Le groupe de contrôle les connaît tous, et un SIGKILL par son intermédiaire n'en manque aucun, même en train "
+        "de naître.",
+    ),
+    "Kill what is left, and remove the cgroup": (
+        "Tuer ce qui reste et supprimer le groupe de contrôle",
+        "Un répertoire de l'arbre des groupes ne peut être supprimé que si aucun processus ne s'y trouve.",
+    ),
+    "Remove the state of the container": (
+        "Supprimer l'état du conteneur",
+        "L'enregistrement disparaît après tout ce qu'il décrit : un delete tué à mi-chemin peut être répété.",
+    ),
     # exec, cp
     "Open a pidfd of the first process": (
         "Ouvrir un pidfd du premier processus",
