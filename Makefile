@@ -18,7 +18,8 @@ PACKAGES = ca-certificates gcc libc6-dev python3-dev python3-venv libcap-dev lib
            busybox-static tini
 # A kernel with all cgroup v2 controllers, a systemd to boot in it, `ip` and `sysctl`, a client for published ports, both
 # kinds of iptables to live beside, strace as a witness, and vagrant for `vagrant validate`.
-TEST_PACKAGES    = iproute2 procps curl git iptables strace user-mode-linux vagrant systemd dbus btrfs-progs xfsprogs
+TEST_PACKAGES    = iproute2 procps curl git iptables strace user-mode-linux vagrant systemd dbus libpam-systemd \
+                   btrfs-progs xfsprogs
 INTEROP_PACKAGES = docker.io podman skopeo umoci runc crun docker-registry nginx-light openssl \
                    chromium chromium-driver fonts-dejavu-core
 

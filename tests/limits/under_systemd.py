@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import signal
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -149,27 +150,57 @@ def pid_of(minidock: Minidock, name: str) -> int:
     return int(json.loads(minidock("inspect", name).stdout)[0]["State"]["Pid"])
 
 
-def test_a_log_out_ends_neither_a_container_nor_what_was_run_in_it(minidock: Minidock) -> None:
-    """With KillUserProcesses logind stops the session's scope, and systemd kills whatever is in that."""
-    run, run_inside = (" ".join(minidock.program + words) for words in (
-        ["run", "-d", "--name", "left", "--network", "none", "busybox", "sleep", "1000"],
-        ["exec", "-d", "left", "sleep", "1000"],
-    ))  # fmt: skip
-    logged_in = ["systemd-run", "--quiet", "--scope", "--unit=session-9.scope", "sh", "-c"]
-    session = [*logged_in, f"{run} && {run_inside} && exec sleep 1000"]
-    with subprocess.Popen(session, stdout=subprocess.PIPE, env=minidock.environment) as shell:
+@pytest.fixture
+def logged_in(minidock: Minidock) -> Iterator[Callable[[str], subprocess.Popen[bytes]]]:
+    """A root who logs in and types a script, where logind kills what is left in a session that is over."""
+    settings = Path("/etc/systemd/logind.conf.d/kill.conf")
+    settings.parent.mkdir(exist_ok=True)
+    settings.write_text("[Login]\nKillUserProcesses=yes\nKillExcludeUsers=\n")  # root is excluded by default
+    systemctl("restart", "systemd-logind")
+
+    def log_in(script: str) -> subprocess.Popen[bytes]:
+        names = f"--whitelist-environment={','.join(minidock.environment)}"
+        command = ["runuser", "-l", names, "root", "-c", script]
+        return subprocess.Popen(command, stdout=subprocess.PIPE, env=minidock.environment, start_new_session=True)
+
+    yield log_in
+    systemctl("stop", "systemd-logind", "user-0.slice")
+    settings.unlink()
+
+
+def test_a_log_out_ends_neither_a_container_nor_what_was_run_in_it(
+    minidock: Minidock, logged_in: Callable[[str], subprocess.Popen[bytes]]
+) -> None:
+    """Nor its monitor; the commands that wait in the session are killed with it, as all that is the user's own."""
+    program, names = shlex.join(minidock.program), ("left", "front")
+    run = f"{program} run --network none --name"
+    script = f"""set -e
+        {run} left -d busybox sleep 1000
+        {program} exec -d left sleep 1000
+        {run} front --sig-proxy=false busybox sh -c 'echo front; exec sleep 1000' &
+        echo $XDG_SESSION_ID
+        exec sleep 1000"""
+    with logged_in(script) as shell:
         assert shell.stdout
-        assert len(shell.stdout.readline()) == 65
-        assert eventually(lambda: pid_of(minidock, "left") != 0)  # the id is printed before the start
-        place = cgroup_of(pid_of(minidock, "left")) / "cgroup.procs"
-        assert eventually(lambda: len(place.read_text().split()) == 2)
-        systemctl("stop", "session-9.scope")
-        assert shell.wait() == -signal.SIGTERM
-        assert len(place.read_text().split()) == 2
-        assert minidock("exec", "left", "true").returncode == 0
-        assert minidock("stop", "-t", "0", "left").stdout == b"left\n"
-        assert json.loads(minidock("inspect", "left").stdout)[0]["State"]["ExitCode"] == 137
-    minidock("rm", "-f", "left")
+        said = {shell.stdout.readline().decode().strip() for _ in range(3)}
+        (session,) = {word for word in said if len(word) < 10 and word != "front"}
+        scope = tree() / shown(f"session-{session}.scope", "ControlGroup")["ControlGroup"].lstrip("/")
+        assert len((scope / "cgroup.procs").read_text().split()) >= 3  # the shell, and who waits for the container
+        # An id is printed before its container is started.
+        assert eventually(lambda: all(pid_of(minidock, name) for name in names))
+        left, front = [cgroup_of(pid_of(minidock, name)) for name in names]
+        assert eventually(lambda: len((left / "cgroup.procs").read_text().split()) == 2)
+        before = {place: (place / "cgroup.procs").read_text() for cgroup in (left, front)
+                  for place in (cgroup, cgroup.parent / "monitor")}  # fmt: skip
+        subprocess.run(["loginctl", "terminate-session", session], check=True)
+        assert eventually(lambda: not scope.exists())
+        assert {place: (place / "cgroup.procs").read_text() for place in before} == before
+    assert minidock("exec", "left", "true").returncode == 0
+    assert minidock("logs", "front").stdout == b"front\n"
+    for name in names:
+        assert minidock("stop", "-t", "0", name).stdout.decode() == f"{name}\n"
+        assert json.loads(minidock("inspect", name).stdout)[0]["State"]["ExitCode"] == 137
+        minidock("rm", name)
 
 
 def kill_the_monitor(scope: Path) -> None:

@@ -27,7 +27,7 @@ SHIPPED = SYSTEMD.parent / "system"
 # dependencies waits for is there at once.
 COPIED = ("dbus.service", "dbus.socket", "shutdown.target", "umount.target", "final.target", "poweroff.target",
           "systemd-poweroff.service", "slices.target", "local-fs.target", "network.target",
-          "network-online.target", "multi-user.target")  # fmt: skip
+          "network-online.target", "multi-user.target", "systemd-logind.service")  # fmt: skip
 NAMESPACES = ("unshare", "--pid", "--fork", "--kill-child", "--mount", "--ipc", "--mount-proc")
 EMPTY = ("sysinit.target", "basic.target", "sockets.target")
 
