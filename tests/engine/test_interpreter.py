@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from tests.engine.containers import Containers, eventually
 from tests.engine.test_exec import started
 from tests.support.command import Minidock
 from tests.support.machine import read
+from tests.support.swapping import exchanging
 
 LINK = "/proc/self/exe"  # in a process that is not yet the container's program: the runtime's Python
 
@@ -44,6 +46,21 @@ def test_nor_by_who_comes_in_later(engine: Minidock, traps: Path, trap: str) -> 
         done = engine("exec", "trapped", f"/traps/{trap}")
     assert (done.returncode, done.stdout) == (126, b"")
     assert done.stderr.startswith(f'minidock: exec: "/traps/{trap}": '.encode())
+
+
+def test_nor_whoever_exchanges_the_program(engine: Minidock, traps: Path, tmp_path: Path) -> None:
+    """Between our look at the program and execve(2): either the container's own program runs, or nothing does."""
+    shutil.copytree(traps, tmp_path / "traps", symlinks=True)
+    program = tmp_path / "traps" / "program"
+    program.write_text("#!/bin/echo said by\n")
+    program.chmod(0o755)
+    exec_, run = ("exec", "raced"), ("run", "--rm", "--network", "none", "--volumes-from", "raced", "alpine")
+    with (
+        started(engine, "raced", "-v", f"{program.parent}:/traps", "alpine", "sleep", "1000"),
+        exchanging(program, program.with_name("link")),
+    ):
+        done = [engine(*words, "/traps/program") for words in (exec_, run) for _ in range(6)]
+    assert {(one.returncode, one.stdout) for one in done} <= {(0, b"said by /traps/program\n"), (126, b"")}
 
 
 def flags(pid: int) -> int:
