@@ -1,13 +1,13 @@
 # make run     a shell in an Alpine container        make test     every check, on this kernel and a second one
 # make setup   what both need, into .venv            make interop  the same work beside docker, podman, runc, ...
 # make bench   timings beside the others             make clean    undo setup (Debian's packages stay)
-# make install      minidock below PREFIX [/usr/local], with units for systemd       make uninstall
+# make man     a man page for each command           make install  below PREFIX [/usr/local], with units; make uninstall
 #
 # Set-up writes only to stderr and reads nothing, so that `echo 'ls' | make run` gives the container's output.
 
 MAKEFLAGS += --no-builtin-rules
 .DELETE_ON_ERROR:
-.PHONY: help setup setup-test install install-units uninstall run test lint types layers test-native test-vm interop bench clean
+.PHONY: help setup setup-test install install-units uninstall run man test lint types layers test-native test-vm interop bench clean
 .DEFAULT_GOAL := help
 
 # The distribution's own first: it is built with profile-guided optimisation and starts faster than most others.
@@ -85,6 +85,7 @@ setup-test: setup .venv/.packages-test .venv/.installed-test ; @:
 PREFIX   = /usr/local
 UNITS    = minidock.service minidock-shutdown.service minidock-docker.socket minidock-docker.service
 UNIT_DIR = $(PREFIX)/lib/systemd/system
+MAN_DIR  = $(PREFIX)/share/man/man1
 # systemd reads its units anew, if it runs here.
 reload   = [ ! -d /run/systemd/system ] || systemctl daemon-reload
 
@@ -94,7 +95,8 @@ install: .venv/.packages install-units
 	echo "installing minidock into $(PREFIX)" >&2; \
 	{ $$python -m venv --clear "$(PREFIX)/lib/minidock" && \
 	  "$(PREFIX)/lib/minidock/bin/pip" install -qq -c constraints.txt . && mkdir -p "$(PREFIX)/bin" && \
-	  ln -sfn ../lib/minidock/bin/minidock "$(PREFIX)/bin/minidock"; } </dev/null >&2
+	  ln -sfn ../lib/minidock/bin/minidock "$(PREFIX)/bin/minidock" && mkdir -p "$(MAN_DIR)" && \
+	  ln -sfr "$(PREFIX)"/lib/minidock/share/man/man1/*.1 "$(MAN_DIR)"; } </dev/null >&2
 	@[ ! -d /run/systemd/system ] || echo "to have containers back after a reboot: systemctl enable --now minidock" >&2
 
 # Units that start $(PREFIX)/bin/minidock, whatever that is.
@@ -110,7 +112,7 @@ uninstall:
 	@[ ! -d /run/systemd/system ] || \
 	    [ "$$(systemctl show -P FragmentPath minidock.service)" != "$(UNIT_DIR)/minidock.service" ] || \
 	    systemctl --quiet disable --now $(UNITS) 2>/dev/null || :
-	rm -rf "$(PREFIX)/lib/minidock" "$(PREFIX)/bin/minidock" $(UNITS:%="$(UNIT_DIR)/%")
+	rm -rf "$(PREFIX)/lib/minidock" "$(PREFIX)/bin/minidock" $(UNITS:%="$(UNIT_DIR)/%") "$(MAN_DIR)"/minidock.1 "$(MAN_DIR)"/minidock-*.1
 	@$(reload)
 	@echo "images, containers and volumes stay in /var/lib/minidock" >&2
 
@@ -155,6 +157,9 @@ interop: setup-test
 	$(call debian,$(INTEROP_PACKAGES))
 	@.venv/bin/python -m pytest -m interop; status=$$?; \
 	[ $$status != 5 ] || echo "interop: no test is marked so, which is a failure of its own" >&2; exit $$status
+
+man: setup-test
+	@.venv/bin/python -m minidock.cli.man_pages build/man
 
 bench: setup
 	@.venv/bin/python -m benchmarks $(ARGS)

@@ -98,7 +98,7 @@ def test_a_package_holds_the_recipes_the_data_and_the_types(tmp_path: Path) -> N
     wheel = zipfile.ZipFile(next(tmp_path.glob("*.whl")))
     names = set(wheel.namelist())
     inside = {name.split(".data/data/")[-1] for name in names}
-    assert "minidock/py.typed" in inside
+    assert {"minidock/py.typed", "share/man/man1/minidock.1", "share/man/man1/minidock-network-create.1"} <= inside
     for path in (CHECKOUT / "minidock").rglob("*"):
         if path.suffix in (".py", ".json"):
             assert str(path.relative_to(CHECKOUT)) in inside
@@ -129,6 +129,7 @@ def test_what_is_installed_runs_is_enabled_and_goes(tmp_path: Path, outside: lis
     assert (done.returncode, done.stdout) == (0, ""), done.stderr
     assert run(f"{prefix}/bin/minidock", "--version").stdout.startswith("minidock version ")
     assert enabled(tmp_path) == {f"{prefix}/bin/minidock"}
+    assert (prefix / "share/man/man1/minidock-run.1").read_text().startswith(".TH")
     state = f"MINIDOCK_ROOT={tmp_path}/root"
     shown = run("env", state, f"{prefix}/bin/minidock", "run", "--rm", "--network", "none", "busybox", "echo", "hello")
     assert (shown.returncode, shown.stdout) == (0, "hello\n"), shown.stderr  # the recipes are there
