@@ -21,11 +21,12 @@ from minidock.engine.paths import Paths
 from minidock.errors import MinidockError
 from minidock.image.layer_cache import Layer
 from minidock.image.layer_diff import ADDED, differences
-from minidock.image.layer_writer import TarReader
+from minidock.image.layer_writer import TarReader, owners_inside
 from minidock.image.manifest_types import NO_MANIFEST
 from minidock.image.media_types import LAYER_TYPE
 from minidock.image.store_writer import Ingest
 from minidock.image.stored_image import Image
+from minidock.linux import id_maps
 from minidock.observe import step
 
 NO_LIMITS = Limits(
@@ -35,7 +36,7 @@ NO_LIMITS = Limits(
 )  # fmt: skip
 _DOCKERS_ISOLATION = Isolation(
     pid="", ipc="", uts="", userns="", cgroupns="", shm_size=None, domainname="", groups=[], devices=[],
-    device_rules=[], no_new_privileges=False, seccomp="", bare_system_paths=False, oom_score_adj=None, annotations={},
+    device_rules=[], no_new_privileges=None, seccomp="", bare_system_paths=False, oom_score_adj=None, annotations={},
 )  # fmt: skip
 
 
@@ -120,13 +121,15 @@ def _ended(
 
 def _layer(ingest: Ingest, stage: Stage, place: str, targets: list[str]) -> Layer:
     spec = state.read_json(os.path.join(place, "config.json"))
+    linux = spec["linux"]
+    maps = id_maps.from_oci(linux) if linux.get("uidMappings") else None
     hidden = [mount["destination"] for mount in spec["mounts"] if mount["destination"] != "/"]
     below = [layer_path for layer_path in reversed(layer_paths(ingest.store.root, stage))]
     with step("Pack what the command has changed as a layer", book="3.5.4"):
         upper = os.path.join(place, "upper")
-        found = {path: kind for kind, path in differences(upper, below, {*hidden, *targets})}
+        found = {path: kind for kind, path in differences(upper, below, {*hidden, *targets}, maps)}
         changed = _without_mountpoints(found, targets)
-        diff_id, digest, size = ingest.put_layer(TarReader(upper, changed))
+        diff_id, digest, size = ingest.put_layer(TarReader(upper, changed, owners_inside(maps)))
     return Layer(diff_id, digest, size, LAYER_TYPE)
 
 

@@ -31,6 +31,11 @@ def run_directory() -> str:
     return os.path.abspath(os.environ.get("MINIDOCK_RUN") or DEFAULT_RUN)
 
 
+def settings_file() -> str:
+    """Where the host's owner sets defaults (`settings.py`). MINIDOCK_CONFIG names another file."""
+    return os.environ.get("MINIDOCK_CONFIG") or "/etc/minidock/config.json"
+
+
 def socket_path(container_id: str) -> str:
     """The socket of a container's monitor. Short: a socket's path has 108 bytes at most (unix(7))."""
     return os.path.join(run_directory(), "containers", container_id[:32])

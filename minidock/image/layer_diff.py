@@ -12,17 +12,21 @@ import stat
 from collections.abc import Collection
 
 from minidock.image.layer_writer import names
-from minidock.linux import overlay
+from minidock.linux import file_capabilities, overlay
+from minidock.linux.id_maps import IdMaps
 from minidock.linux.paths import open_in_root
 
 ADDED, CHANGED, DELETED = "A", "C", "D"
 
 
-def differences(upper: str, lower: list[str], ignored: Collection[str] = ()) -> list[tuple[str, str]]:
+def differences(
+    upper: str, lower: list[str], ignored: Collection[str] = (), maps: IdMaps | None = None
+) -> list[tuple[str, str]]:
     """(kind, absolute path) of what the overlayfs directory `upper` changes in the layers `lower`, topmost first.
 
     Sorted by path; directories that contain changes are listed as changed. A deleted directory is listed once, an added
-    one with each of its files. `ignored`: paths to leave out.
+    one with each of its files. `ignored`: paths to leave out. `maps`: those of the user namespace in which `upper` was
+    written, if it was in one.
     """
     found: dict[bytes, str] = {}
     root = os.open(upper, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
@@ -37,7 +41,7 @@ def differences(upper: str, lower: list[str], ignored: Collection[str] = ()) -> 
             if status is None:
                 continue  # gone meanwhile
             below = overlay.entry(lower, os.fsdecode(path).split("/"))
-            if kind := _kind(status, os.path.join(upper, os.fsdecode(path)), below):
+            if kind := _kind(status, os.path.join(upper, os.fsdecode(path)), below, maps):
                 found[path] = kind
             if stat.S_ISDIR(status.st_mode):
                 children = names(root, path)
@@ -67,15 +71,16 @@ def _lstat(root: int, path: bytes) -> os.stat_result | None:
         os.close(parent)
 
 
-def _kind(status: os.stat_result, path: str, below: str | None) -> str | None:
+def _kind(status: os.stat_result, path: str, below: str | None, maps: IdMaps | None) -> str | None:
     """The kind of change that an entry of the upper directory stands for; None if nothing has changed."""
     if overlay.is_whiteout(status):
         return DELETED if below else None
     if below is None:
         return ADDED
     before = os.lstat(below)
-    same = (status.st_mode, status.st_uid, status.st_gid, status.st_rdev) == (
-        before.st_mode, before.st_uid, before.st_gid, before.st_rdev)  # fmt: skip
+    owner = maps.inside(status.st_uid, status.st_gid) if maps else (status.st_uid, status.st_gid)
+    same = (status.st_mode, owner, status.st_rdev) == (
+        before.st_mode, (before.st_uid, before.st_gid), before.st_rdev)  # fmt: skip
     if same and not stat.S_ISDIR(status.st_mode):
         same = status.st_size == before.st_size and _same_time(status.st_mtime_ns, before.st_mtime_ns)
     return None if same and _capability(path) == _capability(below) else CHANGED
@@ -89,6 +94,6 @@ def _same_time(one: int, other: int) -> bool:
 
 def _capability(path: str) -> bytes:
     try:
-        return os.getxattr(path, "security.capability", follow_symlinks=False)
+        return file_capabilities.for_any_root(os.getxattr(path, file_capabilities.ATTRIBUTE, follow_symlinks=False))
     except OSError:
         return b""

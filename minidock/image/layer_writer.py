@@ -16,6 +16,8 @@ from collections.abc import Callable, Collection, Iterator
 
 from minidock.errors import HostError
 from minidock.image.entries import WHITEOUT_OPAQUE, WHITEOUT_PREFIX
+from minidock.linux import file_capabilities
+from minidock.linux.id_maps import IdMaps
 from minidock.linux.overlay import OPAQUE, is_whiteout
 from minidock.linux.paths import open_in_root
 
@@ -70,6 +72,17 @@ def layer_tar(upper: str, only: Collection[str] | None = None, change: Change | 
         yield bytes(2 * tarfile.BLOCKSIZE)
     finally:
         os.close(root)
+
+
+def owners_inside(maps: IdMaps | None) -> Change | None:
+    """A change of entries: to the owners that a container with these maps sees."""
+    if maps is None:
+        return None
+
+    def change(info: tarfile.TarInfo) -> None:
+        info.uid, info.gid = maps.inside(info.uid, info.gid)
+
+    return change
 
 
 class PieceReader:
@@ -190,6 +203,8 @@ def _add_xattrs(info: tarfile.TarInfo, path: str, *, is_layer: bool) -> bool:
             raise HostError(f"{info.name!r} has the attribute {name}, and is not all in this directory")
         if name.startswith(_KEPT_XATTRS):
             value = os.getxattr(path, name, follow_symlinks=False)
+            if name == file_capabilities.ATTRIBUTE:  # not for the root of this container's user namespace only
+                value = file_capabilities.for_any_root(value)
             records[f"SCHILY.xattr.{name}"] = _text(value)
         opaque = opaque or (is_layer and name == OPAQUE and os.getxattr(path, name, follow_symlinks=False) == b"y")
     info.pax_headers = records

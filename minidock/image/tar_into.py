@@ -18,13 +18,18 @@ from minidock.image.extract import Extractor
 from minidock.image.pipeline import Pipeline
 from minidock.image.tarstream import TarStream
 from minidock.image.unpack_limits import from_environment
+from minidock.linux.id_maps import IdMaps
 
 
 class Owner(NamedTuple):
-    """The owner of the files: -1 leaves the id of the process that creates them, None takes the archive's."""
+    """The owner of the files: -1 leaves the id of the process that creates them, None takes the archive's.
+
+    `maps`: those are ids in a user namespace, and the files get what they are outside.
+    """
 
     uid: int | None
     gid: int | None
+    maps: IdMaps | None = None
 
 
 def place(chunks: Iterator[bytes], root: int, directory: bytes, owner: Owner) -> None:
@@ -61,8 +66,9 @@ class _Placer(Extractor):
         super().add(entry, archive)
 
     def _owner(self, entry: tarfile.TarInfo) -> tuple[int, int]:
-        uid, gid = self._owners
-        return entry.uid if uid is None else uid, entry.gid if gid is None else gid
+        uid, gid, maps = self._owners
+        owner = entry.uid if uid is None else uid, entry.gid if gid is None else gid
+        return maps.outside(*owner) if maps else owner
 
     def _add_directory(self, entry: tarfile.TarInfo, parent: int, name: bytes) -> None:
         try:

@@ -9,8 +9,12 @@ from __future__ import annotations
 import errno
 import os
 import stat
+from typing import TYPE_CHECKING
 
 from minidock.linux import overlay, syscalls
+
+if TYPE_CHECKING:
+    from minidock.linux.id_maps import IdMaps
 
 # Attributes of overlayfs itself: where a layer's file came from, what it hides.
 _OWN_XATTRS = ("trusted.overlay.", "user.overlay.")
@@ -19,11 +23,11 @@ _NO_XATTRS = (errno.EOPNOTSUPP, errno.EPERM)
 _CHUNK = 1 << 20
 
 
-def copy_tree(places: list[str], target: str) -> None:
+def copy_tree(places: list[str], target: str, maps: IdMaps | None = None) -> None:
     """Copy the directory that `places` (topmost first) make together into the empty directory `target`.
 
-    `target` gets owner, mode and the other attributes of the topmost one. Raises `OSError`, and leaves what it has
-    copied.
+    `target` gets owner, mode and the other attributes of the topmost one. `maps`: owners are those of a user namespace,
+    and the copies get the ids that those are outside. Raises `OSError`, and leaves what it has copied.
     """
     directories = [(places[0], target)]
     first_names: dict[tuple[int, int], str] = {}
@@ -42,12 +46,12 @@ def copy_tree(places: list[str], target: str) -> None:
             if first != copy:
                 syscalls.link(first, copy, follow_symlinks=False)
             else:
-                copy_file(source, copy, status)
+                copy_file(source, copy, status, maps)
     for source, copy in reversed(directories):  # last: files that are made inside change a directory's times
-        copy_attributes(source, copy, os.lstat(source))
+        copy_attributes(source, copy, os.lstat(source), maps)
 
 
-def copy_file(source: str, target: str, status: os.stat_result) -> None:
+def copy_file(source: str, target: str, status: os.stat_result, maps: IdMaps | None = None) -> None:
     """Copy anything but a directory; `status` is its lstat(2). A device node is copied as a node."""
     if stat.S_ISREG(status.st_mode):
         _copy_content(source, target, status.st_size)
@@ -55,15 +59,20 @@ def copy_file(source: str, target: str, status: os.stat_result) -> None:
         syscalls.symlink(os.readlink(source), target)
     else:
         syscalls.mknod(target, status.st_mode, status.st_rdev)
-    copy_attributes(source, target, status)
+    copy_attributes(source, target, status, maps)
 
 
-def copy_attributes(source: str, target: str, status: os.stat_result) -> None:
+def copy_attributes(source: str, target: str, status: os.stat_result, maps: IdMaps | None = None) -> None:
     """Owner, extended attributes, mode, times; in this order: chown(2) takes set-uid bits and capabilities away."""
-    syscalls.chown(target, status.st_uid, status.st_gid, follow_symlinks=False)
+    owner = maps.outside(status.st_uid, status.st_gid) if maps else (status.st_uid, status.st_gid)
+    syscalls.chown(target, *owner, follow_symlinks=False)
     for name in os.listxattr(source, follow_symlinks=False):
         if not name.startswith(_OWN_XATTRS):
             value = os.getxattr(source, name, follow_symlinks=False)
+            if maps and name == "security.capability":
+                from minidock.linux import file_capabilities
+
+                value = file_capabilities.for_root(value, maps.outside(0, 0)[0])
             try:
                 syscalls.setxattr(target, name, value, follow_symlinks=False)
             except OSError as error:

@@ -50,6 +50,7 @@ def create_exec_process(
         with step("Read the container's seccomp filter", book="chapter 9, 2.1"):
             filter_ = (seccomp.compile_filter(section, cache), seccomp.flags(section))
     kinds = namespaces.not_shared_with(target.pid, target.pidfd)
+    init.give_stdio(stdio, spec)
     ours, theirs = channel_pair()
     with step("Clone a process into the container's cgroup", book="3.1"):
         try:

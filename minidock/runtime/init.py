@@ -92,7 +92,7 @@ def _become(spec: Spec, channel: Channel, stdio: Stdio, seccomp: Filter, options
         with step("Set the out-of-memory score", book="3.2"):
             attributes.set_oom_score(spec.process["oomScoreAdj"])
     with step("Create or join the other namespaces", book="3.1"):
-        enter_namespaces(spec, channel)
+        spec = enter_namespaces(spec, channel)
         if joined:
             os.close(joined.namespace)
 
@@ -104,7 +104,7 @@ def _become(spec: Spec, channel: Channel, stdio: Stdio, seccomp: Filter, options
         # busy.
         mounts.set_propagation("/", syscalls.MS_REC | syscalls.MS_SLAVE)
     with step("Mount the layers with overlayfs", book="3.5.5"):
-        rootfs.mount_root(spec)
+        rootfs.mount_root(spec, trees.get(0) if rootfs.has_layers(spec) else None)
     with rootfs.opened(spec) as root:
         with step("Mount proc, sys, dev and the volumes", book="3.5.1"):
             rootfs.mount_all(spec, root, trees)
@@ -222,12 +222,15 @@ def exec_program(spec: Spec, file: str) -> None:
         program.execute(file, spec.process["args"], environment)
 
 
-def enter_namespaces(spec: Spec, channel: Channel) -> None:
+def enter_namespaces(spec: Spec, channel: Channel) -> Spec:
     """Wait for the user namespace's id maps, join shared namespaces, and create those that clone3 cannot create
-    rightly.
+    rightly. Returns the bundle as it can be reached from inside.
     """
     if spec.is_new("user"):
         wait_for_message(channel, "mapped")  # until then every id is 65534 (nobody)
+        # Who will be root inside may not search the directories on the way to the bundle.
+        bundle = os.open(spec.bundle, syscalls.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+        spec = spec._replace(bundle=f"/proc/self/fd/{bundle}")
         syscalls.setresgid(0, 0, 0)
         syscalls.setresuid(0, 0, 0)
         pid_namespace.set_pdeathsig(signal.SIGKILL)  # a change of the user clears it (prctl(2))
@@ -242,6 +245,7 @@ def enter_namespaces(spec: Spec, channel: Channel) -> None:
         if offsets := spec.linux.get("timeOffsets"):
             namespaces.set_time_offsets(offsets)
         namespaces.enter("/proc/self/ns/time_for_children", "time")
+    return spec
 
 
 def disable_imports() -> None:
@@ -328,6 +332,20 @@ def chown_stdio(number: int, spec: Spec) -> None:
         except PermissionError:
             if not spec.is_new("user"):  # there, a pipe of the host's root cannot be given away
                 raise
+
+
+def give_stdio(stdio: Stdio, spec: Spec) -> None:
+    """Give pipes to the program's user where only the creator can do that: from inside a user namespace, they are
+    nobody's.
+    """
+    if stdio is None or not spec.is_new("user"):
+        return
+    from minidock.linux import id_maps
+
+    owner = id_maps.from_oci(spec.linux).outside(spec.process["user"]["uid"], 0)[0]
+    for fd in stdio:
+        if stat.S_ISFIFO(os.fstat(fd).st_mode):
+            os.fchown(fd, owner, -1)
 
 
 def limit_bounding_set(process: dict[str, Any]) -> None:

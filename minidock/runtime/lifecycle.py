@@ -132,6 +132,7 @@ def create(
         if spec.namespaces.get("pid"):
             with step("Take a proc of the joined namespace", book="3.1"):
                 spec, joined = pid_namespace.prepare_join(spec)
+        init.give_stdio(stdio, spec)
         trees = rootfs.clone_binds(spec)
         with step("Clone the first process into new namespaces", book="3.1"):
             pid, pidfd = _clone(spec, cgroup)
@@ -152,9 +153,9 @@ def create(
     created.spec, created.id = spec, options.id
     place(created, options)
     if spec.is_new("user"):
-        maps = [[(m["containerID"], m["hostID"], m["size"]) for m in spec.linux.get(key) or []]
-                for key in ("uidMappings", "gidMappings")]  # fmt: skip
-        namespaces.write_id_maps(pid, *maps)
+        from minidock.linux import id_maps  # here, as most containers have the host's users
+
+        namespaces.write_id_maps(pid, *id_maps.from_oci(spec.linux))
         ours.send("mapped")
     return created, cgroup
 

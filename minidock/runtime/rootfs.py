@@ -42,23 +42,44 @@ def opened(spec: Spec) -> Iterator[int]:
         os.close(root)
 
 
-def mount_root(spec: Spec) -> None:
+def mount_root(spec: Spec, tree: int | None = None) -> None:
     """Mount the bundle's "/" (an overlay of layers), or take the root directory as it is.
 
-    pivot_root needs a mount point, so a plain directory is bound over itself.
+    pivot_root needs a mount point, so a plain directory is bound over itself. `tree`: the overlay, mounted by the
+    creator already (`clone_binds`).
     """
-    first = spec.mounts[0] if spec.mounts else {}
-    if first.get("destination") == "/" and first.get("type") == "overlay":
-        options = dict(option.partition("=")[::2] for option in first["options"])
-        lower = overlay.split_paths(options.pop("lowerdir"))
-        (upper,), (work,) = (overlay.split_paths(options.pop(name)) for name in ("upperdir", "workdir"))
-        extra = ",".join(f"{key}={value}" if value else key for key, value in options.items())
-        overlay.mount(lower, upper, work, spec.rootfs, extra=extra)
+    if tree is not None:
+        place = os.open(spec.rootfs, syscalls.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+        syscalls.move_mount(tree, place)
+        os.close(place)
+    elif has_layers(spec):
+        mount_layers(spec)
     else:
         syscalls.mount(spec.rootfs, spec.rootfs, None, syscalls.MS_BIND | syscalls.MS_REC)
     if spec.nodev:
         with opened(spec) as root:
             syscalls.mount_setattr(root, syscalls.MOUNT_ATTR_NODEV)
+
+
+def has_layers(spec: Spec) -> bool:
+    """Whether the bundle's first mount is an overlay on "/"."""
+    first = spec.mounts[0] if spec.mounts else {}
+    return first.get("destination") == "/" and first.get("type") == "overlay"
+
+
+def mount_layers(spec: Spec) -> str:
+    """Mount the overlay of the bundle's layers on its root directory, whose path is returned."""
+    words = spec.mounts[0]["options"]
+    options = dict(word.partition("=")[::2] for word in words if word != "idmap")
+    lower = overlay.split_paths(options.pop("lowerdir"))
+    (upper,), (work,) = (overlay.split_paths(options.pop(name)) for name in ("upperdir", "workdir"))
+    if "idmap" in words:
+        from minidock.runtime import mapped_layers
+
+        lower = mapped_layers.mount_on(spec.rootfs, lower, spec.linux)
+    extra = ",".join(f"{key}={value}" if value else key for key, value in options.items())
+    overlay.mount(lower, upper, work, spec.rootfs, extra=extra)
+    return spec.rootfs
 
 
 def clone_shared_mounts(spec: Spec) -> dict[int, int]:
@@ -77,25 +98,43 @@ def clone_shared_mounts(spec: Spec) -> dict[int, int]:
 
 
 def clone_binds(spec: Spec) -> dict[int, int]:
-    """What the creator has to open, as nobody in a user namespace of the container's may do that: the binds whose ids
-    are mapped, and all others if there is such a namespace; by their place in the bundle. Without maps of their own,
-    they have the container's.
+    """What the creator has to open, as nobody in a user namespace of the container's may do that: the overlay, the
+    binds whose ids are mapped, and all others if there is such a namespace; by their place in the bundle. Without maps
+    of their own, they have the container's.
     """
-    found = {}
-    for number, mount in enumerate(spec.mounts):
-        options = mount.get("options") or []
-        words = {"idmap", "ridmap"} & set(options)
-        if not words and spec.is_new("user") and {"bind", "rbind"} & set(options):
-            # Root inside may not be allowed to go to the source, and needs not to be.
-            found[number] = mounts.clone_tree(mount.get("source") or "", options)
-        if words:
-            source = mount if mount.get("uidMappings") else spec.linux
-            maps = [[(row["containerID"], row["hostID"], row["size"]) for row in source[key]]
-                    for key in ("uidMappings", "gidMappings")]  # fmt: skip
-            with step("Map the ids of mounts", book="3.1"):
+    found, spaces = {}, idmapped.UserNamespaces()
+    try:
+        if spec.is_new("user") and has_layers(spec):
+            from minidock.linux import mount_trees
+
+            with step("Mount the layers for the user namespace", book="3.5.5"):
+                found[0] = mount_trees.of_mounts(lambda: mount_layers(spec))
+        for number, mount in enumerate(spec.mounts):
+            options = mount.get("options") or []
+            words = {"idmap", "ridmap"} & set(options) if mount.get("type") != "overlay" else set()
+            if not words and spec.is_new("user") and {"bind", "rbind"} & set(options):
+                # Root inside may not be allowed to go to the source, and needs not to be.
                 found[number] = mounts.clone_tree(mount.get("source") or "", options)
-                idmapped.apply(found[number], maps[0], maps[1], recursive="ridmap" in words)
+            if words:
+                with step("Map the ids of mounts", book="3.1"):
+                    found[number] = clone_mapped(spec, mount, spaces)
+    finally:
+        spaces.close()
     return found
+
+
+def clone_mapped(spec: Spec, mount: dict[str, Any], spaces: idmapped.UserNamespaces) -> int:
+    """A detached copy of the source of a bind with idmap or ridmap, with its ids mapped."""
+    from minidock.linux import id_maps  # here, as most containers have no such bind
+
+    tree = mounts.clone_tree(mount.get("source") or "", mount["options"])
+    maps = id_maps.from_oci(mount if mount.get("uidMappings") else spec.linux)
+    try:
+        idmapped.apply(tree, spaces.get(*maps), recursive="ridmap" in mount["options"])
+    except BaseException:
+        os.close(tree)
+        raise
+    return tree
 
 
 def mount_all(spec: Spec, root: int, trees: dict[int, int]) -> None:
@@ -184,7 +223,14 @@ def _make_device(directory: int, path: str, device: dict[str, Any], *, by_mknod:
             owner = device.get("uid", 0), device.get("gid", 0)
             syscalls.chown(name, *owner, dir_fd=directory, follow_symlinks=False)
     else:
-        mounts.mount_in(directory, name, path, "bind", ["bind"], check=lambda _: None)
+        mounts.mount_in(directory, name, _node_of_the_host(path, device), "bind", ["bind"], check=lambda _: None)
+
+
+def _node_of_the_host(path: str, device: dict[str, Any]) -> str:
+    """Where the host has a device: by its number, as the container may call it otherwise."""
+    kind = {"b": "block", "c": "char", "u": "char"}.get(device["type"])
+    by_number = f"/dev/{kind}/{device.get('major', 0)}:{device.get('minor', 0)}"
+    return by_number if path.removeprefix("/dev/") not in DEVICES and kind and os.path.exists(by_number) else path
 
 
 def make_working_directory(spec: Spec, root: int) -> None:

@@ -95,7 +95,7 @@ def _check_mount(mount: Config, linux: Config, namespaces: dict[str, str]) -> No
     if mapped and not {"idmap", "ridmap"} & set(words):
         raise UsageError(f"the mount on {place} has mappings of ids, and neither idmap nor ridmap among its options")
     if {"idmap", "ridmap"} & set(words):
-        if not is_bind:
+        if not is_bind and not (place == "/" and mount.get("type") == "overlay"):
             raise UsageError(f"the mount on {place}: idmap is for a bind mount")
         if not mapped and not (namespaces.get("user") == "" and linux.get("uidMappings") and linux.get("gidMappings")):
             raise UsageError(f"the mount on {place}: idmap needs mappings, its own or those of a new user namespace")

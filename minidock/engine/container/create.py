@@ -11,6 +11,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from minidock import state
+from minidock.engine import paths
 from minidock.engine.container import cleanup, container_lock, names, records, recovery
 from minidock.engine.container.options import ContainerOptions
 from minidock.engine.container.records import CREATED, Record
@@ -46,11 +47,16 @@ def create_container(root: str, options: ContainerOptions, image: Image, *, keep
         from minidock.engine.networks import network_mode  # most containers need none of it
 
         options = network_mode.resolved(root, options)
+    defaults = _defaults()
+    if defaults:
+        from minidock.engine import settings
+
+        options = settings.applied(options, defaults)
     for mode in (options.isolation.pid, options.isolation.ipc):
         if mode.startswith("container:"):
             records.find(root, mode.removeprefix("container:"))
     with step("Create the container's directory and record", book="2.2.3"):
-        record, lock = _make_record(root, options, image, keep_files)
+        record, lock = _make_record(root, options, image, keep_files, defaults)
     try:
         if record.data["mounts"]:
             from minidock.engine.spec import mounts
@@ -99,7 +105,19 @@ def check_host() -> None:
         raise HostError("this kernel has no overlay file system: load or build the module 'overlay'", exit_code=125)
 
 
-def _make_record(root: str, options: ContainerOptions, image: Image, keep_files: str) -> tuple[Record, int]:
+def _defaults() -> dict[str, Any]:
+    """What the host's owner wants of all containers; nothing for most."""
+    path = paths.settings_file()
+    if not os.path.exists(path):
+        return {}
+    from minidock.engine import settings
+
+    return settings.read(path)
+
+
+def _make_record(
+    root: str, options: ContainerOptions, image: Image, keep_files: str, defaults: dict[str, Any]
+) -> tuple[Record, int]:
     """Under the lock of all containers: a free name, an id, a directory, a record in it."""
     with records.all_locked(root):
         recovery.sweep(root)
@@ -111,6 +129,13 @@ def _make_record(root: str, options: ContainerOptions, image: Image, keep_files:
         record = Record(root, container_id, _new_fields(root, container_id, name, options, image))
         if keep_files:
             record.data["keepFiles"] = keep_files
+        mode = options.isolation.userns or defaults.get("userns", "")
+        if mode not in ("", "host"):
+            from minidock.engine.container import user_maps
+
+            maps = user_maps.choose(mode, options, defaults, image.layer_paths, records.load_all(root))
+            if maps:
+                record.data["idMaps"] = maps._asdict()
         lock = container_lock.make_directory(root, container_id)
         try:
             record.save()

@@ -81,7 +81,8 @@ class Isolation(NamedTuple):
     """How far a container is apart from the host. Namespaces are "" (its own), "host", or "container:NAME".
 
     `shm_size` is bytes, None docker's 64 MB. `seccomp` is "" or "builtin" (docker's profile), "unconfined", or a
-    profile's JSON text. `bare_system_paths`: nothing in /proc and /sys is hidden or read-only.
+    profile's JSON text. `bare_system_paths`: nothing in /proc and /sys is hidden or read-only. `userns` is "", or what
+    `user_maps.py` lists; `no_new_privileges` None: as the host's owner has it (`engine/settings.py`).
     """
 
     pid: str
@@ -94,7 +95,7 @@ class Isolation(NamedTuple):
     groups: list[str]
     devices: list[Device]
     device_rules: list[str]
-    no_new_privileges: bool
+    no_new_privileges: bool | None
     seccomp: str
     bare_system_paths: bool
     oom_score_adj: int | None

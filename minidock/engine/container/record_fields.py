@@ -66,5 +66,6 @@ class RecordFields(TypedDict):
     cgroup: NotRequired[str]  # its path below the hierarchy's top
     hostname: NotRequired[str]
     links: NotRequired[list[str]]  # variables of --link
+    idMaps: NotRequired[dict[str, Any]]  # `linux/id_maps.py`, IdMaps: of a container with users of its own
     keepFiles: NotRequired[str]  # for a step of a build: the directory that gets what it has written
     keepVolumes: NotRequired[bool]  # its removal leaves the volumes without a name

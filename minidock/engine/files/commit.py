@@ -14,10 +14,11 @@ from minidock.engine.files.pause_while import paused
 from minidock.errors import HostError, NotFoundError
 from minidock.image import config_changes
 from minidock.image.commit_layer import Note, commit
-from minidock.image.layer_writer import TarReader
+from minidock.image.layer_writer import TarReader, owners_inside
 from minidock.image.reference import Reference
 from minidock.image.store import Store
 from minidock.image.stored_image import Image
+from minidock.linux import id_maps
 from minidock.observe import step
 
 
@@ -47,7 +48,8 @@ def commit_container(root: str, name: str, options: CommitOptions) -> Image:
     still = paused(record) if options.pause else nullcontext()
     with records.used(record), still, step("Pack the changes as a layer", book="3.5.4"):
         # What was only copied up is no change: without it, the same changes are the same layer.
-        stream = TarReader(record.path("upper"), {path for _, path in differences_of(record)})
+        owners = owners_inside(id_maps.from_record(record.data.get("idMaps")))
+        stream = TarReader(record.path("upper"), {path for _, path in differences_of(record)}, owners)
         image = commit(base, stream, config, note, options.name)
     event_log.emit_container(root, "commit", record.data, comment=options.message, imageID=image.id,
                           imageRef=str(options.name or ""))  # fmt: skip

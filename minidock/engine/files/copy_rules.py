@@ -16,18 +16,24 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from minidock.errors import ConflictError, MinidockError, NotFoundError, UsageError
+from minidock.image.layer_writer import owners_inside
 from minidock.image.tar_into import Owner, place
 from minidock.image.tar_out import pack
+from minidock.linux.id_maps import IdMaps
 from minidock.linux.paths import open_in_root
 
 _MOST_LINKS = 255
 
 
 class Tree(NamedTuple):
-    """One side: a root, and how to call what is in it. `container`: the name that the user gave, or '' for the host."""
+    """One side: a root, and how to call what is in it. `container`: the name that the user gave, or '' for the host.
+
+    `maps`: those of the container's user namespace, if it has one.
+    """
 
     root: int
     container: str
+    maps: IdMaps | None = None
 
     def shown(self, path: str) -> str:
         """A path in the user's words."""
@@ -159,7 +165,8 @@ def copy(from_tree: Tree, what: Source, to_tree: Tree, where: Destination, owner
 
 def packed(tree: Tree, what: Source) -> Iterator[bytes]:
     """`what` as a tar stream."""
-    return pack(tree.root, os.fsencode(what.path.strip("/")), os.fsencode(what.name))
+    change = owners_inside(tree.maps)
+    return pack(tree.root, os.fsencode(what.path.strip("/")), os.fsencode(what.name), change)
 
 
 def _names(what: Source, where: Destination) -> tuple[str, str]:

@@ -18,11 +18,10 @@ from minidock.engine.spec import users
 from minidock.errors import UsageError
 from minidock.image.compression import Reader
 from minidock.image.tar_into import Owner
-from minidock.linux import syscalls
+from minidock.linux import id_maps, syscalls
 from minidock.observe import step
 
 _WHOSE_MAKES_THEM = Owner(-1, -1)
-_AS_ARCHIVED = Owner(None, None)
 
 
 def out(root: str, name: str, path: str, local: str, *, follow_link: bool) -> int:
@@ -144,7 +143,7 @@ def _host() -> Iterator[Tree]:
 @contextmanager
 def _inside(record: Record, name: str) -> Iterator[Tree]:
     with rootfs_view.opened(record) as root:
-        yield Tree(root, name)
+        yield Tree(root, name, id_maps.from_record(record.data.get("idMaps")))
 
 
 def _absolute(local: str) -> str:
@@ -160,6 +159,6 @@ def _from_root(path: str) -> str:
 def _owner(record: Record, tree: Tree, *, archive: bool) -> Owner:
     wanted = record.data["options"]["user"] or record.data["imageConfig"].get("User")
     if not archive or not wanted:
-        return _AS_ARCHIVED
+        return Owner(None, None, tree.maps)
     user = users.look_up_inside(tree.root, wanted)
-    return Owner(user.uid, user.gid)
+    return Owner(user.uid, user.gid, tree.maps)

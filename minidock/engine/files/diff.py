@@ -8,7 +8,7 @@ from minidock import state
 from minidock.engine.container import records
 from minidock.engine.container.records import Record
 from minidock.image.layer_diff import differences
-from minidock.linux import overlay
+from minidock.linux import id_maps, overlay
 
 _BUNDLE = {"mounts": [{"destination": str}]}
 
@@ -26,7 +26,8 @@ def changed(root: str, name: str) -> list[tuple[str, str]]:
 def differences_of(record: Record) -> list[tuple[str, str]]:
     """(A, C or D; path) of what is in the upper directory and not in the layers below it (`image/layer_diff.py`)."""
     lower = [*filter(os.path.isdir, [record.path("init")]), *record.data["layers"][::-1]]
-    return differences(record.path("upper"), lower, _mount_points(record, lower))
+    maps = id_maps.from_record(record.data.get("idMaps"))
+    return differences(record.path("upper"), lower, _mount_points(record, lower), maps)
 
 
 def _mount_points(record: Record, lower: list[str]) -> list[str]:

@@ -21,7 +21,7 @@ from minidock.engine.container import container_lock, init_process, records
 from minidock.engine.container.records import Record
 from minidock.engine.spec.bundle import FOR_NAMES
 from minidock.errors import ConflictError
-from minidock.linux import mount_trees, mounts, syscalls
+from minidock.linux import idmapped, mount_trees, mounts, syscalls
 from minidock.linux.timeouts import ActivityTimeout
 from minidock.observe import step
 from minidock.runtime import oci_spec, rootfs
@@ -90,17 +90,22 @@ def _of_running(record: Record, pidfd: int, *, bare: bool) -> int:
 
 
 def _of_stopped(record: Record, *, bare: bool) -> int:
-    spec = oci_spec.load(record.path("bundle"))
+    spec, spaces = oci_spec.load(record.path("bundle")), idmapped.UserNamespaces()
 
     def make() -> str:
         rootfs.mount_root(spec)
         with rootfs.opened(spec) as root:
             for mount in _binds(record) if not bare else ():
+                is_mapped = "idmap" in (mount.get("options") or [])
                 mounts.mount_in(root, mount["destination"], mount["source"], "bind", mount.get("options") or [],
+                                tree=rootfs.clone_mapped(spec, mount, spaces) if is_mapped else None,
                                 check=lambda place: None)  # fmt: skip
         if spec.config["root"].get("readonly") and not bare:
             mounts.remount_bind(spec.rootfs, syscalls.MS_RDONLY)
         return spec.rootfs
 
     with step("Mount the layers outside of any namespace", book="3.5.5"):
-        return mount_trees.of_mounts(make)
+        try:
+            return mount_trees.of_mounts(make)
+        finally:
+            spaces.close()

@@ -64,7 +64,7 @@ def host_config(record: Record) -> dict[str, Any]:
 
 
 def _isolation(asked: dict[str, Any]) -> dict[str, Any]:
-    security = ["no-new-privileges"] * asked["no_new_privileges"]
+    security = ["no-new-privileges"] * bool(asked["no_new_privileges"])
     security += [f"seccomp={asked['seccomp']}"] * bool(asked["seccomp"])
     return {
         "PidMode": asked["pid"],

@@ -51,6 +51,10 @@ def start(
     resolver = None
     try:
         warnings = published_ports.warnings(record)
+        if record.data.get("idMaps"):
+            from minidock.engine.spec import user_namespace
+
+            warnings += user_namespace.warnings(record)
         if record.data["networks"]:
             resolver = _connect_to_networks(record, created, warnings)
         _wait_for_set_up(caller, created)

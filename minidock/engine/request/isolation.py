@@ -13,6 +13,7 @@ from minidock.engine.request.values import declined, fail
 from minidock.errors import UsageError
 
 _CGROUP_RULE = re.compile(r"[acb] ([0-9]+|\*):([0-9]+|\*) [rwm]{1,3}")
+_USERNS = re.compile("host|remap|auto(:size=[1-9][0-9]{0,8})?|keep-id|nomap")
 _OOM_SCORES = range(-1000, 1001)
 
 
@@ -38,7 +39,7 @@ def parse(flags: dict[str, Any], tell: Callable[[str], None]) -> Isolation:
             flags["ipc"], ("private", "shareable", "host", "none"), declined(f"invalid IPC mode: {flags['ipc']}")
         ),
         uts=_uts(flags["uts"], flags["hostname"]),
-        userns=_mode(flags["userns"], ("host",), fail("--userns: invalid USER mode"), joins=False),
+        userns=_userns(flags["userns"]),
         cgroupns=_mode(flags["cgroupns"], ("host", "private"), fail("--cgroupns: invalid CGROUP mode"), joins=False),
         shm_size=flags["shm_size"] or None,
         domainname=values.hostname(flags["domainname"]) or "",
@@ -56,6 +57,13 @@ def _mode(text: str, known: tuple[str, ...], refusal: UsageError, *, joins: bool
     if not text or text in known or (joins and re.fullmatch("container:.+", text)):
         return text
     raise refusal
+
+
+def _userns(text: str) -> str:
+    """docker knows host; the others are podman's, and `remap`, docker's daemon-wide one for a single container."""
+    if text and not _USERNS.fullmatch(text):
+        raise fail("--userns: invalid USER mode")
+    return text
 
 
 def _uts(text: str, hostname: str | None) -> str:
@@ -119,7 +127,7 @@ def _is_access(text: str) -> bool:
 
 def _security(options: tuple[str, ...]) -> dict[str, Any]:
     """What the --security-opt ask for. SELinux's (label) and AppArmor's are for hosts that have these."""
-    found: dict[str, Any] = {"no_new_privileges": False, "seccomp": "", "bare_system_paths": False}
+    found: dict[str, Any] = {"no_new_privileges": None, "seccomp": "", "bare_system_paths": False}
     for text in options:
         name, equals, value = text.partition("=") if "=" in text else text.partition(":")
         if not equals and name != "no-new-privileges":

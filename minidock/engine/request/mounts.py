@@ -2,6 +2,7 @@
 
 -v /on/the/host:/inside[:ro,...]    a bind, whose source is made if it is missing
 -v name:/inside[:ro,nocopy,...]     a volume
+-v /on/the/host:/inside:idmap       a bind whose owner is, inside, the container's user (podman's word)
 -v /inside                          a new volume without a name
 --mount type=bind|volume|tmpfs,...  the same in so many words, and more; a bind's source has to be there
 """
@@ -19,11 +20,12 @@ from minidock.errors import MinidockError, UsageError
 
 PROPAGATION = ("private", "rprivate", "slave", "rslave", "shared", "rshared")
 # The words after the second colon of -v: one of each row at most.
-_MODES = (("ro", "rw"), ("z", "Z"), PROPAGATION, ("nocopy",), ("consistent", "cached", "delegated", "default"))
+_MODES = (("ro", "rw"), ("z", "Z"), PROPAGATION, ("nocopy",), ("idmap",),
+          ("consistent", "cached", "delegated", "default"))  # fmt: skip
 _TRUE, _FALSE = ("1", "true"), ("0", "false")
-_SWITCHES = ("readonly", "volume-nocopy", "bind-nonrecursive", "bind-create-src")
+_SWITCHES = ("idmap", "readonly", "volume-nocopy", "bind-nonrecursive", "bind-create-src")
 _OTHER_NAMES = {"ro": "readonly", "src": "source", "dst": "target", "destination": "target"}
-_KEYS = {"type", "source", "target", "readonly", "consistency", "bind-propagation", "bind-nonrecursive",
+_KEYS = {"idmap", "type", "source", "target", "readonly", "consistency", "bind-propagation", "bind-nonrecursive",
          "bind-recursive", "bind-create-src", "volume-nocopy", "volume-subpath", "volume-label", "volume-driver",
          "volume-opt", "tmpfs-size", "tmpfs-mode"}  # fmt: skip
 _RECURSIONS = ("enabled", "disabled", "writable", "readonly")
@@ -52,6 +54,8 @@ def volume(text: str, driver: str = "") -> Mount | str:
             raise _bad(kind, "field BindOptions must not be specified")
         if kind == "bind" and "nocopy" in words:
             raise _bad(kind, "field VolumeOptions must not be specified")
+        if kind == "volume" and "idmap" in words:
+            raise _bad(kind, "idmap is for a directory of the host's: a volume's ids are the container's anyway")
         target = _target(kind, target)
     except UsageError as error:
         raise declined(f"invalid volume specification: '{text}': {error}") from None
@@ -84,6 +88,8 @@ def checked(asked: Mount) -> Mount:
     """One --mount whose fields are read. Raises `UsageError` in docker's words for what cannot be meant."""
     if asked.kind == "tmpfs" and asked.source:
         raise _bad("tmpfs", "field Source must not be specified")
+    if asked.kind != "bind" and asked.mode:
+        raise _bad(asked.kind, "idmap is for a bind")
     if asked.kind == "bind" and not asked.source:
         raise _bad("bind", "field Source must not be empty")
     if asked.kind not in ("bind", "volume", "tmpfs"):
@@ -213,6 +219,7 @@ def _switched(asked: Mount, key: str, text: str | None) -> Mount:
         raise ValueError(f"invalid value for {key}: {text}")
     on = text is None or text in _TRUE
     changes: dict[str, Any] = {
+        "idmap": {"mode": "idmap" if on else ""},
         "readonly": {"read_only": on},
         "volume-nocopy": {"copy": not on},
         "bind-nonrecursive": {"recursion": "disabled" if on else "enabled"},

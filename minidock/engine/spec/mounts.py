@@ -98,6 +98,7 @@ def _asked(root: str, mount: Mount) -> MountPoint:
     words += _read_only(mount.kind, mount.recursion) if mount.read_only else []
     words += [propagation or DEFAULT_PROPAGATION] * (mount.kind != "tmpfs")
     words += [f"{mount_options.SUBPATH}{mount.subpath}"] * bool(mount.subpath)
+    words += ["idmap"] * ("idmap" in mount.mode.split(","))
     return MountPoint(
         type=mount.kind,
         name=name,

@@ -46,6 +46,10 @@ def _write_bundle(record: Record, options: ContainerOptions, surroundings: Surro
         options, record.data["imageConfig"], [*layers, init], record.id, record.directory, surroundings,
         record.data["mounts"], namespaces.share(record, options, surroundings.netns, join=starting),
     )  # fmt: skip
+    if record.data.get("idMaps") or any("idmap" in point["options"] for point in record.data["mounts"]):
+        from minidock.engine.spec import user_namespace
+
+        user_namespace.add(record, config)
     for directory in (record.directory, record.path("bundle")):
         state.sweep(directory)
     state.write_text(record.path("bundle", "config.json"), oci_spec.dump(config), durable=False, mode=0o600)

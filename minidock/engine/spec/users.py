@@ -33,8 +33,8 @@ def look_up(layers: list[str], wanted: str, more: Sequence[str] = ()) -> User:
     `layers`: the image's layer directories, topmost first. Raises `UsageError` for a name that the image does not
     know or a number out of range. A number needs no entry; without one, the group is 0 and the home "/".
     """
-    groups = _rows(_read_layers(layers, "/etc/group"), 4)
-    return _choose(_rows(_read_layers(layers, "/etc/passwd"), 7), groups, wanted, more)
+    groups = _rows(read_from_layers(layers, "/etc/group"), 4)
+    return _choose(_rows(read_from_layers(layers, "/etc/passwd"), 7), groups, wanted, more)
 
 
 def look_up_inside(root: int, wanted: str, more: Sequence[str] = ()) -> User:
@@ -85,7 +85,8 @@ def _checked(number: int) -> int:
     return number
 
 
-def _read_layers(layers: list[str], path: str) -> str:
+def read_from_layers(layers: list[str], path: str) -> str:
+    """The text of an image's file; "" if it has none, or something else there. `layers`: topmost first."""
     found = overlay.find(layers, path)
     if found is None or not os.path.isfile(found):  # an image may have put anything there, such as a pipe
         return ""

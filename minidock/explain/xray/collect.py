@@ -116,7 +116,8 @@ class Look:
             upper, work = (_plain(options.get(name, "")) for name in ("upperdir", "workdir"))
             named = [path for path in split_paths(options.get("lowerdir", ""))[::-1] if path != record.path("init")]
             # Of many layers, mount(2) was given short numbers, which mean nothing here (linux/overlay.py).
-            if named and all(path.startswith("/") for path in named):
+            # With users of its own, they were mounted where nobody else sees them (runtime/mapped_layers.py).
+            if named and all(os.path.isdir(path) for path in named):
                 lower, source = named, "mountinfo"
         is_read_only = bool(line) and "ro" in line.options if line else bool(record.data["options"]["read_only"])
         layers = self._stack(record, lower)

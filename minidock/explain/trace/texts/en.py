@@ -118,6 +118,19 @@ STEPS = {
         "The kernel keeps a ring of keys for each session: with a new one, the caller's keys are not accessible.",
     "Look up the program in the container's PATH":
         "This is done in the container's root, where the host's files of the same names are out of reach.",
+    "Mount the layers for the user namespace":
+        "Only the host's root can read what overlayfs notes in its files, so root of a user namespace cannot mount the "
+        "layers: they are mounted for it, where no other process sees them, and handed on as a descriptor.",
+    "Map the ids of the layers":
+        "Root inside is another user outside, and the image's files belong to root on the disk: the kernel maps the "
+        "ids on the way, so that no file is copied and none gets another owner.",
+    "Ask whether ids can be mapped":
+        "Not every file system can: where it cannot, the layers are copied instead.",
+    "Copy the layers with other owners":
+        "The kernel cannot map ids here: the image's files are copied once for this container, as files of its users.",
+    "Give the writable layer to the container's root":
+        "What the container writes belongs to its users, who are nobody else outside: so does the directory that "
+        "it is written to.",
     "Map the ids of mounts":
         "In such a mount, files belong to others than on the disk: to those that the maps of a user namespace say.",
     "Set scheduling, personality and labels":

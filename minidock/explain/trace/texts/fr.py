@@ -216,6 +216,31 @@ STEPS = {
         "Chercher le programme dans le PATH du conteneur",
         "C'est fait dans la racine du conteneur, où les fichiers de même nom de l'hôte sont hors d'atteinte.",
     ),
+    "Mount the layers for the user namespace": (
+        "Monter les couches pour l'espace d'utilisateurs",
+        "Seul le root de l'hôte peut lire ce qu'overlayfs note dans ses fichiers, et le root d'un espace de noms "
+        "d'utilisateurs ne peut donc monter les couches : elles le sont pour lui, là où nul autre processus ne les "
+        "voit, et remises par un descripteur.",
+    ),
+    "Map the ids of the layers": (
+        "Traduire les identités dans les couches",
+        "Le root du dedans est un autre utilisateur dehors, et sur le disque les fichiers de l'image sont à root : le "
+        "noyau traduit les identités au passage, sans copier de fichier ni changer de propriétaire.",
+    ),
+    "Ask whether ids can be mapped": (
+        "Demander si les identités peuvent être traduites",
+        "Tous les systèmes de fichiers ne le peuvent pas : sinon, les couches sont copiées.",
+    ),
+    "Copy the layers with other owners": (
+        "Copier les couches pour d'autres propriétaires",
+        "Le noyau ne peut traduire les identités ici : les fichiers de l'image sont copiés une fois pour ce conteneur, "
+        "et sont à ses utilisateurs.",
+    ),
+    "Give the writable layer to the container's root": (
+        "Donner la couche modifiable au root du conteneur",
+        "Ce que le conteneur écrit est à ses utilisateurs, qui ne sont personne d'autre dehors : le répertoire où il "
+        "l'écrit aussi.",
+    ),
     "Map the ids of mounts": (
         "Traduire les identités dans des montages",
         "Dans un tel montage, les fichiers sont à d'autres que sur le disque : ceux que disent les tables d'un espace "
