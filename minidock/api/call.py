@@ -12,7 +12,7 @@ import h11
 
 from minidock import __version__
 from minidock.api import versions
-from minidock.api.errors import ClientGone, message, status_of
+from minidock.api.http_errors import ClientGone, message, status_of
 from minidock.api.models.fields import Fields
 from minidock.api.versions import Version
 from minidock.errors import UsageError

@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 
 from minidock.api.connection import Request
-from minidock.api.errors import Status
+from minidock.api.http_errors import Status
 
 # A name without a domain, the path of a socket as some clients have it there, or an address.
 _LOCAL = re.compile(r"([^.]*|[^/]*\.localhost|[^/]*(/|%2f).*|[0-9.]+|\[[0-9a-f:.]+\])(:\d+)?", re.IGNORECASE)

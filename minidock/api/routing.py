@@ -13,7 +13,7 @@ from functools import cache
 
 from minidock.api import guard
 from minidock.api.call import Call
-from minidock.api.errors import ClientGone, Status
+from minidock.api.http_errors import ClientGone, Status
 
 Handler = Callable[[Call], None]
 

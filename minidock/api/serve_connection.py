@@ -11,7 +11,7 @@ import h11
 from minidock.api import routing
 from minidock.api.call import Call
 from minidock.api.connection import Connection
-from minidock.api.errors import ClientGone
+from minidock.api.http_errors import ClientGone
 from minidock.engine.paths import Paths
 
 

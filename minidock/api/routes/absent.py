@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from minidock.api.call import Call
-from minidock.api.errors import Status
+from minidock.api.http_errors import Status
 
 _NO_MANAGER = (
     'This node is not a swarm manager. Use "docker swarm init" or "docker swarm join" to connect this node to '

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from contextlib import ExitStack
 
 from minidock.api.call import Call
-from minidock.api.errors import ClientGone
+from minidock.api.http_errors import ClientGone
 from minidock.api.routes import logs
 from minidock.api.streams import hijacked
 from minidock.api.streams.content_types import content_type

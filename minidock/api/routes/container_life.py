@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from functools import partial
 
 from minidock.api.call import Call
-from minidock.api.errors import Status
+from minidock.api.http_errors import Status
 from minidock.api.models import container_options
 from minidock.api.models.fields import Fields
 from minidock.engine.container import records, recovery

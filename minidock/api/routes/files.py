@@ -7,7 +7,7 @@ import json
 from typing import Any
 
 from minidock.api.call import Call
-from minidock.api.errors import Status
+from minidock.api.http_errors import Status
 from minidock.api.models import times
 from minidock.api.streams.body import BodyReader
 from minidock.engine.container import recovery

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from minidock.api.call import Call
-from minidock.api.errors import Status
+from minidock.api.http_errors import Status
 from minidock.api.models import networking
 from minidock.api.models import networks as models
 from minidock.engine.container import recovery

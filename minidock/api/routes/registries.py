@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from minidock.api.call import Call, LazyStream
-from minidock.api.errors import Status
+from minidock.api.http_errors import Status
 from minidock.api.models import credentials
 from minidock.api.streams.body import BodyReader
 from minidock.api.streams.progress import JsonProgress
