@@ -7,7 +7,7 @@ import json
 from typing import Any
 
 from minidock.api.call import Call
-from minidock.api.models import container_options
+from minidock.api.models import container_config
 from minidock.api.models.fields import Fields
 from minidock.api.streams.body import BodyReader
 from minidock.api.streams.build_output import BuildOutput
@@ -93,7 +93,7 @@ def _surroundings(call: Call) -> Surroundings:
     numbers = {"memory": "memory", "memory_swap": "memswap", "cpu_shares": "cpushares", "cpu_period": "cpuperiod",
                "cpu_quota": "cpuquota"}  # fmt: skip
     asked = {
-        **container_options.resources(Fields({})),
+        **container_config.resources(Fields({})),
         **{flag: call.number(name) or None for flag, name in numbers.items()},
         "cpuset_cpus": call.text("cpusetcpus"),
         "cpuset_mems": call.text("cpusetmems"),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from minidock.api.call import Call
-from minidock.api.models import container_options
+from minidock.api.models import container_config
 from minidock.engine.container.create import create_container, keep_created
 from minidock.engine.images import find_image
 from minidock.engine.monitor import spawn
@@ -15,7 +15,7 @@ def create(call: Call) -> None:
     config = call.fields(needed=True)
     warnings: list[str] = []
     name = call.text("name")
-    options = container_options.read(call.root, name, config, warnings.append)
+    options = container_config.read(call.root, name, config, warnings.append)
     if not options.image:
         raise UsageError("no image specified")
     image = find_image.find_or_fetch(call.root, options.image, "never", None, call.text("platform"))

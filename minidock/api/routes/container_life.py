@@ -9,7 +9,7 @@ from functools import partial
 
 from minidock.api.call import Call
 from minidock.api.http_errors import Status
-from minidock.api.models import container_options
+from minidock.api.models import container_config
 from minidock.api.models.fields import Fields
 from minidock.engine.container import records, recovery
 from minidock.engine.container.kill import kill_container
@@ -115,7 +115,7 @@ def update(call: Call) -> None:
     from minidock.engine.container.update import update_container
 
     asked = call.fields(needed=True)
-    given = {name: value for name, value in container_options.resources(asked).items() if value not in (None, "", [])}
+    given = {name: value for name, value in container_config.resources(asked).items() if value not in (None, "", [])}
     policy = _policy(asked.child("RestartPolicy")) if "RestartPolicy" in asked else None
     recovery.sweep_all(call.root)
     update_container(call.root, call.name, partial(limits.changed, given=given), policy)
