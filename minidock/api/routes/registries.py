@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from minidock.api.call import Call, LazyStream
 from minidock.api.http_errors import Status
-from minidock.api.models import credentials
+from minidock.api.models import registry_auth
 from minidock.api.streams.body import BodyReader
 from minidock.api.streams.progress import JsonProgress
 from minidock.engine.events import event_log
@@ -30,7 +30,7 @@ def pull_or_import(call: Call) -> None:
 
 
 def _pull(call: Call) -> None:
-    keys = credentials.lookup(call.request.headers)
+    keys = registry_auth.lookup(call.request.headers)
     name = _name(call.text("fromImage"), call.text("tag"))
     platform = call.text("platform") or None
     for _ in call.body():
@@ -71,7 +71,7 @@ def _import(call: Call) -> None:
 
 def push(call: Call) -> None:
     """POST /images/NAME/push; without a tag, all of them."""
-    keys = credentials.lookup(call.request.headers)
+    keys = registry_auth.lookup(call.request.headers)
     name = reference.parse_untagged(f"{call.name}:{call.text('tag')}" if call.text("tag") else call.name)
     store = Store(call.root)
     if not any(one.name == name.name for _, names in store.list() for one in names):
@@ -108,7 +108,7 @@ def login(call: Call) -> None:
     from minidock.image.registry.failures import Denied
 
     try:
-        kept = check_login(registry, credentials.of(asked))
+        kept = check_login(registry, registry_auth.of(asked))
     except Denied as error:
         raise Status(401, str(error)) from None
     call.json({"Status": "Login Succeeded", "IdentityToken": kept.identity_token})
@@ -126,7 +126,7 @@ def search(call: Call) -> None:
     for name in wanted:
         if name not in ("is-automated", "is-official", "stars"):
             raise UsageError(f"invalid filter '{name}'")
-    found = search_registry(term, limit, credentials.lookup(call.request.headers))
+    found = search_registry(term, limit, registry_auth.lookup(call.request.headers))
     stars = int(wanted["stars"]) if wanted.get("stars", "").isdigit() else 0
     official = wanted.get("is-official", "")
     call.json([
@@ -140,5 +140,5 @@ def search(call: Call) -> None:
 def distribution(call: Call) -> None:
     """GET /distribution/NAME/json."""
     name = reference.parse(call.name)
-    descriptor, platforms = remote_image.distribution(name, credentials.lookup(call.request.headers))
+    descriptor, platforms = remote_image.distribution(name, registry_auth.lookup(call.request.headers))
     call.json({"Descriptor": descriptor, "Platforms": platforms})
