@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from minidock.api.call import Call
-from minidock.api.models import images as models
+from minidock.api.models import image_json as models
 from minidock.api.models import pruned
 from minidock.engine.container import recovery
 from minidock.engine.images.prune import prune_images

@@ -93,7 +93,7 @@ def _event(event: dict[str, Any]) -> dict[str, Any]:
 
 def disk_usage(call: Call) -> None:
     """What takes how much of the disk."""
-    from minidock.api.models import container_summary, images
+    from minidock.api.models import container_summary, image_json
     from minidock.build import cache_usage
     from minidock.engine.inspect.disk_usage import measure
 
@@ -102,7 +102,7 @@ def disk_usage(call: Call) -> None:
     usage = measure(call.root)
     answer: dict[str, Any] = {"LayersSize": usage.layers}
     answer["Images"] = [
-        {**images.summary(one.image, one.names), "SharedSize": one.shared, "Containers": one.containers}
+        {**image_json.summary(one.image, one.names), "SharedSize": one.shared, "Containers": one.containers}
         for one in usage.images if "image" in wanted
     ]  # fmt: skip
     answer["Containers"] = [container_summary.summary(one.record, size=True)
