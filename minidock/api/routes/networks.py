@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from minidock.api.call import Call
 from minidock.api.http_errors import Status
+from minidock.api.models import network_json as models
 from minidock.api.models import networking
-from minidock.api.models import networks as models
 from minidock.engine.container import recovery
 from minidock.engine.inspect import inspect_network
 from minidock.engine.networks import networks
