@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 from minidock import durations
-from minidock.api.models import networking
+from minidock.api.models import endpoint_settings
 from minidock.api.models.fields import Fields
 from minidock.engine.container.options import ContainerOptions, Mount
 from minidock.engine.request import isolation, limits, mounts, ports, values
@@ -27,7 +27,7 @@ _RATES = {"device_read_bps": "BlkioDeviceReadBps", "device_write_bps": "BlkioDev
 def read(root: str, name: str, config: Fields, tell: Tell) -> ContainerOptions:
     """`tell` is given what is not refused but has no effect. Raises `UsageError`, in docker's words if it has some."""
     host = config.child("HostConfig")
-    networks = networking.read(root, config, host, tell)
+    networks = endpoint_settings.read(root, config, host, tell)
     restart, retries = _restart(host)
     log = host.child("LogConfig")
     publish = _publish(host)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from minidock.api.call import Call
 from minidock.api.http_errors import Status
+from minidock.api.models import endpoint_settings
 from minidock.api.models import network_json as models
-from minidock.api.models import networking
 from minidock.engine.container import recovery
 from minidock.engine.inspect import inspect_network
 from minidock.engine.networks import networks
@@ -61,7 +61,7 @@ def connect(call: Call) -> None:
     recovery.sweep_all(call.root)
     try:
         connect_container.connect(call.root, call.name, asked.text("Container"),
-                                  networking.attachment(asked.child("EndpointConfig")))  # fmt: skip
+                                  endpoint_settings.attachment(asked.child("EndpointConfig")))  # fmt: skip
     except ConflictError as error:
         raise Status(403, str(error)) from error
     call.empty(200)
