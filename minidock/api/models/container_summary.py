@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from minidock.api.models import times
+from minidock.api.models import api_times
 from minidock.engine.container.records import Record
 from minidock.engine.inspect import container_status, host_config, inspect_container, network_settings
 
@@ -18,7 +18,7 @@ def summary(record: Record, *, size: bool = False, image_name: str = "") -> dict
         "Image": image_name or data["imageName"],
         "ImageID": data["image"],
         "Command": _command(data["command"]),
-        "Created": times.unix(data["created"]),
+        "Created": api_times.unix(data["created"]),
         "Ports": ports(record),
         "Labels": data["config"]["labels"],
         "State": record.status,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from minidock.api.models import times
+from minidock.api.models import api_times
 from minidock.engine.inspect import inspect_container
 from minidock.image.layer_directories import layer_size
 from minidock.image.reference import Reference
@@ -19,7 +19,7 @@ def summary(image: Image, names: list[Reference]) -> dict[str, Any]:
         "ParentId": "",
         "RepoTags": [name.familiar for name in names if not name.digest],
         "RepoDigests": [name.familiar for name in names if name.digest],
-        "Created": times.unix(image.created),
+        "Created": api_times.unix(image.created),
         "Size": size,
         "VirtualSize": size,
         "SharedSize": -1,
@@ -33,7 +33,7 @@ def details(image: Image, names: list[Reference]) -> dict[str, Any]:
     found = inspect_container.image(image, names)
     found |= {"RepoTags": [name.familiar for name in names if not name.digest],
               "RepoDigests": [name.familiar for name in names if name.digest],
-              "VirtualSize": found["Size"], "Created": image.created or times.NEVER}  # fmt: skip
+              "VirtualSize": found["Size"], "Created": image.created or api_times.NEVER}  # fmt: skip
     return found
 
 
@@ -43,7 +43,7 @@ def history(image: Image, names: list[Reference]) -> list[dict[str, Any]]:
     rows: list[dict[str, Any]] = []
     for step in image.config.get("history") or []:
         own = 0 if step.get("empty_layer") or not sizes else sizes.pop(0)
-        rows.append({"Id": "<missing>", "Created": times.unix(str(step.get("created") or "")),
+        rows.append({"Id": "<missing>", "Created": api_times.unix(str(step.get("created") or "")),
                      "CreatedBy": str(step.get("created_by") or ""), "Tags": None, "Size": own,
                      "Comment": str(step.get("comment") or "")})  # fmt: skip
     rows.reverse()

@@ -8,7 +8,7 @@ from typing import Any
 
 from minidock.api.call import Call
 from minidock.api.http_errors import Status
-from minidock.api.models import times
+from minidock.api.models import api_times
 from minidock.api.streams.body import BodyReader
 from minidock.engine.container import recovery
 from minidock.engine.files import cp
@@ -64,7 +64,7 @@ def _path(call: Call) -> str:
 def _encoded(found: PathStat) -> str:
     """The header's value: modes are Go's (io/fs, FileMode)."""
     text = json.dumps({"name": found.name, "size": found.size, "mode": found.go_mode,
-                       "mtime": times.rfc3339(found.modified), "linkTarget": found.link_target})  # fmt: skip
+                       "mtime": api_times.rfc3339(found.modified), "linkTarget": found.link_target})  # fmt: skip
     return base64.b64encode(text.encode()).decode()
 
 

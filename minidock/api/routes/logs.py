@@ -9,7 +9,7 @@ from typing import Any
 from urllib.parse import quote_plus
 
 from minidock.api.call import Call
-from minidock.api.models import times
+from minidock.api.models import api_times
 from minidock.api.streams import multiplexed
 from minidock.api.streams.content_types import content_type
 from minidock.engine.container import records, recovery
@@ -26,9 +26,9 @@ def logs(call: Call) -> None:
     chosen = [name for name in _STREAMS if call.flag(name)]
     if not chosen:
         raise UsageError("Bad parameters: you must choose at least one stream")
-    since, until = (times.moment(call.text(name), name) for name in ("since", "until"))
-    wanted = log_reader.Wanted(_count(call.text("tail")), times.utc(since) if since else "",
-                               times.utc(until) if until else "")  # fmt: skip
+    since, until = (api_times.moment(call.text(name), name) for name in ("since", "until"))
+    wanted = log_reader.Wanted(_count(call.text("tail")), api_times.utc(since) if since else "",
+                               api_times.utc(until) if until else "")  # fmt: skip
     recovery.sweep_all(call.root)
     record = records.find(call.root, call.name)
     driver = log_drivers.driver_of(record)

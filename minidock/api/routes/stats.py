@@ -6,7 +6,7 @@ import time
 from typing import Any
 
 from minidock.api.call import Call
-from minidock.api.models import times
+from minidock.api.models import api_times
 from minidock.engine.container import records, recovery
 from minidock.engine.container.records import Record
 from minidock.engine.inspect import container_stats
@@ -51,8 +51,8 @@ def _take(record: Record) -> _Taken:
 def _described(record: Record, before: _Taken | None, now: _Taken) -> dict[str, Any]:
     moment, _, sample = now
     found: dict[str, Any] = {
-        "read": times.rfc3339(moment) if sample else times.NEVER,
-        "preread": times.rfc3339(before[0]) if before and before[2] else times.NEVER,
+        "read": api_times.rfc3339(moment) if sample else api_times.NEVER,
+        "preread": api_times.rfc3339(before[0]) if before and before[2] else api_times.NEVER,
         "pids_stats": {"current": sample.threads} if sample else {},
         "blkio_stats": _disk(sample),
         "num_procs": 0,

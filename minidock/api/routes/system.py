@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from minidock import __version__, state
 from minidock.api import versions
 from minidock.api.call import Call
-from minidock.api.models import times
+from minidock.api.models import api_times
 from minidock.engine.container import recovery
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ def info(call: Call) -> None:
 
     recovery.sweep_all(call.root)
     found = info.info(call.root)
-    call.json({**found, **_ABOUT_A_DAEMON, "ID": state.boot_id(), "SystemTime": times.now()})
+    call.json({**found, **_ABOUT_A_DAEMON, "ID": state.boot_id(), "SystemTime": api_times.now()})
 
 
 # Docker's keys about its daemon that clients read without asking whether they are there.
@@ -72,7 +72,7 @@ def events(call: Call) -> None:
     from minidock.engine.events import event_reader
 
     wanted = event_reader.parse(call.filters())
-    since, until = (times.moment(call.text(name), name) for name in ("since", "until"))
+    since, until = (api_times.moment(call.text(name), name) for name in ("since", "until"))
     state.directory(call.root)
     with call.stream() as stream:
         for event in event_reader.read(call.root, since, until):
@@ -123,7 +123,7 @@ def _cache_record(row: Kept) -> dict[str, Any]:
         "InUse": row.in_use,
         "Shared": row.shared,
         "Size": row.size,
-        "CreatedAt": times.NEVER,
-        "LastUsedAt": times.rfc3339(int(row.used * 1e9)),
+        "CreatedAt": api_times.NEVER,
+        "LastUsedAt": api_times.rfc3339(int(row.used * 1e9)),
         "UsageCount": 0,
     }
