@@ -26,12 +26,12 @@ _KEYBOARD = (signal.SIGINT, signal.SIGQUIT)
 @click.pass_obj
 def compose(paths: Paths, words: tuple[str, ...]) -> int:
     """Run Compose with containers of minidock's."""
-    from minidock.api import private
+    from minidock.api import private_service
     from minidock.cli.flags.common import check_root
 
     check_root()
     program = find()
-    with private.served(paths) as address:
+    with private_service.served(paths) as address:
         # Without BuildKit, whose protocol is not spoken: then builds are sent to the service.
         environment = {**os.environ, "DOCKER_HOST": address, "DOCKER_BUILDKIT": "0", "COMPOSE_BAKE": "false"}
         child = subprocess.Popen([program, *words], env=environment)
