@@ -6,7 +6,7 @@ from minidock.api.call import Call, LazyStream
 from minidock.api.http_errors import Status
 from minidock.api.models import registry_auth
 from minidock.api.streams.body import BodyReader
-from minidock.api.streams.progress import JsonProgress
+from minidock.api.streams.json_progress import JsonProgress
 from minidock.engine.events import event_log
 from minidock.engine.images import find_image, pull, remote_image
 from minidock.engine.images.login import check_login, registry_of
