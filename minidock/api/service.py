@@ -115,10 +115,10 @@ class Service:
     def _plain(self, end: socket.socket) -> socket.socket:
         if end.family == socket.AF_UNIX:
             return listening.plain(end)
-        from minidock.api.streams import tls
+        from minidock.api.streams import server_tls
 
         assert self.tls, "nobody listens at TCP without it"
-        return tls.unwrapped(listening.plain(end), self.tls)
+        return server_tls.unwrapped(listening.plain(end), self.tls)
 
     def _stop(self, *_: object) -> None:
         self.is_stopped = True

@@ -38,7 +38,7 @@ def service(paths: Paths, /, path: str | None, timeout: int, address: str | None
             listeners.append(stack.enter_context(listening.at(where)))
             click.echo(f"serving at DOCKER_HOST=unix://{where}", err=True)
         if address:
-            from minidock.api.streams import tls as encryption
+            from minidock.api.streams import server_tls as encryption
 
             tls = encryption.context(*(str(files[name]) for name in ("tlscacert", "tlscert", "tlskey")))
             listeners.append(stack.enter_context(listening.tcp(address)))
