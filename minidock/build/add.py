@@ -7,7 +7,7 @@ import posixpath
 from typing import TYPE_CHECKING, NamedTuple
 
 from minidock.build import archives, download, git
-from minidock.build.copy import Request
+from minidock.build.copy_files import Request
 from minidock.build.ignore import Patterns
 from minidock.build.sources import of_directory
 from minidock.build.stage import Stage

@@ -6,8 +6,8 @@ import time
 from typing import TYPE_CHECKING
 
 from minidock.build import add
-from minidock.build import copy as copying
-from minidock.build.copy import Copy, Request
+from minidock.build import copy_files as copying
+from minidock.build.copy_files import Copy, Request
 from minidock.build.reasons import SAME, Reason
 from minidock.build.run import layer_paths
 from minidock.build.stage import INSTRUCTIONS, Stage
