@@ -6,7 +6,7 @@ import os
 import posixpath
 from typing import TYPE_CHECKING, NamedTuple
 
-from minidock.build import archives, download, git
+from minidock.build import archives, git, http_download
 from minidock.build.copy_files import Request
 from minidock.build.ignore import Patterns
 from minidock.build.sources import of_directory
@@ -31,7 +31,7 @@ class Fetched(NamedTuple):
 def fetch(builder: Builder, stage: Stage, request: Request, instruction: Instruction) -> Fetched | None:
     """Unpack archives, fetch addresses and repositories; None where all sources are files of the context."""
     repositories = [found for source in request.sources if (found := git.parse(source))]
-    remote = [source for source in request.sources if download.is_address(source)]
+    remote = [source for source in request.sources if http_download.is_address(source)]
     checksum = stage.words(instruction.flag("checksum"))
     if checksum and not (remote or repositories):
         raise DockerfileError("checksum can't be specified for non-HTTP(S) sources", instruction.line)
@@ -95,7 +95,7 @@ def _place(builder: Builder, name: str) -> str:
 
 def _download(builder: Builder, request: Request, address: str, checksum: str, *, unpack: bool) -> Fetched:
     place = _place(builder, "download")
-    found = download.fetch(address, place, needs_name=request.target.endswith("/"))
+    found = http_download.fetch(address, place, needs_name=request.target.endswith("/"))
     if checksum and checksum != found.digest:
         raise UsageError(f"digest mismatch {found.digest}: {checksum}")
     if unpack:

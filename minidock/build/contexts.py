@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
-from minidock.build import archives, download, git, ignore
+from minidock.build import archives, git, http_download, ignore
 from minidock.errors import MinidockError, NotFoundError, UsageError
 from minidock.image import layout
 from minidock.image.store_writer import Ingest
@@ -61,8 +61,8 @@ def opened(
         elif repository := git.parse(wanted):
             git.check_out(repository, place, keep_history=keep_git)
             found = Context(git.directory_of(repository, place), None, is_remote=True)
-        elif download.is_address(wanted):
-            fetched = download.fetch(wanted, archives.new_directory(workspace.path, "download"))
+        elif http_download.is_address(wanted):
+            fetched = http_download.fetch(wanted, archives.new_directory(workspace.path, "download"))
             with open(fetched.path, "rb", buffering=0) as stream:
                 found = _of_stream(stream, place, wanted, file)
         else:
@@ -74,8 +74,8 @@ def _typed(place: str, wanted: str, file: str) -> bytes | None:
     """A Dockerfile that -f takes from standard input or from the web."""
     if file == "-":
         return sys.stdin.buffer.read()
-    if download.is_address(file) and wanted != "-":
-        with open(download.fetch(file, archives.new_directory(place, "dockerfile")).path, "rb") as found:
+    if http_download.is_address(file) and wanted != "-":
+        with open(http_download.fetch(file, archives.new_directory(place, "dockerfile")).path, "rb") as found:
             return found.read()
     return None
 
@@ -137,8 +137,8 @@ def _named(ingest: Ingest, name: str, value: str) -> Named:
     if repository := git.parse(value):
         git.check_out(repository, place)
         return Named(git.directory_of(repository, place), [], "")
-    if download.is_address(value):
-        fetched = download.fetch(value, archives.new_directory(ingest.workspace.path, "download"))
+    if http_download.is_address(value):
+        fetched = http_download.fetch(value, archives.new_directory(ingest.workspace.path, "download"))
         with open(fetched.path, "rb", buffering=0) as stream:
             if not archives.extract(stream, place):
                 raise UsageError(f"build context {name}: {value} is no tar archive")

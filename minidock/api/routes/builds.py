@@ -11,7 +11,7 @@ from minidock.api.models import container_config
 from minidock.api.models.fields import Fields
 from minidock.api.streams.body import BodyReader
 from minidock.api.streams.build_output import BuildOutput
-from minidock.build import download, git
+from minidock.build import git, http_download
 from minidock.build.account import Account
 from minidock.build.command import run
 from minidock.build.outputs import Output
@@ -52,7 +52,7 @@ def _command(call: Call) -> Command:
     if call.flag("squash"):
         raise UsageError("squash is only supported with experimental mode")
     remote = call.text("remote")
-    if remote and not (git.parse(remote) or download.is_address(remote)):
+    if remote and not (git.parse(remote) or http_download.is_address(remote)):
         raise UsageError(f"{remote} is no address of a repository or an archive")
     arguments = _table(call, "buildargs")
     return Command(
