@@ -18,7 +18,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from minidock import state
-from minidock.build.mounts import RunMount
+from minidock.build.run_mount_flag import RunMount
 
 MOUNTS = ("build", "mounts")  # below the root
 LOCK = "lock"

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from minidock.build import mounts
+from minidock.build import run_mount_flag
 from minidock.build.variables import Globals
 from minidock.errors import NotFoundError
 from minidock.image.dockerfile.errors import DockerfileError
@@ -112,7 +112,7 @@ def _names_in(instruction: Instruction) -> list[str]:
     if instruction.name == "COPY" and (name := instruction.flag("from")):
         return [name]
     if instruction.name == "RUN":
-        return [name for text in instruction.flags.get("mount", []) if (name := mounts.source_of(text))]
+        return [name for text in instruction.flags.get("mount", []) if (name := run_mount_flag.source_of(text))]
     return []
 
 

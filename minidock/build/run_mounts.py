@@ -17,8 +17,8 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from minidock.build import cache_mounts
-from minidock.build.mounts import RunMount
 from minidock.build.reasons_of_files import Files
+from minidock.build.run_mount_flag import RunMount
 from minidock.build.stage import Stage
 from minidock.build.tree import Entry, Tree, version
 from minidock.engine.container.options import Mount

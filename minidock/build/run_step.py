@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from minidock.build import failure_shell, mounts, run
+from minidock.build import failure_shell, run, run_mount_flag
 from minidock.build.reasons import Reason
 from minidock.build.run import Job, RunFailed
 from minidock.build.run_mounts import SCRIPT, Mounted
@@ -27,7 +27,7 @@ def step(builder: Builder, stage: Stage, instruction: Instruction) -> tuple[bool
     variables = stage.scope.environment()
     surroundings = _surroundings(builder, stage, instruction)
     expansion = stage.scope.expansion()
-    asked = [mounts.parse(text, expansion) for text in instruction.flags.get("mount", [])]
+    asked = [run_mount_flag.parse(text, expansion) for text in instruction.flags.get("mount", [])]
     mounted = Mounted(builder, stage, asked, script)
     parts: Parts = {
         "run": arguments,
