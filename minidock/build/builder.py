@@ -17,7 +17,7 @@ from minidock.build.graph import SCRATCH, Node
 from minidock.build.ignore import Patterns
 from minidock.build.reasons import NO_CACHE, Reason
 from minidock.build.reasons_of_files import NO_FILES, Files
-from minidock.build.run import Surroundings
+from minidock.build.run_command import Surroundings
 from minidock.build.sources import Sources
 from minidock.build.stage import INSTRUCTIONS, Stage, from_scratch
 from minidock.build.variables import Globals

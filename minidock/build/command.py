@@ -33,7 +33,7 @@ from minidock.build.progress_json import RawJson
 from minidock.build.reasons import Say
 from minidock.build.request import Command
 from minidock.build.results import Built
-from minidock.build.run import Surroundings
+from minidock.build.run_command import Surroundings
 from minidock.build.variables import Globals
 from minidock.engine.container.create import check_host
 from minidock.engine.paths import Paths

@@ -9,7 +9,7 @@ from minidock.build import add
 from minidock.build import copy_files as copying
 from minidock.build.copy_files import Copy, Request
 from minidock.build.reasons import SAME, Reason
-from minidock.build.run import layer_paths
+from minidock.build.run_command import layer_paths
 from minidock.build.stage import INSTRUCTIONS, Stage
 from minidock.build.tree import Tree
 from minidock.engine.spec import users

@@ -11,8 +11,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from minidock.build import run
-from minidock.build.run import Job, RunFailed
+from minidock.build import run_command
+from minidock.build.run_command import Job, RunFailed
 
 if TYPE_CHECKING:
     from minidock.build.builder import Builder
@@ -33,7 +33,7 @@ def open_shell(builder: Builder, job: Job, failure: RunFailed) -> None:
     builder.report("line", text=f"{failure}. This is the state just before it, with its variables and mounts; "
                                 "what you change is thrown away; `exit` ends the build.")  # fmt: skip
     with _lent(streams):
-        run.shell(builder.asked.paths, builder.ingest, job)
+        run_command.shell(builder.asked.paths, builder.ingest, job)
 
 
 @contextmanager

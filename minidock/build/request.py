@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from minidock.build.cache_exchange import Place
 from minidock.build.outputs import Output
-from minidock.build.run import Surroundings
+from minidock.build.run_command import Surroundings
 
 
 class Command(NamedTuple):

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from minidock.build import failure_shell, run, run_mount_flag
+from minidock.build import failure_shell, run_command, run_mount_flag
 from minidock.build.reasons import Reason
-from minidock.build.run import Job, RunFailed
+from minidock.build.run_command import Job, RunFailed
 from minidock.build.run_mounts import SCRIPT, Mounted
 from minidock.build.stage import Stage
 from minidock.image.dockerfile.errors import DockerfileError
@@ -50,7 +50,7 @@ def step(builder: Builder, stage: Stage, instruction: Instruction) -> tuple[bool
             given = {**stage.scope.proxies(), **variables, **mounted.environment}
             job = Job(stage, arguments, surroundings, engine_mounts, given, builder.has_run_after(instruction))
             try:
-                layer = run.run(builder.asked.paths, builder.ingest, job)
+                layer = run_command.run(builder.asked.paths, builder.ingest, job)
                 builder.unsteady += mounted.unsteady()
                 return layer
             except RunFailed as error:
@@ -60,13 +60,13 @@ def step(builder: Builder, stage: Stage, instruction: Instruction) -> tuple[bool
     return builder.layered(stage, instruction, text, parts, make, mounted.files())
 
 
-def _unusual(surroundings: run.Surroundings) -> Parts:
+def _unusual(surroundings: run_command.Surroundings) -> Parts:
     """What counts for the cache only where it is not as usual."""
-    named = surroundings.hostname != run.HOSTNAME
+    named = surroundings.hostname != run_command.HOSTNAME
     return {"hostname": surroundings.hostname if named else "", "privileged": surroundings.privileged}
 
 
-def _surroundings(builder: Builder, stage: Stage, instruction: Instruction) -> run.Surroundings:
+def _surroundings(builder: Builder, stage: Stage, instruction: Instruction) -> run_command.Surroundings:
     """What `build` was asked for all RUN steps, as this one's flags change it. Raises `DockerfileError`."""
     asked = builder.asked.surroundings
     network = stage.words(instruction.flag("network")) or asked.network

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from minidock.build.graph import Node
 from minidock.build.ignore import Patterns
 from minidock.build.known_digests import KnownDigests
-from minidock.build.run import layer_paths
+from minidock.build.run_command import layer_paths
 from minidock.build.stage import Stage
 from minidock.build.tree import Tree
 from minidock.engine.images import find_image

@@ -16,7 +16,7 @@ from minidock.build.account import Account
 from minidock.build.command import run
 from minidock.build.outputs import Output
 from minidock.build.request import Command
-from minidock.build.run import Surroundings
+from minidock.build.run_command import Surroundings
 from minidock.engine.container import recovery
 from minidock.engine.request import limits
 from minidock.errors import UsageError

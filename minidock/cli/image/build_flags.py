@@ -9,7 +9,7 @@ from typing import Any
 from minidock.build.cache_exchange import Place
 from minidock.build.outputs import FILES, STDOUT, STORED, Output
 from minidock.build.request import Command
-from minidock.build.run import Surroundings
+from minidock.build.run_command import Surroundings
 from minidock.cli.flags import key_values
 from minidock.engine.request import limits, values
 from minidock.errors import NotFoundError, UsageError
