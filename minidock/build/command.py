@@ -23,12 +23,12 @@ from minidock.build import (
 )
 from minidock.build.account import Account
 from minidock.build.archives import Readable
+from minidock.build.build_progress import Progress
 from minidock.build.builder import Asked
 from minidock.build.checks import Checked, Subject
 from minidock.build.contexts import Context
 from minidock.build.graph import Graph, Node
 from minidock.build.ignore import Patterns
-from minidock.build.progress import Progress
 from minidock.build.progress_json import RawJson
 from minidock.build.reasons import Say
 from minidock.build.request import Command

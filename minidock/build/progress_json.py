@@ -10,7 +10,7 @@ import hashlib
 import json
 from typing import Any
 
-from minidock.build.progress import Job, Progress
+from minidock.build.build_progress import Job, Progress
 from minidock.image.importer import now
 
 _STDERR = 2  # commands' two streams are one here

@@ -12,7 +12,7 @@ import time
 import unicodedata
 from typing import TextIO
 
-from minidock.build.progress import Job, Plain, Progress, Quiet, harmless
+from minidock.build.build_progress import Job, Plain, Progress, Quiet, harmless
 from minidock.build.reasons import SAME, Say
 from minidock.errors import UsageError
 

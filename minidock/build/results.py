@@ -7,8 +7,8 @@ from typing import NamedTuple
 
 from minidock import state
 from minidock.build import cache_exchange, image, outputs
+from minidock.build.build_progress import Progress
 from minidock.build.outputs import Output, Result
-from minidock.build.progress import Progress
 from minidock.build.request import Command
 from minidock.build.stage import Stage
 from minidock.engine.events import event_log

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from minidock.build.progress import Job, Progress
+from minidock.build.build_progress import Job, Progress
 from minidock.build.reasons import Say
 
 if TYPE_CHECKING:
