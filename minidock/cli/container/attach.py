@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from minidock.cli.commands import HELP
-from minidock.cli.flags.attach import attachment_of, check_terminal, warn, with_attachment
+from minidock.cli.flags.attach_flags import attachment_of, check_terminal, warn, with_attachment
 from minidock.cli.flags.common import flag
 from minidock.cli.flags.entity_names import RUNNING_CONTAINER
 from minidock.engine.paths import Paths

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from minidock.cli.flags.attach import attachment_of, check_terminal, warn, with_attachment
+from minidock.cli.flags.attach_flags import attachment_of, check_terminal, warn, with_attachment
 from minidock.cli.flags.common import CONTEXT
 from minidock.cli.flags.container_flags import find_image, to_options, with_options
 from minidock.cli.flags.entity_names import IMAGE

@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from minidock.cli.commands import HELP
-from minidock.cli.flags.attach import attachment_of, warn, with_attachment
+from minidock.cli.flags.attach_flags import attachment_of, warn, with_attachment
 from minidock.cli.flags.common import flag
 from minidock.cli.flags.entity_names import STOPPED_CONTAINER
 from minidock.cli.flags.unsupported import CHECKPOINT, with_flags

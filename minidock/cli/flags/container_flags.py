@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from minidock.cli.flags import health, key_values, unsupported
-from minidock.cli.flags.attach import say, warn
+from minidock.cli.flags.attach_flags import say, warn
 from minidock.cli.flags.common import check_root, flag, list_option
 from minidock.cli.flags.entity_names import CONTAINER, FILE, NETWORK
 from minidock.cli.flags.isolation import OPTIONS
