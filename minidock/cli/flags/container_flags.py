@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from minidock.cli.flags import health, key_values, unsupported
+from minidock.cli.flags import health_flags, key_values, unsupported
 from minidock.cli.flags.attach_flags import say, warn
 from minidock.cli.flags.common import check_root, flag, list_option
 from minidock.cli.flags.entity_names import CONTAINER, FILE, NETWORK
@@ -75,7 +75,7 @@ _OPTIONS = [
     click.option("--restart", default="no", metavar="POLICY",
                  help="When to start it again: no, on-failure[:MAX], always, unless-stopped."),
     click.option("--stop-timeout", type=int, metavar="SECONDS", help="How long `stop` waits before it kills [10]."),
-    *health.OPTIONS,
+    *health_flags.OPTIONS,
     click.option("--log-driver", default="json-file", metavar="json-file|local|none", help="Where output is logged."),
     list_option("--log-opt", "Option of the log driver: max-size, max-file, compress, labels, env, tag.", "NAME=VALUE"),
     *LIMITS,
@@ -153,7 +153,7 @@ def to_options(flags: dict[str, Any], *, detached: bool = False) -> ContainerOpt
         restart=restart,
         restart_retries=retries,
         stop_timeout=flags["stop_timeout"],
-        health=health.healthcheck(flags),
+        health=health_flags.healthcheck(flags),
         limits=limits.parse(flags),
     )
 
