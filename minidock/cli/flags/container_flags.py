@@ -12,7 +12,7 @@ from minidock.cli.flags import health_flags, key_values, unsupported
 from minidock.cli.flags.attach_flags import say, warn
 from minidock.cli.flags.common import check_root, flag, list_option
 from minidock.cli.flags.entity_names import CONTAINER, FILE, NETWORK
-from minidock.cli.flags.isolation import OPTIONS
+from minidock.cli.flags.isolation_flags import OPTIONS
 from minidock.cli.flags.limits import DEVICE_LIMITS, LIMITS
 from minidock.engine.container.options import ContainerOptions, Mount
 from minidock.engine.paths import Paths
