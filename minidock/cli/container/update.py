@@ -10,7 +10,7 @@ import click
 from minidock.cli.commands import HELP
 from minidock.cli.flags.common import check_root
 from minidock.cli.flags.entity_names import CONTAINER
-from minidock.cli.flags.limits import LIMITS
+from minidock.cli.flags.limit_flags import LIMITS
 from minidock.cli.for_each import for_each
 from minidock.engine.paths import Paths
 from minidock.engine.request import limits, values
