@@ -12,8 +12,8 @@ from typing import Any, NamedTuple
 
 from minidock import state
 from minidock.build.stage import Stage
+from minidock.engine.container.container_options import ContainerOptions, Isolation, Limits, Mount
 from minidock.engine.container.create import create_container
-from minidock.engine.container.options import ContainerOptions, Isolation, Limits, Mount
 from minidock.engine.container.records import Record
 from minidock.engine.monitor import attach_client, spawn
 from minidock.engine.monitor.client import Attachment

@@ -21,7 +21,7 @@ from minidock.build.reasons_of_files import Files
 from minidock.build.run_mount_flag import RunMount
 from minidock.build.stage import Stage
 from minidock.build.tree import Entry, Tree, version
-from minidock.engine.container.options import Mount
+from minidock.engine.container.container_options import Mount
 from minidock.errors import MinidockError, NotFoundError
 from minidock.image import tar_into, tar_out
 

@@ -12,7 +12,7 @@ from typing import Any
 from minidock import durations
 from minidock.api.models import endpoint_settings
 from minidock.api.models.fields import Fields
-from minidock.engine.container.options import ContainerOptions, Mount
+from minidock.engine.container.container_options import ContainerOptions, Mount
 from minidock.engine.request import isolation, limits, mounts, ports, values
 from minidock.engine.request.networking import domain, extra_host, name_server
 from minidock.errors import UsageError

@@ -14,7 +14,7 @@ from minidock.cli.flags.common import check_root, flag, list_option
 from minidock.cli.flags.entity_names import CONTAINER, FILE, NETWORK
 from minidock.cli.flags.isolation_flags import OPTIONS
 from minidock.cli.flags.limit_flags import DEVICE_LIMITS, LIMITS
-from minidock.engine.container.options import ContainerOptions, Mount
+from minidock.engine.container.container_options import ContainerOptions, Mount
 from minidock.engine.paths import Paths
 from minidock.engine.request import isolation, limits, mounts, networking, ports, values
 

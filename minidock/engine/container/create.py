@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from minidock import state
 from minidock.engine import paths
 from minidock.engine.container import cleanup, container_lock, names, records, recovery
-from minidock.engine.container.options import ContainerOptions
+from minidock.engine.container.container_options import ContainerOptions
 from minidock.engine.container.records import CREATED, Record
 from minidock.engine.events import event_log
 from minidock.errors import EXIT_ENGINE, ConflictError, HostError, MinidockError, UsageError

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from contextlib import suppress
 
 from minidock.engine.container import container_cgroup, init_process, records
-from minidock.engine.container.options import Limits
+from minidock.engine.container.container_options import Limits
 from minidock.engine.container.records import Record
 from minidock.engine.events import event_log
 from minidock.engine.spec import bundle

@@ -14,7 +14,7 @@ import time
 from contextlib import suppress
 from typing import NamedTuple
 
-from minidock.engine.container import init_process, options, records
+from minidock.engine.container import container_options, init_process, records
 from minidock.engine.container.records import Record
 from minidock.engine.exec.exec_options import ExecOptions
 from minidock.engine.monitor.streams import poll
@@ -189,7 +189,7 @@ def end(created: CreatedProcess) -> None:
 def _spec(record: Record, target: Target, asked: ExecOptions) -> oci_spec.Spec:
     """The container's own specification, with what is to be run in the place of what it runs."""
     spec = oci_spec.load(record.path("bundle"))
-    chosen = options.from_json(record.data["options"])
+    chosen = container_options.from_json(record.data["options"])
     image_config = record.data["imageConfig"]
     if asked.workdir and not asked.workdir.startswith("/"):
         raise UsageError("Cwd must be an absolute path", exit_code=EXIT_CANNOT_EXECUTE)

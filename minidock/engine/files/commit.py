@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from contextlib import nullcontext
 from typing import Any, NamedTuple
 
-from minidock.engine.container import options, records
+from minidock.engine.container import container_options, records
 from minidock.engine.container.records import Record
 from minidock.engine.events import event_log
 from minidock.engine.files.diff import differences_of
@@ -58,7 +58,7 @@ def commit_container(root: str, name: str, options: CommitOptions) -> Image:
 
 def _config(record: Record) -> dict[str, Any]:
     """What containers of the image get: as this one got it, from its image and from its user's flags."""
-    chosen = options.from_json(record.data["options"])
+    chosen = container_options.from_json(record.data["options"])
     config: dict[str, Any] = {**record.data["imageConfig"]}
     variables = {name: value for name, equals, value in (row.partition("=") for row in chosen.env) if equals}
     for name, _, value in (row.partition("=") for row in config.get("Env") or []):

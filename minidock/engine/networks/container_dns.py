@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from minidock.engine.container.options import from_json
+from minidock.engine.container.container_options import from_json
 from minidock.engine.container.records import Record
 from minidock.engine.monitor.container_process import Running
 from minidock.engine.networks import container_networks

@@ -10,7 +10,7 @@ import os
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from minidock.engine.container import init_process, records
-from minidock.engine.container.options import ContainerOptions
+from minidock.engine.container.container_options import ContainerOptions
 from minidock.engine.container.records import Record
 from minidock.engine.events import event_log
 from minidock.engine.spec import etc_files, published_ports

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from minidock.engine.container import records
-from minidock.engine.container.options import ContainerOptions
+from minidock.engine.container.container_options import ContainerOptions
 from minidock.engine.networks import legacy_links, networks
 from minidock.engine.networks.container_networks import SHARED
 from minidock.errors import EXIT_ENGINE, MinidockError, UsageError

@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable
 from typing import Any
 
-from minidock.engine.container.options import Device, Isolation
+from minidock.engine.container.container_options import Device, Isolation
 from minidock.engine.request import values
 from minidock.engine.request.values import declined, fail
 from minidock.errors import UsageError

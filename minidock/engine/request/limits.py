@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from typing import Any
 
-from minidock.engine.container.options import Limits
+from minidock.engine.container.container_options import Limits
 from minidock.engine.request import values
 from minidock.errors import ConflictError
 

@@ -13,7 +13,7 @@ import os
 import re
 from typing import Any
 
-from minidock.engine.container.options import Mount
+from minidock.engine.container.container_options import Mount
 from minidock.engine.request import values
 from minidock.engine.request.values import declined, fail
 from minidock.errors import MinidockError, UsageError

@@ -9,7 +9,7 @@ import os
 import stat
 from typing import Any
 
-from minidock.engine.container.options import ContainerOptions, Limits
+from minidock.engine.container.container_options import ContainerOptions, Limits
 from minidock.engine.networks.container_networks import Surroundings
 from minidock.engine.spec import devices, security
 from minidock.engine.spec.environment import environment

@@ -11,7 +11,7 @@ import stat
 from collections.abc import Iterator
 from typing import Any
 
-from minidock.engine.container.options import Device
+from minidock.engine.container.container_options import Device
 from minidock.errors import EXIT_ENGINE, UsageError
 from minidock.linux import directory_trees
 

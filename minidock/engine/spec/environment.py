@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from minidock.engine.container.options import ContainerOptions
+from minidock.engine.container.container_options import ContainerOptions
 from minidock.engine.spec.users import User
 from minidock.errors import EXIT_ENGINE, UsageError
 

@@ -9,7 +9,7 @@ import os
 import socket
 
 from minidock import state
-from minidock.engine.container.options import ContainerOptions
+from minidock.engine.container.container_options import ContainerOptions
 from minidock.linux import syscalls
 
 HOSTS = """127.0.0.1\tlocalhost

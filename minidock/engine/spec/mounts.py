@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 from minidock.engine.container import names, records
-from minidock.engine.container.options import ContainerOptions, Mount
+from minidock.engine.container.container_options import ContainerOptions, Mount
 from minidock.engine.container.records import Record
 from minidock.engine.events import event_log
 from minidock.engine.volumes import populate, volume_mounts, volumes

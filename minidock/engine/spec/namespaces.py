@@ -13,7 +13,7 @@ import os
 from typing import NamedTuple
 
 from minidock.engine.container import init_process, records
-from minidock.engine.container.options import ContainerOptions, Isolation
+from minidock.engine.container.container_options import ContainerOptions, Isolation
 from minidock.engine.container.records import Record
 from minidock.errors import EXIT_ENGINE, ConflictError
 from minidock.linux import cgroups, mountinfo, namespaces, syscalls

@@ -6,7 +6,7 @@ from contextlib import suppress
 
 from minidock import state
 from minidock.engine.container import records
-from minidock.engine.container.options import ContainerOptions, from_json
+from minidock.engine.container.container_options import ContainerOptions, from_json
 from minidock.engine.container.records import Record
 from minidock.engine.networks import container_networks
 from minidock.engine.networks.container_networks import Surroundings
