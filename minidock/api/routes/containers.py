@@ -55,7 +55,7 @@ def changes(call: Call) -> None:
 
 def remove(call: Call) -> None:
     """DELETE /containers/NAME."""
-    from minidock.engine.container.remove import remove_container
+    from minidock.engine.container.rm import remove_container
 
     recovery.sweep_all(call.root)
     if call.flag("link"):

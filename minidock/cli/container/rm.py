@@ -19,7 +19,7 @@ from minidock.engine.paths import Paths
 def rm(paths: Paths, force: bool, link: bool, volumes: bool, names: tuple[str, ...]) -> int:
     """Remove containers, each on its own: one that cannot be removed does not keep the others."""
     from minidock.engine.container import recovery
-    from minidock.engine.container.remove import remove_container
+    from minidock.engine.container.rm import remove_container
 
     recovery.sweep_all(paths.root)
 

@@ -6,7 +6,7 @@ from contextlib import suppress
 from typing import NamedTuple
 
 from minidock.engine.container import records
-from minidock.engine.container.remove import remove_container
+from minidock.engine.container.rm import remove_container
 from minidock.engine.events import event_log
 from minidock.errors import ConflictError, HostError, NotFoundError
 from minidock.image import image_filters
