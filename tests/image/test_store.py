@@ -11,7 +11,7 @@ import pytest
 
 from minidock.engine.images.find_image import find_or_fetch, held
 from minidock.engine.images.image_users import in_use
-from minidock.engine.images.remove import remove_image
+from minidock.engine.images.rm import remove_image
 from minidock.errors import EXIT_ENGINE, ConflictError, HostError, MinidockError, NotFoundError
 from minidock.image import garbage_collection
 from minidock.image.digest import DigestMismatch, of_bytes

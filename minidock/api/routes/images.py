@@ -7,7 +7,7 @@ from minidock.api.models import image_json as models
 from minidock.api.models import pruned
 from minidock.engine.container import recovery
 from minidock.engine.images.prune import prune_images
-from minidock.engine.images.remove import remove_image
+from minidock.engine.images.rm import remove_image
 from minidock.engine.images.tag import tag_image
 from minidock.errors import NotFoundError
 from minidock.image import image_filters

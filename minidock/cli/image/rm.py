@@ -21,7 +21,7 @@ def rm(paths: Paths, force: bool, platform: str, names: tuple[str, ...]) -> int:
     """Remove names of images, and images with their last name."""
     from minidock.engine.container import recovery
     from minidock.engine.images.find_image import check_platform
-    from minidock.engine.images.remove import remove_image
+    from minidock.engine.images.rm import remove_image
     from minidock.errors import NotFoundError
     from minidock.image.store import Store
 
