@@ -7,7 +7,7 @@ from minidock.api.versions import Version
 from minidock.engine.container import recovery
 from minidock.engine.volumes import volume_filters, volumes
 from minidock.engine.volumes.prune import prune_volumes
-from minidock.engine.volumes.remove import remove_volume
+from minidock.engine.volumes.rm import remove_volume
 
 _PRUNES_UNNAMED = Version(1, 42)  # from here on, only volumes without a name are pruned unless `all` says otherwise
 

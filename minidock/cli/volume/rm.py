@@ -17,7 +17,7 @@ def rm(paths: Paths, force: bool, names: tuple[str, ...]) -> int:
     """Remove volumes that no container has, and what is in them."""
     from minidock.cli.for_each import for_each
     from minidock.engine.container import recovery
-    from minidock.engine.volumes import remove
+    from minidock.engine.volumes import rm
 
     recovery.sweep_all(paths.root)
-    return for_each(names, lambda name: remove.remove_volume(paths.root, name, force=force))
+    return for_each(names, lambda name: rm.remove_volume(paths.root, name, force=force))

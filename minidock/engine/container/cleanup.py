@@ -168,9 +168,9 @@ def finish_removal(root: str, container_id: str) -> None:
         _release_network(record)
         _release_mounts(record)
         if _has_anonymous(record) and not record.data.get("keepVolumes"):
-            from minidock.engine.volumes import remove
+            from minidock.engine.volumes import rm
 
-            remove.remove_anonymous(root, record.data["mounts"])
+            rm.remove_anonymous(root, record.data["mounts"])
         _remove_sockets(record)
         _remove_cidfile(record)
     remove_tree(paths.waiting_directory(container_id))

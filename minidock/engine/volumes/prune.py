@@ -6,7 +6,7 @@ from contextlib import suppress
 from typing import NamedTuple
 
 from minidock.engine.events import event_log
-from minidock.engine.volumes import remove, volumes
+from minidock.engine.volumes import rm, volumes
 from minidock.engine.volumes.volume_filters import select
 from minidock.errors import ConflictError, NotFoundError
 from minidock.image.image_filters import Filters
@@ -28,7 +28,7 @@ def prune_volumes(root: str, filters: Filters, *, named: bool) -> Pruned:
             continue
         volume_size = volumes.size(volume)
         with suppress(ConflictError, NotFoundError):  # taken by a container, or removed, since
-            remove.remove_volume(root, volume.name)
+            rm.remove_volume(root, volume.name)
             names.append(volume.name)
             size += volume_size
     event_log.emit(root, "volume", "prune", "", reclaimed=size)
