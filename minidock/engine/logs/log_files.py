@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from minidock.engine.logs import compression
+from minidock.engine.logs import log_compression
 from minidock.engine.logs.drivers import json_file
 from minidock.engine.logs.log_writer import PACKED
 from minidock.state import DamagedError
@@ -96,7 +96,7 @@ class PackedFile(LogFile):
 
     def content(self) -> int:
         if self._unpacked < 0:
-            self._unpacked = compression.unpacked(self.fd)
+            self._unpacked = log_compression.unpacked(self.fd)
             self.size = os.fstat(self._unpacked).st_size
         return self._unpacked
 

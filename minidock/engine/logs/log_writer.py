@@ -154,13 +154,13 @@ class Log:
 
     def _pack(self) -> None:
         """Compress what was rotated. A file has its new name before it loses the old one."""
-        from minidock.engine.logs import compression
+        from minidock.engine.logs import log_compression
 
         for number in range(1, self.max_file):
             path = f"{self.path}.{number}"
             try:
                 if os.path.exists(path):
-                    compression.pack(path, path + PACKED)
+                    log_compression.pack(path, path + PACKED)
             except OSError as error:  # no room: it stays as it is
                 self.failure = error
 
