@@ -14,7 +14,7 @@ from minidock.api.streams import multiplexed
 from minidock.api.streams.content_types import content_type
 from minidock.engine.container import records, recovery
 from minidock.engine.container.records import Record
-from minidock.engine.logs import log_drivers, log_reader
+from minidock.engine.logs import log_config, log_reader
 from minidock.errors import MinidockError, UsageError
 
 Blocks = Iterator[list[dict[str, Any]]]
@@ -31,10 +31,10 @@ def logs(call: Call) -> None:
                                api_times.utc(until) if until else "")  # fmt: skip
     recovery.sweep_all(call.root)
     record = records.find(call.root, call.name)
-    driver = log_drivers.driver_of(record)
+    driver = log_config.driver_of(record)
     if driver is None:
         raise MinidockError("configured logging driver does not support reading")
-    path = log_drivers.path(record, driver)
+    path = log_config.path(record, driver)
     if call.flag("follow"):
         is_running = log_reader.while_running(call.root, record.id)
         blocks = log_reader.follow(path, wanted, is_running, lambda _: None, driver)
@@ -49,10 +49,10 @@ def logs(call: Call) -> None:
 
 def send_past(record: Record, end: socket.socket, *, raw: bool, wanted: list[str]) -> None:
     """Send what a container has printed so far, for attach with `logs`."""
-    driver = log_drivers.driver_of(record)
+    driver = log_config.driver_of(record)
     if driver is None:
         return
-    blocks = log_reader.read(log_drivers.path(record, driver), log_reader.Wanted(), driver)
+    blocks = log_reader.read(log_config.path(record, driver), log_reader.Wanted(), driver)
     for data in _pieces(blocks, wanted, _form(timestamps=False, details=False), raw=raw):
         end.sendall(data)
 

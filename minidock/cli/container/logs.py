@@ -33,17 +33,17 @@ def logs(
     """Show what a container has printed."""
     from minidock.cli import times
     from minidock.engine.container import records, recovery
-    from minidock.engine.logs import log_drivers, log_reader
+    from minidock.engine.logs import log_config, log_reader
 
     limits = [times.utc(times.moment(text, flag)) if text else "" for flag, text in
               (("since", since), ("until", until))]  # fmt: skip
     wanted = log_reader.Wanted(_count(tail), *limits)
     recovery.sweep_all(paths.root)
     record = records.find(paths.root, name)
-    driver = log_drivers.driver_of(record)
+    driver = log_config.driver_of(record)
     if driver is None:
         raise MinidockError("configured logging driver does not support reading")
-    path = log_drivers.path(record, driver)
+    path = log_config.path(record, driver)
     if follow:
         is_running = log_reader.while_running(paths.root, record.id)
         warn = partial(click.echo, err=True)

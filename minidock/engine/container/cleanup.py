@@ -186,7 +186,7 @@ def _keep_for_build(directory: str, keep: str) -> None:
 
 
 def _remove_files(directory: str, container_id: str) -> None:
-    """What can fill a disk: what the container has written, and its log, in parts (`logs/log_drivers.py`)."""
+    """What can fill a disk: what the container has written, and its log, in parts (`logs/log_config.py`)."""
     for name in ("upper", "work"):
         remove_tree(os.path.join(directory, name))
     for name in os.listdir(directory):

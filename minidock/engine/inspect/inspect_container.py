@@ -13,7 +13,7 @@ from minidock.engine.container import init_process
 from minidock.engine.container.records import PAUSED, RESTARTING, Record
 from minidock.engine.exec import exec_ids
 from minidock.engine.inspect import host_config, network_settings
-from minidock.engine.logs import drivers, log_drivers
+from minidock.engine.logs import drivers, log_config
 from minidock.engine.spec import published_ports
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ def container(record: Record, *, size: bool = False) -> dict[str, Any]:
     """
     _await_recorded_end(record)
     data, arguments = record.data, record.data["command"]
-    log = log_drivers.driver_of(record)
+    log = log_config.driver_of(record)
     has_log = log and log.NAME == drivers.JSON_FILE and record.data["state"]["startedAt"]  # docker tells of no other
     return {
         "Id": record.id,
@@ -52,7 +52,7 @@ def container(record: Record, *, size: bool = False) -> dict[str, Any]:
         "ResolvConfPath": record.path("resolv.conf"),
         "HostnamePath": record.path("hostname"),
         "HostsPath": record.path("hosts"),
-        "LogPath": log_drivers.path(record, log) if log and has_log else "",
+        "LogPath": log_config.path(record, log) if log and has_log else "",
         "OCIConfigPath": record.path("bundle", "config.json"),
         "Name": f"/{record.name}",
         "RestartCount": data.get("restartCount", 0),

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from minidock import observe
 from minidock.engine.container import records
-from minidock.engine.logs import log_drivers
+from minidock.engine.logs import log_config
 from minidock.engine.monitor import monitor, out_of_memory
 from minidock.engine.monitor.attach_server import AttachedClients
 from minidock.engine.monitor.container_process import Running
@@ -54,7 +54,7 @@ def _running(record: records.Record, state: dict[str, Any]) -> Running:
     created.console, created.is_ready = state["console"], True
     log = None
     with suppress(OSError):  # whatever fails, the container must not end with us
-        log = log_drivers.open_log(record)
+        log = log_config.open_log(record)
     if log:
         log.unfinished = state["unfinished"]
     outputs = []

@@ -101,9 +101,9 @@ def _record_start(record: Record, created: lifecycle.CreatedProcess) -> None:
 
 def _streams(record: Record, created: lifecycle.CreatedProcess, pipes: Pipes | None) -> tuple[list[Output], int | None]:
     """The container's outputs, which share its log, and where its input goes."""
-    from minidock.engine.logs import log_drivers
+    from minidock.engine.logs import log_config
 
-    log = log_drivers.open_log(record)
+    log = log_config.open_log(record)
     if pipes:
         pipes.close_inside()
         return [Output(pipes.output, "stdout", log), Output(pipes.errors, "stderr", log)], pipes.input

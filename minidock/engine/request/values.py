@@ -170,9 +170,9 @@ def log_driver(name: str, options: dict[str, str]) -> str:
     """--log-driver with its --log-opt."""
     name = name or "json-file"
     if options or name != "json-file":
-        from minidock.engine.logs import log_drivers
+        from minidock.engine.logs import log_config
 
-        log_drivers.check(name, options)
+        log_config.check(name, options)
     return name
 
 
