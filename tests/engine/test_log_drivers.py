@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 
 from minidock.engine.container import cleanup
-from minidock.engine.logs import drivers
-from minidock.engine.logs.drivers import local
+from minidock.engine.logs import log_drivers
+from minidock.engine.logs.log_drivers import local
 from minidock.engine.logs.log_files import leave_out, open_all
 from minidock.engine.logs.log_writer import PARTIAL, Log
 from tests.engine.containers import Containers, eventually, followers
@@ -24,7 +24,7 @@ from tests.support.command import Minidock
 __all__ = ["no_containers_afterwards", "ok"]
 
 Ok = Callable[..., str]
-DRIVERS = pytest.mark.parametrize("driver", drivers.NAMES)
+DRIVERS = pytest.mark.parametrize("driver", log_drivers.NAMES)
 NOTHING_TO_COMPRESS = "compress cannot be true when max-file is less than 2 or max-size is not set"
 COMPRESSED = ("--log-opt", "max-size=2k", "--log-opt", "max-file=3", "--log-opt", "compress=true")
 
@@ -43,7 +43,7 @@ def write(path: str, driver: str, *blocks: bytes, **settings: Any) -> None:
 
 
 def read(path: str, driver: str, tail: int | None = None) -> str:
-    files = open_all(path, drivers.find(driver))
+    files = open_all(path, log_drivers.find(driver))
     if tail is not None:
         leave_out(files, tail)
     found = "".join(record["log"] for file in files for block in file.records() for record in block)
@@ -115,7 +115,7 @@ def test_a_compressed_file_that_is_cut_gives_what_it_has(path: str) -> None:
 
 
 def test_what_is_removed_with_a_container_is_every_driver_s() -> None:
-    assert {drivers.find(name).SUFFIX for name in drivers.NAMES} == set(cleanup.LOG_SUFFIXES)
+    assert {log_drivers.find(name).SUFFIX for name in log_drivers.NAMES} == set(cleanup.LOG_SUFFIXES)
 
 
 pytestmark = pytest.mark.usefixtures("no_containers_afterwards")

@@ -14,7 +14,7 @@ from minidock.engine.container.records import DEAD, PAUSED, RESTARTING, RUNNING
 from minidock.engine.images import registry_config
 from minidock.engine.inspect import kernel_features
 from minidock.engine.inspect.container_stats import host_memory
-from minidock.engine.logs import drivers
+from minidock.engine.logs import log_drivers
 from minidock.image.platform import host_architecture
 from minidock.image.registry import proxies
 from minidock.image.registry.settings import HUB, HUB_INDEX
@@ -30,7 +30,7 @@ _NOT_OURS: dict[str, Any] = {
     "ClientInfo": {"Debug": False, "Context": "default", "Plugins": [], "Warnings": None},
 }  # fmt: skip
 _PLUGINS = {"Volume": ["local"], "Network": sorted((*NAMES, "host", "null")), "Authorization": None,
-            "Log": list(drivers.NAMES)}  # fmt: skip
+            "Log": list(log_drivers.NAMES)}  # fmt: skip
 # Docker's words for a controller that the host does not have (moby: daemon/info_unix.go). That the host does not route
 # is no reason for one: what makes the first network turns that on.
 _WARNINGS = {"MemoryLimit": "No memory limit support", "SwapLimit": "No swap limit support",
@@ -54,7 +54,7 @@ def info(root: str) -> dict[str, Any]:
         "Driver": "overlay2",
         "DriverStatus": [["Backing Filesystem", mountinfo.filesystem_of(root)]],
         "Plugins": _PLUGINS,
-        "LoggingDriver": drivers.JSON_FILE,
+        "LoggingDriver": log_drivers.JSON_FILE,
         **abilities,
         "SystemTime": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
         "KernelVersion": os.uname().release,

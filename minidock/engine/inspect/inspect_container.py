@@ -13,7 +13,7 @@ from minidock.engine.container import init_process
 from minidock.engine.container.records import PAUSED, RESTARTING, Record
 from minidock.engine.exec import exec_ids
 from minidock.engine.inspect import host_config, network_settings
-from minidock.engine.logs import drivers, log_config
+from minidock.engine.logs import log_config, log_drivers
 from minidock.engine.spec import published_ports
 
 if TYPE_CHECKING:
@@ -41,7 +41,9 @@ def container(record: Record, *, size: bool = False) -> dict[str, Any]:
     _await_recorded_end(record)
     data, arguments = record.data, record.data["command"]
     log = log_config.driver_of(record)
-    has_log = log and log.NAME == drivers.JSON_FILE and record.data["state"]["startedAt"]  # docker tells of no other
+    has_log = (
+        log and log.NAME == log_drivers.JSON_FILE and record.data["state"]["startedAt"]
+    )  # docker tells of no other
     return {
         "Id": record.id,
         "Created": data["created"],

@@ -12,13 +12,13 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from minidock.engine.container.records import Record
-from minidock.engine.logs import drivers
-from minidock.engine.logs.drivers.option_values import refused
+from minidock.engine.logs import log_drivers
+from minidock.engine.logs.log_drivers.option_values import refused
 from minidock.engine.logs.log_writer import Log
 from minidock.errors import UsageError
 
 if TYPE_CHECKING:
-    from minidock.engine.logs.drivers.driver import Driver
+    from minidock.engine.logs.log_drivers.driver import Driver
 
 NONE = "none"
 _MODES = ("blocking", "non-blocking", "")
@@ -46,7 +46,7 @@ def check(name: str, options: dict[str, str]) -> None:
         raise refused(f"logger: logging mode not supported: {options['mode']}")
     if "max-buffer-size" in options and options.get("mode") != "non-blocking":
         raise refused("logger: max-buffer-size option is only supported with 'mode=non-blocking'")
-    driver = drivers.find(name)
+    driver = log_drivers.find(name)
     for option in options:
         if option not in (*driver.OPTIONS, "mode", "max-buffer-size"):
             raise refused(driver.unknown(option))
@@ -57,8 +57,8 @@ def check(name: str, options: dict[str, str]) -> None:
 
 def driver_of(record: Record) -> Driver | None:
     """The container's log driver; None with `none`."""
-    name = str(record.data["options"].get("log_driver") or drivers.JSON_FILE)
-    return None if name == NONE else drivers.find(name)
+    name = str(record.data["options"].get("log_driver") or log_drivers.JSON_FILE)
+    return None if name == NONE else log_drivers.find(name)
 
 
 def path(record: Record, driver: Driver) -> str:

@@ -9,12 +9,12 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from minidock.engine.logs import log_compression
-from minidock.engine.logs.drivers import json_file
+from minidock.engine.logs.log_drivers import json_file
 from minidock.engine.logs.log_writer import PACKED
 from minidock.state import DamagedError
 
 if TYPE_CHECKING:
-    from minidock.engine.logs.drivers.driver import Driver, Record
+    from minidock.engine.logs.log_drivers.driver import Driver, Record
 
 _CHUNK = 1 << 20
 _PATIENCE = 1.0  # seconds

@@ -15,13 +15,13 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from minidock.engine.container import records, recovery
 from minidock.engine.logs import rotation_links
-from minidock.engine.logs.drivers import json_file
+from minidock.engine.logs.log_drivers import json_file
 from minidock.engine.logs.log_files import LogFile, leave_out, open_all
 from minidock.errors import NotFoundError
 from minidock.linux.directory_trees import remove_tree
 
 if TYPE_CHECKING:
-    from minidock.engine.logs.drivers.driver import Driver, Record
+    from minidock.engine.logs.log_drivers.driver import Driver, Record
 
 _ALIVE = ("running", "paused", "restarting")
 _PERIOD = 1.0  # seconds: how often to ask whether the container is still there, when nothing is written

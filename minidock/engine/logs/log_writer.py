@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import os
 
-from minidock.engine.logs import drivers
+from minidock.engine.logs import log_drivers
 
 # What is not always needed is imported where it is: an idle monitor (`monitor/idle.py`) stays small that way.
 TYPE_CHECKING = False  # as in `typing`, without loading that
@@ -41,7 +41,7 @@ class Log:
         max_file: int = 1,
         compress: bool = False,
         attributes: Mapping[str, str] | None = None,
-        driver: str = drivers.JSON_FILE,
+        driver: str = log_drivers.JSON_FILE,
     ) -> None:
         self.arguments = [path, max_size, max_file, compress, dict(attributes or {}), driver]  # to make another like it
         self.path = path
@@ -51,7 +51,7 @@ class Log:
         self.failure: OSError | None = None  # why the last records could not be written, if so
         self.attributes = dict(attributes or {})
         self.unfinished = {"stdout": b"", "stderr": b""}  # printed, and not yet ended by a newline
-        self._driver = drivers.find(driver)
+        self._driver = log_drivers.find(driver)
         self._links: RotationLinks | None = None
         self._open()
 

@@ -10,13 +10,13 @@ from __future__ import annotations
 
 import os
 
-from minidock.engine.logs.drivers.timestamps import now
+from minidock.engine.logs.log_drivers.timestamps import now
 
 TYPE_CHECKING = False  # as in `typing`, without loading that
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from minidock.engine.logs.drivers.driver import Record
+    from minidock.engine.logs.log_drivers.driver import Record
 
 NAME = "json-file"
 OPTIONS = ("max-file", "max-size", "compress", "labels", "labels-regex", "env", "env-regex", "tag")
@@ -37,7 +37,7 @@ def unknown(option: str) -> str:
 
 def rotation(options: Mapping[str, str]) -> tuple[int | None, int, bool]:
     """max-size, max-file and compress; none is docker's default (moby: daemon/logger/jsonfilelog/jsonfilelog.go)."""
-    from minidock.engine.logs.drivers.option_values import boolean, number, refused, size
+    from minidock.engine.logs.log_drivers.option_values import boolean, number, refused, size
 
     limit = size(options["max-size"]) if "max-size" in options else None
     if limit is not None and limit <= 0:

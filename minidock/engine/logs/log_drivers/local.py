@@ -14,14 +14,14 @@ from __future__ import annotations
 import os
 import time
 
-from minidock.engine.logs.drivers.timestamps import spelled
+from minidock.engine.logs.log_drivers.timestamps import spelled
 from minidock.errors import UsageError
 
 TYPE_CHECKING = False  # as in `typing`, without loading that
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from minidock.engine.logs.drivers.driver import Record
+    from minidock.engine.logs.log_drivers.driver import Record
 
 NAME = "local"
 OPTIONS = ("max-file", "max-size", "compress")
@@ -41,7 +41,7 @@ def unknown(option: str) -> str:
 
 def rotation(options: Mapping[str, str]) -> tuple[int | None, int, bool]:
     """max-size, max-file and compress (moby: daemon/logger/local/config.go)."""
-    from minidock.engine.logs.drivers.option_values import boolean, number, refused, size
+    from minidock.engine.logs.log_drivers.option_values import boolean, number, refused, size
 
     limit = _read("invalid value for max-size: {}: ", options, "max-size", size, str(_MAX_SIZE))
     files = _read("invalid value for max-file: {}: ", options, "max-file", number, _MAX_FILE)

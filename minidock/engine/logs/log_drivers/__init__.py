@@ -13,7 +13,7 @@ from minidock.errors import UsageError
 # An idle monitor (`monitor/idle.py`) loads this and one driver: neither imports what is not always needed.
 TYPE_CHECKING = False  # as in `typing`, without loading that
 if TYPE_CHECKING:
-    from minidock.engine.logs.drivers.driver import Driver
+    from minidock.engine.logs.log_drivers.driver import Driver
 
 JSON_FILE, LOCAL = "json-file", "local"
 NAMES = (JSON_FILE, LOCAL)
@@ -22,11 +22,11 @@ NAMES = (JSON_FILE, LOCAL)
 def find(name: str) -> Driver:
     """The driver of that name. Raises `UsageError` in docker's words if there is none."""
     if name == JSON_FILE:
-        from minidock.engine.logs.drivers import json_file
+        from minidock.engine.logs.log_drivers import json_file
 
         return json_file
     if name == LOCAL:
-        from minidock.engine.logs.drivers import local
+        from minidock.engine.logs.log_drivers import local
 
         return local
     raise UsageError(f'error looking up logging plugin {name}: plugin "{name}" not found')
