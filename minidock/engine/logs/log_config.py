@@ -18,7 +18,7 @@ from minidock.engine.logs.log_writer import Log
 from minidock.errors import UsageError
 
 if TYPE_CHECKING:
-    from minidock.engine.logs.log_drivers.driver import Driver
+    from minidock.engine.logs.log_drivers.log_driver import Driver
 
 NONE = "none"
 _MODES = ("blocking", "non-blocking", "")

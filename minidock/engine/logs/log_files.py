@@ -14,7 +14,7 @@ from minidock.engine.logs.log_writer import PACKED
 from minidock.state import DamagedError
 
 if TYPE_CHECKING:
-    from minidock.engine.logs.log_drivers.driver import Driver, Record
+    from minidock.engine.logs.log_drivers.log_driver import Driver, Record
 
 _CHUNK = 1 << 20
 _PATIENCE = 1.0  # seconds

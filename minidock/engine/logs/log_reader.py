@@ -21,7 +21,7 @@ from minidock.errors import NotFoundError
 from minidock.linux.directory_trees import remove_tree
 
 if TYPE_CHECKING:
-    from minidock.engine.logs.log_drivers.driver import Driver, Record
+    from minidock.engine.logs.log_drivers.log_driver import Driver, Record
 
 _ALIVE = ("running", "paused", "restarting")
 _PERIOD = 1.0  # seconds: how often to ask whether the container is still there, when nothing is written

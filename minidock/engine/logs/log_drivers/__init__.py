@@ -13,7 +13,7 @@ from minidock.errors import UsageError
 # An idle monitor (`monitor/idle.py`) loads this and one driver: neither imports what is not always needed.
 TYPE_CHECKING = False  # as in `typing`, without loading that
 if TYPE_CHECKING:
-    from minidock.engine.logs.log_drivers.driver import Driver
+    from minidock.engine.logs.log_drivers.log_driver import Driver
 
 JSON_FILE, LOCAL = "json-file", "local"
 NAMES = (JSON_FILE, LOCAL)

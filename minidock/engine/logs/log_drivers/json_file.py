@@ -16,7 +16,7 @@ TYPE_CHECKING = False  # as in `typing`, without loading that
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from minidock.engine.logs.log_drivers.driver import Record
+    from minidock.engine.logs.log_drivers.log_driver import Record
 
 NAME = "json-file"
 OPTIONS = ("max-file", "max-size", "compress", "labels", "labels-regex", "env", "env-regex", "tag")

@@ -21,7 +21,7 @@ TYPE_CHECKING = False  # as in `typing`, without loading that
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from minidock.engine.logs.log_drivers.driver import Record
+    from minidock.engine.logs.log_drivers.log_driver import Record
 
 NAME = "local"
 OPTIONS = ("max-file", "max-size", "compress")
