@@ -16,7 +16,7 @@ from minidock.engine.container.container_options import ContainerOptions, Isolat
 from minidock.engine.container.create import create_container
 from minidock.engine.container.records import Record
 from minidock.engine.monitor import attach_client, spawn
-from minidock.engine.monitor.client import Attachment
+from minidock.engine.monitor.monitor_client import Attachment
 from minidock.engine.paths import Paths
 from minidock.errors import MinidockError
 from minidock.image.layer_cache import Layer

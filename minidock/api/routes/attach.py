@@ -15,7 +15,7 @@ from minidock.engine.container import records, recovery
 from minidock.engine.container.records import PAUSED, RESTARTING, Record
 from minidock.engine.monitor import attach_client, detach_keys
 from minidock.engine.monitor.await_start import Waiting
-from minidock.engine.monitor.client import Attachment
+from minidock.engine.monitor.monitor_client import Attachment
 from minidock.errors import ConflictError, MinidockError
 
 

@@ -20,7 +20,7 @@ from minidock.engine.container.restart import restart_container
 from minidock.engine.container.start import AlreadyUp, lock_for_start
 from minidock.engine.container.stop import stop_container
 from minidock.engine.container.unpause import unpause_container
-from minidock.engine.monitor import attach_client, await_exit, client, terminal_size
+from minidock.engine.monitor import attach_client, await_exit, monitor_client, terminal_size
 from minidock.engine.request import limits, values
 from minidock.errors import ConflictError, UsageError
 
@@ -39,7 +39,7 @@ def start(call: Call) -> None:
 def start_detached(call: Call, name: str) -> None:
     """Give a container to a monitor of its own, which starts it."""
     with _own_signals():
-        attach_client.run(call.paths, partial(lock_for_start, call.root, name), client.DETACHED, _ignore)
+        attach_client.run(call.paths, partial(lock_for_start, call.root, name), monitor_client.DETACHED, _ignore)
 
 
 def _ignore(_: str) -> None:
@@ -49,7 +49,7 @@ def _ignore(_: str) -> None:
 @contextmanager
 def _own_signals() -> Iterator[None]:
     """On the command line, signals of whoever starts a container are the container's. Here they stay ours."""
-    before = {number: signal.getsignal(number) for number in client.FORWARDED}
+    before = {number: signal.getsignal(number) for number in monitor_client.FORWARDED}
     try:
         yield
     finally:

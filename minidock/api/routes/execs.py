@@ -16,7 +16,7 @@ from minidock.engine.exec import exec_client, exec_instances, exec_process
 from minidock.engine.exec.exec_instances import Instance
 from minidock.engine.exec.exec_options import ExecOptions
 from minidock.engine.monitor import detach_keys
-from minidock.engine.monitor.client import Attachment, Detached, Left
+from minidock.engine.monitor.monitor_client import Attachment, Detached, Left
 from minidock.errors import ConflictError, MinidockError, NotFoundError, UsageError, message_of
 
 _STREAMS = ("stdin", "stdout", "stderr")

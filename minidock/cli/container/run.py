@@ -55,7 +55,7 @@ def run(paths: Paths, /, **flags: Any) -> int:
 @contextmanager
 def engine_errors() -> Iterator[None]:
     """An error's plain exit code 1 would be taken for the program's own; only who leaves with Ctrl-C gets it."""
-    from minidock.engine.monitor.client import Abandoned
+    from minidock.engine.monitor.monitor_client import Abandoned
 
     try:
         yield

@@ -47,9 +47,9 @@ def start(paths: Paths, /, names: tuple[str, ...], **flags: Any) -> int:
 def start_detached(paths: Paths, name: str) -> None:
     """Start one container; nothing is to be done if it runs."""
     from minidock.engine.container import start
-    from minidock.engine.monitor import attach_client, client
+    from minidock.engine.monitor import attach_client, monitor_client
 
     try:
-        attach_client.run(paths, partial(start.lock_for_start, paths.root, name), client.DETACHED, warn)
+        attach_client.run(paths, partial(start.lock_for_start, paths.root, name), monitor_client.DETACHED, warn)
     except start.AlreadyUp:
         return

@@ -12,7 +12,7 @@ import click
 from minidock.errors import ClientError
 
 if TYPE_CHECKING:
-    from minidock.engine.monitor.client import Attachment
+    from minidock.engine.monitor.monitor_client import Attachment
 
 _OPTIONS = [
     click.option("--detach-keys", default="", metavar="KEYS", help="What is typed to detach [ctrl-p,ctrl-q]."),
@@ -31,10 +31,10 @@ def with_attachment(command: Command) -> Command:
 
 def attachment_of(streams: Iterable[str], flags: dict[str, Any]) -> Attachment:
     """The flags, and the streams by name, as what the engine takes. Raises `UsageError` for bad keys."""
-    from minidock.engine.monitor import client, detach_keys
+    from minidock.engine.monitor import detach_keys, monitor_client
 
     which = {name: True for name in streams}
-    return client.Attachment(**which, keys=detach_keys.parse(flags["detach_keys"]), proxy=flags["sig_proxy"])
+    return monitor_client.Attachment(**which, keys=detach_keys.parse(flags["detach_keys"]), proxy=flags["sig_proxy"])
 
 
 def check_terminal(attachment: Attachment, *, is_terminal: bool) -> None:

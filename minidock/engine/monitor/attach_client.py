@@ -15,8 +15,8 @@ from minidock.engine.container import recovery
 from minidock.engine.container.records import Record
 from minidock.engine.events import event_log
 from minidock.engine.monitor import spawn
-from minidock.engine.monitor.client import FORWARDED, Attachment, Client, Detached, Warn
 from minidock.engine.monitor.monitor_channel import visit
+from minidock.engine.monitor.monitor_client import FORWARDED, Attachment, Client, Detached, Warn
 from minidock.engine.monitor.streams import unshared
 from minidock.engine.paths import Paths
 from minidock.errors import ConflictError

@@ -10,8 +10,8 @@ from contextlib import ExitStack, contextmanager
 from minidock.engine.container import records, recovery
 from minidock.engine.container.records import RESTARTING, Record
 from minidock.engine.monitor.await_start import Waiting
-from minidock.engine.monitor.client import Left
 from minidock.engine.monitor.monitor_channel import visit
+from minidock.engine.monitor.monitor_client import Left
 from minidock.engine.monitor.streams import BROKEN, poll
 from minidock.runtime.channel import Channel
 

@@ -17,8 +17,8 @@ from types import TracebackType
 from minidock.engine import paths
 from minidock.engine.container import records
 from minidock.engine.container.records import RESTARTING, Record
-from minidock.engine.monitor.client import Left
 from minidock.engine.monitor.monitor_channel import visit
+from minidock.engine.monitor.monitor_client import Left
 from minidock.engine.monitor.streams import BROKEN, Events, poll
 from minidock.linux import sockets
 from minidock.runtime.channel import Channel
