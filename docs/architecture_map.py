@@ -28,7 +28,7 @@ LESSON = (
     "engine/container/create.py",
     "engine/monitor/spawn.py",
     "engine/monitor/monitor.py",
-    "engine/monitor/start.py",
+    "engine/monitor/start_container.py",
     "engine/spec/prepare.py",
     "runtime/oci_spec.py",
     "runtime/lifecycle.py",

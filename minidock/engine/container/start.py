@@ -1,4 +1,4 @@
-"""`start`: lock an existing container for the monitor that is to start it (`monitor/start.py`)."""
+"""`start`: lock an existing container for the monitor that is to start it (`monitor/start_container.py`)."""
 
 from __future__ import annotations
 

@@ -41,7 +41,7 @@ from minidock import observe, state
 from minidock.engine.container import cleanup, container_lock, records
 from minidock.engine.container.records import Record
 from minidock.engine.events import event_log
-from minidock.engine.monitor import daemonize, start, waiting_clients
+from minidock.engine.monitor import daemonize, start_container, waiting_clients
 from minidock.engine.monitor.attach_server import AttachedClient, AttachedClients
 from minidock.engine.monitor.container_process import Running
 from minidock.engine.monitor.monitored import Monitored
@@ -96,7 +96,7 @@ def _run_until_over(monitored: Monitored, clients: AttachedClients) -> int:
         try:
             # The end of the run before may have needed it.
             container_lock.reserve(monitored.record.directory, monitored.lock)
-            running, warnings = start.start(monitored.record, clients, monitored.cache, caller)
+            running, warnings = start_container.start(monitored.record, clients, monitored.cache, caller)
         except BaseException as error:
             _record_failed_start(monitored.record, error)
             for client in clients.all:
@@ -246,7 +246,7 @@ def _record_failed_start(record: Record, error: BaseException) -> None:
     As in docker, it stays, with the status "created", the exit code and the error, if its user did not give it up.
     """
     with suppress(OSError, MinidockError):
-        if _exit_code(error) <= EXIT_SIGNAL and not isinstance(error, start.CallerGoneError):
+        if _exit_code(error) <= EXIT_SIGNAL and not isinstance(error, start_container.CallerGoneError):
             with (
                 step("Keep the container that could not be started", book="4.7.3"),
                 records.changing(record, aside=True),
