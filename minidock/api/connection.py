@@ -19,7 +19,7 @@ from typing import NamedTuple
 import h11
 
 from minidock.api.http_errors import ClientGone
-from minidock.engine.paths import Paths
+from minidock.engine.state_paths import Paths
 
 _MOST_HEAD = 1 << 20  # bytes: Go's limit for the headers of a request, too
 _CHUNK = 1 << 16

@@ -13,7 +13,7 @@ import prctl
 
 from minidock.api import listening
 from minidock.api.service import Service
-from minidock.engine.paths import Paths, run_directory
+from minidock.engine.state_paths import Paths, run_directory
 
 
 @contextmanager

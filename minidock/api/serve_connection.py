@@ -12,7 +12,7 @@ from minidock.api import routing
 from minidock.api.call import Call
 from minidock.api.connection import Connection
 from minidock.api.http_errors import ClientGone
-from minidock.engine.paths import Paths
+from minidock.engine.state_paths import Paths
 
 
 def serve(paths: Paths, end: socket.socket, *, is_local: bool) -> None:

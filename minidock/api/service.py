@@ -21,7 +21,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, NoReturn
 
 from minidock.api import listening, routing, serve_connection
-from minidock.engine.paths import Paths
+from minidock.engine.state_paths import Paths
 
 if TYPE_CHECKING:
     import ssl

@@ -22,7 +22,7 @@ from minidock.build.sources import Sources
 from minidock.build.stage import INSTRUCTIONS, Stage, from_scratch
 from minidock.build.variables import Globals
 from minidock.engine.monitor import spawn
-from minidock.engine.paths import Paths
+from minidock.engine.state_paths import Paths
 from minidock.errors import MinidockError
 from minidock.image import layer_cache
 from minidock.image.dockerfile import stages

@@ -36,7 +36,7 @@ from minidock.build.results import Built
 from minidock.build.run_command import Surroundings
 from minidock.build.variables import Globals
 from minidock.engine.container.create import check_host
-from minidock.engine.paths import Paths
+from minidock.engine.state_paths import Paths
 from minidock.errors import EXIT_SIGNAL, MinidockError, NotFoundError, UsageError
 from minidock.image import reference
 from minidock.image.dockerfile import stages

@@ -17,7 +17,7 @@ from minidock.engine.container.create import create_container
 from minidock.engine.container.records import Record
 from minidock.engine.monitor import attach_client, spawn
 from minidock.engine.monitor.monitor_client import Attachment
-from minidock.engine.paths import Paths
+from minidock.engine.state_paths import Paths
 from minidock.errors import MinidockError
 from minidock.image.layer_cache import Layer
 from minidock.image.layer_diff import ADDED, differences

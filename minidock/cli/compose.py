@@ -10,7 +10,7 @@ import sys
 
 import click
 
-from minidock.engine.paths import Paths
+from minidock.engine.state_paths import Paths
 from minidock.errors import EXIT_SIGNAL, NotFoundError
 
 _NAME = "docker-compose"

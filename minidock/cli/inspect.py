@@ -15,7 +15,7 @@ from minidock.cli.image.inspect import image_described
 from minidock.cli.inspect_output import FORMAT, show
 from minidock.cli.network.inspect import network_described
 from minidock.cli.volume.inspect import volume_described
-from minidock.engine.paths import Paths
+from minidock.engine.state_paths import Paths
 from minidock.errors import NotFoundError, UsageError
 
 

@@ -26,11 +26,11 @@ _SETTINGS = {"help_option_names": ["--help"], "color": True}
 @click.pass_context
 def cli(ctx: click.Context, root: str | None, debug: bool, config: str | None) -> None:
     """A container runtime in pure Python that shows how Docker works."""
-    from minidock.engine import paths
+    from minidock.engine import state_paths
 
     if config:
         os.environ["DOCKER_CONFIG"] = config
-    ctx.obj = paths.choose(root)
+    ctx.obj = state_paths.choose(root)
 
 
 def run_command_line() -> None:

@@ -9,7 +9,7 @@ import click
 import pytest
 
 from minidock.cli.commands import noun
-from minidock.engine.paths import Paths
+from minidock.engine.state_paths import Paths
 from minidock.errors import MinidockError
 from minidock.image.store import Store
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from minidock.cli.commands import HELP
-from minidock.engine.paths import Paths
+from minidock.engine.state_paths import Paths
 from minidock.errors import NotFoundError
 
 _NAME = "default"

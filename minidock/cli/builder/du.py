@@ -9,7 +9,7 @@ import click
 
 from minidock.cli.commands import HELP
 from minidock.durations import duration
-from minidock.engine.paths import Paths
+from minidock.engine.state_paths import Paths
 
 if TYPE_CHECKING:
     from minidock.build.cache_usage import Kept

@@ -8,7 +8,7 @@ from minidock.cli.commands import HELP
 from minidock.cli.flags.common import check_root
 from minidock.cli.flags.size import Size
 from minidock.cli.pruning import FORCE, confirmed, filter_option, print_reclaimed, print_removed
-from minidock.engine.paths import Paths
+from minidock.engine.state_paths import Paths
 
 _DANGLING = "This will remove all dangling build cache."
 _ALL = "This will remove all build cache."

@@ -10,7 +10,7 @@ from minidock.cli.commands import HELP
 from minidock.cli.flags.attach_flags import attachment_of, check_terminal, warn, with_attachment
 from minidock.cli.flags.common import flag
 from minidock.cli.flags.entity_names import RUNNING_CONTAINER
-from minidock.engine.paths import Paths
+from minidock.engine.state_paths import Paths
 from minidock.errors import ConflictError
 
 

@@ -11,7 +11,7 @@ import click
 from minidock.cli.commands import HELP
 from minidock.cli.flags.common import check_root
 from minidock.cli.flags.entity_names import CONTAINER_PATH
-from minidock.engine.paths import Paths
+from minidock.engine.state_paths import Paths
 from minidock.errors import MinidockError, UsageError
 
 

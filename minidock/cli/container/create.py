@@ -9,7 +9,7 @@ import click
 from minidock.cli.flags.common import CONTEXT
 from minidock.cli.flags.container_flags import find_image, to_options, with_options
 from minidock.cli.flags.entity_names import IMAGE
-from minidock.engine.paths import Paths
+from minidock.engine.state_paths import Paths
 from minidock.errors import MinidockError
 
 

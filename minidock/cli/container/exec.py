@@ -10,7 +10,7 @@ import click
 from minidock.cli.flags import key_values
 from minidock.cli.flags.common import CONTEXT, check_root, flag, list_option
 from minidock.cli.flags.entity_names import RUNNING_CONTAINER
-from minidock.engine.paths import Paths
+from minidock.engine.state_paths import Paths
 from minidock.errors import ClientError, MinidockError
 
 

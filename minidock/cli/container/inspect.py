@@ -10,7 +10,7 @@ import click
 from minidock.cli.commands import HELP
 from minidock.cli.flags.entity_names import CONTAINER
 from minidock.cli.inspect_output import FORMAT, show
-from minidock.engine.paths import Paths
+from minidock.engine.state_paths import Paths
 
 SIZE = click.option("-s", "--size", is_flag=True, help="Show how much a container has written, too.")
 

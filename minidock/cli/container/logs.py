@@ -12,7 +12,7 @@ import click
 
 from minidock.cli.commands import HELP
 from minidock.cli.flags.entity_names import CONTAINER
-from minidock.engine.paths import Paths
+from minidock.engine.state_paths import Paths
 from minidock.errors import MinidockError
 
 Blocks = Iterator[list[dict[str, Any]]]

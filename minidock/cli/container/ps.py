@@ -10,7 +10,7 @@ import click
 from minidock.cli.commands import HELP
 from minidock.cli.format.template_values import Fields, Nil, label_title
 from minidock.engine.container.records import Record
-from minidock.engine.paths import Paths
+from minidock.engine.state_paths import Paths
 
 _COMMAND_WIDTH = 20
 _MOUNT_WIDTH = 15

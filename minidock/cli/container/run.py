@@ -12,7 +12,7 @@ from minidock.cli.flags.attach_flags import attachment_of, check_terminal, warn,
 from minidock.cli.flags.common import CONTEXT
 from minidock.cli.flags.container_flags import find_image, to_options, with_options
 from minidock.cli.flags.entity_names import IMAGE
-from minidock.engine.paths import Paths
+from minidock.engine.state_paths import Paths
 from minidock.errors import EXIT_ENGINE, ClientError, MinidockError, UsageError
 
 if TYPE_CHECKING:

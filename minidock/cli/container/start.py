@@ -13,7 +13,7 @@ from minidock.cli.flags.common import flag
 from minidock.cli.flags.entity_names import STOPPED_CONTAINER
 from minidock.cli.flags.unsupported import CHECKPOINT, with_flags
 from minidock.cli.for_each import for_each
-from minidock.engine.paths import Paths
+from minidock.engine.state_paths import Paths
 from minidock.errors import ConflictError, MinidockError
 
 

@@ -12,7 +12,7 @@ from minidock.cli.flags.entity_names import RUNNING_CONTAINER
 from minidock.cli.format.template_values import Fields
 from minidock.engine.container.records import Record
 from minidock.engine.inspect.container_stats import Sample
-from minidock.engine.paths import Paths
+from minidock.engine.state_paths import Paths
 from minidock.explain.format_values import memory
 
 _PERIOD = 1.0  # seconds

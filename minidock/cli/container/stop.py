@@ -8,7 +8,7 @@ from minidock.cli.commands import HELP
 from minidock.cli.flags.common import RUNNING_CONTAINERS
 from minidock.cli.flags.stop_signal import SIGNAL, TIMEOUT
 from minidock.cli.for_each import for_each
-from minidock.engine.paths import Paths
+from minidock.engine.state_paths import Paths
 
 
 @click.command(context_settings=HELP)

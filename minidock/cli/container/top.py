@@ -6,7 +6,7 @@ import click
 
 from minidock.cli.commands import HELP
 from minidock.cli.flags.entity_names import RUNNING_CONTAINER
-from minidock.engine.paths import Paths
+from minidock.engine.state_paths import Paths
 
 _WIDTH = 20  # of a column, with the three spaces behind it: docker's
 

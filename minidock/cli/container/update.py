@@ -12,8 +12,8 @@ from minidock.cli.flags.common import check_root
 from minidock.cli.flags.entity_names import CONTAINER
 from minidock.cli.flags.limit_flags import LIMITS
 from minidock.cli.for_each import for_each
-from minidock.engine.paths import Paths
 from minidock.engine.request import limits, values
+from minidock.engine.state_paths import Paths
 from minidock.errors import UsageError
 
 

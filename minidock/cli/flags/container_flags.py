@@ -15,8 +15,8 @@ from minidock.cli.flags.entity_names import CONTAINER, FILE, NETWORK
 from minidock.cli.flags.isolation_flags import OPTIONS
 from minidock.cli.flags.limit_flags import DEVICE_LIMITS, LIMITS
 from minidock.engine.container.container_options import ContainerOptions, Mount
-from minidock.engine.paths import Paths
 from minidock.engine.request import isolation, limits, mounts, networking, ports, values
+from minidock.engine.state_paths import Paths
 
 if TYPE_CHECKING:
     from minidock.image.stored_image import Image

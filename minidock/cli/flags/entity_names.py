@@ -22,10 +22,10 @@ class EntityName(click.types.StringParamType):
     def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
         from click.shell_completion import CompletionItem
 
-        from minidock.engine import paths
+        from minidock.engine import state_paths
 
         given = ctx.params.get(param.name or "") or ()
-        root = paths.choose(ctx.find_root().params.get("root")).root
+        root = state_paths.choose(ctx.find_root().params.get("root")).root
         names = sorted({name for name in self._names(root) if name.startswith(incomplete) and name not in given})
         return [CompletionItem(name) for name in names]
 

@@ -9,7 +9,7 @@ import click
 from minidock.cli.flags.common import CONTEXT, check_root, flag, list_option
 from minidock.cli.flags.entity_names import DIRECTORY, FILE
 from minidock.cli.flags.size import Size
-from minidock.engine.paths import Paths
+from minidock.engine.state_paths import Paths
 
 _WHAT = [
     list_option("--tag", "Name of the image.", "NAME[:TAG]", "-t"),

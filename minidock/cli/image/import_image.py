@@ -9,7 +9,7 @@ import click
 from minidock.cli.archive_streams import standard_input
 from minidock.cli.commands import HELP
 from minidock.cli.flags.entity_names import FILE
-from minidock.engine.paths import Paths
+from minidock.engine.state_paths import Paths
 from minidock.errors import UsageError
 
 if TYPE_CHECKING:

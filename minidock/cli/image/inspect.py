@@ -11,7 +11,7 @@ from minidock.cli.commands import HELP
 from minidock.cli.flags.common import PLATFORM
 from minidock.cli.flags.entity_names import IMAGE
 from minidock.cli.inspect_output import FORMAT, show
-from minidock.engine.paths import Paths
+from minidock.engine.state_paths import Paths
 
 
 @click.command(context_settings=HELP)

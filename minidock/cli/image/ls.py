@@ -11,7 +11,7 @@ from minidock.cli.flags.entity_names import IMAGE
 from minidock.cli.flags.unsupported import TREE
 from minidock.cli.format.template_values import Fields
 from minidock.cli.format.units import created_since, go_time, short_id, size
-from minidock.engine.paths import Paths
+from minidock.engine.state_paths import Paths
 
 if TYPE_CHECKING:
     from minidock.image.reference import Reference

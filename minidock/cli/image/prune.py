@@ -6,7 +6,7 @@ import click
 
 from minidock.cli.commands import HELP
 from minidock.cli.pruning import FORCE, confirmed, filter_option, print_reclaimed, print_removed
-from minidock.engine.paths import Paths
+from minidock.engine.state_paths import Paths
 
 _DANGLING = "This will remove all dangling images."
 _UNUSED = "This will remove all images without at least one container associated to them."

@@ -10,7 +10,7 @@ from minidock.cli.commands import HELP
 from minidock.cli.flags.common import PLATFORM, content_trust
 from minidock.cli.flags.entity_names import IMAGE
 from minidock.cli.image.tag_flags import refuse_tag, with_default_tag
-from minidock.engine.paths import Paths
+from minidock.engine.state_paths import Paths
 
 
 @click.command(context_settings=HELP)

@@ -7,7 +7,7 @@ import click
 from minidock.cli.commands import HELP
 from minidock.cli.flags.common import PLATFORM
 from minidock.cli.flags.entity_names import IMAGE
-from minidock.engine.paths import Paths
+from minidock.engine.state_paths import Paths
 from minidock.errors import MinidockError, message_of
 
 

@@ -10,7 +10,7 @@ from minidock.cli.archive_streams import deliver, refuse_terminal
 from minidock.cli.commands import HELP
 from minidock.cli.flags.common import PLATFORM
 from minidock.cli.flags.entity_names import FILE, IMAGE
-from minidock.engine.paths import Paths
+from minidock.engine.state_paths import Paths
 from minidock.errors import NotFoundError
 
 

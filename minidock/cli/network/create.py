@@ -8,7 +8,7 @@ import click
 
 from minidock.cli.commands import HELP
 from minidock.cli.flags.unsupported import NETWORK, with_flags
-from minidock.engine.paths import Paths
+from minidock.engine.state_paths import Paths
 from minidock.network.drivers import DEFAULT, NAMES
 
 

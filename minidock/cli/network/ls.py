@@ -6,7 +6,7 @@ import click
 
 from minidock.cli.commands import HELP
 from minidock.cli.format.template_values import Fields, label_title
-from minidock.engine.paths import Paths
+from minidock.engine.state_paths import Paths
 
 
 class _Row(Fields):

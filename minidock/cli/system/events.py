@@ -12,7 +12,7 @@ import click
 from minidock import state
 from minidock.cli.commands import HELP
 from minidock.cli.format.template_values import Fields, Map
-from minidock.engine.paths import Paths
+from minidock.engine.state_paths import Paths
 from minidock.errors import UsageError
 
 Event = dict[str, Any]

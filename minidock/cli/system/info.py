@@ -9,7 +9,7 @@ import click
 from minidock.cli.commands import HELP
 from minidock.cli.format.single import FORMAT, formatted
 from minidock.cli.format.template_values import Fields
-from minidock.engine.paths import Paths
+from minidock.engine.state_paths import Paths
 
 
 @click.command(context_settings=HELP)

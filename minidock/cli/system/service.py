@@ -8,7 +8,7 @@ from contextlib import ExitStack
 import click
 
 from minidock.cli.commands import HELP
-from minidock.engine.paths import Paths
+from minidock.engine.state_paths import Paths
 from minidock.errors import UsageError
 
 
@@ -26,7 +26,7 @@ def service(paths: Paths, /, path: str | None, timeout: int, address: str | None
     from minidock.api import listening
     from minidock.api.service import Service
     from minidock.cli.flags.common import check_root
-    from minidock.engine.paths import run_directory
+    from minidock.engine.state_paths import run_directory
 
     check_root()
     if address and not all(files.values()):

@@ -7,7 +7,7 @@ import click
 from minidock.cli.commands import HELP
 from minidock.cli.container.start import start_detached
 from minidock.cli.for_each import for_each
-from minidock.engine.paths import Paths
+from minidock.engine.state_paths import Paths
 
 
 @click.command(context_settings=HELP)

@@ -8,7 +8,7 @@ import click
 
 from minidock.cli.commands import HELP
 from minidock.cli.for_each import for_each
-from minidock.engine.paths import Paths
+from minidock.engine.state_paths import Paths
 
 _AT_ONCE = 64
 

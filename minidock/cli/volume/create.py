@@ -6,7 +6,7 @@ import click
 
 from minidock.cli.commands import HELP
 from minidock.cli.flags.unsupported import CLUSTER_VOLUME, with_flags
-from minidock.engine.paths import Paths
+from minidock.engine.state_paths import Paths
 from minidock.errors import UsageError
 
 

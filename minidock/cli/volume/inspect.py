@@ -10,7 +10,7 @@ import click
 from minidock.cli.commands import HELP
 from minidock.cli.flags.entity_names import VOLUME
 from minidock.cli.inspect_output import FORMAT, show
-from minidock.engine.paths import Paths
+from minidock.engine.state_paths import Paths
 
 
 @click.command(context_settings=HELP)

@@ -8,7 +8,7 @@ import click
 
 from minidock.cli.commands import HELP
 from minidock.cli.format.template_values import Fields, label_title
-from minidock.engine.paths import Paths
+from minidock.engine.state_paths import Paths
 
 if TYPE_CHECKING:
     from minidock.engine.volumes.volumes import Volume

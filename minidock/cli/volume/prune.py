@@ -6,7 +6,7 @@ import click
 
 from minidock.cli.commands import HELP
 from minidock.cli.pruning import FORCE, confirmed, filter_option, print_reclaimed, print_removed
-from minidock.engine.paths import Paths
+from minidock.engine.state_paths import Paths
 from minidock.errors import UsageError
 
 _UNNAMED = "This will remove anonymous local volumes not used by at least one container."

@@ -11,7 +11,7 @@ import os
 from contextlib import ExitStack, suppress
 
 from minidock import state
-from minidock.engine import paths
+from minidock.engine import state_paths
 from minidock.engine.container import record_file, records
 from minidock.engine.container.records import CREATED, EXITED, REMOVING, RESTARTING, Record
 from minidock.engine.events import event_log
@@ -98,7 +98,7 @@ def _release_mounts(record: Record) -> None:
 def _remove_sockets(record: Record) -> None:
     """What a reboot takes: the monitor's socket, and what exec monitors have left that were killed."""
     with suppress(FileNotFoundError):
-        os.unlink(paths.socket_path(record.id))
+        os.unlink(state_paths.socket_path(record.id))
     exec_ids.running(record.id)
 
 
@@ -173,7 +173,7 @@ def finish_removal(root: str, container_id: str) -> None:
             rm.remove_anonymous(root, record.data["mounts"])
         _remove_sockets(record)
         _remove_cidfile(record)
-    remove_tree(paths.waiting_directory(container_id))
+    remove_tree(state_paths.waiting_directory(container_id))
     remove_tree(doomed)
     record_file.forget_aside(container_id)
 

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from functools import partial
 
-from minidock.engine import paths
+from minidock.engine import state_paths
 from minidock.engine.container import records
 from minidock.engine.container.records import REMOVING, DamagedRecordError
 from minidock.engine.events import event_log
@@ -99,7 +99,7 @@ def _release_volumes(root: str, container_id: str) -> None:
 
 def _remove_socket(_: str, container_id: str) -> None:
     with suppress(FileNotFoundError):
-        os.unlink(paths.socket_path(container_id))
+        os.unlink(state_paths.socket_path(container_id))
 
 
 def _cgroups(container_id: str) -> list[str]:

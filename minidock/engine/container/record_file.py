@@ -17,7 +17,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, cast
 
 from minidock import state
-from minidock.engine import paths
+from minidock.engine import state_paths
 from minidock.shapes import Each
 from minidock.state import DamagedError
 
@@ -62,8 +62,8 @@ class DamagedRecordError(DamagedError):
 
 def keep_aside(container_id: str, data: RecordFields) -> None:
     """Write the record of a container that runs, or did until now, where `aside` finds it."""
-    state.directory(paths.run_directory(), "aside")
-    state.write_json(paths.aside_path(container_id), data, durable=False)
+    state.directory(state_paths.run_directory(), "aside")
+    state.write_json(state_paths.aside_path(container_id), data, durable=False)
 
 
 def aside(container_id: str, data: RecordFields) -> RecordFields | None:
@@ -71,7 +71,7 @@ def aside(container_id: str, data: RecordFields) -> RecordFields | None:
     if data["state"]["status"] not in (RUNNING, PAUSED, RESTARTING):
         return None
     try:
-        newer = cast("RecordFields", state.read_json(paths.aside_path(container_id), _SHAPE))
+        newer = cast("RecordFields", state.read_json(state_paths.aside_path(container_id), _SHAPE))
     except (OSError, DamagedError):
         return None
     is_same = all(newer["state"][key] == data["state"][key] for key in ("startedAt", "boot"))
@@ -81,7 +81,7 @@ def aside(container_id: str, data: RecordFields) -> RecordFields | None:
 def forget_aside(container_id: str) -> None:
     """It is written where it belongs, or the container is gone."""
     with suppress(FileNotFoundError):
-        os.unlink(paths.aside_path(container_id))
+        os.unlink(state_paths.aside_path(container_id))
 
 
 def may_have(root: str, container_id: str, path: str) -> bool:

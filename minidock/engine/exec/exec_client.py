@@ -7,7 +7,7 @@ import signal
 from minidock.engine.exec.exec_options import ExecOptions
 from minidock.engine.monitor import spawn
 from minidock.engine.monitor.monitor_client import DETACHED, Attachment, Client
-from minidock.engine.paths import Paths
+from minidock.engine.state_paths import Paths
 
 
 def execute(

@@ -13,7 +13,7 @@ import fcntl
 import os
 from contextlib import suppress
 
-from minidock.engine import paths
+from minidock.engine import state_paths
 from minidock.engine.container import names
 
 
@@ -22,7 +22,7 @@ def begin(container_id: str, exec_id: str = "") -> tuple[str, int]:
     running(container_id)
     exec_id = exec_id or names.new_id()
     while True:
-        directory = paths.exec_directory(container_id)
+        directory = state_paths.exec_directory(container_id)
         os.makedirs(directory, mode=0o700, exist_ok=True)
         with suppress(FileNotFoundError):  # the directory was empty, and removed just now
             fd = os.open(os.path.join(directory, exec_id), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
@@ -34,7 +34,7 @@ def begin(container_id: str, exec_id: str = "") -> tuple[str, int]:
 
 def end(container_id: str, exec_id: str, fd: int) -> None:
     """The process has ended."""
-    directory = paths.exec_directory(container_id)
+    directory = state_paths.exec_directory(container_id)
     with suppress(FileNotFoundError):
         os.unlink(os.path.join(directory, exec_id))
     os.close(fd)
@@ -44,7 +44,7 @@ def end(container_id: str, exec_id: str, fd: int) -> None:
 
 def running(container_id: str) -> list[str]:
     """The ids of the processes that have not ended. What killed exec monitors have left is removed."""
-    found, directory = [], paths.exec_directory(container_id)
+    found, directory = [], state_paths.exec_directory(container_id)
     with suppress(FileNotFoundError):
         for name in sorted(os.listdir(directory)):
             with suppress(FileNotFoundError):

@@ -14,7 +14,7 @@ from contextlib import suppress
 from typing import Any
 
 from minidock import state
-from minidock.engine import paths
+from minidock.engine import state_paths
 from minidock.engine.container import names, records
 from minidock.engine.container.records import Record
 from minidock.engine.exec import exec_ids
@@ -35,7 +35,7 @@ def create(record: Record, asked: ExecOptions, streams: list[str], keys: str) ->
     """Write down what is to be run, and return its id. `streams`: those of stdin, stdout, stderr that are wanted."""
     _sweep(record.root)
     exec_id = names.new_id()
-    os.makedirs(paths.exec_instances(), mode=0o700, exist_ok=True)
+    os.makedirs(state_paths.exec_instances(), mode=0o700, exist_ok=True)
     _write(exec_id, {"root": record.root, "container": record.id, "options": asked._asdict(), "streams": streams,
                      "keys": keys, "isStarted": False, "pid": 0, "exitCode": None})  # fmt: skip
     return exec_id
@@ -71,7 +71,7 @@ def exit_code(exec_id: str, instance: Instance) -> int | None:
 
 
 def _path(exec_id: str) -> str:
-    return os.path.join(paths.exec_instances(), f"{exec_id}.json")
+    return os.path.join(state_paths.exec_instances(), f"{exec_id}.json")
 
 
 def _write(exec_id: str, instance: Instance) -> None:
@@ -80,7 +80,7 @@ def _write(exec_id: str, instance: Instance) -> None:
 
 def _sweep(root: str) -> None:
     with suppress(FileNotFoundError):
-        for name in os.listdir(paths.exec_instances()):
+        for name in os.listdir(state_paths.exec_instances()):
             exec_id = name.removesuffix(".json")
             with suppress(NotFoundError, OSError):
                 instance = find(exec_id)

@@ -18,7 +18,7 @@ from minidock.engine.monitor import spawn
 from minidock.engine.monitor.monitor_channel import visit
 from minidock.engine.monitor.monitor_client import FORWARDED, Attachment, Client, Detached, Warn
 from minidock.engine.monitor.streams import unshared
-from minidock.engine.paths import Paths
+from minidock.engine.state_paths import Paths
 from minidock.errors import ConflictError
 from minidock.runtime.channel import Channel
 

@@ -27,7 +27,7 @@ from contextlib import suppress
 from typing import Any
 
 from minidock import observe, state
-from minidock.engine import paths
+from minidock.engine import state_paths
 from minidock.engine.monitor.container_process import Running
 from minidock.engine.monitor.daemonize import ENDING, NAMELESS
 from minidock.engine.monitor.output import Receiver
@@ -86,7 +86,7 @@ class AttachedClient:
 
 
 def _listen(path: str) -> socket.socket:
-    state.directory(paths.run_directory(), "containers")
+    state.directory(state_paths.run_directory(), "containers")
     return sockets.listen(path)
 
 
@@ -105,7 +105,7 @@ class AttachedClients:
     def open(self, container_id: str) -> None:
         """Let others in."""
         if self.listener is None:
-            self.path = paths.socket_path(container_id)
+            self.path = state_paths.socket_path(container_id)
             with suppress(FileNotFoundError):  # of a monitor that was killed
                 os.unlink(self.path)
             self.listener = _listen(self.path)
@@ -113,7 +113,7 @@ class AttachedClients:
 
     def listen_at(self, listener: int, container_id: str) -> None:
         """Go on listening at a descriptor that came through execve(2)."""
-        self.path = paths.socket_path(container_id)
+        self.path = state_paths.socket_path(container_id)
         self.listener = socket.socket(fileno=listener)
         self.listener.setblocking(False)
         signal.signal(NAMELESS, self._listen_again)

@@ -14,7 +14,7 @@ import select
 from contextlib import suppress
 from types import TracebackType
 
-from minidock.engine import paths
+from minidock.engine import state_paths
 from minidock.engine.container import records
 from minidock.engine.container.records import RESTARTING, Record
 from minidock.engine.monitor.monitor_channel import visit
@@ -31,7 +31,7 @@ class Waiting:
 
     def __init__(self, record: Record) -> None:
         self.record = record
-        self.directory = paths.waiting_directory(record.id)
+        self.directory = state_paths.waiting_directory(record.id)
         self.path = os.path.join(self.directory, os.urandom(4).hex())
         self.began = record.data["state"]["startedAt"]
         while True:

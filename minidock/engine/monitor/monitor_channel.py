@@ -16,7 +16,7 @@ from minidock import observe
 from minidock.engine.container import container_lock, records
 from minidock.engine.container.records import RESTARTING, GoneError, Record
 from minidock.engine.monitor.daemonize import NAMELESS
-from minidock.engine.paths import socket_path
+from minidock.engine.state_paths import socket_path
 from minidock.linux import sockets
 from minidock.linux.timeouts import ActivityTimeout
 from minidock.observe import step

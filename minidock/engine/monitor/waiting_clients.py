@@ -5,14 +5,14 @@ from __future__ import annotations
 import os
 from contextlib import suppress
 
-from minidock.engine import paths
+from minidock.engine import state_paths
 from minidock.linux import sockets
 from minidock.runtime.channel import Channel
 
 
 def find(container_id: str) -> list[Channel]:
     """Channels to those who wait for the container. Who was killed meanwhile is forgotten."""
-    directory, found = paths.waiting_directory(container_id), []
+    directory, found = state_paths.waiting_directory(container_id), []
     with suppress(FileNotFoundError):
         for name in sorted(os.listdir(directory)):
             path = os.path.join(directory, name)
