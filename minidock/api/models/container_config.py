@@ -13,7 +13,7 @@ from minidock import durations
 from minidock.api.models import endpoint_settings
 from minidock.api.models.fields import Fields
 from minidock.engine.container.container_options import ContainerOptions, Mount
-from minidock.engine.request import isolation, limits, mounts, ports, values
+from minidock.engine.request import isolation, limits, mount_flags, ports, values
 from minidock.engine.request.networking import domain, extra_host, name_server
 from minidock.errors import UsageError
 
@@ -32,7 +32,7 @@ def read(root: str, name: str, config: Fields, tell: Tell) -> ContainerOptions:
     log = host.child("LogConfig")
     publish = _publish(host)
     ports.refuse_with(networks["network"], publish)
-    binds = [mounts.volume(text, host.text("VolumeDriver")) for text in host.texts("Binds")]
+    binds = [mount_flags.volume(text, host.text("VolumeDriver")) for text in host.texts("Binds")]
     workdir = config.text("WorkingDir")
     if workdir and not workdir.startswith("/"):
         raise UsageError(f"the working directory '{workdir}' is invalid, it needs to be an absolute path")
@@ -50,9 +50,9 @@ def read(root: str, name: str, config: Fields, tell: Tell) -> ContainerOptions:
         remove=host.flag("AutoRemove"),
         init=host.flag("Init"),
         mounts=[*(bind for bind in binds if isinstance(bind, Mount)), *map(_mount, host.children("Mounts"))],
-        volumes=[*(bind for bind in binds if isinstance(bind, str)), *map(mounts.place, config.names("Volumes"))],
-        volumes_from=[mounts.volumes_from(text) for text in host.texts("VolumesFrom")],
-        tmpfs=dict(mounts.tmpfs(f"{path}:{words}") for path, words in host.table("Tmpfs").items()),
+        volumes=[*(bind for bind in binds if isinstance(bind, str)), *map(mount_flags.place, config.names("Volumes"))],
+        volumes_from=[mount_flags.volumes_from(text) for text in host.texts("VolumesFrom")],
+        tmpfs=dict(mount_flags.tmpfs(f"{path}:{words}") for path, words in host.table("Tmpfs").items()),
         read_only=host.flag("ReadonlyRootfs"),
         **networks,
         dns=[name_server(text) for text in host.texts("Dns")],
@@ -149,7 +149,7 @@ def _mount(row: Fields) -> Mount:
                       ("ReadOnlyForceRecursive", "readonly")):  # fmt: skip
         recursion = word if bind.flag(key) else recursion
     driver = volume.child("DriverConfig")
-    return mounts.checked(mounts.plain(kind, row.text("Source"), row.text("Target"))._replace(
+    return mount_flags.checked(mount_flags.plain(kind, row.text("Source"), row.text("Target"))._replace(
         read_only=row.flag("ReadOnly"), propagation=bind.text("Propagation"), recursion=recursion,
         create=bind.flag("CreateMountpoint"), copy=not volume.flag("NoCopy"), subpath=volume.text("Subpath"),
         labels=volume.table("Labels"), driver=driver.text("Name"), driver_options=driver.table("Options"),

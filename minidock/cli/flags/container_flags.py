@@ -15,7 +15,7 @@ from minidock.cli.flags.entity_names import CONTAINER, FILE, NETWORK
 from minidock.cli.flags.isolation_flags import OPTIONS
 from minidock.cli.flags.limit_flags import DEVICE_LIMITS, LIMITS
 from minidock.engine.container.container_options import ContainerOptions, Mount
-from minidock.engine.request import isolation, limits, mounts, networking, ports, values
+from minidock.engine.request import isolation, limits, mount_flags, networking, ports, values
 from minidock.engine.state_paths import Paths
 
 if TYPE_CHECKING:
@@ -112,7 +112,7 @@ def to_options(flags: dict[str, Any], *, detached: bool = False) -> ContainerOpt
     entrypoint = flags["entrypoint"]
     publish = ports.publish(flags["publish"])
     ports.refuse_with(networks["network"], publish)
-    volumes = [mounts.volume(text, flags["volume_driver"]) for text in flags["volume"]]
+    volumes = [mount_flags.volume(text, flags["volume_driver"]) for text in flags["volume"]]
     return ContainerOptions(
         image=flags["image"],
         command=list(flags["command"]),
@@ -126,10 +126,10 @@ def to_options(flags: dict[str, Any], *, detached: bool = False) -> ContainerOpt
         tty=tty,
         remove=flags["rm"],
         init=flags["init"],
-        mounts=[*(v for v in volumes if isinstance(v, Mount)), *map(mounts.mount, flags["mount"])],
+        mounts=[*(v for v in volumes if isinstance(v, Mount)), *map(mount_flags.mount, flags["mount"])],
         volumes=[v for v in volumes if isinstance(v, str)],
-        volumes_from=[mounts.volumes_from(text) for text in flags["volumes_from"]],
-        tmpfs=dict(map(mounts.tmpfs, flags["tmpfs"])),
+        volumes_from=[mount_flags.volumes_from(text) for text in flags["volumes_from"]],
+        tmpfs=dict(map(mount_flags.tmpfs, flags["tmpfs"])),
         read_only=flags["read_only"],
         **networks,
         publish=publish,
