@@ -14,7 +14,7 @@ from minidock.api.models import endpoint_settings
 from minidock.api.models.fields import Fields
 from minidock.engine.container.container_options import ContainerOptions, Mount
 from minidock.engine.request import isolation, limits, mount_flags, ports, values
-from minidock.engine.request.networking import domain, extra_host, name_server
+from minidock.engine.request.network_flags import domain, extra_host, name_server
 from minidock.errors import UsageError
 
 Tell = Callable[[str], None]

@@ -7,7 +7,7 @@ from typing import Any
 
 from minidock.api.models.fields import Fields
 from minidock.engine.networks import networks
-from minidock.engine.request.networking import hardware_address, link, with_address
+from minidock.engine.request.network_flags import hardware_address, link, with_address
 from minidock.engine.request.refusals import NO_DRIVER_OPTIONS, NO_LINK_LOCAL
 from minidock.errors import UsageError
 from minidock.network.endpoint import DEFAULT_CONFIG, EndpointConfig

@@ -15,7 +15,7 @@ from minidock.cli.flags.entity_names import CONTAINER, FILE, NETWORK
 from minidock.cli.flags.isolation_flags import OPTIONS
 from minidock.cli.flags.limit_flags import DEVICE_LIMITS, LIMITS
 from minidock.engine.container.container_options import ContainerOptions, Mount
-from minidock.engine.request import isolation, limits, mount_flags, networking, ports, values
+from minidock.engine.request import isolation, limits, mount_flags, network_flags, ports, values
 from minidock.engine.state_paths import Paths
 
 if TYPE_CHECKING:
@@ -108,7 +108,7 @@ def to_options(flags: dict[str, Any], *, detached: bool = False) -> ContainerOpt
         raise values.fail("conflicting options: cannot specify both --restart and --rm")
     log_options = values.key_values(flags["log_opt"])
     log_driver = values.log_driver(flags["log_driver"], log_options)
-    networks = networking.from_flags(flags)
+    networks = network_flags.from_flags(flags)
     entrypoint = flags["entrypoint"]
     publish = ports.publish(flags["publish"])
     ports.refuse_with(networks["network"], publish)

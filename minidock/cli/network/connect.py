@@ -26,8 +26,8 @@ def connect(paths: Paths, /, network: str, container: str, **flags: Any) -> None
     """Connect CONTAINER to NETWORK: one more interface, at once if it runs and at every start from now on."""
     from minidock.engine.container import recovery
     from minidock.engine.networks import connect_container
-    from minidock.engine.request import networking
+    from minidock.engine.request import network_flags
 
     recovery.sweep_all(paths.root)
-    for line in connect_container.connect(paths.root, network, container, networking.attachment(flags)):
+    for line in connect_container.connect(paths.root, network, container, network_flags.attachment(flags)):
         click.echo(f"WARNING: {line}", err=True)
