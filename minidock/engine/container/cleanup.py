@@ -90,9 +90,9 @@ def _release_mounts(record: Record) -> None:
 
         namespaces.release(record)
     if any(point["type"] == "volume" for point in record.data.get("mounts", ())):
-        from minidock.engine.spec import mounts
+        from minidock.engine.spec import mount_points
 
-        mounts.release(record)
+        mount_points.release(record)
 
 
 def _remove_sockets(record: Record) -> None:

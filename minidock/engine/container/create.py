@@ -59,9 +59,9 @@ def create_container(root: str, options: ContainerOptions, image: Image, *, keep
         record, lock = _make_record(root, options, image, keep_files, defaults)
     try:
         if record.data["mounts"]:
-            from minidock.engine.spec import mounts
+            from minidock.engine.spec import mount_points
 
-            mounts.provide(record)
+            mount_points.provide(record)
         if options.cidfile:
             _write_cidfile(options.cidfile, record.id)
     except BaseException:
@@ -182,9 +182,9 @@ def _new_fields(root: str, container_id: str, name: str, options: ContainerOptio
 def _mount_points(root: str, options: ContainerOptions, image_config: dict[str, Any]) -> list[dict[str, Any]]:
     if not (options.mounts or options.volumes or options.volumes_from or image_config.get("Volumes")):
         return []
-    from minidock.engine.spec import mounts  # here, as most containers have none
+    from minidock.engine.spec import mount_points  # here, as most containers have none
 
-    return mounts.resolve(root, options, image_config)
+    return mount_points.resolve(root, options, image_config)
 
 
 def _healthcheck(options: ContainerOptions, image_config: dict[str, Any]) -> dict[str, Any] | None:

@@ -151,9 +151,9 @@ def _overlay(layers: list[str], directory: str) -> dict[str, Any]:
 def _root_propagation(points: list[dict[str, Any]]) -> str:
     if not points:
         return "private"
-    from minidock.engine.spec import mounts
+    from minidock.engine.spec import mount_points
 
-    return mounts.root_propagation(points)
+    return mount_points.root_propagation(points)
 
 
 def _mounts(

@@ -22,9 +22,9 @@ def prepare(record: Record) -> Spec:
     options = from_json(record.data["options"])
     surroundings = container_networks.prepare(record, options)
     if record.data["mounts"]:
-        from minidock.engine.spec import mounts
+        from minidock.engine.spec import mount_points
 
-        mounts.prepare(record)
+        mount_points.prepare(record)
     namespaces.prepare(record, options.isolation)
     with step("Write the OCI bundle", book="3.4"):
         return _write_bundle(record, options, surroundings, starting=True)
