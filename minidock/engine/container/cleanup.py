@@ -86,9 +86,9 @@ def _netns_of_others(record: Record) -> int | None:
 def _release_mounts(record: Record) -> None:
     """What it had mounted on the host is not used by this container any more."""
     if record.data["options"]["isolation"]["ipc"] == "shareable":
-        from minidock.engine.spec import namespaces
+        from minidock.engine.spec import shared_namespaces
 
-        namespaces.release(record)
+        shared_namespaces.release(record)
     if any(point["type"] == "volume" for point in record.data.get("mounts", ())):
         from minidock.engine.spec import mount_points
 

@@ -13,7 +13,7 @@ from minidock.engine.container.container_options import ContainerOptions, Limits
 from minidock.engine.networks.container_networks import Surroundings
 from minidock.engine.spec import devices, security
 from minidock.engine.spec.environment import environment
-from minidock.engine.spec.namespaces import Shared
+from minidock.engine.spec.shared_namespaces import Shared
 from minidock.engine.spec.users import User, look_up
 from minidock.errors import HostError, UsageError
 from minidock.linux import cgroups, overlay, systemd

@@ -10,7 +10,7 @@ from minidock.engine.container.container_options import ContainerOptions, from_j
 from minidock.engine.container.records import Record
 from minidock.engine.networks import container_networks
 from minidock.engine.networks.container_networks import Surroundings
-from minidock.engine.spec import bundle, init_layer, namespaces
+from minidock.engine.spec import bundle, init_layer, shared_namespaces
 from minidock.linux import syscalls
 from minidock.observe import step
 from minidock.runtime import oci_spec
@@ -25,7 +25,7 @@ def prepare(record: Record) -> Spec:
         from minidock.engine.spec import mount_points
 
         mount_points.prepare(record)
-    namespaces.prepare(record, options.isolation)
+    shared_namespaces.prepare(record, options.isolation)
     with step("Write the OCI bundle", book="3.4"):
         return _write_bundle(record, options, surroundings, starting=True)
 
@@ -44,7 +44,7 @@ def _write_bundle(record: Record, options: ContainerOptions, surroundings: Surro
     init_layer.make(init, layers[::-1])
     config = bundle.specification(
         options, record.data["imageConfig"], [*layers, init], record.id, record.directory, surroundings,
-        record.data["mounts"], namespaces.share(record, options, surroundings.netns, join=starting),
+        record.data["mounts"], shared_namespaces.share(record, options, surroundings.netns, join=starting),
     )  # fmt: skip
     if record.data.get("idMaps") or any("idmap" in point["options"] for point in record.data["mounts"]):
         from minidock.engine.spec import user_namespace
