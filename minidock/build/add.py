@@ -13,7 +13,7 @@ from minidock.build.sources import of_directory
 from minidock.build.stage import Stage
 from minidock.build.tree import Tree
 from minidock.errors import UsageError
-from minidock.image.dockerfile.errors import DockerfileError
+from minidock.image.dockerfile.dockerfile_errors import DockerfileError
 from minidock.image.dockerfile.instructions import Instruction
 
 if TYPE_CHECKING:

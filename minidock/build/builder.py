@@ -26,7 +26,7 @@ from minidock.engine.state_paths import Paths
 from minidock.errors import MinidockError
 from minidock.image import layer_cache
 from minidock.image.dockerfile import stages
-from minidock.image.dockerfile.errors import DockerfileError, StepError
+from minidock.image.dockerfile.dockerfile_errors import DockerfileError, StepError
 from minidock.image.dockerfile.instructions import Instruction
 from minidock.image.importer import now
 from minidock.image.layer_cache import Cached, Layer, Parts

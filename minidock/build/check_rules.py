@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from minidock.errors import MinidockError
 from minidock.image import reference
-from minidock.image.dockerfile.errors import DockerfileError
+from minidock.image.dockerfile.dockerfile_errors import DockerfileError
 from minidock.image.dockerfile.expand import Expansion
 from minidock.image.dockerfile.instructions import Instruction
 from minidock.image.dockerfile.stages import Dockerfile

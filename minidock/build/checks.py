@@ -16,7 +16,7 @@ from minidock.build import check_rules, check_stage_rules, excerpt
 from minidock.build.ignore import Patterns
 from minidock.build.variables import Globals
 from minidock.errors import MinidockError
-from minidock.image.dockerfile.errors import DockerfileError
+from minidock.image.dockerfile.dockerfile_errors import DockerfileError
 from minidock.image.dockerfile.instructions import Instruction
 from minidock.image.dockerfile.stages import Dockerfile
 

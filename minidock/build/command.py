@@ -40,7 +40,7 @@ from minidock.engine.state_paths import Paths
 from minidock.errors import EXIT_SIGNAL, MinidockError, NotFoundError, UsageError
 from minidock.image import reference
 from minidock.image.dockerfile import stages
-from minidock.image.dockerfile.errors import lines_of
+from minidock.image.dockerfile.dockerfile_errors import lines_of
 from minidock.image.reference import Reference
 from minidock.image.registry.manifests import parse_platform
 from minidock.image.store import Store

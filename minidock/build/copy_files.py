@@ -17,7 +17,7 @@ from minidock.build.ignore import Patterns
 from minidock.build.reasons_of_files import Files, read_small
 from minidock.build.tree import Entry, Tree, version
 from minidock.errors import HostError, NotFoundError, UsageError
-from minidock.image.dockerfile.errors import DockerfileError
+from minidock.image.dockerfile.dockerfile_errors import DockerfileError
 from minidock.image.layer_writer import tar_entry
 from minidock.linux import overlay
 from minidock.linux.paths import open_in_root

@@ -11,7 +11,7 @@ from typing import NamedTuple
 from minidock.build import run_mount_flag
 from minidock.build.variables import Globals
 from minidock.errors import NotFoundError
-from minidock.image.dockerfile.errors import DockerfileError
+from minidock.image.dockerfile.dockerfile_errors import DockerfileError
 from minidock.image.dockerfile.instructions import Instruction
 from minidock.image.dockerfile.stages import Dockerfile, Stage
 from minidock.image.dockerfile.suggestions import did_you_mean

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from minidock.image.dockerfile.errors import DockerfileError
+from minidock.image.dockerfile.dockerfile_errors import DockerfileError
 
 _CHANGE = re.compile(r"([ugoa]*)((?:[-+=][rwxXst]*)+)")
 _ACTION = re.compile(r"([-+=])([rwxXst]*)")

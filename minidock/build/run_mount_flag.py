@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 from typing import NamedTuple
 
-from minidock.image.dockerfile.errors import DockerfileError
+from minidock.image.dockerfile.dockerfile_errors import DockerfileError
 from minidock.image.dockerfile.expand import Expansion
 from minidock.image.dockerfile.suggestions import did_you_mean
 

@@ -9,7 +9,7 @@ from minidock.build.reasons import Reason
 from minidock.build.run_command import Job, RunFailed
 from minidock.build.run_mounts import SCRIPT, Mounted
 from minidock.build.stage import Stage
-from minidock.image.dockerfile.errors import DockerfileError
+from minidock.image.dockerfile.dockerfile_errors import DockerfileError
 from minidock.image.dockerfile.instructions import Instruction
 from minidock.image.dockerfile.words import heredoc
 from minidock.image.layer_cache import Layer, Parts

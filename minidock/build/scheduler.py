@@ -24,7 +24,7 @@ from minidock.build.graph import Graph, Node
 from minidock.build.stage import Stage
 from minidock.build.variables import Globals
 from minidock.errors import MinidockError, message_of
-from minidock.image.dockerfile.errors import StepError, lines_of
+from minidock.image.dockerfile.dockerfile_errors import StepError, lines_of
 from minidock.image.store_writer import Ingest
 from minidock.linux import mounts, syscalls
 from minidock.observe import step

@@ -17,7 +17,7 @@ from minidock.build.reasons import Cause
 from minidock.build.variables import Globals, Scope
 from minidock.image import healthcheck, layer_cache
 from minidock.image.dockerfile import instructions
-from minidock.image.dockerfile.errors import DockerfileError
+from minidock.image.dockerfile.dockerfile_errors import DockerfileError
 from minidock.image.dockerfile.instructions import Instruction
 from minidock.image.importer import now
 from minidock.image.layer_cache import Cached, Layer

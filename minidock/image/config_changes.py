@@ -17,7 +17,7 @@ from typing import Any
 from minidock.errors import UsageError
 from minidock.image import healthcheck
 from minidock.image.dockerfile import instructions, lines, words
-from minidock.image.dockerfile.errors import DockerfileError
+from minidock.image.dockerfile.dockerfile_errors import DockerfileError
 from minidock.image.dockerfile.expand import Expansion
 from minidock.image.dockerfile.instructions import Instruction
 

@@ -7,7 +7,7 @@ import pytest
 from minidock.build.ignore import Patterns, parse
 from minidock.build.variables import Globals, Scope
 from minidock.image.dockerfile import lines, stages
-from minidock.image.dockerfile.errors import DockerfileError
+from minidock.image.dockerfile.dockerfile_errors import DockerfileError
 from minidock.image.dockerfile.expand import Expansion
 
 VALUES = {"name": "value", "empty": "", "path": "/usr/local/lib.so.1", "spaced": "a  b"}

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
-from minidock.image.dockerfile.errors import DockerfileError
+from minidock.image.dockerfile.dockerfile_errors import DockerfileError
 
 _SPACES = re.compile(r"\s")
 _SPECIAL = "@*#?-$!0"  # the shell's own parameters, which are never set here

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from minidock.image.dockerfile.errors import DockerfileError
+from minidock.image.dockerfile.dockerfile_errors import DockerfileError
 from minidock.image.dockerfile.suggestions import did_you_mean
 
 Flags = dict[str, list[str]]

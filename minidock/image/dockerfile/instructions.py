@@ -10,7 +10,7 @@ import re
 from typing import NamedTuple
 
 from minidock.image.dockerfile import flags, words
-from minidock.image.dockerfile.errors import DockerfileError
+from minidock.image.dockerfile.dockerfile_errors import DockerfileError
 from minidock.image.dockerfile.flags import Flags
 from minidock.image.dockerfile.lines import Line
 from minidock.image.dockerfile.suggestions import did_you_mean

@@ -6,7 +6,7 @@ import re
 from typing import NamedTuple
 
 from minidock.image.dockerfile import instructions, lines
-from minidock.image.dockerfile.errors import DockerfileError
+from minidock.image.dockerfile.dockerfile_errors import DockerfileError
 from minidock.image.dockerfile.instructions import Instruction
 from minidock.image.dockerfile.lines import Line
 

@@ -9,7 +9,7 @@ import json
 import re
 from typing import NamedTuple
 
-from minidock.image.dockerfile.errors import DockerfileError
+from minidock.image.dockerfile.dockerfile_errors import DockerfileError
 
 _SPACES = re.compile(r"[\t\v\f\r ]+")
 _HEREDOC = re.compile(r"(\d*)<<(-?)\s*([^<]*)")
