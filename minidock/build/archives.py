@@ -9,9 +9,9 @@ from minidock.errors import HostError
 from minidock.image import compression
 from minidock.image.compression import CorruptArchive
 from minidock.image.extract import Extractor
-from minidock.image.layers import LayerSource
 from minidock.image.pipeline import Pipeline
 from minidock.image.tarstream import TarStream
+from minidock.image.unpack_layers import LayerSource
 
 START = 512  # bytes from which `is_archive` can tell
 

@@ -22,7 +22,6 @@ from minidock.image.compression import CorruptArchive, Reader
 from minidock.image.digest import DigestMismatch, is_digest
 from minidock.image.entries import components
 from minidock.image.image_index import REF_NAME
-from minidock.image.layers import LayerSource
 from minidock.image.media_types import CONFIG_TYPE, LAYER_TYPE, MANIFEST_TYPE, MANIFEST_TYPES
 from minidock.image.pipeline import Pipeline
 from minidock.image.platform import Platform
@@ -32,6 +31,7 @@ from minidock.image.store import Store
 from minidock.image.store_writer import Ingest
 from minidock.image.stored_image import Image
 from minidock.image.tarstream import TarStream
+from minidock.image.unpack_layers import LayerSource
 from minidock.image.unpack_limits import MANIFEST_BYTES
 from minidock.state import DamagedError
 

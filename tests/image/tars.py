@@ -9,7 +9,7 @@ import tarfile
 from pathlib import Path
 from typing import Any
 
-from minidock.image.layers import unpack
+from minidock.image.unpack_layers import unpack
 
 MTIME = 1_700_000_000
 

@@ -12,7 +12,7 @@ import pytest
 
 from minidock.image.compression import CorruptArchive
 from minidock.image.digest import DigestMismatch, of_bytes
-from minidock.image.layers import layer_size, unpack
+from minidock.image.unpack_layers import layer_size, unpack
 from tests.image.tars import archive, directory, entry, hard_link, symlink, tree, unpacked
 
 # struct vfs_cap_data of <linux/capability.h>: revision 2, effective, permitted CAP_NET_BIND_SERVICE.

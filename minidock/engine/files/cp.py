@@ -115,7 +115,7 @@ def into(root: str, name: str, local: str, path: str, *, follow_link: bool, arch
 
 def tar_into(root: str, name: str, stream: Reader, path: str, *, archive: bool) -> int:
     """Unpack a tar stream, which may be compressed, into the directory `path` of the container called `name`."""
-    from minidock.image.layers import LayerSource
+    from minidock.image.unpack_layers import LayerSource
 
     record = records.find(root, name)
     with _inside(record, name) as tree:

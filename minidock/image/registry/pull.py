@@ -18,8 +18,7 @@ from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from typing import Any, NamedTuple
 
 from minidock.errors import NotFoundError, printable
-from minidock.image import layers, workspace
-from minidock.image.layers import LayerSource
+from minidock.image import unpack_layers, workspace
 from minidock.image.locks import content_lock
 from minidock.image.platform import Platform
 from minidock.image.reference import Reference
@@ -34,6 +33,7 @@ from minidock.image.registry.transport import Transport
 from minidock.image.store import Store
 from minidock.image.store_writer import Ingest
 from minidock.image.stored_image import Image
+from minidock.image.unpack_layers import LayerSource
 from minidock.image.unpack_limits import MANIFEST_BYTES
 from minidock.state import DamagedError
 
@@ -210,7 +210,7 @@ class _Layers:
             if not self._ingest.has_layer(diff_id):
                 with open(self._ingest.store.blob_path(blob.digest), "rb", buffering=0) as file:
                     source = LayerSource(_Watched(file.read, self._told(blob)))
-                    layers.unpack_in(self._ingest.workspace, source, root, diff_id)
+                    unpack_layers.unpack_in(self._ingest.workspace, source, root, diff_id)
         self._progress.status(short(blob.digest), "Pull complete")
 
     def _told(self, blob: Blob) -> Callable[[int], None]:
