@@ -9,7 +9,7 @@ from minidock.image.digest import DigestMismatch, of_bytes
 from minidock.image.locks import content_lock
 from minidock.image.reference import Reference
 from minidock.image.registry import manifests
-from minidock.image.registry.download import fetch
+from minidock.image.registry.blob_download import fetch
 from minidock.image.registry.manifests import INDEX_TYPES, Blob, Manifest
 from minidock.image.registry.remote import Remote
 from minidock.image.registry.repository import Repository

@@ -23,7 +23,7 @@ from minidock.image.locks import content_lock
 from minidock.image.platform import Platform
 from minidock.image.reference import Reference
 from minidock.image.registry import manifests
-from minidock.image.registry.download import fetch
+from minidock.image.registry.blob_download import fetch
 from minidock.image.registry.failures import RegistryError
 from minidock.image.registry.manifests import INDEX_TYPES, Blob, Manifest
 from minidock.image.registry.progress import Progress, short
