@@ -6,10 +6,10 @@ import random
 import pytest
 
 from minidock.image.reference import parse
-from minidock.image.registry import upload
+from minidock.image.registry import blob_upload
+from minidock.image.registry.blob_upload import Upload
 from minidock.image.registry.manifests import Blob
 from minidock.image.registry.remote import Remote
-from minidock.image.registry.upload import Upload
 from tests.registry.conftest import User
 from tests.registry.faults import Proxy
 from tests.registry.stub import Request, Stub, digest_of
@@ -119,7 +119,7 @@ def test_no_right_to_push(stub: Stub, user: User) -> None:
 
 
 def test_an_upload_in_pieces_goes_on_after_a_break(stub: Stub, tmp_path, monkeypatch: pytest.MonkeyPatch) -> None:  # type: ignore[no-untyped-def]
-    monkeypatch.setattr(upload, "PIECE", 1 << 20)
+    monkeypatch.setattr(blob_upload, "PIECE", 1 << 20)
     content = random.Random(2).randbytes(5 << 20)
     (tmp_path / "blob").write_bytes(content)
     broken: list[str] = []

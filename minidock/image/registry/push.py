@@ -15,11 +15,11 @@ from minidock.errors import HostError, NotFoundError
 from minidock.image.blobs import read_blob
 from minidock.image.media_types import DOCKER_MANIFEST_TYPE, MANIFEST_TYPE
 from minidock.image.reference import Reference
+from minidock.image.registry.blob_upload import Upload, Watcher
 from minidock.image.registry.manifests import Blob, Manifest, parse_manifest
 from minidock.image.registry.progress import Progress, short
 from minidock.image.registry.remote import Remote
 from minidock.image.registry.repository import Repository
-from minidock.image.registry.upload import Upload, Watcher
 from minidock.image.store import Store
 from minidock.image.store_writer import Ingest
 from minidock.image.stored_image import Image
