@@ -51,7 +51,7 @@ def login_again(registry: str, progress: Progress) -> Login | None:
 
 def check_login(registry: str, credentials: Credentials) -> Credentials:
     """What is to be kept of credentials that the registry knows, without keeping it. Raises `Denied`."""
-    from minidock.image.registry.login import check
+    from minidock.image.registry.check_login import check
     from minidock.image.registry.remote import Remote
 
     with Remote(registry_settings(), lambda _: credentials) as remote:
