@@ -6,7 +6,7 @@ import threading
 import time
 from typing import TYPE_CHECKING, Any
 
-from minidock.image.registry.progress import Progress
+from minidock.image.registry.transfer_progress import Progress
 
 if TYPE_CHECKING:
     from minidock.api.call import LazyStream

@@ -9,7 +9,7 @@ from minidock.image.reference import DEFAULT_TAG
 
 if TYPE_CHECKING:
     from minidock.image.reference import Reference
-    from minidock.image.registry.progress import Progress
+    from minidock.image.registry.transfer_progress import Progress
 
 
 def refuse_tag(name: Reference) -> None:

@@ -18,8 +18,8 @@ from minidock.image.store import Store
 from minidock.image.stored_image import Image
 
 if TYPE_CHECKING:
-    from minidock.image.registry.progress import Progress
     from minidock.image.registry.settings import FindCredentials
+    from minidock.image.registry.transfer_progress import Progress
 
 Say = Callable[[str], None]
 
@@ -109,9 +109,9 @@ def _pull(store: Store, name: Reference, say: Say | None, platform: str) -> Imag
 
     from minidock.engine.images import pull
     from minidock.engine.images.progress_display import Bars, Lines
-    from minidock.image.registry import progress
+    from minidock.image.registry import transfer_progress
 
-    shown = progress.Progress() if say is None else Bars(sys.stderr) if sys.stderr.isatty() else Lines(say)
+    shown = transfer_progress.Progress() if say is None else Bars(sys.stderr) if sys.stderr.isatty() else Lines(say)
     try:
         with closing(shown):
             return pull.pull(store, name, shown, platform or None)

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, NamedTuple
 from minidock.engine.images.credentials import Keychain
 from minidock.engine.images.registry_config import registry_settings
 from minidock.image import reference
-from minidock.image.registry.progress import Progress
 from minidock.image.registry.settings import HUB, Credentials, credentials_key
+from minidock.image.registry.transfer_progress import Progress
 
 if TYPE_CHECKING:
     pass

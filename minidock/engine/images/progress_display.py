@@ -6,7 +6,7 @@ import threading
 from collections.abc import Callable
 from typing import TYPE_CHECKING, TextIO
 
-from minidock.image.registry.progress import Progress
+from minidock.image.registry.transfer_progress import Progress
 
 if TYPE_CHECKING:
     import rich.progress

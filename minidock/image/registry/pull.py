@@ -26,9 +26,9 @@ from minidock.image.registry import manifests
 from minidock.image.registry.blob_download import fetch
 from minidock.image.registry.failures import RegistryError
 from minidock.image.registry.manifests import INDEX_TYPES, Blob, Manifest
-from minidock.image.registry.progress import Progress, short
 from minidock.image.registry.remote import Remote
 from minidock.image.registry.repository import Document, Repository
+from minidock.image.registry.transfer_progress import Progress, short
 from minidock.image.registry.transport import Transport
 from minidock.image.store import Store
 from minidock.image.store_writer import Ingest

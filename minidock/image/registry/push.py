@@ -17,9 +17,9 @@ from minidock.image.media_types import DOCKER_MANIFEST_TYPE, MANIFEST_TYPE
 from minidock.image.reference import Reference
 from minidock.image.registry.blob_upload import Upload, Watcher
 from minidock.image.registry.manifests import Blob, Manifest, parse_manifest
-from minidock.image.registry.progress import Progress, short
 from minidock.image.registry.remote import Remote
 from minidock.image.registry.repository import Repository
+from minidock.image.registry.transfer_progress import Progress, short
 from minidock.image.store import Store
 from minidock.image.store_writer import Ingest
 from minidock.image.stored_image import Image
