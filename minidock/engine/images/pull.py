@@ -41,7 +41,7 @@ def pull_all(
 
 def _pull(store: Store, name: Reference, remote: Remote, progress: Progress, platform: str | None) -> Image:
     from minidock.image.registry.manifests import parse_platform
-    from minidock.image.registry.pull import pull
+    from minidock.image.registry.pull_image import pull
 
     try:
         pulled = pull(store, name, remote, parse_platform(platform) if platform else None, progress)
