@@ -14,7 +14,7 @@ from minidock.image.stored_image import Image
 
 def push_tag(store: Store, name: Reference, progress: Progress, keys: FindCredentials | None = None) -> None:
     """Publish one tag."""
-    from minidock.image.registry.push import push
+    from minidock.image.registry.push_image import push
 
     if name.digest:
         raise UsageError("cannot push a digest reference")
@@ -36,7 +36,7 @@ def push_all(store: Store, name: Reference, progress: Progress, keys: FindCreden
 
 def push_image(store: Store, image: Image, name: Reference) -> None:
     """Publish an image that has no name here."""
-    from minidock.image.registry.push import send
+    from minidock.image.registry.push_image import send
 
     with open_remote() as remote:
         send(store, image, name, remote, Progress())
