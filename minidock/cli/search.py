@@ -11,7 +11,7 @@ from minidock.cli.format.template_values import Fields
 from minidock.errors import UsageError
 
 if TYPE_CHECKING:
-    from minidock.image.registry.search import Found
+    from minidock.image.registry.search_repositories import Found
 
 _DESCRIPTION_WIDTH = 45
 

@@ -8,12 +8,12 @@ from minidock.engine.images.registry_client import open_remote
 from minidock.image.registry.settings import FindCredentials
 
 if TYPE_CHECKING:
-    from minidock.image.registry.search import Found
+    from minidock.image.registry.search_repositories import Found
 
 
 def search_registry(term: str, limit: int, keys: FindCredentials | None = None) -> list[Found]:
     """Repositories on Docker Hub, or in the registry that `term` begins with."""
-    from minidock.image.registry.search import search
+    from minidock.image.registry.search_repositories import search
 
     with open_remote(keys) as remote:
         return search(remote, term, limit)
