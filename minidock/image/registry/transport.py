@@ -20,7 +20,7 @@ from urllib3 import exceptions
 
 from minidock import __version__
 from minidock.errors import message_of, printable
-from minidock.image.registry import tls
+from minidock.image.registry import registry_tls
 from minidock.image.registry.failures import (
     Interrupted,
     RegistryError,
@@ -150,7 +150,7 @@ class Transport:
             "blocksize": _BLOCK,
         }
         if url.startswith("https:"):
-            options["ssl_context"] = tls.context(
+            options["ssl_context"] = registry_tls.context(
                 urlsplit(url).netloc.rpartition("@")[2], self.settings.certificates, verify=verify
             )
             options["assert_hostname"] = None if verify else False
