@@ -19,7 +19,7 @@ from minidock.image import layout
 from minidock.image.store_writer import Ingest
 from minidock.image.workspace import Workspace
 from minidock.linux import syscalls
-from minidock.linux.paths import look_up
+from minidock.linux.openat2 import look_up
 
 KEEP_GIT = "BUILDKIT_CONTEXT_KEEP_GIT_DIR"  # the --build-arg that keeps a context's .git
 

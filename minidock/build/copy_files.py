@@ -20,7 +20,7 @@ from minidock.errors import HostError, NotFoundError, UsageError
 from minidock.image.dockerfile.dockerfile_errors import DockerfileError
 from minidock.image.layer_writer import tar_entry
 from minidock.linux import overlay
-from minidock.linux.paths import open_in_root
+from minidock.linux.openat2 import open_in_root
 
 _PIVOT = "/./"
 

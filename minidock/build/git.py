@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 from minidock.errors import HostError, NotFoundError, UsageError
 from minidock.linux import programs
-from minidock.linux.paths import open_in
+from minidock.linux.openat2 import open_in
 from minidock.observe import step
 
 _ADDRESS = re.compile(r"(?:git|ssh|file)://|git@|github\.com/|gitlab\.com/|bitbucket\.org/")

@@ -1,6 +1,6 @@
 """A directory that files are copied from: a context, a stage's files, an image's. Nothing outside of it is ever read.
 
-Every path is looked up with openat2(2) and RESOLVE_IN_ROOT (`linux/paths.py`): a symbolic link that leads out, or is
+Every path is looked up with openat2(2) and RESOLVE_IN_ROOT (`linux/openat2.py`): a symbolic link that leads out, or is
 put there while we copy, ends inside.
 """
 
@@ -19,7 +19,7 @@ from minidock.build.ignore import Patterns, expression
 from minidock.build.known_digests import KnownDigests
 from minidock.errors import NotFoundError
 from minidock.linux import syscalls
-from minidock.linux.paths import look_up, open_in, open_in_root, path_in
+from minidock.linux.openat2 import look_up, open_in, open_in_root, path_in
 
 _WILDCARD = re.compile(r"[*?\[\\]")
 # The way to a file leads over what is no directory, or a link, by now; or it was renamed meanwhile (openat2(2)).

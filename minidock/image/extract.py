@@ -1,6 +1,6 @@
 """Extraction: tar entries become files below one directory, and nowhere else.
 
-The kernel looks up every path with the layer's directory as its root (`linux/paths.py`), so that no "..", symbolic link
+The kernel looks up every path with the layer's directory as its root (`linux/openat2.py`), so that no "..", symbolic link
 or hard link in a hostile layer leads outside. The result is what docker creates on overlayfs, with whiteouts in
 overlayfs's form (kernel: Documentation/filesystems/overlayfs.rst, "whiteouts and opaque directories").
 """
@@ -17,7 +17,7 @@ from minidock.image.compression import CorruptArchive
 from minidock.image.tarstream import TarStream
 from minidock.linux import overlay, syscalls
 from minidock.linux.directory_trees import remove_tree
-from minidock.linux.paths import open_in_root
+from minidock.linux.openat2 import open_in_root
 
 _CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 _OPEN_DIRECTORIES = 64

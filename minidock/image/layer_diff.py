@@ -14,7 +14,7 @@ from collections.abc import Collection
 from minidock.image.layer_writer import names
 from minidock.linux import file_capabilities, overlay
 from minidock.linux.id_maps import IdMaps
-from minidock.linux.paths import open_in_root
+from minidock.linux.openat2 import open_in_root
 
 ADDED, CHANGED, DELETED = "A", "C", "D"
 

@@ -18,8 +18,8 @@ from minidock.errors import HostError
 from minidock.image.entries import WHITEOUT_OPAQUE, WHITEOUT_PREFIX
 from minidock.linux import file_capabilities
 from minidock.linux.id_maps import IdMaps
+from minidock.linux.openat2 import open_in_root
 from minidock.linux.overlay import OPAQUE, is_whiteout
-from minidock.linux.paths import open_in_root
 
 _KEPT_XATTRS = ("security.capability", "user.", "system.posix_acl_")
 # A directory renamed with redirect_dir=on, a file copied up without content by metacopy=on: half is in a lower layer.

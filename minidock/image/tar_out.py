@@ -1,6 +1,6 @@
 """Packing: a file, or a directory with all below it, becomes a tar stream (tar(5), pax), for `cp` and `export`.
 
-The walk starts at a descriptor and never leaves what is below it, whatever is renamed meanwhile (`linux/paths.py`).
+The walk starts at a descriptor and never leaves what is below it, whatever is renamed meanwhile (`linux/openat2.py`).
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import tarfile
 from collections.abc import Iterator
 
 from minidock.image.layer_writer import Change, names, tar_entry
-from minidock.linux.paths import open_in_root
+from minidock.linux.openat2 import open_in_root
 
 
 def pack(root: int, source: bytes, top: bytes, change: Change | None = None) -> Iterator[bytes]:

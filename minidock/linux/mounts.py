@@ -16,7 +16,7 @@ from collections.abc import Callable
 from minidock.errors import HostError
 from minidock.linux import mountinfo, syscalls
 from minidock.linux.mount_options import ATTRIBUTES, SUBPATH, parse_options, recursive_changes
-from minidock.linux.paths import descriptor_path, look_up, make_in, open_in, path_in
+from minidock.linux.openat2 import descriptor_path, look_up, make_in, open_in, path_in
 from minidock.linux.syscalls import MNT_DETACH, MS_BIND, MS_RDONLY, MS_REC, MS_RELATIME, MS_REMOUNT, MS_SHARED, MS_SLAVE
 
 

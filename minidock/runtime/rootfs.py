@@ -16,7 +16,7 @@ from contextlib import contextmanager, suppress
 from typing import Any
 
 from minidock.errors import SetupError
-from minidock.linux import cgroups, idmapped, mount_options, mountinfo, mounts, overlay, paths, syscalls
+from minidock.linux import cgroups, idmapped, mount_options, mountinfo, mounts, openat2, overlay, syscalls
 from minidock.observe import step
 from minidock.runtime import device_access
 from minidock.runtime.oci_spec import Spec
@@ -195,10 +195,10 @@ def make_devices(spec: Spec, root: int) -> None:
     devices |= {device["path"]: device for device in spec.linux.get("devices") or []}
     umask = syscalls.umask(0)
     for path, device in devices.items():
-        directory = paths.make_in(root, os.path.dirname(path), directory=True)
+        directory = openat2.make_in(root, os.path.dirname(path), directory=True)
         _make_device(directory, path, device, by_mknod=not spec.is_new("user"))
         os.close(directory)
-    dev = paths.open_in(root, "/dev")
+    dev = openat2.open_in(root, "/dev")
     for name, target in DEVICE_LINKS.items():
         with suppress(FileExistsError):
             syscalls.symlink(target, name, dir_fd=dev)
@@ -237,7 +237,7 @@ def make_working_directory(spec: Spec, root: int) -> None:
     """Create a working directory that the image lacks, as docker does, before the root may become read-only."""
     cwd = spec.process["cwd"]
     try:
-        os.close(paths.make_in(root, cwd, directory=True))
+        os.close(openat2.make_in(root, cwd, directory=True))
     except OSError as error:
         why = "it leads outside of the container" if error.errno == errno.EXDEV else os.strerror(error.errno or 0)
         raise SetupError(f"the working directory {cwd} cannot be made: {why}") from error

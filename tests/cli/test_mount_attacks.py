@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from minidock.linux import paths
+from minidock.linux import openat2
 from tests.cli.conftest import MakeImage, Run
 from tests.cli.test_run_files import parse
 from tests.support.command import Minidock
@@ -45,8 +45,8 @@ def test_places_are_found_while_everything_is_renamed(tmp_path: Path) -> None:
     try:
         with exchanging(tmp_path / "one", tmp_path / "two"):
             for number in range(2000):
-                os.close(paths.open_in(root, "/up/e/../e"))
-                os.close(paths.make_in(root, f"/up/new{number % 50}", directory=True))
+                os.close(openat2.open_in(root, "/up/e/../e"))
+                os.close(openat2.make_in(root, f"/up/new{number % 50}", directory=True))
     finally:
         os.close(root)
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from minidock.linux import paths
+from minidock.linux import openat2
 from minidock.linux.mount_options import parse_options
 from minidock.linux.syscalls import MS_BIND, MS_NOSUID, MS_PRIVATE, MS_RDONLY, MS_REC
 
@@ -40,9 +40,9 @@ def test_what_is_missing_is_made_inside(root: int, tmp_path: Path, path: str, pl
                          ("up-and-down", "x/../y/z"), ("twice", "dangling")):  # fmt: skip
         (tmp_path / "root" / name).symlink_to(target)
     before = set(os.listdir(tmp_path))
-    fd = paths.make_in(root, path, directory=directory)
-    assert paths.path_in(root, fd) == place
-    assert os.path.isdir(paths.descriptor_path(fd)) is directory
+    fd = openat2.make_in(root, path, directory=directory)
+    assert openat2.path_in(root, fd) == place
+    assert os.path.isdir(openat2.descriptor_path(fd)) is directory
     os.close(fd)
     assert set(os.listdir(tmp_path)) == before
 
@@ -52,7 +52,7 @@ def test_loops_and_files_on_the_way_are_errors(root: int, tmp_path: Path) -> Non
     (tmp_path / "root/file").touch()
     for path, error in (("loop/x", errno.ELOOP), ("file/x", errno.ENOTDIR)):
         with pytest.raises(OSError) as caught:
-            paths.make_in(root, path, directory=True)
+            openat2.make_in(root, path, directory=True)
         assert caught.value.errno == error
 
 

@@ -20,7 +20,7 @@ from minidock.image.layer_writer import owners_inside
 from minidock.image.tar_into import Owner, place
 from minidock.image.tar_out import pack
 from minidock.linux.id_maps import IdMaps
-from minidock.linux.paths import open_in_root
+from minidock.linux.openat2 import open_in_root
 
 _MOST_LINKS = 255
 

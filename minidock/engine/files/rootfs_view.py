@@ -31,7 +31,7 @@ _PATIENCE = 10.0  # seconds without a sign of life from the container and its mo
 
 @contextmanager
 def opened(record: Record, *, bare: bool = False) -> Iterator[int]:
-    """A descriptor of the container's root, to be used with openat2(2) and RESOLVE_IN_ROOT (`linux/paths.py`).
+    """A descriptor of the container's root, to be used with openat2(2) and RESOLVE_IN_ROOT (`linux/openat2.py`).
 
     `bare`: without anything mounted on it. While one that does not run is looked at, its lock is held, so that nobody
     starts or removes it meanwhile. Raises `NotFoundError` if the container has been removed.

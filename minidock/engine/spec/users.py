@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from minidock.errors import UsageError
-from minidock.linux import overlay, paths
+from minidock.linux import openat2, overlay
 
 
 class User(NamedTuple):
@@ -97,13 +97,13 @@ def read_from_layers(layers: list[str], path: str) -> str:
 def _read_inside(root: int, path: str) -> str:
     """Only a regular file is opened: to open a device, or a pipe, does something."""
     try:
-        fd = paths.open_in(root, path)
+        fd = openat2.open_in(root, path)
     except (FileNotFoundError, NotADirectoryError):
         return ""
     try:
         if not stat.S_ISREG(os.fstat(fd).st_mode):
             return ""
-        with open(paths.descriptor_path(fd), encoding="utf-8", errors="surrogateescape") as file:
+        with open(openat2.descriptor_path(fd), encoding="utf-8", errors="surrogateescape") as file:
             return file.read()
     finally:
         os.close(fd)

@@ -8,7 +8,7 @@ A layer is a directory. Laid over the ones below it (overlayfs), each of its ent
                a directory's place hides that. Hidden bytes stay in the layer below: an image only ever grows
 
 The same comparison serves an image's layers and a running container's upper directory. Nothing is mounted, and nothing
-outside the directory is read, whatever links a container makes in it meanwhile (`linux/paths.py`).
+outside the directory is read, whatever links a container makes in it meanwhile (`linux/openat2.py`).
 Source: Documentation/filesystems/overlayfs.rst of the kernel.
 """
 
@@ -21,8 +21,8 @@ from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from typing import NamedTuple
 
+from minidock.linux.openat2 import open_in_root
 from minidock.linux.overlay import OPAQUE, is_opaque, is_whiteout
-from minidock.linux.paths import open_in_root
 
 KINDS = {
     stat.S_IFREG: "file",

@@ -17,7 +17,7 @@ from minidock.explain.xray.model import Cable, Listener, Network, Published
 from minidock.explain.xray.processes import read
 from minidock.linux import namespaces, nftables, rtnetlink
 from minidock.linux.interfaces import Hop, Interface, default_routes, interfaces
-from minidock.linux.paths import open_in_root
+from minidock.linux.openat2 import open_in_root
 
 _LISTEN, _UNCONNECTED = "0A", "07"  # <net/tcp_states.h>; a UDP socket that receives is "closed"
 _RESOLV_CONF_MAX = 1 << 16
