@@ -25,7 +25,7 @@ from minidock import state
 from minidock.linux import rtnetlink, syscalls
 from minidock.network import network_store
 from minidock.network.addresses import Subnet
-from minidock.network.connect import connect_endpoints
+from minidock.network.connect_endpoints import connect_endpoints
 from minidock.network.endpoint import DEFAULT_CONFIG, Endpoint, EndpointConfig
 from minidock.network.firewall import filter_state
 from minidock.network.network_store import Network, Pool

@@ -16,7 +16,7 @@ import pytest
 
 from minidock.errors import ConflictError, HostError
 from minidock.network import network_store
-from minidock.network.connect import connect_endpoints, import_ahead
+from minidock.network.connect_endpoints import connect_endpoints, import_ahead
 from minidock.network.endpoint import DEFAULT_CONFIG
 from minidock.network.port_bindings import Published
 from minidock.network.release import release_endpoints

@@ -106,7 +106,7 @@ def run_helper(kind: str, end: int, program: int, *, bridged: bool) -> NoReturn:
             interpreter.forbid_execution(program)
         module = importlib.import_module(_MODULES[kind])
         if bridged:
-            importlib.import_module("minidock.network.connect").import_ahead()
+            importlib.import_module("minidock.network.connect_endpoints").import_ahead()
         exit_code = module.serve(channel)
     except BaseException as error:
         _send_failure(channel, error)

@@ -20,7 +20,7 @@ from minidock.errors import ConflictError, MinidockError, NotFoundError
 from minidock.linux import namespaces
 from minidock.linux.timeouts import ActivityTimeout
 from minidock.network import network_store, predefined
-from minidock.network.connect import connect_endpoints
+from minidock.network.connect_endpoints import connect_endpoints
 from minidock.network.drivers.driver import BOOK
 from minidock.network.endpoint import EndpointConfig, Endpoints
 from minidock.network.network_store import Network

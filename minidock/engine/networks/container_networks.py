@@ -141,7 +141,7 @@ def connect(record: Record, pid: int) -> list[str]:
 
     Raises `FileNotFoundError` if the process is gone.
     """
-    from minidock.network.connect import connect_endpoints
+    from minidock.network.connect_endpoints import connect_endpoints
 
     netns = namespaces.open_namespace(pid, "network")
     try:
