@@ -8,10 +8,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from minidock.linux import rtnetlink
-from minidock.network import drivers, network_store
+from minidock.network import network_drivers, network_store
 from minidock.network.addresses import Subnet
-from minidock.network.drivers.driver import BOOK
 from minidock.network.endpoint import Endpoint, Endpoints, gateway_endpoint
+from minidock.network.network_drivers.driver import BOOK
 from minidock.network.network_store import Network
 from minidock.network.port_bindings import Published
 from minidock.observe import step
@@ -52,7 +52,7 @@ def _create(
     endpoint: Endpoint,
     netns_fd: int,
 ) -> None:
-    driver = drivers.find(network.driver)
+    driver = network_drivers.find(network.driver)
     if not driver.is_interface_ready(network):  # a user or a reboot has removed it
         driver.create_interface(host, root, network)
     driver.create_endpoint(host, inside, network, endpoint, netns_fd)

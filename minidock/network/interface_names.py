@@ -10,7 +10,7 @@ import socket
 from collections.abc import Collection, Mapping
 
 from minidock.errors import ConflictError
-from minidock.network import drivers
+from minidock.network import network_drivers
 
 # What the name of the n-th interface on the host ends in: nothing for that of eth0. 15 characters are the kernel's
 # limit (IFNAMSIZ).
@@ -36,7 +36,7 @@ def host_interface_of(container_id: str, interface: str) -> str:
 
 def container_interface(driver: str, options: Mapping[str, str], host_interface: str) -> str:
     """The name in the container that belongs to `host_interface`, on a network with that driver and those options."""
-    return f"{drivers.find(driver).interface_prefix(options)}{_LETTERS.index(host_interface[PREFIX_LENGTH:])}"
+    return f"{network_drivers.find(driver).interface_prefix(options)}{_LETTERS.index(host_interface[PREFIX_LENGTH:])}"
 
 
 def host_interfaces(container_id: str) -> list[str]:

@@ -7,9 +7,9 @@ import socket
 from minidock import state
 from minidock.errors import ConflictError, HostError
 from minidock.linux import rtnetlink
-from minidock.network import drivers, network_store
+from minidock.network import network_drivers, network_store
 from minidock.network.addresses import IPV4, IPV6, Subnet, first_free, unique_local
-from minidock.network.drivers.driver import BOOK
+from minidock.network.network_drivers.driver import BOOK
 from minidock.network.network_store import Network, Pool
 from minidock.observe import step
 
@@ -20,7 +20,7 @@ def ensure_subnet(root: str, network: Network, *, in_use: bool) -> Network:
     The default network's subnet is chosen at its first use, and again when its bridge is missing and no container holds
     an address of it: the host's routes may be others by then. Raises `HostError` if no subnet is free.
     """
-    driver = drivers.find(network.driver)
+    driver = network_drivers.find(network.driver)
     if network.pools and (in_use or not network.is_predefined or driver.is_interface_ready(network)):
         return network
     from minidock.network.firewall import filter_state  # imported late: few starts need it
@@ -77,7 +77,7 @@ def check_free(host: rtnetlink.Rtnetlink, root: str, network: Network) -> None:
 
     If the host does not route for the network (macvlan), only other networks count: the host may be on it itself.
     """
-    is_routed = drivers.find(network.driver).IS_ROUTED
+    is_routed = network_drivers.find(network.driver).IS_ROUTED
     claimed = used_subnets(host, root, network) if is_routed else _of_networks(root, network)
     for subnet in network.subnets:
         for taken, by in claimed.items():

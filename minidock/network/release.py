@@ -10,10 +10,10 @@ from collections.abc import Callable
 
 from minidock import state
 from minidock.linux import rtnetlink
-from minidock.network import drivers, network_store
-from minidock.network.drivers.driver import BOOK
+from minidock.network import network_drivers, network_store
 from minidock.network.interface_names import container_interface, host_interfaces
 from minidock.network.leases import Leases, leases_of
+from minidock.network.network_drivers.driver import BOOK
 from minidock.observe import step
 
 
@@ -48,7 +48,7 @@ def _delete_links_inside(root: str, container_id: str, network_id: str | None, n
         inside = rtnetlink.Rtnetlink()
     with inside:
         for network in network_store.load_all(root):
-            if network.driver not in drivers.NAMES or drivers.find(network.driver).IS_ROUTED:
+            if network.driver not in network_drivers.NAMES or network_drivers.find(network.driver).IS_ROUTED:
                 continue
             lease = network_store.leases(root, network.id).held.get(container_id)
             if lease and network_id in (None, network.id):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from minidock.errors import ConflictError
-from minidock.network import drivers, network_store
+from minidock.network import network_drivers, network_store
 from minidock.network.firewall import packet_filter
 from minidock.network.network_store import Network
 
@@ -13,7 +13,7 @@ def remove_network(root: str, network: Network) -> None:
 
     Raises `ConflictError` while a container holds an address of it.
     """
-    driver = drivers.find(network.driver)
+    driver = network_drivers.find(network.driver)
     if network_store.leases(root, network.id).held or driver.connected_interfaces(network):
         raise has_endpoints(network)
     driver.remove_interface(network)

@@ -7,12 +7,12 @@ from __future__ import annotations
 
 from minidock import state
 from minidock.errors import ConflictError, UsageError
-from minidock.network import drivers, ipam, network_store
+from minidock.network import ipam, network_drivers, network_store
 from minidock.network.addresses import IPV4, IPV6, Subnet, mac_of, number
-from minidock.network.drivers.driver import BOOK
 from minidock.network.endpoint import Endpoint, EndpointConfig, Endpoints
 from minidock.network.interface_names import container_interface, next_host_interface
 from minidock.network.leases import CURE, Lease, Leases, leases_of
+from minidock.network.network_drivers.driver import BOOK
 from minidock.network.network_store import Network
 from minidock.observe import step
 
@@ -47,7 +47,7 @@ def reserve_addresses(root: str, container_id: str, name: str, configs: dict[str
 def _check_complete(network: Network, leases: Leases) -> None:
     """Raise `DamagedError` if an interface is connected that has no lease: its address would be given a second time."""
     known = {lease.interface for lease in leases.held.values()}
-    for interface in drivers.find(network.driver).connected_interfaces(network):
+    for interface in network_drivers.find(network.driver).connected_interfaces(network):
         if interface not in known:
             raise state.DamagedError(leases.path, f"it does not know {interface}, which is on the bridge", CURE)
 
@@ -94,7 +94,7 @@ def _endpoint(network: Network, lease: Lease, config: EndpointConfig) -> Endpoin
         network=network.id,
         bridge=network.interface,
         interface=container_interface(network.driver, network.options, lease.interface),
-        host_interface=lease.interface if drivers.find(network.driver).IS_ROUTED else "",
+        host_interface=lease.interface if network_drivers.find(network.driver).IS_ROUTED else "",
         mac=config.mac or mac_of(lease.address),
         address=lease.address,
         prefix=v4.net.prefix,

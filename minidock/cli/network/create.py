@@ -9,7 +9,7 @@ import click
 from minidock.cli.commands import HELP
 from minidock.cli.flags.unsupported import NETWORK, with_flags
 from minidock.engine.state_paths import Paths
-from minidock.network.drivers import DEFAULT, NAMES
+from minidock.network.network_drivers import DEFAULT, NAMES
 
 
 @click.command(context_settings=HELP)

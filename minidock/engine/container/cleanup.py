@@ -55,7 +55,7 @@ def _remove_cgroup(record: Record) -> None:
 
 def _release_network(record: Record) -> None:
     if record.data["attachments"] or record.data["networks"]:
-        from minidock.network import drivers
+        from minidock.network import network_drivers
         from minidock.network.release import release_endpoints
 
         with ExitStack() as stack:
@@ -66,7 +66,7 @@ def _release_network(record: Record) -> None:
                     stack.callback(os.close, netns)
             release_endpoints(record.root, record.id, netns_fd=netns)
         for name, had in record.data["networks"].items():
-            told = {"container": record.id, "name": name, "type": had.get("driver", drivers.BRIDGE)}
+            told = {"container": record.id, "name": name, "type": had.get("driver", network_drivers.BRIDGE)}
             event_log.emit(record.root, "network", "disconnect", had["network"], **told)
 
 

@@ -20,7 +20,7 @@ from minidock.image.registry import proxies
 from minidock.image.registry.settings import HUB, HUB_INDEX
 from minidock.image.store import Store
 from minidock.linux import cgroups, mountinfo, systemd
-from minidock.network.drivers import NAMES
+from minidock.network.network_drivers import NAMES
 
 # What docker says of a daemon, a client and a swarm where there is none of them; scripts ask for these.
 _NOT_OURS: dict[str, Any] = {

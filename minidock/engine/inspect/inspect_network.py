@@ -14,7 +14,7 @@ from minidock.engine.inspect.network_settings import endpoint_id
 from minidock.engine.networks import networks
 from minidock.linux import namespaces, rtnetlink
 from minidock.linux.interfaces import Interface, interfaces
-from minidock.network import drivers, predefined
+from minidock.network import network_drivers, predefined
 from minidock.network.addresses import IPV4, IPV6
 from minidock.network.leases import Lease
 from minidock.network.network_store import Network, Pool
@@ -52,7 +52,7 @@ def network(root: str, found: Network, *, verbose: bool = False) -> dict[str, An
         "Labels": found.labels,
     }
     if verbose:
-        kind = drivers.find(found.driver).INTERFACE_LABEL if found.driver in drivers.NAMES else "Bridge"
+        kind = network_drivers.find(found.driver).INTERFACE_LABEL if found.driver in network_drivers.NAMES else "Bridge"
         described[kind] = {"Name": found.interface, **_counters(seen.get(found.interface))}
     return described
 
@@ -80,7 +80,7 @@ def _options(found: Network) -> dict[str, str]:
 def _container(root: str, found: Network, holder: str, lease: Lease, cable: Interface | None) -> dict[str, Any]:
     record = records.load(root, holder)
     endpoint = record.data["networks"].get(found.name, {}) if record else {}
-    is_routed = drivers.find(found.driver).IS_ROUTED
+    is_routed = network_drivers.find(found.driver).IS_ROUTED
     v4, v6 = found.pool(IPV4), found.pool(IPV6)
     return {
         "Name": record.name if record else "",

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from minidock import state
 from minidock.errors import UsageError
-from minidock.network import drivers, predefined
+from minidock.network import network_drivers, predefined
 from minidock.network.addresses import IPV4, IPV6, Subnet, number
 from minidock.network.network_store import Network, Pool
 
@@ -39,7 +39,7 @@ def to_network(asked: NetworkOptions) -> Network:
     _check_name(asked.name)
     if asked.driver in ("host", "null"):
         raise UsageError(f'only one instance of "{asked.driver}" network is allowed')
-    driver = drivers.find(asked.driver)
+    driver = network_drivers.find(asked.driver)
     driver.check_options(asked.options)
     pools = _pools(asked)
     network_id = os.urandom(32).hex()

@@ -14,10 +14,10 @@ from minidock.errors import ConflictError, MinidockError, NotFoundError, UsageEr
 from minidock.image import image_filters
 from minidock.image.created_time import epoch_seconds
 from minidock.linux import rtnetlink
-from minidock.network import drivers, ipam, network_store, predefined
-from minidock.network.drivers.driver import BOOK
+from minidock.network import ipam, network_drivers, network_store, predefined
 from minidock.network.firewall import filter_state, packet_filter
 from minidock.network.leases import Lease
+from minidock.network.network_drivers.driver import BOOK
 from minidock.network.network_store import Network
 from minidock.network.release import release_endpoints
 from minidock.network.remove_network import has_endpoints, remove_network
@@ -35,7 +35,7 @@ def create(root: str, asked: NetworkOptions) -> Network:
     Killed half-way, it leaves a network whose interface is made by the first container that is connected to it.
     """
     network = network_options.to_network(asked)
-    driver = drivers.find(network.driver)
+    driver = network_drivers.find(network.driver)
     # The second lock is that of all roots: the next process that chooses must see our subnet among the routes.
     with (
         step("Create the network", book=BOOK),
@@ -147,18 +147,18 @@ def _remove_damaged(root: str, ruin: network_store.DamagedNetworkError) -> Netwo
     It may also be the network `bridge`, if no other is that. Raises `ConflictError` while somebody is on it.
     """
     found = {network.name for network in network_store.load_all(root)}
-    interfaces = {name: drivers.find(name).interface_name(ruin.id, {}) for name in drivers.NAMES}
+    interfaces = {name: network_drivers.find(name).interface_name(ruin.id, {}) for name in network_drivers.NAMES}
     perhaps = list(interfaces.items())
     if ruin.name in ("", predefined.BRIDGE) and predefined.BRIDGE not in found:
-        perhaps.append((drivers.BRIDGE, network_store.default_interface(root)))
+        perhaps.append((network_drivers.BRIDGE, network_store.default_interface(root)))
     with step("Remove the network", book=BOOK), network_store.locked(root):
         for driver, interface in perhaps:
             network = Network(id=ruin.id, name=ruin.name or ruin.id, driver=driver, created="", interface=interface,
                               pools=[], chosen=False, internal=False, ipv6=False, attachable=False, labels={},
                               options={})  # fmt: skip
-            if drivers.find(driver).connected_interfaces(network):
+            if network_drivers.find(driver).connected_interfaces(network):
                 raise has_endpoints(network)
-            drivers.find(driver).remove_interface(network)
+            network_drivers.find(driver).remove_interface(network)
     packet_filter.remove_network(ruin.id)
     with network_store.locked(root):
         network_store.delete(root, network)

@@ -10,7 +10,7 @@ from minidock.engine.container.records import Record
 from minidock.engine.spec import published_ports
 from minidock.errors import HostError
 from minidock.linux import rtnetlink
-from minidock.network import drivers, network_store
+from minidock.network import network_drivers, network_store
 from minidock.network.endpoint import Endpoint, gateway_endpoint
 from minidock.network.firewall import packet_filter
 from minidock.network.interface_names import host_interface_of
@@ -52,7 +52,7 @@ def _restore_leases(root: str) -> None:
     hold one that nobody knows."""
     with network_store.locked(root):
         for network in network_store.load_all(root):
-            if network.driver not in drivers.NAMES:  # nobody has an address there
+            if network.driver not in network_drivers.NAMES:  # nobody has an address there
                 continue
             leases, is_damaged = _legible(root, network.id)
             had = dict(leases.held)
@@ -62,7 +62,7 @@ def _restore_leases(root: str) -> None:
                         lease = Lease(row["address"], row["address6"], _cable(record, row), row["names"])
                         leases.held.setdefault(record.id, lease)
             known = {lease.interface for lease in leases.held.values()}
-            unknown = set(drivers.find(network.driver).connected_interfaces(network)) - known
+            unknown = set(network_drivers.find(network.driver).connected_interfaces(network)) - known
             if is_damaged or unknown or leases.held != had:
                 for ruin in records.damaged(root):
                     raise ruin

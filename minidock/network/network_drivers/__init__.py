@@ -8,7 +8,7 @@ names a container has no interface of its own. What all drivers share is elsewhe
 from __future__ import annotations
 
 from minidock.errors import NotFoundError
-from minidock.network.drivers.driver import Driver
+from minidock.network.network_drivers.driver import Driver
 
 BRIDGE, MACVLAN = "bridge", "macvlan"
 NAMES = (BRIDGE, MACVLAN)
@@ -18,11 +18,11 @@ DEFAULT = BRIDGE
 def find(name: str) -> Driver:
     """The driver called `name`. Raises `NotFoundError` in docker's words if there is none."""
     if name == BRIDGE:
-        from minidock.network.drivers import bridge
+        from minidock.network.network_drivers import bridge
 
         return bridge
     if name == MACVLAN:
-        from minidock.network.drivers import macvlan
+        from minidock.network.network_drivers import macvlan
 
         return macvlan
     raise NotFoundError(f'plugin "{name}" not found')
