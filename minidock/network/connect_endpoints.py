@@ -11,7 +11,7 @@ from minidock.linux import rtnetlink
 from minidock.network import network_drivers, network_store
 from minidock.network.addresses import Subnet
 from minidock.network.endpoint import Endpoint, Endpoints, gateway_endpoint
-from minidock.network.network_drivers.driver import BOOK
+from minidock.network.network_drivers.network_driver import BOOK
 from minidock.network.network_store import Network
 from minidock.network.port_bindings import Published
 from minidock.observe import step

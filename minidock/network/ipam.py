@@ -9,7 +9,7 @@ from minidock.errors import ConflictError, HostError
 from minidock.linux import rtnetlink
 from minidock.network import network_drivers, network_store
 from minidock.network.addresses import IPV4, IPV6, Subnet, first_free, unique_local
-from minidock.network.network_drivers.driver import BOOK
+from minidock.network.network_drivers.network_driver import BOOK
 from minidock.network.network_store import Network, Pool
 from minidock.observe import step
 

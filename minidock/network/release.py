@@ -13,7 +13,7 @@ from minidock.linux import rtnetlink
 from minidock.network import network_drivers, network_store
 from minidock.network.interface_names import container_interface, host_interfaces
 from minidock.network.leases import Leases, leases_of
-from minidock.network.network_drivers.driver import BOOK
+from minidock.network.network_drivers.network_driver import BOOK
 from minidock.observe import step
 
 

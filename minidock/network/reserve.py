@@ -12,7 +12,7 @@ from minidock.network.addresses import IPV4, IPV6, Subnet, mac_of, number
 from minidock.network.endpoint import Endpoint, EndpointConfig, Endpoints
 from minidock.network.interface_names import container_interface, next_host_interface
 from minidock.network.leases import CURE, Lease, Leases, leases_of
-from minidock.network.network_drivers.driver import BOOK
+from minidock.network.network_drivers.network_driver import BOOK
 from minidock.network.network_store import Network
 from minidock.observe import step
 

@@ -22,7 +22,7 @@ from minidock.linux.timeouts import ActivityTimeout
 from minidock.network import network_store, predefined
 from minidock.network.connect_endpoints import connect_endpoints
 from minidock.network.endpoint import EndpointConfig, Endpoints
-from minidock.network.network_drivers.driver import BOOK
+from minidock.network.network_drivers.network_driver import BOOK
 from minidock.network.network_store import Network
 from minidock.network.release import release_endpoints
 from minidock.network.reserve import names_of, reserve_addresses

@@ -17,7 +17,7 @@ from minidock.linux import rtnetlink
 from minidock.network import ipam, network_drivers, network_store, predefined
 from minidock.network.firewall import filter_state, packet_filter
 from minidock.network.leases import Lease
-from minidock.network.network_drivers.driver import BOOK
+from minidock.network.network_drivers.network_driver import BOOK
 from minidock.network.network_store import Network
 from minidock.network.release import release_endpoints
 from minidock.network.remove_network import has_endpoints, remove_network

@@ -8,7 +8,7 @@ names a container has no interface of its own. What all drivers share is elsewhe
 from __future__ import annotations
 
 from minidock.errors import NotFoundError
-from minidock.network.network_drivers.driver import Driver
+from minidock.network.network_drivers.network_driver import Driver
 
 BRIDGE, MACVLAN = "bridge", "macvlan"
 NAMES = (BRIDGE, MACVLAN)

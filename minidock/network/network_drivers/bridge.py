@@ -21,7 +21,7 @@ from minidock.errors import ConflictError, UsageError
 from minidock.linux import rtnetlink
 from minidock.network import network_store
 from minidock.network.addresses import IPV4, mac_of, number
-from minidock.network.network_drivers.driver import BOOK
+from minidock.network.network_drivers.network_driver import BOOK
 from minidock.network.network_store import Network
 from minidock.observe import step
 

@@ -26,7 +26,7 @@ from typing import TYPE_CHECKING
 from minidock.errors import EXIT_ENGINE, ConflictError, HostError, UsageError
 from minidock.linux import rtnetlink
 from minidock.network import network_store
-from minidock.network.network_drivers.driver import BOOK
+from minidock.network.network_drivers.network_driver import BOOK
 from minidock.network.network_store import Network
 from minidock.observe import step
 
