@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING
 from minidock import state
 from minidock.errors import EXIT_ENGINE, HostError
 from minidock.linux import iptables, nftables, rtnetlink
-from minidock.network import routing
+from minidock.network import ip_forwarding
 from minidock.network.addresses import IPV4, IPV6
 from minidock.network.firewall import filter_rules, filter_state
 from minidock.network.firewall.filter_rules import FilterEndpoint, FilterNetwork
@@ -59,7 +59,7 @@ def add_endpoints(
             kept = {name: _without_ports_of(added.values(), endpoint) for name, endpoint in old.endpoints.items()}
             new = old._replace(networks={**old.networks, **added_networks}, endpoints={**kept, **added})
             known = old._replace(generation=UNKNOWN, rules=0) if anew else old
-            failures = routing.enable(added_networks.values(), new.endpoints.values())
+            failures = ip_forwarding.enable(added_networks.values(), new.endpoints.values())
             failures += _apply(known, new, look=iptables.legacy_in_use(ipv6=False))
         _forget_what_was_sent_to(added.values())
     except nftables.UnsupportedError as error:
