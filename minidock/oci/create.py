@@ -18,7 +18,7 @@ from minidock import state
 from minidock.errors import MinidockError, UsageError
 from minidock.linux import cgroups, cgroups_v1
 from minidock.observe import step
-from minidock.oci import bundle, console, log, reports
+from minidock.oci import adapt_spec, console, log, reports
 from minidock.oci.command_line import Words
 from minidock.oci.containers import DEFAULT_ROOT, FILTERS, Container, start_time
 from minidock.runtime import gate, hooks
@@ -52,7 +52,7 @@ def run(words: Words) -> int:
 def _create(container: Container, words: Words, *, detach: bool) -> CreatedProcess:
     """The container of `words`; the process that is returned waits at its gate, and is a child of ours."""
     directory = os.path.abspath(words.flags.get("bundle") or ".")
-    spec = bundle.load(directory, container.id, by_systemd=words.general.get("systemd-cgroup", False))
+    spec = adapt_spec.load(directory, container.id, by_systemd=words.general.get("systemd-cgroup", False))
     console.check(words.flags, terminal=spec.terminal, detach=detach)
     preserved = _preserved(words.flags.get("preserve-fds", 0), spec)
     with step("Claim the id in the state directory", book="3.4"):

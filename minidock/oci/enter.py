@@ -8,7 +8,7 @@ from typing import Any
 
 from minidock.errors import EXIT_SIGNAL, ConflictError, UsageError
 from minidock.linux.cgroups import Cgroup
-from minidock.oci import bundle, console, reports
+from minidock.oci import adapt_spec, console, reports
 from minidock.oci.command_line import Words
 from minidock.oci.containers import DEFAULT_ROOT, FILTERS, Container
 from minidock.runtime import exec as runtime_exec
@@ -76,7 +76,7 @@ def _spec(container: Container, words: Words) -> oci.Spec:
         process = _changed(spec.process, words.arguments[1:], words.flags)
     process = spec_shapes.without_nulls(process)
     spec_shapes.check_process(process, words.flags.get("process") or "exec")
-    bundle.limit_capabilities(process, has_users="user" in spec.namespaces)
+    adapt_spec.limit_capabilities(process, has_users="user" in spec.namespaces)
     return oci.check(spec.bundle, {**spec.config, "process": process})
 
 
