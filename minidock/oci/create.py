@@ -18,7 +18,7 @@ from minidock import state
 from minidock.errors import MinidockError, UsageError
 from minidock.linux import cgroups, cgroups_v1
 from minidock.observe import step
-from minidock.oci import adapt_spec, console, log, reports
+from minidock.oci import adapt_spec, console_socket, log, reports
 from minidock.oci.command_line import Words
 from minidock.oci.containers import DEFAULT_ROOT, FILTERS, Container, start_time
 from minidock.runtime import gate, hooks
@@ -53,7 +53,7 @@ def _create(container: Container, words: Words, *, detach: bool) -> CreatedProce
     """The container of `words`; the process that is returned waits at its gate, and is a child of ours."""
     directory = os.path.abspath(words.flags.get("bundle") or ".")
     spec = adapt_spec.load(directory, container.id, by_systemd=words.general.get("systemd-cgroup", False))
-    console.check(words.flags, terminal=spec.terminal, detach=detach)
+    console_socket.check(words.flags, terminal=spec.terminal, detach=detach)
     preserved = _preserved(words.flags.get("preserve-fds", 0), spec)
     with step("Claim the id in the state directory", book="3.4"):
         container.make_directory()
@@ -97,7 +97,7 @@ def _make(container: Container, spec: oci.Spec, words: Words, preserved: int) ->
             container.data |= {"pid": created.pid, "startTime": start_time(created.pid), "status": "created"}
             container.save()
         if words.flags.get("console-socket") and created.console is not None:
-            console.send(words.flags["console-socket"], created.console)
+            console_socket.send(words.flags["console-socket"], created.console)
         reports.send_pidfd(words.flags, created.pidfd)
         reports.write_pid(words.flags, created.pid)
         runtime.release(created)

@@ -8,7 +8,7 @@ from typing import Any
 
 from minidock.errors import EXIT_SIGNAL, ConflictError, UsageError
 from minidock.linux.cgroups import Cgroup
-from minidock.oci import adapt_spec, console, reports
+from minidock.oci import adapt_spec, console_socket, reports
 from minidock.oci.command_line import Words
 from minidock.oci.containers import DEFAULT_ROOT, FILTERS, Container
 from minidock.runtime import exec as runtime_exec
@@ -30,7 +30,7 @@ def exec_(words: Words) -> int:
         raise ConflictError("cannot exec in a paused container (use --ignore-paused to override)")
     detach = bool(flags.get("detach"))
     spec = _spec(container, words)
-    console.check(flags, terminal=spec.terminal, detach=detach)
+    console_socket.check(flags, terminal=spec.terminal, detach=detach)
     target = runtime_exec.Target(container.pid, container.open_process(), _cgroup(container, flags.get("cgroup") or []))
     options = Options(id=container.id, tied=False, preserved=flags.get("preserve-fds", 0),
                       places=tuple(container.data["places"]))  # fmt: skip
@@ -38,7 +38,7 @@ def exec_(words: Words) -> int:
     try:
         runtime.wait_ready(created)
         if flags.get("console-socket") and created.console is not None:
-            console.send(flags["console-socket"], created.console)
+            console_socket.send(flags["console-socket"], created.console)
             created.console = None
         if detach:
             _start(created, flags)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from minidock import state
-from minidock.oci import console
+from minidock.oci import console_socket
 
 
 def write_pid(flags: dict[str, Any], pid: int) -> None:
@@ -17,4 +17,4 @@ def write_pid(flags: dict[str, Any], pid: int) -> None:
 def send_pidfd(flags: dict[str, Any], pidfd: int) -> None:
     """--pidfd-socket."""
     if path := flags.get("pidfd-socket"):
-        console.send_pidfd(path, pidfd)
+        console_socket.send_pidfd(path, pidfd)
