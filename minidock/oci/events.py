@@ -11,7 +11,7 @@ from minidock.durations import parse
 from minidock.errors import ConflictError, UsageError
 from minidock.linux.cgroups import Cgroup
 from minidock.oci.command_line import Words
-from minidock.oci.containers import DEFAULT_ROOT, Container
+from minidock.oci.state_directory import DEFAULT_ROOT, Container
 
 
 def events(words: Words) -> int:

@@ -10,7 +10,7 @@ from minidock.runtime import foreground
 from minidock.runtime import lifecycle as runtime
 
 if TYPE_CHECKING:
-    from minidock.oci.containers import Container
+    from minidock.oci.state_directory import Container
     from minidock.runtime.lifecycle import CreatedProcess
 
 _PR_SET_CHILD_SUBREAPER = 36

@@ -9,7 +9,7 @@ from typing import Any
 
 from minidock.errors import HostError, MinidockError, UsageError
 from minidock.oci.command_line import Words
-from minidock.oci.containers import DEFAULT_ROOT, Container, all_in
+from minidock.oci.state_directory import DEFAULT_ROOT, Container, all_in
 
 
 def state(words: Words) -> int:

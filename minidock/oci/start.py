@@ -8,7 +8,7 @@ from minidock.errors import ConflictError, MinidockError
 from minidock.observe import step
 from minidock.oci import log
 from minidock.oci.command_line import Words
-from minidock.oci.containers import DEFAULT_ROOT, Container
+from minidock.oci.state_directory import DEFAULT_ROOT, Container
 from minidock.runtime import gate
 
 

@@ -12,7 +12,7 @@ from minidock.linux import syscalls
 from minidock.observe import step
 from minidock.oci import log
 from minidock.oci.command_line import Words
-from minidock.oci.containers import DEFAULT_ROOT, Container, remove_tree
+from minidock.oci.state_directory import DEFAULT_ROOT, Container, remove_tree
 
 _PATIENCE = 10.0  # seconds from SIGKILL to a process's end
 
