@@ -39,14 +39,14 @@ def create(words: Words) -> int:
 
 def run(words: Words) -> int:
     """`minidock-oci run`: create, start, and unless --detach wait for its end and delete it."""
-    from minidock.oci import foreground
+    from minidock.oci import run_in_foreground
 
     container = Container(words.general.get("root") or DEFAULT_ROOT, words.arguments[0])
     detach = words.flags.get("detach", False)
     if not detach and not words.flags.get("no-subreaper"):
-        foreground.become_subreaper()
+        run_in_foreground.become_subreaper()
     created = _create(container, words, detach=detach)
-    return foreground.run(container, created, detach=detach, keep=words.flags.get("keep", False))
+    return run_in_foreground.run(container, created, detach=detach, keep=words.flags.get("keep", False))
 
 
 def _create(container: Container, words: Words, *, detach: bool) -> CreatedProcess:
