@@ -37,10 +37,10 @@ def main(arguments: list[str] | None = None) -> None:
     except Exception as error:
         log.fail(error)
     if parsed.command in _PRIVATE and not parsed.flags.get("help"):
-        from minidock.oci import private
+        from minidock.oci import private_python
 
         try:
-            private.begin_again(words)
+            private_python.begin_again(words)
         except Exception as error:
             log.fail(error)
     add_observers()

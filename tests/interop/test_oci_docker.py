@@ -122,5 +122,5 @@ def test_nothing_of_ours_stays(dockerd: Docker) -> None:
     """The containers are held by shims; of the runtime there is no process."""
     ids = [dockerd.ok("run", "-d", "box", "sleep", "1000") for _ in range(3)]
     words = [path.read_bytes() for path in Path("/proc").glob("[0-9]*/cmdline") if path.parent.exists()]
-    assert not [line for line in words if b"minidock/oci/private.py" in line]
+    assert not [line for line in words if b"minidock/oci/private_python.py" in line]
     dockerd.ok("rm", "--force", *ids)
