@@ -24,7 +24,7 @@ from minidock.oci.state_directory import DEFAULT_ROOT, FILTERS, Container, start
 from minidock.runtime import gate, hooks
 from minidock.runtime import lifecycle as runtime
 from minidock.runtime import oci_spec as oci
-from minidock.runtime.options import Options
+from minidock.runtime.runtime_options import Options
 
 if TYPE_CHECKING:
     from minidock.runtime.lifecycle import CreatedProcess

@@ -15,7 +15,7 @@ from minidock.runtime import exec as runtime_exec
 from minidock.runtime import foreground, spec_shapes
 from minidock.runtime import lifecycle as runtime
 from minidock.runtime import oci_spec as oci
-from minidock.runtime.options import Options
+from minidock.runtime.runtime_options import Options
 
 _INHERITED = ("capabilities", "rlimits", "apparmorProfile", "selinuxLabel")
 

@@ -17,7 +17,7 @@ from minidock.linux import interpreter
 from minidock.runtime import foreground, hooks, lifecycle, oci_spec
 from minidock.runtime.lifecycle import CreatedProcess
 from minidock.runtime.oci_spec import Spec
-from minidock.runtime.options import Options
+from minidock.runtime.runtime_options import Options
 
 
 def main(arguments: list[str]) -> int:

@@ -23,7 +23,7 @@ from minidock.runtime import attributes, device_access, init, pid_namespace, pro
 from minidock.runtime.channel import Channel, channel_pair
 from minidock.runtime.lifecycle import CreatedProcess, place
 from minidock.runtime.oci_spec import Spec
-from minidock.runtime.options import ENGINE, Options
+from minidock.runtime.runtime_options import ENGINE, Options
 
 
 class Target(NamedTuple):

@@ -26,8 +26,8 @@ from minidock.observe import failed_step, observed, step
 from minidock.runtime import attributes, gate, hooks, pid_namespace, program, rootfs
 from minidock.runtime.channel import Channel, Message
 from minidock.runtime.oci_spec import Spec
-from minidock.runtime.options import Options
 from minidock.runtime.pid_namespace import JoinedPids
+from minidock.runtime.runtime_options import Options
 
 _set_no_new_privs = observed("prctl", prctl.set_no_new_privs, "PR_SET_NO_NEW_PRIVS")
 set_dumpable = observed("prctl", prctl.set_dumpable, "PR_SET_DUMPABLE")

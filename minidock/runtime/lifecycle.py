@@ -21,7 +21,7 @@ from minidock.observe import step
 from minidock.runtime import device_access, hooks, init, pid_namespace, rootfs
 from minidock.runtime.channel import Channel, Message, channel_pair
 from minidock.runtime.oci_spec import Spec
-from minidock.runtime.options import ENGINE, Options
+from minidock.runtime.runtime_options import ENGINE, Options
 
 _TIMEOUT = 10.0  # seconds without activity in which a process must end after SIGKILL
 _LOOK = 1.0
