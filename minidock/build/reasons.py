@@ -1,6 +1,6 @@
 """Why a step was taken from the cache or was not, as data: a key and its values.
 
-The words for each key, in every language, are in `explain/build/texts.py`, above this room; whoever shows a reason
+The words for each key, in every language, are in `explain/build/build_texts.py`, above this room; whoever shows a reason
 brings them along (`in_words`).
 """
 

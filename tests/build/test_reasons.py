@@ -113,7 +113,7 @@ def test_in_french(context: Context) -> None:
 
 
 def test_every_reason_has_its_text() -> None:
-    from minidock.explain.build.texts import TEXTS
+    from minidock.explain.build.build_texts import TEXTS
 
     source = "".join(path.read_text() for path in sorted((CHECKOUT / "minidock/build").glob("*.py")))
     keys = set(re.findall(r'Reason\(\s*"([^"]+)"', source))

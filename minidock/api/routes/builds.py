@@ -20,7 +20,7 @@ from minidock.build.run_command import Surroundings
 from minidock.engine.container import recovery
 from minidock.engine.request import limits
 from minidock.errors import UsageError
-from minidock.explain.build.texts import say
+from minidock.explain.build.build_texts import say
 from minidock.image import image_filters
 
 _BUILDKIT = "2"

@@ -93,7 +93,7 @@ def build(paths: Paths, /, **flags: Any) -> None:
     from minidock.build import command
     from minidock.build.account import Account
     from minidock.cli.image import build_flags
-    from minidock.explain.build.texts import say
+    from minidock.explain.build.build_texts import say
 
     asked = build_flags.to_command(flags)
     account = Account(paths.root)

@@ -15,7 +15,7 @@ from minidock.build.advice import Order
 from minidock.build.graph import Node
 from minidock.build.reasons import in_words
 from minidock.explain import format_values
-from minidock.explain.build.texts import say
+from minidock.explain.build.build_texts import say
 from minidock.image import layer_directories
 from minidock.image.dockerfile.instructions import Instruction
 from minidock.linux.directory_trees import tree_size
