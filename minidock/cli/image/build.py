@@ -99,9 +99,9 @@ def build(paths: Paths, /, **flags: Any) -> None:
     account = Account(paths.root)
     image = command.run(paths, asked, say, account)
     if flags["explain"]:
-        from minidock.explain.build import story
+        from minidock.explain.build import build_explanation
 
-        for line in story.tell(account):
+        for line in build_explanation.tell(account):
             click.echo(line, err=True)
     if asked.progress == "quiet" and image:
         click.echo(image)
