@@ -19,7 +19,7 @@ COMMAND = (
     "minidock.engine.images.find_image"
 )
 MONITOR = "minidock.cli.entry, minidock.engine.monitor.spawn, minidock.engine.monitor.monitor"
-NETWORK = "from minidock.network import connect; connect.import_ahead()"
+NETWORK = "from minidock.network import connect_endpoints; connect_endpoints.import_ahead()"
 
 
 def measure(rounds: int) -> None:

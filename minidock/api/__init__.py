@@ -1,7 +1,7 @@
 """The Engine API: what docker's own clients, Compose and the libraries of other languages send over a socket.
 
     service.py      a small process that listens, and forks one process for each connection
-    connection.py   the life of such a process: requests in, answers out (h11)
+    serve_connection.py   such a process: requests in, answers out (connection.py: HTTP/1.1, by h11)
     call.py         one request: its parameters and its body, and the ways to answer it
     routing.py      which function answers which path; routes/ has these functions
     models/         JSON, both ways: what is asked as the engine's own objects, what there is in docker's form

@@ -1,7 +1,7 @@
 """Why a step was taken from the cache or was not, as data: a key and its values.
 
-The words for each key, in every language, are in `explain/build/build_texts.py`, above this room; whoever shows a reason
-brings them along (`in_words`).
+The words for each key, in every language, are in `explain/build/build_texts.py`, above this room; a caller that shows a
+reason passes them in (`in_words`).
 """
 
 from __future__ import annotations

@@ -19,7 +19,7 @@ from minidock.errors import UsageError
 from minidock.shapes import Each, misfit
 
 if TYPE_CHECKING:
-    from minidock.engine.container.options import ContainerOptions
+    from minidock.engine.container.container_options import ContainerOptions
 
 DEFAULT_REMAP_USER = "dockremap"  # docker's
 _SHAPES: dict[str, Any] = {

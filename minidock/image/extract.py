@@ -1,7 +1,7 @@
 """Extraction: tar entries become files below one directory, and nowhere else.
 
-The kernel looks up every path with the layer's directory as its root (`linux/openat2.py`), so that no "..", symbolic link
-or hard link in a hostile layer leads outside. The result is what docker creates on overlayfs, with whiteouts in
+The kernel looks up every path with the layer's directory as its root (`linux/openat2.py`), so that no "..", symbolic
+link or hard link in a hostile layer leads outside. The result is what docker creates on overlayfs, with whiteouts in
 overlayfs's form (kernel: Documentation/filesystems/overlayfs.rst, "whiteouts and opaque directories").
 """
 

@@ -1,6 +1,6 @@
 """Disconnect a container from its networks: delete its interfaces and rules, and give its addresses back.
 
-It can be repeated, and works on what exists: whatever a killed `connect.py` or `reserve.py` has left, or nothing.
+It can be repeated, and works on what exists, if anything: what a killed reserve or connect has left.
 """
 
 from __future__ import annotations

@@ -6,11 +6,11 @@ import os
 import sys
 from typing import NoReturn
 
-_PROGRAM = os.path.join(os.path.dirname(os.path.abspath(__file__)), "private_main.py")
+_PROGRAM = os.path.join(os.path.dirname(os.path.abspath(__file__)), "private_python_main.py")
 
 
 def begin_again(words: list[str]) -> NoReturn:
-    """Execute `private_main.py`, which runs the command line `words`."""
+    """Execute `private_python_main.py`, which runs the command line `words`."""
     from minidock import observe
     from minidock.linux import interpreter
 

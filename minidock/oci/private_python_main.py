@@ -1,6 +1,6 @@
-"""The program that `private.py` executes.
+"""The program that `private_python.py` executes.
 
-    python -I -S private_main.py INTERPRETER PATH WORDS...
+    python -I -S private_python_main.py INTERPRETER PATH WORDS...
 
 INTERPRETER is the descriptor of the Python that this runs from, PATH the caller's sys.path, WORDS the command line.
 """

@@ -11,7 +11,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from minidock import state
-from minidock.engine import paths
+from minidock.engine import state_paths
 from minidock.engine.container import cleanup, container_lock, names, records, recovery
 from minidock.engine.container.container_options import ContainerOptions
 from minidock.engine.container.records import CREATED, Record
@@ -107,7 +107,7 @@ def check_host() -> None:
 
 def _defaults() -> dict[str, Any]:
     """What the host's owner wants of all containers; nothing for most."""
-    path = paths.settings_file()
+    path = state_paths.settings_file()
     if not os.path.exists(path):
         return {}
     from minidock.engine import settings

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any, NotRequired, TypedDict
 
-# As JSON, in records: the fields of `ContainerOptions` (`options.py`), of `EndpointConfig` and of `Endpoint`
+# As JSON, in records: the fields of `ContainerOptions` (`container_options.py`), of `EndpointConfig` and of `Endpoint`
 # (`network/endpoint.py`), of `MountPoint` (`spec/mount_points.py`).
 OptionsJson = dict[str, Any]
 EndpointConfigJson = dict[str, Any]

@@ -22,7 +22,7 @@ from minidock.linux.id_maps import NOBODY, IdMaps, Row
 from minidock.linux.subordinate_ids import GROUPS, USERS, Range
 
 if TYPE_CHECKING:
-    from minidock.engine.container.options import ContainerOptions
+    from minidock.engine.container.container_options import ContainerOptions
     from minidock.engine.container.records import Record
 
 POOL = "containers"  # podman's name, too, for the user whose ids are for `auto`

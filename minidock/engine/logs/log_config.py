@@ -1,4 +1,4 @@
-"""What --log-driver and --log-opt mean: a driver of `drivers/` (docker's default is `json-file`), or `none`.
+"""What --log-driver and --log-opt mean: a driver of `log_drivers/` (docker's default is `json-file`), or `none`.
 
 max-size, max-file, compress        rotation
 labels, env, tag, labels-regex, env-regex    what `logs --details` shows beside each line

@@ -1,4 +1,4 @@
-"""A container's log, written: what comes out of its pipes, in lines, as records of a log driver (`drivers/`).
+"""A container's log, written: what comes out of its pipes, in lines, as records of a log driver (`log_drivers/`).
 
 The monitor calls `Log.write` with whatever came out of a pipe. Records reach the file in whole blocks, one write(2)
 each, so that a monitor that is killed leaves whole records behind; one that was cut in the middle is cut off by the

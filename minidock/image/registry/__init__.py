@@ -3,15 +3,15 @@
 
 Reading order, from what a user wants down to the wire:
 
-    pull.py, push.py, search.py   what `minidock pull`, `push` and `search` do, in order
-    manifests.py                  manifests, indexes and configs, checked before anything believes them
-    download.py, upload.py        one blob, resumed when the connection breaks
-    repository.py                 the protocol's requests, one method each
-    remote.py                     the ways to a registry: mirrors, TLS or not, whose credentials
-    client.py                     one request: authorized, redirected, tried again
-    tokens.py, challenge.py       who we are: WWW-Authenticate, basic and bearer
-    transport.py, tls.py, proxies.py   connections, through urllib3
-    settings.py, failures.py, progress.py   what the others share
+    pull_image.py, push_image.py, search_repositories.py   the requests of a pull, a push and a search, in order
+    manifests.py                                manifests, indexes and configs, checked before they are used
+    blob_download.py, blob_upload.py            one blob, resumed when the connection breaks
+    repository.py                               the protocol's requests, one method each
+    remote.py                                   the ways to a registry: mirrors, TLS or not, whose credentials
+    client.py                                   one request: authorized, redirected, tried again
+    check_login.py, tokens.py, challenge.py     authorization: WWW-Authenticate, basic and bearer
+    transport.py, registry_tls.py, proxies.py   connections, through urllib3
+    settings.py, failures.py, transfer_progress.py   what the others share
 
 Nothing here starts a process or reads a user's configuration: settings and credentials are passed in. Nothing
 imports urllib3 before a registry is contacted: it costs about 65 ms.

@@ -3,7 +3,7 @@
 GET  /v2/                             ping
 HEAD, GET, PUT /v2/<name>/manifests/<tag or digest>
 HEAD, GET /v2/<name>/blobs/<digest>
-POST /v2/<name>/blobs/uploads/        then PATCH and PUT where the answer's Location says: `upload.py`
+POST /v2/<name>/blobs/uploads/        then PATCH and PUT where the answer's Location says: `blob_upload.py`
 GET  /v2/<name>/tags/list
 GET  /v2/_catalog                     of docker's registry
 """
