@@ -51,6 +51,11 @@ def directory(root: str, *names: str, mode: int = 0o700) -> str:
     return path
 
 
+def files(root: str) -> list[str]:
+    """What is ours at the root: files, and directories with all that is in them."""
+    return sorted(os.path.join(root, name) for name in _OURS & set(os.listdir(root)) - {"lost+found"})
+
+
 def _is_open(path: str, mode: int) -> bool:
     """Whether the directory has more permissions than `mode`. It is created if it is missing."""
     try:

@@ -86,6 +86,7 @@ SYSTEM: Table = {
     "service": ("system.service", "service", "Serve the Engine API, for docker's own clients"),
     "start": ("system.start", "start", "Start what was running when the machine went down"),
     "stop": ("system.stop", "stop", "Stop all containers, until `system start`"),
+    "uninstall": ("system.uninstall", "uninstall", "Remove what minidock has left on this host"),
 }
 BUILDER: Table = {
     "build": IMAGE["build"],
@@ -155,8 +156,13 @@ COMMANDS: Table = {
 }
 # What docker's users may look for here: the command, and what there is instead, if anything.
 _ABSENT = {
-    **dict.fromkeys(("checkpoint", "config", "context", "manifest", "node", "plugin",
-                     "secret", "service", "stack", "swarm", "trust"), ""),
+    "checkpoint": "a container's memory cannot be saved to disk",
+    "context": "there is no daemon to choose, commands do all themselves; docker's own clients take DOCKER_HOST",
+    "manifest": "an image is here for one platform; skopeo and buildah know lists of them",
+    "plugin": "drivers of networks and logs are part of it",
+    "trust": "no signature of an image is made or checked",
+    **dict.fromkeys(("config", "node", "secret", "service", "stack", "swarm"),
+                    "it has no cluster of its own; docker's swarm runs with minidock-oci as its runtime"),
     **dict.fromkeys(("buildx bake", "buildx imagetools"), ""),
     **dict.fromkeys(("buildx create", "buildx rm", "buildx stop", "buildx use"), "there is one builder, default"),
     "volume update": "it changes the volumes of a swarm",

@@ -172,6 +172,10 @@ def test_help_is_a_command_too(minidock: Minidock) -> None:
 
 
 def test_what_docker_has_and_we_have_not_is_said(minidock: Minidock) -> None:
-    swarm = minidock("swarm", "init")
-    assert swarm.returncode == 125
-    assert swarm.stderr == b"minidock: docker's 'swarm' is not part of minidock\n"
+    for words in (("swarm", "init"), ("context", "ls"), ("checkpoint", "create"), ("plugin", "ls"), ("buildx", "bake")):
+        done = minidock(*words)
+        assert done.returncode == 125
+        assert done.stderr.startswith(b"minidock: docker's '" + words[0].encode())
+        assert b"is not part of minidock" in done.stderr
+        assert done.stderr.count(b"\n") == 1
+    assert b"minidock-oci as its runtime" in minidock("stack", "deploy").stderr
