@@ -10,11 +10,11 @@ import os
 from contextlib import suppress
 
 from minidock import state
-from minidock.engine import paths
+from minidock.engine import state_paths
 from minidock.engine.container import boot, records
 from minidock.errors import ConflictError
 from minidock.linux import cgroups, cgroups_v1, directory_trees
-from minidock.network import drivers, network_store
+from minidock.network import network_drivers, network_store
 from minidock.network.firewall import packet_filter
 from minidock.observe import step
 
@@ -27,7 +27,7 @@ def check(root: str) -> None:
     names = [record.name for record in boot.to_stop(root)]
     if names:
         raise ConflictError(f"containers are running: {', '.join(names)} (to stop them all: minidock system stop)")
-    others = _names_in(os.path.join(paths.run_directory(), "containers"))
+    others = _names_in(os.path.join(state_paths.run_directory(), "containers"))
     if others:
         raise ConflictError(f"containers of another state root are running: {', '.join(others)}")
 
@@ -37,8 +37,8 @@ def uninstall(root: str, *, everything: bool) -> list[str]:
     with records.all_locked(root):
         check(root)
         removed = _remove_networks(root) + _remove_cgroups()
-        own = state.files(root) if everything else [paths.Paths(root).cache]
-        for path in (*own, _DOWNLOADS, paths.run_directory()):
+        own = state.files(root) if everything else [state_paths.Paths(root).cache]
+        for path in (*own, _DOWNLOADS, state_paths.run_directory()):
             if os.path.isdir(path):
                 directory_trees.remove_tree(path)
             elif os.path.lexists(path):
@@ -58,7 +58,7 @@ def _remove_networks(root: str) -> list[str]:
     with step("Remove the networks' interfaces and rules", book="4.1.1"), network_store.locked(root):
         for network in network_store.load_all(root):
             if network.interface and os.path.exists(f"/sys/class/net/{network.interface}"):
-                drivers.find(network.driver).remove_interface(network)
+                network_drivers.find(network.driver).remove_interface(network)
                 removed.append(f"interface {network.interface} of the network {network.name}")
             packet_filter.remove_network(network.id)
     return removed

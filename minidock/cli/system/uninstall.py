@@ -7,7 +7,7 @@ import click
 from minidock.cli.commands import HELP
 from minidock.cli.flags.common import check_root
 from minidock.cli.pruning import FORCE, confirmed
-from minidock.engine.paths import Paths
+from minidock.engine.state_paths import Paths
 
 _ALWAYS = """This will remove from this host:
   - the bridges and other interfaces of networks
