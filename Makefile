@@ -74,12 +74,13 @@ setup-test: setup .venv/.packages-test .venv/.installed-test ; @:
 .venv/.installed: setup.cfg pyproject.toml constraints.txt | .venv/.packages
 	@$(find_python); \
 	echo "installing minidock into .venv" >&2; \
-	{ $$python -m venv .venv && .venv/bin/pip install -qq -c constraints.txt -e .; } </dev/null >&2
+	{ $$python -m venv .venv && .venv/bin/pip install -qq -c constraints.txt -e . && \
+	  .venv/bin/python -I -m minidock.cli.launcher; } </dev/null >&2
 	@touch $@
 
 .venv/.installed-test: .venv/.installed
 	@echo "installing the tests' tools into .venv" >&2
-	@.venv/bin/pip install -qq -c constraints.txt -e '.[test]' </dev/null >&2
+	@{ .venv/bin/pip install -qq -c constraints.txt -e '.[test]' && .venv/bin/python -I -m minidock.cli.launcher; } </dev/null >&2
 	@touch $@
 
 PREFIX   = /usr/local
@@ -94,7 +95,8 @@ install: .venv/.packages install-units
 	@$(find_python); \
 	echo "installing minidock into $(PREFIX)" >&2; \
 	{ $$python -m venv --clear "$(PREFIX)/lib/minidock" && \
-	  "$(PREFIX)/lib/minidock/bin/pip" install -qq -c constraints.txt . && mkdir -p "$(PREFIX)/bin" && \
+	  "$(PREFIX)/lib/minidock/bin/pip" install -qq -c constraints.txt . && \
+	  "$(PREFIX)/lib/minidock/bin/python" -I -m minidock.cli.launcher && mkdir -p "$(PREFIX)/bin" && \
 	  ln -sfn ../lib/minidock/bin/minidock "$(PREFIX)/bin/minidock" && mkdir -p "$(MAN_DIR)" && \
 	  ln -sfr "$(PREFIX)"/lib/minidock/share/man/man1/*.1 "$(MAN_DIR)"; } </dev/null >&2
 	@[ ! -d /run/systemd/system ] || echo "to have containers back after a reboot: systemctl enable --now minidock" >&2

@@ -53,6 +53,7 @@ FOR_ALL = {
     "errors",
     "shapes",
     "durations",
+    "named_tuple",
 }  # imported from everywhere: arrows to them would hide the others
 WIDTH, MARGIN, BAND, GAP, CHIP = 980, 20, 30, 12, 22  # pixels
 ARROWS = 150  # pixels at the left, where the arrows run

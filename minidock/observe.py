@@ -21,7 +21,9 @@ from _thread import _local
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import TracebackType
-from typing import Any, NamedTuple, ParamSpec, TypeVar
+from typing import Any, ParamSpec, TypeVar
+
+from minidock.named_tuple import NamedTuple
 
 P = ParamSpec("P")
 R = TypeVar("R")

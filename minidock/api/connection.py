@@ -14,12 +14,12 @@ import signal
 import socket
 import time
 from contextlib import suppress
-from typing import NamedTuple
 
 import h11
 
 from minidock.api.http_errors import ClientGone
 from minidock.engine.state_paths import Paths
+from minidock.named_tuple import NamedTuple
 
 _MOST_HEAD = 1 << 20  # bytes: Go's limit for the headers of a request, too
 _CHUNK = 1 << 16

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import time
-from typing import Any, NamedTuple
+from typing import Any
 
 from minidock.build.graph import Node
 from minidock.build.reasons import Reason
 from minidock.image import layer_cache
 from minidock.image.layer_cache import Parts
+from minidock.named_tuple import NamedTuple
 
 
 class Step(NamedTuple):

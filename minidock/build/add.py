@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import posixpath
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from minidock.build import archives, git, http_download
 from minidock.build.copy_files import Request
@@ -15,6 +15,7 @@ from minidock.build.tree import Tree
 from minidock.errors import UsageError
 from minidock.image.dockerfile.dockerfile_errors import DockerfileError
 from minidock.image.dockerfile.instructions import Instruction
+from minidock.named_tuple import NamedTuple
 
 if TYPE_CHECKING:
     from minidock.build.builder import Builder

@@ -12,11 +12,11 @@ from __future__ import annotations
 import posixpath
 import re
 from collections.abc import Sequence
-from typing import NamedTuple
 
 from minidock.build import needs
 from minidock.build.account import Step
 from minidock.image.dockerfile.instructions import Instruction
+from minidock.named_tuple import NamedTuple
 
 _WORTH = 0.05  # seconds; less is not worth a word
 

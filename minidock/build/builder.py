@@ -6,7 +6,6 @@ import os
 import time
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack, closing
-from typing import NamedTuple
 
 from minidock.build import copy_step, run_step, sources
 from minidock.build.cache import Last, Line
@@ -32,6 +31,7 @@ from minidock.image.importer import now
 from minidock.image.layer_cache import Cached, Layer, Parts
 from minidock.image.media_types import LAYER_TYPE
 from minidock.image.store_writer import Ingest
+from minidock.named_tuple import NamedTuple
 
 Report = Callable[..., None]
 

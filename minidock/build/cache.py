@@ -10,7 +10,7 @@ import hashlib
 import os
 import posixpath
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 from minidock import state
 from minidock.build import reasons, reasons_of_files
@@ -18,6 +18,7 @@ from minidock.build.reasons import Cause, Reason
 from minidock.build.reasons_of_files import NO_FILES, Files
 from minidock.image import layer_cache, layer_directories
 from minidock.image.layer_cache import Parts
+from minidock.named_tuple import NamedTuple
 
 _PLACE = ("build", "last")
 _LONGEST = 60  # characters of a line that is quoted

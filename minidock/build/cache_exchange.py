@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 from minidock.build import image
 from minidock.build.stage import Stage
@@ -23,6 +23,7 @@ from minidock.image.layer_cache import Cached, Layer
 from minidock.image.registry.manifests import Blob
 from minidock.image.store import Store
 from minidock.image.store_writer import Ingest
+from minidock.named_tuple import NamedTuple
 
 MEMBER = "minidock.build.cache"  # of the config
 Row = dict[str, Any]

@@ -15,10 +15,10 @@ import itertools
 import os
 import shutil
 from collections.abc import Callable
-from typing import NamedTuple
 
 from minidock import state
 from minidock.build.run_mount_flag import RunMount
+from minidock.named_tuple import NamedTuple
 
 MOUNTS = ("build", "mounts")  # below the root
 LOCK = "lock"

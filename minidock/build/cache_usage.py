@@ -11,7 +11,6 @@ import os
 import shutil
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
-from typing import NamedTuple
 
 from minidock import state
 from minidock.build import known_digests
@@ -22,6 +21,7 @@ from minidock.image import garbage_collection, image_filters, layer_cache, layer
 from minidock.image.created_time import epoch_seconds
 from minidock.image.image_filters import Filters
 from minidock.linux.directory_trees import tree_size
+from minidock.named_tuple import NamedTuple
 
 FOR_PRUNE = ("id", "unused-for", "until")
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import NamedTuple
 
 from minidock.build import check_rules, check_stage_rules, excerpt
 from minidock.build.ignore import Patterns
@@ -19,6 +18,7 @@ from minidock.errors import MinidockError
 from minidock.image.dockerfile.dockerfile_errors import DockerfileError
 from minidock.image.dockerfile.instructions import Instruction
 from minidock.image.dockerfile.stages import Dockerfile
+from minidock.named_tuple import NamedTuple
 
 _ADDRESS = "https://docs.docker.com/go/dockerfile/rule/{}/"
 _EXPERIMENTAL = ("InvalidDefinitionDescription",)

@@ -11,7 +11,7 @@ import os
 import sys
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any, NamedTuple
+from typing import Any
 
 from minidock.build import archives, git, http_download, ignore
 from minidock.errors import MinidockError, NotFoundError, UsageError
@@ -20,6 +20,7 @@ from minidock.image.store_writer import Ingest
 from minidock.image.workspace import Workspace
 from minidock.linux import syscalls
 from minidock.linux.openat2 import look_up
+from minidock.named_tuple import NamedTuple
 
 KEEP_GIT = "BUILDKIT_CONTEXT_KEEP_GIT_DIR"  # the --build-arg that keeps a context's .git
 

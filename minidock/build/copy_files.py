@@ -10,7 +10,6 @@ import posixpath
 import re
 import tarfile
 from collections.abc import Iterator, Sequence
-from typing import NamedTuple
 
 from minidock.build import modes
 from minidock.build.ignore import Patterns
@@ -21,6 +20,7 @@ from minidock.image.dockerfile.dockerfile_errors import DockerfileError
 from minidock.image.layer_writer import tar_entry
 from minidock.linux import overlay
 from minidock.linux.openat2 import open_in_root
+from minidock.named_tuple import NamedTuple
 
 _PIVOT = "/./"
 

@@ -11,11 +11,11 @@ from __future__ import annotations
 import os
 import re
 import shutil
-from typing import NamedTuple
 
 from minidock.errors import HostError, NotFoundError, UsageError
 from minidock.linux import programs
 from minidock.linux.openat2 import open_in
+from minidock.named_tuple import NamedTuple
 from minidock.observe import step
 
 _ADDRESS = re.compile(r"(?:git|ssh|file)://|git@|github\.com/|gitlab\.com/|bitbucket\.org/")

@@ -6,7 +6,6 @@ Reference, "FROM", "COPY --from", "RUN --mount"; a stage that the target does no
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import NamedTuple
 
 from minidock.build import run_mount_flag
 from minidock.build.variables import Globals
@@ -15,6 +14,7 @@ from minidock.image.dockerfile.dockerfile_errors import DockerfileError
 from minidock.image.dockerfile.instructions import Instruction
 from minidock.image.dockerfile.stages import Dockerfile, Stage
 from minidock.image.dockerfile.suggestions import did_you_mean
+from minidock.named_tuple import NamedTuple
 
 SCRATCH = "scratch"
 

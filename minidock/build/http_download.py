@@ -6,10 +6,10 @@ import email.utils
 import os
 import posixpath
 import re
-from typing import NamedTuple
 from urllib.parse import unquote, urlsplit
 
 from minidock.errors import HostError, NotFoundError, UsageError
+from minidock.named_tuple import NamedTuple
 
 _CHUNK = 1 << 20
 _SECONDS = 60  # without a byte

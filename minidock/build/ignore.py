@@ -9,9 +9,9 @@ from __future__ import annotations
 import posixpath
 import re
 from collections.abc import Iterable
-from typing import NamedTuple
 
 from minidock.errors import UsageError
+from minidock.named_tuple import NamedTuple
 
 
 class _Rule(NamedTuple):

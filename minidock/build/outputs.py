@@ -16,7 +16,6 @@ import os
 import sys
 import tarfile
 from collections.abc import Callable, Iterator, Sequence
-from typing import NamedTuple
 
 from minidock import state
 from minidock.build import rewrite, sources
@@ -32,6 +31,7 @@ from minidock.image.reference import Reference
 from minidock.image.store_writer import Ingest
 from minidock.image.stored_image import Image
 from minidock.linux import mounts, syscalls
+from minidock.named_tuple import NamedTuple
 from minidock.observe import step
 
 FILES = ("tar", "local")  # kinds that are no image

@@ -7,7 +7,9 @@ reason passes them in (`in_words`).
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any
+
+from minidock.named_tuple import NamedTuple
 
 Say = Callable[..., str]
 

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping
-from typing import NamedTuple
 
 from minidock.build.reasons import Reason
 from minidock.linux.openat2 import open_in_root
+from minidock.named_tuple import NamedTuple
 
 _LARGEST = 1 << 20  # bytes of a file that is compared line by line
 _NAMES = {"10": "file", "04": "directory", "12": "link"}  # S_IFMT of inode(7), in octal

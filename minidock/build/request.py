@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 from minidock.build.cache_exchange import Place
 from minidock.build.outputs import Output
 from minidock.build.run_command import Surroundings
+from minidock.named_tuple import NamedTuple
 
 
 class Command(NamedTuple):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from typing import NamedTuple
 
 from minidock import state
 from minidock.build import cache_exchange, image, outputs
@@ -15,6 +14,7 @@ from minidock.engine.events import event_log
 from minidock.errors import HostError
 from minidock.image.reference import Reference
 from minidock.image.store_writer import Ingest
+from minidock.named_tuple import NamedTuple
 
 
 class Built(NamedTuple):

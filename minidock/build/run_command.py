@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 from minidock import state
 from minidock.build.stage import Stage
@@ -27,6 +27,7 @@ from minidock.image.media_types import LAYER_TYPE
 from minidock.image.store_writer import Ingest
 from minidock.image.stored_image import Image
 from minidock.linux import id_maps
+from minidock.named_tuple import NamedTuple
 from minidock.observe import step
 
 NO_LIMITS = Limits(

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import csv
-from typing import NamedTuple
 
 from minidock.image.dockerfile.dockerfile_errors import DockerfileError
 from minidock.image.dockerfile.expand import Expansion
 from minidock.image.dockerfile.suggestions import did_you_mean
+from minidock.named_tuple import NamedTuple
 
 TYPES = ("bind", "cache", "tmpfs", "secret", "ssh")
 _SHARING = ("shared", "private", "locked")

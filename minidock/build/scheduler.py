@@ -14,7 +14,7 @@ import signal
 import socket
 import struct
 from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
 import prctl
 
@@ -27,6 +27,7 @@ from minidock.errors import MinidockError, message_of
 from minidock.image.dockerfile.dockerfile_errors import StepError, lines_of
 from minidock.image.store_writer import Ingest
 from minidock.linux import mounts, syscalls
+from minidock.named_tuple import NamedTuple
 from minidock.observe import step
 
 _READ = 1 << 16

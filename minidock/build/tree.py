@@ -13,13 +13,13 @@ import re
 import stat
 import struct
 from collections.abc import Iterator
-from typing import NamedTuple
 
 from minidock.build.ignore import Patterns, expression
 from minidock.build.known_digests import KnownDigests
 from minidock.errors import NotFoundError
 from minidock.linux import syscalls
 from minidock.linux.openat2 import look_up, open_in, open_in_root, path_in
+from minidock.named_tuple import NamedTuple
 
 _WILDCARD = re.compile(r"[*?\[\\]")
 # The way to a file leads over what is no directory, or a link, by now; or it was renamed meanwhile (openat2(2)).

@@ -7,12 +7,10 @@ from __future__ import annotations
 
 import importlib
 
-import click
+from minidock.cli.usage import Command, option
 
-from minidock.cli import explain_flag
-from minidock.cli.flag_spelling import understood
-from minidock.errors import EXIT_ENGINE, UsageError
-
+# What comes before the command, and asks for nothing unusual; the rest is in `click_groups.py`.
+ROOT = option("--root", metavar="DIRECTORY", help="Where images and containers are kept [/var/lib/minidock].")
 HELP = {"help_option_names": ["-h", "--help"]}
 
 # name: (module in minidock/cli, attribute, the one line that --help shows)
@@ -155,7 +153,7 @@ COMMANDS: Table = {
     "version": ("version", "version", "Show the version"),
 }
 # What docker's users may look for here: the command, and what there is instead, if anything.
-_ABSENT = {
+ABSENT = {
     "checkpoint": "a container's memory cannot be saved to disk",
     "context": "there is no daemon to choose, commands do all themselves; docker's own clients take DOCKER_HOST",
     "manifest": "an image is here for one platform; skopeo and buildah know lists of them",
@@ -168,80 +166,11 @@ _ABSENT = {
     "volume update": "it changes the volumes of a swarm",
 }  # fmt: skip
 # Other names that docker has for the commands of its nouns.
-_ALIASES = {"list": "ls", "ps": "ls", "remove": "rm"}
+ALIASES = {"list": "ls", "ps": "ls", "remove": "rm"}
 
 
-def _not_here(name: str) -> UsageError:
-    why = f": {_ABSENT[name]}" if _ABSENT[name] else ""
-    return UsageError(f"docker's '{name}' is not part of minidock{why}", exit_code=EXIT_ENGINE)
-
-
-class Group(click.Group):
-    """A noun with the commands of a table."""
-
-    table: Table
-
-    def list_commands(self, ctx: click.Context) -> list[str]:
-        return list(self.table)
-
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        cmd_name = _ALIASES.get(cmd_name, cmd_name) if self.name in NOUNS else cmd_name
-        if cmd_name not in self.table:
-            return None
-        module, attribute, _ = self.table[cmd_name]
-        command: click.Command = getattr(importlib.import_module(f"minidock.cli.{module}"), attribute)
-        if explain_flag.has(self.name or "", cmd_name):
-            explain_flag.declare(command)
-        return command
-
-    def resolve_command(
-        self, ctx: click.Context, args: list[str]
-    ) -> tuple[str | None, click.Command | None, list[str]]:
-        if f"{self.name} {args[0]}" in _ABSENT:
-            raise _not_here(f"{self.name} {args[0]}")
-        name, command, words = super().resolve_command(ctx, args)
-        if command and name and explain_flag.has(self.name or "", name):
-            words = explain_flag.take(command, words)
-        if command and not isinstance(command, click.Group):
-            words = understood(command, words)
-        return name, command, words
-
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        with formatter.section("Commands"):
-            formatter.write_dl([(name, row[2]) for name, row in self.table.items()] or [("(none yet)", "")])
-
-
-class TopLevel(Group):
-    """`minidock`: the nouns, and the commands that need none."""
-
-    table = COMMANDS
-
-    def list_commands(self, ctx: click.Context) -> list[str]:
-        return [*self.table, *NOUNS]
-
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        return noun(cmd_name) if cmd_name in NOUNS else super().get_command(ctx, cmd_name)
-
-    def resolve_command(
-        self, ctx: click.Context, args: list[str]
-    ) -> tuple[str | None, click.Command | None, list[str]]:
-        if args[0] in _ABSENT:
-            raise _not_here(args[0])
-        if args[0] == "help":
-            args = [*args[1:], "--help"]
-        if args[0] == "--help":
-            click.echo(ctx.get_help())
-            ctx.exit()
-        return super().resolve_command(ctx, args)
-
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        super().format_commands(ctx, formatter)
-        with formatter.section("Nouns, each with commands of its own"):
-            formatter.write_dl([(name, help_) for name, (table, help_) in NOUNS.items() if table])
-
-
-def noun(name: str) -> Group:
-    """The group of commands that begin with `name`."""
-    group = Group(name, help=f"{NOUNS[name][1]}.", context_settings=HELP)
-    group.table = NOUNS[name][0]
-    return group
+def load(row: tuple[str, str, str]) -> Command:
+    """The command of a row of a table: only now is its module imported."""
+    module, attribute, _ = row
+    command: Command = getattr(importlib.import_module(f"minidock.cli.{module}"), attribute)
+    return command

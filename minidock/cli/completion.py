@@ -19,7 +19,9 @@ from click.shell_completion import (
     split_arg_string,
 )
 
+from minidock.cli import usage
 from minidock.cli.commands import HELP
+from minidock.cli.echo import echo
 from minidock.errors import MinidockError
 
 VARIABLE = "_MINIDOCK_COMPLETE"  # such as "bash_complete"
@@ -66,8 +68,8 @@ class _Bash(BashComplete):
 add_completion_class(_Bash)
 
 
-@click.command(context_settings=HELP)
-@click.argument("shell", type=click.Choice(_SHELLS), metavar="bash|zsh|fish")
+@usage.command(context_settings=HELP)
+@usage.argument("shell", type=usage.Choice(_SHELLS), metavar="bash|zsh|fish")
 def completion(shell: str) -> None:
     """Print the script with which a shell completes minidock's command lines.
 
@@ -79,7 +81,7 @@ def completion(shell: str) -> None:
     """
     kind = get_completion_class(shell)
     assert kind is not None
-    click.echo(kind(click.Command(_PROGRAM), {}, _PROGRAM, VARIABLE).source(), nl=False)
+    echo(kind(click.Command(_PROGRAM), {}, _PROGRAM, VARIABLE).source(), nl=False)
 
 
 def answer(program: click.Command) -> NoReturn:

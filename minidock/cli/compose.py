@@ -8,8 +8,7 @@ import signal
 import subprocess
 import sys
 
-import click
-
+from minidock.cli import usage
 from minidock.engine.state_paths import Paths
 from minidock.errors import EXIT_SIGNAL, NotFoundError
 
@@ -21,9 +20,9 @@ _CONTEXT = {"ignore_unknown_options": True, "allow_interspersed_args": False, "h
 _KEYBOARD = (signal.SIGINT, signal.SIGQUIT)
 
 
-@click.command(context_settings=_CONTEXT)
-@click.argument("words", metavar="COMMAND...", nargs=-1, type=click.UNPROCESSED)
-@click.pass_obj
+@usage.command(context_settings=_CONTEXT)
+@usage.argument("words", metavar="COMMAND...", nargs=-1)
+@usage.pass_paths
 def compose(paths: Paths, words: tuple[str, ...]) -> int:
     """Run Compose with containers of minidock's."""
     from minidock.api import private_service

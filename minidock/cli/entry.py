@@ -47,6 +47,11 @@ def _tell(error: BaseException) -> NoReturn:
     os._exit(EXIT_ENGINE)
 
 
+def _asks_for_more(words: list[str]) -> bool:
+    """Whether there is anything to do: a container or an image is named, and not the help."""
+    return words[:1] != ["--help"] and any(not word.startswith("-") for word in words)
+
+
 def _begin() -> None:
     # Importing makes thousands of objects and no garbage: looking for some every 700 of them is a tenth of the time.
     gc.set_threshold(50_000)
@@ -64,12 +69,13 @@ def _begin() -> None:
         from minidock.cli import explain_flag
 
         explain_flag.begin(sys.argv)
-    command = sys.argv[2:3] if sys.argv[1:2] == ["container"] else sys.argv[1:2]
-    if kind := _HELPERS.get("".join(command)):
+    words = sys.argv[3:] if sys.argv[1:2] == ["--root"] else sys.argv[1:]
+    words = words[1:] if words[:1] == ["container"] else words
+    if (kind := _HELPERS.get("".join(words[:1]))) and _asks_for_more(words[1:]):
         from minidock.engine.monitor import spawn
 
         # A guess: the command line is parsed later. A wrong one costs nothing but time.
-        spawn.start_early(kind, bridged=kind == "monitor" and not {"none", "host"} & set(sys.argv))
+        spawn.start_early(kind, bridged=kind == "monitor" and not {"none", "host"} & set(words))
     from minidock.cli.main import run_command_line
 
     run_command_line()

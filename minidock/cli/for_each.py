@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-import click
-
+from minidock.cli.echo import echo
 from minidock.errors import MinidockError, message_of
 
 
@@ -21,8 +20,8 @@ def for_each(names: tuple[str, ...], work: Any, *, forgiving: bool = False, quie
         try:
             work(name)
             if not quiet:
-                click.echo(name)
+                echo(name)
         except (MinidockError, OSError) as error:
-            click.echo(f"minidock: {message_of(error)}", err=True)
+            echo(f"minidock: {message_of(error)}", err=True)
             code = code if forgiving and isinstance(error, NotFoundError) else 1
     return code

@@ -6,8 +6,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-import click
-
+from minidock.cli import usage
 from minidock.cli.commands import HELP
 from minidock.cli.container.inspect import SIZE, container_described
 from minidock.cli.flags.entity_names import ANYTHING
@@ -19,12 +18,12 @@ from minidock.engine.state_paths import Paths
 from minidock.errors import NotFoundError, UsageError
 
 
-@click.command(context_settings=HELP)
+@usage.command(context_settings=HELP)
 @FORMAT
 @SIZE
-@click.option("--type", "kind", metavar="TYPE", help="Only look among these: container, image, network or volume.")
-@click.argument("names", metavar="NAME...", nargs=-1, required=True, type=ANYTHING)
-@click.pass_obj
+@usage.option("--type", "kind", metavar="TYPE", help="Only look among these: container, image, network or volume.")
+@usage.argument("names", metavar="NAME...", nargs=-1, required=True, type=ANYTHING)
+@usage.pass_paths
 def inspect(paths: Paths, template: str | None, size: bool, kind: str | None, names: tuple[str, ...]) -> int:
     """Show everything about containers, images, networks and volumes."""
     from minidock.engine.container import recovery

@@ -6,11 +6,11 @@ import json
 from collections.abc import Callable, Iterable
 from typing import Any
 
-import click
-
+from minidock.cli import usage
+from minidock.cli.echo import echo
 from minidock.errors import MinidockError, UsageError, message_of
 
-FORMAT = click.option("-f", "--format", "template", metavar="TEMPLATE", help="A Go template, or 'json'.")
+FORMAT = usage.option("-f", "--format", "template", metavar="TEMPLATE", help="A Go template, or 'json'.")
 EXIT_TEMPLATE = 64  # as docker has it, for a template that cannot be read
 
 
@@ -29,13 +29,13 @@ def show(names: Iterable[str], find: Callable[[str], dict[str, Any]], template: 
         except (MinidockError, OSError) as error:
             failures.append(message_of(error))
     if template in (None, ""):
-        click.echo(json.dumps(shown, indent=4, ensure_ascii=False))
+        echo(json.dumps(shown, indent=4, ensure_ascii=False))
     elif template == "json":
-        click.echo(json.dumps(shown, separators=(",", ":"), ensure_ascii=False))
+        echo(json.dumps(shown, separators=(",", ":"), ensure_ascii=False))
     else:
-        click.echo("".join(f"{text}\n" for text in shown) or "\n", nl=False)
+        echo("".join(f"{text}\n" for text in shown) or "\n", nl=False)
     for failure in failures:
-        click.echo(f"minidock: {failure}", err=True)
+        echo(f"minidock: {failure}", err=True)
     return 1 if failures else 0
 
 

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import sys
 
-import click
-
+from minidock.cli import usage
 from minidock.cli.commands import HELP
+from minidock.cli.echo import echo
 from minidock.errors import UsageError
 
 
-@click.command(context_settings=HELP)
-@click.option("-u", "--username", help="The user's name.")
-@click.option("-p", "--password", help="The password, for all to see in the list of processes.")
-@click.option("--password-stdin", is_flag=True, help="Read the password from standard input.")
-@click.argument("server", required=False)
+@usage.command(context_settings=HELP)
+@usage.option("-u", "--username", help="The user's name.")
+@usage.option("-p", "--password", help="The password, for all to see in the list of processes.")
+@usage.option("--password-stdin", is_flag=True, help="Read the password from standard input.")
+@usage.argument("server", required=False)
 def login(username: str | None, password: str | None, password_stdin: bool, server: str | None) -> None:
     """Log in to a registry (Docker Hub if none is named), and keep the credentials where docker does."""
     from minidock.engine.images import login
@@ -24,7 +24,7 @@ def login(username: str | None, password: str | None, password_stdin: bool, serv
     if password is not None:
         if password_stdin:
             raise UsageError("--password and --password-stdin are mutually exclusive")
-        click.echo("WARNING! Using --password via the CLI is insecure. Use --password-stdin.", err=True)
+        echo("WARNING! Using --password via the CLI is insecure. Use --password-stdin.", err=True)
     if password_stdin:
         if not username:
             raise UsageError("the --password-stdin option requires --username to be set")
@@ -35,13 +35,13 @@ def login(username: str | None, password: str | None, password_stdin: bool, serv
     if done is None:
         done = login.login(registry, *_asked(username, password))
     if done.plain_file:
-        click.echo(
+        echo(
             f"\nWARNING! Your credentials are stored unencrypted in '{done.plain_file}'.\n"
             "Configure a credential helper to remove this warning. See\n"
             "https://docs.docker.com/go/credential-store/\n",
             err=True,
         )
-    click.echo("Login Succeeded")
+    echo("Login Succeeded")
 
 
 def _asked(username: str | None, password: str | None) -> tuple[str, str]:

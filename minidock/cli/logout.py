@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import click
-
+from minidock.cli import usage
 from minidock.cli.commands import HELP
+from minidock.cli.echo import echo
 
 
-@click.command(context_settings=HELP)
-@click.argument("server", required=False)
+@usage.command(context_settings=HELP)
+@usage.argument("server", required=False)
 def logout(server: str | None) -> None:
     """Forget the credentials for a registry (Docker Hub if none is named)."""
     from minidock.engine.images import login
@@ -16,6 +16,6 @@ def logout(server: str | None) -> None:
 
     registry = login.registry_of(server)
     if login.logout(registry):
-        click.echo(f"Removing login credentials for {credentials_key(registry)}")
+        echo(f"Removing login credentials for {credentials_key(registry)}")
     else:
-        click.echo(f"Not logged in to {registry}")
+        echo(f"Not logged in to {registry}")

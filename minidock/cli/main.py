@@ -1,65 +1,28 @@
-"""The `minidock` command: what comes before a subcommand, and how all of them end."""
+"""The `minidock` command: read its command line, do it, and end as docker's client would."""
 
 from __future__ import annotations
 
 import os
 import sys
 
-import click
-
-from minidock.cli import explain_flag
-from minidock.cli.commands import TopLevel
-from minidock.cli.flag_spelling import understood
-from minidock.cli.flags.unsupported import DAEMON, with_flags
+from minidock.cli import usual
 from minidock.errors import EXIT_ENGINE, MinidockError, is_expected, message_of
-
-# `color`: click takes colours out of what goes into a pipe; but what is printed there is data (see `screen.py`).
-_SETTINGS = {"help_option_names": ["--help"], "color": True}
-
-
-@click.group(cls=TopLevel, invoke_without_command=False, context_settings=_SETTINGS)
-@click.option("--root", metavar="DIRECTORY", help="Where images and containers are kept [/var/lib/minidock].")
-@click.option("-D", "--debug", is_flag=True, help="Show a traceback for an error.")
-@click.option("--config", metavar="DIRECTORY", help="Where registries' credentials are kept [~/.docker].")
-@with_flags(DAEMON)
-@click.version_option(None, "-v", "--version", package_name="minidock", message="minidock version %(version)s")
-@click.pass_context
-def cli(ctx: click.Context, root: str | None, debug: bool, config: str | None) -> None:
-    """A container runtime in pure Python that shows how Docker works."""
-    from minidock.engine import state_paths
-
-    if config:
-        os.environ["DOCKER_CONFIG"] = config
-    ctx.obj = state_paths.choose(root)
 
 
 def run_command_line() -> None:
     """Run the command line of this process. Ends the process with docker's exit codes."""
     if "_MINIDOCK_COMPLETE" in os.environ:  # a shell asks what may follow
-        from minidock.cli import completion
+        from minidock.cli import click_groups, completion
 
-        completion.answer(cli)
+        completion.answer(click_groups.cli)
     arguments = sys.argv[1:]
     if any(stream and stream.isatty() for stream in (sys.stdout, sys.stderr)):
         from minidock.cli import screen
 
         screen.guard()
     try:
-        try:
-            result = cli.main(args=understood(cli, arguments), prog_name="minidock", standalone_mode=False)
-        finally:
-            explain_flag.end()
-        code = result if isinstance(result, int) else 0
-    except click.exceptions.Abort:
-        code = 130
-    except click.exceptions.NoArgsIsHelpError as error:  # a noun alone is a question, as for docker
-        code = 0
-        error.show()
-    except click.ClickException as error:
-        from minidock.cli.click_errors import complaint
-
-        line, code = complaint(error)
-        _complain(line)
+        call = usual.read(arguments)
+        code = call() if call else _ask_click(arguments)
     except MinidockError as error:
         code = error.exit_code
         _explain(error, arguments)
@@ -73,6 +36,33 @@ def run_command_line() -> None:
         if code == EXIT_ENGINE:
             _explain(error, arguments)
     _leave(code)
+
+
+def _ask_click(arguments: list[str]) -> int:
+    """Have click read the command line, and do what it asks for; the exit code."""
+    import click
+
+    from minidock.cli import explain_flag
+    from minidock.cli.click_groups import cli
+    from minidock.cli.flag_spelling import understood
+
+    try:
+        try:
+            result = cli.main(args=understood(cli, arguments), prog_name="minidock", standalone_mode=False)
+        finally:
+            explain_flag.end()
+        return result if isinstance(result, int) else 0
+    except click.exceptions.Abort:
+        return 130
+    except click.exceptions.NoArgsIsHelpError as error:  # a noun alone is a question, as for docker
+        error.show()
+        return 0
+    except click.ClickException as error:
+        from minidock.cli.click_errors import complaint
+
+        line, code = complaint(error)
+        _complain(line)
+        return code
 
 
 def _leave(code: int) -> None:

@@ -12,8 +12,8 @@ import click
 from click_man.core import write_man_pages
 
 from minidock import __version__
-from minidock.cli.commands import COMMANDS, NOUNS, Table, TopLevel, noun
-from minidock.cli.main import cli
+from minidock.cli.click_groups import TopLevel, cli, noun
+from minidock.cli.commands import COMMANDS, NOUNS, Table
 
 
 def write(directory: str) -> list[str]:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import click
-
+from minidock.cli import usage
 from minidock.cli.commands import HELP
+from minidock.cli.echo import echo
 from minidock.cli.format.template_values import Fields
 from minidock.errors import UsageError
 
@@ -27,8 +27,8 @@ _HEADERS = _Found({
 _COLUMNS = "{{.Name}}\t{{.Description}}\t{{.StarCount}}\t{{.IsOfficial}}"
 
 
-@click.command(context_settings=HELP)
-@click.option(
+@usage.command(context_settings=HELP)
+@usage.option(
     "-f",
     "--filter",
     "filters",
@@ -36,10 +36,10 @@ _COLUMNS = "{{.Name}}\t{{.Description}}\t{{.StarCount}}\t{{.IsOfficial}}"
     metavar="FILTER",
     help="is-official=true|false, or stars=NUMBER.",
 )
-@click.option("--format", "template", metavar="TEMPLATE", help="A Go template, 'table TEMPLATE', 'table' or 'json'.")
-@click.option("--limit", type=click.IntRange(1, 100), default=25, help="At most so many [25].")
-@click.option("--no-trunc", is_flag=True, help="Do not shorten descriptions.")
-@click.argument("term")
+@usage.option("--format", "template", metavar="TEMPLATE", help="A Go template, 'table TEMPLATE', 'table' or 'json'.")
+@usage.option("--limit", type=usage.Range(1, 100), default=25, help="At most so many [25].")
+@usage.option("--no-trunc", is_flag=True, help="Do not shorten descriptions.")
+@usage.argument("term")
 def search(filters: tuple[str, ...], template: str | None, limit: int, no_trunc: bool, term: str) -> None:
     """Search Docker Hub for images, or another registry: registry.lan:5000/TERM."""
     from minidock.cli.format import listing
@@ -53,7 +53,7 @@ def search(filters: tuple[str, ...], template: str | None, limit: int, no_trunc:
             str(found.is_official).lower(),
         ):
             rows.append(_row(found, no_trunc))
-    click.echo(listing.listing(template, rows, _HEADERS, _COLUMNS), nl=False)
+    echo(listing.listing(template, rows, _HEADERS, _COLUMNS), nl=False)
 
 
 def _wanted(filters: tuple[str, ...]) -> dict[str, str]:

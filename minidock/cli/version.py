@@ -5,24 +5,24 @@ from __future__ import annotations
 import os
 import platform
 
-import click
-
 from minidock import __version__
+from minidock.cli import usage
 from minidock.cli.commands import HELP
+from minidock.cli.echo import echo
 from minidock.cli.format.single import FORMAT, formatted
 from minidock.cli.format.template_values import Fields
 
 
-@click.command(context_settings=HELP)
+@usage.command(context_settings=HELP)
 @FORMAT
 def version(template: str | None) -> None:
     """Show the version of minidock and of what it stands on."""
     if template:
         from minidock.engine.inspect import info
 
-        click.echo(formatted(template, _Versions, info.version()))
+        echo(formatted(template, _Versions, info.version()))
         return
-    click.echo(f"minidock version {__version__}, Python {platform.python_version()}, Linux {os.uname().release}")
+    echo(f"minidock version {__version__}, Python {platform.python_version()}, Linux {os.uname().release}")
 
 
 class _Versions(Fields):

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
-from typing import NamedTuple
 
+from minidock.named_tuple import NamedTuple
 from minidock.state import DEFAULT_ROOT
 
 DEFAULT_RUN = "/run/minidock"

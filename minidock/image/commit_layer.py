@@ -7,7 +7,7 @@ history (OCI image spec, config.md).
 from __future__ import annotations
 
 import json
-from typing import Any, NamedTuple
+from typing import Any
 
 from minidock.errors import HostError
 from minidock.image.compression import Reader
@@ -18,6 +18,7 @@ from minidock.image.reference import Reference
 from minidock.image.store import Store
 from minidock.image.store_writer import Ingest
 from minidock.image.stored_image import Image
+from minidock.named_tuple import NamedTuple
 
 
 class Note(NamedTuple):

@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping
-from typing import NamedTuple
 
 from minidock.image import blobs, layer_cache, layer_directories
 from minidock.image.digest import is_digest
 from minidock.image.image_index import read_index
 from minidock.image.locks import store_lock
 from minidock.image.workspace import Workspace, kept
+from minidock.named_tuple import NamedTuple
 from minidock.observe import step
 
 

@@ -14,10 +14,11 @@ import os
 import time
 from collections.abc import Iterator
 from contextlib import suppress
-from typing import Any, NamedTuple
+from typing import Any
 
 from minidock import state
 from minidock.image.digest import is_digest
+from minidock.named_tuple import NamedTuple
 
 _PLACE = ("build", "cache")
 SCHEMA = 1

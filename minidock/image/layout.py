@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Sequence
-from typing import NamedTuple
 
 from minidock.errors import NotFoundError, UsageError
 from minidock.image.digest import hex_of, is_digest, of_bytes
@@ -21,6 +20,7 @@ from minidock.image.save import index_of
 from minidock.image.store import Store
 from minidock.image.store_writer import Ingest
 from minidock.image.stored_image import Image
+from minidock.named_tuple import NamedTuple
 from minidock.state import write_bytes
 
 _DEPTH = 4  # of indexes in indexes

@@ -13,7 +13,7 @@ from __future__ import annotations
 import json
 import posixpath
 from collections.abc import Iterator
-from typing import Any, NamedTuple
+from typing import Any
 
 from minidock.errors import HostError, NotFoundError, UsageError, printable
 from minidock.image import image_config, platform, reference
@@ -33,6 +33,7 @@ from minidock.image.stored_image import Image
 from minidock.image.tarstream import TarStream
 from minidock.image.unpack_layers import LayerSource
 from minidock.image.unpack_limits import MANIFEST_BYTES
+from minidock.named_tuple import NamedTuple
 from minidock.state import DamagedError
 
 _INDEX_TYPES = (

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import os
-from typing import NamedTuple
 
 from minidock.errors import HostError, printable
+from minidock.named_tuple import NamedTuple
 
 # uname(2)'s machine to Go's GOARCH and variant.
 _MACHINES = {

@@ -7,9 +7,9 @@ messages are its messages. A short name stands for a long one: `alpine` is `dock
 from __future__ import annotations
 
 import re
-from typing import NamedTuple
 
 from minidock.errors import UsageError
+from minidock.named_tuple import NamedTuple
 
 DEFAULT_DOMAIN = "docker.io"
 LEGACY_DEFAULT_DOMAIN = "index.docker.io"

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any
 
 from minidock.image import layer_directories, platform
 from minidock.image.manifest_types import ImageManifest
 from minidock.image.platform import Platform
+from minidock.named_tuple import NamedTuple
 
 
 class Image(NamedTuple):

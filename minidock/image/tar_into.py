@@ -10,7 +10,6 @@ import os
 import stat
 import tarfile
 from collections.abc import Iterator
-from typing import NamedTuple
 
 from minidock.errors import ConflictError
 from minidock.image import entries
@@ -19,6 +18,7 @@ from minidock.image.pipeline import Pipeline
 from minidock.image.tarstream import TarStream
 from minidock.image.unpack_limits import from_environment
 from minidock.linux.id_maps import IdMaps
+from minidock.named_tuple import NamedTuple
 
 
 class Owner(NamedTuple):

@@ -7,9 +7,9 @@ larger.
 from __future__ import annotations
 
 import os
-from typing import NamedTuple
 
 from minidock.errors import UsageError
+from minidock.named_tuple import NamedTuple
 
 MANIFEST_BYTES = 4 << 20  # what the OCI distribution spec has registries accept ("Pushing Manifests")
 

@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import errno
 import os
-from typing import Any, NamedTuple
+from typing import Any
 
 from minidock.errors import EXIT_ENGINE, HostError
 from minidock.linux.cgroups import Cgroup
+from minidock.named_tuple import NamedTuple
 
 Resources = dict[str, Any]
 

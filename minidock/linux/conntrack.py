@@ -17,9 +17,9 @@ import os
 import socket
 import struct
 from collections.abc import Iterator
-from typing import NamedTuple
 
 from minidock.linux import netlink
+from minidock.named_tuple import NamedTuple
 
 NETLINK_NETFILTER = 12
 NLM_F_REQUEST = 0x1

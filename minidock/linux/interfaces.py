@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import os
 import socket
-from typing import Any, NamedTuple
+from typing import Any
 
 from minidock.linux import rtnetlink
+from minidock.named_tuple import NamedTuple
 
 RTM_GETLINK = 18
 IFF_LOOPBACK = 8

@@ -13,10 +13,11 @@ import socket
 import struct
 from collections.abc import Callable
 from contextlib import ExitStack
-from typing import Any, NamedTuple
+from typing import Any
 
 from minidock.errors import HostError
 from minidock.linux import netlink, programs
+from minidock.named_tuple import NamedTuple
 
 # <linux/netlink.h>, <linux/netfilter/nfnetlink.h>, <linux/netfilter/nf_tables.h>
 NETLINK_NETFILTER = 12

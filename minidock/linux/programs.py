@@ -10,9 +10,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from minidock.linux import syscalls
+from minidock.named_tuple import NamedTuple
 from minidock.observe import announced, observers, report_call
 
 if TYPE_CHECKING:

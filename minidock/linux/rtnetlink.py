@@ -18,9 +18,10 @@ import socket
 import struct
 import sys
 from collections.abc import Iterator
-from typing import Any, NamedTuple
+from typing import Any
 
 from minidock.linux import netlink, syscalls
+from minidock.named_tuple import NamedTuple
 
 # <linux/netlink.h>, <linux/rtnetlink.h>
 NLM_F_REQUEST = 0x1

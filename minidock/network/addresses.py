@@ -9,7 +9,8 @@ from __future__ import annotations
 import os
 import socket
 from collections.abc import Iterable
-from typing import NamedTuple
+
+from minidock.named_tuple import NamedTuple
 
 # Private blocks (RFC 1918), tried in this order. Docker takes 172.17.0.0/16 first and goes up, podman 10.88.0.0/16.
 # This list goes down, so that the subnets of a docker installed later are free. 172.31 is the last of the 172s, because

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import os
 from contextlib import suppress
-from typing import NamedTuple
 
+from minidock.named_tuple import NamedTuple
 from minidock.network import network_store
 from minidock.network.addresses import IPV4, IPV6, Subnet
 from minidock.network.leases import Lease, Leases

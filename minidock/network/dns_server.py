@@ -24,11 +24,12 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from typing import Any, NamedTuple
+from typing import Any
 
 from minidock.errors import HostError
 from minidock.linux import nftables, rtnetlink
 from minidock.linux.nftables import MissingCommandError
+from minidock.named_tuple import NamedTuple
 from minidock.network import dns_messages
 from minidock.network.dns_names import Names, address_of
 from minidock.observe import step

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any
 
+from minidock.named_tuple import NamedTuple
 from minidock.network.predefined import DEFAULT, DRIVERS
 
 

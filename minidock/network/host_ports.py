@@ -12,9 +12,9 @@ import errno
 import os
 import socket
 from collections.abc import Iterator
-from typing import NamedTuple
 
 from minidock.errors import ConflictError, HostError, UsageError
+from minidock.named_tuple import NamedTuple
 from minidock.network.port_bindings import PortRequest, Published, place
 from minidock.observe import announced
 

@@ -11,10 +11,10 @@ import json
 import os
 from collections.abc import Collection
 from contextlib import suppress
-from typing import NamedTuple
 
 from minidock import state
 from minidock.errors import ConflictError, HostError
+from minidock.named_tuple import NamedTuple
 from minidock.network.addresses import IPV4, Subnet, number, to_text, width_of
 from minidock.shapes import Each
 

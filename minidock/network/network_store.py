@@ -14,11 +14,12 @@ import os
 from binascii import crc32
 from collections.abc import Iterable
 from contextlib import AbstractContextManager, suppress
-from typing import Any, NamedTuple
+from typing import Any
 
 from minidock import state
 from minidock.errors import NotFoundError, UsageError
 from minidock.linux.directory_trees import remove_tree
+from minidock.named_tuple import NamedTuple
 from minidock.network import predefined
 from minidock.network.addresses import Subnet
 from minidock.network.leases import Leases

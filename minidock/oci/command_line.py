@@ -8,9 +8,10 @@ write them in all these ways (go-runc, conmon). Sources: runc's man pages, https
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 from minidock.errors import UsageError
+from minidock.named_tuple import NamedTuple
 
 SWITCH, TEXT, TEXTS, NUMBER, NUMBERS = "switch", "text", "texts", "number", "numbers"
 

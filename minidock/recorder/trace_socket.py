@@ -23,10 +23,11 @@ import time
 from _thread import get_native_id
 from contextlib import suppress
 from types import FrameType
-from typing import Any, NamedTuple
+from typing import Any
 
 from minidock import errors, observe
 from minidock.linux import syscalls
+from minidock.named_tuple import NamedTuple
 from minidock.observe import Call, Observer, Step
 from minidock.recorder import call_spelling
 

@@ -13,11 +13,11 @@ from __future__ import annotations
 import errno
 import os
 import signal
-from typing import NamedTuple
 
 from minidock import observe
 from minidock.errors import SetupError
 from minidock.linux import cgroups, namespaces, seccomp, syscalls, terminal
+from minidock.named_tuple import NamedTuple
 from minidock.observe import step
 from minidock.runtime import attributes, device_access, init, pid_namespace, program
 from minidock.runtime.channel import Channel, channel_pair

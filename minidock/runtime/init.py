@@ -15,13 +15,14 @@ import signal
 import stat
 import sys
 from collections.abc import Callable
-from typing import Any, NamedTuple, NoReturn
+from typing import Any, NoReturn
 
 import prctl
 
 from minidock import observe
 from minidock.errors import EXIT_ENGINE, HostError, MinidockError, SetupError, message_of
 from minidock.linux import capabilities, loopback, mounts, namespaces, syscalls, terminal
+from minidock.named_tuple import NamedTuple
 from minidock.observe import failed_step, observed, step
 from minidock.runtime import attributes, gate, hooks, pid_namespace, program, rootfs
 from minidock.runtime.channel import Channel, Message

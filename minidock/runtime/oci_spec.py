@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import json
 import os
-from typing import Any, NamedTuple
+from typing import Any
 
 from minidock import state
 from minidock.errors import HostError, MinidockError, NotFoundError, UsageError
 from minidock.linux import namespaces
+from minidock.named_tuple import NamedTuple
 from minidock.runtime import spec_checks, spec_shapes
 
 VERSION = "1.2.0"

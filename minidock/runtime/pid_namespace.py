@@ -17,13 +17,13 @@ import errno
 import os
 import signal
 from collections.abc import Iterable
-from typing import NamedTuple
 
 import prctl
 
 from minidock import observe
 from minidock.errors import SetupError
 from minidock.linux import interpreter, mount_trees, syscalls, terminal
+from minidock.named_tuple import NamedTuple
 from minidock.observe import observed
 from minidock.runtime.channel import Channel
 from minidock.runtime.oci_spec import Spec

@@ -12,8 +12,7 @@ from pathlib import Path
 import click
 import pytest
 
-from minidock.cli.commands import noun
-from minidock.cli.main import cli
+from minidock.cli.click_groups import cli, noun
 from tests.cli.conftest import Run
 
 TABLE: dict[str, str] = json.loads((Path(__file__).parent / "docker_flags.json").read_text())

@@ -14,8 +14,8 @@ import click
 import pytest
 
 from minidock.cli.click_errors import complaint
+from minidock.cli.click_groups import cli
 from minidock.cli.flag_spelling import understood
-from minidock.cli.main import cli
 from minidock.errors import MinidockError
 
 TABLE: dict[str, tuple[int, str]] = json.loads((Path(__file__).parent / "docker_refusals.json").read_text())

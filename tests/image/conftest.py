@@ -8,7 +8,7 @@ from typing import NamedTuple
 import click
 import pytest
 
-from minidock.cli.commands import noun
+from minidock.cli.click_groups import noun
 from minidock.engine.state_paths import Paths
 from minidock.errors import MinidockError
 from minidock.image.store import Store

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import click
-
+from minidock.cli import usage
 from minidock.cli.commands import HELP
+from minidock.cli.echo import echo
 from minidock.engine.state_paths import Paths
 from minidock.errors import NotFoundError
 
@@ -17,32 +17,32 @@ def _platform() -> str:
     return of_platforms("linux")["BUILDPLATFORM"]
 
 
-@click.command(context_settings=HELP)
+@usage.command(context_settings=HELP)
 def ls() -> None:
     """List builders."""
     from minidock import __version__
 
-    click.echo(f"{'NAME/NODE':<20}{'DRIVER/ENDPOINT':<20}{'STATUS':<10}{'BUILDKIT':<12}PLATFORMS")
-    click.echo(f"{_NAME + '*':<20}{'minidock':<20}")
+    echo(f"{'NAME/NODE':<20}{'DRIVER/ENDPOINT':<20}{'STATUS':<10}{'BUILDKIT':<12}PLATFORMS")
+    echo(f"{_NAME + '*':<20}{'minidock':<20}")
     node = f" \\_ {_NAME}"
-    click.echo(f"{node:<20}{node:<20}{'running':<10}{__version__:<12}{_platform()}")
+    echo(f"{node:<20}{node:<20}{'running':<10}{__version__:<12}{_platform()}")
 
 
-@click.command(context_settings=HELP)
-@click.argument("name", required=False, default=_NAME)
-@click.option("--bootstrap", is_flag=True, hidden=True)
-@click.pass_obj
+@usage.command(context_settings=HELP)
+@usage.argument("name", required=False, default=_NAME)
+@usage.option("--bootstrap", is_flag=True, hidden=True)
+@usage.pass_paths
 def inspect(paths: Paths, name: str, bootstrap: bool) -> None:
     """Show the builder."""
     if name != _NAME:
         raise NotFoundError(f'no builder "{name}" found: there is one, called {_NAME}')
-    click.echo(f"Name:   {_NAME}\nDriver: minidock\n\nNodes:\nName:      {_NAME}\nEndpoint:  {paths.root}")
-    click.echo(f"Status:    running\nPlatforms: {_platform()}")
+    echo(f"Name:   {_NAME}\nDriver: minidock\n\nNodes:\nName:      {_NAME}\nEndpoint:  {paths.root}")
+    echo(f"Status:    running\nPlatforms: {_platform()}")
 
 
-@click.command(context_settings=HELP)
+@usage.command(context_settings=HELP)
 def version() -> None:
     """Show the version."""
     from minidock import __version__
 
-    click.echo(f"minidock {__version__}: its builder, by the name of docker's plug-in")
+    echo(f"minidock {__version__}: its builder, by the name of docker's plug-in")

@@ -5,9 +5,9 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
-import click
-
+from minidock.cli import usage
 from minidock.cli.commands import HELP
+from minidock.cli.echo import echo
 from minidock.durations import duration
 from minidock.engine.state_paths import Paths
 
@@ -17,10 +17,10 @@ if TYPE_CHECKING:
 _ID = 25  # characters of an id, as BuildKit's ids have
 
 
-@click.command(context_settings=HELP)
-@click.option("--filter", "filters", multiple=True, metavar="NAME=VALUE", help="until, unused-for or id.")
-@click.option("--verbose", is_flag=True, help="Each in full.")
-@click.pass_obj
+@usage.command(context_settings=HELP)
+@usage.option("--filter", "filters", multiple=True, metavar="NAME=VALUE", help="until, unused-for or id.")
+@usage.option("--verbose", is_flag=True, help="Each in full.")
+@usage.pass_paths
 def du(paths: Paths, filters: tuple[str, ...], verbose: bool) -> None:
     """Show what builds keep: the layers of steps, and cache mounts."""
     from minidock.build import cache_usage
@@ -28,13 +28,13 @@ def du(paths: Paths, filters: tuple[str, ...], verbose: bool) -> None:
 
     rows = cache_usage.select(cache_usage.kept(paths.root), image_filters.parse(filters, cache_usage.FOR_PRUNE))
     rows.sort(key=lambda row: row.size, reverse=True)
-    click.echo("\n\n".join(map(_whole, rows)) if verbose else _table(rows))
+    echo("\n\n".join(map(_whole, rows)) if verbose else _table(rows))
     shared = sum(row.size for row in rows if row.shared)
     total = sum(row.size for row in rows)
     free = sum(row.size for row in rows if not row.in_use)
     if shared:
-        click.echo(f"Shared:\t\t{_size(shared)}")
-    click.echo(f"Reclaimable:\t{_size(free)}\nTotal:\t\t{_size(total)}")
+        echo(f"Shared:\t\t{_size(shared)}")
+    echo(f"Reclaimable:\t{_size(free)}\nTotal:\t\t{_size(total)}")
 
 
 def _table(rows: list[Kept]) -> str:

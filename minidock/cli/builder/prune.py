@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import click
-
+from minidock.cli import usage
 from minidock.cli.commands import HELP
 from minidock.cli.flags.common import check_root
 from minidock.cli.flags.size import Size
@@ -14,12 +13,12 @@ _DANGLING = "This will remove all dangling build cache."
 _ALL = "This will remove all build cache."
 
 
-@click.command(context_settings=HELP)
-@click.option("-a", "--all", "everything", is_flag=True, help="Also what images have: every step is done again.")
+@usage.command(context_settings=HELP)
+@usage.option("-a", "--all", "everything", is_flag=True, help="Also what images have: every step is done again.")
 @FORCE
 @filter_option("until, unused-for or id.")
-@click.option("--keep-storage", "keep", type=Size(), default=0, metavar="BYTES", help="How much may stay.")
-@click.pass_obj
+@usage.option("--keep-storage", "keep", type=Size(), default=0, metavar="BYTES", help="How much may stay.")
+@usage.pass_paths
 def prune(paths: Paths, everything: bool, force: bool, filters: tuple[str, ...], keep: int) -> None:
     """Remove the layers of steps that no image has, and cache mounts."""
     check_root()

@@ -4,21 +4,20 @@ from __future__ import annotations
 
 from typing import Any
 
-import click
-
+from minidock.cli import usage
 from minidock.cli.commands import HELP
-from minidock.cli.flags.attach_flags import attachment_of, check_terminal, warn, with_attachment
+from minidock.cli.flags.attach_flags import ATTACHMENT, attachment_of, check_terminal, warn
 from minidock.cli.flags.common import flag
 from minidock.cli.flags.entity_names import RUNNING_CONTAINER
 from minidock.engine.state_paths import Paths
 from minidock.errors import ConflictError
 
 
-@click.command(context_settings=HELP)
+@usage.command(context_settings=HELP)
 @flag("--no-stdin", "Do not attach standard input.")
-@with_attachment
-@click.argument("name", metavar="CONTAINER", type=RUNNING_CONTAINER)
-@click.pass_obj
+@usage.with_parameters(ATTACHMENT)
+@usage.argument("name", metavar="CONTAINER", type=RUNNING_CONTAINER)
+@usage.pass_paths
 def attach(paths: Paths, /, name: str, no_stdin: bool, **flags: Any) -> int:
     """Attach standard input, output and error to a running container."""
     from minidock.engine.container import records, recovery

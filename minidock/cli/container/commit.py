@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-import click
-
+from minidock.cli import usage
 from minidock.cli.commands import HELP
+from minidock.cli.echo import echo
 from minidock.cli.flags.common import check_root, flag
 from minidock.cli.flags.entity_names import CONTAINER
 from minidock.engine.state_paths import Paths
 
 
-@click.command(context_settings=HELP)
-@click.option("-a", "--author", default="", help='Who made it ("Jane Doe <jane@example.org>").')
-@click.option("-c", "--change", multiple=True, metavar="INSTRUCTION", help="Apply a Dockerfile instruction.")
-@click.option("-m", "--message", default="", help="What the history says.")
+@usage.command(context_settings=HELP)
+@usage.option("-a", "--author", default="", help='Who made it ("Jane Doe <jane@example.org>").')
+@usage.option("-c", "--change", multiple=True, metavar="INSTRUCTION", help="Apply a Dockerfile instruction.")
+@usage.option("-m", "--message", default="", help="What the history says.")
 @flag("-p --pause", "Pause the container meanwhile.", default=True)
-@click.argument("container", type=CONTAINER)
-@click.argument("name", metavar="[NAME[:TAG]]", required=False)
-@click.pass_obj
+@usage.argument("container", type=CONTAINER)
+@usage.argument("name", metavar="[NAME[:TAG]]", required=False)
+@usage.pass_paths
 def commit(
     paths: Paths, author: str, change: tuple[str, ...], message: str, pause: bool, container: str, name: str | None
 ) -> None:
@@ -29,4 +29,4 @@ def commit(
     check_root()
     recovery.sweep_all(paths.root)
     options = commit.CommitOptions(reference.parse(name) if name else None, author, message, change, pause)
-    click.echo(commit.commit_container(paths.root, container, options).id)
+    echo(commit.commit_container(paths.root, container, options).id)

@@ -6,22 +6,22 @@ import os
 import sys
 from collections.abc import Iterator
 
-import click
-
+from minidock.cli import usage
 from minidock.cli.commands import HELP
+from minidock.cli.echo import echo
 from minidock.cli.flags.common import check_root
 from minidock.cli.flags.entity_names import CONTAINER_PATH
 from minidock.engine.state_paths import Paths
 from minidock.errors import MinidockError, UsageError
 
 
-@click.command(context_settings=HELP)
-@click.option("-a", "--archive", is_flag=True, help="Give what is copied in to the container's own user.")
-@click.option("-L", "--follow-link", is_flag=True, help="Copy what a symbolic link leads to, not the link.")
-@click.option("-q", "--quiet", is_flag=True, help="Do not say what was copied.")
-@click.argument("source", metavar="CONTAINER:SRC|SRC|-", type=CONTAINER_PATH)
-@click.argument("destination", metavar="DST|CONTAINER:DST|-", type=CONTAINER_PATH)
-@click.pass_obj
+@usage.command(context_settings=HELP)
+@usage.option("-a", "--archive", is_flag=True, help="Give what is copied in to the container's own user.")
+@usage.option("-L", "--follow-link", is_flag=True, help="Copy what a symbolic link leads to, not the link.")
+@usage.option("-q", "--quiet", is_flag=True, help="Do not say what was copied.")
+@usage.argument("source", metavar="CONTAINER:SRC|SRC|-", type=CONTAINER_PATH)
+@usage.argument("destination", metavar="DST|CONTAINER:DST|-", type=CONTAINER_PATH)
+@usage.pass_paths
 def cp(paths: Paths, archive: bool, follow_link: bool, quiet: bool, source: str, destination: str) -> None:
     """Copy files and directories out of a container or into it; - is a tar stream on standard output or input."""
     from minidock.engine.container import recovery
@@ -56,7 +56,7 @@ def cp(paths: Paths, archive: bool, follow_link: bool, quiet: bool, source: str,
         from minidock.cli.format import units
 
         place = destination if to_name else os.path.abspath(destination)
-        click.echo(f"Successfully copied {units.size(size)} to {place}", err=True)
+        echo(f"Successfully copied {units.size(size)} to {place}", err=True)
 
 
 def split(text: str) -> tuple[str, str]:

@@ -5,8 +5,7 @@ from __future__ import annotations
 import os
 from typing import Any
 
-import click
-
+from minidock.cli import usage
 from minidock.cli.flags import key_values
 from minidock.cli.flags.common import CONTEXT, check_root, flag, list_option
 from minidock.cli.flags.entity_names import RUNNING_CONTAINER
@@ -14,19 +13,19 @@ from minidock.engine.state_paths import Paths
 from minidock.errors import ClientError, MinidockError
 
 
-@click.command("exec", context_settings=CONTEXT)
-@click.argument("container", type=RUNNING_CONTAINER)
-@click.argument("command", nargs=-1, required=True, type=click.UNPROCESSED)
+@usage.command("exec", context_settings=CONTEXT)
+@usage.argument("container", type=RUNNING_CONTAINER)
+@usage.argument("command", nargs=-1, required=True)
 @flag("-d --detach", "Leave the command to itself once it runs.")
-@click.option("--detach-keys", default="", metavar="KEYS", help="What is typed to detach [ctrl-p,ctrl-q].")
+@usage.option("--detach-keys", default="", metavar="KEYS", help="What is typed to detach [ctrl-p,ctrl-q].")
 @list_option("--env", "Set a variable, or pass on the caller's.", "NAME[=VALUE]", "-e")
 @list_option("--env-file", "Read variables from a file.", "FILE")
 @flag("-i --interactive", "Pass standard input to the command.")
 @flag("--privileged", "Give the command all power over the host.")
 @flag("-t --tty", "Give the command a terminal.")
-@click.option("-u", "--user", metavar="USER[:GROUP]", help="Name or number, as the container knows it.")
-@click.option("-w", "--workdir", metavar="DIRECTORY", help="Working directory inside the container.")
-@click.pass_obj
+@usage.option("-u", "--user", metavar="USER[:GROUP]", help="Name or number, as the container knows it.")
+@usage.option("-w", "--workdir", metavar="DIRECTORY", help="Working directory inside the container.")
+@usage.pass_paths
 def exec_command(paths: Paths, /, container: str, command: tuple[str, ...], **flags: Any) -> int:
     """Run COMMAND in the running CONTAINER, beside what it runs already, and end as that ends."""
     from minidock.engine.exec import exec_client

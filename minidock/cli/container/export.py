@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import click
-
+from minidock.cli import usage
 from minidock.cli.commands import HELP
 from minidock.cli.flags.common import check_root
 from minidock.cli.flags.entity_names import CONTAINER
 from minidock.engine.state_paths import Paths
 
 
-@click.command(context_settings=HELP)
-@click.option("-o", "--output", metavar="FILE", help="Write to a file instead of standard output.")
-@click.argument("container", type=CONTAINER)
-@click.pass_obj
+@usage.command(context_settings=HELP)
+@usage.option("-o", "--output", metavar="FILE", help="Write to a file instead of standard output.")
+@usage.argument("container", type=CONTAINER)
+@usage.pass_paths
 def export(paths: Paths, output: str | None, container: str) -> None:
     """Write all files of CONTAINER to a tar archive, without those of volumes."""
     from minidock.cli.archive_streams import deliver, refuse_terminal

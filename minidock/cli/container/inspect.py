@@ -5,21 +5,20 @@ from __future__ import annotations
 from functools import partial
 from typing import Any
 
-import click
-
+from minidock.cli import usage
 from minidock.cli.commands import HELP
 from minidock.cli.flags.entity_names import CONTAINER
 from minidock.cli.inspect_output import FORMAT, show
 from minidock.engine.state_paths import Paths
 
-SIZE = click.option("-s", "--size", is_flag=True, help="Show how much a container has written, too.")
+SIZE = usage.option("-s", "--size", is_flag=True, help="Show how much a container has written, too.")
 
 
-@click.command(context_settings=HELP)
+@usage.command(context_settings=HELP)
 @FORMAT
-@click.argument("names", metavar="CONTAINER...", nargs=-1, required=True, type=CONTAINER)
+@usage.argument("names", metavar="CONTAINER...", nargs=-1, required=True, type=CONTAINER)
 @SIZE
-@click.pass_obj
+@usage.pass_paths
 def inspect(paths: Paths, template: str | None, names: tuple[str, ...], size: bool) -> int:
     """Show everything about containers."""
     from minidock.engine.container import recovery

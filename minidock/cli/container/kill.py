@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import click
-
+from minidock.cli import usage
 from minidock.cli.commands import HELP
 from minidock.cli.flags.common import RUNNING_CONTAINERS
 from minidock.cli.for_each import for_each
 from minidock.engine.state_paths import Paths
 
 
-@click.command(context_settings=HELP)
-@click.option("-s", "--signal", "signal", default="KILL", metavar="SIGNAL", help="Which signal [KILL].")
+@usage.command(context_settings=HELP)
+@usage.option("-s", "--signal", "signal", default="KILL", metavar="SIGNAL", help="Which signal [KILL].")
 @RUNNING_CONTAINERS
-@click.pass_obj
+@usage.pass_paths
 def kill(paths: Paths, names: tuple[str, ...], signal: str) -> int:
     """Send containers a signal."""
     from minidock.engine.container import recovery

@@ -8,9 +8,9 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any
 
-import click
-
+from minidock.cli import usage
 from minidock.cli.commands import HELP
+from minidock.cli.echo import echo
 from minidock.cli.flags.entity_names import CONTAINER
 from minidock.engine.state_paths import Paths
 from minidock.errors import MinidockError
@@ -18,15 +18,15 @@ from minidock.errors import MinidockError
 Blocks = Iterator[list[dict[str, Any]]]
 
 
-@click.command(context_settings=HELP)
-@click.option("-f", "--follow", is_flag=True, help="Go on with what the container prints, until it ends.")
-@click.option("-n", "--tail", metavar="N", default="all", help="Only the last N lines [all].")
-@click.option("--since", metavar="TIME", default="", help="Only from then on: 2026-01-31T12:00:00Z, or 10m ago.")
-@click.option("--until", metavar="TIME", default="", help="Only up to then.")
-@click.option("-t", "--timestamps", is_flag=True, help="Show when each line was printed.")
-@click.option("--details", is_flag=True, help="Show the labels and variables that --log-opt chose.")
-@click.argument("name", metavar="CONTAINER", type=CONTAINER)
-@click.pass_obj
+@usage.command(context_settings=HELP)
+@usage.option("-f", "--follow", is_flag=True, help="Go on with what the container prints, until it ends.")
+@usage.option("-n", "--tail", metavar="N", default="all", help="Only the last N lines [all].")
+@usage.option("--since", metavar="TIME", default="", help="Only from then on: 2026-01-31T12:00:00Z, or 10m ago.")
+@usage.option("--until", metavar="TIME", default="", help="Only up to then.")
+@usage.option("-t", "--timestamps", is_flag=True, help="Show when each line was printed.")
+@usage.option("--details", is_flag=True, help="Show the labels and variables that --log-opt chose.")
+@usage.argument("name", metavar="CONTAINER", type=CONTAINER)
+@usage.pass_paths
 def logs(
     paths: Paths, follow: bool, tail: str, since: str, until: str, timestamps: bool, details: bool, name: str
 ) -> None:
@@ -46,7 +46,7 @@ def logs(
     path = log_config.path(record, driver)
     if follow:
         is_running = log_reader.while_running(paths.root, record.id)
-        warn = partial(click.echo, err=True)
+        warn = partial(echo, err=True)
         blocks = log_reader.follow(path, wanted, is_running, lambda line: warn(f"minidock: {line}"), driver)
     else:
         blocks = log_reader.read(path, wanted, driver)

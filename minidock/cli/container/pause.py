@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import click
-
+from minidock.cli import usage
 from minidock.cli.commands import HELP
 from minidock.cli.flags.common import RUNNING_CONTAINERS
 from minidock.cli.for_each import for_each
 from minidock.engine.state_paths import Paths
 
 
-@click.command(context_settings=HELP)
+@usage.command(context_settings=HELP)
 @RUNNING_CONTAINERS
-@click.pass_obj
+@usage.pass_paths
 def pause(paths: Paths, names: tuple[str, ...]) -> int:
     """Freeze all processes of containers."""
     from minidock.engine.container import recovery

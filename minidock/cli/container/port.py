@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import click
-
+from minidock.cli import usage
 from minidock.cli.commands import HELP
+from minidock.cli.echo import echo
 from minidock.cli.flags.entity_names import RUNNING_CONTAINER
 from minidock.engine.state_paths import Paths
 
 
-@click.command(context_settings=HELP)
-@click.argument("container", type=RUNNING_CONTAINER)
-@click.argument("private_port", metavar="[PRIVATE_PORT[/PROTO]]", required=False)
-@click.pass_obj
+@usage.command(context_settings=HELP)
+@usage.argument("container", type=RUNNING_CONTAINER)
+@usage.argument("private_port", metavar="[PRIVATE_PORT[/PROTO]]", required=False)
+@usage.pass_paths
 def port(paths: Paths, container: str, private_port: str | None) -> None:
     """Show which ports of the host lead to a container's, all of them or those to one."""
     from minidock.engine.container import records, recovery
@@ -28,4 +28,4 @@ def port(paths: Paths, container: str, private_port: str | None) -> None:
         lines = ports.get(private_port if "/" in private_port else f"{private_port}/tcp", [])
         if not lines:
             raise MinidockError(f"No public port '{private_port}' published for {container}")
-    click.echo("".join(f"{line}\n" for line in lines), nl=False)
+    echo("".join(f"{line}\n" for line in lines), nl=False)

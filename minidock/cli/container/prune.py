@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import click
-
+from minidock.cli import usage
 from minidock.cli.commands import HELP
 from minidock.cli.pruning import FORCE, confirmed, filter_option, print_reclaimed, print_removed
 from minidock.engine.state_paths import Paths
@@ -11,10 +10,10 @@ from minidock.engine.state_paths import Paths
 _WARNING = "This will remove all stopped containers."
 
 
-@click.command(context_settings=HELP)
+@usage.command(context_settings=HELP)
 @FORCE
 @filter_option("label, label! or until.")
-@click.pass_obj
+@usage.pass_paths
 def prune(paths: Paths, force: bool, filters: tuple[str, ...]) -> None:
     """Remove all containers that do not run. Their volumes stay."""
     from minidock.engine.container import recovery

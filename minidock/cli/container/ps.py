@@ -5,9 +5,9 @@ from __future__ import annotations
 import time
 from typing import Any
 
-import click
-
+from minidock.cli import usage
 from minidock.cli.commands import HELP
+from minidock.cli.echo import echo
 from minidock.cli.format.template_values import Fields, Nil, label_title
 from minidock.engine.container.records import Record
 from minidock.engine.state_paths import Paths
@@ -34,16 +34,16 @@ CONTAINER_HEADERS = _Row({
 })  # fmt: skip
 
 
-@click.command(context_settings=HELP)
-@click.option("-a", "--all", "everything", is_flag=True, help="Also show containers that are not up.")
-@click.option("-f", "--filter", "filters", multiple=True, metavar="NAME=VALUE", help="status, name, label, ...")
-@click.option("--format", "template", metavar="TEMPLATE", help="A Go template, 'table TEMPLATE', 'table' or 'json'.")
-@click.option("-n", "--last", type=int, default=-1, help="Only the last so many that were created, up or not.")
-@click.option("-l", "--latest", is_flag=True, help="Only the last one that was created, up or not.")
-@click.option("--no-trunc", is_flag=True, help="Do not shorten.")
-@click.option("-q", "--quiet", is_flag=True, help="Show ids only.")
-@click.option("-s", "--size", is_flag=True, help="Show how much they have written.")
-@click.pass_obj
+@usage.command(context_settings=HELP)
+@usage.option("-a", "--all", "everything", is_flag=True, help="Also show containers that are not up.")
+@usage.option("-f", "--filter", "filters", multiple=True, metavar="NAME=VALUE", help="status, name, label, ...")
+@usage.option("--format", "template", metavar="TEMPLATE", help="A Go template, 'table TEMPLATE', 'table' or 'json'.")
+@usage.option("-n", "--last", type=int, default=-1, help="Only the last so many that were created, up or not.")
+@usage.option("-l", "--latest", is_flag=True, help="Only the last one that was created, up or not.")
+@usage.option("--no-trunc", is_flag=True, help="Do not shorten.")
+@usage.option("-q", "--quiet", is_flag=True, help="Show ids only.")
+@usage.option("-s", "--size", is_flag=True, help="Show how much they have written.")
+@usage.pass_paths
 def ps(
     paths: Paths,
     everything: bool,
@@ -67,15 +67,15 @@ def ps(
     found = container_list.select(paths.root, wanted, everything=everything, last=1 if latest and last < 1 else last)
     if quiet:
         if template:
-            click.echo("WARNING: Ignoring custom format, because both --format and --quiet are set.", err=True)
-        click.echo("".join(f"{_id(record, no_trunc)}\n" for record in found), nl=False)
+            echo("WARNING: Ignoring custom format, because both --format and --quiet are set.", err=True)
+        echo("".join(f"{_id(record, no_trunc)}\n" for record in found), nl=False)
         return
     columns = _COLUMNS + ("\t{{.Size}}" if size else "")
     with_size = size or ".Size" in (template or "")
     shown = rows(paths.root, found, no_trunc=no_trunc, size=with_size)
     if template == "raw":
         template = _RAW + ("size: {{.Size}}\n" if size else "")
-    click.echo(listing.listing(template, shown, CONTAINER_HEADERS, columns, _FAILURES), nl=False)
+    echo(listing.listing(template, shown, CONTAINER_HEADERS, columns, _FAILURES), nl=False)
 
 
 def _id(record: Record, no_trunc: bool) -> str:

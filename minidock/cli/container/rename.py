@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import click
-
+from minidock.cli import usage
 from minidock.cli.commands import HELP
 from minidock.cli.flags.entity_names import CONTAINER
 from minidock.engine.state_paths import Paths
 
 
-@click.command(context_settings=HELP)
-@click.argument("name", metavar="CONTAINER", type=CONTAINER)
-@click.argument("new", metavar="NEW_NAME")
-@click.pass_obj
+@usage.command(context_settings=HELP)
+@usage.argument("name", metavar="CONTAINER", type=CONTAINER)
+@usage.argument("new", metavar="NEW_NAME")
+@usage.pass_paths
 def rename(paths: Paths, name: str, new: str) -> None:
     """Give a container another name."""
     from minidock.engine.container.rename import rename_container

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import click
-
+from minidock.cli import usage
 from minidock.cli.commands import HELP
 from minidock.cli.container.start import start_detached
 from minidock.cli.flags.common import CONTAINERS
@@ -12,11 +11,11 @@ from minidock.cli.for_each import for_each
 from minidock.engine.state_paths import Paths
 
 
-@click.command(context_settings=HELP)
+@usage.command(context_settings=HELP)
 @SIGNAL
 @TIMEOUT
 @CONTAINERS
-@click.pass_obj
+@usage.pass_paths
 def restart(paths: Paths, names: tuple[str, ...], timeout: int | None, signal: str) -> int:
     """Stop containers that run, and start them again."""
     from minidock.engine.container import recovery

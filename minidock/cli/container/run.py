@@ -6,11 +6,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-import click
-
-from minidock.cli.flags.attach_flags import attachment_of, check_terminal, warn, with_attachment
+from minidock.cli import usage
+from minidock.cli.echo import echo
+from minidock.cli.flags.attach_flags import ATTACHMENT, attachment_of, check_terminal, warn
 from minidock.cli.flags.common import CONTEXT
-from minidock.cli.flags.container_flags import find_image, to_options, with_options
+from minidock.cli.flags.container_flags import CONTAINER_OPTIONS, find_image, to_options
 from minidock.cli.flags.entity_names import IMAGE
 from minidock.engine.state_paths import Paths
 from minidock.errors import EXIT_ENGINE, ClientError, MinidockError, UsageError
@@ -19,13 +19,13 @@ if TYPE_CHECKING:
     from minidock.engine.container.records import Record
 
 
-@click.command(context_settings=CONTEXT)
-@click.argument("image", type=IMAGE)
-@click.argument("command", nargs=-1, type=click.UNPROCESSED)
-@click.option("-d", "--detach/--no-detach", default=False, help="Run it in the background, and print its id.")
-@with_options
-@with_attachment
-@click.pass_obj
+@usage.command(context_settings=CONTEXT)
+@usage.argument("image", type=IMAGE)
+@usage.argument("command", nargs=-1)
+@usage.option("-d", "--detach/--no-detach", default=False, help="Run it in the background, and print its id.")
+@usage.with_parameters(CONTAINER_OPTIONS)
+@usage.with_parameters(ATTACHMENT)
+@usage.pass_paths
 def run(paths: Paths, /, **flags: Any) -> int:
     """Create a container from IMAGE, run COMMAND in it, and end as that ends.
 
@@ -46,7 +46,7 @@ def run(paths: Paths, /, **flags: Any) -> int:
         def make() -> tuple[Record, int]:
             record, lock = create_container(paths.root, options, image)
             if not (attachment.stdout or attachment.stderr):  # before it is started: so it is known what was not
-                click.echo(record.id)
+                echo(record.id)
             return record, lock
 
         return attach_client.run(paths, make, attachment, warn)[1]

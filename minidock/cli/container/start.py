@@ -5,25 +5,24 @@ from __future__ import annotations
 from functools import partial
 from typing import Any
 
-import click
-
+from minidock.cli import usage
 from minidock.cli.commands import HELP
-from minidock.cli.flags.attach_flags import attachment_of, warn, with_attachment
+from minidock.cli.flags.attach_flags import ATTACHMENT, attachment_of, warn
 from minidock.cli.flags.common import flag
 from minidock.cli.flags.entity_names import STOPPED_CONTAINER
-from minidock.cli.flags.unsupported import CHECKPOINT, with_flags
+from minidock.cli.flags.unsupported import CHECKPOINT
 from minidock.cli.for_each import for_each
 from minidock.engine.state_paths import Paths
 from minidock.errors import ConflictError, MinidockError
 
 
-@click.command(context_settings=HELP)
+@usage.command(context_settings=HELP)
 @flag("-a --attach", "Attach to its output, pass signals on, and end as it ends.")
 @flag("-i --interactive", "Attach standard input too.")
-@with_attachment
-@with_flags(CHECKPOINT)
-@click.argument("names", metavar="CONTAINER...", nargs=-1, required=True, type=STOPPED_CONTAINER)
-@click.pass_obj
+@usage.with_parameters(ATTACHMENT)
+@usage.with_parameters(CHECKPOINT)
+@usage.argument("names", metavar="CONTAINER...", nargs=-1, required=True, type=STOPPED_CONTAINER)
+@usage.pass_paths
 def start(paths: Paths, /, names: tuple[str, ...], **flags: Any) -> int:
     """Start containers that are created or have ended."""
     from minidock.engine.container import start

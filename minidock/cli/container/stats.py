@@ -5,9 +5,9 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 
-import click
-
+from minidock.cli import usage
 from minidock.cli.commands import HELP
+from minidock.cli.echo import echo
 from minidock.cli.flags.entity_names import RUNNING_CONTAINER
 from minidock.cli.format.template_values import Fields
 from minidock.engine.container.records import Record
@@ -32,13 +32,13 @@ _HEADERS = _Row({
 })  # fmt: skip
 
 
-@click.command(context_settings=HELP)
-@click.option("-a", "--all", "everything", is_flag=True, help="Also show containers that are not up.")
-@click.option("--format", "template", metavar="TEMPLATE", help="A Go template, 'table TEMPLATE', 'table' or 'json'.")
-@click.option("--no-stream", is_flag=True, help="Show them once.")
-@click.option("--no-trunc", is_flag=True, help="Do not shorten.")
-@click.argument("names", metavar="[CONTAINER...]", nargs=-1, type=RUNNING_CONTAINER)
-@click.pass_obj
+@usage.command(context_settings=HELP)
+@usage.option("-a", "--all", "everything", is_flag=True, help="Also show containers that are not up.")
+@usage.option("--format", "template", metavar="TEMPLATE", help="A Go template, 'table TEMPLATE', 'table' or 'json'.")
+@usage.option("--no-stream", is_flag=True, help="Show them once.")
+@usage.option("--no-trunc", is_flag=True, help="Do not shorten.")
+@usage.argument("names", metavar="[CONTAINER...]", nargs=-1, type=RUNNING_CONTAINER)
+@usage.pass_paths
 def stats(
     paths: Paths, everything: bool, template: str | None, no_stream: bool, no_trunc: bool, names: tuple[str, ...]
 ) -> None:
@@ -67,7 +67,7 @@ def _once(chosen: Chosen, template: str | None, *, no_trunc: bool) -> None:
     if any(before.values()):
         time.sleep(_PERIOD)
     after = _samples(found)
-    click.echo(_listing(found, before, after, template, no_trunc=no_trunc), nl=False)
+    echo(_listing(found, before, after, template, no_trunc=no_trunc), nl=False)
 
 
 def _again_and_again(chosen: Chosen, template: str | None, *, no_trunc: bool) -> None:

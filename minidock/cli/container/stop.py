@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import click
-
+from minidock.cli import usage
 from minidock.cli.commands import HELP
 from minidock.cli.flags.common import RUNNING_CONTAINERS
 from minidock.cli.flags.stop_signal import SIGNAL, TIMEOUT
@@ -11,11 +10,11 @@ from minidock.cli.for_each import for_each
 from minidock.engine.state_paths import Paths
 
 
-@click.command(context_settings=HELP)
+@usage.command(context_settings=HELP)
 @SIGNAL
 @TIMEOUT
 @RUNNING_CONTAINERS
-@click.pass_obj
+@usage.pass_paths
 def stop(paths: Paths, names: tuple[str, ...], timeout: int | None, signal: str) -> int:
     """Stop containers: with their stop signal, and SIGKILL some time later."""
     from minidock.engine.container import recovery

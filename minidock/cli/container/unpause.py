@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import click
-
+from minidock.cli import usage
 from minidock.cli.commands import HELP
 from minidock.cli.flags.entity_names import PAUSED_CONTAINER
 from minidock.cli.for_each import for_each
 from minidock.engine.state_paths import Paths
 
 
-@click.command(context_settings=HELP)
-@click.argument("names", metavar="CONTAINER...", nargs=-1, required=True, type=PAUSED_CONTAINER)
-@click.pass_obj
+@usage.command(context_settings=HELP)
+@usage.argument("names", metavar="CONTAINER...", nargs=-1, required=True, type=PAUSED_CONTAINER)
+@usage.pass_paths
 def unpause(paths: Paths, names: tuple[str, ...]) -> int:
     """Let paused containers go on."""
     from minidock.engine.container import recovery

@@ -5,8 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import Any
 
-import click
-
+from minidock.cli import usage
 from minidock.cli.commands import HELP
 from minidock.cli.flags.common import check_root
 from minidock.cli.flags.entity_names import CONTAINER
@@ -17,17 +16,11 @@ from minidock.engine.state_paths import Paths
 from minidock.errors import UsageError
 
 
-def _with_limits(command: Any) -> Any:
-    for option in reversed(LIMITS):
-        command = option(command)
-    return command
-
-
-@click.command(context_settings=HELP)
-@_with_limits
-@click.option("--restart", metavar="POLICY", help="When to start it again: no, on-failure[:N], always, unless-stopped.")
-@click.argument("names", metavar="CONTAINER...", nargs=-1, required=True, type=CONTAINER)
-@click.pass_obj
+@usage.command(context_settings=HELP)
+@usage.with_parameters(LIMITS)
+@usage.option("--restart", metavar="POLICY", help="When to start it again: no, on-failure[:N], always, unless-stopped.")
+@usage.argument("names", metavar="CONTAINER...", nargs=-1, required=True, type=CONTAINER)
+@usage.pass_paths
 def update(paths: Paths, /, names: tuple[str, ...], restart: str | None, **flags: Any) -> int:
     """Change limits and restart policy of CONTAINERs; of one that runs, at once."""
     from minidock.engine.container import recovery

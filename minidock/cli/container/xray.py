@@ -5,9 +5,9 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING
 
-import click
-
+from minidock.cli import usage
 from minidock.cli.commands import HELP
+from minidock.cli.echo import echo
 from minidock.cli.flags.entity_names import CONTAINER
 from minidock.engine.state_paths import Paths
 from minidock.errors import UsageError
@@ -16,14 +16,14 @@ if TYPE_CHECKING:
     from minidock.explain.xray.collect import Look
 
 
-@click.command(context_settings=HELP)
-@click.option("--json", "as_json", is_flag=True, help="Print everything as JSON (the same as --format json).")
-@click.option("--format", "form", type=click.Choice(["text", "json"]), default="text", help="text or json.")
-@click.option("--html", metavar="FILE", help="Write a page for a browser to FILE; - is standard output.")
-@click.option("--serve", is_flag=True, help="Serve the page with live values, to this machine only, until Ctrl-C.")
-@click.option("--port", type=click.IntRange(0, 65535), help="The port for --serve [any free one].")
-@click.argument("name", metavar="CONTAINER", type=CONTAINER)
-@click.pass_obj
+@usage.command(context_settings=HELP)
+@usage.option("--json", "as_json", is_flag=True, help="Print everything as JSON (the same as --format json).")
+@usage.option("--format", "form", type=usage.Choice(["text", "json"]), default="text", help="text or json.")
+@usage.option("--html", metavar="FILE", help="Write a page for a browser to FILE; - is standard output.")
+@usage.option("--serve", is_flag=True, help="Serve the page with live values, to this machine only, until Ctrl-C.")
+@usage.option("--port", type=usage.Range(0, 65535), help="The port for --serve [any free one].")
+@usage.argument("name", metavar="CONTAINER", type=CONTAINER)
+@usage.pass_paths
 def xray(paths: Paths, as_json: bool, form: str, html: str | None, serve: bool, port: int | None, name: str) -> None:
     """Show what a container is, as the kernel sees it.
 
@@ -42,13 +42,13 @@ def xray(paths: Paths, as_json: bool, form: str, html: str | None, serve: bool, 
     if serve:
         from minidock.explain.xray import http_server
 
-        http_server.serve(look, port or 0, click.echo)
+        http_server.serve(look, port or 0, echo)
     elif html is not None:
         _write(html, look)
     elif as_json:
         from minidock.explain import json_form
 
-        click.echo(json_form.as_json(look.take()))
+        echo(json_form.as_json(look.take()))
     else:
         from minidock.explain.console import console, show
         from minidock.explain.xray.terminal_view import drawing

@@ -4,29 +4,19 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING, Any, TypeVar
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
 
-import click
-
+from minidock.cli import usage
 from minidock.errors import ClientError
 
 if TYPE_CHECKING:
     from minidock.engine.monitor.monitor_client import Attachment
 
-_OPTIONS = [
-    click.option("--detach-keys", default="", metavar="KEYS", help="What is typed to detach [ctrl-p,ctrl-q]."),
-    click.option("--sig-proxy/--no-sig-proxy", default=True, help="Pass signals on to the container."),
+ATTACHMENT = [
+    usage.option("--detach-keys", default="", metavar="KEYS", help="What is typed to detach [ctrl-p,ctrl-q]."),
+    usage.option("--sig-proxy/--no-sig-proxy", default=True, help="Pass signals on to the container."),
 ]
-
-Command = TypeVar("Command", bound=Callable[..., Any])
-
-
-def with_attachment(command: Command) -> Command:
-    """Decorate a click command with the flags of being attached."""
-    for option in reversed(_OPTIONS):
-        command = option(command)
-    return command
 
 
 def attachment_of(streams: Iterable[str], flags: dict[str, Any]) -> Attachment:

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
-import click
-
+from minidock.cli import usage
 from minidock.cli.flags import health_flags, key_values, unsupported
 from minidock.cli.flags.attach_flags import say, warn
 from minidock.cli.flags.common import check_root, flag, list_option
@@ -22,35 +20,35 @@ if TYPE_CHECKING:
     from minidock.image.stored_image import Image
 
 _NETWORKING = [
-    click.option("--network", "--net", multiple=True, metavar="NETWORK", type=NETWORK,
+    usage.option("--network", "--net", multiple=True, metavar="NETWORK", type=NETWORK,
                  help="A network's name, bridge, none, host, or container:NAME for another container's."),
-    click.option("--network-alias", "--net-alias", multiple=True, metavar="NAME", help="Another name on the network."),
-    click.option("--ip", metavar="ADDRESS", help="IPv4 address on the network."),
-    click.option("--ip6", metavar="ADDRESS", help="IPv6 address on the network."),
-    click.option("--mac-address", metavar="ADDRESS", help="Hardware address on the network."),
+    usage.option("--network-alias", "--net-alias", multiple=True, metavar="NAME", help="Another name on the network."),
+    usage.option("--ip", metavar="ADDRESS", help="IPv4 address on the network."),
+    usage.option("--ip6", metavar="ADDRESS", help="IPv6 address on the network."),
+    usage.option("--mac-address", metavar="ADDRESS", help="Hardware address on the network."),
     list_option("--link", "Know another container by its name, or by an alias.", "CONTAINER[:ALIAS]", type=CONTAINER),
     list_option("--dns", "Name server to ask instead of the host's.", "ADDRESS"),
     list_option("--dns-search", "Domain in which short names are looked up; '.' for none.", "DOMAIN"),
-    click.option("--dns-option", "--dns-opt", multiple=True, metavar="OPTION", help="Option for resolv.conf."),
+    usage.option("--dns-option", "--dns-opt", multiple=True, metavar="OPTION", help="Option for resolv.conf."),
     unsupported.LINK_LOCAL,
     list_option("--add-host", "A line for /etc/hosts; the address host-gateway is the host's.", "NAME:ADDRESS"),
 ]  # fmt: skip
 
-_OPTIONS = [
+CONTAINER_OPTIONS = [
     flag("-i --interactive", "Pass standard input to the container [on a terminal: yes].", None),
     flag("-t --tty", "Give the container a terminal [on a terminal: yes].", None),
     flag("--rm", "Remove the container when it ends."),
-    click.option("--name", help="Name of the container."),
-    click.option("-h", "--hostname", help="Host name inside the container."),
+    usage.option("--name", help="Name of the container."),
+    usage.option("-h", "--hostname", help="Host name inside the container."),
     list_option("--env", "Set a variable, or pass on the caller's.", "NAME[=VALUE]", "-e"),
     list_option("--env-file", "Read variables from a file.", "FILE", type=FILE),
-    click.option("-w", "--workdir", help="Working directory inside the container."),
-    click.option("-u", "--user", metavar="USER[:GROUP]", help="Name or number, as the image knows it."),
-    click.option("--entrypoint", help="Replace the image's entry point."),
+    usage.option("-w", "--workdir", help="Working directory inside the container."),
+    usage.option("-u", "--user", metavar="USER[:GROUP]", help="Name or number, as the image knows it."),
+    usage.option("--entrypoint", help="Replace the image's entry point."),
     list_option("--volume", "Show a directory of the host, or a volume, inside.", "[SRC:]DST[:ro]", "-v", type=FILE),
     list_option("--mount", "The same in so many words: type=bind|volume|tmpfs,source=...,target=...", "KEY=VALUE,..."),
     list_option("--volumes-from", "Use another container's volumes and binds.", "CONTAINER[:ro]", type=CONTAINER),
-    click.option("--volume-driver", default="", metavar="local", help="Driver of the volumes that -v names."),
+    usage.option("--volume-driver", default="", metavar="local", help="Driver of the volumes that -v names."),
     flag("--read-only", "Make the container's root read-only."),
     list_option("--tmpfs", "Mount a file system in memory.", "PATH[:OPTIONS]"),
     *_NETWORKING,
@@ -65,33 +63,24 @@ _OPTIONS = [
     list_option("--sysctl", "Set a kernel parameter of the container's namespaces.", "NAME=VALUE"),
     list_option("--label", "Set a label.", "KEY[=VALUE]", "-l"),
     list_option("--label-file", "Read labels from a file.", "FILE"),
-    click.option("--stop-signal", help="Signal that stops the container."),
-    click.option("--pull", default="missing", metavar="missing|always|never",
+    usage.option("--stop-signal", help="Signal that stops the container."),
+    usage.option("--pull", default="missing", metavar="missing|always|never",
                  help="When to ask the registry for the image."),
-    click.option("--platform", default="", metavar="OS/ARCH[/VARIANT]", help="The image for this kind of machine."),
-    click.option("-q", "--quiet", is_flag=True, help="Do not tell how the image is fetched."),
-    click.option("--cidfile", metavar="FILE", help="Write the container's id to a file."),
+    usage.option("--platform", default="", metavar="OS/ARCH[/VARIANT]", help="The image for this kind of machine."),
+    usage.option("-q", "--quiet", is_flag=True, help="Do not tell how the image is fetched."),
+    usage.option("--cidfile", metavar="FILE", help="Write the container's id to a file."),
     list_option("--attach", "Attach to this stream only [to stdout and stderr, and with -i stdin].", "STREAM", "-a"),
-    click.option("--restart", default="no", metavar="POLICY",
+    usage.option("--restart", default="no", metavar="POLICY",
                  help="When to start it again: no, on-failure[:MAX], always, unless-stopped."),
-    click.option("--stop-timeout", type=int, metavar="SECONDS", help="How long `stop` waits before it kills [10]."),
+    usage.option("--stop-timeout", type=int, metavar="SECONDS", help="How long `stop` waits before it kills [10]."),
     *health_flags.OPTIONS,
-    click.option("--log-driver", default="json-file", metavar="json-file|local|none", help="Where output is logged."),
+    usage.option("--log-driver", default="json-file", metavar="json-file|local|none", help="Where output is logged."),
     list_option("--log-opt", "Option of the log driver: max-size, max-file, compress, labels, env, tag.", "NAME=VALUE"),
     *LIMITS,
     *DEVICE_LIMITS,
     *OPTIONS,
     *unsupported.CONTAINER,
 ]  # fmt: skip
-
-Command = TypeVar("Command", bound=Callable[..., Any])
-
-
-def with_options(command: Command) -> Command:
-    """Decorate a click command with all flags of a new container."""
-    for option in reversed(_OPTIONS):
-        command = option(command)
-    return command
 
 
 def to_options(flags: dict[str, Any], *, detached: bool = False) -> ContainerOptions:

@@ -5,50 +5,49 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
-import click
+from minidock.cli import usage
 
 if TYPE_CHECKING:
-    from click.shell_completion import CompletionItem
+    import click
 
 
-class EntityName(click.types.StringParamType):
+class EntityName(usage.Kind):
     """A text like any other to the command; `names` lists, below a state root, what may be meant."""
 
-    name = "text"
-
     def __init__(self, names: Callable[[str], Iterator[str]]) -> None:
-        self._names = names
+        self.names = names
 
-    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
-        from click.shell_completion import CompletionItem
+    def convert(self, text: str) -> str:
+        return text
 
-        from minidock.engine import state_paths
+    def to_click(self) -> click.ParamType[str]:
+        from minidock.cli.flags import completed_types
 
-        given = ctx.params.get(param.name or "") or ()
-        root = state_paths.choose(ctx.find_root().params.get("root")).root
-        names = sorted({name for name in self._names(root) if name.startswith(incomplete) and name not in given})
-        return [CompletionItem(name) for name in names]
+        return completed_types.EntityName(self.names)
 
 
-class FileName(click.types.StringParamType):
-    """A path, which the shell itself completes; of a file, or of a directory only."""
-
-    name = "text"
+class FileName(usage.Kind):
+    """A path, which the shell itself completes; of a file ("file"), or of a directory only ("dir")."""
 
     def __init__(self, kind: str) -> None:
-        self._kind = kind
+        self.kind = kind
 
-    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
-        from click.shell_completion import CompletionItem
+    def convert(self, text: str) -> str:
+        return text
 
-        return [CompletionItem(incomplete, type=self._kind)]
+    def to_click(self) -> click.ParamType[str]:
+        from minidock.cli.flags import completed_types
+
+        return completed_types.FileName(self.kind)
 
 
 class PathOrContainer(EntityName):
     """What `cp` takes: a path of this host, or CONTAINER:PATH."""
 
-    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
-        return [*super().shell_complete(ctx, param, incomplete), *FILE.shell_complete(ctx, param, incomplete)]
+    def to_click(self) -> click.ParamType[str]:
+        from minidock.cli.flags import completed_types
+
+        return completed_types.PathOrContainer(self.names)
 
 
 def _containers(*statuses: str) -> Callable[[str], Iterator[str]]:

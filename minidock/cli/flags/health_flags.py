@@ -4,21 +4,20 @@ from __future__ import annotations
 
 from typing import Any
 
-import click
-
+from minidock.cli import usage
 from minidock.engine.request import values
 
 _TIMES = {"interval": "Interval", "timeout": "Timeout", "start_period": "StartPeriod",
           "start_interval": "StartInterval"}  # fmt: skip
 
 OPTIONS = [
-    click.option("--health-cmd", metavar="COMMAND", help="What to run inside to check health."),
-    click.option("--health-interval", metavar="TIME", help="Between two checks [30s]."),
-    click.option("--health-timeout", metavar="TIME", help="Longest time that one check may take [30s]."),
-    click.option("--health-retries", type=int, help="How many failures in a row mean unhealthy [3]."),
-    click.option("--health-start-period", metavar="TIME", help="How long failures do not count at first [0s]."),
-    click.option("--health-start-interval", metavar="TIME", help="Between two checks in the start period [5s]."),
-    click.option("--no-healthcheck", is_flag=True, help="Check nothing, whatever the image says."),
+    usage.option("--health-cmd", metavar="COMMAND", help="What to run inside to check health."),
+    usage.option("--health-interval", metavar="TIME", help="Between two checks [30s]."),
+    usage.option("--health-timeout", metavar="TIME", help="Longest time that one check may take [30s]."),
+    usage.option("--health-retries", type=int, help="How many failures in a row mean unhealthy [3]."),
+    usage.option("--health-start-period", metavar="TIME", help="How long failures do not count at first [0s]."),
+    usage.option("--health-start-interval", metavar="TIME", help="Between two checks in the start period [5s]."),
+    usage.option("--no-healthcheck", is_flag=True, help="Check nothing, whatever the image says."),
 ]
 
 

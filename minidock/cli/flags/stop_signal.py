@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import click
+from minidock.cli import usage
 
-TIMEOUT = click.option("-t", "--time", "--timeout", "timeout", type=int, metavar="SECONDS",
+TIMEOUT = usage.option("-t", "--time", "--timeout", "timeout", type=int, metavar="SECONDS",
                         help="How long to wait before it is killed; -1: for ever [10].")  # fmt: skip
-SIGNAL = click.option("-s", "--signal", "signal", default="", metavar="SIGNAL",
+SIGNAL = usage.option("-s", "--signal", "signal", default="", metavar="SIGNAL",
                        help="Which signal asks it to end [its stop signal].")  # fmt: skip

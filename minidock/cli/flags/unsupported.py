@@ -5,15 +5,14 @@ They are understood where they ask for nothing, so that a script that is written
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import click
-
+from minidock.cli import usage
 from minidock.engine.request.refusals import NO_DRIVER_OPTIONS, NO_LINK_LOCAL
 from minidock.errors import UsageError
 
-Decorator = Callable[[Any], Any]
+if TYPE_CHECKING:
+    import click
 
 _NO_DAEMON = "minidock has no daemon that it could reach, its commands do all themselves"
 _ONLY_WINDOWS = "it is only supported on a Docker daemon running on windows"
@@ -23,7 +22,7 @@ _NO_SWARM_NETWORKS = "this node is no swarm manager, and minidock's networks are
 _LEVELS = ("debug", "info", "warn", "error", "fatal", "panic", "trace", "warning")
 
 
-def refused(name: str, why: str, *short: str, is_flag: bool = False) -> Decorator:
+def refused(name: str, why: str, *short: str, is_flag: bool = False) -> usage.Option:
     """A flag that cannot be given."""
 
     def refuse(ctx: click.Context, _: click.Parameter, value: Any) -> None:
@@ -31,7 +30,7 @@ def refused(name: str, why: str, *short: str, is_flag: bool = False) -> Decorato
             raise UsageError(f'"{name}" cannot be used: {why}')
 
     # is_flag=False would mean more than none to click: a flag that may go without its value.
-    return click.option(*short, name, is_flag=is_flag or None, multiple=not is_flag, hidden=True, expose_value=False,
+    return usage.option(*short, name, is_flag=is_flag or None, multiple=not is_flag, hidden=True, expose_value=False,
                         is_eager=True, callback=refuse)  # fmt: skip
 
 
@@ -62,8 +61,8 @@ def _scope(_: click.Context, __: click.Parameter, value: str) -> None:
 
 DAEMON = [
     refused("--host", _NO_DAEMON, "-H"),
-    click.option("-c", "--context", default="", hidden=True, expose_value=False, callback=_context),
-    click.option("-l", "--log-level", default="info", hidden=True, expose_value=False, callback=_level),
+    usage.option("-c", "--context", default="", hidden=True, expose_value=False, callback=_context),
+    usage.option("-l", "--log-level", default="info", hidden=True, expose_value=False, callback=_level),
     *(refused(f"--tls{name}", _NO_DAEMON) for name in ("cacert", "cert", "key")),
     *(refused(f"--tls{name}", _NO_DAEMON, is_flag=True) for name in ("", "verify")),
 ]
@@ -87,20 +86,9 @@ NETWORK = [
     refused("--config-from", f"{_NO_CONFIGURATION}: name its options here"),
     refused("--ingress", _NO_SWARM_NETWORKS, is_flag=True),
     refused("--ipam-opt", "the IPAM driver default has no options"),
-    click.option("--ipam-driver", default="default", hidden=True, expose_value=False, callback=_ipam_driver),
-    click.option("--ipv4/--no-ipv4", default=True, hidden=True, expose_value=False, callback=_ipv4),
-    click.option("--scope", default="", hidden=True, expose_value=False, callback=_scope),
+    usage.option("--ipam-driver", default="default", hidden=True, expose_value=False, callback=_ipam_driver),
+    usage.option("--ipv4/--no-ipv4", default=True, hidden=True, expose_value=False, callback=_ipv4),
+    usage.option("--scope", default="", hidden=True, expose_value=False, callback=_scope),
 ]
 TREE = refused("--tree", "an image is here for one platform: `minidock image layers` shows what it is made of",
                is_flag=True)  # fmt: skip
-
-
-def with_flags(flags: list[Decorator]) -> Decorator:
-    """Decorate a click command with several flags."""
-
-    def decorate(command: Any) -> Any:
-        for flag in reversed(flags):
-            command = flag(command)
-        return command
-
-    return decorate

@@ -6,11 +6,12 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
 from minidock.cli.format.functions import FUNCTIONS, SHORT_CIRCUIT
 from minidock.cli.format.lexer import TemplateError, Token, syntax_error
 from minidock.cli.format.template_values import EMPTY, Fields, Map, Nil, go_type, shown, typed
+from minidock.named_tuple import NamedTuple
 
 
 class State:

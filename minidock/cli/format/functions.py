@@ -7,9 +7,10 @@ from __future__ import annotations
 import html
 import urllib.parse
 from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
 from minidock.cli.format.template_values import Header, Nil, as_json, go_type, shown, sprintf
+from minidock.named_tuple import NamedTuple
 
 
 class Function(NamedTuple):

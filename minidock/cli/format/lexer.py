@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-from typing import NamedTuple
 
 from minidock.errors import UsageError
+from minidock.named_tuple import NamedTuple
 
 
 class TemplateError(UsageError):

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-import click
-
+from minidock.cli import usage
 from minidock.cli.format.template_values import Fields
 
-FORMAT = click.option("-f", "--format", "template", metavar="TEMPLATE", help="A Go template, or 'json'.")
+FORMAT = usage.option("-f", "--format", "template", metavar="TEMPLATE", help="A Go template, or 'json'.")
 
 
 def formatted(template: str, kind: type[Fields], found: dict[str, Any]) -> str:

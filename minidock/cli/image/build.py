@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-import click
-
+from minidock.cli import usage
+from minidock.cli.echo import echo
 from minidock.cli.flags.common import CONTEXT, check_root, flag, list_option
 from minidock.cli.flags.entity_names import DIRECTORY, FILE
 from minidock.cli.flags.size import Size
@@ -13,13 +13,13 @@ from minidock.engine.state_paths import Paths
 
 _WHAT = [
     list_option("--tag", "Name of the image.", "NAME[:TAG]", "-t"),
-    click.option("-f", "--file", default="", metavar="FILE|URL|-", type=FILE,
+    usage.option("-f", "--file", default="", metavar="FILE|URL|-", type=FILE,
                  help="The Dockerfile [PATH/Dockerfile]; -: stdin."),
     list_option("--build-arg", "Value of an ARG, or the caller's variable.", "NAME[=VALUE]"),
     list_option("--build-context", "Another context: files or an image.",
                 "NAME=PATH|docker-image://IMAGE|oci-layout://PATH|URL"),
-    click.option("--target", default="", metavar="STAGE", help="The stage to build [the last]."),
-    click.option("--platform", default="", metavar="OS/ARCH[/VARIANT]", help="Platform of the image."),
+    usage.option("--target", default="", metavar="STAGE", help="The stage to build [the last]."),
+    usage.option("--platform", default="", metavar="OS/ARCH[/VARIANT]", help="Platform of the image."),
     list_option("--label", "Set a label.", "KEY=VALUE"),
     list_option("--annotation", "Set an annotation of the image's manifest.", "KEY=VALUE"),
     list_option("--secret", "A secret for RUN --mount=type=secret.", "id=ID[,src=FILE|,env=NAME]"),
@@ -37,56 +37,50 @@ _OUTPUT = [
                 "DIRECTORY|-|type=image|registry|docker|oci|tar|local|cacheonly[,dest=]", "-o"),
     flag("--push", "Publish the image: -o type=registry."),
     flag("--load", "Have the image here, which is so anyway: -o type=docker."),
-    click.option("--iidfile", default="", metavar="FILE", help="Write the image's id to a file."),
-    click.option("--metadata-file", default="", metavar="FILE", help="Write what was made to a file, as JSON."),
-    click.option("--progress", type=click.Choice(["auto", "plain", "tty", "quiet", "rawjson"]), default="auto",
+    usage.option("--iidfile", default="", metavar="FILE", help="Write the image's id to a file."),
+    usage.option("--metadata-file", default="", metavar="FILE", help="Write what was made to a file, as JSON."),
+    usage.option("--progress", type=usage.Choice(["auto", "plain", "tty", "quiet", "rawjson"]), default="auto",
                  envvar="BUILDKIT_PROGRESS", help="How to tell it."),
     flag("-q --quiet", "Print nothing but the image's id."),
-    click.option("--explain", is_flag=True, envvar="MINIDOCK_EXPLAIN",
+    usage.option("--explain", is_flag=True, envvar="MINIDOCK_EXPLAIN",
                  help="Tell what each line did, and what it needs."),
     flag("--check", "Only check the Dockerfile for known mistakes; exit code 1 if there are any."),
-    click.option("--call", type=click.Choice(["build", "check", "lint"]), default="build", hidden=True),
-    click.option("--on-failure", type=click.Choice(["end", "shell"]), default="end",
+    usage.option("--call", type=usage.Choice(["build", "check", "lint"]), default="build", hidden=True),
+    usage.option("--on-failure", type=usage.Choice(["end", "shell"]), default="end",
                  help="When a RUN fails: end, or open a shell in the state just before it."),
 ]  # fmt: skip
 _RUN = [
-    click.option("--network", default="default", metavar="default|none|host", help="Network of the RUN steps."),
+    usage.option("--network", default="default", metavar="default|none|host", help="Network of the RUN steps."),
     list_option("--add-host", "A line for /etc/hosts in RUN steps.", "NAME:ADDRESS"),
     list_option("--allow", "Allow RUN --security=insecure.", "security.insecure|network.host"),
-    click.option("-m", "--memory", type=Size(), help="Memory limit of each RUN step."),
-    click.option("--memory-swap", type=Size(unlimited=True), help="Memory and swap together; -1: unlimited."),
-    click.option("--cpu-period", type=int, help="Microseconds after which --cpu-quota begins anew [100000]."),
-    click.option("--cpu-quota", type=int, help="Microseconds of processor time in a period."),
-    click.option("-c", "--cpu-shares", type=int, help="Relative share of processor time (1024 is normal)."),
-    click.option("--cpuset-cpus", default="", metavar="LIST", help="Processors that may be used (0-3, 0,1)."),
-    click.option("--cpuset-mems", default="", metavar="LIST", help="Memory nodes that may be used (0-3, 0,1)."),
+    usage.option("-m", "--memory", type=Size(), help="Memory limit of each RUN step."),
+    usage.option("--memory-swap", type=Size(unlimited=True), help="Memory and swap together; -1: unlimited."),
+    usage.option("--cpu-period", type=int, help="Microseconds after which --cpu-quota begins anew [100000]."),
+    usage.option("--cpu-quota", type=int, help="Microseconds of processor time in a period."),
+    usage.option("-c", "--cpu-shares", type=int, help="Relative share of processor time (1024 is normal)."),
+    usage.option("--cpuset-cpus", default="", metavar="LIST", help="Processors that may be used (0-3, 0,1)."),
+    usage.option("--cpuset-mems", default="", metavar="LIST", help="Memory nodes that may be used (0-3, 0,1)."),
     list_option("--ulimit", "Set a resource limit.", "NAME=SOFT[:HARD]"),
-    click.option("--shm-size", type=Size(), help="Size of /dev/shm [64m]."),
-    click.option("--cgroup-parent", default="", help="Parent control group of the RUN steps'."),
+    usage.option("--shm-size", type=Size(), help="Size of /dev/shm [64m]."),
+    usage.option("--cgroup-parent", default="", help="Parent control group of the RUN steps'."),
 ]
 # What docker's users may type: answered where it matters (`build_flags.py`), without effect where it does not.
 _DOCKERS = [
-    click.option("--builder", default="", hidden=True),
-    click.option("--provenance", default="", hidden=True),
-    click.option("--sbom", default="", hidden=True),
-    click.option("--attest", multiple=True, hidden=True),
-    *(click.option(f"--{name}/--no-{name}", default=False, hidden=True) for name in ("squash", "compress", "force-rm")),
-    click.option("--rm/--no-rm", default=True, hidden=True),
-    click.option("--isolation", default="", hidden=True),
-    click.option("--security-opt", multiple=True, hidden=True),
+    usage.option("--builder", default="", hidden=True),
+    usage.option("--provenance", default="", hidden=True),
+    usage.option("--sbom", default="", hidden=True),
+    usage.option("--attest", multiple=True, hidden=True),
+    *(usage.option(f"--{name}/--no-{name}", default=False, hidden=True) for name in ("squash", "compress", "force-rm")),
+    usage.option("--rm/--no-rm", default=True, hidden=True),
+    usage.option("--isolation", default="", hidden=True),
+    usage.option("--security-opt", multiple=True, hidden=True),
 ]
 
 
-def _with_options(command: Any) -> Any:
-    for option in reversed([*_WHAT, *_CACHE, *_OUTPUT, *_RUN, *_DOCKERS]):
-        command = option(command)
-    return command
-
-
-@click.command(context_settings={**CONTEXT, "allow_interspersed_args": True})
-@click.argument("context", metavar="PATH|URL|-", type=DIRECTORY)
-@_with_options
-@click.pass_obj
+@usage.command(context_settings={**CONTEXT, "allow_interspersed_args": True})
+@usage.argument("context", metavar="PATH|URL|-", type=DIRECTORY)
+@usage.with_parameters([*_WHAT, *_CACHE, *_OUTPUT, *_RUN, *_DOCKERS])
+@usage.pass_paths
 def build(paths: Paths, /, **flags: Any) -> None:
     """Build an image from the Dockerfile and the files in PATH."""
     check_root()
@@ -102,6 +96,6 @@ def build(paths: Paths, /, **flags: Any) -> None:
         from minidock.explain.build import build_explanation
 
         for line in build_explanation.tell(account):
-            click.echo(line, err=True)
+            echo(line, err=True)
     if asked.progress == "quiet" and image:
-        click.echo(image)
+        echo(image)

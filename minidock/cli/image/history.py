@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import click
-
+from minidock.cli import usage
 from minidock.cli.commands import HELP
+from minidock.cli.echo import echo
 from minidock.cli.flags.common import PLATFORM
 from minidock.cli.flags.entity_names import IMAGE
 from minidock.cli.format.template_values import Fields
@@ -29,14 +29,14 @@ _COLUMNS = "{{.ID}}\t{{.CreatedSince}}\t{{.CreatedBy}}\t{{.Size}}\t{{.Comment}}"
 _CREATED_BY_WIDTH = 45
 
 
-@click.command(context_settings=HELP)
-@click.option("-q", "--quiet", is_flag=True, help="Show ids only.")
-@click.option("-H/-P", "--human/--plain", "human", default=True, help="Sizes and times for people [yes].")
-@click.option("--no-trunc", is_flag=True, help="Do not shorten.")
-@click.option("--format", "template", metavar="TEMPLATE", help="A Go template, 'table TEMPLATE', 'table' or 'json'.")
+@usage.command(context_settings=HELP)
+@usage.option("-q", "--quiet", is_flag=True, help="Show ids only.")
+@usage.option("-H/-P", "--human/--plain", "human", default=True, help="Sizes and times for people [yes].")
+@usage.option("--no-trunc", is_flag=True, help="Do not shorten.")
+@usage.option("--format", "template", metavar="TEMPLATE", help="A Go template, 'table TEMPLATE', 'table' or 'json'.")
 @PLATFORM
-@click.argument("name", metavar="IMAGE", type=IMAGE)
-@click.pass_obj
+@usage.argument("name", metavar="IMAGE", type=IMAGE)
+@usage.pass_paths
 def history(
     paths: Paths, quiet: bool, human: bool, no_trunc: bool, template: str | None, platform: str, name: str
 ) -> None:
@@ -49,9 +49,9 @@ def history(
     check_platform(found, name, platform)
     rows = _steps(found, human=human, no_trunc=no_trunc)
     if quiet:
-        click.echo("".join(f"{row['ID']}\n" for row in rows), nl=False)
+        echo("".join(f"{row['ID']}\n" for row in rows), nl=False)
         return
-    click.echo(listing.listing(template, rows, _HEADERS, _COLUMNS), nl=False)
+    echo(listing.listing(template, rows, _HEADERS, _COLUMNS), nl=False)
 
 
 def _steps(found: Image, *, human: bool, no_trunc: bool) -> list[dict[str, str]]:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import click
-
+from minidock.cli import usage
 from minidock.cli.archive_streams import standard_input
 from minidock.cli.commands import HELP
+from minidock.cli.echo import echo
 from minidock.cli.flags.entity_names import FILE
 from minidock.engine.state_paths import Paths
 from minidock.errors import UsageError
@@ -16,13 +16,13 @@ if TYPE_CHECKING:
     from minidock.image.compression import Reader
 
 
-@click.command("import", context_settings=HELP)
-@click.option("-c", "--change", multiple=True, metavar="INSTRUCTION", help="Apply an instruction (CMD, ENV, ...).")
-@click.option("-m", "--message", default="", help="A comment for the image's history.")
-@click.option("--platform", default="", metavar="OS/ARCH[/VARIANT]", help="What the image is for [this machine].")
-@click.argument("file", metavar="FILE|-", type=FILE)
-@click.argument("repository", metavar="[REPOSITORY[:TAG]]", required=False)
-@click.pass_obj
+@usage.command("import", context_settings=HELP)
+@usage.option("-c", "--change", multiple=True, metavar="INSTRUCTION", help="Apply an instruction (CMD, ENV, ...).")
+@usage.option("-m", "--message", default="", help="A comment for the image's history.")
+@usage.option("--platform", default="", metavar="OS/ARCH[/VARIANT]", help="What the image is for [this machine].")
+@usage.argument("file", metavar="FILE|-", type=FILE)
+@usage.argument("repository", metavar="[REPOSITORY[:TAG]]", required=False)
+@usage.pass_paths
 def import_image(
     paths: Paths, change: tuple[str, ...], message: str, platform: str, file: str, repository: str | None
 ) -> None:
@@ -42,4 +42,4 @@ def import_image(
     made_for = parse_platform(platform) if platform else None
     imported = import_tarball(paths.root, source, name, change, message, made_for=made_for)
     event_log.emit_image(paths.root, "import", imported.id, imported.labels)
-    click.echo(imported.id)
+    echo(imported.id)

@@ -5,8 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import Any
 
-import click
-
+from minidock.cli import usage
 from minidock.cli.commands import HELP
 from minidock.cli.flags.common import PLATFORM
 from minidock.cli.flags.entity_names import IMAGE
@@ -14,11 +13,11 @@ from minidock.cli.inspect_output import FORMAT, show
 from minidock.engine.state_paths import Paths
 
 
-@click.command(context_settings=HELP)
+@usage.command(context_settings=HELP)
 @FORMAT
-@click.argument("names", metavar="IMAGE...", nargs=-1, required=True, type=IMAGE)
+@usage.argument("names", metavar="IMAGE...", nargs=-1, required=True, type=IMAGE)
 @PLATFORM
-@click.pass_obj
+@usage.pass_paths
 def inspect(paths: Paths, template: str | None, names: tuple[str, ...], platform: str) -> int:
     """Show everything about images."""
     from minidock.engine.container import recovery

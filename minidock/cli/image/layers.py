@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-import click
-
+from minidock.cli import usage
 from minidock.cli.commands import HELP
+from minidock.cli.echo import echo
 from minidock.cli.flags.entity_names import IMAGE
 from minidock.engine.state_paths import Paths
 from minidock.errors import UsageError
@@ -16,15 +16,15 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
 
 
-@click.command(context_settings=HELP)
-@click.option("--path", "file", metavar="FILE", help="Show which layer a file comes from, or is hidden by.")
-@click.option("--tree", "as_tree", is_flag=True, help="Show the directories, each with the layers that it comes from.")
-@click.option("--depth", type=click.IntRange(min=1), default=2, help="How deep --tree goes at least [2].")
-@click.option("-a", "--all", "everything", is_flag=True, help="Show every path.")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON (the same as --format json).")
-@click.option("--format", "form", type=click.Choice(["text", "json"]), default="text", help="text or json.")
-@click.argument("name", metavar="IMAGE", type=IMAGE)
-@click.pass_obj
+@usage.command(context_settings=HELP)
+@usage.option("--path", "file", metavar="FILE", help="Show which layer a file comes from, or is hidden by.")
+@usage.option("--tree", "as_tree", is_flag=True, help="Show the directories, each with the layers that it comes from.")
+@usage.option("--depth", type=usage.Range(1), default=2, help="How deep --tree goes at least [2].")
+@usage.option("-a", "--all", "everything", is_flag=True, help="Show every path.")
+@usage.option("--json", "as_json", is_flag=True, help="Print JSON (the same as --format json).")
+@usage.option("--format", "form", type=usage.Choice(["text", "json"]), default="text", help="text or json.")
+@usage.argument("name", metavar="IMAGE", type=IMAGE)
+@usage.pass_paths
 def layers(
     paths: Paths,
     file: str | None,
@@ -51,7 +51,7 @@ def layers(
             else file_origins.tree(directories) if as_tree
             else image_layers.of_image(image)
         )  # fmt: skip
-        click.echo(json_form.as_json(found))
+        echo(json_form.as_json(found))
         return
     from minidock.explain.console import console, show
     from minidock.explain.layers import layers_text

@@ -5,19 +5,19 @@ from __future__ import annotations
 import os
 import sys
 
-import click
-
+from minidock.cli import usage
 from minidock.cli.commands import HELP
+from minidock.cli.echo import echo
 from minidock.cli.flags.entity_names import FILE
 from minidock.engine.state_paths import Paths
 from minidock.errors import NotFoundError, UsageError
 
 
-@click.command(context_settings=HELP)
-@click.option("-i", "--input", "file", metavar="FILE", type=FILE, help="Read from a file instead of standard input.")
-@click.option("--platform", default="", metavar="OS/ARCH[/VARIANT]", help="The images for this kind of machine.")
-@click.option("-q", "--quiet", is_flag=True, help="Say only what was loaded.")
-@click.pass_obj
+@usage.command(context_settings=HELP)
+@usage.option("-i", "--input", "file", metavar="FILE", type=FILE, help="Read from a file instead of standard input.")
+@usage.option("--platform", default="", metavar="OS/ARCH[/VARIANT]", help="The images for this kind of machine.")
+@usage.option("-q", "--quiet", is_flag=True, help="Say only what was loaded.")
+@usage.pass_paths
 def load(paths: Paths, file: str | None, platform: str, quiet: bool) -> None:
     """Load images from an archive of docker, podman, skopeo, ... or minidock, bare or compressed."""
     from minidock.cli.archive_streams import standard_input
@@ -39,8 +39,8 @@ def load(paths: Paths, file: str | None, platform: str, quiet: bool) -> None:
         for loaded in load_images(Store(paths.root), stream, wanted):
             event_log.emit_image(paths.root, "load", loaded.image.id, loaded.image.labels)
             for name, old in loaded.replaced.items() if not quiet else ():
-                click.echo(f"The image {name} already exists, renaming the old one with ID {old} to empty string")
+                echo(f"The image {name} already exists, renaming the old one with ID {old} to empty string")
             for name in loaded.names:
-                click.echo(f"Loaded image: {name}")
+                echo(f"Loaded image: {name}")
             if not loaded.names:
-                click.echo(f"Loaded image ID: {loaded.image.id}")
+                echo(f"Loaded image ID: {loaded.image.id}")

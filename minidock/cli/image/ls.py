@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import click
-
+from minidock.cli import usage
 from minidock.cli.commands import HELP
+from minidock.cli.echo import echo
 from minidock.cli.flags.entity_names import IMAGE
 from minidock.cli.flags.unsupported import TREE
 from minidock.cli.format.template_values import Fields
@@ -32,16 +32,16 @@ IMAGE_HEADERS = _Row({
 _COLUMNS = "{{.Repository}}\t{{.Tag}}\t{{.ID}}\t{{.CreatedSince}}\t{{.Size}}"
 
 
-@click.command(context_settings=HELP)
-@click.option("-a", "--all", "everything", is_flag=True, help="Show all images (there are no intermediate ones).")
-@click.option("-q", "--quiet", is_flag=True, help="Show ids only.")
-@click.option("--no-trunc", is_flag=True, help="Do not shorten ids.")
-@click.option("--digests", is_flag=True, help="Show the digests under which registries have the images.")
-@click.option("-f", "--filter", "filters", multiple=True, metavar="NAME=VALUE", help="dangling, label, reference, ...")
-@click.option("--format", "template", metavar="TEMPLATE", help="A Go template, 'table TEMPLATE', 'table' or 'json'.")
+@usage.command(context_settings=HELP)
+@usage.option("-a", "--all", "everything", is_flag=True, help="Show all images (there are no intermediate ones).")
+@usage.option("-q", "--quiet", is_flag=True, help="Show ids only.")
+@usage.option("--no-trunc", is_flag=True, help="Do not shorten ids.")
+@usage.option("--digests", is_flag=True, help="Show the digests under which registries have the images.")
+@usage.option("-f", "--filter", "filters", multiple=True, metavar="NAME=VALUE", help="dangling, label, reference, ...")
+@usage.option("--format", "template", metavar="TEMPLATE", help="A Go template, 'table TEMPLATE', 'table' or 'json'.")
 @TREE
-@click.argument("repository", metavar="[REPOSITORY[:TAG]]", required=False, type=IMAGE)
-@click.pass_obj
+@usage.argument("repository", metavar="[REPOSITORY[:TAG]]", required=False, type=IMAGE)
+@usage.pass_paths
 def ls(
     paths: Paths,
     everything: bool,
@@ -64,12 +64,12 @@ def ls(
     rows = [row for found, names in image_filters.select(store, wanted)
             for row in rows_of(found, names, no_trunc=no_trunc)]  # fmt: skip
     for damaged in store.damaged():
-        click.echo(f"WARNING: an image is not shown: {damaged}", err=True)
+        echo(f"WARNING: an image is not shown: {damaged}", err=True)
     if quiet:
-        click.echo("".join(f"{row['ID']}\n" for row in rows), nl=False)
+        echo("".join(f"{row['ID']}\n" for row in rows), nl=False)
         return
     columns = _COLUMNS.replace("{{.ID}}", "{{.Digest}}\t{{.ID}}") if digests else _COLUMNS
-    click.echo(listing.listing(template, rows, IMAGE_HEADERS, columns), nl=False)
+    echo(listing.listing(template, rows, IMAGE_HEADERS, columns), nl=False)
 
 
 def rows_of(found: Image, names: list[Reference], *, no_trunc: bool) -> list[dict[str, str]]:

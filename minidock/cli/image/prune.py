@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import click
-
+from minidock.cli import usage
 from minidock.cli.commands import HELP
 from minidock.cli.pruning import FORCE, confirmed, filter_option, print_reclaimed, print_removed
 from minidock.engine.state_paths import Paths
@@ -12,11 +11,11 @@ _DANGLING = "This will remove all dangling images."
 _UNUSED = "This will remove all images without at least one container associated to them."
 
 
-@click.command(context_settings=HELP)
-@click.option("-a", "--all", "unused", is_flag=True, help="Remove all images that no container uses.")
+@usage.command(context_settings=HELP)
+@usage.option("-a", "--all", "unused", is_flag=True, help="Remove all images that no container uses.")
 @FORCE
 @filter_option("dangling, label, label! or until.")
-@click.pass_obj
+@usage.pass_paths
 def prune(paths: Paths, unused: bool, force: bool, filters: tuple[str, ...]) -> None:
     """Remove images without a name, and what is left of images that are gone."""
     from minidock.engine.container import recovery

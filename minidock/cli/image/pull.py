@@ -4,22 +4,22 @@ from __future__ import annotations
 
 from contextlib import closing
 
-import click
-
+from minidock.cli import usage
 from minidock.cli.commands import HELP
+from minidock.cli.echo import echo
 from minidock.cli.flags.common import content_trust
 from minidock.cli.flags.entity_names import IMAGE
 from minidock.cli.image.tag_flags import refuse_tag, with_default_tag
 from minidock.engine.state_paths import Paths
 
 
-@click.command(context_settings=HELP)
-@click.option("-a", "--all-tags", is_flag=True, help="Pull all tags of the repository.")
-@click.option("--platform", metavar="OS/ARCH[/VARIANT]", help="Pull for another machine than this one.")
-@click.option("-q", "--quiet", is_flag=True, help="Show only what was pulled.")
+@usage.command(context_settings=HELP)
+@usage.option("-a", "--all-tags", is_flag=True, help="Pull all tags of the repository.")
+@usage.option("--platform", metavar="OS/ARCH[/VARIANT]", help="Pull for another machine than this one.")
+@usage.option("-q", "--quiet", is_flag=True, help="Show only what was pulled.")
 @content_trust(exit_code=1)
-@click.argument("name", metavar="NAME[:TAG|@DIGEST]", type=IMAGE)
-@click.pass_obj
+@usage.argument("name", metavar="NAME[:TAG|@DIGEST]", type=IMAGE)
+@usage.pass_paths
 def pull(paths: Paths, /, all_tags: bool, platform: str | None, quiet: bool, name: str) -> None:
     """Fetch an image from a registry."""
     from minidock.cli import screen
@@ -37,4 +37,4 @@ def pull(paths: Paths, /, all_tags: bool, platform: str | None, quiet: bool, nam
         else:
             wanted = with_default_tag(wanted, progress)
             pull.pull(Store(paths.root), wanted, progress, platform)
-    click.echo(wanted.canonical)
+    echo(wanted.canonical)

@@ -4,22 +4,22 @@ from __future__ import annotations
 
 from contextlib import closing
 
-import click
-
+from minidock.cli import usage
 from minidock.cli.commands import HELP
+from minidock.cli.echo import echo
 from minidock.cli.flags.common import PLATFORM, content_trust
 from minidock.cli.flags.entity_names import IMAGE
 from minidock.cli.image.tag_flags import refuse_tag, with_default_tag
 from minidock.engine.state_paths import Paths
 
 
-@click.command(context_settings=HELP)
-@click.option("-a", "--all-tags", is_flag=True, help="Push all tags of the repository.")
-@click.option("-q", "--quiet", is_flag=True, help="Show only what was pushed.")
+@usage.command(context_settings=HELP)
+@usage.option("-a", "--all-tags", is_flag=True, help="Push all tags of the repository.")
+@usage.option("-q", "--quiet", is_flag=True, help="Show only what was pushed.")
 @content_trust(exit_code=1)
 @PLATFORM
-@click.argument("name", metavar="NAME[:TAG]", type=IMAGE)
-@click.pass_obj
+@usage.argument("name", metavar="NAME[:TAG]", type=IMAGE)
+@usage.pass_paths
 def push(paths: Paths, /, all_tags: bool, quiet: bool, platform: str, name: str) -> None:
     """Publish an image to a registry."""
     from minidock.cli import screen
@@ -40,4 +40,4 @@ def push(paths: Paths, /, all_tags: bool, quiet: bool, platform: str, name: str)
                 find_image.check_platform(Store(paths.root).resolve(str(wanted)), str(wanted), platform)
             push.push_tag(Store(paths.root), wanted, progress)
     if quiet:
-        click.echo(wanted.canonical)
+        echo(wanted.canonical)

@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-import click
-
+from minidock.cli import usage
 from minidock.cli.commands import HELP
+from minidock.cli.echo import echo
 from minidock.cli.flags.common import PLATFORM
 from minidock.cli.flags.entity_names import IMAGE
 from minidock.engine.state_paths import Paths
 from minidock.errors import MinidockError, message_of
 
 
-@click.command(context_settings=HELP)
-@click.option("-f", "--force", is_flag=True, help="Remove all names, even if a container uses the image.")
+@usage.command(context_settings=HELP)
+@usage.option("-f", "--force", is_flag=True, help="Remove all names, even if a container uses the image.")
 @PLATFORM
-@click.option("--no-prune", is_flag=True, expose_value=False, help="Without effect: none are below it.")
-@click.argument("names", metavar="IMAGE...", nargs=-1, required=True, type=IMAGE)
-@click.pass_obj
+@usage.option("--no-prune", is_flag=True, expose_value=False, help="Without effect: none are below it.")
+@usage.argument("names", metavar="IMAGE...", nargs=-1, required=True, type=IMAGE)
+@usage.pass_paths
 def rm(paths: Paths, force: bool, platform: str, names: tuple[str, ...]) -> int:
     """Remove names of images, and images with their last name."""
     from minidock.engine.container import recovery
@@ -32,8 +32,8 @@ def rm(paths: Paths, force: bool, platform: str, names: tuple[str, ...]) -> int:
             if platform:
                 check_platform(Store(paths.root).resolve(name), name, platform)
             for line in remove_image(paths.root, name, force=force):
-                click.echo(line)
+                echo(line)
         except (MinidockError, OSError) as error:
-            click.echo(f"minidock: {message_of(error)}", err=True)
+            echo(f"minidock: {message_of(error)}", err=True)
             code = code if force and isinstance(error, NotFoundError) else 1
     return code

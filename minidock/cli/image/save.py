@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from contextlib import suppress
 
-import click
-
+from minidock.cli import usage
 from minidock.cli.archive_streams import deliver, refuse_terminal
 from minidock.cli.commands import HELP
 from minidock.cli.flags.common import PLATFORM
@@ -14,11 +13,11 @@ from minidock.engine.state_paths import Paths
 from minidock.errors import NotFoundError
 
 
-@click.command(context_settings=HELP)
-@click.option("-o", "--output", metavar="FILE", type=FILE, help="Write to a file instead of standard output.")
+@usage.command(context_settings=HELP)
+@usage.option("-o", "--output", metavar="FILE", type=FILE, help="Write to a file instead of standard output.")
 @PLATFORM
-@click.argument("names", metavar="IMAGE...", nargs=-1, required=True, type=IMAGE)
-@click.pass_obj
+@usage.argument("names", metavar="IMAGE...", nargs=-1, required=True, type=IMAGE)
+@usage.pass_paths
 def save(paths: Paths, output: str | None, platform: str, names: tuple[str, ...]) -> None:
     """Save images to an archive that docker, podman and skopeo load too."""
     from minidock.engine.events import event_log

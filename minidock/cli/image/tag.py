@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import click
-
+from minidock.cli import usage
 from minidock.cli.commands import HELP
 from minidock.cli.flags.entity_names import IMAGE
 from minidock.engine.state_paths import Paths
 
 
-@click.command(context_settings=HELP)
-@click.argument("source", metavar="IMAGE", type=IMAGE)
-@click.argument("target", metavar="NAME[:TAG]")
-@click.pass_obj
+@usage.command(context_settings=HELP)
+@usage.argument("source", metavar="IMAGE", type=IMAGE)
+@usage.argument("target", metavar="NAME[:TAG]")
+@usage.pass_paths
 def tag(paths: Paths, source: str, target: str) -> None:
     """Give an image another name."""
     from minidock.engine.images import tag

@@ -4,24 +4,24 @@ from __future__ import annotations
 
 from typing import Any
 
-import click
-
+from minidock.cli import usage
 from minidock.cli.commands import HELP
+from minidock.cli.echo import echo
 from minidock.cli.flags.entity_names import CONTAINER, NETWORK
-from minidock.cli.flags.unsupported import ENDPOINT, with_flags
+from minidock.cli.flags.unsupported import ENDPOINT
 from minidock.engine.state_paths import Paths
 
 
-@click.command(context_settings=HELP)
-@click.option("--alias", multiple=True, metavar="NAME", help="Another name on the network.")
-@click.option("--ip", metavar="ADDRESS", help="IPv4 address on the network.")
-@click.option("--ip6", metavar="ADDRESS", help="IPv6 address on the network.")
-@click.option("--link", multiple=True, metavar="CONTAINER[:ALIAS]", help="Know another container by an alias.")
-@click.option("--gw-priority", type=int, default=0, metavar="N", help="The highest of a container's is its way out.")
-@with_flags(ENDPOINT)
-@click.argument("network", type=NETWORK)
-@click.argument("container", type=CONTAINER)
-@click.pass_obj
+@usage.command(context_settings=HELP)
+@usage.option("--alias", multiple=True, metavar="NAME", help="Another name on the network.")
+@usage.option("--ip", metavar="ADDRESS", help="IPv4 address on the network.")
+@usage.option("--ip6", metavar="ADDRESS", help="IPv6 address on the network.")
+@usage.option("--link", multiple=True, metavar="CONTAINER[:ALIAS]", help="Know another container by an alias.")
+@usage.option("--gw-priority", type=int, default=0, metavar="N", help="The highest of a container's is its way out.")
+@usage.with_parameters(ENDPOINT)
+@usage.argument("network", type=NETWORK)
+@usage.argument("container", type=CONTAINER)
+@usage.pass_paths
 def connect(paths: Paths, /, network: str, container: str, **flags: Any) -> None:
     """Connect CONTAINER to NETWORK: one more interface, at once if it runs and at every start from now on."""
     from minidock.engine.container import recovery
@@ -30,4 +30,4 @@ def connect(paths: Paths, /, network: str, container: str, **flags: Any) -> None
 
     recovery.sweep_all(paths.root)
     for line in connect_container.connect(paths.root, network, container, network_flags.attachment(flags)):
-        click.echo(f"WARNING: {line}", err=True)
+        echo(f"WARNING: {line}", err=True)

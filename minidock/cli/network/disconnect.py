@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import click
-
+from minidock.cli import usage
 from minidock.cli.commands import HELP
 from minidock.cli.flags.entity_names import CONTAINER, NETWORK
 from minidock.engine.state_paths import Paths
 
 
-@click.command(context_settings=HELP)
-@click.option("-f", "--force", is_flag=True, help="Also one that is not there any more.")
-@click.argument("network", type=NETWORK)
-@click.argument("container", type=CONTAINER)
-@click.pass_obj
+@usage.command(context_settings=HELP)
+@usage.option("-f", "--force", is_flag=True, help="Also one that is not there any more.")
+@usage.argument("network", type=NETWORK)
+@usage.argument("container", type=CONTAINER)
+@usage.pass_paths
 def disconnect(paths: Paths, force: bool, network: str, container: str) -> None:
     """Take CONTAINER off NETWORK."""
     from minidock.engine.container import recovery

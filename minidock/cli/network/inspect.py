@@ -5,19 +5,18 @@ from __future__ import annotations
 from functools import partial
 from typing import Any
 
-import click
-
+from minidock.cli import usage
 from minidock.cli.commands import HELP
 from minidock.cli.flags.entity_names import NETWORK
 from minidock.cli.inspect_output import FORMAT, show
 from minidock.engine.state_paths import Paths
 
 
-@click.command(context_settings=HELP)
+@usage.command(context_settings=HELP)
 @FORMAT
-@click.option("-v", "--verbose", is_flag=True, help="Also what the bridge's interface counts.")
-@click.argument("names", metavar="NETWORK...", nargs=-1, required=True, type=NETWORK)
-@click.pass_obj
+@usage.option("-v", "--verbose", is_flag=True, help="Also what the bridge's interface counts.")
+@usage.argument("names", metavar="NETWORK...", nargs=-1, required=True, type=NETWORK)
+@usage.pass_paths
 def inspect(paths: Paths, template: str | None, verbose: bool, names: tuple[str, ...]) -> int:
     """Show everything about networks: who is on them, with addresses, cables and what went through those."""
     from minidock.engine.container import recovery

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import click
-
+from minidock.cli import usage
 from minidock.cli.commands import HELP
+from minidock.cli.echo import echo
 from minidock.cli.format.template_values import Fields, label_title
 from minidock.engine.state_paths import Paths
 
@@ -20,12 +20,12 @@ _HEADERS = _Row({
 _COLUMNS = "{{.ID}}\t{{.Name}}\t{{.Driver}}\t{{.Scope}}"
 
 
-@click.command(context_settings=HELP)
-@click.option("-q", "--quiet", is_flag=True, help="Show ids only.")
-@click.option("--no-trunc", is_flag=True, help="Do not shorten ids.")
-@click.option("-f", "--filter", "filters", multiple=True, metavar="NAME=VALUE", help="driver, id, label, name, ...")
-@click.option("--format", "template", metavar="TEMPLATE", help="A Go template, 'table TEMPLATE', 'table' or 'json'.")
-@click.pass_obj
+@usage.command(context_settings=HELP)
+@usage.option("-q", "--quiet", is_flag=True, help="Show ids only.")
+@usage.option("--no-trunc", is_flag=True, help="Do not shorten ids.")
+@usage.option("-f", "--filter", "filters", multiple=True, metavar="NAME=VALUE", help="driver, id, label, name, ...")
+@usage.option("--format", "template", metavar="TEMPLATE", help="A Go template, 'table TEMPLATE', 'table' or 'json'.")
+@usage.pass_paths
 def ls(paths: Paths, quiet: bool, no_trunc: bool, filters: tuple[str, ...], template: str | None) -> None:
     """List networks."""
     from minidock.cli.format import listing
@@ -50,8 +50,8 @@ def ls(paths: Paths, quiet: bool, no_trunc: bool, filters: tuple[str, ...], temp
         for network in found
     ]
     if quiet:
-        click.echo("".join(f"{row['ID']}\n" for row in rows), nl=False)
+        echo("".join(f"{row['ID']}\n" for row in rows), nl=False)
     else:
-        click.echo(listing.listing(template, rows, _HEADERS, _COLUMNS), nl=False)
+        echo(listing.listing(template, rows, _HEADERS, _COLUMNS), nl=False)
     for ruin in network_store.damaged(paths.root):
-        click.echo(f"WARNING: a network is not shown: {ruin}", err=True)
+        echo(f"WARNING: a network is not shown: {ruin}", err=True)

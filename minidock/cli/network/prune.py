@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import click
-
+from minidock.cli import usage
 from minidock.cli.commands import HELP
 from minidock.cli.pruning import FORCE, confirmed, filter_option, print_removed
 from minidock.engine.state_paths import Paths
 
 
-@click.command(context_settings=HELP)
+@usage.command(context_settings=HELP)
 @FORCE
 @filter_option("label, label! or until.")
-@click.pass_obj
+@usage.pass_paths
 def prune(paths: Paths, force: bool, filters: tuple[str, ...]) -> None:
     """Remove all networks that were made by users and that no running container is on."""
     from minidock.engine.container import recovery

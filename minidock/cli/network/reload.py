@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import click
-
+from minidock.cli import usage
 from minidock.cli.commands import HELP
 from minidock.engine.state_paths import Paths
 
 
-@click.command(context_settings=HELP)
-@click.pass_obj
+@usage.command(context_settings=HELP)
+@usage.pass_paths
 def reload(paths: Paths) -> None:
     """Write all rules of the packet filter anew, as running containers need them."""
     from minidock.engine.container import records, recovery

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import click
-
+from minidock.cli import usage
 from minidock.cli.commands import HELP
 from minidock.cli.flags.entity_names import NETWORK
 from minidock.engine.state_paths import Paths
 
 
-@click.command(context_settings=HELP)
-@click.option("-f", "--force", is_flag=True, help="What is not there is no failure.")
-@click.argument("names", metavar="NETWORK...", nargs=-1, required=True, type=NETWORK)
-@click.pass_obj
+@usage.command(context_settings=HELP)
+@usage.option("-f", "--force", is_flag=True, help="What is not there is no failure.")
+@usage.argument("names", metavar="NETWORK...", nargs=-1, required=True, type=NETWORK)
+@usage.pass_paths
 def rm(paths: Paths, force: bool, names: tuple[str, ...]) -> int:
     """Remove networks that no running container is on."""
     from minidock.cli.for_each import for_each

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-import click
-
+from minidock.cli import usage
 from minidock.cli.commands import HELP
+from minidock.cli.echo import echo
 from minidock.cli.format.template_values import Fields
 from minidock.engine.state_paths import Paths
 
@@ -35,10 +35,10 @@ _VOLUME_COLUMNS = "{{.Name}}\t{{.Links}}\t{{.Size}}"
 Row = Mapping[str, Any]
 
 
-@click.command(context_settings=HELP)
-@click.option("-v", "--verbose", is_flag=True, help="Show every image, container and volume.")
-@click.option("--format", "template", metavar="TEMPLATE", help="A Go template, 'table TEMPLATE', 'table' or 'json'.")
-@click.pass_obj
+@usage.command(context_settings=HELP)
+@usage.option("-v", "--verbose", is_flag=True, help="Show every image, container and volume.")
+@usage.option("--format", "template", metavar="TEMPLATE", help="A Go template, 'table TEMPLATE', 'table' or 'json'.")
+@usage.pass_paths
 def df(paths: Paths, verbose: bool, template: str | None) -> None:
     """Show what takes how much of the disk, and how much of that nobody uses."""
     from minidock.cli.format import listing
@@ -48,10 +48,10 @@ def df(paths: Paths, verbose: bool, template: str | None) -> None:
     recovery.sweep_all(paths.root)
     usage = disk_usage.measure(paths.root)
     if verbose:
-        click.echo(_everything(paths.root, usage, template), nl=False)
+        echo(_everything(paths.root, usage, template), nl=False)
     else:
         rows = [*_summary(usage), _cache(paths.root)]
-        click.echo(listing.listing(template, rows, _HEADERS, _COLUMNS), nl=False)
+        echo(listing.listing(template, rows, _HEADERS, _COLUMNS), nl=False)
 
 
 def _summary(usage: Usage) -> list[Row]:

@@ -7,9 +7,8 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-import click
-
 from minidock import state
+from minidock.cli import usage
 from minidock.cli.commands import HELP
 from minidock.cli.format.template_values import Fields, Map
 from minidock.engine.state_paths import Paths
@@ -18,12 +17,12 @@ from minidock.errors import UsageError
 Event = dict[str, Any]
 
 
-@click.command(context_settings=HELP)
-@click.option("-f", "--filter", "filters", multiple=True, metavar="NAME=VALUE", help="type, event, container, ...")
-@click.option("--format", "template", metavar="TEMPLATE", help="A Go template, or 'json'.")
-@click.option("--since", metavar="TIME", help="From then on: 2026-01-31T12:00:00Z, or 10m ago.")
-@click.option("--until", metavar="TIME", help="Up to then.")
-@click.pass_obj
+@usage.command(context_settings=HELP)
+@usage.option("-f", "--filter", "filters", multiple=True, metavar="NAME=VALUE", help="type, event, container, ...")
+@usage.option("--format", "template", metavar="TEMPLATE", help="A Go template, or 'json'.")
+@usage.option("--since", metavar="TIME", help="From then on: 2026-01-31T12:00:00Z, or 10m ago.")
+@usage.option("--until", metavar="TIME", help="Up to then.")
+@usage.pass_paths
 def events(paths: Paths, filters: tuple[str, ...], template: str | None, since: str | None, until: str | None) -> None:
     """Show events as they happen, and with --since those that have happened."""
 

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from typing import Any
 
-import click
-
+from minidock.cli import usage
 from minidock.cli.commands import HELP
+from minidock.cli.echo import echo
 from minidock.cli.format.single import FORMAT, formatted
 from minidock.cli.format.template_values import Fields
 from minidock.engine.state_paths import Paths
 
 
-@click.command(context_settings=HELP)
+@usage.command(context_settings=HELP)
 @FORMAT
-@click.pass_obj
+@usage.pass_paths
 def info(paths: Paths, template: str | None) -> None:
     """Show what there is, what this host's kernel offers to containers, what is missing, and why that matters."""
     from minidock.engine.container import recovery
@@ -22,7 +22,7 @@ def info(paths: Paths, template: str | None) -> None:
 
     recovery.sweep_all(paths.root)
     found = info.info(paths.root)
-    click.echo(formatted(template, _Info, found) if template else "\n".join([*_lines(found), *_facts(found)]))
+    echo(formatted(template, _Info, found) if template else "\n".join([*_lines(found), *_facts(found)]))
 
 
 class _Info(Fields):

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import click
-
+from minidock.cli import usage
 from minidock.cli.commands import HELP
 from minidock.cli.pruning import FORCE, confirmed, filter_option, print_reclaimed, print_removed
 from minidock.engine.state_paths import Paths
 from minidock.errors import UsageError
 
 
-@click.command(context_settings=HELP)
-@click.option("-a", "--all", "unused", is_flag=True, help="Remove all images that no container uses.")
+@usage.command(context_settings=HELP)
+@usage.option("-a", "--all", "unused", is_flag=True, help="Remove all images that no container uses.")
 @FORCE
-@click.option("--volumes", is_flag=True, help="Also remove volumes that were given no name.")
+@usage.option("--volumes", is_flag=True, help="Also remove volumes that were given no name.")
 @filter_option("label, label! or until.")
-@click.pass_obj
+@usage.pass_paths
 def prune(paths: Paths, unused: bool, force: bool, volumes: bool, filters: tuple[str, ...]) -> None:
     """Remove containers that do not run, networks and images that nobody uses, and what builds keep."""
     from minidock.build import cache_usage

@@ -5,22 +5,22 @@ from __future__ import annotations
 import os
 from contextlib import ExitStack
 
-import click
-
+from minidock.cli import usage
 from minidock.cli.commands import HELP
+from minidock.cli.echo import echo
 from minidock.engine.state_paths import Paths
 from minidock.errors import UsageError
 
 
-@click.command(context_settings=HELP)
-@click.option("--socket", "path", metavar="PATH", help="Where to listen [/run/minidock/docker.sock].")
-@click.option("--timeout", type=click.IntRange(min=0), default=300, metavar="SECONDS",
+@usage.command(context_settings=HELP)
+@usage.option("--socket", "path", metavar="PATH", help="Where to listen [/run/minidock/docker.sock].")
+@usage.option("--timeout", type=usage.Range(0), default=300, metavar="SECONDS",
               help="End after so long without a client; 0: never [300].")  # fmt: skip
-@click.option("--tcp", "address", metavar="HOST:PORT", help="Listen there too, for clients with a certificate.")
-@click.option("--tlscacert", metavar="FILE", help="The authority that vouches for clients.")
-@click.option("--tlscert", metavar="FILE", help="This service's certificate.")
-@click.option("--tlskey", metavar="FILE", help="Its key.")
-@click.pass_obj
+@usage.option("--tcp", "address", metavar="HOST:PORT", help="Listen there too, for clients with a certificate.")
+@usage.option("--tlscacert", metavar="FILE", help="The authority that vouches for clients.")
+@usage.option("--tlscert", metavar="FILE", help="This service's certificate.")
+@usage.option("--tlskey", metavar="FILE", help="Its key.")
+@usage.pass_paths
 def service(paths: Paths, /, path: str | None, timeout: int, address: str | None, **files: str | None) -> None:
     """Serve the Engine API: DOCKER_HOST=unix:///run/minidock/docker.sock docker ps."""
     from minidock.api import listening
@@ -36,7 +36,7 @@ def service(paths: Paths, /, path: str | None, timeout: int, address: str | None
         if path or not listeners:
             where = os.path.abspath(path or os.path.join(run_directory(), "docker.sock"))
             listeners.append(stack.enter_context(listening.at(where)))
-            click.echo(f"serving at DOCKER_HOST=unix://{where}", err=True)
+            echo(f"serving at DOCKER_HOST=unix://{where}", err=True)
         if address:
             from minidock.api.streams import server_tls as encryption
 

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import click
-
+from minidock.cli import usage
 from minidock.cli.commands import HELP
 from minidock.cli.container.start import start_detached
 from minidock.cli.for_each import for_each
 from minidock.engine.state_paths import Paths
 
 
-@click.command(context_settings=HELP)
-@click.pass_obj
+@usage.command(context_settings=HELP)
+@usage.pass_paths
 def start(paths: Paths) -> int:
     """Start the containers that were running when the machine went down, as their restart policies want it."""
     from minidock.engine.container import boot, recovery

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 
-import click
-
+from minidock.cli import usage
 from minidock.cli.commands import HELP
 from minidock.cli.for_each import for_each
 from minidock.engine.state_paths import Paths
@@ -13,8 +12,8 @@ from minidock.engine.state_paths import Paths
 _AT_ONCE = 64
 
 
-@click.command(context_settings=HELP)
-@click.pass_obj
+@usage.command(context_settings=HELP)
+@usage.pass_paths
 def stop(paths: Paths) -> int:
     """Stop all containers, in a way that `system start` starts them again."""
     from minidock.engine.container import boot, recovery

@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
-import click
-
+from minidock.cli import usage
 from minidock.cli.commands import HELP
-from minidock.cli.flags.unsupported import CLUSTER_VOLUME, with_flags
+from minidock.cli.echo import echo
+from minidock.cli.flags.unsupported import CLUSTER_VOLUME
 from minidock.engine.state_paths import Paths
 from minidock.errors import UsageError
 
 
-@click.command(context_settings=HELP)
-@click.option("-d", "--driver", default="", metavar="local", help="Driver; there is one.")
-@click.option("--label", "labels", multiple=True, metavar="KEY[=VALUE]", help="Set a label.")
-@click.option("--name", "other", hidden=True, help="Name, as docker once took it.")
-@click.option("-o", "--opt", "options", multiple=True, metavar="KEY=VALUE",
+@usage.command(context_settings=HELP)
+@usage.option("-d", "--driver", default="", metavar="local", help="Driver; there is one.")
+@usage.option("--label", "labels", multiple=True, metavar="KEY[=VALUE]", help="Set a label.")
+@usage.option("--name", "other", hidden=True, help="Name, as docker once took it.")
+@usage.option("-o", "--opt", "options", multiple=True, metavar="KEY=VALUE",
               help="Mount a file system while it is used: type, device and o, as mount(8) has them.")  # fmt: skip
-@with_flags(CLUSTER_VOLUME)
-@click.argument("name", metavar="[VOLUME]", required=False)
-@click.pass_obj
+@usage.with_parameters(CLUSTER_VOLUME)
+@usage.argument("name", metavar="[VOLUME]", required=False)
+@usage.pass_paths
 def create(
     paths: Paths, driver: str, labels: tuple[str, ...], other: str | None, options: tuple[str, ...], name: str | None
 ) -> None:
@@ -33,4 +33,4 @@ def create(
         )
     made = volumes.create(paths.root, name or other or "", driver=driver, labels=key_values.labels(labels),
                           options=values.key_values(options))  # fmt: skip
-    click.echo(made.name)
+    echo(made.name)

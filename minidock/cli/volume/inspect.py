@@ -5,18 +5,17 @@ from __future__ import annotations
 from functools import partial
 from typing import Any
 
-import click
-
+from minidock.cli import usage
 from minidock.cli.commands import HELP
 from minidock.cli.flags.entity_names import VOLUME
 from minidock.cli.inspect_output import FORMAT, show
 from minidock.engine.state_paths import Paths
 
 
-@click.command(context_settings=HELP)
+@usage.command(context_settings=HELP)
 @FORMAT
-@click.argument("names", metavar="VOLUME...", nargs=-1, required=True, type=VOLUME)
-@click.pass_obj
+@usage.argument("names", metavar="VOLUME...", nargs=-1, required=True, type=VOLUME)
+@usage.pass_paths
 def inspect(paths: Paths, template: str | None, names: tuple[str, ...]) -> int:
     """Show everything about volumes."""
     from minidock.engine.container import recovery

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import click
-
+from minidock.cli import usage
 from minidock.cli.commands import HELP
+from minidock.cli.echo import echo
 from minidock.cli.format.template_values import Fields, label_title
 from minidock.engine.state_paths import Paths
 
@@ -28,12 +28,12 @@ VOLUME_HEADERS = Row({
 _CLUSTER_COLUMNS = "{{.Name}}\t{{.Group}}\t{{.Driver}}\t{{.Availability}}\t{{.Status}}"
 
 
-@click.command(context_settings=HELP)
-@click.option("-q", "--quiet", is_flag=True, help="Show names only.")
-@click.option("-f", "--filter", "filters", multiple=True, metavar="NAME=VALUE", help="dangling, driver, label, name.")
-@click.option("--format", "template", metavar="TEMPLATE", help="A Go template, 'table TEMPLATE', 'table' or 'json'.")
-@click.option("--cluster", is_flag=True, help="Show cluster volumes only (there are none).")
-@click.pass_obj
+@usage.command(context_settings=HELP)
+@usage.option("-q", "--quiet", is_flag=True, help="Show names only.")
+@usage.option("-f", "--filter", "filters", multiple=True, metavar="NAME=VALUE", help="dangling, driver, label, name.")
+@usage.option("--format", "template", metavar="TEMPLATE", help="A Go template, 'table TEMPLATE', 'table' or 'json'.")
+@usage.option("--cluster", is_flag=True, help="Show cluster volumes only (there are none).")
+@usage.pass_paths
 def ls(paths: Paths, quiet: bool, filters: tuple[str, ...], template: str | None, cluster: bool) -> None:
     """List volumes."""
     from minidock.cli.format import listing
@@ -45,10 +45,10 @@ def ls(paths: Paths, quiet: bool, filters: tuple[str, ...], template: str | None
     if cluster:
         found = []
     if quiet and not template:
-        click.echo("".join(f"{volume.name}\n" for volume in found), nl=False)
+        echo("".join(f"{volume.name}\n" for volume in found), nl=False)
         return
     columns = "{{.Name}}" if quiet else _CLUSTER_COLUMNS if cluster else "{{.Driver}}\t{{.Name}}"
-    click.echo(listing.listing(template, [row(volume) for volume in found], VOLUME_HEADERS, columns), nl=False)
+    echo(listing.listing(template, [row(volume) for volume in found], VOLUME_HEADERS, columns), nl=False)
 
 
 def row(volume: Volume) -> Row:

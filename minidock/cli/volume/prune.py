@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import click
-
+from minidock.cli import usage
 from minidock.cli.commands import HELP
 from minidock.cli.pruning import FORCE, confirmed, filter_option, print_reclaimed, print_removed
 from minidock.engine.state_paths import Paths
@@ -13,11 +12,11 @@ _UNNAMED = "This will remove anonymous local volumes not used by at least one co
 _UNUSED = "This will remove all local volumes not used by at least one container."
 
 
-@click.command(context_settings=HELP)
-@click.option("-a", "--all", "everything", is_flag=True, help="Also remove those that were given a name.")
+@usage.command(context_settings=HELP)
+@usage.option("-a", "--all", "everything", is_flag=True, help="Also remove those that were given a name.")
 @FORCE
 @filter_option("label, label! or all.")
-@click.pass_obj
+@usage.pass_paths
 def prune(paths: Paths, everything: bool, force: bool, filters: tuple[str, ...]) -> None:
     """Remove volumes that no container has."""
     from minidock.engine.container import recovery

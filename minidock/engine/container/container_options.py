@@ -7,9 +7,10 @@ default here: the command line knows them.
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any
 
 from minidock.errors import HostError
+from minidock.named_tuple import NamedTuple
 from minidock.network.endpoint import EndpointConfig
 from minidock.network.port_bindings import PortRequest
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from typing import NamedTuple
 
 from minidock.engine.container import records
 from minidock.engine.container.rm import remove_container
@@ -13,6 +12,7 @@ from minidock.image import image_filters
 from minidock.image.created_time import epoch_seconds
 from minidock.image.image_filters import Filters
 from minidock.linux.directory_trees import tree_size
+from minidock.named_tuple import NamedTuple
 
 FOR_PRUNE = ("label", "label!", "until")
 

@@ -19,7 +19,7 @@ import signal
 from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any
 
 from minidock import observe
 from minidock.engine.container import records
@@ -31,6 +31,7 @@ from minidock.engine.monitor.daemonize import detach_from_caller
 from minidock.engine.monitor.streams import Events, Flow, Pipes, poll
 from minidock.errors import EXIT_ENGINE, EXIT_SIGNAL, MinidockError, message_of
 from minidock.linux import terminal
+from minidock.named_tuple import NamedTuple
 from minidock.observe import step
 from minidock.runtime import lifecycle
 from minidock.runtime.channel import Channel

@@ -12,7 +12,6 @@ import signal
 import stat
 import time
 from contextlib import suppress
-from typing import NamedTuple
 
 from minidock.engine.container import container_options, init_process, records
 from minidock.engine.container.records import Record
@@ -30,6 +29,7 @@ from minidock.errors import (
     UsageError,
 )
 from minidock.linux import capabilities, cgroups, mount_trees, systemd, terminal
+from minidock.named_tuple import NamedTuple
 from minidock.observe import step
 from minidock.runtime import lifecycle, oci_spec
 from minidock.runtime.exec import Target, create_exec_process

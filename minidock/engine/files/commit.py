@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from contextlib import nullcontext
-from typing import Any, NamedTuple
+from typing import Any
 
 from minidock.engine.container import container_options, records
 from minidock.engine.container.records import Record
@@ -19,6 +19,7 @@ from minidock.image.reference import Reference
 from minidock.image.store import Store
 from minidock.image.stored_image import Image
 from minidock.linux import id_maps
+from minidock.named_tuple import NamedTuple
 from minidock.observe import step
 
 

@@ -13,7 +13,6 @@ import os
 import posixpath
 import stat
 from collections.abc import Iterator
-from typing import NamedTuple
 
 from minidock.errors import ConflictError, MinidockError, NotFoundError, UsageError
 from minidock.image.layer_writer import owners_inside
@@ -21,6 +20,7 @@ from minidock.image.tar_into import Owner, place
 from minidock.image.tar_out import pack
 from minidock.linux.id_maps import IdMaps
 from minidock.linux.openat2 import open_in_root
+from minidock.named_tuple import NamedTuple
 
 _MOST_LINKS = 255
 

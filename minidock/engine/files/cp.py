@@ -7,7 +7,6 @@ import posixpath
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import NamedTuple
 
 from minidock.engine.container import records
 from minidock.engine.container.records import Record
@@ -19,6 +18,7 @@ from minidock.errors import UsageError
 from minidock.image.compression import Reader
 from minidock.image.tar_into import Owner
 from minidock.linux import id_maps, syscalls
+from minidock.named_tuple import NamedTuple
 from minidock.observe import step
 
 _WHOSE_MAKES_THEM = Owner(-1, -1)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from contextlib import suppress
 from functools import partial
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from minidock.engine.events import event_log
 from minidock.engine.images.image_users import has_layer, users_of
 from minidock.errors import ConflictError, NotFoundError
 from minidock.image.store import Store
+from minidock.named_tuple import NamedTuple
 from minidock.state import DamagedError
 
 if TYPE_CHECKING:

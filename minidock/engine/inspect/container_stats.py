@@ -9,11 +9,11 @@ from __future__ import annotations
 import os
 import time
 from contextlib import suppress
-from typing import NamedTuple
 
 from minidock.engine.container import container_cgroup
 from minidock.engine.container.records import Record
 from minidock.linux import cgroups, directory_trees
+from minidock.named_tuple import NamedTuple
 
 _UNLIMITED = "max"
 

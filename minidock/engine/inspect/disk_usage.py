@@ -6,7 +6,6 @@ Layers are shared, so an image's size is not what removing it gives back: that i
 from __future__ import annotations
 
 from collections import Counter
-from typing import NamedTuple
 
 from minidock.engine.container import records
 from minidock.engine.container.records import Record
@@ -18,6 +17,7 @@ from minidock.image.reference import Reference
 from minidock.image.store import Store
 from minidock.image.stored_image import Image
 from minidock.linux.directory_trees import tree_size
+from minidock.named_tuple import NamedTuple
 
 
 class ImageUse(NamedTuple):

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import os
-from typing import NamedTuple
 
 from minidock.linux import capabilities, cgroups, modules, namespaces
+from minidock.named_tuple import NamedTuple
 
 _NAMESPACES = {
     "mount": "a container would see and change the host's mounts",

@@ -11,7 +11,7 @@ import os
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from minidock.engine.container import records, recovery
 from minidock.engine.logs import rotation_links
@@ -19,6 +19,7 @@ from minidock.engine.logs.log_drivers import json_file
 from minidock.engine.logs.log_files import LogFile, leave_out, open_all
 from minidock.errors import NotFoundError
 from minidock.linux.directory_trees import remove_tree
+from minidock.named_tuple import NamedTuple
 
 if TYPE_CHECKING:
     from minidock.engine.logs.log_drivers.log_driver import Driver, Record

@@ -6,12 +6,13 @@ import os
 import select
 import signal
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any
 
 from minidock.engine.monitor.detach_keys import DetachKeys
 from minidock.engine.monitor.streams import BROKEN, Events, Flow, poll
 from minidock.errors import EXIT_ENGINE, ClientError, MinidockError
 from minidock.linux import terminal
+from minidock.named_tuple import NamedTuple
 from minidock.observe import step
 from minidock.runtime.channel import Channel
 

@@ -7,7 +7,7 @@ A container's record says what was asked of each network (`attachments`) and, wh
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from minidock.engine.container import init_process, records
 from minidock.engine.container.container_options import ContainerOptions
@@ -16,6 +16,7 @@ from minidock.engine.events import event_log
 from minidock.engine.spec import etc_files, published_ports
 from minidock.errors import EXIT_ENGINE, ConflictError
 from minidock.linux import namespaces
+from minidock.named_tuple import NamedTuple
 from minidock.network.endpoint import EndpointConfig
 from minidock.observe import step
 

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import os
 from contextlib import suppress
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from minidock.engine.container import records
 from minidock.engine.container.records import Record
 from minidock.engine.spec import etc_files, published_ports
 from minidock.errors import EXIT_ENGINE, ConflictError, NotFoundError
+from minidock.named_tuple import NamedTuple
 from minidock.network import predefined
 
 if TYPE_CHECKING:

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import os
 import re
-from typing import NamedTuple
 
 from minidock import state
 from minidock.errors import UsageError
+from minidock.named_tuple import NamedTuple
 from minidock.network import network_drivers, predefined
 from minidock.network.addresses import IPV4, IPV6, Subnet, number
 from minidock.network.network_store import Network, Pool

@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterator
-from typing import Any, NamedTuple
+from typing import Any
 
 from minidock.engine.container import names, records
 from minidock.engine.container.container_options import ContainerOptions, Mount
@@ -19,6 +19,7 @@ from minidock.engine.events import event_log
 from minidock.engine.volumes import populate, volume_mounts, volumes
 from minidock.errors import EXIT_ENGINE, ConflictError, HostError, MinidockError, UsageError
 from minidock.linux import mount_options, mountinfo
+from minidock.named_tuple import NamedTuple
 
 DEFAULT_PROPAGATION = "rprivate"
 

@@ -10,13 +10,13 @@ bind it too:
 from __future__ import annotations
 
 import os
-from typing import NamedTuple
 
 from minidock.engine.container import init_process, records
 from minidock.engine.container.container_options import ContainerOptions, Isolation
 from minidock.engine.container.records import Record
 from minidock.errors import EXIT_ENGINE, ConflictError
 from minidock.linux import cgroups, mountinfo, namespaces, syscalls
+from minidock.named_tuple import NamedTuple
 from minidock.observe import step
 
 SHM_SIZE = 64 << 20

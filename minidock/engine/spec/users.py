@@ -9,10 +9,10 @@ import os
 import re
 import stat
 from collections.abc import Sequence
-from typing import NamedTuple
 
 from minidock.errors import UsageError
 from minidock.linux import openat2, overlay
+from minidock.named_tuple import NamedTuple
 
 
 class User(NamedTuple):

@@ -12,13 +12,13 @@ from __future__ import annotations
 
 import os
 from contextlib import suppress
-from typing import NamedTuple
 
 from minidock import state
 from minidock.engine.volumes import volume_mounts
 from minidock.engine.volumes.volumes import Volume
 from minidock.linux import copying, overlay, syscalls
 from minidock.linux.directory_trees import remove_tree
+from minidock.named_tuple import NamedTuple
 from minidock.observe import step
 
 

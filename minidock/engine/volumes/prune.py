@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from typing import NamedTuple
 
 from minidock.engine.events import event_log
 from minidock.engine.volumes import rm, volumes
 from minidock.engine.volumes.volume_filters import select
 from minidock.errors import ConflictError, NotFoundError
 from minidock.image.image_filters import Filters
+from minidock.named_tuple import NamedTuple
 
 
 class Pruned(NamedTuple):

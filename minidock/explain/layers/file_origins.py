@@ -9,11 +9,11 @@ import errno
 import os
 import stat
 from collections.abc import Sequence
-from typing import NamedTuple
 
 from minidock.errors import NotFoundError
 from minidock.explain.layers.layer_changes import kind_of, look_up, size_of, walk
 from minidock.linux.overlay import is_opaque, is_whiteout
+from minidock.named_tuple import NamedTuple
 
 _MAX_LINKS = 40  # symlinks on the way to a file, as in the kernel (path_resolution(7))
 

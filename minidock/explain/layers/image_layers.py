@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-from typing import NamedTuple
 
 from minidock.errors import NotFoundError
 from minidock.explain.layers.layer_changes import Changes, compare
 from minidock.image.stored_image import Image
+from minidock.named_tuple import NamedTuple
 
 
 class Layer(NamedTuple):

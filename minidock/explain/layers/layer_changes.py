@@ -19,10 +19,10 @@ import stat
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
-from typing import NamedTuple
 
 from minidock.linux.openat2 import open_in_root
 from minidock.linux.overlay import OPAQUE, is_opaque, is_whiteout
+from minidock.named_tuple import NamedTuple
 
 KINDS = {
     stat.S_IFREG: "file",

@@ -8,7 +8,9 @@ another program.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, NamedTuple
+from typing import Any
+
+from minidock.named_tuple import NamedTuple
 
 
 class Event(NamedTuple):

@@ -7,7 +7,7 @@ that this table gives for it; "chapter 9, 2.1" names its chapter.
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from minidock.named_tuple import NamedTuple
 
 
 class Section(NamedTuple):

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-from typing import NamedTuple
 
 from minidock.explain.trace.blocks import CallMade
+from minidock.named_tuple import NamedTuple
 
 _NAMESPACE = re.compile(r"/proc/(\d+)/ns/\w+")
 

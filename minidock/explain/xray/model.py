@@ -5,11 +5,10 @@ Sizes are bytes, times seconds; None is what the kernel does not say here, and a
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 from minidock.explain.layers.image_layers import Layer
 from minidock.explain.layers.layer_changes import Changes
 from minidock.linux.interfaces import Interface
+from minidock.named_tuple import NamedTuple
 
 
 class Namespace(NamedTuple):

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import os
 import re
-from typing import NamedTuple
 
 from minidock.explain.xray.model import Mount
 from minidock.explain.xray.processes import read
+from minidock.named_tuple import NamedTuple
 
 _KERNEL = ("proc", "sysfs", "cgroup", "cgroup2", "mqueue", "devpts", "debugfs", "tracefs", "securityfs", "bpf")
 _MEMORY = ("tmpfs", "ramfs")

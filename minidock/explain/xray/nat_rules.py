@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Iterator
-from typing import Any, NamedTuple
+from typing import Any
 
 from minidock.explain.xray.model import Published, Rule
+from minidock.named_tuple import NamedTuple
 
 Json = dict[str, Any]
 _PROTOCOLS = {6: "tcp", 17: "udp", 132: "sctp"}

@@ -5,9 +5,9 @@ from __future__ import annotations
 import time
 from collections import deque
 from itertools import pairwise
-from typing import NamedTuple
 
 from minidock.explain.xray.model import Xray
+from minidock.named_tuple import NamedTuple
 
 SAMPLES = 60
 

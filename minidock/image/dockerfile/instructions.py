@@ -7,7 +7,6 @@ does stands in `minidock/build/steps/`.
 from __future__ import annotations
 
 import re
-from typing import NamedTuple
 
 from minidock.image.dockerfile import flags, words
 from minidock.image.dockerfile.dockerfile_errors import DockerfileError
@@ -15,6 +14,7 @@ from minidock.image.dockerfile.flags import Flags
 from minidock.image.dockerfile.lines import Line
 from minidock.image.dockerfile.suggestions import did_you_mean
 from minidock.image.dockerfile.words import Heredoc
+from minidock.named_tuple import NamedTuple
 
 # How the arguments are written: a command in shell or exec form; words, or their JSON list; words; pairs; one text.
 _COMMAND = ("CMD", "ENTRYPOINT", "RUN", "SHELL")

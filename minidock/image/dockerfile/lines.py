@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from typing import NamedTuple
 
 from minidock.image.dockerfile import words
 from minidock.image.dockerfile.dockerfile_errors import DockerfileError
 from minidock.image.dockerfile.words import Heredoc
+from minidock.named_tuple import NamedTuple
 
 _BOM = "\ufeff"
 _DIRECTIVE = re.compile(r"#\s*([a-zA-Z][a-zA-Z0-9]*)\s*=\s*(.+?)\s*$")

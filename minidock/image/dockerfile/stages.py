@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-from typing import NamedTuple
 
 from minidock.image.dockerfile import instructions, lines
 from minidock.image.dockerfile.dockerfile_errors import DockerfileError
 from minidock.image.dockerfile.instructions import Instruction
 from minidock.image.dockerfile.lines import Line
+from minidock.named_tuple import NamedTuple
 
 _STAGE_NAME = re.compile(r"[a-z][a-z0-9_.-]*")
 

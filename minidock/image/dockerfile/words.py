@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import json
 import re
-from typing import NamedTuple
 
 from minidock.image.dockerfile.dockerfile_errors import DockerfileError
+from minidock.named_tuple import NamedTuple
 
 _SPACES = re.compile(r"[\t\v\f\r ]+")
 _HEREDOC = re.compile(r"(\d*)<<(-?)\s*([^<]*)")

@@ -10,7 +10,6 @@ import email.utils
 import random
 import time
 from collections.abc import Callable, Collection, Mapping
-from typing import NamedTuple
 from urllib.parse import urljoin, urlsplit
 
 from minidock.errors import printable
@@ -23,6 +22,7 @@ from minidock.image.registry.failures import (
 )
 from minidock.image.registry.tokens import Authorizer, Scopes
 from minidock.image.registry.transport import SILENCE_SECONDS, Answer, Body, Transport
+from minidock.named_tuple import NamedTuple
 
 ATTEMPTS = 5
 RETRIED = (429, 500, 502, 503, 504)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 from minidock.errors import NotFoundError
 from minidock.image.digest import DigestMismatch, of_bytes
 from minidock.image.locks import content_lock
@@ -15,6 +13,7 @@ from minidock.image.registry.remote import Remote
 from minidock.image.registry.repository import Repository
 from minidock.image.store_writer import Ingest
 from minidock.image.unpack_limits import MANIFEST_BYTES
+from minidock.named_tuple import NamedTuple
 
 
 class Described(NamedTuple):

@@ -7,7 +7,7 @@ distribution.github.io/distribution/spec. Both are read, kept byte by byte, and 
 from __future__ import annotations
 
 import json
-from typing import Any, NamedTuple
+from typing import Any
 
 from minidock.errors import printable
 from minidock.image import image_config
@@ -16,6 +16,7 @@ from minidock.image.image_config import MalformedConfig
 from minidock.image.media_types import INDEX_TYPE, MANIFEST_TYPES
 from minidock.image.platform import Platform, host_architecture, host_variant, normalized, runs_also
 from minidock.image.registry.failures import RegistryError
+from minidock.named_tuple import NamedTuple
 
 DOCKER_INDEX_TYPE = "application/vnd.docker.distribution.manifest.list.v2+json"
 INDEX_TYPES = (INDEX_TYPE, DOCKER_INDEX_TYPE)

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from typing import Any, NamedTuple
+from typing import Any
 
 from minidock.errors import NotFoundError, printable
 from minidock.image import unpack_layers, workspace
@@ -35,6 +35,7 @@ from minidock.image.store_writer import Ingest
 from minidock.image.stored_image import Image
 from minidock.image.unpack_layers import LayerSource
 from minidock.image.unpack_limits import MANIFEST_BYTES
+from minidock.named_tuple import NamedTuple
 from minidock.state import DamagedError
 
 _UNPACKS = 2  # at once: each keeps about one and a half processors busy

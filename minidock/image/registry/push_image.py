@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import os
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from typing import NamedTuple
 
 from minidock.errors import HostError, NotFoundError
 from minidock.image.blobs import read_blob
@@ -24,6 +23,7 @@ from minidock.image.store import Store
 from minidock.image.store_writer import Ingest
 from minidock.image.stored_image import Image
 from minidock.image.unpack_limits import MANIFEST_BYTES
+from minidock.named_tuple import NamedTuple
 
 
 class Pushed(NamedTuple):

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from typing import Any, NamedTuple
+from typing import Any
 from urllib.parse import urlencode, urljoin
 
 from minidock.errors import NotFoundError, printable
@@ -23,6 +23,7 @@ from minidock.image.registry.failures import Denied, RegistryError
 from minidock.image.registry.manifests import ACCEPT
 from minidock.image.registry.transport import Answer
 from minidock.image.unpack_limits import MANIFEST_BYTES
+from minidock.named_tuple import NamedTuple
 
 _LIST_BYTES = 4 << 20
 _PAGES_MAX = 1000

@@ -8,7 +8,7 @@ lists names and nothing else, and which many registries do not have.
 from __future__ import annotations
 
 import json
-from typing import Any, NamedTuple
+from typing import Any
 from urllib.parse import urlencode
 
 from minidock.errors import NotFoundError, printable
@@ -17,6 +17,7 @@ from minidock.image.registry.failures import Denied, RegistryError
 from minidock.image.registry.remote import Remote
 from minidock.image.registry.repository import pages_of
 from minidock.image.registry.settings import HUB, HUB_INDEX
+from minidock.named_tuple import NamedTuple
 
 _ANSWER_BYTES = 4 << 20
 

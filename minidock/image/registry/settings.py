@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Callable, Mapping
-from typing import NamedTuple
 from urllib.parse import urlsplit
+
+from minidock.named_tuple import NamedTuple
 
 # docker.io is a name, not an address: its registry answers here, its search there, and its credentials are
 # kept under the address of the first registry that there was (docker: registry/config.go).

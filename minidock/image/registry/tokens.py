@@ -11,7 +11,7 @@ import base64
 import json
 import threading
 import time
-from typing import Any, NamedTuple
+from typing import Any
 from urllib.parse import urlencode, urlsplit
 
 from minidock.errors import printable
@@ -20,6 +20,7 @@ from minidock.image.registry.failures import Denied, Interrupted, RegistryError,
 from minidock.image.registry.realm import check
 from minidock.image.registry.settings import Credentials, FindCredentials
 from minidock.image.registry.transport import Answer, Transport
+from minidock.named_tuple import NamedTuple
 
 Scopes = tuple[str, ...]
 

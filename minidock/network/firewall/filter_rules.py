@@ -13,8 +13,8 @@ The path of a packet to a published port (nft(8), "ADDRESS FAMILIES", lists the 
 from __future__ import annotations
 
 from binascii import crc32
-from typing import NamedTuple
 
+from minidock.named_tuple import NamedTuple
 from minidock.network.addresses import number
 from minidock.network.port_bindings import Published
 

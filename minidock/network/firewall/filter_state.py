@@ -14,10 +14,11 @@ import os
 import socket
 import struct
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
 from minidock import state
 from minidock.linux import nftables
+from minidock.named_tuple import NamedTuple
 from minidock.network.firewall import filter_rules
 from minidock.network.firewall.filter_rules import FilterEndpoint, FilterNetwork
 from minidock.network.port_bindings import Published

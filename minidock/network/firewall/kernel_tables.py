@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import json
 from binascii import crc32
-from typing import Any, NamedTuple
+from typing import Any
 
 from minidock.errors import HostError
 from minidock.linux import nftables
+from minidock.named_tuple import NamedTuple
 from minidock.network.firewall.filter_rules import CHAINS, SETS, TABLE, Elements
 
 

@@ -15,7 +15,8 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping
-from typing import NamedTuple
+
+from minidock.named_tuple import NamedTuple
 
 LANGUAGES = ("en", "fr")
 
