@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import click
-
+from minidock.cli import usage
 from minidock.cli.commands import HELP
+from minidock.cli.echo import echo
 from minidock.cli.flags.common import check_root
 from minidock.cli.pruning import FORCE, confirmed
 from minidock.engine.state_paths import Paths
@@ -18,10 +18,10 @@ _ALWAYS = """This will remove from this host:
 _ALL = "  - all containers, images, volumes and networks, and what builds keep\n"
 
 
-@click.command(context_settings=HELP)
-@click.option("-a", "--all", "everything", is_flag=True, help="Also remove all containers, images and volumes.")
+@usage.command(context_settings=HELP)
+@usage.option("-a", "--all", "everything", is_flag=True, help="Also remove all containers, images and volumes.")
 @FORCE
-@click.pass_obj
+@usage.pass_paths
 def uninstall(paths: Paths, everything: bool, force: bool) -> None:
     """Remove what minidock has left on this host. Containers, images and volumes stay, unless --all is given.
 
@@ -36,4 +36,4 @@ def uninstall(paths: Paths, everything: bool, force: bool) -> None:
     if not confirmed(_ALWAYS + _ALL * everything, force=force):
         return
     for line in uninstall.uninstall(paths.root, everything=everything):
-        click.echo(f"removed {line}")
+        echo(f"removed {line}")
