@@ -18,10 +18,12 @@ from minidock.errors import HostError, UsageError
 from minidock.linux import seccomp_enosys
 
 FORMAT = 2  # version of the cache files: programs that an earlier minidock has cached are not used
-FLAGS = {"SECCOMP_FILTER_FLAG_LOG": 2, "SECCOMP_FILTER_FLAG_SPEC_ALLOW": 4, "SECCOMP_FILTER_FLAG_TSYNC": 1}
-# OCI words without their SCMP_ACT_ or SCMP_ARCH_, and libseccomp's names for them. NOTIFY is refused.
+NOTIFY = "SCMP_ACT_NOTIFY"
+FLAGS = {"SECCOMP_FILTER_FLAG_LOG": 2, "SECCOMP_FILTER_FLAG_SPEC_ALLOW": 4, "SECCOMP_FILTER_FLAG_TSYNC": 1,
+         "SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV": 32}  # fmt: skip
+# OCI words without their SCMP_ACT_ or SCMP_ARCH_, and libseccomp's names for them.
 _ACTIONS = {"KILL": "KILL_THREAD", "KILL_THREAD": "KILL_THREAD", "KILL_PROCESS": "KILL_PROCESS", "TRAP": "TRAP",
-            "ERRNO": "ERRNO", "TRACE": "TRACE", "LOG": "LOG", "ALLOW": "ALLOW"}  # fmt: skip
+            "ERRNO": "ERRNO", "TRACE": "TRACE", "LOG": "LOG", "ALLOW": "ALLOW", "NOTIFY": "NOTIFY"}  # fmt: skip
 _ARCHITECTURES = ("X86", "X86_64", "X32", "ARM", "AARCH64", "MIPS", "MIPS64", "MIPS64N32", "MIPSEL", "MIPSEL64",
                   "MIPSEL64N32", "PPC", "PPC64", "PPC64LE", "S390", "S390X", "PARISC", "PARISC64",
                   "RISCV64")  # fmt: skip
@@ -33,8 +35,7 @@ ARCHITECTURES = {f"SCMP_ARCH_{name}" for name in _ARCHITECTURES}
 def check(section: dict[str, Any]) -> None:
     """Raises `UsageError` for words that nobody knows, `HostError` for what a filter of ours cannot do."""
     actions = [section["defaultAction"], *(rule["action"] for rule in section.get("syscalls") or [])]
-    if "SCMP_ACT_NOTIFY" in actions or section.get("listenerPath"):
-        raise HostError("seccomp: SCMP_ACT_NOTIFY and listenerPath are not supported by minidock")
+    _check_listener(section)
     compared = [argument for rule in section.get("syscalls") or [] for argument in rule.get("args") or []]
     for what, words, known in (
         ("action", actions, ACTIONS),
@@ -47,6 +48,23 @@ def check(section: dict[str, Any]) -> None:
                 raise UsageError(f"unknown seccomp {what} {word!r}: known are {', '.join(sorted(known))}")
     if any(argument["index"] > 5 for argument in compared):
         raise UsageError("seccomp: an argument's index is between 0 and 5")
+
+
+def _check_listener(section: dict[str, Any]) -> None:
+    """Whether somebody is there to answer for the calls of SCMP_ACT_NOTIFY, and can be told of."""
+    if section["defaultAction"] == NOTIFY:
+        raise UsageError(f"seccomp: {NOTIFY} cannot be the default action: the container could not even be started")
+    named = {name for rule in section.get("syscalls") or [] if rule["action"] == NOTIFY for name in rule["names"]}
+    if own := named & {"write", "sendmsg"}:
+        raise UsageError(f"seccomp: {NOTIFY} cannot be used for {own.pop()}: the listener is sent with such calls")
+    if named and not section.get("listenerPath"):
+        raise UsageError(f"seccomp: {NOTIFY} needs a listenerPath")
+    if section.get("listenerPath") and not named:
+        raise UsageError(f"seccomp: listenerPath is set, and no rule has {NOTIFY}")
+    if section.get("listenerMetadata") and not section.get("listenerPath"):
+        raise UsageError("seccomp: listenerMetadata is set, and listenerPath is not")
+    if "SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV" in (section.get("flags") or []) and not named:
+        raise UsageError(f"seccomp: SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV is for a filter with {NOTIFY}")
 
 
 def flags(section: dict[str, Any]) -> int:

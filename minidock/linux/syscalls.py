@@ -400,13 +400,16 @@ def _fork(name: str, flags: int, words: tuple[Any, ...]) -> int:
     return pid
 
 
-def seccomp_set_filter(program: bytes, flags: int = 0) -> None:
-    """seccomp(2) SECCOMP_SET_MODE_FILTER: the BPF `program` decides about every system call from here on."""
+def seccomp_set_filter(program: bytes, flags: int = 0) -> int:
+    """seccomp(2) SECCOMP_SET_MODE_FILTER: the BPF `program` decides about every system call from here on.
+
+    With SECCOMP_FILTER_FLAG_NEW_LISTENER, the result is the descriptor of its listener (seccomp_unotify(2)).
+    """
     where, kept = _address(program)
     prog = struct.pack("HxxxxxxQ", len(program) // 8, where)  # struct sock_fprog
     shown = (SECCOMP_SET_MODE_FILTER, flags, len(program) // 8)
     try:
-        _call("seccomp", SECCOMP_SET_MODE_FILTER, flags, prog, number=_SYS["seccomp"], shown=shown)
+        return _call("seccomp", SECCOMP_SET_MODE_FILTER, flags, prog, number=_SYS["seccomp"], shown=shown)
     finally:
         del kept
 

@@ -19,7 +19,7 @@ from minidock.errors import SetupError
 from minidock.linux import cgroups, namespaces, seccomp, syscalls, terminal
 from minidock.named_tuple import NamedTuple
 from minidock.observe import step
-from minidock.runtime import attributes, device_access, init, pid_namespace, program
+from minidock.runtime import attributes, device_access, hooks, init, pid_namespace, program, seccomp_listener
 from minidock.runtime.channel import Channel, channel_pair
 from minidock.runtime.lifecycle import CreatedProcess, place
 from minidock.runtime.oci_spec import Spec
@@ -64,6 +64,7 @@ def create_exec_process(
     theirs.close()
     created = CreatedProcess(pid, pidfd, ours)
     place(created, options)
+    seccomp_listener.pass_on(ours, spec, pid, hooks.state(spec, options.id, "running", target.pid))
     return created
 
 
@@ -107,6 +108,7 @@ def _become(
     with step("Close all other files, blank the arguments", book="chapter 9, 2.1"):
         preserved = range(3, 3 + options.preserved)
         pid_namespace.close_all_but({channel.end.fileno(), target.pidfd, *(stdio or ()), *preserved})
+    listener = seccomp_listener.take(channel, spec)
     with step("Set the resource limits (ulimit)", book="3.2"):
         attributes.set_limits(spec.process)
         if spec.process.get("oomScoreAdj") is not None:
@@ -139,7 +141,7 @@ def _become(
         channel.send("ready")
         init.wait_for_message(channel, "start")
     assert stdio is not None
-    init.drop_privileges(spec, stdio, filter_, options)
+    init.drop_privileges(spec, stdio, filter_, options, listener)
     with step("Clone into the process namespace", book="3.1"):
         pid_namespace.clone_inside(channel, has_terminal=spec.terminal, tied=options.tied)
     attributes.set_affinity(spec.process, "final")

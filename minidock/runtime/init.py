@@ -24,11 +24,12 @@ from minidock.errors import EXIT_ENGINE, HostError, MinidockError, SetupError, m
 from minidock.linux import capabilities, loopback, mounts, namespaces, syscalls, terminal
 from minidock.named_tuple import NamedTuple
 from minidock.observe import failed_step, observed, step
-from minidock.runtime import attributes, gate, hooks, pid_namespace, program, rootfs
+from minidock.runtime import attributes, gate, hooks, pid_namespace, program, rootfs, seccomp_listener
 from minidock.runtime.channel import Channel, Message
 from minidock.runtime.oci_spec import Spec
 from minidock.runtime.pid_namespace import JoinedPids
 from minidock.runtime.runtime_options import Options
+from minidock.runtime.seccomp_listener import Listener
 
 _set_no_new_privs = observed("prctl", prctl.set_no_new_privs, "PR_SET_NO_NEW_PRIVS")
 set_dumpable = observed("prctl", prctl.set_dumpable, "PR_SET_DUMPABLE")
@@ -96,6 +97,7 @@ def _become(spec: Spec, channel: Channel, stdio: Stdio, seccomp: Filter, options
         spec = enter_namespaces(spec, channel)
         if joined:
             os.close(joined.namespace)
+    listener = seccomp_listener.take(channel, spec)
 
     # Until pivot_root below, the host's whole tree is visible; mounts are made in this namespace's copy of it.
     with step("Open the mounts shared with the host", book="3.5.1"):
@@ -151,7 +153,7 @@ def _become(spec: Spec, channel: Channel, stdio: Stdio, seccomp: Filter, options
     assert stdio is not None
     with step("Limit the capability bounding set", book="chapter 9, 2.1"):
         limit_bounding_set(spec.process)
-    drop_privileges(spec, stdio, seccomp, options)
+    drop_privileges(spec, stdio, seccomp, options, listener)
     if joined:
         with step("Clone into the process namespace", book="3.1"):
             pid_namespace.clone_inside(channel, has_terminal=spec.terminal, tied=options.tied)
@@ -197,7 +199,9 @@ def set_names(spec: Spec) -> None:
             syscalls.setdomainname(spec.config["domainname"])
 
 
-def drop_privileges(spec: Spec, stdio: tuple[int, int, int], seccomp: Filter, options: Options) -> None:
+def drop_privileges(
+    spec: Spec, stdio: tuple[int, int, int], seccomp: Filter, options: Options, listener: Listener | None
+) -> None:
     """Give up privileges one after the other: each step still needs what the next one takes away."""
     with step("Set standard input, output and error", book="3.4"):
         set_stdio(stdio, spec, options.preserved)
@@ -208,12 +212,12 @@ def drop_privileges(spec: Spec, stdio: tuple[int, int, int], seccomp: Filter, op
     # filter comes last, as it may forbid any call; without, it comes while CAP_SYS_ADMIN is still there.
     if seccomp and not no_new_privs:
         with step("Install the seccomp filter", book="chapter 9, 2.1"):
-            syscalls.seccomp_set_filter(*seccomp)
+            seccomp_listener.install(*seccomp, listener)
     with step("Set the user and the capabilities", book="chapter 9, 2.1"):
         set_credentials(spec.process, tied=options.tied)
     if seccomp and no_new_privs:
         with step("Install the seccomp filter", book="chapter 9, 2.1"):
-            syscalls.seccomp_set_filter(*seccomp)
+            seccomp_listener.install(*seccomp, listener)
 
 
 def exec_program(spec: Spec, file: str) -> None:

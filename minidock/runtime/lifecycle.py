@@ -18,7 +18,7 @@ from minidock.errors import EXIT_ENGINE, HostError, SetupError
 from minidock.linux import cgroup_limits, cgroups, cgroups_v1, namespaces, seccomp, syscalls, systemd
 from minidock.linux.timeouts import ActivityTimeout
 from minidock.observe import step
-from minidock.runtime import device_access, hooks, init, pid_namespace, rootfs
+from minidock.runtime import device_access, hooks, init, pid_namespace, rootfs, seccomp_listener
 from minidock.runtime.channel import Channel, Message, channel_pair
 from minidock.runtime.oci_spec import Spec
 from minidock.runtime.runtime_options import ENGINE, Options
@@ -157,6 +157,7 @@ def create(
 
         namespaces.write_id_maps(pid, *id_maps.from_oci(spec.linux))
         ours.send("mapped")
+    seccomp_listener.pass_on(ours, spec, pid, hooks.state(spec, options.id, "creating", pid))
     return created, cgroup
 
 
