@@ -98,8 +98,9 @@ def _make(container: Container, spec: oci.Spec, words: Words, preserved: int) ->
             container.save()
         if words.flags.get("console-socket") and created.console is not None:
             console_socket.send(words.flags["console-socket"], created.console)
-        reports.send_pidfd(words.flags, created.pidfd)
-        reports.write_pid(words.flags, created.pid)
+        with step("Tell the caller which process it is", book="3.4"):
+            reports.send_pidfd(words.flags, created.pidfd)
+            reports.write_pid(words.flags, created.pid)
         runtime.release(created)
     except BaseException:
         created.kill()

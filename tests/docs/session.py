@@ -101,13 +101,27 @@ def _line_pattern(line: str) -> str:
 
 
 class Shells:
-    """The terminals of one page, each with a shell, opened when first typed into."""
+    """The terminals of one page, each with a shell, opened when first typed into.
 
-    def __init__(self, directory: Path, environment: Mapping[str, str]) -> None:
+    `patience`: seconds that a command may take.
+    """
+
+    def __init__(self, directory: Path, environment: Mapping[str, str], patience: float = 60) -> None:
+        self.patience = patience
         self.directory = directory
         own = {"PS1": "# ", "PS2": "> ", "TERM": "dumb", "LC_ALL": "C.UTF-8", "HISTFILE": ""}
         self.environment = {**environment, **own}
         self.terminals: dict[str, Terminal] = {}
+
+    def check(self, page: Page) -> None:
+        """Type a page, and compare what is shown with what it says."""
+        for line in page.lines:
+            seen = self.type(line)
+            wanted = pattern(line.shown)
+            assert re.fullmatch(wanted, seen), (
+                f"{page.path.name}:{line.number}: {line.command}\nshown:\n{seen}\nthe page says:\n"
+                + "\n".join(line.shown)
+            )
 
     def type(self, line: Line) -> str:
         """Type one line, wait for the next prompt; returns what was shown in between."""
@@ -115,7 +129,7 @@ class Shells:
         terminal.type(line.command + "\n")
         start = terminal._read
         terminal.expect(r"\r")  # the echo of what was typed ends
-        terminal.expect(_PROMPT, timeout=60)
+        terminal.expect(_PROMPT, timeout=self.patience)
         seen = terminal.seen[start : terminal._read].decode(errors="replace").replace("\r\n", "\n").replace("\r", "\n")
         seen = re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", seen)
         return seen.split("\n", 1)[1].rpartition("\n")[0] + "\n" if seen.count("\n") > 1 else ""

@@ -20,7 +20,7 @@ def parameters() -> list[object]:
     return [
         pytest.param(page, id=page.path.stem, marks=[getattr(pytest.mark, mark) for mark in page.marks])
         for page in PAGES
-        if page.lines
+        if page.lines and not page.path.name.startswith("6-")  # tests/interop/test_swarm.py
     ]
 
 
@@ -28,13 +28,7 @@ def parameters() -> list[object]:
 def test_a_page_shows_what_happens(page: session.Page, engine: Minidock, tmp_path: Path) -> None:
     shells = session.Shells(tmp_path, session.environment(engine.environment, Path(engine.program[0])))
     try:
-        for line in page.lines:
-            seen = shells.type(line)
-            wanted = session.pattern(line.shown)
-            assert re.fullmatch(wanted, seen), (
-                f"{page.path.name}:{line.number}: {line.command}\nshown:\n{seen}\nthe page says:\n"
-                + "\n".join(line.shown)
-            )
+        shells.check(page)
     finally:
         shells.close()
         left = engine("ps", "-a", "-q").stdout.decode().split()  # of a page that failed half-way

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from tests.support import buildx
+from tests.support import debian13
 from tests.support.command import Minidock
 
 pytestmark = pytest.mark.interop
@@ -138,7 +138,7 @@ def buildkit(
                            capture_output=True, check=False)  # fmt: skip
     with pytest.MonkeyPatch.context() as patch:
         if b"buildx component is missing" in tried.stderr:
-            patch.setenv("DOCKER_CONFIG", str(buildx.configuration(outside)))
+            patch.setenv("DOCKER_CONFIG", str(debian13.buildx(outside)))
         yield docker
 
 

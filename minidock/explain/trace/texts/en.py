@@ -243,6 +243,8 @@ STEPS = {
         "itself: the process waits until it has been moved.",
     "Write the first process into the record":
         "Its number, and when it was started: another process that gets the number later is not mistaken for it.",
+    "Tell the caller which process it is":
+        "From now on it is the caller's, or its subreaper's: nobody else will learn how it ends.",
     "Make the gate at which the process will wait":
         "create and start are two commands, perhaps hours apart: the process waits until somebody opens this fifo to "
         "read, so no process of minidock has to stay. A lock that it holds until execve says whether it still waits.",

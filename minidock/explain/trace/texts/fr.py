@@ -452,6 +452,10 @@ STEPS = {
         "Son numéro, et quand il a démarré : un autre processus qui recevrait ce numéro plus tard n'est pas confondu "
         "avec lui.",
     ),
+    "Tell the caller which process it is": (
+        "Dire à l'appelant de quel processus il s'agit",
+        "Désormais il appartient à l'appelant, ou à son subreaper : personne d'autre n'apprendra comment il finit.",
+    ),
     "Make the gate at which the process will wait": (
         "Créer la porte devant laquelle le processus attendra",
         "create et start sont deux commandes, que des heures séparent peut-être : le processus attend que quelqu'un "
