@@ -12,7 +12,7 @@ from __future__ import annotations
 import os
 import sys
 
-_PROGRAMS = {"minidock": "minidock.cli.entry", "minidock-oci": "minidock.oci.entry"}
+_PROGRAMS = {"minidock": "minidock.cli.entry", "minidock-oci": "minidock.cli.oci_program"}
 _LONGEST = 255  # bytes of a program's first line that the kernel reads (execve(2))
 _TEXT = """\
 #!{python} -IS

@@ -233,6 +233,10 @@ STEPS = {
         "The record cannot say which they are: they are found in /proc by their root directory.",
     "Clean up after a killed monitor":
         "A lock without a holder says that the monitor is dead: the next command does what it could not.",
+    "Remove the networks' interfaces and rules":
+        "Networks stay on record: when one is needed again, it gets another interface and rules of its own.",
+    "Remove the containers' common cgroup":
+        "All containers' groups were below it; with the last of them gone, it holds nothing.",
     # The runtime's own command line
     "Claim the id in the state directory":
         "The directory's name is the id, and mkdir fails if it is there: of two callers with one id, one has it.",

@@ -432,6 +432,14 @@ STEPS = {
         "Un verrou que rien ne tient dit que le moniteur est mort : la commande suivante fait ce qu'il n'a pas pu "
         "faire.",
     ),
+    "Remove the networks' interfaces and rules": (
+        "Supprimer les interfaces et les règles des réseaux",
+        "Les réseaux restent enregistrés : si l'un d'eux sert de nouveau, il reçoit une autre interface et ses règles.",
+    ),
+    "Remove the containers' common cgroup": (
+        "Supprimer le groupe commun des conteneurs",
+        "Les groupes de tous les conteneurs étaient dessous ; sans eux, il ne contient plus rien.",
+    ),
     # The runtime's own command line
     "Claim the id in the state directory": (
         "Réserver l'identifiant dans le répertoire d'état",
