@@ -7,8 +7,9 @@ from pathlib import Path
 CHECKOUT = Path(__file__).parents[1]
 PACKAGE = CHECKOUT / "minidock"
 
-# Circles of type annotations only (`if TYPE_CHECKING`), to be dissolved.
-ANNOTATIONS_ONLY = {"minidock.build"}
+# Circles of type annotations only (`if TYPE_CHECKING`). The first is to be dissolved; the package itself has its version,
+# which many import, and tells what types the library's names have.
+ANNOTATIONS_ONLY = {"minidock.build", "minidock"}
 
 
 def modules() -> dict[str, Path]:
@@ -63,7 +64,8 @@ def test_no_modules_import_each_other() -> None:
     known = modules()
     graph = {}
     for name, path in known.items():
-        with_annotations = not any(name.startswith(f"{prefix}.") for prefix in ANNOTATIONS_ONLY)
+        room = ".".join(name.split(".")[:2])
+        with_annotations = room not in ANNOTATIONS_ONLY
         graph[name] = imports(path, known, with_annotations=with_annotations)
     assert len(graph) > 300
     assert " -> ".join(circle(graph)) == ""

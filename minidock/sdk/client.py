@@ -18,16 +18,11 @@ class Client:
     """Containers, images, networks and volumes below one state root: that of the commands, unless another is named."""
 
     def __init__(self, root: str | None = None) -> None:
-        self._root = root
-        self.containers = Containers(self)
-        self.images = Images(self)
-        self.networks = Networks(self)
-        self.volumes = Volumes(self)
-
-    @property
-    def root(self) -> str:
-        """The root's absolute path, or what MINIDOCK_ROOT says now."""
-        return state_paths.choose(self._root).root
+        self.root = state_paths.choose(root).root
+        self.containers = Containers(self.root)
+        self.images = Images(self.root)
+        self.networks = Networks(self.root)
+        self.volumes = Volumes(self.root)
 
     def run(self, image: str, command: Command = None, *, detach: bool = False, **flags: Flag) -> bytes | Container:
         """Run a program in a new container, and return its standard output; with `detach`, the container at once.

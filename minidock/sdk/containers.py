@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from minidock.engine.container import records, recovery
 from minidock.engine.container.records import Record
 from minidock.errors import MinidockError
 from minidock.sdk import command_line
 from minidock.sdk.command_line import Flag, Output
-
-if TYPE_CHECKING:
-    from minidock.sdk.client import Client
 
 Command = str | Sequence[str] | None
 
@@ -29,8 +26,8 @@ class ContainerError(MinidockError):
 class Container:
     """One container, by its id. Whatever is asked is asked anew: nothing here is ever out of date."""
 
-    def __init__(self, client: Client, container_id: str) -> None:
-        self._client = client
+    def __init__(self, root: str, container_id: str) -> None:
+        self._root = root
         self.id = container_id
 
     def __repr__(self) -> str:
@@ -157,10 +154,6 @@ class Container:
         """Copy a file or directory of the host into it."""
         command_line.ask(self._root, "cp", source, f"{self.id}:{path}")
 
-    @property
-    def _root(self) -> str:
-        return self._client.root
-
     def _record(self) -> Record:
         return records.find(self._root, self.id)
 
@@ -172,16 +165,16 @@ class Container:
 class Containers:
     """All containers of a state root."""
 
-    def __init__(self, client: Client) -> None:
-        self._client = client
+    def __init__(self, root: str) -> None:
+        self._root = root
 
     def run(self, image: str, command: Command = None, *, detach: bool = False, **flags: Flag) -> bytes | Container:
         """Run a program in a new container. See `minidock.run`."""
         words = ["run", *command_line.words_of({"interactive": False, "tty": False, **flags})]
         arguments = [image, *command_line.arguments_of(command)]
         if detach:
-            return Container(self._client, command_line.ask(self._client.root, *words, "--detach", *arguments))
-        output = command_line.call(self._client.root, *words, *arguments)
+            return Container(self._root, command_line.ask(self._root, *words, "--detach", *arguments))
+        output = command_line.call(self._root, *words, *arguments)
         if output.exit_code:
             raise ContainerError(image, output)
         return output.stdout
@@ -190,17 +183,17 @@ class Containers:
         """Create a container without starting it. `flags` are those of `minidock create`."""
         words = command_line.words_of({"interactive": False, "tty": False, **flags})
         arguments = [image, *command_line.arguments_of(command)]
-        return Container(self._client, command_line.ask(self._client.root, "create", *words, *arguments))
+        return Container(self._root, command_line.ask(self._root, "create", *words, *arguments))
 
     def get(self, name: str) -> Container:
         """The container with this name or id, or the beginning of its id. Raises `NotFoundError`."""
-        return Container(self._client, records.find(self._client.root, name).id)
+        return Container(self._root, records.find(self._root, name).id)
 
     def list(self, *, all: bool = False, filters: Mapping[str, str] | None = None) -> list[Container]:
         """Those that run, or all; the newest first. `filters` as of `minidock ps`."""
         from minidock.engine.inspect import container_list
 
         wanted = container_list.parse(f"{name}={value}" for name, value in (filters or {}).items())
-        recovery.sweep_all(self._client.root)
-        found = container_list.select(self._client.root, wanted, everything=all)
-        return [Container(self._client, record.id) for record in found]
+        recovery.sweep_all(self._root)
+        found = container_list.select(self._root, wanted, everything=all)
+        return [Container(self._root, record.id) for record in found]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from contextlib import closing
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from minidock.image import image_filters, reference
 from minidock.image.registry.transfer_progress import Progress
@@ -13,17 +13,14 @@ from minidock.image.stored_image import Image as StoredImage
 from minidock.sdk import command_line
 from minidock.sdk.command_line import Flag, Tell
 
-if TYPE_CHECKING:
-    from minidock.sdk.client import Client
-
 __all__ = ["Image", "Images", "Progress"]
 
 
 class Image:
     """One image, by its id."""
 
-    def __init__(self, client: Client, image_id: str) -> None:
-        self._client = client
+    def __init__(self, root: str, image_id: str) -> None:
+        self._root = root
         self.id = image_id
 
     def __repr__(self) -> str:
@@ -57,22 +54,22 @@ class Image:
         """Give it one more name."""
         from minidock.engine.images.tag import tag_image
 
-        tag_image(self._client.root, self.id, name)
+        tag_image(self._root, self.id, name)
 
     def remove(self, *, force: bool = False) -> None:
         """Remove it with all its names."""
         from minidock.engine.container import recovery
         from minidock.engine.images.rm import remove_image
 
-        recovery.sweep_all(self._client.root)
-        remove_image(self._client.root, self.id, force=force)
+        recovery.sweep_all(self._root)
+        remove_image(self._root, self.id, force=force)
 
     def save(self, file: str) -> None:
         """Write it to an archive that `load` and docker can read."""
-        command_line.ask(self._client.root, "save", "--output", file, *(self.tags or [self.id]))
+        command_line.ask(self._root, "save", "--output", file, *(self.tags or [self.id]))
 
     def _store(self) -> Store:
-        return Store(self._client.root)
+        return Store(self._root)
 
     def _stored(self) -> StoredImage:
         return self._store().resolve(self.id)
@@ -81,34 +78,34 @@ class Image:
 class Images:
     """All images of a state root."""
 
-    def __init__(self, client: Client) -> None:
-        self._client = client
+    def __init__(self, root: str) -> None:
+        self._root = root
 
     def get(self, name: str) -> Image:
         """The image with this name or id. Raises `NotFoundError`."""
-        return Image(self._client, Store(self._client.root).resolve(name).id)
+        return Image(self._root, Store(self._root).resolve(name).id)
 
     def list(self, *, filters: Mapping[str, str] | None = None) -> list[Image]:
         """All images, the newest first. `filters` as of `minidock images`."""
         wanted = image_filters.parse(
             (f"{name}={text}" for name, text in (filters or {}).items()), image_filters.FOR_LISTS
         )
-        return [Image(self._client, found.id) for found, _ in image_filters.select(Store(self._client.root), wanted)]
+        return [Image(self._root, found.id) for found, _ in image_filters.select(Store(self._root), wanted)]
 
     def pull(self, name: str, *, platform: str | None = None, progress: Progress | None = None) -> Image:
         """Fetch an image from a registry. `progress` is told how it goes, by several threads (see `Progress`)."""
         from minidock.engine.images import pull
 
         with closing(progress or Progress()) as told:
-            found = pull.pull(Store(self._client.root), reference.parse(name), told, platform)
-        return Image(self._client, found.id)
+            found = pull.pull(Store(self._root), reference.parse(name), told, platform)
+        return Image(self._root, found.id)
 
     def push(self, name: str, *, progress: Progress | None = None) -> None:
         """Publish an image to the registry that its name says."""
         from minidock.engine.images import push
 
         with closing(progress or Progress()) as told:
-            push.push_tag(Store(self._client.root), reference.parse(name), told)
+            push.push_tag(Store(self._root), reference.parse(name), told)
 
     def build(self, path: str, *, progress: Tell = lambda _: None, **flags: Flag) -> Image:
         """Build an image from the Dockerfile of a directory. `progress` is told each line of the account.
@@ -121,10 +118,10 @@ class Images:
         with tempfile.TemporaryDirectory() as directory:
             file = os.path.join(directory, "id")
             words = command_line.words_of({"iidfile": file, "progress": "plain", **flags})
-            command_line.follow(self._client.root, "build", *words, path, tell=progress)
+            command_line.follow(self._root, "build", *words, path, tell=progress)
             with open(file, encoding="ascii") as written:
-                return Image(self._client, written.read().strip())
+                return Image(self._root, written.read().strip())
 
     def load(self, file: str) -> None:
         """Load images from an archive."""
-        command_line.ask(self._client.root, "load", "--input", file)
+        command_line.ask(self._root, "load", "--input", file)
