@@ -7,8 +7,8 @@ from pathlib import Path
 CHECKOUT = Path(__file__).parents[1]
 PACKAGE = CHECKOUT / "minidock"
 
-# Circles of type annotations only (`if TYPE_CHECKING`). The first is to be dissolved; the package itself has its version,
-# which many import, and tells what types the library's names have.
+# Circles of type annotations only (`if TYPE_CHECKING`). The first is to be dissolved; the package itself has the
+# version, which many import, and the types of the library's names.
 ANNOTATIONS_ONLY = {"minidock.build", "minidock"}
 
 
