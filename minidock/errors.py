@@ -10,7 +10,10 @@ from __future__ import annotations
 import errno
 import os
 from collections.abc import Mapping
-from typing import Any
+
+TYPE_CHECKING = False  # typing is imported by type checkers only: it takes 4 ms
+if TYPE_CHECKING:
+    from typing import Any
 
 EXIT_ENGINE = 125
 EXIT_CANNOT_EXECUTE = 126

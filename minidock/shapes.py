@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from minidock.named_tuple import NamedTuple
+
+TYPE_CHECKING = False  # typing is imported by type checkers only: it takes 4 ms
+if TYPE_CHECKING:
+    from typing import Any
 
 _KINDS = {dict: "an object", list: "a list", str: "a text", int: "a number", bool: "true or false"}
 

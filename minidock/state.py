@@ -15,11 +15,14 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from functools import partial
-from typing import Any, BinaryIO
 
 from minidock.errors import HostError
 from minidock.observe import announced
 from minidock.shapes import misfit
+
+TYPE_CHECKING = False  # typing is imported by type checkers only: it takes 4 ms
+if TYPE_CHECKING:
+    from typing import Any, BinaryIO
 
 SCHEMA = 1
 TEMPORARY = ".tmp"  # suffix of files that are to replace others

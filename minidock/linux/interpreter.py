@@ -19,9 +19,12 @@ from __future__ import annotations
 
 import os
 import sys
-from typing import NoReturn
 
 from minidock.linux import syscalls
+
+TYPE_CHECKING = False  # typing is imported by type checkers only: it takes 4 ms
+if TYPE_CHECKING:
+    from typing import NoReturn
 
 _READ_ONLY = syscalls.MOUNT_ATTR_RDONLY | syscalls.MOUNT_ATTR_NOSUID | syscalls.MOUNT_ATTR_NODEV
 _INHERITED = "MINIDOCK_INTERPRETER"  # the environment variable with the descriptor, for `reexecute`

@@ -5,10 +5,13 @@ from __future__ import annotations
 import os
 import sys
 import time
-from typing import Any, NoReturn
 
 from minidock import observe
 from minidock.errors import UsageError, message_of, printable
+
+TYPE_CHECKING = False  # typing is imported by type checkers only: it takes 4 ms
+if TYPE_CHECKING:
+    from typing import Any, NoReturn
 
 _LONGEST = 4000  # characters of a message
 

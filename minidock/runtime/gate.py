@@ -19,7 +19,10 @@ import select
 
 from minidock.errors import EXIT_ENGINE, ConflictError, SetupError
 from minidock.linux import syscalls
-from minidock.runtime.channel import Channel, Message
+
+TYPE_CHECKING = False  # who starts or looks needs no socket
+if TYPE_CHECKING:
+    from minidock.runtime.channel import Channel, Message
 
 GATE = "exec.fifo"
 _LOCK = "waiting"
