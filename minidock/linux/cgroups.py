@@ -129,6 +129,13 @@ class Cgroup:
                 raise HostError(f"cgroup {self.path} does not come to rest")
             time.sleep(0.001)
 
+    def is_to_freeze(self) -> bool:
+        """Whether somebody has asked for the processes inside to stop, if there are any."""
+        try:
+            return self.read("cgroup.freeze").strip() == "1"
+        except FileNotFoundError:
+            return False
+
     def thaw(self) -> None:
         """Let the processes inside continue, if the cgroup still exists."""
         with suppress(FileNotFoundError):

@@ -55,6 +55,24 @@ def places(path: str, resources: Resources) -> list[str]:
     return sorted({known[name] + path for name in wanted if name in known})
 
 
+def check_unified(resources: Resources) -> None:
+    """`unified` is for files of version 2. Raises `HostError` for one of a controller that is in version 1."""
+    known = hierarchies()
+    for file in resources.get("unified") or {}:
+        if file.partition(".")[0] in known:
+            raise _refused(f"invalid configuration: resources.unified has {file}, and this host has that controller in "
+                           "cgroup version 1")  # fmt: skip
+
+
+def is_frozen(path: str) -> bool:
+    """Whether the cgroup `path` is there in the freezer of version 1, and stopped."""
+    top = hierarchies().get("freezer")
+    try:
+        return top is not None and Cgroup(top + path).read("freezer.state").strip() != "THAWED"
+    except FileNotFoundError:
+        return False
+
+
 def create(path: str, resources: Resources) -> None:
     """Make the directories with their limits. Raises `HostError` for what cannot be kept; the caller deletes them."""
     known = hierarchies()

@@ -5,13 +5,17 @@ from __future__ import annotations
 import json
 import os
 import select
+import time
 from typing import Any
 
 from minidock.durations import parse
 from minidock.errors import ConflictError, UsageError
 from minidock.linux.cgroups import Cgroup
+from minidock.oci import stats_v1
 from minidock.oci.command_line import Words
 from minidock.oci.state_directory import DEFAULT_ROOT, Container
+
+_OOM_LOOK = 1.0  # seconds between two looks at the counter of killed processes, however long the interval is
 
 
 def events(words: Words) -> int:
@@ -26,15 +30,17 @@ def events(words: Words) -> int:
     if seconds <= 0:
         raise UsageError("duration interval must be greater than 0")
     if words.flags.get("stats"):
-        _tell("stats", container.id, stats(container.cgroup))
+        _tell("stats", container.id, stats(container))
         return 0
     pidfd = container.open_process()
-    killed = _oom_kills(container.cgroup)
-    while not select.select([pidfd], [], [], seconds)[0]:
-        if (now := _oom_kills(container.cgroup)) > killed:
+    killed, looked = _oom_kills(container), time.monotonic()
+    while not select.select([pidfd], [], [], min(seconds, _OOM_LOOK))[0]:
+        if (now := _oom_kills(container)) > killed:
             _tell("oom", container.id, None)
             killed = now
-        _tell("stats", container.id, stats(container.cgroup))
+        if time.monotonic() >= looked + seconds:
+            looked = time.monotonic()
+            _tell("stats", container.id, stats(container))
     return 0
 
 
@@ -43,14 +49,28 @@ def _tell(kind: str, container_id: str, data: dict[str, Any] | None) -> None:
     print(json.dumps(line, separators=(",", ":")), flush=True)
 
 
-def _oom_kills(cgroup: Cgroup | None) -> int:
-    return cgroup.read_table("memory.events").get("oom_kill", 0) if cgroup else 0
+def _oom_kills(container: Container) -> int:
+    """How many processes were killed for want of memory; 0 when the counters have gone with the container."""
+    cgroup = container.cgroup
+    try:
+        first = stats_v1.oom_kills(stats_v1.by_controller(container.data.get("places") or []))
+        return first or (cgroup.read_table("memory.events").get("oom_kill", 0) if cgroup else 0)
+    except FileNotFoundError:
+        return 0
 
 
-def stats(cgroup: Cgroup | None) -> dict[str, Any]:
-    """The cgroup's counters in the shape of runc's `types.Stats`: nanoseconds, bytes, numbers of processes."""
+def stats(container: Container) -> dict[str, Any]:
+    """The container's counters in the shape of runc's `types.Stats`: nanoseconds, bytes, numbers of processes.
+
+    Those of version 1 count where the host has its controllers there.
+    """
+    cgroup = container.cgroup
     if cgroup is None or not cgroup.exists():
         return {}
+    return {**_stats(cgroup), **stats_v1.stats(stats_v1.by_controller(container.data.get("places") or []))}
+
+
+def _stats(cgroup: Cgroup) -> dict[str, Any]:
     cpu = cgroup.read_table("cpu.stat")
     known: dict[str, Any] = {
         "cpu": {

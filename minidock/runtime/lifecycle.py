@@ -33,6 +33,10 @@ class StartTimeoutError(SetupError):
     """The process is inside, and its program has not begun in the time that it was given."""
 
 
+class CgroupInUseError(HostError):
+    """The cgroup that a bundle names is somebody else's: nothing of it may be touched."""
+
+
 class CreatedProcess:
     """A process in its container, before or after `start`. `console`: the master end of its terminal, if it has one.
 
@@ -77,7 +81,9 @@ def make_cgroup(spec: Spec, *, first_version: bool = False) -> cgroups.Cgroup | 
     """
     resources = spec.linux.get("resources") or {}
     if first_version and spec.linux.get("cgroupsPath"):
+        check_cgroup(spec)
         cgroups_v1.create(cgroup_path(spec, ""), resources)
+        cgroups_v1.check_unified(resources)
         resources = cgroups_v1.split(resources, cgroups_v1.hierarchies())[1]
     needed = cgroup_limits.controllers(resources)
     top = cgroups.hierarchy()
@@ -90,8 +96,8 @@ def make_cgroup(spec: Spec, *, first_version: bool = False) -> cgroups.Cgroup | 
     path = cgroup.path.removeprefix(top)
     if scope := systemd.scope_of(path):
         systemd.start_scope(scope, top)
-    if first_version and cgroup.exists():
-        _remove_if_empty(cgroup)
+    if first_version and cgroup.exists():  # nothing runs in it: nobody needs it
+        cgroup.delete()
     cgroup.create(needed, owned=scope and top + scope)
     try:
         cgroup_limits.apply(cgroup, resources)
@@ -102,11 +108,19 @@ def make_cgroup(spec: Spec, *, first_version: bool = False) -> cgroups.Cgroup | 
     return cgroup
 
 
-def _remove_if_empty(cgroup: cgroups.Cgroup) -> None:
-    """Make room: nobody needs a cgroup in which nothing runs. Raises `HostError` for one that is in use."""
-    if cgroup.processes():
-        raise HostError(f"container's cgroup is not empty: {cgroup.path} is in use", exit_code=EXIT_ENGINE)
-    cgroup.delete()
+def check_cgroup(spec: Spec) -> None:
+    """Raises `CgroupInUseError` if something runs in the cgroup that the bundle names, or somebody has stopped it."""
+    if not spec.linux.get("cgroupsPath"):
+        return
+    path, top = cgroup_path(spec, ""), cgroups.hierarchy()
+    known = [cgroups.Cgroup(place) for place in cgroups_v1.places(path, {})]
+    if top:
+        known.append(cgroups.Cgroup(top + path))
+    for cgroup in known:
+        if cgroup.exists() and cgroup.processes():
+            raise CgroupInUseError(f"container's cgroup is not empty: {cgroup.path} is in use", exit_code=EXIT_ENGINE)
+    if cgroups_v1.is_frozen(path) or (top and cgroups.Cgroup(top + path).is_to_freeze()):
+        raise CgroupInUseError(f"container's cgroup unexpectedly frozen: {path}", exit_code=EXIT_ENGINE)
 
 
 def create(
