@@ -4,6 +4,7 @@ import json
 import os
 import re
 import signal
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -161,6 +162,18 @@ def test_bad_usage_is_one_line(minidock: Minidock, words: list[str]) -> None:
     assert (done.returncode, done.stdout) == (125 if "--nosuch" in words else 1, b"")
     assert done.stderr.startswith(b"minidock: ")
     assert done.stderr.count(b"\n") == 1
+
+
+def test_info_says_how_to_get_what_is_missing(minidock: Minidock) -> None:
+    hide = 'mount --bind /dev/null "$(readlink -f "$(command -v nft)")" && exec "$@"'  # nobody can execute that
+    command = ["unshare", "--mount", "sh", "-c", hide, "sh", *minidock.program, "info"]
+    shown = subprocess.run(command, env=minidock.environment, capture_output=True, text=True, check=True).stdout
+    facts, _, remedies = shown.partition("To get what is missing:\n")
+    assert "  nft command              missing: no way out\n" in facts
+    assert "  nft command: install the package nftables\n" in remedies
+    missing = {line[2:26].strip() for line in facts.splitlines() if line[27:].startswith("missing: ")}
+    named = {name.strip() for line in remedies.splitlines() for name in line.partition(": ")[0].split(",")}
+    assert missing - {"all capabilities"} == named
 
 
 def test_help_is_a_command_too(minidock: Minidock) -> None:

@@ -22,7 +22,11 @@ def info(paths: Paths, template: str | None) -> None:
 
     recovery.sweep_all(paths.root)
     found = info.info(paths.root)
-    echo(formatted(template, _Info, found) if template else "\n".join([*_lines(found), *_facts(found)]))
+    echo(
+        formatted(template, _Info, found)
+        if template
+        else "\n".join([*_lines(found), *_facts(found), *_remedies(found)])
+    )
 
 
 class _Info(Fields):
@@ -67,3 +71,13 @@ def _facts(found: dict[str, Any]) -> list[str]:
             lines.append(f"{topic}:")
         lines.append(f"  {fact['name']:<24} {'yes' if fact['there'] else 'missing: ' + fact['why']}")
     return lines
+
+
+def _remedies(found: dict[str, Any]) -> list[str]:
+    """How to get what is missing: a line for each way."""
+    names: dict[str, list[str]] = {}
+    for fact in found["Facts"]:
+        if not fact["there"] and fact["remedy"]:
+            names.setdefault(fact["remedy"], []).append(fact["name"])
+    lines = [f"  {', '.join(missing)}: {remedy}" for remedy, missing in names.items()]
+    return ["To get what is missing:", *lines] if lines else []
