@@ -32,8 +32,8 @@ def run_directory() -> str:
 
 
 def settings_file() -> str:
-    """Where the host's owner sets defaults (`settings.py`). MINIDOCK_CONFIG names another file."""
-    return os.environ.get("MINIDOCK_CONFIG") or "/etc/minidock/config.json"
+    """The configuration file (`settings.py`, `images/registry_config.py`). MINIDOCK_CONFIG names another one."""
+    return os.environ.get("MINIDOCK_CONFIG") or "/etc/minidock/config.toml"
 
 
 def socket_path(container_id: str) -> str:

@@ -57,6 +57,10 @@ def inspected(minidock: Minidock, name: str) -> dict[str, object]:
     return content
 
 
+def directory_of(minidock: Minidock, name: str) -> Path:
+    return Path(minidock.root, "containers", str(inspected(minidock, name)["Id"]))
+
+
 def pid_of(minidock: Minidock, name: str) -> int:
     return int(inspected(minidock, name)["State"]["Pid"])  # type: ignore[index]
 
@@ -69,7 +73,7 @@ def test_root_inside_is_nobody_outside(engine: Minidock, ok: Ok, remapped: str, 
     assert os.readlink(f"/proc/{pid}/ns/user") != os.readlink("/proc/self/ns/user")
     changed = os.stat(f"/proc/{pid}/root/new")
     assert (changed.st_uid, changed.st_gid) == (FIRST + 5, FIRST + 6)
-    upper = next(Path(engine.root, "containers").glob("*/upper"))
+    upper = directory_of(engine, remapped) / "upper"
     assert upper.stat().st_uid == (upper / "etc/motd").stat().st_uid == FIRST
     # A file of the host's root that is bound in can be neither written nor given away.
     (tmp_path / "root").write_text("host")
@@ -81,9 +85,7 @@ def test_root_inside_is_nobody_outside(engine: Minidock, ok: Ok, remapped: str, 
 def test_nothing_of_the_image_is_copied_or_chowned(engine: Minidock, ok: Ok, remapped: str) -> None:
     layers = [Path(path) for path in json.loads(ok("image", "inspect", "alpine"))[0]["RootFS"]["Layers"]]
     assert layers
-    container = next(Path(engine.root, "containers").iterdir())
-    while container.name == ".lock":
-        container = next(path for path in container.parent.iterdir() if path.is_dir())
+    container = directory_of(engine, remapped)
     assert not (container / "mapped").exists()
     spec = json.loads((container / "bundle/config.json").read_text())
     lower = spec["mounts"][0]["options"][0].removeprefix("lowerdir=").split(":")
@@ -158,8 +160,8 @@ def test_each_of_auto_has_ids_of_its_own_until_there_are_no_more(engine: Minidoc
 
 
 def test_a_default_for_all_and_a_build_in_it(engine: Minidock, ok: Ok, subordinate: Path, tmp_path: Path) -> None:
-    config = tmp_path / "config.json"
-    config.write_text('{"userns": "remap"}')
+    config = tmp_path / "config.toml"
+    config.write_text('[containers]\nuserns = "remap"\n')
     (tmp_path / "Dockerfile").write_text(
         "FROM alpine\nRUN touch /made && chown 5:6 /made && cut -c1-30 /proc/self/uid_map > /map\n"
         "RUN --mount=type=cache,target=/cache touch /cache/x && stat -c %u /cache/x > /cached\n"

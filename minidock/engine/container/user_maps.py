@@ -15,7 +15,6 @@ import re
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
-from minidock.engine.settings import DEFAULT_REMAP_USER
 from minidock.errors import EXIT_ENGINE, HostError, UsageError
 from minidock.linux import id_maps, subordinate_ids
 from minidock.linux.id_maps import NOBODY, IdMaps, Row
@@ -25,6 +24,7 @@ if TYPE_CHECKING:
     from minidock.engine.container.container_options import ContainerOptions
     from minidock.engine.container.records import Record
 
+DEFAULT_USER = "dockremap"  # whose ids are for `remap`: docker's
 POOL = "containers"  # podman's name, too, for the user whose ids are for `auto`
 _LEAST, _MOST = 1024, 65536  # ids of a container of `auto`, as podman has it
 
@@ -42,7 +42,7 @@ def choose(
         return None
     _refuse_conflicts(options)
     if word == "remap":
-        return _remapped(settings.get("userns-remap") or "default")
+        return _remapped(settings.get("userns_remap", DEFAULT_USER))
     if word == "auto":
         return _unused(int(rest.removeprefix("size=")) if rest else _size(layers), others)
     raise UsageError(f"{word} is only supported in rootless mode", exit_code=EXIT_ENGINE)  # podman's words
@@ -69,7 +69,7 @@ def _refuse_conflicts(options: ContainerOptions) -> None:
 
 def _remapped(asked: str) -> IdMaps:
     """All ids of a user, and of the group if that has another name, one range after the other."""
-    user, _, group = (DEFAULT_REMAP_USER if asked == "default" else asked).partition(":")
+    user, _, group = asked.partition(":")
     return IdMaps(_rows(_of(USERS, user, _MOST)), _rows(_of(GROUPS, group or user, _MOST)))
 
 

@@ -22,6 +22,8 @@
     [registries.token_servers]
     "registry.example.com" = ["login.example.net"]
 
+The table [containers], defaults for new containers, is explained in `engine/settings.py`.
+
 MINIDOCK_CONFIG names another file. Proxies come from the environment: HTTP_PROXY, HTTPS_PROXY, NO_PROXY.
 """
 
@@ -31,16 +33,16 @@ import os
 from typing import Any
 from urllib.parse import urlsplit
 
+from minidock.engine import paths
 from minidock.errors import UsageError, message_of
 from minidock.image.registry.settings import Settings
 
-DEFAULT_PATH = "/etc/minidock/config.toml"
 _THREADS_MAX = 32
 
 
 def registry_settings() -> Settings:
     """What the file says about registries. `UsageError` names the file and the key that cannot be meant."""
-    path = os.environ.get("MINIDOCK_CONFIG") or DEFAULT_PATH
+    path = paths.settings_file()
     table = _table(_read(path), "registries", path)
     if unknown := set(table) - {*Settings._fields}:
         raise UsageError(f"{path}: registries.{min(unknown)} is no setting that minidock knows")
