@@ -17,9 +17,9 @@ PYTHONS  = /usr/bin/python3 python3.13 python3.12 python3.11 python3
 PACKAGES = ca-certificates gcc libc6-dev python3-dev python3-venv libcap-dev libseccomp2 nftables kmod \
            busybox-static tini
 # A kernel with all cgroup v2 controllers, a systemd to boot in it, `ip` and `sysctl`, a client for published ports, both
-# kinds of iptables to live beside, strace as a witness, and vagrant for `vagrant validate`.
+# kinds of iptables to live beside, strace as a witness, vagrant for `vagrant validate`; what containers without root need.
 TEST_PACKAGES    = iproute2 procps curl git iptables strace user-mode-linux vagrant systemd dbus libpam-systemd \
-                   btrfs-progs xfsprogs
+                   btrfs-progs xfsprogs uidmap slirp4netns
 INTEROP_PACKAGES = docker.io podman skopeo umoci runc crun docker-registry nginx-light openssl \
                    chromium chromium-driver fonts-dejavu-core
 

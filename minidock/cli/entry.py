@@ -35,6 +35,18 @@ def main() -> None:
         _tell(error)
 
 
+def _enter_own_namespaces() -> None:
+    """Whoever is not root becomes root of a user namespace, before anything else is imported."""
+    from minidock.engine.rootless import enter
+    from minidock.errors import MinidockError
+
+    try:
+        enter.enter(sys.argv[1:])
+    except MinidockError as error:
+        os.write(2, f"minidock: {error}\n".encode(errors="replace"))
+        os._exit(EXIT_ENGINE)
+
+
 def _lacks_room(error: ImportError) -> bool:
     """Whether a module of compiled code could not be mapped, or opened (dlopen(3) gives no error number)."""
     return any(words in str(error) for words in ("failed to map segment", "Cannot allocate memory", "Error 24"))
@@ -53,6 +65,10 @@ def _asks_for_more(words: list[str]) -> bool:
 
 
 def _begin() -> None:
+    if os.geteuid():
+        _enter_own_namespaces()
+    else:
+        os.environ.pop("MINIDOCK_ROOTLESS", None)  # linux/rootless.py
     # Importing makes thousands of objects and no garbage: looking for some every 700 of them is a tenth of the time.
     gc.set_threshold(50_000)
     for fd in (0, 1, 2):  # of a caller who has closed them: or the next files opened here would take their places

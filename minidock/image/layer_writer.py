@@ -23,7 +23,7 @@ from minidock.linux.overlay import OPAQUE, is_whiteout
 
 _KEPT_XATTRS = ("security.capability", "user.", "system.posix_acl_")
 # A directory renamed with redirect_dir=on, a file copied up without content by metacopy=on: half is in a lower layer.
-_BORROWED = ("trusted.overlay.redirect", "trusted.overlay.metacopy")
+_BORROWED = tuple(f"{kind}.overlay.{what}" for kind in ("trusted", "user") for what in ("redirect", "metacopy"))
 Change = Callable[[tarfile.TarInfo], None]
 _CHUNK = 256 << 10
 _READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
@@ -201,7 +201,7 @@ def _add_xattrs(info: tarfile.TarInfo, path: str, *, is_layer: bool) -> bool:
     for name in sorted(os.listxattr(path, follow_symlinks=False)):
         if is_layer and name in _BORROWED:
             raise HostError(f"{info.name!r} has the attribute {name}, and is not all in this directory")
-        if name.startswith(_KEPT_XATTRS):
+        if name.startswith(_KEPT_XATTRS) and not (is_layer and name.startswith("user.overlay.")):
             value = os.getxattr(path, name, follow_symlinks=False)
             if name == file_capabilities.ATTRIBUTE:  # not for the root of this container's user namespace only
                 value = file_capabilities.for_any_root(value)

@@ -15,15 +15,25 @@ from collections.abc import Iterator
 from contextlib import suppress
 
 from minidock.errors import EXIT_ENGINE, HostError
-from minidock.linux import directory_trees, syscalls
+from minidock.linux import directory_trees, rootless, syscalls
 from minidock.linux.timeouts import ActivityTimeout
 
 # Enabled wherever the host has them: limits need them, and so do the counters that `stats` shows.
 CONTROLLERS = ("cpu", "cpuset", "io", "memory", "pids")
 
 
+_OF_USERS = "/sys/fs/cgroup"
+
+
 def hierarchy() -> str | None:
-    """The mount point of the version 2 hierarchy (usually /sys/fs/cgroup), or None."""
+    """The mount point of the version 2 hierarchy (usually /sys/fs/cgroup), or None.
+
+    For a user without root's rights it is the part that he was given, if any (`engine/rootless/holder.py`), and this
+    process is in there: from elsewhere, no process may be moved in ("Delegation containment").
+    """
+    if rootless.is_on():
+        is_inside = os.path.exists(f"{_OF_USERS}/cgroup.controllers") and _path("self").startswith(_mounted_part())
+        return _OF_USERS if is_inside else None
     with open("/proc/self/mountinfo", encoding="utf-8", errors="surrogateescape") as mountinfo:
         for line in mountinfo:
             fields, _, kind = line.partition(" - ")
@@ -32,16 +42,34 @@ def hierarchy() -> str | None:
     return None
 
 
+def missing() -> str:
+    """Why there is no hierarchy, and what to do."""
+    if rootless.is_on():
+        return "no part of the cgroup tree was given to you (systemd-run --user --scope -p Delegate=yes minidock ...)"
+    return "this host has no cgroup v2 hierarchy"
+
+
 def own_path() -> str:
     """The path of this process's cgroup in the version 2 hierarchy; "/" is the root (cgroups(7), /proc/PID/cgroup)."""
-    with open("/proc/self/cgroup", encoding="utf-8", errors="surrogateescape") as lines:
-        return next((line.rstrip("\n")[3:] for line in lines if line.startswith("0::")), "/")
+    return path_of("self") or "/"
 
 
-def path_of(pid: int) -> str:
+def path_of(pid: int | str) -> str:
     """The path of process `pid`'s cgroup in the version 2 hierarchy, mounted or not; "" if there is no hierarchy."""
+    path = _path(pid)
+    return path.removeprefix(_mounted_part()) if rootless.is_on() else path
+
+
+def _path(pid: int | str) -> str:
     with open(f"/proc/{pid}/cgroup", encoding="utf-8", errors="surrogateescape") as lines:
         return next((line.rstrip("\n")[3:] for line in lines if line.startswith("0::")), "")
+
+
+def _mounted_part() -> str:
+    """The cgroup that is mounted in the place of the whole hierarchy: what a user was given of it; "" for all of it."""
+    with open("/proc/self/mountinfo", encoding="utf-8", errors="surrogateescape") as mountinfo:
+        rows = [line.split() for line in mountinfo if " - cgroup2 " in line]
+    return next((row[3].rstrip("/") for row in reversed(rows) if row[4] == _OF_USERS), "")
 
 
 def of_process(pid: int) -> Cgroup:

@@ -22,7 +22,7 @@ def legacy_in_use(*, ipv6: bool) -> bool:
     try:
         with open(f"/proc/thread-self/net/ip{'6' if ipv6 else ''}_tables_names", encoding="ascii") as file:
             return "filter" in file.read().split()
-    except FileNotFoundError:
+    except (FileNotFoundError, PermissionError):  # only the host's root may read it, even of a namespace of one's own
         return False
 
 

@@ -16,10 +16,12 @@ import os
 import stat
 
 from minidock.errors import HostError
-from minidock.linux import syscalls
+from minidock.linux import rootless, syscalls
 from minidock.linux.mountinfo import filesystem_of
 
-OPAQUE = "trusted.overlay.opaque"
+# Root of a user namespace may not write attributes "trusted.": the mount option userxattr has others read instead.
+OPAQUE = "user.overlay.opaque" if rootless.is_on() else "trusted.overlay.opaque"
+_OF_ALL = ",userxattr" if rootless.is_on() else ""
 # mount(2) takes at most one page of options.
 OPTIONS_MAX = 4095
 # File systems without whiteouts (character devices), extended attributes or renames as overlayfs needs them ("Upper and
@@ -33,11 +35,11 @@ def mount_read_only(lower: list[str], target: str) -> None:
     if len(lower) == 1:  # the kernel requires two
         syscalls.mount(lower[0], target, None, syscalls.MS_BIND)
         return
-    options = f"lowerdir={':'.join(map(escaped, lower))}"
+    options = f"lowerdir={':'.join(map(escaped, lower))}{_OF_ALL}"
     if len(os.fsencode(options)) <= OPTIONS_MAX:
         syscalls.mount("overlay", target, "overlay", 0, options)
     else:
-        _mount_by_number(lower, "", target)
+        _mount_by_number(lower, _OF_ALL, target)
 
 
 def mount(lower: list[str], upper: str, work: str, target: str, *, extra: str = "") -> None:
@@ -63,7 +65,7 @@ def mount(lower: list[str], upper: str, work: str, target: str, *, extra: str = 
 
 
 def _mount(lower: list[str], upper: str, work: str, target: str, extra: str) -> None:
-    rest = f",upperdir={escaped(upper)},workdir={escaped(work)}" + (f",{extra}" if extra else "")
+    rest = f",upperdir={escaped(upper)},workdir={escaped(work)}" + (f",{extra}" if extra else "") + _OF_ALL
     options = f"lowerdir={':'.join(map(escaped, lower))}{rest}"
     if len(os.fsencode(options)) <= OPTIONS_MAX:
         syscalls.mount("overlay", target, "overlay", 0, options)

@@ -24,7 +24,7 @@ import os
 import time
 
 from minidock.errors import EXIT_ENGINE, HostError, UsageError
-from minidock.linux import programs, syscalls
+from minidock.linux import programs, rootless, syscalls
 from minidock.linux.cgroups import Cgroup, own_path
 
 _MANAGER = ("org.freedesktop.systemd1", "/org/freedesktop/systemd1", "org.freedesktop.systemd1.Manager")
@@ -35,6 +35,8 @@ _STOP_AT_SHUTDOWN = 10_000_000  # microseconds from SIGTERM to SIGKILL, as long 
 
 def owns_the_tree() -> bool:
     """Whether systemd is PID 1 (sd_booted(3)) and can be reached: D-Bus and busctl are there."""
+    if rootless.is_on():  # the system's systemd has nothing to give to a user
+        return False
     if not (os.path.isdir("/run/systemd/system") and os.path.exists("/run/dbus/system_bus_socket")):
         return False
     return any(os.access(os.path.join(directory, "busctl"), os.X_OK) for directory in os.get_exec_path())

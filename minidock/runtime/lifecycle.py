@@ -90,7 +90,7 @@ def make_cgroup(spec: Spec, *, first_version: bool = False) -> cgroups.Cgroup | 
     if top is None or not spec.linux.get("cgroupsPath"):
         if needed:
             what = ", ".join(sorted(needed))
-            raise HostError(f"this host has no cgroup v2 hierarchy: {what} cannot be limited", exit_code=EXIT_ENGINE)
+            raise HostError(f"{cgroups.missing()}: {what} cannot be limited", exit_code=EXIT_ENGINE)
         return None
     cgroup = cgroups.Cgroup(cgroup_path(spec, top))
     path = cgroup.path.removeprefix(top)

@@ -16,7 +16,7 @@ from contextlib import contextmanager, suppress
 from typing import Any
 
 from minidock.errors import SetupError
-from minidock.linux import cgroups, idmapped, mount_options, mountinfo, mounts, openat2, overlay, syscalls
+from minidock.linux import cgroups, idmapped, mount_options, mountinfo, mounts, openat2, overlay, rootless, syscalls
 from minidock.observe import step
 from minidock.runtime import device_access
 from minidock.runtime.oci_spec import Spec
@@ -196,7 +196,7 @@ def make_devices(spec: Spec, root: int) -> None:
     umask = syscalls.umask(0)
     for path, device in devices.items():
         directory = openat2.make_in(root, os.path.dirname(path), directory=True)
-        _make_device(directory, path, device, by_mknod=not spec.is_new("user"))
+        _make_device(directory, path, device, by_mknod=_may_make_nodes(spec))
         os.close(directory)
     dev = openat2.open_in(root, "/dev")
     for name, target in DEVICE_LINKS.items():
@@ -204,6 +204,10 @@ def make_devices(spec: Spec, root: int) -> None:
             syscalls.symlink(target, name, dir_fd=dev)
     os.close(dev)
     syscalls.umask(umask)
+
+
+def _may_make_nodes(spec: Spec) -> bool:
+    return not (spec.is_new("user") or rootless.is_on())
 
 
 def _make_device(directory: int, path: str, device: dict[str, Any], *, by_mknod: bool) -> None:
@@ -259,7 +263,7 @@ def make_mask(spec: Spec) -> mounts.Mask | None:
     """
     if not spec.linux.get("maskedPaths"):
         return None
-    if not spec.is_new("user"):
+    if _may_make_nodes(spec):
         syscalls.mount("tmpfs", "/dev", "tmpfs", syscalls.MS_NOSUID | syscalls.MS_NOEXEC, "size=4k")
         syscalls.mknod("/dev/null", stat.S_IFCHR | 0o666, os.makedev(*DEVICES["null"]))
         syscalls.chmod("/dev/null", 0o666)

@@ -57,4 +57,4 @@ RUNNING_CONTAINERS = usage.argument("names", metavar="CONTAINER...", nargs=-1, r
 def check_root() -> None:
     """Namespaces and mounts need root. Say so before anything fails half-way."""
     if os.geteuid() != 0:
-        raise values.fail("minidock needs root to make namespaces, mounts and networks: run it with sudo")
+        raise values.fail("minidock needs root to make namespaces, mounts and networks")

@@ -17,7 +17,7 @@ from minidock.engine.container.records import CREATED, EXITED, REMOVING, RESTART
 from minidock.engine.events import event_log
 from minidock.engine.exec import exec_ids
 from minidock.errors import MinidockError
-from minidock.linux import syscalls
+from minidock.linux import rootless, syscalls
 from minidock.linux.directory_trees import remove_tree
 from minidock.observe import step
 
@@ -30,7 +30,7 @@ def release_resources(record: Record) -> None:
     Every piece is tried; the first failure is raised at the end, when the others are gone.
     """
     failure: Exception | None = None
-    for piece in (_remove_cgroup, _release_network, _release_mounts):
+    for piece in (_remove_cgroup, _withdraw_ports, _release_network, _release_mounts):
         try:
             piece(record)
         except (OSError, MinidockError) as error:
@@ -51,6 +51,13 @@ def _remove_cgroup(record: Record) -> None:
         if error.errno not in (errno.ENOENT, errno.ENODEV):  # somebody else removes it at this moment
             raise
     cgroup.delete()
+
+
+def _withdraw_ports(record: Record) -> None:
+    if rootless.is_on():
+        from minidock.engine.spec import published_ports
+
+        published_ports.withdraw(record)
 
 
 def _release_network(record: Record) -> None:

@@ -19,5 +19,5 @@ def freezer_of(record: Record) -> cgroups.Cgroup:
     """The cgroup by which the container is paused; raises `HostError` if there is none."""
     cgroup = find(record)
     if cgroup is None:
-        raise HostError("this host has no cgroup v2 hierarchy: containers cannot be paused", exit_code=EXIT_ENGINE)
+        raise HostError(f"{cgroups.missing()}: containers cannot be paused", exit_code=EXIT_ENGINE)
     return cgroup

@@ -18,6 +18,7 @@ from minidock.engine.container.records import CREATED, Record
 from minidock.engine.events import event_log
 from minidock.errors import EXIT_ENGINE, ConflictError, HostError, MinidockError, UsageError
 from minidock.image.platform import check_system
+from minidock.linux import rootless
 from minidock.network import predefined
 from minidock.network.endpoint import DEFAULT_CONFIG, EndpointConfig
 from minidock.observe import step
@@ -52,6 +53,9 @@ def create_container(root: str, options: ContainerOptions, image: Image, *, keep
         from minidock.engine import settings
 
         options = settings.applied(options, defaults)
+    if options.isolation.userns == "keep-id" and rootless.is_on() and not options.user:
+        uid, gid = rootless.ids()
+        options = options._replace(user=f"{uid}:{gid}")
     for mode in (options.isolation.pid, options.isolation.ipc):
         if mode.startswith("container:"):
             records.find(root, mode.removeprefix("container:"))

@@ -11,7 +11,7 @@ from minidock.engine.container.records import Record
 from minidock.engine.events import event_log
 from minidock.engine.spec import bundle
 from minidock.errors import ConflictError, HostError, MinidockError, NotFoundError
-from minidock.linux import cgroup_limits
+from minidock.linux import cgroup_limits, cgroups
 from minidock.observe import step
 
 
@@ -46,7 +46,7 @@ def _enforce(record: Record, wanted: Limits) -> None:
     """Write the limits to the container's cgroup; what was there before again, if not all of them can be had."""
     cgroup = container_cgroup.find(record)
     if cgroup is None:
-        raise HostError("this host has no cgroup v2 hierarchy: nothing can be limited")
+        raise HostError(f"{cgroups.missing()}: nothing can be limited")
     resources = bundle.resources(wanted)
     before: dict[str, str] = {}
     for setting in cgroup_limits.settings(resources):

@@ -16,7 +16,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from minidock.errors import EXIT_ENGINE, HostError, UsageError
-from minidock.linux import id_maps, subordinate_ids
+from minidock.linux import id_maps, rootless, subordinate_ids
 from minidock.linux.id_maps import NOBODY, IdMaps, Row
 from minidock.linux.subordinate_ids import GROUPS, USERS, Range
 
@@ -41,11 +41,35 @@ def choose(
     if word in ("", "host"):
         return None
     _refuse_conflicts(options)
+    if rootless.is_on():
+        return _of_a_user(word, rest, layers, others)
     if word == "remap":
         return _remapped(settings.get("userns_remap", DEFAULT_USER))
     if word == "auto":
         return _unused(int(rest.removeprefix("size=")) if rest else _size(layers), others)
     raise UsageError(f"{word} is only supported in rootless mode", exit_code=EXIT_ENGINE)  # podman's words
+
+
+def _of_a_user(word: str, rest: str, layers: list[str], others: Iterable[Record]) -> IdMaps:
+    """The maps of a container of a user without root's rights: all within his namespace, where he is 0 himself."""
+    with open("/proc/self/uid_map", encoding="ascii") as file:
+        there = sum(int(line.split()[2]) for line in file)
+    if word == "auto":
+        return _unused(int(rest.removeprefix("size=")) if rest else _size(layers), others, [(1, there - 1)])
+    if word == "nomap":
+        return IdMaps([(0, 1, there - 1)], [(0, 1, there - 1)])
+    if word == "keep-id":
+        uid, gid = rootless.ids()
+        return IdMaps(_keeping(uid, there), _keeping(gid, there))
+    raise UsageError("--userns remap gives ids of another user of the host, which only root can do: take auto",
+                     exit_code=EXIT_ENGINE)  # fmt: skip
+
+
+def _keeping(own: int, there: int) -> list[Row]:
+    """All ids of the user's namespace, with 0, the user himself, in the place of his own id."""
+    below = min(own, there - 1)
+    above = there - 1 - below
+    return [(0, 1, below), (own, 0, 1), *([(own + 1, below + 1, above)] if above else [])]
 
 
 def _refuse_conflicts(options: ContainerOptions) -> None:
@@ -89,16 +113,16 @@ def _of(path: str, name: str, count: int) -> list[Range]:
     return found
 
 
-def _unused(size: int, others: Iterable[Record]) -> IdMaps:
-    """The lowest ranges of the pool, `size` long, that no other container has."""
+def _unused(size: int, others: Iterable[Record], pool: list[Range] | None = None) -> IdMaps:
+    """The lowest ranges of the pool (None: the host's), `size` long, that no other container has."""
     maps = [maps for record in others if (maps := id_maps.from_record(record.data.get("idMaps")))]
-    users = _free(USERS, size, [row for one in maps for row in one.users])
+    users = _free(USERS, pool, size, [row for one in maps for row in one.users])
     return IdMaps([(0, users, size)],
-                  [(0, _free(GROUPS, size, [row for one in maps for row in one.groups]), size)])  # fmt: skip
+                  [(0, _free(GROUPS, pool, size, [row for one in maps for row in one.groups]), size)])  # fmt: skip
 
 
-def _free(path: str, size: int, taken: list[Row]) -> int:
-    for first, count in _of(path, POOL, 1 << 24):
+def _free(path: str, pool: list[Range] | None, size: int, taken: list[Row]) -> int:
+    for first, count in pool or _of(path, POOL, 1 << 24):
         begin = first
         for _, start, length in sorted(taken, key=lambda row: row[1]):
             if start + length > begin and start < begin + size:

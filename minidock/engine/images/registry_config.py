@@ -33,7 +33,7 @@ import os
 from typing import Any
 from urllib.parse import urlsplit
 
-from minidock.engine import paths
+from minidock.engine import state_paths
 from minidock.errors import UsageError, message_of
 from minidock.image.registry.settings import Settings
 
@@ -42,7 +42,7 @@ _THREADS_MAX = 32
 
 def registry_settings() -> Settings:
     """What the file says about registries. `UsageError` names the file and the key that cannot be meant."""
-    path = paths.settings_file()
+    path = state_paths.settings_file()
     table = _table(_read(path), "registries", path)
     if unknown := set(table) - {*Settings._fields}:
         raise UsageError(f"{path}: registries.{min(unknown)} is no setting that minidock knows")

@@ -19,7 +19,7 @@ from minidock.image.platform import host_architecture
 from minidock.image.registry import proxies
 from minidock.image.registry.settings import HUB, HUB_INDEX
 from minidock.image.store import Store
-from minidock.linux import cgroups, mountinfo, systemd
+from minidock.linux import cgroups, mountinfo, rootless, systemd
 from minidock.network.network_drivers import NAMES
 
 # What docker says of a daemon, a client and a swarm where there is none of them; scripts ask for these.
@@ -73,7 +73,7 @@ def info(root: str) -> dict[str, Any]:
         "DefaultRuntime": "minidock",
         "LiveRestoreEnabled": True,  # no container depends on a daemon
         **_NOT_OURS,
-        "SecurityOptions": ["name=seccomp,profile=default"],
+        "SecurityOptions": ["name=seccomp,profile=default", *(["name=rootless"] if rootless.is_on() else [])],
         "Warnings": [f"WARNING: {text}" for key, text in _WARNINGS.items() if not abilities[key]],
         "Facts": [fact._asdict() for fact in kernel_features.facts()],
     }

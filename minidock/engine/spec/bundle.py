@@ -16,7 +16,7 @@ from minidock.engine.spec.environment import environment
 from minidock.engine.spec.shared_namespaces import Shared
 from minidock.engine.spec.users import User, look_up
 from minidock.errors import HostError, UsageError
-from minidock.linux import cgroups, overlay, systemd
+from minidock.linux import cgroups, overlay, rootless, systemd
 from minidock.runtime import oci_spec
 
 Config = dict[str, Any]
@@ -138,7 +138,8 @@ def _default_sysctls(options: ContainerOptions) -> dict[str, str]:
     """As docker: no port below 1024 is special inside, and everybody may ping. Not on a network of somebody else's."""
     if options.network == "host" or options.network.startswith("container:") or options.privileged:
         return {}
-    return {"net.ipv4.ip_unprivileged_port_start": "0", "net.ipv4.ping_group_range": "0 2147483647"}
+    groups = {} if rootless.is_on() else {"net.ipv4.ping_group_range": "0 2147483647"}  # which are not all mapped
+    return {"net.ipv4.ip_unprivileged_port_start": "0", **groups}
 
 
 def _overlay(layers: list[str], directory: str) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from minidock.engine.container import records
 from minidock.engine.container.records import Record
 from minidock.errors import ConflictError, MinidockError
+from minidock.linux import rootless
 from minidock.network.port_bindings import PortRequest, Published, as_settings, from_settings, place
 from minidock.observe import step
 
@@ -40,7 +41,12 @@ def publish(record: Record) -> BoundPorts | None:
     network = network_store.find(network_store.load_all(record.root), gateway.network)
     with step("Reserve the published ports", book=BOOK):
         try:
-            held = host_ports.bind_ports(requests, has_ipv6=bool(gateway.address6), default=network.publishing_address)
+            if rootless.is_on():
+                held = _bind_for_user(requests)
+            else:
+                held = host_ports.bind_ports(
+                    requests, has_ipv6=bool(gateway.address6), default=network.publishing_address
+                )
         except MinidockError as error:
             words = (
                 _taken_message(record, requests, error) if isinstance(error, host_ports.PortInUseError) else str(error)
@@ -50,6 +56,37 @@ def publish(record: Record) -> BoundPorts | None:
             ) from error
     record.data["ports"] = as_settings(held.published, list(exposed(record.data)))
     return held
+
+
+def _bind_for_user(requests: list[PortRequest]) -> BoundPorts:
+    """Take the ports in the user's own network namespace, and have those of the host lead there.
+
+    The host's addresses are not in there, so a port is published on all addresses of the namespace.
+    """
+    from minidock.engine import state_paths
+    from minidock.engine.rootless import slirp
+    from minidock.network import host_ports
+
+    inside = [request._replace(host_address="") for request in requests]
+    held = host_ports.bind_ports(inside, has_ipv6=False)
+    asked = {request.key: request.host_address for request in requests}
+    try:
+        slirp.forward(
+            state_paths.run_directory(), [(port, asked[f"{port.port}/{port.protocol}"]) for port in held.published]
+        )
+    except BaseException:
+        held.close()
+        raise
+    return held
+
+
+def withdraw(record: Record) -> None:
+    """The container has ended: of a user without root's rights, no port of the host leads to it. Idempotent."""
+    if rootless.is_on() and record.data.get("ports"):
+        from minidock.engine import state_paths
+        from minidock.engine.rootless import slirp
+
+        slirp.remove(state_paths.run_directory(), published(record))
 
 
 def published(record: Record) -> list[Published]:

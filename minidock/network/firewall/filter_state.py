@@ -17,7 +17,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from minidock import state
-from minidock.linux import nftables
+from minidock.linux import nftables, rootless
 from minidock.named_tuple import NamedTuple
 from minidock.network.firewall import filter_rules
 from minidock.network.firewall.filter_rules import FilterEndpoint, FilterNetwork
@@ -25,7 +25,8 @@ from minidock.network.port_bindings import Published
 from minidock.observe import step
 from minidock.shapes import Each
 
-RUN = "/run/minidock"
+# Of a user without root's rights, the namespace is his alone, and so is the directory.
+RUN = os.environ["MINIDOCK_RUN"] if rootless.is_on() else "/run/minidock"
 SO_NETNS_COOKIE = 71  # <asm-generic/socket.h>
 _SHAPE = {
     "boot": str, "generation": int, "rules": int,
