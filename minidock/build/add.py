@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 
 from minidock.build import archives, git, http_download
 from minidock.build.copy_files import Request
-from minidock.build.ignore import Patterns
 from minidock.build.sources import of_directory
 from minidock.build.stage import Stage
 from minidock.build.tree import Tree
@@ -55,7 +54,7 @@ def _repository(
     commit = git.check_out(wanted, place, keep_history=keep)
     if checksum and not commit.startswith(checksum):
         raise UsageError(f"expected checksum to match {checksum}, got {commit}")
-    tree = builder.sources.keep(of_directory(git.directory_of(wanted, place), Patterns(()), wanted.address))
+    tree = builder.sources.keep(of_directory(git.directory_of(wanted, place), (), wanted.address))
     # What git writes into .git differs from time to time, and so do the times of all files.
     known = {wanted.address: f"{commit}:{wanted.directory} {'with' if keep else 'without'} .git"}
     return Fetched(tree, request._replace(sources=("/",)), known)
@@ -84,7 +83,7 @@ def _extracted(builder: Builder, request: Request, fd: int, name: str) -> Fetche
     with os.fdopen(fd, "rb", buffering=0) as file:
         if not archives.extract(file, place):
             return None
-    unpacked = builder.sources.keep(of_directory(place, Patterns(()), name))
+    unpacked = builder.sources.keep(of_directory(place, (), name))
     owner = request.owner if request.owner != (0, 0) else None
     target = request.target.rstrip("/") + "/"
     return Fetched(unpacked, request._replace(sources=("/",), owner=owner, target=target, replaces=True))
@@ -103,5 +102,5 @@ def _download(builder: Builder, request: Request, address: str, checksum: str, *
         fd = os.open(found.path, os.O_RDONLY | os.O_CLOEXEC)
         if extracted := _extracted(builder, request, fd, address):
             return extracted
-    tree = builder.sources.keep(of_directory(place, Patterns(()), address))
+    tree = builder.sources.keep(of_directory(place, (), address))
     return Fetched(tree, request._replace(sources=(posixpath.basename(found.path),)))

@@ -11,30 +11,29 @@ import time
 from collections import deque
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from typing import Any, TextIO
 
 from minidock.build.graph import SCRATCH, Node
 from minidock.build.reasons import Reason, Say, in_words
 
 _KEPT = 10  # lines of a step's output that are shown once more if it fails
-_ESCAPES = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[@-Z\\-_])")  # ECMA-48, 5.4 and 5.6
+_ESCAPES = r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[@-Z\\-_])"  # ECMA-48, 5.4 and 5.6
 LAYERED = ("ADD", "COPY", "RUN", "WORKDIR")  # what makes a layer is a step; all else changes the configuration only
 
 
-@dataclass
 class Job:
     """One step. `state`: running, cached, done, failed or canceled; `tail`: the last lines that it has printed."""
 
-    number: int
-    title: str
-    began: float
-    ended: float = 0.0
-    state: str = "running"
-    reason: Reason | None = None
-    notes: list[str] = field(default_factory=list)
-    tail: deque[str] = field(default_factory=lambda: deque(maxlen=_KEPT))
-    rest: bytes = b""
+    def __init__(self, number: int, title: str) -> None:
+        self.number = number
+        self.title = title
+        self.began = time.monotonic()
+        self.ended = 0.0
+        self.state = "running"
+        self.reason: Reason | None = None
+        self.notes: list[str] = []
+        self.tail: deque[str] = deque(maxlen=_KEPT)
+        self.rest = b""
 
     @property
     def seconds(self) -> float:
@@ -63,7 +62,7 @@ class Progress:
     def told(self, node: Node, kind: str, content: dict[str, Any]) -> None:
         """One event of a stage (`scheduler.py`)."""
         if kind == "begin":
-            job = Job(len(self.jobs) + 1, content["title"], time.monotonic())
+            job = Job(len(self.jobs) + 1, content["title"])
             self.jobs.append(job)
             self.open[node.number] = job
             self.total = max(self.total, len(self.jobs))
@@ -140,7 +139,7 @@ class Progress:
     @contextmanager
     def doing(self, title: str) -> Iterator[None]:
         """A step that is no line of the Dockerfile."""
-        self.own = job = Job(len(self.jobs) + 1, title, time.monotonic())
+        self.own = job = Job(len(self.jobs) + 1, title)
         self.jobs.append(job)
         self.total += 1
         self.on_begin(job)
@@ -209,5 +208,5 @@ def harmless(text: str) -> str:
 
     Of a line that overwrites itself (a progress bar's), what was there last.
     """
-    last = next((part for part in reversed(_ESCAPES.sub("", text).split("\r")) if part), "")
+    last = next((part for part in reversed(re.sub(_ESCAPES, "", text).split("\r")) if part), "")
     return "".join(char if char.isprintable() else " " if char == "\t" else "�" for char in last)

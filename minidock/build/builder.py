@@ -6,17 +6,13 @@ import os
 import time
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack, closing
+from typing import TYPE_CHECKING
 
-from minidock.build import copy_step, run_step, sources
+from minidock.build import sources
 from minidock.build.cache import Last, Line
-from minidock.build.cache_exchange import Imported
-from minidock.build.contexts import Named
-from minidock.build.failure_shell import Streams
 from minidock.build.graph import SCRATCH, Node
-from minidock.build.ignore import Patterns
-from minidock.build.reasons import NO_CACHE, Reason
-from minidock.build.reasons_of_files import NO_FILES, Files
-from minidock.build.run_command import Surroundings
+from minidock.build.reasons import NO_CACHE, NO_FILES, Files, Reason
+from minidock.build.request import Surroundings
 from minidock.build.sources import Sources
 from minidock.build.stage import INSTRUCTIONS, Stage, from_scratch
 from minidock.build.variables import Globals
@@ -24,14 +20,19 @@ from minidock.engine.monitor import spawn
 from minidock.engine.state_paths import Paths
 from minidock.errors import MinidockError
 from minidock.image import layer_cache
+from minidock.image.created_time import now
 from minidock.image.dockerfile import stages
 from minidock.image.dockerfile.dockerfile_errors import DockerfileError, StepError
 from minidock.image.dockerfile.instructions import Instruction
-from minidock.image.importer import now
 from minidock.image.layer_cache import Cached, Layer, Parts
 from minidock.image.media_types import LAYER_TYPE
 from minidock.image.store_writer import Ingest
 from minidock.named_tuple import NamedTuple
+
+if TYPE_CHECKING:
+    from minidock.build.cache_exchange import Imported
+    from minidock.build.contexts import Named
+    from minidock.build.failure_shell import Streams
 
 Report = Callable[..., None]
 
@@ -41,7 +42,7 @@ class Asked(NamedTuple):
 
     `context`: a directory, None for a build without one; `ignored`: its patterns; `contexts`: --build-context, by name;
     `names`: what tells this build from others (`cache.py`); `epoch`: SOURCE_DATE_EPOCH; `secrets`: id to content;
-    `ssh`: id to the path of an agent's socket; `imported`: the caches of --cache-from;
+    `ssh`: id to the path of an agent's socket; `imported`: the caches of --cache-from, None if there are none;
     `streams`: the command's own, for a shell where a RUN fails, or None.
     """
 
@@ -57,7 +58,7 @@ class Asked(NamedTuple):
     surroundings: Surroundings
     secrets: dict[str, bytes]
     ssh: dict[str, str]
-    imported: Imported
+    imported: Imported | None
     streams: Streams | None
 
 
@@ -111,8 +112,10 @@ class Builder:
         self._tell(f"FROM {base}", self.node.stage.origin)
         named = self.asked.contexts.get(base)
         if named and named.directory:
+            from minidock.build import copy_step
+
             stage = from_scratch(self.outer)
-            tree = sources.of_directory(named.directory, Patterns(named.ignored), f"the context {base}")
+            tree = sources.of_directory(named.directory, named.ignored, f"the context {base}")
             cached, reason = copy_step.whole(self, stage, self.sources.keep(tree), self.node.stage.origin)
             self._end(stage, cached=cached, reason=reason)
             return stage
@@ -218,22 +221,41 @@ class Builder:
 
     def _imported(self, key: str) -> tuple[Cached | None, str]:
         """(The step with this key of a cache from elsewhere, from where), its layer fetched."""
-        known = self.asked.imported.get(key) if self.uses_cache else None
-        if known is None:
+        imported = self.asked.imported if self.uses_cache else None
+        known = imported.get(key) if imported else None
+        if imported is None or known is None:
             return None, ""
         try:
-            return known, self.asked.imported.fetch(self.ingest, key)
+            return known, imported.fetch(self.ingest, key)
         except MinidockError as error:
             self.report("line", text=f"WARNING: {error}")
             return None, ""
 
 
-# What makes a layer is a step; all else changes the configuration only.
+def _copy(builder: Builder, stage: Stage, instruction: Instruction) -> tuple[bool, Reason]:
+    from minidock.build import copy_step
+
+    return copy_step.step(builder, stage, instruction)
+
+
+def _run(builder: Builder, stage: Stage, instruction: Instruction) -> tuple[bool, Reason]:
+    from minidock.build import run_step
+
+    return run_step.step(builder, stage, instruction)
+
+
+def _working_directory(builder: Builder, stage: Stage, instruction: Instruction) -> tuple[bool, Reason]:
+    from minidock.build import copy_step
+
+    return copy_step.working_directory(builder, stage, instruction)
+
+
+# What makes a layer is a step; all else changes the configuration only. Each imports what it needs when it is needed.
 _STEPS: dict[str, Callable[[Builder, Stage, Instruction], tuple[bool, Reason]]] = {
-    "ADD": copy_step.step,
-    "COPY": copy_step.step,
-    "RUN": run_step.step,
-    "WORKDIR": copy_step.working_directory,
+    "ADD": _copy,
+    "COPY": _copy,
+    "RUN": _run,
+    "WORKDIR": _working_directory,
 }
 
 

@@ -13,9 +13,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from minidock import state
-from minidock.build import reasons, reasons_of_files
-from minidock.build.reasons import Cause, Reason
-from minidock.build.reasons_of_files import NO_FILES, Files
+from minidock.build import reasons
+from minidock.build.reasons import NO_FILES, Cause, Files, Reason
 from minidock.image import layer_cache, layer_directories
 from minidock.image.layer_cache import Parts
 from minidock.named_tuple import NamedTuple
@@ -136,6 +135,8 @@ class Last:
 
     def _own(self, before: Parts, row: Row, line: Line) -> Reason | None:
         """What of the line itself is another, whatever its parent is."""
+        from minidock.build import reasons_of_files
+
         now = line.parts
         old_files, files = before.get("files") or {}, now.get("files") or {}
         if old_files != files:
@@ -152,6 +153,8 @@ class Last:
 
     def _reader(self, before: Parts, row: Row) -> Any:
         """Reads what a file was last time, in the layer that the line made then."""
+        from minidock.build import reasons_of_files
+
         read = reasons_of_files.reader(layer_directories.layer_path(self.root, row.layer)) if row.layer else None
         target = str(before.get("target") or "")
         if read is None or not target:
@@ -172,6 +175,8 @@ def _variable(kind: str, name: str, old: str | None, new: str | None) -> Reason:
 def _part(name: str, old: Any, new: Any) -> Reason:
     """Another part of a key: a command's user, a copy's target."""
     if name in ("run", "script"):
+        from minidock.build import reasons_of_files
+
         old_text, new_text = (each if isinstance(each, str) else (each or [""])[-1] for each in (old, new))
         if "\n" in old_text and "\n" in new_text and old_text != new_text:
             first, last = reasons_of_files.text_lines(old_text, new_text)

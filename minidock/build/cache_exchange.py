@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from minidock.build import image
+from minidock.build.request import Place
 from minidock.build.stage import Stage
 from minidock.engine.images import push, remote_image
 from minidock.errors import HostError, MinidockError, NotFoundError, message_of
@@ -23,23 +24,10 @@ from minidock.image.layer_cache import Cached, Layer
 from minidock.image.registry.manifests import Blob
 from minidock.image.store import Store
 from minidock.image.store_writer import Ingest
-from minidock.named_tuple import NamedTuple
 
 MEMBER = "minidock.build.cache"  # of the config
 Row = dict[str, Any]
 Say = Callable[[str], None]
-
-
-class Place(NamedTuple):
-    """One --cache-from or --cache-to. `kind`: inline, registry or local; `where`: a reference or a directory.
-
-    `all_stages`: mode=max, also steps whose layers are not the image's; `may_fail`: ignore-error=true.
-    """
-
-    kind: str
-    where: str
-    all_stages: bool = False
-    may_fail: bool = False
 
 
 # Writing

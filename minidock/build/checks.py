@@ -156,6 +156,10 @@ class Checked:
         for line in short(self.found()):
             print(line, file=sys.stderr)
 
+    def whole(self, content: bytes, name: str) -> list[str]:
+        """What --check tells. `content`: the Dockerfile, called `name`."""
+        return whole(self.found(), content, name)
+
     def refuse(self) -> None:
         """Before a build: what is found ends it, if the directive says so. Raises `MinidockError`."""
         if self.config.is_error and (found := self.found()):

@@ -5,46 +5,34 @@ from __future__ import annotations
 import os
 import signal
 import sys
-from contextlib import closing
-from typing import Any
+from contextlib import AbstractContextManager, closing, nullcontext
+from typing import TYPE_CHECKING, Any
 
-from minidock.build import (
-    cache_exchange,
-    checks,
-    contexts,
-    excerpt,
-    failure_shell,
-    graph,
-    outputs,
-    progress_terminal,
-    results,
-    scheduler,
-    variables,
-)
-from minidock.build.account import Account
-from minidock.build.archives import Readable
-from minidock.build.build_progress import Progress
+from minidock.build import contexts, graph, outputs, results, scheduler, variables
+from minidock.build.build_progress import Progress, Quiet
 from minidock.build.builder import Asked
-from minidock.build.checks import Checked, Subject
-from minidock.build.contexts import Context
+from minidock.build.contexts import Context, Named
 from minidock.build.graph import Graph, Node
-from minidock.build.ignore import Patterns
-from minidock.build.progress_json import RawJson
 from minidock.build.reasons import Say
-from minidock.build.request import Command
+from minidock.build.request import Command, Surroundings
 from minidock.build.results import Built
-from minidock.build.run_command import Surroundings
+from minidock.build.scheduler import Told
 from minidock.build.variables import Globals
-from minidock.engine.container.create import check_host
 from minidock.engine.state_paths import Paths
 from minidock.errors import EXIT_SIGNAL, MinidockError, NotFoundError, UsageError
 from minidock.image import reference
 from minidock.image.dockerfile import stages
 from minidock.image.dockerfile.dockerfile_errors import lines_of
+from minidock.image.dockerfile.stages import Dockerfile
 from minidock.image.reference import Reference
-from minidock.image.registry.manifests import parse_platform
 from minidock.image.store import Store
 from minidock.image.store_writer import Ingest
+
+if TYPE_CHECKING:
+    from minidock.build.archives import Readable
+    from minidock.build.cache_exchange import Imported
+    from minidock.build.checks import Checked
+    from minidock.build.failure_shell import Streams
 
 NAMES = ("Dockerfile", "dockerfile")
 
@@ -53,11 +41,11 @@ def run(
     paths: Paths,
     asked: Command,
     say: Say,
-    account: Account,
+    account: Told | None = None,
     source: Readable | None = None,
     shown: Progress | None = None,
 ) -> str:
-    """Build. `say` gives the texts of reasons (`reasons.py`); `account` is told what is done.
+    """Build. `say` gives the texts of reasons (`reasons.py`); `account` hears of every step.
 
     `source`: what is read in the place of standard input; `shown`: who is told how it goes, if not the user on
     standard error.
@@ -71,15 +59,35 @@ def run(
         if name.digest:
             raise UsageError(f"invalid tag {name}: a digest cannot be chosen")
     outputs.check(asked.outputs)
-    check_host()
     given = variables.key_values(asked.build_args, os.environ)
     keep_git = given.get(contexts.KEEP_GIT, "").lower() in ("1", "true")
-    with contexts.opened(paths.root, asked.context, asked.file, keep_git=keep_git, source=source) as context:
+    with _context(paths, asked, source, keep_git=keep_git) as context:
         return _build(paths, asked, names, context, given, shown or _shown(asked, say), account)
 
 
+def _context(
+    paths: Paths, asked: Command, source: Readable | None, *, keep_git: bool
+) -> AbstractContextManager[Context]:
+    """What PATH and -f name. A directory that is here is meant before anything else, as by docker."""
+    if asked.context == "-" and asked.file == "-":
+        raise UsageError("invalid argument: can't use stdin for both build context and dockerfile")
+    if asked.context != "-" and asked.file != "-" and "://" not in asked.file and os.path.isdir(asked.context):
+        return nullcontext(Context(asked.context, None))
+    from minidock.build import remote_contexts
+
+    return remote_contexts.opened(paths.root, asked.context, asked.file, keep_git=keep_git, source=source)
+
+
 def _shown(asked: Command, say: Say) -> Progress:
-    return RawJson(say) if asked.progress == "rawjson" else progress_terminal.chosen(asked.progress, say)
+    if asked.progress == "quiet":
+        return Quiet(say)
+    if asked.progress == "rawjson":
+        from minidock.build.progress_json import RawJson
+
+        return RawJson(say)
+    from minidock.build import progress_terminal
+
+    return progress_terminal.chosen(asked.progress, say)
 
 
 def _build(
@@ -89,12 +97,14 @@ def _build(
     context: Context,
     given: dict[str, str],
     shown: Progress,
-    account: Account,
+    account: Told | None,
 ) -> str:
     content, where = _dockerfile(asked, context)
     try:
         return _build_file(paths, asked, names, context, content, where, given, shown, account)
     except MinidockError as error:
+        from minidock.build import excerpt
+
         line, last = lines_of(error)
         for row in excerpt.marked(content, os.path.basename(where) or NAMES[0], line, last):
             print(row, file=sys.stderr)
@@ -110,22 +120,23 @@ def _build_file(
     where: str,
     given: dict[str, str],
     shown: Progress,
-    account: Account,
+    account: Told | None,
 ) -> str:
     file = stages.parse(content)
     outer = Globals(file.arguments, given, _platform(asked.platform), asked.target, file.escape)
     plan = graph.make(file, outer, asked.target, asked.contexts)
     shown.expect(plan.nodes.values())
-    numbers = range(len(file.stages)) if asked.check and not asked.target else sorted(plan.nodes)
     ignored = _ignored(context, where)
-    checked = Checked(Subject(file, outer, numbers, checks.base_in(paths.root), Patterns(ignored)))
-    if asked.check:
-        print("\n".join(checks.whole(checked.found(), content, os.path.basename(where) or NAMES[0])))
+    checked = _checked(paths, asked, file, outer, plan, ignored)
+    if checked and asked.check:
+        print("\n".join(checked.whole(content, os.path.basename(where) or NAMES[0])))
         sys.exit(bool(checked.found()))
-    checked.refuse()
+    if checked:
+        checked.refuse()
 
     def told(node: Node, kind: str, content: dict[str, Any]) -> None:
-        account.told(node, kind, content)
+        if account:
+            account(node, kind, content)
         shown.told(node, kind, content)
 
     with Ingest(Store(paths.root)) as ingest, closing(shown):
@@ -133,7 +144,7 @@ def _build_file(
             paths=paths,
             context=os.path.abspath(context.directory) if context.directory is not None else None,
             ignored=ignored,
-            contexts=contexts.named(ingest, asked.contexts, _used(plan)),
+            contexts=_named(ingest, asked, plan),
             names=_places(asked, names, where),
             no_cache=asked.no_cache,
             no_cache_stages=asked.no_cache_stages,
@@ -142,14 +153,53 @@ def _build_file(
             surroundings=_surroundings(asked, given),
             secrets=asked.secrets,
             ssh=asked.ssh,
-            imported=cache_exchange.read(paths.root, asked.cache_from, shown.say),
-            streams=failure_shell.kept() if asked.shell_on_failure else None,
+            imported=_imported(paths, asked, shown),
+            streams=_streams(asked),
         )
         built = scheduler.build(work, plan, outer, ingest, told, shown.tick)
         image = results.write(ingest, asked, Built(built, plan.target, names, work.epoch, given), shown)
-    if asked.progress != "quiet":
+    if checked and asked.progress != "quiet":
         checked.tell()
     return image
+
+
+def _checked(
+    paths: Paths, asked: Command, file: Dockerfile, outer: Globals, plan: Graph, ignored: list[str]
+) -> Checked | None:
+    """The build checks; None where nobody would be told of them."""
+    if asked.progress == "quiet" and not asked.check and "check" not in file.directives:
+        return None
+    from minidock.build import checks
+    from minidock.build.ignore import Patterns
+
+    numbers = range(len(file.stages)) if asked.check and not asked.target else sorted(plan.nodes)
+    return checks.Checked(checks.Subject(file, outer, numbers, checks.base_in(paths.root), Patterns(ignored)))
+
+
+def _imported(paths: Paths, asked: Command, shown: Progress) -> Imported | None:
+    if not asked.cache_from:
+        return None
+    from minidock.build import cache_exchange
+
+    return cache_exchange.read(paths.root, asked.cache_from, shown.say)
+
+
+def _streams(asked: Command) -> Streams | None:
+    """This process's own, for a shell where a RUN fails."""
+    if not asked.shell_on_failure:
+        return None
+    from minidock.build import failure_shell
+
+    return failure_shell.kept()
+
+
+def _named(ingest: Ingest, asked: Command, plan: Graph) -> dict[str, Named]:
+    """Those of --build-context that the build uses, made ready."""
+    if not asked.contexts:
+        return {}
+    from minidock.build import remote_contexts
+
+    return remote_contexts.named(ingest, asked.contexts, _used(plan))
 
 
 def _used(plan: Graph) -> set[str]:
@@ -164,6 +214,8 @@ def _platform(text: str) -> str:
         return variables.of_platforms("linux")["BUILDPLATFORM"]
     if "," in text:
         raise UsageError(f"--platform {text}: an image is built for one platform at a time")
+    from minidock.image.registry.manifests import parse_platform
+
     return str(parse_platform(text))
 
 

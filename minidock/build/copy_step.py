@@ -5,23 +5,19 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
-from minidock.build import add
-from minidock.build import copy_files as copying
+from minidock.build import copy_files
 from minidock.build.copy_files import Copy, Request
 from minidock.build.reasons import SAME, Reason
-from minidock.build.run_command import layer_paths
 from minidock.build.stage import INSTRUCTIONS, Stage
-from minidock.build.tree import Tree
-from minidock.engine.spec import users
 from minidock.errors import UsageError
 from minidock.image.dockerfile.instructions import Instruction
 from minidock.image.dockerfile.words import heredoc
 from minidock.image.layer_cache import Layer, Parts
-from minidock.image.layer_writer import PieceReader
 from minidock.image.media_types import LAYER_TYPE
 
 if TYPE_CHECKING:
     from minidock.build.builder import Builder
+    from minidock.build.tree import Tree
 
 
 def step(builder: Builder, stage: Stage, instruction: Instruction) -> tuple[bool, Reason]:
@@ -39,13 +35,17 @@ def step(builder: Builder, stage: Stage, instruction: Instruction) -> tuple[bool
         stage.words(instruction.flag("chmod")), instruction.is_set("parents"), instruction.is_set("link"),
         tuple(map(stage.words, instruction.flags.get("exclude", []))),
     )  # fmt: skip
-    fetched = add.fetch(builder, stage, request, instruction) if instruction.name == "ADD" else None
+    fetched = None
+    if instruction.name == "ADD":
+        from minidock.build import add
+
+        fetched = add.fetch(builder, stage, request, instruction)
     if fetched:
         request = fetched.request
     tree = fetched.tree if fetched else builder.sources.tree(origin) if request.sources else None
-    copy = copying.find(tree, request, instruction.name) if tree else Copy([], target.endswith("/"))
+    copy = copy_files.find(tree, request, instruction.name) if tree else Copy([], target.endswith("/"))
     if tree is None and len(contents) > 1 and not request.target.endswith("/"):
-        copying.refuse_several(instruction.name)
+        copy_files.refuse_several(instruction.name)
     words = [*listed, *(f"<<{name}" for name, _ in contents), target]
     flags = [
         f"--{name}={stage.words(instruction.flag(name))} " for name in ("chown", "chmod") if instruction.flag(name)
@@ -54,14 +54,14 @@ def step(builder: Builder, stage: Stage, instruction: Instruction) -> tuple[bool
     parts = _parts(builder, tree, copy, request)
     if fetched and fetched.known:
         parts["files"] = fetched.known
-    files = copying.files(tree, copy, request, f"{origin}:/" if origin else "")
+    files = copy_files.files(tree, copy, request, f"{origin}:/" if origin else "")
     return builder.layered(stage, instruction, text, parts, lambda: _store(builder, tree, request, stage, copy), files)
 
 
 def _parts(builder: Builder, tree: Tree | None, copy: Copy, request: Request) -> Parts:
     epoch = builder.asked.epoch
     return {
-        "files": copying.digests(copy, request),
+        "files": copy_files.digests(copy, request),
         "target": request.target,
         "owner": list(request.owner or ()),
         "mode": request.chmod,
@@ -73,7 +73,7 @@ def _parts(builder: Builder, tree: Tree | None, copy: Copy, request: Request) ->
 def whole(builder: Builder, stage: Stage, tree: Tree, instruction: Instruction) -> tuple[bool, Reason]:
     """All files of a tree, as FROM takes them from a named context that is a directory."""
     request = Request(("/",), (), "/", None, "", parents=False, link=True, excluded=())
-    copy = copying.find(tree, request)
+    copy = copy_files.find(tree, request)
     parts = _parts(builder, tree, copy, request)
     text = f"FROM {tree.name} # buildkit"
     return builder.layered(stage, instruction, text, parts, lambda: _store(builder, tree, request, stage, copy))
@@ -96,8 +96,11 @@ def working_directory(builder: Builder, stage: Stage, instruction: Instruction) 
 
 
 def _store(builder: Builder, tree: Tree | None, request: Request, stage: Stage, copy: Copy) -> Layer:
-    below = list(reversed(layer_paths(builder.root, stage)))
-    pieces = copying.layer(tree, copy, request, below, builder.asked.epoch, int(time.time()), builder.unsteady)
+    from minidock.build import copy_layer
+    from minidock.image.layer_writer import PieceReader
+
+    below = list(reversed(stage.layer_paths(builder.root)))
+    pieces = copy_layer.pieces(tree, copy, request, below, builder.asked.epoch, int(time.time()), builder.unsteady)
     diff_id, digest, size = builder.ingest.put_layer(PieceReader(pieces))
     return Layer(diff_id, digest, size, LAYER_TYPE)
 
@@ -106,6 +109,8 @@ def _owner(builder: Builder, stage: Stage, wanted: str, origin: str) -> tuple[in
     """Root, where --chown names nobody else; what comes from another stage keeps its own."""
     if not wanted:
         return None if origin else (0, 0)
-    found = users.look_up(list(reversed(layer_paths(builder.root, stage))), wanted)
+    from minidock.engine.spec import users
+
+    found = users.look_up(list(reversed(stage.layer_paths(builder.root))), wanted)
     user, _, group = wanted.partition(":")
     return found.uid, found.gid if group or not user.isdigit() else found.uid

@@ -11,11 +11,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from minidock.build import run_command
-from minidock.build.run_command import Job, RunFailed
-
 if TYPE_CHECKING:
     from minidock.build.builder import Builder
+    from minidock.build.run_command import Job, RunFailed
 
 Streams = tuple[int, int, int]  # descriptors to read from, to write to, and for errors
 
@@ -27,6 +25,8 @@ def kept() -> Streams:
 
 def open_shell(builder: Builder, job: Job, failure: RunFailed) -> None:
     """Open a shell where `job` has failed, and wait for its end."""
+    from minidock.build import run_command
+
     streams = builder.asked.streams
     if streams is None:
         return

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from minidock.build import run_mount_flag
 from minidock.build.variables import Globals
 from minidock.errors import NotFoundError
 from minidock.image.dockerfile.dockerfile_errors import DockerfileError
@@ -111,8 +110,10 @@ def _named(stage: Stage) -> dict[str, int]:
 def _names_in(instruction: Instruction) -> list[str]:
     if instruction.name == "COPY" and (name := instruction.flag("from")):
         return [name]
-    if instruction.name == "RUN":
-        return [name for text in instruction.flags.get("mount", []) if (name := run_mount_flag.source_of(text))]
+    if instruction.name == "RUN" and "mount" in instruction.flags:
+        from minidock.build import run_mount_flag
+
+        return [name for text in instruction.flags["mount"] if (name := run_mount_flag.source_of(text))]
     return []
 
 

@@ -13,46 +13,16 @@ from __future__ import annotations
 
 import json
 import os
-import sys
-import tarfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 
-from minidock import state
-from minidock.build import rewrite, sources
-from minidock.build.archives import new_directory
+from minidock.build.request import FILES, STDOUT, Output
 from minidock.build.stage import Stage
-from minidock.engine.images import push
-from minidock.engine.images.progress_display import Lines
-from minidock.errors import HostError, UsageError
-from minidock.image import layout, save, tar_into, tar_out
-from minidock.image.layer_directories import layer_path
+from minidock.errors import UsageError
 from minidock.image.media_types import MANIFEST_TYPE
 from minidock.image.reference import Reference
 from minidock.image.store_writer import Ingest
 from minidock.image.stored_image import Image
-from minidock.linux import mounts, syscalls
 from minidock.named_tuple import NamedTuple
-from minidock.observe import step
-
-FILES = ("tar", "local")  # kinds that are no image
-STORED = ("image", "registry")
-STDOUT = "-"
-
-
-class Output(NamedTuple):
-    """One -o. `destination`: a path, "-" for standard output, "" for the store; `names`: instead of -t's."""
-
-    kind: str
-    destination: str = ""
-    names: Sequence[Reference] = ()
-    push: bool = False
-    as_archive: bool = True
-    rewrite: bool = False
-
-    @property
-    def is_stored(self) -> bool:
-        """Whether it is an image of the store."""
-        return self.kind in STORED or (self.kind == "docker" and not self.destination)
 
 
 class Result(NamedTuple):
@@ -69,6 +39,8 @@ def prepare(ingest: Ingest, stage: Stage, wanted: Sequence[Output], epoch: int |
     if any(output.rewrite for output in wanted):
         if epoch is None:
             raise UsageError("rewrite-timestamp=true needs SOURCE_DATE_EPOCH, in the environment or as --build-arg")
+        from minidock.build import rewrite
+
         rewrite.rewrite(ingest, stage, epoch)
 
 
@@ -103,21 +75,26 @@ def write(ingest: Ingest, result: Result, output: Output, say: Callable[[str], N
     if output.push:
         if not names:
             raise UsageError("tag is needed when pushing to registry")
+        from minidock.engine.images import push
+        from minidock.engine.images.progress_display import Lines
+
         for name in names:
             push.push_tag(ingest.store, name, Lines(say))
-    if output.kind in ("oci", "docker") and output.destination:
-        if not output.as_archive:
-            layout.write(ingest.store, output.destination, result.image, names)
+    if output.destination:
+        from minidock.build import output_files
+
+        if output.kind in FILES:
+            output_files.write_files(ingest, result.stage, output, result.epoch)
         else:
-            _to(output.destination, save.archive(ingest, [(result.image, names)], for_docker=output.kind == "docker"))
-    if output.kind in FILES:
-        _files(ingest, result, output)
+            output_files.write_image(ingest, result.image, output, names)
 
 
 def metadata(result: Result, wanted: Sequence[Output]) -> bytes:
     """What --metadata-file tells, as buildx writes it."""
     content: dict[str, object] = {"containerimage.config.digest": result.image.id}
     if any(output.kind not in (*FILES, "cacheonly") for output in wanted):
+        from minidock.image import save
+
         descriptor = save.descriptor_of(result.image)
         names = [name.canonical for output in wanted for name in output.names or result.names]
         content |= {
@@ -131,58 +108,3 @@ def metadata(result: Result, wanted: Sequence[Output]) -> bytes:
 def _manifest(ingest: Ingest, image: Image) -> bytes:
     with open(ingest.store.blob_path(image.manifest_digest), "rb") as file:
         return file.read()
-
-
-def _to(destination: str, pieces: Iterator[bytes]) -> None:
-    """Write an archive to a file, or to standard output."""
-    try:
-        if destination == STDOUT:
-            for piece in pieces:
-                sys.stdout.buffer.write(piece)
-            sys.stdout.buffer.flush()
-            return
-        os.makedirs(os.path.dirname(os.path.abspath(destination)), exist_ok=True)
-        with state.replacing(destination, durable=False, mode=0o644) as file:
-            for piece in pieces:
-                file.write(piece)
-    except OSError as error:
-        raise HostError(f"writing {destination}: {os.strerror(error.errno or 0)}") from error
-
-
-def _files(ingest: Ingest, result: Result, output: Output) -> None:
-    """The files of all layers as one tree, seen from a mount namespace of our own."""
-
-    def limit(info: tarfile.TarInfo) -> None:
-        if result.epoch is not None:
-            info.mtime = result.epoch
-            info.pax_headers = {name: value for name, value in info.pax_headers.items() if name != "mtime"}
-
-    with step("Give the output a mount namespace", book="3.1"):
-        syscalls.unshare(syscalls.CLONE_NEWNS)
-        mounts.set_propagation("/", syscalls.MS_REC | syscalls.MS_SLAVE)
-    place = new_directory(ingest.workspace.path, "output")
-    paths = [layer_path(ingest.store.root, layer.diff_id) for layer in result.stage.layers]
-    tree = sources.of_layers(paths, "the result", place)
-    try:
-        pieces = tar_out.pack(tree.root, b"", b"", limit)
-        if output.kind == "tar":
-            _to(output.destination, pieces)
-        else:
-            _into(output.destination, pieces)
-    finally:
-        tree.close()
-        if len(paths) > 1:
-            syscalls.umount2(place, syscalls.MNT_DETACH)
-
-
-def _into(directory: str, pieces: Iterator[bytes]) -> None:
-    """Unpack files into a directory, beside what is there; they belong to whoever builds, as docker has it."""
-    try:
-        os.makedirs(directory, exist_ok=True)
-        root = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        try:
-            tar_into.place(pieces, root, b".", tar_into.Owner(os.getuid(), os.getgid()))
-        finally:
-            os.close(root)
-    except OSError as error:
-        raise HostError(f"writing to {directory}: {os.strerror(error.errno or 0)}") from error

@@ -11,7 +11,7 @@ import json
 from typing import Any
 
 from minidock.build.build_progress import Job, Progress
-from minidock.image.importer import now
+from minidock.image.created_time import now
 
 _STDERR = 2  # commands' two streams are one here
 _STARTED = "started"

@@ -6,7 +6,7 @@ reason passes them in (`in_words`).
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from minidock.named_tuple import NamedTuple
@@ -39,6 +39,19 @@ UNFINISHED = Reason("unfinished")
 FIRST = Reason("first time")
 NEW = Reason("new line")
 NO_CACHE = Reason("--no-cache")
+
+
+class Files(NamedTuple):
+    """The files of one step. `paths()`: the place of each below the target, and what users call it.
+
+    `read(place)`: its content; None if that cannot be read any more.
+    """
+
+    paths: Callable[[], Mapping[str, str]]
+    read: Callable[[str], bytes | None]
+
+
+NO_FILES = Files(dict, lambda place: None)
 
 
 def after(cause: Cause) -> Reason:

@@ -9,25 +9,11 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping
 
-from minidock.build.reasons import Reason
+from minidock.build.reasons import Files, Reason
 from minidock.linux.openat2 import open_in_root
-from minidock.named_tuple import NamedTuple
 
 _LARGEST = 1 << 20  # bytes of a file that is compared line by line
 _NAMES = {"10": "file", "04": "directory", "12": "link"}  # S_IFMT of inode(7), in octal
-
-
-class Files(NamedTuple):
-    """The files of one step. `paths()`: the place of each below the target, and what users call it.
-
-    `read(place)`: its content; None if that cannot be read any more.
-    """
-
-    paths: Callable[[], Mapping[str, str]]
-    read: Callable[[str], bytes | None]
-
-
-NO_FILES = Files(dict, lambda place: None)
 
 
 def changed(

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
+from typing import Any
 
 from minidock import state
-from minidock.build import cache_exchange, image, outputs
+from minidock.build import image, outputs
 from minidock.build.build_progress import Progress
-from minidock.build.outputs import Output, Result
-from minidock.build.request import Command
+from minidock.build.outputs import Result
+from minidock.build.request import FILES, Command, Output
 from minidock.build.stage import Stage
 from minidock.engine.events import event_log
 from minidock.errors import HostError
@@ -35,7 +36,7 @@ def write(ingest: Ingest, asked: Command, built: Built, shown: Progress) -> str:
     stage = built.stages[built.target]
     outputs.prepare(ingest, stage, asked.outputs, built.epoch)
     inline = any(place.kind == "inline" for place in asked.cache_to) or built.given.get("BUILDKIT_INLINE_CACHE") == "1"
-    more = {cache_exchange.MEMBER: cache_exchange.rows_of(stage)} if inline else None
+    more = _inline_cache(stage) if inline else None
     made = image.make(ingest, stage, asked.labels, built.epoch, more=more, annotations=asked.annotations)
     result = Result(stage, made, built.names, built.epoch)
     for output in asked.outputs:
@@ -47,12 +48,21 @@ def write(ingest: Ingest, asked: Command, built: Built, shown: Progress) -> str:
                     event_log.emit_image(ingest.store.root, "tag", made.id, made.labels, name.familiar)
                     shown.say(f"naming to {name.canonical} done")
     for place in asked.cache_to:
+        from minidock.build import cache_exchange
+
         cache_exchange.write(ingest, place, list(built.stages.values()), stage, shown.say)
     if asked.iidfile:
         _write(asked.iidfile, made.id.encode())
     if asked.metadata_file:
         _write(asked.metadata_file, outputs.metadata(result, asked.outputs))
-    return made.id if any(output.kind not in (*outputs.FILES, "cacheonly") for output in asked.outputs) else ""
+    return made.id if any(output.kind not in (*FILES, "cacheonly") for output in asked.outputs) else ""
+
+
+def _inline_cache(stage: Stage) -> dict[str, Any]:
+    """What the image's config says of its steps, for --cache-from."""
+    from minidock.build import cache_exchange
+
+    return {cache_exchange.MEMBER: cache_exchange.rows_of(stage)}
 
 
 def _title(output: Output) -> str:

@@ -11,9 +11,10 @@ from collections.abc import Sequence
 from typing import Any
 
 from minidock import state
+from minidock.build.request import Surroundings
 from minidock.build.stage import Stage
 from minidock.engine.container.container_options import ContainerOptions, Isolation, Limits, Mount
-from minidock.engine.container.create import create_container
+from minidock.engine.container.create import check_host, create_container
 from minidock.engine.container.records import Record
 from minidock.engine.monitor import attach_client, spawn
 from minidock.engine.monitor.monitor_client import Attachment
@@ -41,30 +42,8 @@ _DOCKERS_ISOLATION = Isolation(
 )  # fmt: skip
 
 
-HOSTNAME = "buildkitsandbox"  # as in BuildKit: the same on every machine
-
-
 class RunFailed(MinidockError):
     """The command of a RUN has ended with an exit code that is not 0."""
-
-
-class Surroundings(NamedTuple):
-    """What `build` was asked for all RUN steps. `network` is default, none or host.
-
-    `allowed`: --allow, such as security.insecure; `privileged`: whether a RUN has asked for that; `cache_namespace`:
-    what comes before the ids of cache mounts.
-    """
-
-    network: str
-    add_host: list[tuple[str, str]]
-    limits: Limits
-    ulimits: dict[str, tuple[int, int]]
-    shm_size: int | None
-    cgroup_parent: str | None
-    allowed: list[str]
-    privileged: bool = False
-    hostname: str = HOSTNAME
-    cache_namespace: str = ""
 
 
 class Job(NamedTuple):
@@ -83,6 +62,7 @@ class Job(NamedTuple):
 
 def run(paths: Paths, ingest: Ingest, job: Job) -> Layer:
     """Run a command, and return the layer of what it has changed. Raises `RunFailed`, `MinidockError`."""
+    check_host()
     place = os.path.join(ingest.workspace.path, f"run-{os.urandom(4).hex()}")
     os.mkdir(place, 0o700)
     code = _ended(paths, job.stage, _options(job), Attachment(stdout=True, stderr=True), place, ahead=job.ahead)
@@ -125,7 +105,7 @@ def _layer(ingest: Ingest, stage: Stage, place: str, targets: list[str]) -> Laye
     linux = spec["linux"]
     maps = id_maps.from_oci(linux) if linux.get("uidMappings") else None
     hidden = [mount["destination"] for mount in spec["mounts"] if mount["destination"] != "/"]
-    below = [layer_path for layer_path in reversed(layer_paths(ingest.store.root, stage))]
+    below = list(reversed(stage.layer_paths(ingest.store.root)))
     with step("Pack what the command has changed as a layer", book="3.5.4"):
         upper = os.path.join(place, "upper")
         found = {path: kind for kind, path in differences(upper, below, {*hidden, *targets}, maps)}
@@ -144,13 +124,6 @@ def _without_mountpoints(changed: dict[str, str], targets: Sequence[str]) -> set
                 break
             kept.remove(parent)
     return kept
-
-
-def layer_paths(root: str, stage: Stage) -> list[str]:
-    """The unpacked layers of a stage, bottom to top."""
-    from minidock.image.layer_directories import layer_path
-
-    return [layer_path(root, layer.diff_id) for layer in stage.layers]
 
 
 def _config(stage: Stage) -> dict[str, Any]:
@@ -187,5 +160,5 @@ def _options(job: Job) -> ContainerOptions:
         isolation=_DOCKERS_ISOLATION._replace(shm_size=surroundings.shm_size), cidfile=None,
         cgroup_parent=surroundings.cgroup_parent, attach=["stdout", "stderr"], stdin_once=False, log_driver="none",
         log_options={}, restart="no", restart_retries=0, stop_timeout=None, health={"Test": ["NONE"]},
-        limits=surroundings.limits,
+        limits=surroundings.limits or NO_LIMITS,
     )  # fmt: skip

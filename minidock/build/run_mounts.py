@@ -16,21 +16,29 @@ from contextlib import ExitStack
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from minidock.build import cache_mounts
-from minidock.build.reasons_of_files import Files
-from minidock.build.run_mount_flag import RunMount
+from minidock.build.reasons import Files
 from minidock.build.stage import Stage
-from minidock.build.tree import Entry, Tree, version
-from minidock.engine.container.container_options import Mount
 from minidock.errors import MinidockError, NotFoundError
-from minidock.image import tar_into, tar_out
+from minidock.image.dockerfile.expand import Expansion
 
 if TYPE_CHECKING:
     from minidock.build.builder import Builder
+    from minidock.build.run_mount_flag import RunMount
+    from minidock.build.tree import Entry, Tree
+    from minidock.engine.container.container_options import Mount
 
 SCRIPT = "/dev/pipes/script"
 _SECRETS = "/run/secrets"
 _AGENT = "/run/buildkit/ssh_agent"
+
+
+def parse(texts: Sequence[str], expansion: Expansion) -> list[RunMount]:
+    """All --mount of one RUN. Raises `DockerfileError`."""
+    if not texts:
+        return []
+    from minidock.build import run_mount_flag
+
+    return [run_mount_flag.parse(text, expansion) for text in texts]
 
 
 class Mounted:
@@ -59,6 +67,10 @@ class Mounted:
 
     def unsteady(self) -> list[str]:
         """What is bound and has changed since: the command may have seen either."""
+        if not self._seen:
+            return []
+        from minidock.build.tree import version
+
         return [entry.path for tree, entry in self._seen if tree.version_of(entry.path) != version(entry.status)]
 
     def files(self) -> Files:
@@ -134,6 +146,8 @@ class Mounted:
         return [_bound(source, self._target(mount), read_only=mount.read_only)]
 
     def _cache(self, mount: RunMount) -> list[Mount]:
+        from minidock.build import cache_mounts
+
         target = self._target(mount)
         name = f"{self.builder.asked.surroundings.cache_namespace}/{mount.identity or target}".removeprefix("/")
         taken = cache_mounts.take(self.builder.root, mount, name, partial(self._fill, mount))
@@ -144,6 +158,8 @@ class Mounted:
         """What a new cache begins with: with `from`, the files there."""
         if not mount.origin:
             return
+        from minidock.image import tar_into, tar_out
+
         tree, top = self._found(mount)
         root = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         try:
@@ -190,6 +206,8 @@ class Mounted:
 
 
 def _bound(source: str, target: str, *, read_only: bool, kind: str = "bind", size: int = 0) -> Mount:
+    from minidock.engine.container.container_options import Mount
+
     values: dict[str, Any] = dict.fromkeys(Mount._fields, "")
     values |= {
         "kind": kind, "source": source, "target": target, "read_only": read_only, "create": False, "copy": False,

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from minidock.build import failure_shell, run_command, run_mount_flag
+from minidock.build import run_mounts
 from minidock.build.reasons import Reason
-from minidock.build.run_command import Job, RunFailed
+from minidock.build.request import HOSTNAME, Surroundings
 from minidock.build.run_mounts import SCRIPT, Mounted
 from minidock.build.stage import Stage
 from minidock.image.dockerfile.dockerfile_errors import DockerfileError
@@ -27,7 +27,7 @@ def step(builder: Builder, stage: Stage, instruction: Instruction) -> tuple[bool
     variables = stage.scope.environment()
     surroundings = _surroundings(builder, stage, instruction)
     expansion = stage.scope.expansion()
-    asked = [run_mount_flag.parse(text, expansion) for text in instruction.flags.get("mount", [])]
+    asked = run_mounts.parse(instruction.flags.get("mount", []), expansion)
     mounted = Mounted(builder, stage, asked, script)
     parts: Parts = {
         "run": arguments,
@@ -46,27 +46,31 @@ def step(builder: Builder, stage: Stage, instruction: Instruction) -> tuple[bool
     text = f"RUN {counted}{' '.join(words)} # buildkit"
 
     def make() -> Layer:
+        from minidock.build import failure_shell, run_command
+
         with mounted as engine_mounts:
             given = {**stage.scope.proxies(), **variables, **mounted.environment}
-            job = Job(stage, arguments, surroundings, engine_mounts, given, builder.has_run_after(instruction))
+            job = run_command.Job(
+                stage, arguments, surroundings, engine_mounts, given, builder.has_run_after(instruction)
+            )
             try:
                 layer = run_command.run(builder.asked.paths, builder.ingest, job)
                 builder.unsteady += mounted.unsteady()
                 return layer
-            except RunFailed as error:
+            except run_command.RunFailed as error:
                 failure_shell.open_shell(builder, job, error)
                 raise
 
     return builder.layered(stage, instruction, text, parts, make, mounted.files())
 
 
-def _unusual(surroundings: run_command.Surroundings) -> Parts:
+def _unusual(surroundings: Surroundings) -> Parts:
     """What counts for the cache only where it is not as usual."""
-    named = surroundings.hostname != run_command.HOSTNAME
+    named = surroundings.hostname != HOSTNAME
     return {"hostname": surroundings.hostname if named else "", "privileged": surroundings.privileged}
 
 
-def _surroundings(builder: Builder, stage: Stage, instruction: Instruction) -> run_command.Surroundings:
+def _surroundings(builder: Builder, stage: Stage, instruction: Instruction) -> Surroundings:
     """What `build` was asked for all RUN steps, as this one's flags change it. Raises `DockerfileError`."""
     asked = builder.asked.surroundings
     network = stage.words(instruction.flag("network")) or asked.network

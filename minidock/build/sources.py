@@ -8,21 +8,15 @@ from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 
 from minidock.build.graph import Node
-from minidock.build.ignore import Patterns
-from minidock.build.known_digests import KnownDigests
-from minidock.build.run_command import layer_paths
 from minidock.build.stage import Stage
-from minidock.build.tree import Tree
 from minidock.engine.images import find_image
 from minidock.errors import MinidockError
 from minidock.image.store_writer import Ingest
-from minidock.linux import overlay
 from minidock.observe import step
 
 if TYPE_CHECKING:
     from minidock.build.builder import Asked, Report
-
-_NOTHING = Patterns(())
+    from minidock.build.tree import Tree
 
 
 class Sources:
@@ -65,14 +59,14 @@ class Sources:
                 raise MinidockError("there is no build context: COPY and ADD have nothing to copy from")
             root = self.asked.paths.root
             is_passing = self.asked.context.startswith(f"{root}/")  # what was fetched for this build only
-            known = None if is_passing else KnownDigests(root, self.asked.context)
-            return of_directory(self.asked.context, Patterns(self.asked.ignored), "the build context", known)
+            where = "" if is_passing else root
+            return of_directory(self.asked.context, self.asked.ignored, "the build context", where)
         source = self.node.sources[origin]
         if isinstance(source, int):
-            return of_layers(layer_paths(self.asked.paths.root, self.done[source]), f"stage {origin}", self._place())
+            return of_layers(self.done[source].layer_paths(self.asked.paths.root), f"stage {origin}", self._place())
         named = self.asked.contexts.get(source)
         if named and named.directory:
-            return of_directory(named.directory, Patterns(named.ignored), f"the context {source}")
+            return of_directory(named.directory, named.ignored, f"the context {source}")
         image = self.image(named.image if named else source, "")
         return of_layers(image.layer_paths, f"the image {source}", self._place())
 
@@ -82,9 +76,20 @@ class Sources:
         return place
 
 
-def of_directory(path: str, ignored: Patterns, name: str, known: KnownDigests | None = None) -> Tree:
-    """A directory of the host's. Raises `OSError`."""
-    return Tree(os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC), ignored, name, known)
+def of_directory(path: str, ignored: Sequence[str], name: str, root: str = "") -> Tree:
+    """A directory of the host's, without what fits the patterns `ignored`. Raises `OSError`.
+
+    `root`: where the digests of its files are remembered, "" where they are not.
+    """
+    from minidock.build.ignore import Patterns
+    from minidock.build.tree import Tree
+
+    known = None
+    if root:
+        from minidock.build.known_digests import KnownDigests
+
+        known = KnownDigests(root, path)
+    return Tree(os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC), Patterns(ignored), name, known)
 
 
 def of_layers(paths: Sequence[str], name: str, place: str) -> Tree:
@@ -93,8 +98,9 @@ def of_layers(paths: Sequence[str], name: str, place: str) -> Tree:
     The caller's mount namespace is the stage's own (`scheduler.py`): nobody else sees it, and it goes with the process.
     """
     if len(paths) <= 1:
-        return of_directory(paths[0] if paths else place, _NOTHING, name)
+        return of_directory(paths[0] if paths else place, (), name)
+    from minidock.linux import overlay
 
     with step("Mount the layers that files are copied from", book="3.5.5"):
         overlay.mount_read_only(list(reversed(paths)), place)
-    return of_directory(place, _NOTHING, name)
+    return of_directory(place, (), name)

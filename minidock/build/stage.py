@@ -15,11 +15,11 @@ from typing import Any
 
 from minidock.build.reasons import Cause
 from minidock.build.variables import Globals, Scope
-from minidock.image import healthcheck, layer_cache
+from minidock.image import layer_cache, layer_directories
+from minidock.image.created_time import now
 from minidock.image.dockerfile import instructions
 from minidock.image.dockerfile.dockerfile_errors import DockerfileError
 from minidock.image.dockerfile.instructions import Instruction
-from minidock.image.importer import now
 from minidock.image.layer_cache import Cached, Layer
 
 Config = dict[str, Any]
@@ -61,6 +61,10 @@ class Stage:
     def shell(self) -> list[str]:
         """What runs the shell form of RUN, CMD and ENTRYPOINT."""
         return list(self.config.get("Shell") or SHELL)
+
+    def layer_paths(self, root: str) -> list[str]:
+        """The unpacked layers so far, bottom to top."""
+        return [layer_directories.layer_path(root, layer.diff_id) for layer in self.layers]
 
     @property
     def workdir(self) -> str:
@@ -161,13 +165,14 @@ def _entrypoint(stage: Stage, instruction: Instruction) -> str:
     return f"ENTRYPOINT {_quoted(stage.config['Entrypoint'] or [])}"
 
 
-_PORTS = re.compile(r"(\d+)(?:-(\d+))?(?:/(\w+))?")
+_PORTS = r"(\d+)(?:-(\d+))?(?:/(\w+))?"
 
 
 def _expose(stage: Stage, instruction: Instruction) -> str:
     found: Config = {}
     for word in [word for arg in instruction.args for word in stage.scope.expansion().words(arg)]:
-        match = _PORTS.fullmatch(word.rpartition(":")[2])  # an address and a port of the host's have no meaning here
+        # An address and a port of the host's, before the last colon, have no meaning here.
+        match = re.fullmatch(_PORTS, word.rpartition(":")[2])
         protocol = (match[3] or "tcp").lower() if match else ""
         if not match or protocol not in ("tcp", "udp", "sctp"):
             raise DockerfileError(f"invalid containerPort: {word}", instruction.line)
@@ -217,6 +222,8 @@ def _duration(nanoseconds: int) -> str:
 
 
 def _healthcheck(stage: Stage, instruction: Instruction) -> str:
+    from minidock.image import healthcheck
+
     kind = instruction.args[0].upper()
     if kind == "NONE":
         stage.config["Healthcheck"] = {"Test": ["NONE"]}

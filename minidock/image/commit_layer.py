@@ -11,8 +11,8 @@ from typing import Any
 
 from minidock.errors import HostError
 from minidock.image.compression import Reader
+from minidock.image.created_time import now
 from minidock.image.digest import EMPTY_LAYER
-from minidock.image.importer import now
 from minidock.image.media_types import DOCKER_LAYER_TYPE, DOCKER_MANIFEST_TYPE, LAYER_TYPE, MANIFEST_TYPE
 from minidock.image.reference import Reference
 from minidock.image.store import Store

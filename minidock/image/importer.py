@@ -11,6 +11,7 @@ from typing import Any
 from minidock.errors import NotFoundError, UsageError
 from minidock.image import config_changes, platform
 from minidock.image.compression import CorruptArchive, Reader
+from minidock.image.created_time import now
 from minidock.image.digest import EMPTY_FILE
 from minidock.image.media_types import CONFIG_TYPE, LAYER_TYPE, MANIFEST_TYPE
 from minidock.image.platform import Platform
@@ -85,14 +86,6 @@ def _image_config(diff_id: str, config: dict[str, Any], message: str, made_for: 
         "rootfs": {"type": "layers", "diff_ids": [diff_id]},
         "history": [{"created": created, "comment": message}],
     }
-
-
-def now() -> str:
-    """The present time as RFC 3339, with nanoseconds as docker writes them."""
-    import time
-
-    seconds, nanoseconds = divmod(time.time_ns(), 1_000_000_000)
-    return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(seconds)) + f".{nanoseconds:09d}Z"
 
 
 def _as_json(content: dict[str, Any]) -> bytes:

@@ -14,16 +14,18 @@ from __future__ import annotations
 
 import os
 from io import BytesIO
+from typing import TYPE_CHECKING
 
-from minidock.image import blobs, unpack_layers
-from minidock.image.compression import Reader
+from minidock.image import blobs, layer_directories
 from minidock.image.digest import of_bytes
 from minidock.image.locks import content_lock, store_lock
 from minidock.image.reference import Reference
 from minidock.image.store import Store
 from minidock.image.stored_image import Image
-from minidock.image.unpack_layers import LayerSource
 from minidock.image.workspace import Workspace
+
+if TYPE_CHECKING:
+    from minidock.image.compression import Reader
 
 
 class Ingest:
@@ -50,7 +52,7 @@ class Ingest:
 
     def has_layer(self, diff_id: str) -> bool:
         """Whether the layer is unpacked; if so, it stays while the block runs."""
-        return self._keep(diff_id) and unpack_layers.has_layer(self.store.root, diff_id)
+        return self._keep(diff_id) and layer_directories.has_layer(self.store.root, diff_id)
 
     def blob_writer(self) -> blobs.BlobWriter:
         """A temporary file that is hashed as it is written; `publish` makes a blob of it."""
@@ -77,15 +79,19 @@ class Ingest:
 
     def unpack_blob(self, digest: str, diff_id: str) -> None:
         """Unpack the layer blob `digest`, unless its directory is there already."""
+        from minidock.image import unpack_layers
+
         with content_lock(self.store.root, diff_id):
             if not self.has_layer(diff_id):
                 with open(self.store.blob_path(digest), "rb", buffering=0) as file:
-                    unpack_layers.unpack_in(self.workspace, LayerSource(file), self.store.root, diff_id)
+                    unpack_layers.unpack_in(self.workspace, unpack_layers.LayerSource(file), self.store.root, diff_id)
 
     def put_layer(self, stream: Reader) -> tuple[str, str, int]:
         """Store and unpack a layer (tar, bare or compressed) in one pass: its diff ID, blob digest and blob size."""
+        from minidock.image import unpack_layers
+
         writer = self.blob_writer()
-        diff_id = unpack_layers.unpack_in(self.workspace, LayerSource(stream, writer), self.store.root)
+        diff_id = unpack_layers.unpack_in(self.workspace, unpack_layers.LayerSource(stream, writer), self.store.root)
         return diff_id, self.publish(writer), writer.size
 
     def add_manifest(

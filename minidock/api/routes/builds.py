@@ -12,11 +12,8 @@ from minidock.api.models.fields import Fields
 from minidock.api.streams.body import BodyReader
 from minidock.api.streams.build_output import BuildOutput
 from minidock.build import git, http_download
-from minidock.build.account import Account
 from minidock.build.command import run
-from minidock.build.outputs import Output
-from minidock.build.request import Command
-from minidock.build.run_command import Surroundings
+from minidock.build.request import Command, Output, Surroundings
 from minidock.engine.container import recovery
 from minidock.engine.request import limits
 from minidock.errors import UsageError
@@ -32,7 +29,7 @@ def build(call: Call) -> None:
     asked, quiet = _command(call), call.flag("q")
     with call.progress() as stream:
         shown = BuildOutput(say, stream, quiet=quiet)
-        image_id = run(call.paths, asked, say, Account(call.root), io.BufferedReader(BodyReader(call)), shown)
+        image_id = run(call.paths, asked, say, None, io.BufferedReader(BodyReader(call)), shown)
         if quiet:
             stream.json({"stream": f"{image_id}\n"})
             return

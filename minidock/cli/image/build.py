@@ -85,17 +85,25 @@ def build(paths: Paths, /, **flags: Any) -> None:
     """Build an image from the Dockerfile and the files in PATH."""
     check_root()
     from minidock.build import command
-    from minidock.build.account import Account
     from minidock.cli.image import build_flags
-    from minidock.explain.build.build_texts import say
 
     asked = build_flags.to_command(flags)
-    account = Account(paths.root)
-    image = command.run(paths, asked, say, account)
-    if flags["explain"]:
+    if not flags["explain"]:
+        image = command.run(paths, asked, _say)
+    else:
+        from minidock.build.account import Account
         from minidock.explain.build import build_explanation
 
+        account = Account(paths.root)
+        image = command.run(paths, asked, _say, account.told)
         for line in build_explanation.tell(account):
             echo(line, err=True)
     if asked.progress == "quiet" and image:
         echo(image)
+
+
+def _say(key: str, **values: Any) -> str:
+    """A text in the user's language; read when the first one is needed."""
+    from minidock.explain.build import build_texts
+
+    return build_texts.say(key, **values)

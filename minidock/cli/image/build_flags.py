@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-import csv
 import os
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from minidock.build.cache_exchange import Place
-from minidock.build.outputs import FILES, STDOUT, STORED, Output
-from minidock.build.request import Command
-from minidock.build.run_command import Surroundings
+from minidock.build.request import FILES, STDOUT, STORED, Command, Output, Place, Surroundings
 from minidock.cli.flags import key_values
-from minidock.engine.request import limits, values
+from minidock.engine.request import values
 from minidock.errors import NotFoundError, UsageError
 from minidock.image import reference
+
+if TYPE_CHECKING:
+    from minidock.engine.container.container_options import Limits
 
 _KINDS = (*STORED, *FILES, "docker", "oci", "cacheonly")
 _WITH_FILE = ("oci", "tar", "local")  # kinds that need a destination
 _CACHES = ("inline", "registry", "local")
+_LIMITS = ("memory", "memory_swap", "cpu_period", "cpu_quota", "cpu_shares", "cpuset_cpus", "cpuset_mems")
 _ALLOWED = ("network.host", "security.insecure")
 
 
@@ -78,18 +78,25 @@ def _refuse(flags: dict[str, Any]) -> None:
 
 
 def _surroundings(flags: dict[str, Any]) -> Surroundings:
-    unset = ("cpus", "cpu_rt_period", "cpu_rt_runtime", "memory_reservation", "pids_limit", "blkio_weight")
-    lists = ("blkio_weight_device", "device_read_bps", "device_write_bps", "device_read_iops", "device_write_iops")
-    limited = {**dict.fromkeys(unset), **dict.fromkeys(lists, ()), **flags}
     return Surroundings(
         network=flags["network"],
         add_host=[_host(text) for text in flags["add_host"]],
-        limits=limits.parse(limited),
+        limits=_limits(flags),
         ulimits=dict(values.ulimit(text) for text in flags["ulimit"]),
         shm_size=flags["shm_size"] or None,
         cgroup_parent=flags["cgroup_parent"] or None,
         allowed=list(flags["allow"]),
     )
+
+
+def _limits(flags: dict[str, Any]) -> Limits | None:
+    if not any(flags[name] not in (None, "") for name in _LIMITS):
+        return None
+    from minidock.engine.request import limits
+
+    unset = ("cpus", "cpu_rt_period", "cpu_rt_runtime", "memory_reservation", "pids_limit", "blkio_weight")
+    lists = ("blkio_weight_device", "device_read_bps", "device_write_bps", "device_read_iops", "device_write_iops")
+    return limits.parse({**dict.fromkeys(unset), **dict.fromkeys(lists, ()), **flags})
 
 
 def _host(text: str) -> tuple[str, str]:
@@ -101,6 +108,8 @@ def _host(text: str) -> tuple[str, str]:
 
 def _fields(text: str) -> dict[str, str]:
     """`a=1,b=2`, with quotes around what has a comma in it (RFC 4180)."""
+    import csv
+
     rows = list(csv.reader([text]))
     return {name.strip().lower(): value for name, _, value in (word.partition("=") for word in (rows or [[]])[0])}
 

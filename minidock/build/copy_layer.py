@@ -1,0 +1,167 @@
+"""The layer that a COPY makes, a tar archive: its files over those of the layers so far (reference, "COPY").
+
+Reference, "Destination" says where files come; what docs leave open is as BuildKit does it.
+"""
+
+from __future__ import annotations
+
+import os
+import posixpath
+import tarfile
+from collections.abc import Iterator, Sequence
+
+from minidock.build import modes
+from minidock.build.copy_files import Copy, Item, Request
+from minidock.build.tree import Tree, version
+from minidock.errors import HostError, NotFoundError, UsageError
+from minidock.image.dockerfile.dockerfile_errors import DockerfileError
+from minidock.image.layer_writer import tar_entry
+from minidock.linux import overlay
+from minidock.linux.openat2 import open_in_root
+
+
+def pieces(
+    tree: Tree | None,
+    copy: Copy,
+    request: Request,
+    below: Sequence[str],
+    epoch: int | None,
+    now: int,
+    unsteady: list[str],
+) -> Iterator[bytes]:
+    """The layer, a tar archive piece by piece. `below`: the layers so far, topmost first; `epoch`: of all that is new.
+
+    `unsteady` gets the paths of the files that have changed since they were found, and so since their digests were
+    taken: the layer is none of these.
+
+    Raises `UsageError` where a file would have to become a directory, or the reverse.
+    """
+    writer = _Writer([] if request.link else list(below), request, epoch, now, unsteady)
+    target = writer.target(into_directory=copy.into_directory, name=copy.items[0].place if copy.items else "")
+    if copy.items or request.contents or not request.sources:
+        yield from writer.parents(target if copy.into_directory else posixpath.dirname(target))
+    for item in copy.items:
+        assert tree is not None
+        place = posixpath.join(target, item.place).rstrip("/") if copy.into_directory else target
+        yield from writer.add(tree, item, place)
+    for name, text in request.contents:
+        place = posixpath.join(target, name) if copy.into_directory else target
+        yield from writer.add_text(place, text.encode(errors="surrogateescape"))
+    yield bytes(2 * tarfile.BLOCKSIZE)
+
+
+class _Writer:
+    def __init__(self, below: list[str], request: Request, epoch: int | None, now: int, unsteady: list[str]) -> None:
+        self.unsteady = unsteady
+        self.below = below
+        self.request = request
+        self.epoch = epoch
+        self.now = now if epoch is None else epoch
+        self.made: set[str] = set()
+        self.new: set[str] = set()  # of these, the directories below which nothing was before
+        self.first_names: dict[tuple[int, int], str] = {}
+
+    def target(self, *, into_directory: bool, name: str) -> str:
+        """Where the copy goes, without symbolic links on the way; of one file, its own place."""
+        path = self._resolved(self.request.target)
+        if into_directory or not name or not self._is_directory(path):
+            return path
+        return posixpath.join(path, posixpath.basename(name))
+
+    def _resolved(self, path: str) -> str:
+        """`path` in the files so far, links followed, also those to what is not there (yet)."""
+        try:
+            names = overlay.resolve(self.below, posixpath.normpath(path), may_lack=True)
+        except OSError as error:
+            raise UsageError(f"too many symbolic links in {path}") from error
+        return "/" + "/".join(names or ())
+
+    def _there(self, path: str) -> str | None:
+        return overlay.entry(self.below, [name for name in path.split("/") if name]) if self.below else None
+
+    def _is_directory(self, path: str) -> bool:
+        found = self._there(path)
+        return found is not None and os.path.isdir(found) and not os.path.islink(found)
+
+    def parents(self, directory: str) -> Iterator[bytes]:
+        """Directories on the way that are not there: mode 0755, of whoever the copy is to belong to."""
+        path = ""
+        for name in [part for part in directory.split("/") if part]:
+            path += "/" + name
+            if path in self.made or self._is_directory(path):
+                continue
+            if self._there(path) and not self.request.replaces:
+                raise UsageError(f"cannot copy to non-directory: {path}")
+            self.made.add(path)
+            if not self._there(path):
+                self.new.add(path)
+            uid, gid = self.request.owner or (0, 0)
+            info = tarfile.TarInfo(_name(path))
+            info.type, info.mode, info.uid, info.gid, info.mtime = tarfile.DIRTYPE, 0o755, uid, gid, self.now
+            yield info.tobuf(tarfile.PAX_FORMAT, "utf-8", "surrogateescape")
+
+    def add(self, tree: Tree, entry: Item, place: str) -> Iterator[bytes]:
+        """One file; a directory that is there already is left as it is only where it is the target itself."""
+        there = None if posixpath.dirname(place) in self.new else self._there(place)
+        if entry.is_directory:
+            if not place or place in self.made:
+                return
+            if there and not self._is_directory(place) and not self.request.replaces:
+                raise UsageError(f"cannot copy to non-directory: {place}")
+            if there and place == self._resolved(self.request.target):
+                return
+            self.made.add(place)
+            if not there:
+                self.new.add(place)
+        elif there and self._is_directory(place) and not self.request.replaces:
+            raise UsageError(f"cannot replace to directory {place} with file")
+        yield from self.parents(posixpath.dirname(place))
+        above, _, name = os.fsencode(entry.path).rpartition(b"/")
+        parent = open_in_root(tree.root, above)
+        if parent < 0:
+            raise NotFoundError(f'"/{entry.path}": not found in {tree.name}: it was there a moment ago')
+        try:
+            status = os.lstat(name or b".", dir_fd=parent)
+            yield from tar_entry(
+                parent, os.fsencode(_name(place)), name or b".", status, self.first_names,
+                is_layer=False, change=self._change,
+            )  # fmt: skip
+            if not entry.version == version(status) == tree.version_of(entry.path):
+                self.unsteady.append(entry.path)
+        except FileNotFoundError:
+            raise NotFoundError(f'"/{entry.path}": not found in {tree.name}: it was there a moment ago') from None
+        except HostError:
+            raise HostError(
+                f'"/{entry.path}" became shorter while it was copied: build when nobody writes to it'
+            ) from None
+        finally:
+            os.close(parent)
+
+    def _change(self, info: tarfile.TarInfo) -> None:
+        """Owner, mode and time of a copy."""
+        if self.request.owner:
+            info.uid, info.gid = self.request.owner
+        if self.request.chmod and not info.issym():
+            info.mode = modes.changed(self.request.chmod, info.mode, is_directory=info.isdir())
+        if self.epoch is not None:
+            info.mtime = min(info.mtime, self.epoch)
+
+    def add_text(self, place: str, content: bytes) -> Iterator[bytes]:
+        """A here-document as a file, mode 0644."""
+        if self._is_directory(place):
+            raise UsageError(f"cannot replace to directory {place} with file")
+        yield from self.parents(posixpath.dirname(place))
+        info = tarfile.TarInfo(_name(place))
+        info.size, info.mtime = len(content), self.now
+        info.uid, info.gid = self.request.owner or (0, 0)
+        info.mode = modes.changed(self.request.chmod, 0o644, is_directory=False) if self.request.chmod else 0o644
+        yield info.tobuf(tarfile.PAX_FORMAT, "utf-8", "surrogateescape")
+        yield content + bytes(-len(content) % tarfile.BLOCKSIZE)
+
+
+def _name(path: str) -> str:
+    """A path as archives have names."""
+    name = path.strip("/")
+    if not name:
+        raise DockerfileError("the root directory itself cannot be replaced")
+    return name
