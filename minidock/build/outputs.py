@@ -15,7 +15,7 @@ import json
 import os
 from collections.abc import Callable, Sequence
 
-from minidock.build.request import FILES, STDOUT, Output
+from minidock.build.request import FILES, STDOUT, Compression, Output
 from minidock.build.stage import Stage
 from minidock.errors import UsageError
 from minidock.image.media_types import MANIFEST_TYPE
@@ -42,6 +42,10 @@ def prepare(ingest: Ingest, stage: Stage, wanted: Sequence[Output], epoch: int |
         from minidock.build import rewrite
 
         rewrite.rewrite(ingest, stage, epoch)
+    for compression in {output.compression for output in wanted} - {Compression()}:
+        from minidock.build import recompress
+
+        recompress.recompress(ingest, stage, compression)
 
 
 def check(wanted: Sequence[Output]) -> None:
@@ -58,6 +62,8 @@ def check(wanted: Sequence[Output]) -> None:
                 raise UsageError(f"destination {output.destination} is no directory")
     if sum(output.destination == STDOUT for output in wanted) > 1:
         raise UsageError("only one output can go to standard output")
+    if len({output.compression for output in wanted if output.kind not in FILES}) > 1:
+        raise UsageError("the layers of one build have one compression: build once more for another one")
 
 
 def write(ingest: Ingest, result: Result, output: Output, say: Callable[[str], None]) -> None:

@@ -17,6 +17,14 @@ STORED = ("image", "registry")
 STDOUT = "-"
 
 
+class Compression(NamedTuple):
+    """Of layers. `kind`: gzip, zstd or uncompressed; `level` None: the usual one; `forced`: also of a base image's."""
+
+    kind: str = "gzip"
+    level: int | None = None
+    forced: bool = False
+
+
 class Output(NamedTuple):
     """One -o. `destination`: a path, "-" for standard output, "" for the store; `names`: instead of -t's."""
 
@@ -26,6 +34,7 @@ class Output(NamedTuple):
     push: bool = False
     as_archive: bool = True
     rewrite: bool = False
+    compression: Compression = Compression()
 
     @property
     def is_stored(self) -> bool:

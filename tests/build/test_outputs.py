@@ -100,11 +100,44 @@ def test_the_same_input_gives_the_same_bytes(context: Context) -> None:
     assert "rewrite-timestamp=true needs SOURCE_DATE_EPOCH" in told
 
 
+MAGIC = {"gzip": b"\x1f\x8b", "zstd": b"\x28\xb5\x2f\xfd", "uncompressed": b""}
+
+
+@pytest.mark.parametrize("kind", MAGIC)
+@pytest.mark.parametrize("forced", [False, True])
+def test_layers_of_another_compression(context: Context, tmp_path: Path, kind: str, forced: bool) -> None:
+    """The same files, and so the same diff IDs; a base image's layers only if that is asked for."""
+    layout = tmp_path / "layout"
+    words = f"type=oci,tar=false,dest={layout},compression={kind},force-compression={str(forced).lower()}"
+    context.built("FROM alpine\nRUN echo x > /made\n")
+    plain = context.config()["RootFS"]["Layers"]
+    context.built("FROM alpine\nRUN echo x > /made\n", "-o", words)
+    index = json.loads((layout / "index.json").read_text())
+    manifest = json.loads(blob(layout, index["manifests"][0]["digest"]))
+    suffix = {"uncompressed": ""}.get(kind, f"+{kind}")
+    for position, layer in enumerate(manifest["layers"]):
+        content = blob(layout, layer["digest"])
+        is_ours = position > 0 or forced
+        assert layer["mediaType"] == f"application/vnd.oci.image.layer.v1.tar{suffix if is_ours else '+gzip'}"
+        assert len(content) == layer["size"]
+        if is_ours:
+            assert content.startswith(MAGIC[kind])
+            assert kind != "uncompressed" or layer["digest"] == plain[position]
+    context.built("FROM base\nCOPY --from=base /made /again\n", "--build-context", f"base=oci-layout://{layout}")
+    assert context.run("cat /again") == "x\n"
+    assert context.config()["RootFS"]["Layers"][:2] == plain
+
+
+def blob(layout: Path, digest: str) -> bytes:
+    return (layout / "blobs" / "sha256" / digest.removeprefix("sha256:")).read_bytes()
+
+
 WRONG = {
     "type=none": "invalid output 'type=none': type is one of image, registry, tar, local, docker, oci, cacheonly",
     "dest=x": "invalid output 'dest=x': type is required",
     "type=local": "dest is required for the output type=local",
-    "type=image,compression=zstd": "compression=zstd is not supported",
+    "type=image,compression=estargz": "compression=estargz is not supported: layers are gzip, zstd, uncompressed",
+    "type=oci,dest=x,compression=zstd,compression-level=23": "invalid compression-level '23' of zstd: 0 to 22",
     "type=oci,dest=.": "destination . is a directory",
     "type=local,dest=/dev/null": "destination /dev/null is no directory",
 }

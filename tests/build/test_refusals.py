@@ -17,6 +17,7 @@ WRONG = {
     "# only a comment\n": "dockerfile parse error on line 1: file with no instructions",
     "RUN true\n": "dockerfile parse error on line 1: no build stage in current context",
     "FROM alpine\nRUM true\n": "dockerfile parse error on line 2: unknown instruction: RUM (did you mean RUN?)",
+    "FROM alpine\nRUN --device=vendor.com/gpu true\n": "line 2: unknown flag: --device",
     "FROM alpine\nCOPY --chwon=1 a b\n": "line 2: unknown flag: --chwon (did you mean chown?)",
     "FROM alpine\nCOPY nothing /x\n": 'COPY nothing /x: "/nothing": not found in the build context',
     "FROM alpine\nCOPY ../../etc/hostname /x\n": '"/etc/hostname": not found in the build context',

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Any
 
-from minidock.build.request import FILES, STDOUT, STORED, Command, Output, Place, Surroundings
+from minidock.build.request import FILES, STDOUT, STORED, Command, Compression, Output, Place, Surroundings
 from minidock.cli.flags import key_values
 from minidock.engine.request import values
 from minidock.errors import NotFoundError, UsageError
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 _KINDS = (*STORED, *FILES, "docker", "oci", "cacheonly")
 _WITH_FILE = ("oci", "tar", "local")  # kinds that need a destination
 _CACHES = ("inline", "registry", "local")
+_LEVELS = {"gzip": 9, "zstd": 22, "uncompressed": 0}  # the highest of each compression
 _LIMITS = ("memory", "memory_swap", "cpu_period", "cpu_quota", "cpu_shares", "cpuset_cpus", "cpuset_mems")
 _ALLOWED = ("network.host", "security.insecure")
 
@@ -148,13 +149,23 @@ def _output(text: str) -> Output:
         if kind == "local":
             raise UsageError("dest is required for the output type=local")
         destination = STDOUT
-    if fields.get("compression", "gzip") != "gzip":
-        raise UsageError(f"compression={fields['compression']} is not supported: layers are compressed with gzip")
     names = [reference.parse(name) for name in fields.get("name", "").split(",") if name]
     return Output(
         kind, destination, names, push=kind == "registry" or _is_true(fields, "push"),
         as_archive=_is_true(fields, "tar", default=True), rewrite=_is_true(fields, "rewrite-timestamp"),
+        compression=_compression(fields),
     )  # fmt: skip
+
+
+def _compression(fields: dict[str, str]) -> Compression:
+    kind, text = fields.get("compression", "gzip"), fields.get("compression-level", "")
+    if kind not in _LEVELS:
+        raise UsageError(f"compression={kind} is not supported: layers are {', '.join(_LEVELS)}")
+    if text and (not text.isdecimal() or int(text) > _LEVELS[kind]):
+        raise UsageError(f"invalid compression-level {text!r} of {kind}: 0 to {_LEVELS[kind]}")
+    # The level of gzip is always the same: so is a layer then, whoever asks for it.
+    level = int(text) if text and kind == "zstd" else None
+    return Compression(kind, level, _is_true(fields, "force-compression"))
 
 
 # Caches
