@@ -128,8 +128,7 @@ def prune(root: str, wanted: Filters, *, everything: bool = False, keep: int = 0
         names.append(row.name)
         size += row.size
         left -= row.size
-    if everything and not wanted:
-        known_digests.forget(root)
+    known_digests.forget(root, everything=everything and not wanted)
     garbage_collection.collect(root, image_users.has_layer(root))
     return Pruned(names, size)
 

@@ -62,6 +62,21 @@ def test_prune_of_the_cache(context: Context, engine: Minidock) -> None:
     assert reasons(context.built(dockerfile))[1:] == ["DONE (it is no longer in the cache)"]
 
 
+def test_digests_of_a_context_that_is_gone_are_pruned(context: Context, engine: Minidock) -> None:
+    context.write("f", "one")
+    os.utime(context.path / "f", (1, 1))
+    time.sleep(2.1)  # what has changed just now is not remembered
+    context.built("FROM scratch\nCOPY f /f\n")
+    kept = engine.root / "build" / "digests"
+    before = set(os.listdir(kept))
+    assert any(str(context.path) in (kept / name).read_text() for name in before)
+    engine("builder", "prune", "-f")
+    assert any(str(context.path) in (kept / name).read_text() for name in os.listdir(kept))
+    context.path.rename(f"{context.path}.gone")
+    engine("builder", "prune", "-f")
+    assert not any(str(context.path) in (kept / name).read_text() for name in os.listdir(kept))
+
+
 def cache_row(engine: Minidock) -> list[str]:
     """The row of `system df`: how many, how many in use, size, reclaimable."""
     template = "{{.Type}}|{{.TotalCount}}|{{.Active}}|{{.Size}}|{{.Reclaimable}}"
