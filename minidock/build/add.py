@@ -7,43 +7,46 @@ import posixpath
 from typing import TYPE_CHECKING
 
 from minidock.build import archives, git, http_download
-from minidock.build.copy_files import Request
+from minidock.build.copy_files import Fetched, Request
 from minidock.build.sources import of_directory
 from minidock.build.stage import Stage
-from minidock.build.tree import Tree
 from minidock.errors import UsageError
 from minidock.image.dockerfile.dockerfile_errors import DockerfileError
 from minidock.image.dockerfile.instructions import Instruction
-from minidock.named_tuple import NamedTuple
 
 if TYPE_CHECKING:
     from minidock.build.builder import Builder
 
 
-class Fetched(NamedTuple):
-    """What is to be copied instead of what was written. `known`: what counts for the cache, not its files."""
-
-    tree: Tree
-    request: Request
-    known: dict[str, str] | None = None
-
-
-def fetch(builder: Builder, stage: Stage, request: Request, instruction: Instruction) -> Fetched | None:
-    """Unpack archives, fetch addresses and repositories; None where all sources are files of the context."""
-    repositories = [found for source in request.sources if (found := git.parse(source))]
+def fetch(builder: Builder, stage: Stage, request: Request, instruction: Instruction) -> list[Fetched]:
+    """What each source means: an address or a repository is fetched, an archive unpacked, the rest are files as they
+    are, which come last, together.
+    """
+    repositories = {source: named for source in request.sources if (named := git.parse(source))}
     remote = [source for source in request.sources if http_download.is_address(source)]
     checksum = stage.words(instruction.flag("checksum"))
     if checksum and not (remote or repositories):
         raise DockerfileError("checksum can't be specified for non-HTTP(S) sources", instruction.line)
-    if (remote or repositories) and len(request.sources) > 1:
-        raise DockerfileError("ADD of an address takes one source", instruction.line)
-    if repositories:
-        return _repository(builder, request, repositories[0], checksum, instruction)
-    if remote:
-        return _download(builder, request, remote[0], checksum, unpack=instruction.is_set("unpack"))
-    if not request.sources or instruction.flag("unpack") == "false":
-        return None
-    return _unpacked(builder, request)
+    if checksum and len(request.sources) > 1:
+        raise DockerfileError("checksum can't be specified for multiple sources", instruction.line)
+    found: list[Fetched] = []
+    plain: list[str] = []
+    single = request._replace(contents=())
+    for source in request.sources:
+        if source in repositories:
+            found.append(_repository(builder, single, repositories[source], checksum, instruction))
+        elif source in remote:
+            found.append(_download(builder, single, source, checksum, unpack=instruction.is_set("unpack")))
+        elif instruction.flag("unpack") == "false":
+            plain.append(source)
+        else:
+            files, archived = _unpacked(builder, single, source)
+            plain += files
+            found += archived
+    if plain or request.contents:
+        tree = builder.sources.tree("") if plain else None
+        found.append(Fetched(tree, request._replace(sources=tuple(plain))))
+    return found
 
 
 def _repository(
@@ -60,21 +63,25 @@ def _repository(
     return Fetched(tree, request._replace(sources=("/",)), known)
 
 
-def _unpacked(builder: Builder, request: Request) -> Fetched | None:
+def _unpacked(builder: Builder, request: Request, source: str) -> tuple[list[str], list[Fetched]]:
+    """(what of `source` is copied as it is, the archives among what it names, unpacked)."""
     tree = builder.sources.tree("")
-    found = []
-    for source in request.sources:
-        for path in tree.glob(posixpath.normpath("/" + source).lstrip("/")):
-            entry = tree.find(path)
-            if entry and not entry.is_directory:
-                with os.fdopen(tree.open(entry.path), "rb") as file:
-                    if archives.is_archive(file.read(archives.START)):
-                        found.append(entry.path)
-    if not found:
-        return None
-    if len(found) > 1 or len(request.sources) > 1:
-        raise UsageError("ADD of an archive together with other sources: write an ADD for each")
-    return _extracted(builder, request, tree.open(found[0]), found[0])
+    plain: list[str] = []
+    found: list[Fetched] = []
+    for path in tree.glob(posixpath.normpath("/" + source).lstrip("/")):
+        entry = tree.find(path)
+        unpacked = None
+        if entry and not entry.is_directory:
+            with os.fdopen(tree.open(entry.path), "rb") as file:
+                is_archive = archives.is_archive(file.read(archives.START))
+            if is_archive:
+                unpacked = _extracted(builder, request, tree.open(entry.path), entry.path)
+        if unpacked:
+            found.append(unpacked)
+        else:
+            plain.append(path)
+    # Where nothing is an archive, or nothing is there, the source stays as it was written.
+    return (plain, found) if found else ([source], [])
 
 
 def _extracted(builder: Builder, request: Request, fd: int, name: str) -> Fetched | None:

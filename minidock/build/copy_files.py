@@ -48,6 +48,26 @@ class Item(NamedTuple):
     version: bytes
 
 
+class Fetched(NamedTuple):
+    """What is to be copied of one or more sources: `tree` None for here-documents alone.
+
+    `known`: what counts for the cache, if not the files.
+    """
+
+    tree: Tree | None
+    request: Request
+    known: dict[str, str] | None = None
+
+
+class Portion(NamedTuple):
+    """What one COPY copies from one tree; an ADD may copy from several. The first three are those of `Fetched`."""
+
+    tree: Tree | None
+    request: Request
+    copy: Copy
+    known: dict[str, str] | None = None
+
+
 class Copy(NamedTuple):
     """What is copied: `items`, each directory before what is in it; `into_directory`: the target is one."""
 
@@ -55,10 +75,12 @@ class Copy(NamedTuple):
     into_directory: bool
 
 
-def find(tree: Tree, request: Request, command: str = "COPY") -> Copy:
-    """Look up the sources. Raises `NotFoundError` for one that is not there, in docker's words."""
+def find(tree: Tree, request: Request, *, several: bool = False) -> Copy:
+    """Look up the sources. Raises `NotFoundError` for one that is not there, in docker's words.
+
+    `several`: there are more sources than those of the request.
+    """
     items: dict[str, Item] = {}
-    several = len(request.sources) + len(request.contents) > 1
     directories = 0
     for source in request.sources:
         for path in tree.glob(_inside(source), deep=request.parents):
@@ -69,8 +91,6 @@ def find(tree: Tree, request: Request, command: str = "COPY") -> Copy:
             for item in _below(tree, top, path, request):
                 items[item.place] = item
     found = list(items.values())
-    if several and not request.target.endswith("/"):
-        refuse_several(command)
     return Copy(found, several or bool(directories) or request.target.endswith("/") or request.parents)
 
 

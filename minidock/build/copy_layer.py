@@ -11,7 +11,7 @@ import tarfile
 from collections.abc import Iterator, Sequence
 
 from minidock.build import modes
-from minidock.build.copy_files import Copy, Item, Request
+from minidock.build.copy_files import Item, Portion, Request
 from minidock.build.tree import Tree, version
 from minidock.errors import HostError, NotFoundError, UsageError
 from minidock.image.dockerfile.dockerfile_errors import DockerfileError
@@ -21,13 +21,7 @@ from minidock.linux.openat2 import open_in_root
 
 
 def pieces(
-    tree: Tree | None,
-    copy: Copy,
-    request: Request,
-    below: Sequence[str],
-    epoch: int | None,
-    now: int,
-    unsteady: list[str],
+    portions: Sequence[Portion], below: Sequence[str], epoch: int | None, now: int, unsteady: list[str]
 ) -> Iterator[bytes]:
     """The layer, a tar archive piece by piece. `below`: the layers so far, topmost first; `epoch`: of all that is new.
 
@@ -36,7 +30,16 @@ def pieces(
 
     Raises `UsageError` where a file would have to become a directory, or the reverse.
     """
-    writer = _Writer([] if request.link else list(below), request, epoch, now, unsteady)
+    made: set[str] = set()
+    new: set[str] = set()
+    for portion in portions:
+        paths = [] if portion.request.link else list(below)
+        yield from _portion(portion, _Writer(paths, portion.request, epoch, now, unsteady, made, new))
+    yield bytes(2 * tarfile.BLOCKSIZE)
+
+
+def _portion(portion: Portion, writer: _Writer) -> Iterator[bytes]:
+    tree, request, copy, _ = portion
     target = writer.target(into_directory=copy.into_directory, name=copy.items[0].place if copy.items else "")
     if copy.items or request.contents or not request.sources:
         yield from writer.parents(target if copy.into_directory else posixpath.dirname(target))
@@ -47,18 +50,28 @@ def pieces(
     for name, text in request.contents:
         place = posixpath.join(target, name) if copy.into_directory else target
         yield from writer.add_text(place, text.encode(errors="surrogateescape"))
-    yield bytes(2 * tarfile.BLOCKSIZE)
 
 
 class _Writer:
-    def __init__(self, below: list[str], request: Request, epoch: int | None, now: int, unsteady: list[str]) -> None:
+    """`made`: the directories that the layer has so far; `new`: of these, those below which nothing was before."""
+
+    def __init__(
+        self,
+        below: list[str],
+        request: Request,
+        epoch: int | None,
+        now: int,
+        unsteady: list[str],
+        made: set[str],
+        new: set[str],
+    ) -> None:
         self.unsteady = unsteady
         self.below = below
         self.request = request
         self.epoch = epoch
         self.now = now if epoch is None else epoch
-        self.made: set[str] = set()
-        self.new: set[str] = set()  # of these, the directories below which nothing was before
+        self.made = made
+        self.new = new
         self.first_names: dict[tuple[int, int], str] = {}
 
     def target(self, *, into_directory: bool, name: str) -> str:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from minidock.build import copy_files
-from minidock.build.copy_files import Copy, Request
+from minidock.build.copy_files import Copy, Fetched, Portion, Request
 from minidock.build.reasons import SAME, Reason
 from minidock.build.stage import INSTRUCTIONS, Stage
 from minidock.errors import UsageError
@@ -35,33 +36,47 @@ def step(builder: Builder, stage: Stage, instruction: Instruction) -> tuple[bool
         stage.words(instruction.flag("chmod")), instruction.is_set("parents"), instruction.is_set("link"),
         tuple(map(stage.words, instruction.flags.get("exclude", []))),
     )  # fmt: skip
-    fetched = None
-    if instruction.name == "ADD":
-        from minidock.build import add
-
-        fetched = add.fetch(builder, stage, request, instruction)
-    if fetched:
-        request = fetched.request
-    tree = fetched.tree if fetched else builder.sources.tree(origin) if request.sources else None
-    copy = copy_files.find(tree, request, instruction.name) if tree else Copy([], target.endswith("/"))
-    if tree is None and len(contents) > 1 and not request.target.endswith("/"):
+    if len(listed) + len(contents) > 1 and not request.target.endswith("/"):
         copy_files.refuse_several(instruction.name)
+    portions = _portions(builder, stage, request, instruction)
     words = [*listed, *(f"<<{name}" for name, _ in contents), target]
     flags = [
         f"--{name}={stage.words(instruction.flag(name))} " for name in ("chown", "chmod") if instruction.flag(name)
     ]
     text = f"{instruction.name} {''.join(flags)}{' '.join(words)} # buildkit"
-    parts = _parts(builder, tree, copy, request)
-    if fetched and fetched.known:
-        parts["files"] = fetched.known
-    files = copy_files.files(tree, copy, request, f"{origin}:/" if origin else "")
-    return builder.layered(stage, instruction, text, parts, lambda: _store(builder, tree, request, stage, copy), files)
+    parts = _parts(builder, portions)
+    tree, asked, copy, _ = portions[-1]
+    files = copy_files.files(tree, copy, asked, f"{origin}:/" if origin else "")
+    return builder.layered(stage, instruction, text, parts, lambda: _store(builder, stage, portions), files)
 
 
-def _parts(builder: Builder, tree: Tree | None, copy: Copy, request: Request) -> Parts:
+def _portions(builder: Builder, stage: Stage, request: Request, instruction: Instruction) -> list[Portion]:
+    """What is copied from where: of a COPY one tree, of an ADD any number."""
+    if instruction.name == "ADD":
+        from minidock.build import add
+
+        fetched = add.fetch(builder, stage, request, instruction)
+    else:
+        tree = builder.sources.tree(instruction.flag("from")) if request.sources else None
+        fetched = [Fetched(tree, request)]
+    several = len(request.sources) + len(request.contents) > 1
+    found = []
+    for source, asked, known in fetched:
+        copy = copy_files.find(source, asked, several=several) if source else Copy([], asked.target.endswith("/"))
+        found.append(Portion(source, asked, copy, known))
+    return found
+
+
+def _parts(builder: Builder, portions: Sequence[Portion]) -> Parts:
     epoch = builder.asked.epoch
+    digests: dict[str, str] = {}
+    for number, (_, request, copy, known) in enumerate(portions):
+        own = known or copy_files.digests(copy, request)
+        # The same place may be there twice: in two archives.
+        digests |= own if len(portions) == 1 else {f"{number}:{place}": digest for place, digest in own.items()}
+    _, request, copy, _ = portions[-1]
     return {
-        "files": copy_files.digests(copy, request),
+        "files": digests,
         "target": request.target,
         "owner": list(request.owner or ()),
         "mode": request.chmod,
@@ -74,9 +89,10 @@ def whole(builder: Builder, stage: Stage, tree: Tree, instruction: Instruction) 
     """All files of a tree, as FROM takes them from a named context that is a directory."""
     request = Request(("/",), (), "/", None, "", parents=False, link=True, excluded=())
     copy = copy_files.find(tree, request)
-    parts = _parts(builder, tree, copy, request)
+    portions = [Portion(tree, request, copy)]
+    parts = _parts(builder, portions)
     text = f"FROM {tree.name} # buildkit"
-    return builder.layered(stage, instruction, text, parts, lambda: _store(builder, tree, request, stage, copy))
+    return builder.layered(stage, instruction, text, parts, lambda: _store(builder, stage, portions))
 
 
 def working_directory(builder: Builder, stage: Stage, instruction: Instruction) -> tuple[bool, Reason]:
@@ -91,16 +107,16 @@ def working_directory(builder: Builder, stage: Stage, instruction: Instruction) 
         owner = (0, 0)
     request = Request((), (), stage.workdir, owner, "", parents=False, link=False, excluded=())
     parts: Parts = {"workdir": stage.workdir, "owner": list(owner or ())}
-    copy = Copy([], into_directory=True)
-    return builder.layered(stage, instruction, text, parts, lambda: _store(builder, None, request, stage, copy))
+    portions = [Portion(None, request, Copy([], into_directory=True))]
+    return builder.layered(stage, instruction, text, parts, lambda: _store(builder, stage, portions))
 
 
-def _store(builder: Builder, tree: Tree | None, request: Request, stage: Stage, copy: Copy) -> Layer:
+def _store(builder: Builder, stage: Stage, portions: Sequence[Portion]) -> Layer:
     from minidock.build import copy_layer
     from minidock.image.layer_writer import PieceReader
 
     below = list(reversed(stage.layer_paths(builder.root)))
-    pieces = copy_layer.pieces(tree, copy, request, below, builder.asked.epoch, int(time.time()), builder.unsteady)
+    pieces = copy_layer.pieces(portions, below, builder.asked.epoch, int(time.time()), builder.unsteady)
     diff_id, digest, size = builder.ingest.put_layer(PieceReader(pieces))
     return Layer(diff_id, digest, size, LAYER_TYPE)
 

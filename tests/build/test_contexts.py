@@ -150,7 +150,16 @@ def test_add_of_an_address(context: Context, tmp_path: Path, web: str) -> None:
     assert context.run("stat -c '%a %u %s' /at/file.tgz /named; ls /un").split() == [
         "600", "0", str(len(content)), "644", "5", str(len(content)), "inside",
     ]  # fmt: skip
+    context.write("here.tgz", archive({"also": "a"}))
+    context.write("plain")
+    context.built(f"FROM alpine\nADD plain {web}/file.tgz *.tgz plain /all/\n")
+    assert context.run("ls /all").split() == ["also", "file.tgz", "plain"]
     for line, why in (
+        (
+            f"ADD --checksum=sha256:{digest} {web}/file.tgz plain /x/",
+            "checksum can't be specified for multiple sources",
+        ),
+        (f"ADD {web}/file.tgz plain /x", "with more than one source file, the destination must be a directory"),
         (f"ADD --checksum=sha256:{'0' * 64} {web}/file.tgz /x", f"digest mismatch sha256:{digest}"),
         (f"ADD {web}/ /x/", f"cannot determine filename for source {web}/"),
         (f"ADD {web}/none /x", "invalid response status 404"),
