@@ -73,13 +73,16 @@ def _close(path: str) -> None:
         os.chmod(path, os.stat(path).st_mode & ROOT_MODE)
 
 
-def write_json(path: str, content: Mapping[str, object], *, durable: bool = True, mode: int = 0o600) -> None:
+def write_json(
+    path: str, content: Mapping[str, object], *, durable: bool = True, mode: int = 0o600, compact: bool = False
+) -> None:
     """Replace the file at `path` by `content` as JSON, with the schema version added.
 
     `durable` waits until the disk has it (fsync(2)): for what a user could lose in a power cut, not for what a reboot
-    makes worthless anyway.
+    makes worthless anyway. `compact`: in one line, which takes a tenth of the time: for thousands of rows.
     """
-    write_text(path, json.dumps({"schemaVersion": SCHEMA, **content}, indent=2) + "\n", durable=durable, mode=mode)
+    text = json.dumps({"schemaVersion": SCHEMA, **content}, indent=None if compact else 2)
+    write_text(path, text + "\n", durable=durable, mode=mode)
 
 
 def write_text(path: str, text: str, *, durable: bool = True, mode: int = 0o644) -> None:

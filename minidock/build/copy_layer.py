@@ -9,6 +9,7 @@ import os
 import posixpath
 import tarfile
 from collections.abc import Iterator, Sequence
+from contextlib import closing
 
 from minidock.build import modes
 from minidock.build.copy_files import Item, Portion, Request
@@ -34,7 +35,8 @@ def pieces(
     new: set[str] = set()
     for portion in portions:
         paths = [] if portion.request.link else list(below)
-        yield from _portion(portion, _Writer(paths, portion.request, epoch, now, unsteady, made, new))
+        with closing(_Writer(paths, portion.request, epoch, now, unsteady, made, new)) as writer:
+            yield from _portion(portion, writer)
     yield bytes(2 * tarfile.BLOCKSIZE)
 
 
@@ -73,6 +75,7 @@ class _Writer:
         self.made = made
         self.new = new
         self.first_names: dict[tuple[int, int], str] = {}
+        self._opened: tuple[bytes | None, int] = (None, -1)
 
     def target(self, *, into_directory: bool, name: str) -> str:
         """Where the copy goes, without symbolic links on the way; of one file, its own place."""
@@ -130,7 +133,7 @@ class _Writer:
             raise UsageError(f"cannot replace to directory {place} with file")
         yield from self.parents(posixpath.dirname(place))
         above, _, name = os.fsencode(entry.path).rpartition(b"/")
-        parent = open_in_root(tree.root, above)
+        parent = self._directory(tree, above)
         if parent < 0:
             raise NotFoundError(f'"/{entry.path}": not found in {tree.name}: it was there a moment ago')
         try:
@@ -139,7 +142,7 @@ class _Writer:
                 parent, os.fsencode(_name(place)), name or b".", status, self.first_names,
                 is_layer=False, change=self._change,
             )  # fmt: skip
-            if not entry.version == version(status) == tree.version_of(entry.path):
+            if not entry.version == version(status) == version(os.lstat(name or b".", dir_fd=parent)):
                 self.unsteady.append(entry.path)
         except FileNotFoundError:
             raise NotFoundError(f'"/{entry.path}": not found in {tree.name}: it was there a moment ago') from None
@@ -147,8 +150,19 @@ class _Writer:
             raise HostError(
                 f'"/{entry.path}" became shorter while it was copied: build when nobody writes to it'
             ) from None
-        finally:
-            os.close(parent)
+
+    def _directory(self, tree: Tree, path: bytes) -> int:
+        """A descriptor of a directory of the tree, -1 if it is gone. It stays open for the next file of the same."""
+        if path != self._opened[0]:
+            self.close()
+            self._opened = path, open_in_root(tree.root, path)
+        return self._opened[1]
+
+    def close(self) -> None:
+        """Close the directory that was read last."""
+        if self._opened[1] >= 0:
+            os.close(self._opened[1])
+        self._opened = None, -1
 
     def _change(self, info: tarfile.TarInfo) -> None:
         """Owner, mode and time of a copy."""

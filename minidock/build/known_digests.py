@@ -57,7 +57,7 @@ class KnownDigests:
         if self._now and self._now != self._before:
             directory = state.directory(self.root, *_PLACE)
             content = {"context": self._context, "files": self._now}
-            state.write_json(os.path.join(directory, self._file), content, durable=False)
+            state.write_json(os.path.join(directory, self._file), content, durable=False, compact=True)
 
 
 def _looks(status: os.stat_result) -> list[int | str]:

@@ -13,6 +13,7 @@ import re
 import stat
 import struct
 from collections.abc import Iterator
+from contextlib import suppress
 
 from minidock.build.ignore import Patterns, expression
 from minidock.build.known_digests import KnownDigests
@@ -142,8 +143,7 @@ class Tree:
                 waiting = []
                 yield entry
             if entry.is_directory:
-                below = (self._look(f"{entry.path}/{name}".lstrip("/")) for name in reversed(self._names(entry.path)))
-                pending += [(found, depth + 1) for found in below if found]
+                pending += [(found, depth + 1) for found in self._below(entry.path)]
 
     def _names(self, path: str) -> list[str]:
         try:
@@ -156,6 +156,24 @@ class Tree:
             return sorted(os.listdir(fd))
         finally:
             os.close(fd)
+
+    def _below(self, path: str) -> list[Entry]:
+        """What is in a directory, in the reverse order of names; lstat(2) of each from the directory, opened once."""
+        try:
+            fd = open_in_root(self.root, os.fsencode(path))
+        except NotADirectoryError:
+            return []
+        if fd < 0:
+            return []
+        prefix = f"{path}/" if path else ""
+        found = []
+        try:
+            for name in sorted(os.listdir(fd), reverse=True):
+                with suppress(FileNotFoundError):
+                    found.append(Entry(prefix + name, os.lstat(name, dir_fd=fd)))
+        finally:
+            os.close(fd)
+        return found
 
     def _look(self, path: str) -> Entry | None:
         """lstat(2) of a path whose directories are no links; None if it is gone."""

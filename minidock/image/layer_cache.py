@@ -82,7 +82,7 @@ def put(root: str, cached: Cached) -> None:
     """
     directory = state.directory(root, *_PLACE)
     row = {"schemaVersion": SCHEMA, **cached._asdict(), "layer": cached.layer and cached.layer._asdict()}
-    state.write_json(os.path.join(directory, f"{cached.key}.json"), row, durable=False)
+    state.write_json(os.path.join(directory, f"{cached.key}.json"), row, durable=False, compact=True)
 
 
 def everything(root: str) -> Iterator[Cached]:

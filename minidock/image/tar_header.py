@@ -26,8 +26,9 @@ class Header(tarfile.TarInfo):
 
 def _plain(block: bytes, header: Header, encoding: str, errors: str) -> Header | None:
     """`header` filled in; None if the block is not plain."""
-    (name, mode, uid, gid, size, mtime, checksum, kind, linkname, magic, uname, gname, major, minor, prefix) = (
-        _FIELDS.unpack(block)
+    # The last but one are the numbers of a device, which nothing plain is.
+    name, mode, uid, gid, size, mtime, checksum, kind, linkname, magic, uname, gname, _, _, prefix = _FIELDS.unpack(
+        block
     )
     if magic != _MAGIC or kind not in _PLAIN or prefix[0]:
         return None
@@ -37,7 +38,6 @@ def _plain(block: bytes, header: Header, encoding: str, errors: str) -> Header |
             return None
         header.mode, header.uid, header.gid = _number(mode), _number(uid), _number(gid)
         header.size, header.mtime = _number(size), _number(mtime)
-        header.devmajor, header.devminor = _number(major), _number(minor)
     except ValueError:
         return None
     header.type = kind
@@ -54,4 +54,4 @@ def _number(field: bytes) -> int:
 
 
 def _text(field: bytes, encoding: str, errors: str) -> str:
-    return field.partition(b"\0")[0].decode(encoding, errors)
+    return field.partition(b"\0")[0].decode(encoding, errors) if field[0] else ""
