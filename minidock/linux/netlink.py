@@ -2,12 +2,32 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
+import os
 import socket
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any
 
 from minidock.observe import announced, observers, report_call
+
+if TYPE_CHECKING:
+    from typing import Self
+
+# <linux/netlink.h>
+NLM_F_REQUEST = 0x1
+NLM_F_ACK = 0x4
+NLM_F_CAPPED = 0x100
+NLM_F_ACK_TLVS = 0x200
+NLM_F_DUMP = 0x300
+NLM_F_REPLACE = 0x100
+NLM_F_EXCL = 0x200
+NLM_F_CREATE = 0x400
+NLMSGERR_ATTR_MSG = 1
+SOL_NETLINK = 270
+NETLINK_CAP_ACK = 10
+NETLINK_EXT_ACK = 11
 
 LONGEST = 1 << 16  # bytes of an answer that are read at once
 _HEADER = 16  # bytes of struct nlmsghdr
@@ -47,3 +67,82 @@ def _words(data: bytes) -> str:
     while offset + _HEADER <= len(data):
         count, offset = count + 1, offset + ((struct.unpack_from("=I", data, offset)[0] + 3) & ~3)
     return f"{{nlmsg_type={_NAMES[kind]}}}" if kind in _NAMES else f"/* {count} messages */"
+
+
+class RouteSocket:
+    """A socket of the family NETLINK_ROUTE, and the requests on it, each with its answer.
+
+    Messages are pyroute2's objects (`rtnetlink.encoders`), which encode and decode themselves.
+    """
+
+    def __init__(self) -> None:
+        kind = socket.SOCK_RAW | socket.SOCK_CLOEXEC
+        self.socket = socket.socket(socket.AF_NETLINK, kind, socket.NETLINK_ROUTE)
+        with contextlib.suppress(OSError):  # before Linux 4.12: no texts with errors
+            self.socket.setsockopt(SOL_NETLINK, NETLINK_CAP_ACK, 1)
+            self.socket.setsockopt(SOL_NETLINK, NETLINK_EXT_ACK, 1)
+        self.sequence = 0
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.socket.close()
+
+    def request(self, kind: int, flags: int, message: Any, what: str) -> None:
+        """Send one message and wait for its acknowledgement. Raises `OSError` that names `what` was requested."""
+        send(self.socket, what, self._encode(kind, flags | NLM_F_ACK, message))
+        for answer, answer_flags, payload in self._answers():
+            if answer == _NLMSG_ERROR:  # an acknowledgement is an error whose number is 0
+                _raise_error(what, answer_flags, payload)
+                return
+
+    def dump(self, kind: int, message: Any, what: str) -> list[Any]:
+        """Send one request and return the list that answers it."""
+        send(self.socket, what, self._encode(kind, NLM_F_DUMP, message))
+        found = []
+        for answer, answer_flags, payload in self._answers():
+            if answer == _NLMSG_ERROR:
+                _raise_error(what, answer_flags, payload)
+            if answer == _NLMSG_DONE:
+                break
+            decoded = type(message)(payload)
+            decoded.decode()
+            if message["family"] in (0, decoded["family"]):  # a kernel without IPv6 returns all families
+                found.append(decoded)
+        return found
+
+    def _encode(self, kind: int, flags: int, message: Any) -> bytes:
+        self.sequence += 1
+        message["header"]["type"] = kind
+        message["header"]["flags"] = NLM_F_REQUEST | flags
+        message["header"]["sequence_number"] = self.sequence
+        message.encode()
+        return bytes(message.data)
+
+    def _answers(self) -> Iterator[tuple[int, int, bytes]]:
+        """(type, flags, whole message) of each message (struct nlmsghdr) that answers the last request."""
+        while True:
+            data = receive(self.socket)
+            offset = 0
+            while offset < len(data):
+                length, kind, flags, sequence = struct.unpack_from("=IHHI", data, offset)
+                if sequence == self.sequence:  # not a late answer to a request that was given up
+                    yield kind, flags, data[offset : offset + length]
+                offset += (length + 3) & ~3
+
+
+def _raise_error(what: str, flags: int, message: bytes) -> None:
+    """Raise the error of a struct nlmsgerr, with the kernel's text if there is one; nothing for 0."""
+    number = -struct.unpack_from("=i", message, 16)[0]
+    if number == 0:
+        return
+    words = ""
+    if flags & NLM_F_ACK_TLVS and flags & NLM_F_CAPPED:
+        offset = 16 + 4 + 16  # our header, the number, the header of what we asked
+        while offset + 4 <= len(message):
+            length, kind = struct.unpack_from("=HH", message, offset)
+            if kind == NLMSGERR_ATTR_MSG:
+                words = f" ({message[offset + 4 : offset + length].rstrip(bytes(1)).decode(errors='replace')})"
+            offset += max((length + 3) & ~3, 4)
+    raise OSError(number, f"{what}: {os.strerror(number)}{words}")

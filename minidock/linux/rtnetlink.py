@@ -20,24 +20,11 @@ import sys
 from collections.abc import Iterator
 from typing import Any
 
-from minidock.linux import netlink, syscalls
+from minidock.linux import syscalls
+from minidock.linux.netlink import NLM_F_CREATE, NLM_F_EXCL, NLM_F_REPLACE, RouteSocket
 from minidock.named_tuple import NamedTuple
 
-# <linux/netlink.h>, <linux/rtnetlink.h>
-NLM_F_REQUEST = 0x1
-NLM_F_ACK = 0x4
-NLM_F_CAPPED = 0x100
-NLM_F_ACK_TLVS = 0x200
-NLM_F_DUMP = 0x300
-NLM_F_REPLACE = 0x100
-NLM_F_EXCL = 0x200
-NLM_F_CREATE = 0x400
-NLMSG_ERROR = 2
-NLMSG_DONE = 3
-NLMSGERR_ATTR_MSG = 1
-SOL_NETLINK = 270
-NETLINK_CAP_ACK = 10
-NETLINK_EXT_ACK = 11
+# <linux/rtnetlink.h>
 RTM_NEWLINK = 16
 RTM_DELLINK = 17
 RTM_NEWADDR = 20
@@ -95,22 +82,8 @@ def encoders() -> Any:
 _encoders: list[Any] = []
 
 
-class Rtnetlink:
+class Rtnetlink(RouteSocket):
     """A netlink socket. It belongs to the network namespace in which it was opened, wherever it is used."""
-
-    def __init__(self) -> None:
-        kind = socket.SOCK_RAW | socket.SOCK_CLOEXEC
-        self.socket = socket.socket(socket.AF_NETLINK, kind, socket.NETLINK_ROUTE)
-        with contextlib.suppress(OSError):  # before Linux 4.12: no texts with errors
-            self.socket.setsockopt(SOL_NETLINK, NETLINK_CAP_ACK, 1)
-            self.socket.setsockopt(SOL_NETLINK, NETLINK_EXT_ACK, 1)
-        self.sequence = 0
-
-    def __enter__(self) -> Rtnetlink:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.socket.close()
 
     def index(self, name: str) -> int:
         """The number of an interface in this socket's namespace, by ioctl (netdevice(7)), which any socket accepts.
@@ -212,7 +185,7 @@ class Rtnetlink:
         """RTM_DELLINK: delete `name`, with the other end if it is one of a veth pair."""
         message = encoders().ifinfmsg()
         message["attrs"] = [("IFLA_IFNAME", name)]
-        self._request(RTM_DELLINK, 0, message, f"RTM_DELLINK {name}")
+        self.request(RTM_DELLINK, 0, message, f"RTM_DELLINK {name}")
 
     def add_address(self, index: int, address: str, prefix: int, broadcast: str | None = None) -> None:
         """RTM_NEWADDR: give the interface `address`, in a subnet with that `prefix`.
@@ -226,7 +199,7 @@ class Rtnetlink:
         if message["family"] == socket.AF_INET6:
             message["flags"] = IFA_F_NODAD
         what = f"RTM_NEWADDR {address}/{prefix} dev {index}"
-        self._request(RTM_NEWADDR, NLM_F_CREATE | NLM_F_EXCL, message, what)
+        self.request(RTM_NEWADDR, NLM_F_CREATE | NLM_F_EXCL, message, what)
 
     def set_default_route(self, index: int, gateway: str) -> None:
         """RTM_NEWROUTE: replace the default route by one to `gateway`."""
@@ -235,7 +208,7 @@ class Rtnetlink:
         message["proto"], message["type"] = RTPROT_BOOT, RTN_UNICAST
         message["attrs"] = [("RTA_GATEWAY", gateway), ("RTA_OIF", index)]
         what = f"RTM_NEWROUTE default via {gateway} dev {index}"
-        self._request(RTM_NEWROUTE, NLM_F_CREATE | NLM_F_REPLACE, message, what)
+        self.request(RTM_NEWROUTE, NLM_F_CREATE | NLM_F_REPLACE, message, what)
 
     def networks(self) -> list[Network]:
         """RTM_GETADDR, RTM_GETROUTE: what the addresses and routes (of every table) of this host cover."""
@@ -259,49 +232,7 @@ class Rtnetlink:
         message["attrs"] = [("IFLA_IFNAME", name), *attributes]
         if up:
             message["flags"] = message["change"] = IFF_UP
-        self._request(RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL if create else 0, message, what)
-
-    def _request(self, kind: int, flags: int, message: Any, what: str) -> None:
-        """Send one message and wait for its acknowledgement. Raises `OSError` that names `what` was requested."""
-        netlink.send(self.socket, what, self._encode(kind, flags | NLM_F_ACK, message))
-        for answer, answer_flags, payload in self._answers():
-            if answer == NLMSG_ERROR:  # an acknowledgement is an error whose number is 0
-                _raise_error(what, answer_flags, payload)
-                return
-
-    def dump(self, kind: int, message: Any, what: str) -> list[Any]:
-        """Send one request and return the list that answers it."""
-        netlink.send(self.socket, what, self._encode(kind, NLM_F_DUMP, message))
-        found = []
-        for answer, answer_flags, payload in self._answers():
-            if answer == NLMSG_ERROR:
-                _raise_error(what, answer_flags, payload)
-            if answer == NLMSG_DONE:
-                break
-            decoded = type(message)(payload)
-            decoded.decode()
-            if message["family"] in (0, decoded["family"]):  # a kernel without IPv6 returns all families
-                found.append(decoded)
-        return found
-
-    def _encode(self, kind: int, flags: int, message: Any) -> bytes:
-        self.sequence += 1
-        message["header"]["type"] = kind
-        message["header"]["flags"] = NLM_F_REQUEST | flags
-        message["header"]["sequence_number"] = self.sequence
-        message.encode()
-        return bytes(message.data)
-
-    def _answers(self) -> Iterator[tuple[int, int, bytes]]:
-        """(type, flags, whole message) of each message (struct nlmsghdr) that answers the last request."""
-        while True:
-            data = netlink.receive(self.socket)
-            offset = 0
-            while offset < len(data):
-                length, kind, flags, sequence = struct.unpack_from("=IHHI", data, offset)
-                if sequence == self.sequence:  # not a late answer to a request that was given up
-                    yield kind, flags, data[offset : offset + length]
-                offset += (length + 3) & ~3
+        self.request(RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL if create else 0, message, what)
 
 
 def _address(index: int, address: str, prefix: int) -> Any:
@@ -314,22 +245,6 @@ def _address(index: int, address: str, prefix: int) -> Any:
 
 def _family(address: str) -> int:
     return socket.AF_INET6 if ":" in address else socket.AF_INET
-
-
-def _raise_error(what: str, flags: int, message: bytes) -> None:
-    """Raise the error of a struct nlmsgerr, with the kernel's text if there is one; nothing for 0."""
-    number = -struct.unpack_from("=i", message, 16)[0]
-    if number == 0:
-        return
-    words = ""
-    if flags & NLM_F_ACK_TLVS and flags & NLM_F_CAPPED:
-        offset = 16 + 4 + 16  # our header, the number, the header of what we asked
-        while offset + 4 <= len(message):
-            length, kind = struct.unpack_from("=HH", message, offset)
-            if kind == NLMSGERR_ATTR_MSG:
-                words = f" ({message[offset + 4 : offset + length].rstrip(bytes(1)).decode(errors='replace')})"
-            offset += max((length + 3) & ~3, 4)
-    raise OSError(number, f"{what}: {os.strerror(number)}{words}")
 
 
 @contextlib.contextmanager

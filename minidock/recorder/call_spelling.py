@@ -4,8 +4,8 @@
     setns(7<net:[4026532828]>, CLONE_NEWNET) = -1 EPERM (Operation not permitted)
 
 Wrappers announce the kernel's own values (`minidock/observe.py`), because with nobody observing they should cost
-nothing; here they become words. A descriptor is followed by what it is open on, as with `strace -y`. Pointers, whose
-numbers mean nothing, are left away, and so are the sizes of structures.
+nothing; here they become words (`value_spelling.py`). A descriptor is followed by what it is open on, as with
+`strace -y`. Pointers, whose numbers mean nothing, are left away, and so are the sizes of structures.
 """
 
 from __future__ import annotations
@@ -13,26 +13,37 @@ from __future__ import annotations
 import errno
 import os
 import resource
-import signal
 import stat
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from minidock.linux import capabilities, syscalls
+from minidock.linux import syscalls
 from minidock.observe import Call
-
-_LONGEST = 4096  # characters of one text: more is cut, as strace does
+from minidock.recorder.value_spelling import (
+    capability_name,
+    capability_set,
+    clone_flags,
+    device_number,
+    fd,
+    file_mode,
+    flags,
+    mount_flags,
+    octal,
+    open_flags,
+    path,
+    plain,
+    signal_name,
+    text,
+    unix_address,
+)
 
 # What is looked up by its value: the names begin like this in syscalls.py, as in the kernel's headers.
-_MOUNT, _UMOUNT, _CLONE, _RESOLVE, _MOUNT_ATTR, _MOVE_MOUNT = (
+_UMOUNT, _RESOLVE, _MOUNT_ATTR, _MOVE_MOUNT = (
     [(name, value) for name, value in vars(syscalls).items() if name.startswith(prefix)]
-    for prefix in ("MS_", ("MNT_", "UMOUNT_"), "CLONE_", "RESOLVE_", "MOUNT_ATTR_", "MOVE_MOUNT_")
+    for prefix in (("MNT_", "UMOUNT_"), "RESOLVE_", "MOUNT_ATTR_", "MOVE_MOUNT_")
 )
 _AT = [(name, getattr(syscalls, name)) for name in ("AT_EMPTY_PATH", "AT_RECURSIVE")]
 _OPEN_TREE = [(name, getattr(syscalls, name)) for name in ("OPEN_TREE_CLONE", "OPEN_TREE_CLOEXEC")] + _AT
-_OPEN = [(name, getattr(os, name)) for name in (
-    "O_WRONLY", "O_RDWR", "O_CREAT", "O_EXCL", "O_NOCTTY", "O_TRUNC", "O_APPEND", "O_NONBLOCK", "O_DIRECTORY",
-    "O_NOFOLLOW", "O_CLOEXEC", "O_PATH")]  # fmt: skip
 _SECCOMP_FLAGS = [("SECCOMP_FILTER_FLAG_TSYNC", 1), ("SECCOMP_FILTER_FLAG_LOG", 2),
                   ("SECCOMP_FILTER_FLAG_SPEC_ALLOW", 4), ("SECCOMP_FILTER_FLAG_NEW_LISTENER", 8),
                   ("SECCOMP_FILTER_FLAG_TSYNC_ESRCH", 16), ("SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV", 32)]  # fmt: skip
@@ -40,7 +51,6 @@ _AMBIENT = {syscalls.PR_CAP_AMBIENT_RAISE: "PR_CAP_AMBIENT_RAISE",
             syscalls.PR_CAP_AMBIENT_CLEAR_ALL: "PR_CAP_AMBIENT_CLEAR_ALL"}  # fmt: skip
 _CLOSE_RANGE = [("CLOSE_RANGE_CLOEXEC", syscalls.CLOSE_RANGE_CLOEXEC)]
 _DUMPABLE = {0: "SUID_DUMP_DISABLE", 1: "SUID_DUMP_USER"}
-_FILE_TYPES = {stat.S_IFREG: "S_IFREG", stat.S_IFCHR: "S_IFCHR", stat.S_IFBLK: "S_IFBLK", stat.S_IFIFO: "S_IFIFO"}
 _IOCTLS = {0x40045431: "TIOCSPTLCK", 0x540E: "TIOCSCTTY", 0x5413: "TIOCGWINSZ",
            0x5414: "TIOCSWINSZ", 0x5441: "TIOCGPTPEER", 0x8913: "SIOCGIFFLAGS", 0x8914: "SIOCSIFFLAGS",
            0x8921: "SIOCGIFMTU"}  # fmt: skip
@@ -52,134 +62,49 @@ def spelled(call: Call) -> str:
 
 
 def question(call: Call) -> str:
-    """The call with its arguments. To be asked while the descriptors among them are open."""
+    """The call with its arguments. Call it while the descriptors among them are open."""
     name, arguments = parts(call)
     return f"{name}({', '.join(arguments)})"
 
 
 def answer(call: Call) -> str:
-    """What the kernel returned. To be asked in the process that made the call."""
+    """What the kernel returned. Call it in the process that made the call."""
     result = call.result
     if isinstance(result, OSError):
         number = result.errno or 0
         return f"-1 {errno.errorcode.get(number, number)} ({os.strerror(number)})"
     if call.name == "umask":
         return octal(result)
-    if call.name == "setsid":  # Python keeps the session's number to itself
+    if call.name == "setsid":  # Python does not return the session's number
         return str(os.getpid())
-    return str(int(result)) if isinstance(result, int) else "0"  # what else Python returns, the kernel has written
+    return str(int(result)) if isinstance(result, int) else "0"  # else the result is in memory
 
 
 def parts(call: Call) -> tuple[str, list[str]]:
     """The kernel's name of the call, and its arguments, each in words."""
     spell = _SPELLINGS.get(call.name)
     if spell is None:
-        return call.name, [_plain(argument) for argument in (*call.arguments, *(v for _, v in call.keywords))]
+        return call.name, [plain(argument) for argument in (*call.arguments, *(v for _, v in call.keywords))]
     name, arguments = spell(call, *call.arguments, **dict(call.keywords))
     return name, list(arguments)
-
-
-def flags(value: int, names: Iterable[tuple[str, int]], none: str = "0") -> str:
-    """A mask as names joined by "|", the lowest bit first, what has no name as a number."""
-    words = []
-    for name, bit in sorted(names, key=lambda row: row[1]):
-        if bit and value & bit == bit:
-            words.append(name)
-            value &= ~bit
-    if value:
-        words.append(hex(value))
-    return "|".join(words) or none
-
-
-def clone_flags(value: int) -> str:
-    """CLONE_* of clone(2), unshare(2) and setns(2)."""
-    return flags(value, _CLONE)
-
-
-def mount_flags(value: int) -> str:
-    """MS_* of mount(2)."""
-    return flags(value, _MOUNT)
-
-
-def capability_set(mask: int) -> str:
-    """A set of capabilities, as capset(2) takes it."""
-    return flags(mask, [(f"1<<{name}", 1 << number) for name, number in capabilities.NUMBERS.items()])
-
-
-def text(value: str | bytes | None) -> str:
-    """A C string."""
-    if value is None:
-        return "NULL"
-    shown = (value.decode(errors="surrogateescape") if isinstance(value, bytes) else value)[:_LONGEST]
-    shown = shown.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n").replace("\t", "\\t")
-    shown = "".join(letter if letter.isprintable() else f"\\{ord(letter) & 0xFF:o}" for letter in shown)
-    return f'"{shown}"' + ("..." if len(value) > _LONGEST else "")
-
-
-def fd(number: int | None) -> str:
-    """A descriptor and what it is open on."""
-    if number is None or number == syscalls.AT_FDCWD:
-        return "AT_FDCWD"
-    try:
-        return f"{number}<{os.readlink(f'/proc/self/fd/{number}')}>"
-    except OSError:
-        return str(number)
-
-
-def path(value: str | bytes | None) -> str:
-    """A path; one of an open descriptor with where that leads."""
-    shown = text(value)
-    if value and os.fspath(value if isinstance(value, str) else value.decode()).startswith("/proc/self/fd/"):
-        try:
-            return f"{shown} /* {os.readlink(value if isinstance(value, str) else value.decode())} */"
-        except OSError:
-            return shown
-    return shown
-
-
-def _plain(value: Any) -> str:
-    if isinstance(value, (str, bytes)):
-        return text(value)
-    return "NULL" if value is None else str(int(value)) if isinstance(value, int) else repr(value)
-
-
-def octal(value: int) -> str:
-    """A file mode mask, with at least three digits."""
-    return f"{value:03o}" if not value else f"0{value:02o}"
-
-
-def _mode(value: int) -> str:
-    kind = _FILE_TYPES.get(stat.S_IFMT(value))
-    octal = f"0{stat.S_IMODE(value):o}".zfill(3)
-    return f"{kind}|{octal}" if kind else octal
-
-
-def _device(value: int) -> str:
-    major, minor = os.major(value), os.minor(value)
-    return f"makedev({hex(major) if major else 0}, {hex(minor) if minor else 0})"
 
 
 Spelled = tuple[str, Iterable[str]]
 
 
 def _openat(_: Call, name: str, how: int = 0, mode: int = 0o777, dir_fd: int | None = None) -> Spelled:
-    return "openat", [fd(dir_fd), text(name), _access(how), *([_mode(mode)] if how & os.O_CREAT else [])]
-
-
-def _access(how: int) -> str:
-    only_reads = not how & (os.O_WRONLY | os.O_RDWR)
-    return "|".join(filter(None, ["O_RDONLY" if only_reads else "", flags(how, _OPEN, none="")]))
+    return "openat", [fd(dir_fd), text(name), open_flags(how), *([file_mode(mode)] if how & os.O_CREAT else [])]
 
 
 def _openat2(_: Call, dirfd: int, name: str, how: int, mode: int, resolve: int) -> Spelled:
-    fields = [f"flags={_access(how)}", *([f"mode={_mode(mode)}"] if mode else [])]
+    fields = [f"flags={open_flags(how)}", *([f"mode={file_mode(mode)}"] if mode else [])]
     fields.append(f"resolve={flags(resolve, _RESOLVE)}")
     return "openat2", [fd(dirfd), text(name), f"{{{', '.join(fields)}}}", "24"]  # bytes of struct open_how
 
 
 def _mknod(_: Call, name: str, mode: int = 0o600, device: int = 0, *, dir_fd: int | None = None) -> Spelled:
     has_number = stat.S_ISCHR(mode) or stat.S_ISBLK(mode)
-    return "mknodat", [fd(dir_fd), text(name), _mode(mode), *([_device(device)] if has_number else [])]
+    return "mknodat", [fd(dir_fd), text(name), file_mode(mode), *([device_number(device)] if has_number else [])]
 
 
 def _clone3(_: Call, mask: int, cgroup: int | None) -> Spelled:
@@ -195,28 +120,18 @@ def _capset(_: Call, effective: int, permitted: int, inheritable: int) -> Spelle
 
 def _prctl(_: Call, operation: str | int, *values: Any) -> Spelled:
     if operation == "PR_SET_PDEATHSIG":
-        return "prctl", [operation, _signal(values[0])]
+        return "prctl", [operation, signal_name(values[0])]
     if operation == "PR_SET_DUMPABLE":
         return "prctl", [operation, _DUMPABLE[values[0]]]
     if operation == "PR_CAPBSET_DROP":
-        return "prctl", [operation, _capability(values[0])]
+        return "prctl", [operation, capability_name(values[0])]
     if operation == "PR_SET_NO_NEW_PRIVS":
         return "prctl", [operation, "1", "0", "0", "0"]
     if operation == "PR_CAP_AMBIENT":
         what, capability = values
-        last = _capability(capability) if what == syscalls.PR_CAP_AMBIENT_RAISE else "0"
+        last = capability_name(capability) if what == syscalls.PR_CAP_AMBIENT_RAISE else "0"
         return "prctl", [operation, _AMBIENT[what], last, "0", "0"]
     return "prctl", [str(operation), *(str(int(value)) for value in values)]
-
-
-def _signal(number: int) -> str:
-    if number >= 32:  # the kernel's own count: the C library keeps the first ones to itself
-        return "SIGRTMIN" if number == 32 else f"SIGRT_{number - 32}"
-    return signal.Signals(number).name if number else "0"
-
-
-def _capability(number: int) -> str:
-    return capabilities.NAMES[number] if number < len(capabilities.NAMES) else f"{number:#x}"
 
 
 def _execve(_: Call, file: str | bytes, arguments: Any, environment: Any) -> Spelled:
@@ -234,14 +149,14 @@ def _write(_: Call, number: int, data: bytes) -> Spelled:
 
 
 def _at(name: str) -> Callable[..., Spelled]:
-    """Those of the calls on names that have a twin for names in an open directory."""
+    """Calls on paths that have an *at variant for names in an open directory."""
 
     def spell(
         _: Call, first: Any, *rest: Any, dir_fd: int | None = None, follow_symlinks: bool = True, **more: Any
     ) -> Spelled:
         ats = {"mkdir": "mkdirat", "rmdir": "unlinkat", "unlink": "unlinkat", "chown": "fchownat", "chmod": "fchmodat"}
         words = [text(first) if isinstance(first, (str, bytes)) else fd(first)]
-        words += [_mode(value) if name in ("mkdir", "chmod") else _plain(value) for value in (*rest, *more.values())]
+        words += [file_mode(value) if name in ("mkdir", "chmod") else plain(value) for value in (*rest, *more.values())]
         if dir_fd is None:
             return name if follow_symlinks else f"l{name}", words  # lchown(2)
         how = {"rmdir": ["AT_REMOVEDIR"], "unlink": ["0"]}.get(name, ["AT_SYMLINK_NOFOLLOW"] * (not follow_symlinks))
@@ -287,7 +202,7 @@ def _rlimit(_: Call, number: int, limits: tuple[int, int]) -> Spelled:
 
 def _bind(_: Call, number: int, address: str, port: int | None = None) -> Spelled:
     if port is None:
-        return "bind", [fd(number), *_unix_address(address)]
+        return "bind", [fd(number), *unix_address(address)]
     if ":" in address:
         place = f'sin6_flowinfo=htonl(0), inet_pton(AF_INET6, "{address}", &sin6_addr), sin6_scope_id=0'
         return "bind", [fd(number), f"{{sa_family=AF_INET6, sin6_port=htons({port}), {place}}}", "28"]
@@ -296,14 +211,7 @@ def _bind(_: Call, number: int, address: str, port: int | None = None) -> Spelle
 
 
 def _connect(_: Call, number: int, path: str) -> Spelled:
-    return "connect", [fd(number), *_unix_address(path)]
-
-
-def _unix_address(name: str) -> list[str]:
-    """struct sockaddr_un (unix(7)), and its length: a path has a zero behind it, an abstract name one before it."""
-    shown = f'@"{name[1:]}"' if name.startswith("\0") else f'"{name}"'
-    length = 2 + len(name.encode()) + (not name.startswith("\0"))
-    return [f"{{sa_family=AF_UNIX, sun_path={shown}}}", str(length)]
+    return "connect", [fd(number), *unix_address(path)]
 
 
 def _ioctl(_: Call, number: Any, request: int, *rest: Any) -> Spelled:
@@ -342,13 +250,13 @@ _SPELLINGS: dict[str, Callable[..., Spelled]] = {
         "move_mount", [fd(tree), text(name), fd(place), text(where), flags(mask, _MOVE_MOUNT)]),
     "open_tree": lambda _, dirfd, name, mask: ("open_tree", [fd(dirfd), text(name), flags(mask, _OPEN_TREE)]),
     "pidfd_open": lambda _, pid, how=0: ("pidfd_open", [str(pid), str(how)]),
-    "pidfd_send_signal": lambda _, number, what: ("pidfd_send_signal", [fd(number), _signal(what), "NULL", "0"]),
+    "pidfd_send_signal": lambda _, number, what: ("pidfd_send_signal", [fd(number), signal_name(what), "NULL", "0"]),
     "pivot_root": lambda _, new, old: ("pivot_root", [text(new), text(old)]),
     "prctl": _prctl,
     "rename": _rename,
     "rmdir": _at("rmdir"),
     "rt_sigaction": lambda _, number, action: (
-        "rt_sigaction", [_signal(number), f"{{sa_handler={action}, sa_mask=[], sa_flags=0}}", "NULL", "8"]),
+        "rt_sigaction", [signal_name(number), f"{{sa_handler={action}, sa_mask=[], sa_flags=0}}", "NULL", "8"]),
     "seccomp": _seccomp,
     "setgroups": lambda _, groups: (
         "setgroups", [str(len(groups)), f"[{', '.join(map(str, groups))}]" if groups else "[]"]),

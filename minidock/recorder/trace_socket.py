@@ -245,7 +245,7 @@ def join(fd: int) -> Recorder:
 
 
 def answer(reply: socket.socket, word: bytes, *, close: bool = True) -> None:
-    """In the trace process: let the sender of an event go on that waits for it."""
+    """In the trace process: answer the sender of an event, which waits for that."""
     with suppress(OSError):  # it was killed
         reply.send(word)
     if close:
