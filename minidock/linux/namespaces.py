@@ -13,6 +13,7 @@ import select
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from minidock.errors import HostError
 from minidock.linux import syscalls
 
 # The names are those of the OCI runtime specification; the values are flags of clone(2) and names in /proc/PID/ns.
@@ -144,3 +145,25 @@ def temporarily_in(pid: int | str, kind: str) -> Iterator[None]:
             syscalls.setns(home, FLAGS[kind])
     finally:
         os.close(home)
+
+
+def set_sysctls(values: dict[str, str]) -> None:
+    """Write kernel parameters. The engine allows only those that belong to a namespace (sysctl(8))."""
+    for name, value in values.items():
+        path = f"/proc/sys/{name.replace('.', '/')}"
+        try:
+            fd = syscalls.open(path, os.O_WRONLY | os.O_CLOEXEC)
+        except FileNotFoundError:
+            raise HostError(f"this kernel has no parameter {name}") from None
+        try:
+            syscalls.write(fd, value.encode())
+        except OSError as error:
+            raise HostError(f"the kernel refuses {value!r} for {name}: {os.strerror(error.errno or 0)}") from error
+        finally:
+            os.close(fd)
+
+
+def setgroups_denied() -> bool:
+    """Whether the creator of this user namespace was not allowed to choose groups (user_namespaces(7))."""
+    with open("/proc/self/setgroups", "rb") as file:
+        return file.read().strip() == b"deny"

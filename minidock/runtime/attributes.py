@@ -1,9 +1,10 @@
-"""What a process is besides its user: its limits, its place in the scheduler, its labels (OCI config.md, "Process")."""
+"""What a process has besides its user: limits, scheduling, labels, signals, a keyring (OCI config.md, "Process")."""
 
 from __future__ import annotations
 
 import os
 import resource
+import signal
 from typing import Any
 
 from minidock.errors import HostError, UsageError
@@ -43,7 +44,7 @@ def _among(what: str, words: list[Any], known: dict[str, int]) -> None:
 
 
 def set_all(process: dict[str, Any], linux: dict[str, Any]) -> None:
-    """What a bundle asks for of scheduling, personality and labels; most ask for nothing, and nothing is done."""
+    """Set the scheduling, personality and labels that the bundle asks for. Most ask for none."""
     scheduler, priority, personality = process.get("scheduler"), process.get("ioPriority"), linux.get("personality")
     if not (scheduler or priority or personality or process.get("apparmorProfile") or process.get("selinuxLabel")):
         return
@@ -63,7 +64,7 @@ def set_all(process: dict[str, Any], linux: dict[str, Any]) -> None:
 
 
 def set_affinity(process: dict[str, Any], when: str) -> None:
-    """The processors that a process of `exec` may use on its way in ("initial") or as its program ("final")."""
+    """Set the processors that a process of `exec` may use during set-up ("initial") or as the program ("final")."""
     if text := (process.get("execCPUAffinity") or {}).get(when):
         try:
             scheduling.set_affinity(0, scheduling.processors(text))
@@ -72,7 +73,7 @@ def set_affinity(process: dict[str, Any], when: str) -> None:
 
 
 def set_limits(process: dict[str, Any]) -> None:
-    """Resource limits (getrlimit(2))."""
+    """Set the resource limits (getrlimit(2))."""
     for limit in process.get("rlimits") or []:
         number = getattr(resource, limit["type"])
         wanted = [-1 if value >= 1 << 63 else value for value in (limit["soft"], limit["hard"])]
@@ -87,7 +88,7 @@ def set_limits(process: dict[str, Any]) -> None:
 
 
 def set_oom_score(adjustment: int) -> None:
-    """The inclination of the out-of-memory killer (proc(5), oom_score_adj), as long as /proc is the host's."""
+    """Write oom_score_adj (proc(5)): higher values are killed first when memory runs out. Needs the host's /proc."""
     fd = syscalls.open("/proc/self/oom_score_adj", os.O_WRONLY | os.O_CLOEXEC)
     try:
         syscalls.write(fd, str(adjustment).encode())
@@ -97,3 +98,26 @@ def set_oom_score(adjustment: int) -> None:
         ) from None
     finally:
         os.close(fd)
+
+
+def join_keyring() -> None:
+    """Join a new session keyring. It has no name: other processes could join one with a name.
+
+    A kernel without keys (ENOSYS) has none to leak, and the user's quota may be exhausted: both are ignored.
+    """
+    try:
+        syscalls.join_session_keyring(None)
+    except OSError:
+        return
+
+
+def reset_signals() -> None:
+    """Unblock all signals and reset them to their defaults: Python ignores SIGPIPE, and execve would keep that
+    (signal(7)).
+    """
+    for number in signal.valid_signals():
+        if number not in (signal.SIGKILL, signal.SIGSTOP) and signal.getsignal(number) is not signal.SIG_DFL:
+            signal.signal(number, signal.SIG_DFL)
+    for reserved in range(32, signal.SIGRTMIN):  # glibc's own two, which its posix_spawn leaves ignored in children
+        syscalls.reset_signal(reserved)
+    signal.pthread_sigmask(signal.SIG_SETMASK, [])

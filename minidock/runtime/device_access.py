@@ -32,7 +32,7 @@ ALWAYS: list[Rule] = [
 def restrict(spec: Spec, cgroup: Cgroup) -> None:
     """Attach a filter for the bundle's device rules to the container's `cgroup`.
 
-    Raises `HostError` if that is impossible: better no container than one that can open the host's disk.
+    Raises `HostError` if that is impossible: the container could open the host's disk.
     """
     if allows_all(spec) or rootless.is_on():  # whose user may open what the host lets him open, and make no node
         return

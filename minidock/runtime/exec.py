@@ -20,7 +20,7 @@ from minidock.linux import cgroups, namespaces, seccomp, syscalls, terminal
 from minidock.named_tuple import NamedTuple
 from minidock.observe import step
 from minidock.runtime import attributes, device_access, hooks, init, pid_namespace, program, seccomp_listener
-from minidock.runtime.channel import Channel, channel_pair
+from minidock.runtime.channel import Channel, channel_pair, report_failure, wait_for_message
 from minidock.runtime.lifecycle import CreatedProcess, place
 from minidock.runtime.oci_spec import Spec
 from minidock.runtime.runtime_options import ENGINE, Options
@@ -60,7 +60,7 @@ def create_exec_process(
     if pid == 0:
         observe.who = "exec"
         ours.close()
-        init.report_failure(theirs, lambda: _become(spec, target, kinds, theirs, stdio, filter_, options))
+        report_failure(theirs, lambda: _become(spec, target, kinds, theirs, stdio, filter_, options))
     theirs.close()
     created = CreatedProcess(pid, pidfd, ours)
     place(created, options)
@@ -103,7 +103,7 @@ def _become(
         pid_namespace.set_pdeathsig(signal.SIGKILL)
         syscalls.umask(0o022)
         if options.places:
-            init.wait_for_message(channel, "placed")
+            wait_for_message(channel, "placed")
         attributes.set_affinity(spec.process, "initial")
     with step("Close all other files, blank the arguments", book="chapter 9, 2.1"):
         preserved = range(3, 3 + options.preserved)
@@ -133,13 +133,13 @@ def _become(
         with step("Open a pseudo-terminal", book="4.4"):
             stdio = _open_terminal(channel)
     with step("Join a new session keyring", book="chapter 9, 2.1"):
-        init.join_keyring()
+        attributes.join_keyring()
     with step("Look up the program in the container's PATH", book="3.4"):
-        init.enter_working_directory(spec.process["cwd"])
+        program.enter_working_directory(spec.process["cwd"])
         file = program.find(spec.process)
     with step("Wait for the start", book="3.4"):
         channel.send("ready")
-        init.wait_for_message(channel, "start")
+        wait_for_message(channel, "start")
     assert stdio is not None
     init.drop_privileges(spec, stdio, filter_, options, listener)
     with step("Clone into the process namespace", book="3.1"):

@@ -1,4 +1,4 @@
-"""Somebody who stays while a container's program runs: passes signals on, carries its terminal's bytes."""
+"""Run in the foreground: forward signals and copy the terminal's bytes while a container's program runs."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _PASSED_ON = (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGTERM, sign
 
 
 def attend(created: CreatedProcess, start: Callable[[], None]) -> None:
-    """Call `start`, and stay until the program has ended, or its terminal has been hung up."""
+    """Call `start`, and forward signals and bytes until the program has ended or its terminal was hung up."""
     for number in _PASSED_ON:
         signal.signal(number, lambda received, _: created.signal(received))
     mode = terminal.make_raw(0) if created.console is not None and os.isatty(0) else None
@@ -38,14 +38,14 @@ def _resize(created: CreatedProcess) -> None:
 
 
 def _carry(console: int, pidfd: int) -> None:
-    """Copy what is typed into the terminal's master end, and what it shows out of it, until the program has ended."""
+    """Copy typed input to the terminal's master end, and its output from there, until the program has ended."""
     sources = {0, console, pidfd}
     while True:
         ready = select.select(sources, [], [])[0]
         if console in ready:
             try:
                 os.write(1, os.read(console, 65536))
-            except OSError:  # EIO: nobody has the other end open, for now or for good
+            except OSError:  # EIO: no process has the other end open at this moment
                 if select.select([pidfd], [], [], 0.05)[0]:
                     return
         elif pidfd in ready:

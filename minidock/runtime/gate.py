@@ -1,13 +1,13 @@
 """Where a created process waits for its start if its creator does not stay: at a fifo in a directory (fifo(7)).
 
-Opening a fifo to write waits until somebody opens it to read. That is whoever starts the container, however much later;
-over the same fifo it is told what goes wrong until execve, which closes the writer's end.
+Opening a fifo to write blocks until another process opens it to read. That is the process of `start`, however much
+later. Over the same fifo it receives errors until execve, which closes the writer's end.
 
     create    the process   opens GATE to write, and waits
-    start     somebody      opens GATE to read; so the process goes on: {"type": "started"}, or an {"type": "error"}
+    start     the caller    opens GATE to read; the process continues: {"type": "started"}, or an {"type": "error"}
 
-Whether a process still waits is told by a lock (flock(2)) that it was born with: execve, and any end, let go of it.
-No file has to be changed at that moment, so none can be wrong.
+A process that still waits holds a lock (flock(2)), inherited from its creator; execve and exit release it. No file has
+to be written at that moment, so none can be wrong.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 GATE = "exec.fifo"
 _LOCK = "waiting"
-_LOOK = 0.1  # seconds after which to look whether the process still waits, while it says nothing
+_LOOK = 0.1  # seconds between two checks whether the process still waits, while it sends nothing
 
 
 def make(directory: str, owner: tuple[int, int]) -> tuple[int, int]:
@@ -58,10 +58,10 @@ def is_closed(directory: str) -> bool:
 
 
 def wait(channel: Channel, directory: int) -> None:
-    """In the process: wait for the start. Its creator is let go, and what there is to say goes to whoever starts it."""
+    """In the process: wait for the start. From now on its messages go to the process of `start`, not to its creator."""
     channel.close()
     while True:
-        # Whoever opened it may have been killed since: then nobody has heard of it, and the next one counts.
+        # The process that opened it may have been killed since: then wait for the next one.
         channel.fifo = syscalls.open(GATE, os.O_WRONLY | os.O_CLOEXEC, dir_fd=directory)
         try:
             channel.send("started")
@@ -73,7 +73,7 @@ def wait(channel: Channel, directory: int) -> None:
 def open_(directory: str, pidfd: int) -> None:
     """Start the process that waits in `directory`; returns when its program runs, or raises `SetupError`.
 
-    Raises `ConflictError` if somebody else has just started it: execve closes the fifo a moment before the lock.
+    Raises `ConflictError` if another process has just started it: execve closes the fifo a moment before the lock.
     """
     fifo = syscalls.open(os.path.join(directory, GATE), os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     poll = select.poll()

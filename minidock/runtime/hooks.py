@@ -5,8 +5,8 @@
 | prestart, createRuntime | the namespaces and mounts are made, "/" is not changed yet | the creator, the host's |
 | createContainer | after these | the container's first process, the host's, but in its mount namespace |
 | startContainer | after `start`, right before the program | the container's first process, the container's |
-| poststart | the program runs | whoever starts it, the host's |
-| poststop | the container is deleted | whoever deletes it, the host's |
+| poststart | the program runs | the process of `start`, the host's |
+| poststop | the container is deleted | the process of `delete`, the host's |
 
 Each is given the container's state as JSON on its standard input, and of the environment only what the bundle says.
 One that fails, or takes longer than its timeout, undoes the container; after the start it is only warned about.
@@ -33,7 +33,7 @@ def has(spec: Spec, *kinds: str) -> bool:
 
 
 def load() -> None:
-    """Have what running a program needs: in a container's first process, nothing can be imported any more."""
+    """Import the modules that running a program needs: in a container's first process imports are disabled."""
     import subprocess
 
     assert subprocess

@@ -14,21 +14,17 @@ import os
 import signal
 import stat
 import sys
-from collections.abc import Callable
 from typing import Any, NoReturn
 
 import prctl
 
 from minidock import observe
-from minidock.errors import EXIT_ENGINE, HostError, MinidockError, SetupError, message_of
 from minidock.linux import capabilities, loopback, mounts, namespaces, syscalls, terminal
-from minidock.named_tuple import NamedTuple
-from minidock.observe import failed_step, observed, step
+from minidock.observe import observed, step
 from minidock.runtime import attributes, gate, hooks, pid_namespace, program, rootfs, seccomp_listener
-from minidock.runtime.channel import Channel, Message
+from minidock.runtime.channel import Channel, report_failure, wait_for_message
 from minidock.runtime.oci_spec import Spec
-from minidock.runtime.pid_namespace import JoinedPids
-from minidock.runtime.runtime_options import Options
+from minidock.runtime.runtime_options import Held, Options
 from minidock.runtime.seccomp_listener import Listener
 
 _set_no_new_privs = observed("prctl", prctl.set_no_new_privs, "PR_SET_NO_NEW_PRIVS")
@@ -39,15 +35,6 @@ Stdio = tuple[int, int, int] | None
 Filter = tuple[bytes, int] | None
 
 
-class Held(NamedTuple):
-    """What the creator has opened for the first process: mounts by their place in the bundle
-    (`rootfs.clone_binds`), and another container's process namespace, which is joined last.
-    """
-
-    trees: dict[int, int]
-    joined: JoinedPids | None = None
-
-
 def run(spec: Spec, channel: Channel, stdio: Stdio, seccomp: Filter, options: Options, held: Held) -> NoReturn:
     """Execute the container's program, or report which step failed and why. Never returns.
 
@@ -56,26 +43,6 @@ def run(spec: Spec, channel: Channel, stdio: Stdio, seccomp: Filter, options: Op
     """
     observe.who = "container"
     report_failure(channel, lambda: _become(spec, channel, stdio, seccomp, options, held))
-
-
-def report_failure(channel: Channel, become: Callable[[], None]) -> NoReturn:
-    """Call `become`, which returns only if it fails; then send the creator the error, and exit."""
-    try:
-        become()
-    except BaseException as error:
-        _send_error(channel, _report(error))
-    finally:
-        os._exit(EXIT_ENGINE)  # in any case: never return into the creator's code
-
-
-def _send_error(channel: Channel, report: dict[str, Any]) -> None:
-    """Send the creator the error. If a seccomp filter of the user forbids that, write it to standard error."""
-    try:
-        channel.send("error", **report)
-    except ConnectionError:
-        pass  # the creator has ended
-    except OSError:
-        os.write(2, f"minidock: {report['step']}: {report['message']}\n".encode(errors="replace"))
 
 
 def _become(spec: Spec, channel: Channel, stdio: Stdio, seccomp: Filter, options: Options, held: Held) -> None:
@@ -103,8 +70,8 @@ def _become(spec: Spec, channel: Channel, stdio: Stdio, seccomp: Filter, options
     with step("Open the mounts shared with the host", book="3.5.1"):
         trees = rootfs.clone_shared_mounts(spec) | held.trees | (joined.procs if joined else {})
     with step("Make all mounts slaves of the host's", book="3.5.1"):
-        # Slaves and not private: what the host unmounts in the meantime is unmounted in this copy too, and not kept
-        # busy.
+        # Slaves and not private: what the host unmounts in the meantime is unmounted in this copy too. A private copy
+        # would keep it busy.
         mounts.set_propagation("/", syscalls.MS_REC | syscalls.MS_SLAVE)
     with step("Mount the layers with overlayfs", book="3.5.5"):
         rootfs.mount_root(spec, trees.get(0) if rootfs.has_layers(spec) else None)
@@ -133,19 +100,20 @@ def _become(spec: Spec, channel: Channel, stdio: Stdio, seccomp: Filter, options
             loopback.up()
     set_names(spec)
     with step("Set kernel parameters", book="3.1"):
-        set_sysctls(spec.linux.get("sysctl") or {})
+        namespaces.set_sysctls(spec.linux.get("sysctl") or {})
     with step("Mask parts of proc and sys", book="chapter 9, 2.1"):
         rootfs.mask_paths(spec, mask)
     with step("Set the resource limits (ulimit)", book="3.2"):
         attributes.set_limits(spec.process)
     if options.keyring:
         with step("Join a new session keyring", book="chapter 9, 2.1"):
-            join_keyring()
+            attributes.join_keyring()
 
     with step("Look up the program in the container's PATH", book="3.4"):
-        enter_working_directory(spec.process["cwd"])
+        program.enter_working_directory(spec.process["cwd"])
         file = program.find(spec.process)
-    # `start` comes later and must know the pid, which a process gets last that joins another's process namespace.
+    # `start` comes later and must know the pid. A process that joins another container's process namespace gets its pid
+    # last.
     waits_inside = joined is not None and options.gate is not None
     if not waits_inside:
         wait_for_start(channel, options)
@@ -166,7 +134,7 @@ def _become(spec: Spec, channel: Channel, stdio: Stdio, seccomp: Filter, options
 
 
 def run_hooks(spec: Spec, channel: Channel) -> hooks.State:
-    """Have the creator run its hooks, then run those of this process; returns what hooks are told."""
+    """Have the creator run its hooks, then run those of this process; returns the state that hooks get."""
     if not hooks.has(spec):
         return {}
     channel.send("mounted")
@@ -206,7 +174,7 @@ def drop_privileges(
     with step("Set standard input, output and error", book="3.4"):
         set_stdio(stdio, spec, options.preserved)
     with step("Reset the signals", book="3.4"):
-        reset_signals()
+        attributes.reset_signals()
     no_new_privs = bool(spec.process.get("noNewPrivileges"))
     # A process may set a filter only with CAP_SYS_ADMIN or with no_new_privs (seccomp(2)). With no_new_privs the
     # filter comes last, as it may forbid any call; without, it comes while CAP_SYS_ADMIN is still there.
@@ -232,8 +200,8 @@ def enter_namespaces(spec: Spec, channel: Channel) -> Spec:
     rightly. Returns the bundle as it can be reached from inside.
     """
     if spec.is_new("user"):
-        wait_for_message(channel, "mapped")  # until then every id is 65534 (nobody)
-        # Who will be root inside may not search the directories on the way to the bundle.
+        wait_for_message(channel, "mapped")  # until then every id is 65534 (the user nobody)
+        # The id that will be root inside may have no right to search the directories that lead to the bundle.
         bundle = os.open(spec.bundle, syscalls.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
         spec = spec._replace(bundle=f"/proc/self/fd/{bundle}")
         syscalls.setresgid(0, 0, 0)
@@ -243,10 +211,11 @@ def enter_namespaces(spec: Spec, channel: Channel) -> Spec:
         if path:  # for pid this counts for children only: `pid_namespace.py`
             namespaces.enter(path, kind)
     if spec.is_new("cgroup"):
-        # Its root is the creator's cgroup at that moment. With clone3 that is the parent's; here it is the container's.
+        # The root of a cgroup namespace is the cgroup of the process that creates it: in clone3 the parent's, here the
+        # container's.
         syscalls.unshare(syscalls.CLONE_NEWCGROUP)
     if spec.is_new("time"):
-        syscalls.unshare(syscalls.CLONE_NEWTIME)  # its clocks can be set until a process is in it: the first child
+        syscalls.unshare(syscalls.CLONE_NEWTIME)  # its clocks can be set until a process enters it
         if offsets := spec.linux.get("timeOffsets"):
             namespaces.set_time_offsets(offsets)
         namespaces.enter("/proc/self/ns/time_for_children", "time")
@@ -271,52 +240,11 @@ def open_console(spec: Spec, channel: Channel, *, controlling: bool) -> tuple[in
     mounts.bind_file(slave, "/dev/console")
     if controlling:
         terminal.set_controlling(slave)
-    for number in range(3):  # at once: whoever holds the master end may wait for somebody to have the other
+    for number in range(3):  # at once: the process with the master end may wait until the slave end is open
         syscalls.dup2(slave, number)
     channel.send("console", fd=master)
     os.close(master)
     return slave, slave, slave
-
-
-def set_sysctls(values: dict[str, str]) -> None:
-    """Write kernel parameters. The engine allows only those that belong to a namespace (sysctl(8))."""
-    for name, value in values.items():
-        path = f"/proc/sys/{name.replace('.', '/')}"
-        try:
-            fd = syscalls.open(path, os.O_WRONLY | os.O_CLOEXEC)
-        except FileNotFoundError:
-            raise HostError(f"this kernel has no parameter {name}") from None
-        try:
-            syscalls.write(fd, value.encode())
-        except OSError as error:
-            raise HostError(f"the kernel refuses {value!r} for {name}: {os.strerror(error.errno or 0)}") from error
-        finally:
-            os.close(fd)
-
-
-def enter_working_directory(path: str) -> None:
-    """chdir(2), and a check that it did not lead to a directory of the host through a leaked descriptor
-    (CVE-2024-21626).
-    """
-    try:
-        syscalls.chdir(path)
-    except OSError as error:
-        raise SetupError(f"the working directory {path}: {os.strerror(error.errno or 0)}") from error
-    try:
-        os.getcwd()
-    except FileNotFoundError:  # getcwd(3), ENOENT: the path begins with "(unreachable)"
-        raise SetupError(f"the working directory {path} is outside of the container") from None
-
-
-def join_keyring() -> None:
-    """Join a new session keyring. It has no name: other processes could join one with a name.
-
-    A kernel without keys (ENOSYS) has none to leak, and the user's quota may be exhausted: both are ignored.
-    """
-    try:
-        syscalls.join_session_keyring(None)
-    except OSError:
-        return
 
 
 def set_stdio(stdio: tuple[int, int, int], spec: Spec, preserved: int = 0) -> None:
@@ -335,14 +263,12 @@ def chown_stdio(number: int, spec: Spec) -> None:
         try:
             os.fchown(number, uid, -1)
         except PermissionError:
-            if not spec.is_new("user"):  # there, a pipe of the host's root cannot be given away
+            if not spec.is_new("user"):  # in a user namespace, a pipe of the host's root cannot be chowned
                 raise
 
 
 def give_stdio(stdio: Stdio, spec: Spec) -> None:
-    """Give pipes to the program's user where only the creator can do that: from inside a user namespace, they are
-    nobody's.
-    """
+    """Chown pipes to the program's user, in the creator: inside a user namespace, their owner has no id."""
     if stdio is None or not spec.is_new("user"):
         return
     from minidock.linux import id_maps
@@ -354,9 +280,7 @@ def give_stdio(stdio: Stdio, spec: Spec) -> None:
 
 
 def limit_bounding_set(process: dict[str, Any]) -> None:
-    """Limit what can ever be gained again, also through a set-uid program. This process keeps its
-    capabilities for now.
-    """
+    """Limit the capabilities that execve can give, also by a set-uid program. This process keeps its own for now."""
     sets = process.get("capabilities")
     if sets is not None:
         capabilities.limit_bounding(sets.get("bounding") or [])
@@ -371,7 +295,7 @@ def set_credentials(process: dict[str, Any], *, tied: bool = True) -> None:
     try:
         syscalls.setgroups(user.get("additionalGids") or [])
     except PermissionError:
-        if not _setgroups_denied():
+        if not namespaces.setgroups_denied():
             raise
     syscalls.setresgid(user["gid"], user["gid"], user["gid"])
     syscalls.setresuid(user["uid"], user["uid"], user["uid"])
@@ -391,39 +315,3 @@ def set_credentials(process: dict[str, Any], *, tied: bool = True) -> None:
     pid_namespace.set_pdeathsig(signal.SIGKILL if tied else 0)
     # And has set this to fs.suid_dumpable, with which processes of the same user could read this one's memory.
     set_dumpable(0)
-
-
-def _setgroups_denied() -> bool:
-    """Whether the creator of this user namespace was not allowed to choose groups (user_namespaces(7))."""
-    with open("/proc/self/setgroups", "rb") as file:
-        return file.read().strip() == b"deny"
-
-
-def reset_signals() -> None:
-    """Unblock all signals and reset them to their defaults: Python ignores SIGPIPE, and execve would keep that
-    (signal(7)).
-    """
-    for number in signal.valid_signals():
-        if number not in (signal.SIGKILL, signal.SIGSTOP) and signal.getsignal(number) is not signal.SIG_DFL:
-            signal.signal(number, signal.SIG_DFL)
-    for reserved in range(
-        32, signal.SIGRTMIN
-    ):  # glibc's internal two, which its posix_spawn leaves ignored in children
-        syscalls.reset_signal(reserved)
-    signal.pthread_sigmask(signal.SIG_SETMASK, [])
-
-
-def wait_for_message(channel: Channel, kind: str) -> Message:
-    """Wait for one message from the creator. If its end is closed instead, exit: nobody is left to report to."""
-    message, _ = channel.receive()
-    if message is None or message["type"] != kind:
-        os._exit(EXIT_ENGINE)
-    return message
-
-
-def _report(error: BaseException) -> dict[str, Any]:
-    """The error message for the creator: the innermost step, a text, and the exit code."""
-    if isinstance(error, MinidockError):
-        exit_code = error.exit_code if isinstance(error, SetupError) else EXIT_ENGINE
-        return {"step": failed_step(error), "message": str(error), "exit_code": exit_code, "plain": True}
-    return {"step": failed_step(error), "message": message_of(error), "exit_code": EXIT_ENGINE, "plain": False}

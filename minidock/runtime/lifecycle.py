@@ -21,7 +21,7 @@ from minidock.observe import step
 from minidock.runtime import device_access, hooks, init, pid_namespace, rootfs, seccomp_listener
 from minidock.runtime.channel import Channel, Message, channel_pair
 from minidock.runtime.oci_spec import Spec
-from minidock.runtime.runtime_options import ENGINE, Options
+from minidock.runtime.runtime_options import ENGINE, Held, Options
 
 _TIMEOUT = 10.0  # seconds without activity in which a process must end after SIGKILL
 _LOOK = 1.0
@@ -30,11 +30,11 @@ _POLL = 0.001
 
 
 class StartTimeoutError(SetupError):
-    """The process is inside, and its program has not begun in the time that it was given."""
+    """The process is in the container, and its program has not begun within the timeout."""
 
 
 class CgroupInUseError(HostError):
-    """The cgroup that a bundle names is somebody else's: nothing of it may be touched."""
+    """The cgroup that a bundle names is in use by another program: it is not changed."""
 
 
 class CreatedProcess:
@@ -60,7 +60,7 @@ class CreatedProcess:
         signal.pidfd_send_signal(self.pidfd, number)
 
     def kill(self) -> None:
-        """SIGKILL, and wait for its end. One that has been waited for already stays so."""
+        """Send SIGKILL, and wait for its end. Does nothing for a process that has been reaped."""
         with suppress(ProcessLookupError):
             self.signal(signal.SIGKILL)
         with suppress(ChildProcessError):
@@ -109,7 +109,7 @@ def make_cgroup(spec: Spec, *, first_version: bool = False) -> cgroups.Cgroup | 
 
 
 def check_cgroup(spec: Spec) -> None:
-    """Raises `CgroupInUseError` if something runs in the cgroup that the bundle names, or somebody has stopped it."""
+    """Raises `CgroupInUseError` if a process is in the cgroup that the bundle names, or it is frozen."""
     if not spec.linux.get("cgroupsPath"):
         return
     path, top = cgroup_path(spec, ""), cgroups.hierarchy()
@@ -157,7 +157,7 @@ def create(
         raise
     if pid == 0:
         ours.close()
-        init.run(spec, theirs, stdio, filter_, options, init.Held(trees, joined))
+        init.run(spec, theirs, stdio, filter_, options, Held(trees, joined))
     pid_namespace.close(joined)
     theirs.close()
     for tree in trees.values():
@@ -224,7 +224,7 @@ def _run_hooks(created: CreatedProcess) -> None:
 
 
 def release(created: CreatedProcess) -> None:
-    """Let go of a process that waits at a gate (`gate.py`): from here on it does not end with us."""
+    """Release a process that waits at a gate (`gate.py`): from here on it outlives this process."""
     wait_ready(created)
     created.channel.send("released")
     while (message := created.channel.receive()[0]) is not None:

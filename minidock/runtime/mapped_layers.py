@@ -2,8 +2,8 @@
 
 On the disk the layers' files have the image's owners, whichever containers use them. In a user namespace the id 0
 inside is another outside, say 100000: so each layer is mounted with its ids mapped, and the overlay is made of those
-mounts. Nothing is copied, nothing is chowned. The writable layer is not mapped: its files belong on the disk to whom
-they belong in the running container.
+mounts. No file is copied or chowned. The writable layer is not mapped: on the disk its files have the owners' ids
+outside.
 
 Only the host's root may read the attributes "trusted." in which overlayfs keeps what it needs: so the creator mounts
 the overlay, in a mount namespace of its own, and hands it on as a descriptor (`rootfs.clone_binds`). Sources:

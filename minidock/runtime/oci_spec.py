@@ -44,7 +44,7 @@ class Spec(NamedTuple):
         return self.config.get("mounts") or []
 
     def binds(self, destination: str) -> bool:
-        """Whether a bind mount is on `destination`, rather than a file system of the container's own."""
+        """Whether the mount on `destination` is a bind mount, and not a file system of the container's own."""
         return any(mount["destination"].rstrip("/") == destination and mount.get("type", "bind") == "bind"
                    for mount in self.mounts)  # fmt: skip
 

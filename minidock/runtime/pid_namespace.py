@@ -7,8 +7,8 @@ closed its files, joined all other namespaces and dropped its privileges clones 
 execute the program. Processes without CAP_SYS_PTRACE are kept off: its memory is not dumpable (CVE-2016-9962,
 `init.set_credentials`).
 
-What a tracer still sees of that child: a Python that was started for this (`linux/interpreter.py`), the paths of its
-library and what it was told about the container; nothing of the caller's environment.
+A tracer inside still sees of that child: a Python that was started for this (`linux/interpreter.py`), the paths of its
+library and the data about the container; nothing of the caller's environment.
 """
 
 from __future__ import annotations
@@ -51,8 +51,8 @@ class JoinedPids(NamedTuple):
 def prepare_join(spec: Spec) -> tuple[Spec, JoinedPids | None]:
     """Open the process namespace that a new container is to join; None if it joins none.
 
-    The specification then names the namespace by its descriptor. One that is this process's own is shared, and not
-    joined. Raises `HostError` if no process in there has a proc file system to copy.
+    The specification then names the namespace by its descriptor. This process's own namespace is shared and not joined.
+    Raises `HostError` if no process in there has a proc file system to copy.
     """
     path = spec.namespaces.get("pid")
     if not path:
@@ -97,8 +97,8 @@ def clone_inside(channel: Channel, *, has_terminal: bool, tied: bool = True) -> 
     """Clone a child into the joined process namespace, as a child of the creator's, and exit. Returns only in the
     child. `tied`: as in `Options`.
 
-    A tracer inside could hold or control the child from its first instruction on. So of what comes over the channel
-    from now on only its end is trusted (`lifecycle.start`).
+    A tracer inside could hold or control the child from its first instruction on. So nothing that comes over the
+    channel from now on is trusted but its end of file (`lifecycle.start`).
     """
     try:
         pid, pidfd = syscalls.clone(syscalls.CLONE_PARENT)

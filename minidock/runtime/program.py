@@ -1,4 +1,4 @@
-"""Find the program's file and execute it (book, chapter 1, 3.4; execve(2)).
+"""Enter the working directory, find the program's file and execute it (book, chapter 1, 3.4; execve(2)).
 
 Errors have the shell's exit codes, which are docker's too: 127 if there is no such program, 126 if it cannot be
 executed.
@@ -48,3 +48,17 @@ def execute(program: str, arguments: list[str], environment: dict[str, str]) -> 
         why = os.strerror(error.errno or 0).lower()
         exit_code = EXIT_NOT_FOUND if missing else EXIT_CANNOT_EXECUTE
         raise SetupError(f'exec: "{arguments[0]}": {why}', exit_code=exit_code) from error
+
+
+def enter_working_directory(path: str) -> None:
+    """chdir(2), and a check that it did not lead to a directory of the host through a leaked descriptor
+    (CVE-2024-21626).
+    """
+    try:
+        syscalls.chdir(path)
+    except OSError as error:
+        raise SetupError(f"the working directory {path}: {os.strerror(error.errno or 0)}") from error
+    try:
+        os.getcwd()
+    except FileNotFoundError:  # getcwd(3), ENOENT: the path begins with "(unreachable)"
+        raise SetupError(f"the working directory {path} is outside of the container") from None

@@ -98,9 +98,9 @@ def clone_shared_mounts(spec: Spec) -> dict[int, int]:
 
 
 def clone_binds(spec: Spec) -> dict[int, int]:
-    """What the creator has to open, as nobody in a user namespace of the container's may do that: the overlay, the
-    binds whose ids are mapped, and all others if there is such a namespace; by their place in the bundle. Without maps
-    of their own, they have the container's.
+    """Descriptors of the mounts that the creator has to open, as no process in the container's user namespace may: the
+    overlay, binds with mapped ids, and with such a namespace all other binds; by their index in the bundle. Without
+    maps of their own, they have the container's.
     """
     found, spaces = {}, idmapped.UserNamespaces()
     try:
@@ -113,7 +113,7 @@ def clone_binds(spec: Spec) -> dict[int, int]:
             options = mount.get("options") or []
             words = {"idmap", "ridmap"} & set(options) if mount.get("type") != "overlay" else set()
             if not words and spec.is_new("user") and {"bind", "rbind"} & set(options):
-                # Root inside may not be allowed to go to the source, and needs not to be.
+                # Root inside may have no right to search the source's directories, and does not need it.
                 found[number] = mounts.clone_tree(mount.get("source") or "", options)
             if words:
                 with step("Map the ids of mounts", book="3.1"):
@@ -167,7 +167,7 @@ def _cgroup_mount(spec: Spec, source: str, options: list[str]) -> tuple[str, str
 
 
 def _is_bound_proc(source: str, destination: str, options: list[str]) -> bool:
-    """Whether the host's /proc is bound on the container's, as it is for who has no process namespace of its own."""
+    """Whether the host's /proc is bound on the container's: it is without a process namespace of its own."""
     is_bind = bool({"bind", "rbind"} & set(options))
     return is_bind and os.path.normpath(destination) == "/proc" and mountinfo.filesystem_of(source) == "proc"
 

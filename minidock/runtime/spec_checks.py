@@ -1,7 +1,7 @@
-"""What a bundle asks for and cannot have, said before anything is done.
+"""Checks of a bundle's values, before anything is done.
 
-The shape of all fields is right already (`spec_shapes.py`). Here are the values: words that nobody knows, things that
-exclude each other, and what is in the specification but not done by minidock (docs/oci.md has the whole table).
+The shape of all fields is right already (`spec_shapes.py`). Refused here: unknown words, fields that exclude each
+other, and what is in the specification but not implemented (docs/oci.md has the whole table).
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from minidock.runtime import attributes
 
 Config = dict[str, Any]
 
-# The fields that we do not implement. Empty values ask for nothing and are let through.
+# The fields that minidock does not implement. Empty values ask for nothing and are accepted.
 _UNSUPPORTED = {
     "": ("solaris", "windows", "vm", "zos", "freebsd"),
     "linux": ("intelRdt", "mountLabel", "netDevices", "memoryPolicy"),
@@ -102,7 +102,7 @@ def _check_mount(mount: Config, linux: Config, namespaces: dict[str, str]) -> No
 
 
 def _check_namespaces(config: Config, linux: Config, namespaces: dict[str, str]) -> None:
-    """What belongs to a namespace needs one that is not the host's."""
+    """Refuse settings of a namespace that the container shares with the host."""
     for field in ("hostname", "domainname"):
         if config.get(field) and "uts" not in namespaces:
             raise UsageError(f"unable to set {field} without a private UTS namespace: the host's would change")

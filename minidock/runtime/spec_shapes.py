@@ -1,8 +1,8 @@
 """The shape of a config.json: which fields there are for Linux, and what kind of value each has.
 
-Looked at before anything is done, so that what is written wrongly is told by its place, and the rest of the runtime may
-rely on it. Fields that are not here are ignored, as the specification wants. Source: runtime-spec 1.2, the
-"config*.json" of its schema and specs-go/config.go.
+Checked before anything is done, so that an error names the field, and the rest of the runtime can rely on the types.
+Fields that are not here are ignored, as the specification wants. Source: runtime-spec 1.2, the "config*.json" of its
+schema and specs-go/config.go.
 
 A shape is a type; a `range` that a number is in; a list of the one shape of all items; an object of the shapes that
 keys have ("!" behind a key: it must be there); or an `Each`.
@@ -130,7 +130,7 @@ def without_nulls(content: Any) -> Any:
 
 
 def _misfit(content: Any, shape: Any, place: str) -> str:
-    """What keeps `content`, found at `place`, from having a shape; "" if it has it."""
+    """Why `content`, found at `place`, has not this shape; "" if it has."""
     kind = _kind(shape)
     if not isinstance(content, kind) or (kind is int and isinstance(content, bool)):
         return f"{place or 'all of it'} is not {_KINDS[kind]}"
