@@ -1,6 +1,7 @@
 """minidock: a container runtime in pure Python that shows how Docker works.
 
-Start reading at `minidock/runtime/init.py`: the steps a process takes from its first instruction to `execve`.
+Start reading at `minidock/runtime/init.py`: the steps of a container's first process from its first instruction to
+`execve`.
 
 For programs (docs/python.md): `minidock.run("alpine", ["echo", "hello"])`, and `containers`, `images`, `networks`,
 `volumes` and `events` of the default state root; `minidock.Client(root)` has those of another.

@@ -9,8 +9,8 @@ Without observers, a step costs one append and a call one truth test. An `Observ
 explanation, one adds up microseconds, one injects faults by raising in `before`. None can differ from the code, because
 there is no second description of what the code does.
 
-`book` is a section of the first chapter of the book, or of the chapter that explain/trace/book.py lists for that
-number.
+`book` is a section of Gouigoux's book on Docker (explain/trace/book.py): "3.1" is the section of that number in the
+first chapter, or in the chapter that book.py lists for the number; "chapter 9, 2.1" names its chapter.
 """
 
 from __future__ import annotations
@@ -55,8 +55,8 @@ class Call(NamedTuple):
 class Step(NamedTuple):
     """A named group of calls; `book` is the section of the book that it belongs to, or ''.
 
-    `microseconds` is the time spent in it, without the time of observers (one of them may wait for a person) and
-    without waiting for messages of other processes.
+    `microseconds` is the time spent in it, without the time of observers (one may wait for the user) and without
+    waiting for messages of other processes.
     """
 
     title: str

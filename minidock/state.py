@@ -249,7 +249,7 @@ def seconds_since(moment: str) -> int:
 
 
 def boot_id() -> str:
-    """A random id that the kernel has chosen at boot (random(4), /proc/sys/kernel/random)."""
+    """A random id that the kernel chooses at boot (random(4), /proc/sys/kernel/random)."""
     with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as file:
         return file.read().strip()
 

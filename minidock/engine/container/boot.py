@@ -1,10 +1,9 @@
-"""What happens to containers when the machine goes down and comes up: what docker's daemon does, without a daemon.
+"""Stop containers at shutdown and start them after boot, as docker's daemon does, without a daemon.
 
-`system stop` ends every container as `stop` does, but remembers that it was not its user who wanted that. `system
-start` starts again what a restart policy wants to run (moby: daemon/daemon.go, restore): `always` in any case,
-`unless-stopped` if no user had stopped it, `on-failure` if it did not end well. After a power cut there was no `system
-stop`: then the boot id tells what was running (`recovery.record_lost_end`). A systemd unit calls both
-(minidock.service).
+`system stop` ends every container as `stop` does, but records that no user asked for it. `system start` starts the
+containers whose restart policy says so (moby: daemon/daemon.go, restore): `always` in any case, `unless-stopped` if no
+user had stopped it, `on-failure` if its exit code was not 0. After a power cut there was no `system stop`: then the
+boot id shows which were running (`recovery.record_lost_end`). A systemd unit calls both (minidock.service).
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""Take away what a container has: at its end, after a failure half-way, and when a SIGKILL left no one to do it.
+"""Remove what a container has: at its end, after a failure half-way, and after its monitor was killed.
 
-`release_resources` takes away what a container has outside its directory, each piece whether it is there or not, so
-that one function serves all three cases. What was killed is found by `recovery.sweep`.
+`release_resources` removes what a container has outside its directory, each piece whether it exists or not, so that one
+function serves all three cases. `recovery.sweep` finds containers whose monitor was killed.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ LOG_SUFFIXES = ("-json.log", "-local.log")  # those of the log drivers, which fe
 
 
 def release_resources(record: Record) -> None:
-    """Take away all that one run of a container has outside its directory: processes, cgroup, cables. Idempotent.
+    """Remove all that one run of a container has outside its directory: processes, cgroup, interfaces. Idempotent.
 
     Every piece is tried; the first failure is raised at the end, when the others are gone.
     """
@@ -48,7 +48,7 @@ def _remove_cgroup(record: Record) -> None:
     try:
         cgroup.kill()
     except OSError as error:
-        if error.errno not in (errno.ENOENT, errno.ENODEV):  # somebody else removes it at this moment
+        if error.errno not in (errno.ENOENT, errno.ENODEV):  # another process removes it at this moment
             raise
     cgroup.delete()
 
@@ -78,8 +78,9 @@ def _release_network(record: Record) -> None:
 
 
 def _netns_of_others(record: Record) -> int | None:
-    """The container's network namespace, if it lives on because a container is in it that was run with
-    --network container:NAME: a descriptor."""
+    """A descriptor of the container's network namespace, if another container is still in it (--network
+    container:NAME).
+    """
     from minidock.engine.container import init_process
     from minidock.linux import namespaces
 
@@ -103,18 +104,18 @@ def _release_mounts(record: Record) -> None:
 
 
 def _remove_sockets(record: Record) -> None:
-    """What a reboot takes: the monitor's socket, and what exec monitors have left that were killed."""
+    """Remove its files below /run: the monitor's socket, and files of exec monitors that were killed."""
     with suppress(FileNotFoundError):
         os.unlink(state_paths.socket_path(record.id))
     exec_ids.running(record.id)
 
 
 def _remove_cidfile(record: Record) -> None:
-    """The file that was to hold the container's id (--cidfile), if the container never came to run."""
+    """Remove the file for the container's id (--cidfile), if the container never ran."""
     path = record.data["options"]["cidfile"]
     if not path or record.status != CREATED:
         return
-    with suppress(OSError, UnicodeDecodeError):  # it is the user's: gone, or replaced, is as good
+    with suppress(OSError, UnicodeDecodeError):  # it is the user's, who may have deleted or replaced it
         with open(path, encoding="ascii") as file:
             ours = file.read() == record.id
         if ours:
@@ -122,10 +123,10 @@ def _remove_cidfile(record: Record) -> None:
 
 
 def discard(record: Record, *, keep_volumes: bool = False) -> None:
-    """Take away all that a container has, and its directory: nothing is left but volumes that have names.
+    """Remove all that a container has, and its directory; only volumes with names stay.
 
-    From the rename on it is gone for everybody and its name is free. Whatever fails or is killed after that, the next
-    `sweep` finishes. With `keep_volumes`, those that have none stay as well.
+    From the rename on the container does not exist for other commands and its name is free. If the rest fails or is
+    killed, the next `sweep` finishes it. With `keep_volumes`, anonymous volumes stay too.
     """
     if _has_anonymous(record):
         with suppress(FileNotFoundError):
@@ -149,14 +150,14 @@ def _note_keep_volumes(record: Record, keep: bool) -> None:
 
 
 def _has_anonymous(record: Record) -> bool:
-    """Whether it has volumes that were given no name."""
+    """Whether it has anonymous volumes."""
     return any(point["anonymous"] for point in record.data.get("mounts", ()))
 
 
 def finish_removal(root: str, container_id: str) -> None:
     """Remove all that is left of a container whose directory has been renamed for its removal. Idempotent.
 
-    Files go first: on a full disk, giving an address back needs the room that they take.
+    Files are deleted first: on a full disk, releasing an address needs the space.
     """
     doomed = os.path.join(root, "containers", REMOVING + container_id)
     try:
@@ -186,19 +187,21 @@ def finish_removal(root: str, container_id: str) -> None:
 
 
 def _keep_for_build(directory: str, keep: str) -> None:
-    """Give a step of a build what its container has written, and its specification; not if that build is over."""
+    """Move what the container of a build's step has written, and its specification, to the build's directory, if that
+    build still runs.
+    """
     for name in ("bundle/config.json", "upper"):
         with suppress(FileNotFoundError):
             syscalls.rename(os.path.join(directory, name), os.path.join(keep, os.path.basename(name)))
 
 
 def _remove_files(directory: str, container_id: str) -> None:
-    """What can fill a disk: what the container has written, and its log, in parts (`logs/log_config.py`)."""
+    """Delete what can fill a disk: the files that the container has written, and its log files."""
     for name in ("upper", "work"):
         remove_tree(os.path.join(directory, name))
     for name in os.listdir(directory):
         if name.startswith(tuple(container_id + suffix for suffix in LOG_SUFFIXES)):
-            with suppress(FileNotFoundError):  # somebody else removes the same
+            with suppress(FileNotFoundError):  # another process removes the same
                 syscalls.unlink(os.path.join(directory, name))
 
 
@@ -215,7 +218,7 @@ def finish(
             discard(record)
             return
         except OSError as why:
-            failure = why  # if its directory is there still, on a root that became read-only: its end is kept aside
+            failure = why  # of a directory on a read-only root: its end is kept in the run directory
     try:
         if not restarting:
             _remove_sockets(record)

@@ -23,7 +23,7 @@ _RESERVED = 32 << 10  # bytes that the lock file takes, for a record on a full d
 def take_lock(root: str, container_id: str) -> int | None:
     """Take a container's lock: its descriptor, to be kept open as long as the container lives; None if it is held.
 
-    Made anew if somebody has removed it: a container whose monitor may live is not over, and damaged then (`load`).
+    The file is created anew if it is missing: a container whose monitor may run counts as damaged then (`load`).
     Raises `GoneError` if the container is gone.
     """
     path = os.path.join(directory(root, container_id), "lock")
@@ -49,7 +49,7 @@ def take_lock(root: str, container_id: str) -> int | None:
 def wait_for_lock(root: str, container_id: str, meanwhile: Callable[[], None] = lambda: None) -> int:
     """Take a container's lock as soon as it is free, calling `meanwhile` again and again.
 
-    Raises `GoneError` if the container is gone, `HostError` if its holder does not let go.
+    Raises `GoneError` if the container is gone, `HostError` if its holder does not release it.
     """
     patience = ActivityTimeout(_PATIENCE, partial(_monitor_of, root, container_id))
     while (lock := take_lock(root, container_id)) is None:
@@ -61,7 +61,7 @@ def wait_for_lock(root: str, container_id: str, meanwhile: Callable[[], None] = 
 
 
 def _monitor_of(root: str, container_id: str) -> list[int]:
-    """The monitor's process, as far as the record can tell."""
+    """The monitor's process, according to the record."""
     with suppress(OSError, MinidockError):
         if record := load(root, container_id):
             return [record.data["state"].get("monitor") or 0]
@@ -81,6 +81,6 @@ def make_directory(root: str, container_id: str) -> int:
 def reserve(place: str, lock: int) -> None:
     """Have the files `lock` and `spare` in a container's directory take what its record needs on a full disk
     (`Record.save`): blocks, and an inode."""
-    with suppress(OSError):  # full already: writing the record will tell
+    with suppress(OSError):  # full already: writing the record will fail
         os.posix_fallocate(lock, 0, _RESERVED)
         os.close(os.open(os.path.join(place, "spare"), os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600))

@@ -1,8 +1,8 @@
-"""What a user asks of a new container: the one object that the command line hands to the engine.
+"""The options of a new container: the one object that the command line passes to the engine.
 
 The fields are docker's flags by their long names. The command line has parsed the texts (`minidock/engine/request`);
-whatever needs the image or the host to be judged is judged when the specification is built. No field has a
-default here: the command line knows them.
+what depends on the image or the host is checked when the specification is built. No field has a default here: the
+command line has them.
 """
 
 from __future__ import annotations
@@ -19,8 +19,7 @@ class Limits(NamedTuple):
     """Sizes are bytes, rates are bytes or operations a second, `cpus` is a number of processors; None is no limit.
 
     `cpu_period` and `cpu_quota` are microseconds, in the place of `cpus`. `device_*` rows are (path, rate), those of
-    `blkio_weight_device` (path, weight). For
-    `memory_swap` and `pids`, -1 is "without limit".
+    `blkio_weight_device` (path, weight). For `memory_swap` and `pids`, -1 is "without limit".
     """
 
     memory: int | None
@@ -42,10 +41,10 @@ class Limits(NamedTuple):
 
 
 class Mount(NamedTuple):
-    """One -v with a source, or one --mount: what is to be seen at `target` inside.
+    """One -v with a source, or one --mount: what is mounted on `target` inside.
 
     `kind` is bind (`source`: a path of the host), volume (`source`: its name, "" if it is to have none) or tmpfs.
-    `subpath`: not all of the volume is to be seen, but this directory or file in it.
+    `subpath`: this directory or file of the volume is mounted, not all of it.
     `text` is the whole -v as docker's inspect shows it, "" for a --mount; `mode` what it has after its second colon.
     `recursion` says what a bind does with mounts below its source: enabled, disabled (leave them out), writable or
     readonly. `driver`, `labels` and `driver_options` are for a volume that is made new; `size` (bytes) and
@@ -79,7 +78,7 @@ class Device(NamedTuple):
 
 
 class Isolation(NamedTuple):
-    """How far a container is apart from the host. Namespaces are "" (its own), "host", or "container:NAME".
+    """What isolates a container from the host. Namespaces are "" (its own), "host", or "container:NAME".
 
     `shm_size` is bytes, None docker's 64 MB. `seccomp` is "" or "builtin" (docker's profile), "unconfined", or a
     profile's JSON text. `bare_system_paths`: nothing in /proc and /sys is hidden or read-only. `userns` is "", or what
@@ -112,7 +111,7 @@ def _isolation(content: dict[str, Any]) -> Isolation:
 
 
 class ContainerOptions(NamedTuple):
-    """Everything about one container that a user can choose. None means: as the image or docker's default has it.
+    """All options of one container. None: the image's value or docker's default.
 
     `attach`: the streams that the command which starts the container has in common with it. `stdin_once`: its input
     ends with that of the first command that is attached to it. `stop_timeout`: seconds between the stop signal and
@@ -178,14 +177,16 @@ class ContainerOptions(NamedTuple):
         }
 
     def program(self, image_config: dict[str, Any]) -> list[str]:
-        """What to run: entry point and command, the image's unless given; a new entry point discards both of those."""
+        """The program and its arguments: entry point and command, the image's unless given; a new entry point replaces
+        both.
+        """
         if self.entrypoint is not None:
             return [*self.entrypoint, *self.command]
         return [*(image_config.get("Entrypoint") or []), *(self.command or image_config.get("Cmd") or [])]
 
 
 def from_json(content: dict[str, Any]) -> ContainerOptions:
-    """What `as_json` made, as it was. Raises `HostError` if it is something else, or of another version."""
+    """The options from the JSON that `as_json` made. Raises `HostError` for anything else, or another version."""
     try:
         return _typed(content)
     except (KeyError, TypeError, ValueError, AttributeError) as error:

@@ -1,7 +1,7 @@
 """`create`: make a container's directory and record, and lock it.
 
-`create` makes a container's place and its record. Everything else is made by the monitor (`monitor/monitor.py`),
-beginning with the OCI bundle (`spec/prepare.py`). `cleanup.py` takes both away.
+Everything else is made by the monitor (`monitor/monitor.py`), beginning with the OCI bundle (`spec/prepare.py`).
+`cleanup.py` removes it all.
 """
 
 from __future__ import annotations
@@ -27,18 +27,18 @@ if TYPE_CHECKING:
     from minidock.engine.container.record_fields import RecordFields
     from minidock.image.stored_image import Image
 
-# Networks that are there, with nothing asked of them: that of most containers, and none.
+# Networks that always exist, when no option of theirs is asked for: most containers are on one of them.
 _USUAL: tuple[dict[str, EndpointConfig], ...] = ({predefined.DEFAULT: DEFAULT_CONFIG}, {})
 
 
 def create_container(root: str, options: ContainerOptions, image: Image, *, keep_files: str = "") -> tuple[Record, int]:
-    """Make a container on paper: a name, an id, a directory with a record in it, and the file that --cidfile asks for.
+    """Make a container's name, id and directory with its record, and the file that --cidfile asks for.
 
-    Returns the record and the container's lock, held: it lives as long as somebody keeps that descriptor open. The
-    monitor that it is given to does the rest (`spec/prepare.py`). If it raises, nothing is left.
+    Returns the record and the container's lock, held: while a process keeps that descriptor open, the container is not
+    swept. The monitor that gets it does the rest (`spec/prepare.py`). If it raises, nothing is left.
 
     `keep_files`: a directory that gets the container's upper directory and its config.json when it is removed, for a
-    step of a build. Such a container is no user's: it is not listed, and ends with the command that started it.
+    step of a build. Such a container is not listed, and ends with the command that started it.
     """
     check_host()
     check_system(options.image, image.platform)
@@ -98,7 +98,7 @@ def _discard(record: Record, lock: int) -> None:
 
 
 def check_host() -> None:
-    """Refuse a kernel that cannot run any container, before anything is made."""
+    """Raise `HostError` for a kernel that cannot run any container, before anything is made."""
     with open("/proc/filesystems", encoding="ascii") as file:
         there = "overlay" in file.read().split()
     if there:
@@ -110,7 +110,7 @@ def check_host() -> None:
 
 
 def _defaults() -> dict[str, Any]:
-    """What the host's owner wants of all containers; nothing for most."""
+    """The settings of this host for all containers; most hosts have none."""
     path = state_paths.settings_file()
     if not os.path.exists(path):
         return {}
@@ -122,7 +122,7 @@ def _defaults() -> dict[str, Any]:
 def _make_record(
     root: str, options: ContainerOptions, image: Image, keep_files: str, defaults: dict[str, Any]
 ) -> tuple[Record, int]:
-    """Under the lock of all containers: a free name, an id, a directory, a record in it."""
+    """Under the lock of all containers, make a free name, an id, a directory, and a record in it."""
     with records.all_locked(root):
         recovery.sweep(root)
         taken = records.taken(root)
@@ -150,14 +150,14 @@ def _make_record(
 
 
 def _image_config(image: Image) -> dict[str, Any]:
-    """What the image says of its containers."""
+    """The image's configuration for its containers."""
     config: dict[str, Any] = image.config.get("config", {})
     # [""] is docker's way of having none.
     return {**config, "Entrypoint": None} if config.get("Entrypoint") == [""] else config
 
 
 def _new_fields(root: str, container_id: str, name: str, options: ContainerOptions, image: Image) -> RecordFields:
-    """The record of a new container: what was asked for, and that nothing has happened yet."""
+    """The record of a new container: its options, and a state in which nothing has happened yet."""
     image_config = _image_config(image)
     fields: RecordFields = {
         "id": container_id,

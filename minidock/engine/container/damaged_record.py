@@ -1,8 +1,9 @@
-"""Remove a container whose record is damaged, by what the kernel and the file system still show of it.
+"""Remove a container whose record is damaged, using what the kernel and the file system show of it.
 
-If its monitor lives, that knows all that the record said: once the container's processes are killed it writes the
-record anew, and the removal is one like any other. If not, everything of a container bears its id: its cgroup, the
-root of its processes, its cables and leases, its mounts, its name among a volume's users, its socket.
+A monitor that runs has the whole record in memory: once the container's processes are killed it writes the record anew,
+and the removal is an ordinary one. Without a monitor, the parts of a container are found by its id, which is in their
+names: its cgroup, the root of its processes, its interfaces and leases, its mounts, its entry among a volume's users,
+its socket.
 """
 
 from __future__ import annotations
@@ -62,7 +63,7 @@ def remove_container(root: str, container_id: str) -> None:
 
 
 def release_resources(root: str, container_id: str) -> None:
-    """Take away all that a container has outside its directory. All is tried; the first failure is raised."""
+    """Remove all that a container has outside its directory. All is tried; the first failure is raised."""
     failure: Exception | None = None
     for piece in (_remove_cgroup, _release_network, _release_mounts, _release_volumes, _remove_socket):
         try:
@@ -103,14 +104,14 @@ def _remove_socket(_: str, container_id: str) -> None:
 
 
 def _cgroups(container_id: str) -> list[str]:
-    """The container's cgroups, whatever they are below: named by its id, or its scope (`linux/systemd.py`)."""
+    """The container's cgroups below any parent: named by its id, or its scope (`linux/systemd.py`)."""
     top = cgroups.hierarchy()
     names = {container_id, f"minidock-{container_id}.scope"}
     return [os.path.join(place, name) for place, inner, _ in os.walk(top or "") for name in inner if name in names]
 
 
 def _is_quiet(container_id: str) -> bool:
-    """Whether nothing of the container runs; what does, is killed."""
+    """Kill the container's processes; returns whether there were none."""
     for path in _cgroups(container_id):
         with suppress(OSError):
             container = os.path.join(path, "container")  # beside its monitor, in a scope

@@ -16,18 +16,18 @@ from minidock.runtime.channel import Channel
 
 PATIENCE = 10.0  # seconds for what the kernel and the monitor need after SIGKILL
 POLL = 0.005
-LOOK = 0.5  # seconds after which to look into the record, while a monitor says nothing
+LOOK = 0.5  # seconds between two looks into the record, while the monitor sends nothing
 
 
 class EndWatch:
-    """A channel to a container's monitor, to hear of the container's end. Made before what brings that about."""
+    """A channel to a container's monitor, which sends the container's exit. Made before the signal that ends it."""
 
     def __init__(self, record: Record) -> None:
         self.record = record
         self.channel: Channel | None = visit(record)
 
     def read_record(self) -> None:
-        """Have the monitor look into the record."""
+        """Have the monitor read the record again."""
         if self.channel:
             try:
                 self.channel.send("read-record")
@@ -35,7 +35,7 @@ class EndWatch:
                 return  # it is at its end anyway
 
     def end(self, seconds: float | None) -> int | None:
-        """Wait at most `seconds` for the end: the exit code; None if time is up, or nobody tells."""
+        """Wait at most `seconds` for the end: the exit code; None if time is up, or the monitor has ended."""
         deadline = None if seconds is None else time.monotonic() + seconds
         while self.channel:
             left = None if deadline is None else max(0.0, deadline - time.monotonic())
@@ -50,7 +50,7 @@ class EndWatch:
         return self._recorded()
 
     def _recorded(self) -> int | None:
-        """There is no monitor, or none that listens (any more): what the record says, once that is true."""
+        """Without a listening monitor: the exit code from the record, once that is final."""
         recovery.sweep_all(self.record.root)
         fresh = records.load(self.record.root, self.record.id)
         if fresh is None or fresh.is_over or fresh.status == EXITED:
@@ -60,9 +60,9 @@ class EndWatch:
 
 
 def wait_for_end(watch: EndWatch, started: str, seconds: float | None) -> bool:
-    """Wait at most `seconds` for the end of the run that began at `started`, however it is learnt of.
+    """Wait at most `seconds` for the end of the run that began at `started`, by the monitor's message or by the record.
 
-    The monitor may just have begun the next run when the channel was made, and tells of the end of that one only.
+    The monitor may have begun the next run when the channel was made: then it sends the end of that one only.
     """
     deadline = time.monotonic() + (seconds if seconds is not None else float("inf"))
     while watch.end(min(LOOK, max(0.0, deadline - time.monotonic()))) is None:
@@ -76,7 +76,7 @@ def wait_for_end(watch: EndWatch, started: str, seconds: float | None) -> bool:
 
 
 def wait_for_killed(watch: EndWatch, started: str) -> bool:
-    """`wait_for_end`, after SIGKILL: on a starved machine, as long as it and its monitor get their turns."""
+    """`wait_for_end`, after SIGKILL: the time counts only while the kernel runs the container and its monitor."""
     patience = ActivityTimeout(PATIENCE, partial(init_process.processes_of, watch.record))
     while not wait_for_end(watch, started, LOOK):
         if patience.is_over:
@@ -85,7 +85,7 @@ def wait_for_killed(watch: EndWatch, started: str) -> bool:
 
 
 def send_signal(record: Record, number: int) -> None:
-    """Send the container's first process a signal, if it is there, after the event that tells of it."""
-    if init_process.is_alive(record):  # told before it is done: of its end the monitor tells at once
+    """Send the container's first process a signal, if it exists; the event is written before."""
+    if init_process.is_alive(record):  # the event comes first, as the monitor writes that of the end at once
         event_log.emit_container(record.root, "kill", record.data, signal=number)
         init_process.kill(record, number)

@@ -1,4 +1,4 @@
-"""Find a container's first process by its record: a number alone may be another process by now (pidfd_open(2)).
+"""Find a container's first process by its record: its pid alone may belong to another process by now (pidfd_open(2)).
 
 The record names it by pid, start time and boot; together they name one process for ever.
 """
@@ -28,17 +28,17 @@ def kill(record: Record, number: int) -> None:
 
 
 def processes_of(record: Record) -> list[int]:
-    """The pids of the container's PID 1 and of its monitor, as recorded; 0 for one that it has not."""
+    """The recorded pids of the container's PID 1 and of its monitor; 0 for one that does not exist."""
     return [record.data["state"]["pid"], record.data["state"].get("monitor") or 0]
 
 
 def is_alive(record: Record) -> bool:
-    """Whether the container's PID 1 is there: the process of that number that started when the record says."""
+    """Whether the container's PID 1 exists: the process with the recorded pid and start time."""
     return record.data["state"].get("boot", boot_id()) == boot_id() and running_pid(record) is not None
 
 
 def running_pid(record: Record) -> int | None:
-    """Its number on the host, if it is there now."""
+    """The pid on the host of its first process, if it exists now."""
     pid, started = record.data["state"]["pid"], record.data["state"].get("pidStarted")
     try:
         return pid if pid and start_time(pid) == started else None
@@ -47,7 +47,7 @@ def running_pid(record: Record) -> int | None:
 
 
 def open_process(record: Record) -> int | None:
-    """A pidfd of the container's PID 1, if that is there: so that nobody else is taken for it."""
+    """A pidfd of the container's PID 1, if that exists, and of no later process with the same pid."""
     pid, started = record.data["state"]["pid"], record.data["state"].get("pidStarted")
     if not pid or record.data["state"].get("boot", boot_id()) != boot_id():
         return None

@@ -1,6 +1,6 @@
-"""The fields of container.json: what is on record of a container, for who reads or changes `Record.data`.
+"""The fields of container.json, for code that reads or changes `Record.data`.
 
-mypy checks their names and types; what a file that was read has of them, `record_file.py` checks.
+mypy checks their names and types in the code, `record_file.py` those of a file that is read.
 """
 
 from __future__ import annotations
@@ -30,14 +30,14 @@ class StateFields(TypedDict):
     finishedAt: str
     kept: bool  # it stays when its program cannot be started: not while `run` makes it
     undone: bool  # nothing is left of its last run outside its directory
-    stopped: bool  # somebody has stopped it: its restart policy does not start it again
-    again: bool  # somebody has asked for a restart
+    stopped: bool  # it was stopped by a command: its restart policy does not start it again
+    again: bool  # a restart was asked for
     shutdown: bool  # it was stopped as the machine went down
     health: NotRequired[dict[str, Any]]  # docker's State.Health (`monitor/health.py`)
 
 
 class ConfigFields(TypedDict):
-    """What its user and its image have said together."""
+    """What the user and the image have set together."""
 
     labels: dict[str, str]
     stopSignal: str

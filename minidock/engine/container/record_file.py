@@ -1,11 +1,10 @@
-"""container.json: what every record of a container has, and what it is if it has something else.
+"""container.json: the shape of every record of a container, and damaged records.
 
-A record that cannot be read is a container all the same: it may run, and hold addresses, volumes and an image. It harms
-no other, is shown by `ps -a`, and nothing of it is deleted but by `rm -f`, which looks into the kernel
-(`damaged_record.py`).
+A container whose record cannot be read may still run, and have addresses, volumes and an image. Commands for other
+containers work, `ps -a` shows it, and only `rm -f` deletes it, by what the kernel shows (`damaged_record.py`).
 
-A root can become read-only, or run out of inodes, while containers run. What is wanted of one then, and how it ended,
-is kept aside, in the run directory, until it can be written where it belongs.
+A root can become read-only, or run out of inodes, while containers run. Changes of a record, such as a stop or an exit
+code, are then kept in the run directory until they can be written into the record.
 """
 
 from __future__ import annotations
@@ -26,7 +25,7 @@ if TYPE_CHECKING:
 
 STATUSES = CREATED, RUNNING, PAUSED, RESTARTING, EXITED = "created", "running", "paused", "restarting", "exited"
 _MOMENT = re.compile(r"\d{4}-(0[1-9]|1[0-2])-(0[1-9]|[12]\d|3[01])T([01]\d|2[0-3]):[0-5]\d:[0-5]\d")
-# What is in a container's directory before its record is.
+# Files in a container's directory before its record exists.
 _AT_ONCE = ("lock", "spare", "container.json")
 _TEXT = (str, type(None))
 # What every record has from the first on (`create.py`).
@@ -44,14 +43,14 @@ REMOVING = ".removing-"
 
 
 def directory(root: str, container_id: str) -> str:
-    """Where container `container_id` keeps its things."""
+    """The directory of container `container_id`."""
     return os.path.join(root, "containers", container_id)
 
 
 class DamagedRecordError(DamagedError):
-    """A container is there, and what is on record of it cannot be read. `name` is what it was called, as far as known.
+    """A container exists, and its record cannot be read. `name`: its name, as far as it can be found.
 
-    It may run. Only `remove.remove` with force takes such a container away (`damaged_record.py`).
+    It may run. Only `rm.remove_container` with force removes such a container (`damaged_record.py`).
     """
 
     def __init__(self, root: str, container_id: str, path: str, why: str) -> None:
@@ -61,13 +60,13 @@ class DamagedRecordError(DamagedError):
 
 
 def keep_aside(container_id: str, data: RecordFields) -> None:
-    """Write the record of a container that runs, or did until now, where `aside` finds it."""
+    """Write the record of a container that runs, or did until now, into the run directory, where `aside` finds it."""
     state.directory(state_paths.run_directory(), "aside")
     state.write_json(state_paths.aside_path(container_id), data, durable=False)
 
 
 def aside(container_id: str, data: RecordFields) -> RecordFields | None:
-    """What was kept aside of the run that the record `data` tells of, if anything."""
+    """What was kept in the run directory about the run in the record `data`, if anything."""
     if data["state"]["status"] not in (RUNNING, PAUSED, RESTARTING):
         return None
     try:
@@ -79,13 +78,13 @@ def aside(container_id: str, data: RecordFields) -> RecordFields | None:
 
 
 def forget_aside(container_id: str) -> None:
-    """It is written where it belongs, or the container is gone."""
+    """Delete what was kept aside: it is in the record, or the container is gone."""
     with suppress(FileNotFoundError):
         os.unlink(state_paths.aside_path(container_id))
 
 
 def may_have(root: str, container_id: str, path: str) -> bool:
-    """Whether a container whose record cannot be read may use a layer or volume that is at `path`: its bundle tells."""
+    """Whether a container whose record cannot be read may use a layer or volume at `path`, according to its bundle."""
     bundle = os.path.join(directory(root, container_id), "bundle", "config.json")
     with suppress(OSError), open(bundle, encoding="utf-8", errors="replace") as file:
         text = file.read()
@@ -97,7 +96,7 @@ def may_have(root: str, container_id: str, path: str) -> bool:
 def read(root: str, container_id: str) -> RecordFields | None:
     """The content of a container's record; None if its creator had not yet written it, or it is being removed.
 
-    After a power cut, a record that was not saved durably can be an empty file: it is as good as not written, if the
+    After a power cut, a record that was not saved durably can be an empty file: it counts as not written, if the
     container had nothing yet. Raises `DamagedRecordError` for anything else that is no record of this schema.
     """
     place = directory(root, container_id)

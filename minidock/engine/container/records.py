@@ -1,15 +1,15 @@
-"""Containers on disk: one directory each, and the truth about who is alive.
+"""Containers on disk: one directory each, and which of them run.
 
-    <root>/containers/.lock           held while containers come into being or are looked at as a whole
+    <root>/containers/.lock           held while containers are created or listed
     <root>/containers/<id>/lock       held by the container's monitor (before it exists, by its creator)
     <root>/containers/<id>/container.json, bundle/, upper/, work/, ...
 
-Whether a container is running is not asked of a file but of the kernel: a flock ends with its holder, however that
-ended. A record that says "running" while nobody holds its lock belongs to a monitor that was killed, or to a time
-before the last reboot; `recovery.sweep` finds those.
+Whether a container runs is decided by the kernel and not by a file: a flock ends with its holder, however that ended. A
+record that says "running" while its lock is free is of a monitor that was killed, or from before the last reboot;
+`recovery.sweep` finds those.
 
-The record of a live container has several writers: its monitor, and commands that rename, pause or update it. Each
-changes only what is its own, inside `changing`.
+The record of a running container has several writers: its monitor, and commands that rename, pause or update it. Each
+changes only its own fields, inside `changing`.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ class GoneError(NotFoundError, FileNotFoundError):
 class Record:
     """One container: `data` is the content of its container.json (`record_fields.py`).
 
-    `is_ours`: this process is its monitor, which knows better than a file that is damaged.
+    `is_ours`: this process is its monitor, whose copy counts more than a damaged file.
     """
 
     def __init__(self, root: str, container_id: str, data: RecordFields) -> None:
@@ -62,7 +62,7 @@ class Record:
         self.id = container_id
         self.data = data
         self.is_ours = False
-        self.is_aside = False  # part of what it says could not be written yet (`record_file.keep_aside`)
+        self.is_aside = False  # a change could not be written yet (`record_file.keep_aside`)
 
     @property
     def directory(self) -> str:
@@ -91,14 +91,14 @@ class Record:
 
     @property
     def is_over(self) -> bool:
-        """Whether nobody needs to look after it: it does not run, and nothing is left of it outside its directory."""
+        """Whether no monitor or sweep is needed: it does not run, and nothing is left of it outside its directory."""
         return self.status in (CREATED, EXITED) and bool(self.data["state"].get("undone", self.status == EXITED))
 
     def save(self) -> None:
         """Write container.json: so that it survives a power cut, if the container itself is to survive one.
 
-        On a disk that is full, with the blocks and the inode that were reserved for this: the end of each run can be
-        written down.
+        On a full disk the blocks and the inode are used that were reserved for this, so that the end of each run can be
+        recorded.
         """
         path = os.path.join(self.directory, "container.json")
         try:
@@ -115,7 +115,7 @@ class Record:
             self.is_aside = False
 
     def reload(self) -> None:
-        """Take in what others have changed. Raises `GoneError` if the container is gone."""
+        """Read what other processes have changed. Raises `GoneError` if the container is gone."""
         try:
             fresh = load(self.root, self.id)
         except DamagedRecordError:
@@ -139,7 +139,7 @@ def new_state(status: str) -> StateFields:
 
 
 def all_locked(root: str) -> AbstractContextManager[None]:
-    """Hold the lock under which containers appear, are named and are swept."""
+    """Hold the lock under which containers are created, named and swept."""
     return state.locked(os.path.join(state.directory(root, "containers", mode=0o710), ".lock"))
 
 
@@ -158,7 +158,7 @@ def removed(root: str) -> list[str]:
 
 
 def is_there(root: str, container_id: str) -> bool:
-    """Whether there is a container of that id, complete or not, or what is left of one that is being removed."""
+    """Whether a container of that id exists, complete or not, or is being removed."""
     return any(os.path.isdir(directory(root, name)) for name in (container_id, REMOVING + container_id))
 
 
@@ -175,17 +175,17 @@ def load(root: str, container_id: str) -> Record | None:
     record.is_aside = newer is not None
     if container_id.startswith(REMOVING):
         return record
-    # Without the lock nobody can tell whether a monitor lives; of a container that is over there is none.
+    # Without the lock it is unknown whether a monitor runs; a container that is over has none.
     lock = record.path("lock")
     if not os.path.isfile(lock) and (os.path.exists(lock) or not record.is_over):
         if not os.path.exists(record.path("container.json")):
-            return None  # its removal has begun since it was read: the whole directory has another name
+            return None  # its removal has begun since it was read: the directory was renamed
         raise DamagedRecordError(root, container_id, lock, "no file to lock")
     return record
 
 
 def name_of(root: str, container_id: str) -> str:
-    """What a container is called now; its id, if it is gone."""
+    """A container's present name; its id, if it is gone."""
     record = load(root, container_id)
     return record.name if record else container_id
 
@@ -195,7 +195,8 @@ def changing(record: Record, *, aside: bool = False) -> Iterator[None]:
     """Change a container's record inside the `with` block: read anew before it, saved after it.
 
     `aside`: if it cannot be written, it is kept in the run directory, so that the container can be ended, and its end
-    known. The lock is on the container's directory, so it goes with the container. Raises `GoneError` if that is gone.
+    recorded. The lock is on the container's directory, so it goes with the container. Raises `GoneError` if that is
+    gone.
     """
     with used(record):
         fd = os.open(record.directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
@@ -216,7 +217,7 @@ def changing(record: Record, *, aside: bool = False) -> Iterator[None]:
 
 @contextmanager
 def used(record: Record) -> Iterator[None]:
-    """Use a container's files inside the `with` block. What fails as they are removed raises `GoneError`."""
+    """Use a container's files inside the `with` block. Raises `GoneError` if they are removed meanwhile."""
     try:
         yield
     except (OSError, MinidockError):
@@ -231,7 +232,7 @@ def load_all(root: str) -> list[Record]:
 
 
 def damaged(root: str) -> list[DamagedRecordError]:
-    """The containers whose records cannot be read. What is in use nobody can tell as long as there are any."""
+    """The containers whose records cannot be read. While there are any, it is unknown what they use."""
     return survey(root)[1]
 
 
@@ -248,7 +249,7 @@ def survey(root: str) -> tuple[list[Record], list[DamagedRecordError]]:
 
 
 def taken(root: str) -> dict[str, str]:
-    """The names of all containers, each with the id of the one that is called so."""
+    """The names of all containers, each with its container's id."""
     found, ruins = survey(root)
     return {**{ruin.name: ruin.id for ruin in ruins}, **{record.name: record.id for record in found}}
 
@@ -264,7 +265,7 @@ def find(root: str, name: str) -> Record:
     if found is None:
         matching = [one for one in known if name and one.id.startswith(name)]
         if len(matching) > 1:
-            raise UsageError(f"{name} is the beginning of {len(matching)} container ids: give more of it")
+            raise UsageError(f"Multiple IDs found with provided prefix: {name}")
         if not matching:
             nameless = next((f" (unless it is this one: {ruin})" for ruin in ruins if not ruin.name), "")
             raise NotFoundError(f"No such container: {name}{nameless}")

@@ -1,7 +1,7 @@
-"""Find and clean up what was killed: containers whose monitor or creator ended by SIGKILL or with the machine.
+"""Find and clean up containers whose monitor or creator was killed, by SIGKILL or with the machine.
 
-`sweep` finds them, and every command calls it before it looks or makes: a container that is not over and whose lock
-nobody holds. What it takes away, `cleanup.py` does.
+`sweep` finds them: containers that are not over and whose lock is free. Every command calls it first. `cleanup.py`
+removes what they have left.
 """
 
 from __future__ import annotations
@@ -24,10 +24,9 @@ SWITCHED_OFF = 255  # docker's exit code for what ran when the machine went down
 def sweep(root: str) -> None:
     """Find containers whose monitor or creator was killed, and clean up. The caller holds `records.all_locked`.
 
-    One that `run` had not yet started goes without a trace; one that ran is kept as exited, or removed if it had --rm.
-    What cannot be removed now (a full disk, a process that the kernel does not let die) is left for the next sweep: it
-    must not keep anybody from using the other containers. One whose record is damaged stays as it is
-    (`damaged_record.py`).
+    A container that `run` had not yet started is removed; one that ran is kept as exited, or removed if it had --rm.
+    What cannot be removed now (a full disk, a process that does not end) is left for the next sweep, so that the other
+    containers can be used. One whose record is damaged stays as it is (`damaged_record.py`).
     """
     for name in (*records.ids(root), *records.removed(root)):
         with suppress(OSError, MinidockError):
@@ -37,7 +36,9 @@ def sweep(root: str) -> None:
 
 
 def _mend_network(root: str) -> None:
-    """Write the packet filter's rules anew if somebody has flushed or changed any. It takes a millisecond to know."""
+    """Write the packet filter's rules anew if another program has flushed or changed any. The check takes a
+    millisecond.
+    """
     from minidock.network.firewall import filter_state
 
     if (intact := filter_state.is_intact()) is False:
@@ -51,12 +52,12 @@ def _mend_network(root: str) -> None:
 
 
 def _sweep_one(root: str, name: str) -> None:
-    """`name`: that of a directory, so an id, or one with the prefix of those that are being removed."""
+    """`name`: a directory's name, so an id, or an id with the prefix of containers that are being removed."""
     if not name.startswith(REMOVING) and (record := records.load(root, name)) and record.is_over:
         if record.is_aside:
-            with records.changing(record):  # which writes it where it belongs, if that is possible now
+            with records.changing(record):  # which writes it into the record, if that is possible now
                 pass
-        return  # without a try at its lock, which would keep others from it
+        return  # without trying its lock, which others might need at this moment
     try:
         lock = container_lock.take_lock(root, name)
     except FileNotFoundError:  # killed at the end of removing
@@ -78,9 +79,8 @@ def _sweep_one(root: str, name: str) -> None:
 
 
 def record_lost_end(record: Record) -> None:
-    """Write down how a container ended that was left behind. The caller holds its lock, so its monitor is dead:
-
-    it was killed, and the container with it (PR_SET_PDEATHSIG), or the whole machine was off.
+    """Record how a container ended whose monitor was killed. The caller holds its lock, so the monitor is dead: it was
+    killed, and the container with it (PR_SET_PDEATHSIG), or the machine was switched off.
     """
     if record.is_over:
         return
@@ -92,14 +92,16 @@ def record_lost_end(record: Record) -> None:
 
 
 def sweep_all(root: str) -> None:
-    """`sweep`, for commands that only look."""
+    """`sweep`, for commands that change nothing."""
     if os.path.isdir(os.path.join(root, "containers")):
         with records.all_locked(root):
             sweep(root)
 
 
 def clean_up_after_monitor(record: Record) -> None:
-    """Clean up after a monitor that failed or was killed; its lock is free a moment later than that is learnt."""
+    """Clean up after a monitor that failed or was killed. Its lock becomes free a moment after its channel is closed,
+    so this waits for it.
+    """
     with suppress(FileNotFoundError, MinidockError):
         os.close(container_lock.wait_for_lock(record.root, record.id))
     sweep_all(record.root)

@@ -16,17 +16,17 @@ from minidock.errors import MinidockError
 def restart_container(
     root: str, name: str, timeout: int | None, start: Callable[[Record], None], *, signal: str = ""
 ) -> None:
-    """Have a container stopped, and started again by the same monitor, with what is attached to it let go.
+    """Have a container stopped, and started again by the same monitor; attached clients are detached.
 
-    `start`: starts one that has no monitor: it did not run, or it ended, or was stopped by somebody else, before its
-    monitor knew of us. Raises `MinidockError` if it cannot be started again.
+    `start`: starts a container without a monitor: it did not run, or it ended, or was stopped by another command,
+    before its monitor read the record. Raises `MinidockError` if it cannot be started again.
     """
     record = records.find(root, name)
     number = stop_signal(record, signal)
     before = record.data["state"]["startedAt"]
     if record.is_up:
         again = end_container(record, timeout, number, again=True) and _started_again(record, before)
-    else:  # if it waits for its policy's next start, that is given up
+    else:  # if it waits for its policy's next start, that is cancelled
         end_container(record, timeout, number)
         again = False
     if not again:
@@ -37,11 +37,11 @@ def restart_container(
 def _started_again(record: Record, before: str) -> bool:
     """Wait until a container has a later run than the one that began at `before`, if only a short one.
 
-    False if there will be none, as its monitor did not know that it was wanted.
+    False if there will be none, as its monitor ended before it read the record.
     """
     looked = time.monotonic()
     while True:
-        if time.monotonic() > looked + LOOK:  # a monitor that was killed meanwhile tells nothing
+        if time.monotonic() > looked + LOOK:  # a monitor that was killed meanwhile sends nothing
             recovery.sweep_all(record.root)
             looked = time.monotonic()
         record.reload()

@@ -17,9 +17,9 @@ from minidock.runtime.channel import Channel
 
 
 def remove_container(root: str, name: str, *, force: bool, volumes: bool = False) -> None:
-    """Remove one container; with `force` also a running one, which is killed. The name is a user's.
+    """Remove the container that a user calls `name`; with `force` also a running one, which is killed.
 
-    Its volumes stay, unless `volumes` takes away those that were given no name.
+    Its volumes stay; with `volumes`, anonymous ones are removed.
     """
     try:
         record = records.find(root, name)
@@ -28,18 +28,19 @@ def remove_container(root: str, name: str, *, force: bool, volumes: bool = False
             raise
         _remove_damaged(root, damaged.id, volumes=volumes)
         return
-    # Only for who is told what the monitor does: the command itself waits for the lock that the monitor holds.
+    # Only for --explain, which shows what the monitor does: the command itself waits for the lock that the monitor
+    # holds.
     watched = _watch(record) if force and observe.sockets_lent() else None
     try:
         if record.is_over or force:
-            # Being made, running, or looked at by another command for a moment: whoever holds the lock lets it go.
+            # It is being made, runs, or is read by another command: wait until the lock is free.
             lock: int | None = container_lock.wait_for_lock(root, record.id, meanwhile=_KillOnce(record).kill)
         else:
             lock = container_lock.take_lock(root, record.id)
         if watched:
             _hear_the_end(watched)
     except FileNotFoundError:
-        _wait_until_gone(record)  # it had --rm, or somebody else removes it too
+        _wait_until_gone(record)  # it had --rm, or another command removes it too
         return
     finally:
         if watched:
@@ -58,7 +59,9 @@ def remove_container(root: str, name: str, *, force: bool, volumes: bool = False
 
 
 def _remove_damaged(root: str, container_id: str, *, volumes: bool) -> None:
-    """With its record written anew by its monitor, as any other; else by what the kernel shows. Its volumes stay."""
+    """Remove a container whose record is damaged: as any other if its monitor writes the record anew, else by what the
+    kernel shows. Its volumes stay.
+    """
     from minidock.engine.container import damaged_record
 
     if not damaged_record.kill_processes(root, container_id):
@@ -78,29 +81,31 @@ def _watch(record: Record) -> Channel | None:
 
 
 def _hear_the_end(watched: Channel) -> None:
-    """Wait until the monitor has said how the container ended: its clean-up is told of before what comes now."""
+    """Wait for the monitor's exit message, so that its clean-up is explained before what comes now."""
     while (message := watched.receive()[0]) is not None and message["type"] != "exit":
         continue
 
 
 def _wait_until_gone(record: Record) -> None:
-    """Wait for whoever removes it: its name is free already, but its addresses, ports and rules go after that."""
+    """Wait for the process that removes it: its name is free already, its addresses, ports and rules are removed after
+    that.
+    """
     with suppress(FileNotFoundError):
         os.close(container_lock.wait_for_lock(record.root, REMOVING + record.id))
 
 
 class _KillOnce:
-    """Kills a container, if it has come so far as to have a process: its creator may be writing that down just now.
+    """Kills a container, once it has a process: its creator may be writing the pid into the record at this moment.
 
-    Its monitor does not start it again, whatever its policy.
+    Its restart policy does not start it again.
     """
 
     def __init__(self, record: Record) -> None:
         self.record = record
-        self.killed = 0  # when the process began that was sent the signal: once is enough
+        self.killed = 0  # start time of the process that got the signal: once is enough
 
     def kill(self) -> None:
-        """Called until whoever holds the container's lock lets it go."""
+        """Called again and again until the container's lock is free."""
         record = self.record
         with suppress(FileNotFoundError):
             record.reload()

@@ -13,7 +13,7 @@ _REALTIME = re.compile(r"SIGRTM(IN|AX)(?:([+-])(\d+))?")
 
 
 def to_stop(record: Record) -> int:
-    """The number of the signal that asks the container to end; SIGTERM for an image's that is none, as in docker."""
+    """The number of the stop signal; SIGTERM if the image's is not a signal, as in docker."""
     with suppress(UsageError):
         return parse(record.data["config"]["stopSignal"])
     return int(signal.SIGTERM)

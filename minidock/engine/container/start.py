@@ -12,7 +12,7 @@ from minidock.observe import step
 
 
 class AlreadyUp(Exception):
-    """The container that was to be started runs already: nothing is to be done."""
+    """The container runs already."""
 
     def __init__(self, record: Record) -> None:
         super().__init__(record.id)
@@ -20,7 +20,7 @@ class AlreadyUp(Exception):
 
 
 def lock_for_start(root: str, name: str) -> tuple[Record, int]:
-    """An existing container that is to be started, with its lock. The name is a user's.
+    """Lock an existing container that is to be started; returns it with its lock. The name is a user's.
 
     Raises `AlreadyUp` if it runs, `ConflictError` if it is paused.
     """

@@ -1,9 +1,8 @@
 """`stop`: send the stop signal, and SIGKILL some time later; `restart` stops a container so too.
 
-The monitor is asked for nothing. A command writes into the record what is wanted (that it is stopped, that it
-is to be started again), sends the container's first process a signal, and the monitor finds both when that has ended.
-Only one that waits before it starts the container again has to be told to look (`monitor/attach_server.py`). The
-messages are docker's.
+A command writes into the record that the container is stopped, or to be started again, and sends its first process a
+signal. The monitor reads the record when that process has ended. Only a monitor that waits for a restart has to be sent
+a message (`monitor/attach_server.py`). The messages are docker's.
 """
 
 from __future__ import annotations
@@ -25,7 +24,7 @@ def stop_container(root: str, name: str, timeout: int | None, *, signal: str = "
     """Send a container its stop signal, and SIGKILL `timeout` seconds later (negative: never). Idempotent.
 
     `timeout` None: what the container was made with, or 10. `signal`: another one than its own, a name or a number.
-    `shutdown`: the machine goes down, nobody else wants it.
+    `shutdown`: the machine goes down, and no user has asked for the stop.
     """
     record = records.find(root, name)
     if end_container(record, timeout, stop_signal(record, signal), shutdown=shutdown):
@@ -33,7 +32,7 @@ def stop_container(root: str, name: str, timeout: int | None, *, signal: str = "
 
 
 def stop_signal(record: Record, asked: str) -> int:
-    """The signal that asks the container to end. Raises `UsageError` if the one asked for is none."""
+    """The number of the stop signal. Raises `UsageError` for an unknown one."""
     return signals.parse(asked) if asked else signals.to_stop(record)
 
 
@@ -53,7 +52,7 @@ def end_container(
     if timeout is None:
         timeout = DEFAULT_TIMEOUT
     _end_run(record, watch, number, timeout)
-    while not again and (later := _next_run(record)):  # its monitor had begun that before it could look
+    while not again and (later := _next_run(record)):  # its monitor had begun the next run before it read the record
         watch = EndWatch(later)
         watch.read_record()
         _end_run(later, watch, number, timeout)
@@ -61,7 +60,9 @@ def end_container(
 
 
 def _end_run(record: Record, watch: EndWatch, number: int, timeout: int) -> None:
-    """Send the signal `number` to the present run, if there is one, and see it end, by SIGKILL if need be."""
+    """Send the signal `number` to the present run, if there is one, and wait for its end, with SIGKILL after the
+    timeout.
+    """
     if record.is_up:
         send_signal(record, number)
         if record.status == PAUSED:

@@ -1,4 +1,4 @@
-"""`unpause`: let a frozen container go on."""
+"""`unpause`: thaw a frozen container."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def unpause_container(root: str, name: str) -> None:
 
 
 def thaw(record: Record) -> None:
-    """Let it go on, and tell so."""
+    """Thaw its cgroup, and write the event."""
     cgroup = freezer_of(record)
     with step("Unpause the container", book="3.2"), records.changing(record):
         if record.status == PAUSED:

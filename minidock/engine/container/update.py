@@ -18,7 +18,7 @@ from minidock.observe import step
 def update_container(root: str, name: str, change: Callable[[Limits], Limits], restart: tuple[str, int] | None) -> None:
     """Give the container called `name` the limits that `change` makes of those it has, and the policy `restart`.
 
-    What the record says and what the kernel enforces change together or not at all. Raises `ConflictError` for what
+    The record and the kernel's limits change together or not at all. Raises `ConflictError` for what
     does not fit the container, `HostError` for what this host's cgroups cannot do.
     """
     record = records.find(root, name)
@@ -43,7 +43,7 @@ def update_container(root: str, name: str, change: Callable[[Limits], Limits], r
 
 
 def _enforce(record: Record, wanted: Limits) -> None:
-    """Write the limits to the container's cgroup; what was there before again, if not all of them can be had."""
+    """Write the limits to the container's cgroup; if one fails, write the previous ones again."""
     cgroup = container_cgroup.find(record)
     if cgroup is None:
         raise HostError(f"{cgroups.missing()}: nothing can be limited")

@@ -3,8 +3,8 @@
     host        none of its own: root inside is root outside, held by capabilities, filters and masks only
     remap       those of one user of the host, the same for all containers: docker's userns-remap
     auto        a range that no other container has, out of those of the user `containers`: podman's
-    keep-id     who types the command has its own id inside; for those without root's rights
-    nomap       who types the command has no id inside; for those without root's rights
+    keep-id     the caller has its own id inside; for users without root's rights
+    nomap       the caller has no id inside; for users without root's rights
 
 A container keeps its ids for its life: its files belong to them.
 """
@@ -134,7 +134,7 @@ def _free(path: str, pool: list[Range] | None, size: int, taken: list[Row]) -> i
 
 
 def _size(layers: list[str]) -> int:
-    """As many ids as the image's users and groups need, podman's rule: 1024 at least, and nobody not counted."""
+    """As many ids as the image's users and groups need, by podman's rule: at least 1024, without the user nobody."""
     highest = 0
     for path, column in (("/etc/passwd", 2), ("/etc/passwd", 3), ("/etc/group", 2)):
         for row in _lines(layers, path):

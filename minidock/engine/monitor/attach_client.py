@@ -1,7 +1,7 @@
 """Attach a command to a container: pass on its signals and input, return the exit code, give the terminal back.
 
-Input is moved here and not by the monitor, because here is the process that the shell knows: in the background the
-kernel keeps it from the terminal (SIGTTIN, SIGTTOU), and when it is killed nobody goes on reading what is typed.
+Input is copied here and not by the monitor, because this process is the shell's job: in the background the kernel stops
+it when it uses the terminal (SIGTTIN, SIGTTOU), and when it is killed no other process goes on reading typed input.
 """
 
 from __future__ import annotations
@@ -24,12 +24,11 @@ from minidock.runtime.channel import Channel
 
 
 def run(paths: Paths, take: Callable[[], tuple[Record, int]], attachment: Attachment, warn: Warn) -> tuple[Record, int]:
-    """Give a container to a monitor, which starts it; stay as long as anything is attached to it.
+    """Hand a container to a monitor, which starts it, and stay while this command is attached.
 
-    `take` makes or finds the container and returns it with its lock. Signals are blocked until it has changed hands:
-    none interrupts its making half-way, none can fall between this process and the monitor. Returns the container, and
-    its exit code; or 0, once it runs and nothing is attached, or no more. Raises `MinidockError` with what could not
-    be done.
+    `take` creates or finds the container and returns it with its lock. Signals are blocked until the monitor has it:
+    none interrupts its creation, none is lost between this process and the monitor. Returns the container, and its exit
+    code; or 0, once it runs and nothing is attached, or no more. Raises `MinidockError`.
     """
     signal.pthread_sigmask(signal.SIG_BLOCK, FORWARDED)
     try:
@@ -63,7 +62,7 @@ def attach(record: Record, attachment: Attachment, warn: Warn) -> int:
 
 
 def join(record: Record, channel: Channel, attachment: Attachment, warn: Warn) -> int:
-    """The same over a channel that is there."""
+    """As `attach`, over a channel that exists already."""
     client = Client(channel, attachment, warn)
     client.resized = partial(_tell_of_size, record)
     for name, fd in (("stdout", 1), ("stderr", 2)):

@@ -6,14 +6,14 @@ client sends descriptors of its own standard output and error, which the monitor
 the container's input goes into.
 
     client -> monitor   "send-output" (stream, lossless) + descriptor: write that stream there
-                        "restore-terminal" + descriptor: put its mode right if the client is killed
+                        "restore-terminal" + descriptor: restore its mode if the client is killed
                         "attach" (input): begin; "signal" (number): for the container; "close-input"; "detach"
                         "read-record": something changed in it; "update-networks": so did the container's networks
                         "observe" + descriptor: report there what this process does (`trace_socket.py`)
     monitor -> client   "ready" (console) + where input goes, if anywhere; "input-closed": no more of it is taken
                         "output-broken" (stream, why): it cannot be written to; "warning" (line)
                         "networks-updated" (warnings): names are known inside; "detached"
-                        at last, and to everybody: "exit" (code, undone)
+                        at the end, to all clients: "exit" (code, undone)
 """
 
 from __future__ import annotations
@@ -38,26 +38,26 @@ from minidock.runtime.channel import Channel, Message
 
 
 class AttachedClient:
-    """One command at the other end of a channel. `lossless`: it started the container, which waits for its reader."""
+    """One attached command. `lossless`: it started the container, whose output waits until it is read."""
 
     def __init__(self, channel: Channel, *, lossless: bool = False) -> None:
         self.channel = channel
         self.lossless = lossless
         self.present = True
-        self.is_expected = False  # it was waiting for this start, and has not yet said which streams it wants
+        self.is_expected = False  # it waited for this start, and has not yet sent which streams it wants
         self.gives_input = False
         self.receivers: dict[str, Receiver] = {}
         self.terminal: tuple[int, list[Any]] | None = None  # with the mode that it had
         self.recorders: list[Observer] = []  # send it the steps and calls of this process
 
     def send(self, kind: str, fd: int | None = None, **content: Any) -> None:
-        """Send a message. If nobody is there to read it, the next look at the channel will find its end."""
+        """Send a message. If the client is gone, the next read of the channel finds its end."""
         if self.present:
             with suppress(BrokenPipeError, ConnectionResetError, BlockingIOError):
                 self.channel.send(kind, fd, **content)
 
     def remember_terminal(self, fd: int) -> None:
-        """Keep a terminal to put it right if the client is killed before it can."""
+        """Keep the client's terminal, to restore its mode if the client is killed."""
         mode = terminal.mode(fd)
         if mode is None:
             os.close(fd)
@@ -99,11 +99,11 @@ class AttachedClients:
         self.listener: socket.socket | None = None
         self.path = ""  # the listener's name
         self.must_read_record = False
-        self.starts_again = False  # the container: who wanted to be told what this process does is told of that too
+        self.starts_again = False  # the container: clients that observe this process receive its steps from then on too
         self.waiting_for_networks: list[AttachedClient] = []
 
     def open(self, container_id: str) -> None:
-        """Let others in."""
+        """Listen on the container's socket."""
         if self.listener is None:
             self.path = state_paths.socket_path(container_id)
             with suppress(FileNotFoundError):  # of a monitor that was killed
@@ -112,7 +112,7 @@ class AttachedClients:
             signal.signal(NAMELESS, self._listen_again)
 
     def listen_at(self, listener: int, container_id: str) -> None:
-        """Go on listening at a descriptor that came through execve(2)."""
+        """Go on listening on a descriptor that was kept over execve(2)."""
         self.path = state_paths.socket_path(container_id)
         self.listener = socket.socket(fileno=listener)
         self.listener.setblocking(False)
@@ -120,9 +120,9 @@ class AttachedClients:
         self._listen_again()
 
     def _listen_again(self, *_: object) -> None:
-        """Where the socket's name is gone, listen at a new one (`monitor_channel.py`).
+        """If the socket's name is gone, listen on a new socket (`monitor_channel.py`).
 
-        Under the old one's number: that is what is being waited for in this moment, and again after a signal.
+        The new socket gets the old one's descriptor: poll(2) is waiting for that number at this moment.
         """
         with suppress(OSError):
             if self.listener and not os.path.lexists(self.path):
@@ -130,9 +130,9 @@ class AttachedClients:
                     os.dup2(fresh.fileno(), self.listener.fileno(), inheritable=False)
 
     def close(self) -> None:
-        """Let nobody in any more. Who has come so far is told how it ended, like all others."""
+        """Stop listening. Clients that have connected so far receive the exit like all others."""
         if self.listener:
-            with suppress(FileNotFoundError):  # first, or somebody could still come behind the last one let in
+            with suppress(FileNotFoundError):  # first, or a client could connect after the last accept
                 os.unlink(self.path)
             with suppress(BlockingIOError):
                 while True:
@@ -141,14 +141,16 @@ class AttachedClients:
             self.listener = None
 
     def take_in(self, channels: list[Channel]) -> None:
-        """Count those in who have waited for this start (`waiting_clients.py`)."""
+        """Add the clients that have waited for this start (`waiting_clients.py`)."""
         for channel in channels:
             client = AttachedClient(channel)
             client.is_expected = True
             self.all.append(client)
 
     def attach_expected(self, running: Running, seconds: float) -> None:
-        """Attach them before the program begins, so that they miss nothing. Who says nothing for so long is let go."""
+        """Attach the clients that waited before the program begins, so that they miss no output. Those that send
+        nothing within the timeout are dropped.
+        """
         while expected := [client for client in self.all if client.is_expected]:
             ready = poll({client.channel.end.fileno(): select.POLLIN for client in expected}, seconds)
             self.serve(ready, running)
@@ -156,14 +158,14 @@ class AttachedClients:
                 self.disconnect(client, running)
 
     def wants(self) -> Events:
-        """Everybody who could say something."""
+        """The descriptors to poll: all clients' channels and the socket."""
         wanted = {client.channel.end.fileno(): select.POLLIN for client in self.all}
         if self.listener:
             wanted[self.listener.fileno()] = select.POLLIN
         return wanted
 
     def serve(self, ready: Events, running: Running | None) -> None:
-        """Listen to who has something to say. `running`: what they talk about, if it runs at the moment."""
+        """Handle the messages that have arrived. `running`: the container's process, if it runs."""
         for client in list(self.all):
             if client.channel.end.fileno() in ready:
                 self._receive(client, running)
@@ -177,19 +179,19 @@ class AttachedClients:
         end.setblocking(False)
         client = AttachedClient(Channel(end))
         self.all.append(client)
-        # What it has said already counts before anything else is done: the container may have ended at this moment.
+        # Handle what a new client has sent already, before anything else: the container may end at this moment.
         while client.present and poll({end.fileno(): select.POLLIN}, 0):
             self._receive(client, running)
 
     def send_all(self, kind: str, **content: Any) -> None:
-        """Tell everybody the same."""
+        """Send a message to all clients."""
         for client in self.all:
             client.send(kind, **content)
 
     def receiver_broke(self, receiver: Receiver) -> None:
-        """Say why somebody gets no more output. As docker's client, it leaves then, and the container goes on.
+        """Tell a client why it gets no more output. It then leaves, as docker's client does, and the container goes on.
 
-        Unless it is only too slow: it may read on what it has, and learns how the container ends.
+        A client that is only too slow stays: it may read what it has, and receives the container's exit.
         """
         for client in self.all:
             for name, its in client.receivers.items():
@@ -199,7 +201,9 @@ class AttachedClients:
                     client.send("output-broken", stream=name, why=(receiver.broken.strerror or "").lower())
 
     def disconnect(self, client: AttachedClient, running: Running | None, *, killed: bool = False) -> None:
-        """It is gone, or has heard everything: hold nothing of it. The container goes on, as in docker."""
+        """Forget a client that is gone or has received the exit, and close its descriptors. The container goes on, as
+        in docker.
+        """
         self.all.remove(client)
         if client.lossless:
             observe.release()
@@ -220,7 +224,7 @@ class AttachedClients:
         client.send("ready", input_fd, console=running.has_terminal)
 
     def end_input(self, running: Running) -> None:
-        """The container's input ends, whoever gave any; of a terminal's input, the end is that it was hung up."""
+        """End the container's input, whichever client gave any. A terminal's input ends by a hang-up."""
         if running.input_fd is not None:
             running.close_input()
             self.send_all("input-closed")
@@ -267,5 +271,5 @@ class AttachedClients:
     def _pass_on(self, client: AttachedClient, number: int, running: Running) -> None:
         if not running.ended:
             running.signal(number)
-        elif number in ENDING:  # somebody does not want to wait for a reader that does not read
+        elif number in ENDING:  # the client asks not to wait for a reader that does not read
             self.disconnect(client, running)

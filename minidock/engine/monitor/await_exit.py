@@ -1,4 +1,4 @@
-"""Waiting for the next end of a container that may not even run yet (docker's wait with a condition)."""
+"""Wait for the next end of a container, which may not run yet (docker's wait with a condition)."""
 
 from __future__ import annotations
 
@@ -15,12 +15,14 @@ from minidock.engine.monitor.monitor_client import Left
 from minidock.engine.monitor.streams import BROKEN, poll
 from minidock.runtime.channel import Channel
 
-_LOOK = 1.0  # seconds after which to look into the record, while a monitor says nothing
+_LOOK = 1.0  # seconds between two looks into the record, while the monitor sends nothing
 _POLL = 0.02
 
 
 class Ending:
-    """The next end of one container. `channel`: to its monitor, if it runs; else a place among those who wait."""
+    """The next end of one container. `channel`: to its monitor, if it runs; else a socket that its next monitor
+    connects to.
+    """
 
     def __init__(self, record: Record, channel: Channel | None, waiting: Waiting | None) -> None:
         self.record = record
@@ -59,7 +61,7 @@ class Ending:
         return self._recorded()
 
     def _recorded(self) -> int:
-        """Nobody tells (any more): what the record says once the container does not run."""
+        """Without a monitor: the exit code from the record, once the container does not run."""
         deadline = time.monotonic() + _LOOK
         while True:
             recovery.sweep_all(self.record.root)
@@ -73,7 +75,7 @@ class Ending:
 
 @contextmanager
 def listening(record: Record) -> Iterator[Ending]:
-    """From here on no end of the container is missed."""
+    """Begin to wait: no end of the container is missed from here on."""
     with ExitStack() as stack:
         if not (record.is_up or record.status == RESTARTING):
             yield Ending(record, None, stack.enter_context(Waiting(record)))

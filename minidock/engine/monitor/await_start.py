@@ -1,10 +1,11 @@
-"""Those who wait for a container's next start, to be attached from its first byte on, or to hear how it ends.
+"""Wait for a container's next start, to be attached from its first byte on, or to learn how it ends.
 
-On the command line, who starts a container is attached to it. Over a socket these are two requests, and the one that
-attaches comes first. So it leaves a socket of its own where the container's next monitor looks, which connects to it
-before the program begins; from there on both talk as `attach_server.py` describes.
+On the command line, the command that starts a container is attached to it. In the Engine API these are two requests,
+and the one that attaches comes first. So it creates a socket where the container's next monitor looks. The monitor
+connects to it before the program begins; then both use the messages of `attach_server.py`.
 
-    <run>/waiting/<container id>/<a name of its own>     a socket, removed by whoever waits, or with the container
+    <run>/waiting/<container id>/<a name of its own>     a socket, removed by the process that waits, or with the
+    container
 """
 
 from __future__ import annotations
@@ -27,7 +28,9 @@ _LOOK = 1.0  # seconds between two looks whether the container is still there
 
 
 class Waiting:
-    """A place among those who wait. From when it is made on, the next start is not missed; `with` gives it up."""
+    """A socket that the next monitor connects to. Once it exists, the next start is not missed; the end of `with`
+    removes it.
+    """
 
     def __init__(self, record: Record) -> None:
         self.record = record
@@ -49,7 +52,7 @@ class Waiting:
         self.listener.close()
         with suppress(FileNotFoundError):
             os.unlink(self.path)
-        with suppress(OSError):  # others wait there
+        with suppress(OSError):  # other processes wait there
             os.rmdir(self.directory)
 
     def channel(self, lifeline: int) -> Channel | None:

@@ -1,4 +1,4 @@
-"""A container's process as its monitor holds it: one run, from its creation to its last byte."""
+"""A container's process in its monitor: one run, from its creation to its last byte of output."""
 
 from __future__ import annotations
 
@@ -16,10 +16,11 @@ if TYPE_CHECKING:
 
 
 class Running:
-    """`input_fd`: where its input goes, a pipe's end or its terminal's master; None if it is given none, or no more.
+    """`input_fd`: where its input goes, a pipe's end or its terminal's master; None if it has none, or its input has
+    ended.
 
-    `once`: the input ends with that of the first who gives any, as that of a command in a pipeline. `ports` keeps the
-    host's ports that lead to it.
+    `once`: the input ends with that of the first client that gives any, as that of a command in a pipeline. `ports`
+    keeps the host's ports that lead to it.
     """
 
     def __init__(
@@ -37,7 +38,7 @@ class Running:
         self.once = once
         self.ports = ports
         self.resolver: Resolver | None = None  # if its networks have names
-        # The other end of its terminal, held open: when all who have it inside close it, that is not the end.
+        # The other end of its terminal, held open: when all processes inside have closed it, the terminal still exists.
         self.peer: int | None = None
         self.memory: Watch | None = None  # if the kernel counts what it kills for want of that
         self.ended = False
@@ -49,12 +50,12 @@ class Running:
 
     @property
     def timeout(self) -> float | None:
-        """How long to wait at most, in seconds: a guest that takes nothing has to be dropped some time."""
+        """How long to wait at most, in seconds, until a reader that takes nothing is dropped."""
         receivers = [receiver for output in self.outputs for receiver in output.receivers]
         return 1.0 if any(receiver.pending and not receiver.lossless for receiver in receivers) else None
 
     def wants(self) -> Events:
-        """What its outputs wait for."""
+        """The descriptors and events that its outputs wait for."""
         return {fd: events for output in self.outputs for fd, events in output.wants().items()}
 
     def serve(self, ready: Events) -> list[Receiver]:
@@ -74,13 +75,13 @@ class Running:
         return False
 
     def drop(self, receiver: Receiver) -> None:
-        """Give `receiver` no more of anything."""
+        """Remove `receiver` from all outputs."""
         for output in self.outputs:
             if receiver in output.receivers:
                 output.drop(receiver)
 
     def close_input(self) -> None:
-        """End its input, as far as it is ours to end."""
+        """Close its input, if this process has it open."""
         if self.input_fd is not None and not self.has_terminal:  # a terminal is one of the outputs too
             os.close(self.input_fd)
         self.input_fd = None

@@ -1,4 +1,4 @@
-"""How a process that outlives its caller is detached from it: a monitor of a container, or of a process of `exec`."""
+"""Detach a process from its caller, which it outlives: the monitor of a container, or of a process of `exec`."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ import signal
 
 from minidock.engine.monitor.streams import unshared
 
-# Asking a container to end before it has begun: it is not begun.
+# Sent before the container's program runs: it is then not started.
 ENDING = {signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT}
 
-# To a monitor: its socket has no name any more. Who does not know that is not harmed: it is ignored by default.
+# Asks a monitor to make its socket again. Ignored by default, so other processes are not harmed (signal(7)).
 NAMELESS = signal.SIGURG
 
 
 def detach_from_caller() -> tuple[int, int, int]:
-    """No directory held, no descriptor of the caller's but copies of 0, 1 and 2, which are returned."""
+    """Leave the caller's directory and close its descriptors, but for copies of 0, 1 and 2, which are returned."""
     os.chdir("/")
     for name in os.listdir("/proc/self/fd"):
         fd = int(name)
@@ -27,7 +27,7 @@ def detach_from_caller() -> tuple[int, int, int]:
     for fd in (0, 1, 2):
         os.dup2(null, fd)
     os.close(null)
-    # What a shutting-down system sends to all: the container is told, and the end of its PID 1 is ours.
+    # A shutdown sends SIGTERM to all processes: the container gets one too, and the monitor ends after its PID 1.
     for number in ENDING:
         signal.signal(number, signal.SIG_IGN)
     signal.pthread_sigmask(signal.SIG_SETMASK, [])

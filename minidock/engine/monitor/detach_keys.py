@@ -1,4 +1,4 @@
-"""The keys that leave a container without ending it (docker's --detach-keys): ctrl-p ctrl-q unless told otherwise."""
+"""The keys that detach from a container without ending it (docker's --detach-keys): by default ctrl-p ctrl-q."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ _CONTROL = {chr(code + 96): code for code in range(1, 27)} | {"@": 0, "[": 27, "
 
 
 class DetachKeys:
-    """Finds a sequence of keys in what is typed. Its first keys are held back until it is sure what they are."""
+    """Finds a sequence of keys in typed input. The keys of a beginning are held back until the next key decides."""
 
     def __init__(self, sequence: bytes) -> None:
         self.sequence = sequence
         self._matched = 0
 
     def pass_on(self, data: bytes) -> tuple[bytes, bool]:
-        """What of the typed `data` is for the container, and whether the sequence is complete: then no more is."""
+        """The part of the typed `data` that is for the container, and whether the sequence is complete."""
         if not self._matched and self.sequence[:1] not in data:
             return data, False
         passed = bytearray()

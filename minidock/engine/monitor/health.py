@@ -1,9 +1,9 @@
-"""Health checks: a program that runs inside every now and then and says whether the container does its work.
+"""Health checks: a program that runs inside at intervals and reports by its exit code whether the container works.
 
-The monitor has a probe made by a child of its own, so that it never waits for one; the result comes through a pipe.
-What counts is docker's (moby: daemon/health.go): `starting` at first, `healthy` after any success, `unhealthy` after
-`Retries` failures in a row, of which those in the start period before the first success do not count. The last five
-results are kept in the record, as docker's State.Health. Nothing is asked of a paused container.
+The monitor forks a child for each probe, so that it never blocks; the result comes through a pipe. The rules are
+docker's (moby: daemon/health.go): `starting` at first, `healthy` after any success, `unhealthy` after `Retries`
+failures in a row, of which those in the start period before the first success do not count. The last five results are
+kept in the record, as docker's State.Health. A paused container is not probed.
 """
 
 from __future__ import annotations
@@ -69,11 +69,11 @@ class Health:
         self._config = {**_DEFAULTS, **_numbers(record.data["healthcheck"])}
         self._began = time.monotonic()
         self._due = self._began + self._pause(STARTING)
-        self._probe: tuple[int, int, str] | None = None  # pid, where its result comes from, when it was started
+        self._probe: tuple[int, int, str] | None = None  # its pid, the pipe with its result, its start
         self._save({"Status": STARTING, "FailingStreak": 0, "Log": []})
 
     def wants(self) -> Events:
-        """What to wait for: the result of a probe that runs."""
+        """The descriptor to poll: the result of a probe that runs."""
         return {self._probe[1]: select.POLLIN} if self._probe else {}
 
     def timeout(self) -> float | None:
@@ -83,7 +83,7 @@ class Health:
         return max(0.0, self._due - time.monotonic())
 
     def serve(self, ready: Events) -> None:
-        """Take in a result, or start a probe that is due."""
+        """Read a result, or start a probe that is due."""
         if self._probe:
             if self._probe[1] in ready:
                 self._take_result()
@@ -91,7 +91,7 @@ class Health:
             self._start_probe()
 
     def end(self) -> None:
-        """The container has ended, and with it what was run inside. Who ends is not healthy, as in docker."""
+        """The container has ended, and the probe with it. Its status becomes unhealthy, as in docker."""
         if self._probe:
             self._reap()
         with suppress(FileNotFoundError):
@@ -120,7 +120,7 @@ class Health:
         self._probe = (pid, reading, started)
 
     def _be_probe(self, result: int) -> NoReturn:
-        """In the child: hold nothing of the monitor's, run the program inside, report, end."""
+        """In the child: close the monitor's descriptors, run the program inside, report, exit."""
         try:
             prctl.set_pdeathsig(signal.SIGKILL)
             for name in os.listdir("/proc/self/fd"):
@@ -132,7 +132,7 @@ class Health:
             os._exit(0)
 
     def _run(self) -> dict[str, Any]:
-        """One check: what docker's log has of it."""
+        """Run one probe; returns its entry in docker's Health.Log."""
         seconds = self._config["Timeout"] / _SECOND
         try:
             outcome = exec_process.run_in(self.record, self.command, timeout=seconds, most=_LONGEST_OUTPUT + 1,
@@ -152,7 +152,7 @@ class Health:
         started = self._probe[2]
         data = self._reap()
         if not data:
-            return  # it was killed: the next one will tell
+            return  # it was killed: the next probe decides
         result = {"Start": started, "End": state.now(), **json.loads(data)}
         try:
             self.record.reload()
@@ -197,7 +197,7 @@ class Health:
 
 
 def _numbers(check: dict[str, Any]) -> dict[str, int]:
-    """What of a Healthcheck is not left to the defaults. An image may say anything: no time is below a millisecond."""
+    """The numbers of a Healthcheck that are not defaults. Of an image's, no time below a millisecond is taken."""
     given = {key: value for key in _DEFAULTS if (value := check.get(key) or 0) > 0}
     return {key: value if key == "Retries" else max(value, _SECOND // 1000) for key, value in given.items()}
 

@@ -1,14 +1,14 @@
-"""What a monitor is while nothing happens: a Python program that has imported almost nothing.
+"""The idle monitor: a Python program with almost no imports, which replaces a monitor while nothing happens.
 
-A container lives for days in which its monitor only waits. So a monitor that has nobody attached for a second replaces
-itself by this program (execve(2)): the same process, so it is still the container's parent, still holds its lock and
-its pipes, and still is what PR_SET_PDEATHSIG watches; but what the start of a container needs is no longer in memory.
-It goes on writing the log. When somebody wants to be let in, or the container has ended, it loads the monitor again and
-goes on where that stopped (`resume.py`).
+A container runs for days in which its monitor only waits. So a monitor without an attached client for a second replaces
+itself by this program (execve(2)). It is the same process: still the container's parent, with its lock and its pipes,
+and the parent that PR_SET_PDEATHSIG refers to; but the modules for a container's start are no longer in memory. It goes
+on writing the log. When a client connects, or the container has ended, it executes the monitor again, which continues
+(`resume.py`).
 
     python -I -S idle.py STATE      a descriptor of an anonymous file with the state, as marshal has it
 
-Nothing is imported at the top that Python has not loaded anyway, not even `os`: that makes half a megabyte.
+Nothing is imported at the top that Python has not loaded anyway, not even `os`: that saves half a megabyte.
 """
 
 import marshal
@@ -29,7 +29,7 @@ else:
 
 
 def main() -> None:
-    """Wait; then be a monitor again, and end as that does."""
+    """Wait; then become the monitor again, and exit as that does."""
     state_file = int(sys.argv[1])
     state = marshal.loads(posix.pread(state_file, posix.fstat(state_file).st_size, 0))
     posix.close(state_file)
@@ -44,7 +44,7 @@ def main() -> None:
 
 
 def _wait(state: "dict[str, Any]", nameless: int) -> None:
-    """Log what the container writes, until something else is to be done. `state` knows at the end how far that came."""
+    """Log what the container writes, until something else is to be done. `state` then has the log's position."""
     sources = {output["fd"]: output for output in state["outputs"] if output["fd"] >= 0}
     poll = select.poll()
     if state["memory"]:
@@ -71,14 +71,14 @@ def _wait(state: "dict[str, Any]", nameless: int) -> None:
 
 
 def _is_out_of_memory(fd: int, seen: int) -> bool:
-    """Whether more processes have been killed for want of memory than the `seen` that were told of."""
+    """Whether more processes have been killed for want of memory than the `seen` that were reported."""
     from minidock.engine.monitor import out_of_memory
 
     return out_of_memory.kills(fd) > seen
 
 
 def _nameless() -> int:
-    """A descriptor that can be read when we are told that our socket has no name any more (`monitor_channel.py`)."""
+    """A descriptor that becomes readable on SIGURG: the socket has lost its name (`monitor_channel.py`)."""
     reader, writer = posix.pipe2(posix.O_NONBLOCK | posix.O_CLOEXEC)
     _signal.set_wakeup_fd(writer)
     _signal.signal(_signal.SIGURG, lambda *_: None)

@@ -1,11 +1,11 @@
 """The monitor: one small process beside every running container, instead of a daemon for all of them.
 
-It creates the container's processes, so it is their parent: it alone learns how they end. It delivers the container's
-output to its log and to whoever is attached (`attach_server.py`), and at the end cleans up and records the
-result; or starts it again, if that is its restart policy. It is a child of the command that asked for the container
-(`spawn.py`), in a session of its own, and outlives that command, its terminal and a log-out.
+It creates the container's processes, so it is their parent: only the parent gets their exit codes. It writes the
+container's output to its log and to attached clients (`attach_server.py`), and at the end cleans up and records the
+result; or starts the container again, if that is its restart policy. It is a child of the command that asked for the
+container (`spawn.py`), in a session of its own, and outlives that command, its terminal and a log-out.
 
-    caller -> monitor   "assign" (root, id, cache, attached) + the container's lock: look after this one
+    caller -> monitor   "assign" (root, id, cache, attached) + the container's lock: start this one
     monitor -> caller   "ready" + where its input goes (a pipe, or its terminal's master end), if it takes any
     caller -> monitor   "start": the caller's terminal is prepared. From here on it is a client like any other
     monitor -> caller   "started" (warnings), or "failed" (message, exit code)
@@ -19,14 +19,13 @@ A container's status, in its record (`records.py`):
                                    |   +--unpause-- paused <-pause-- running
                                    +--the program cannot be started-> created (exited, if it had run before)
 
-`run` is create and start at once: if its user gives it up before it runs, it is removed again. One with --rm goes from
-running, and from a start that fails, to nothing. Only the monitor changes the status; pause and unpause are what a
-command does on its own. While the monitor lives it holds the container's lock. If it is killed, the kernel kills the
-container (PR_SET_PDEATHSIG) and lets go of the lock, and the next command of anybody's finds a record that says
-"running" and a lock that nobody holds: then it takes away what is left, and records that the container exited with 137
-(`recovery.sweep`).
+`run` is create and start at once: if it is interrupted before the container runs, that is removed again. With --rm a
+container goes from running, and from a failed start, to nothing. Only the monitor changes the status, but for pause and
+unpause, which the commands do. While the monitor runs it holds the container's lock. If it is killed, the kernel kills
+the container (PR_SET_PDEATHSIG) and releases the lock. The next command then finds a record that says "running" and a
+free lock: it removes what is left, and records that the container exited with 137 (`recovery.sweep`).
 
-A monitor that has nothing to do for a second goes on as a much smaller program (`idle.py`) until it has again.
+A monitor that has nothing to do for a second replaces itself by a much smaller program (`idle.py`) until it has.
 """
 
 from __future__ import annotations
@@ -56,12 +55,12 @@ if TYPE_CHECKING:
     from minidock.engine.monitor.health import Health
     from minidock.engine.monitor.out_of_memory import Watch
 
-_IDLE = 1.0  # seconds without anything to do, after which a monitor makes itself small
-_LONG_IDLE = 30.0  # if it answers for names: the next to ask would wait a moment longer
+_IDLE = 1.0  # seconds without anything to do, after which a monitor becomes idle
+_LONG_IDLE = 30.0  # if it resolves names: the next question would be answered later
 
 
 def serve(channel: Channel) -> int:
-    """Wait for a container, start it, stay until it ends for good: a whole monitor. Returns what to exit with."""
+    """All of a monitor: wait for a container, start it, stay until it ends for good. Returns the exit code."""
     stdio = daemonize.detach_from_caller()
     caller = AttachedClient(channel, lossless=True)
     message, lock = channel.receive()
@@ -94,18 +93,18 @@ def _run_until_over(monitored: Monitored, clients: AttachedClients) -> int:
         monitored.began = time.monotonic()
         clients.take_in(waiting_clients.find(monitored.record.id))
         try:
-            # The end of the run before may have needed it.
+            # The end of the previous run may have needed it.
             container_lock.reserve(monitored.record.directory, monitored.lock)
             running, warnings = start_container.start(monitored.record, clients, monitored.cache, caller)
         except BaseException as error:
             _record_failed_start(monitored.record, error)
             for client in clients.all:
-                if client is not caller:  # who came while it waited for this start
+                if client is not caller:  # clients that connected while it waited for this start
                     client.send("failed", message=message_of(error), exit_code=_exit_code(error))
             raise
         monitored.health = _begin_health_checks(monitored.record, monitored.cache)
         event_log.emit_container(monitored.record.root, "start", monitored.record.data)
-        if poll({running.created.pidfd: select.POLLIN}, 0):  # it has ended: what is typed is for the caller's shell
+        if poll({running.created.pidfd: select.POLLIN}, 0):  # it has ended: typed input is for the caller's shell
             clients.end_input(running)
         if caller:
             if not caller.is_attached:
@@ -126,7 +125,7 @@ def resume(monitored: Monitored, running: Running, clients: AttachedClients) -> 
 
 
 def _follow_run(monitored: Monitored, running: Running, clients: AttachedClients) -> int | None:
-    """Stay with a container that runs until it has ended, and clean up; its exit code, or None if it starts again."""
+    """Serve a running container until it has ended, and clean up; returns its exit code, or None if it starts again."""
     record = monitored.record
     _serve_until_end(monitored, running, clients)
     clients.end_input(running)
@@ -145,9 +144,9 @@ def _follow_run(monitored: Monitored, running: Running, clients: AttachedClients
 
 
 def _serve_until_end(monitored: Monitored, running: Running, clients: AttachedClients) -> None:
-    """Move output, handle what clients ask and check its health, until the container's first process has ended."""
+    """Copy output, handle clients' messages and check the health, until the container's first process has ended."""
     pidfd, health, memory = running.created.pidfd, monitored.health, running.memory
-    _report_memory_kills(monitored.record, memory)  # the small monitor has looked, and it is told once
+    _report_memory_kills(monitored.record, memory)  # the idle monitor has seen it, and it is reported once
     while True:
         wanted, limits = {pidfd: select.POLLIN, **clients.wants(), **running.wants()}, [running.timeout]
         if health:
@@ -173,7 +172,7 @@ def _serve_until_end(monitored: Monitored, running: Running, clients: AttachedCl
 
 
 def _become_idle(monitored: Monitored, running: Running, clients: AttachedClients) -> None:
-    """Go on as a smaller program (`idle.py`). Returns only if that is impossible."""
+    """Execute the idle program (`idle.py`). Returns only if that is impossible."""
     from minidock.engine.monitor import reexec
 
     reexec.become_idle(monitored, running, clients)
@@ -205,14 +204,14 @@ def _serve_ready(running: Running, clients: AttachedClients, ready: Events) -> N
 
 
 def _reap(running: Running) -> int:
-    """The exit code of the container, whose last output is now where it belongs."""
+    """Reap the container and write its last output; returns the exit code."""
     code = lifecycle.reap(running.created)
     running.drain()
     return EXIT_SIGNAL - code if code < 0 else code
 
 
 def _finish(record: Record, running: Running, exit_code: int, *, restarting: bool) -> bool:
-    """Clean up and record how it ended; False if that failed: the next command does it again."""
+    """Clean up and record how the container ended; False if that failed: the next command does it again."""
     oom_killed = False
     if running.memory:
         if running.memory.has_news():  # and with that it ended
@@ -232,18 +231,21 @@ def _finish(record: Record, running: Running, exit_code: int, *, restarting: boo
 
 
 def _report_memory_kills(record: Record, memory: Watch | None) -> None:
-    """Tell if the kernel has killed one of its processes. The container goes on, if it was not the first."""
+    """Report that the kernel has killed one of the container's processes. If it was not the first, the container goes
+    on.
+    """
     if not (memory and memory.has_news()):
         return
-    with suppress(OSError, MinidockError), records.changing(record):  # on a full disk, its end will tell
+    with suppress(OSError, MinidockError), records.changing(record):  # on a full disk it is recorded at the end
         record.data["state"]["oomKilled"] = True
     event_log.emit_container(record.root, "oom", record.data)
 
 
 def _record_failed_start(record: Record, error: BaseException) -> None:
-    """It could not be started. The first error is the one to tell; what cannot be cleaned up now, the next sweep finds.
+    """Record why the container could not be started: the first error. What cannot be cleaned up now, the next sweep
+    removes.
 
-    As in docker, it stays, with the status "created", the exit code and the error, if its user did not give it up.
+    As in docker, it stays, with the status "created", the exit code and the error, unless the user interrupted `run`.
     """
     with suppress(OSError, MinidockError):
         if _exit_code(error) <= EXIT_SIGNAL and not isinstance(error, start_container.CallerGoneError):
@@ -256,7 +258,7 @@ def _record_failed_start(record: Record, error: BaseException) -> None:
 
 
 def _send_exit(running: Running, clients: AttachedClients, exit_code: int, *, undone: bool) -> None:
-    """Tell every client how it ended, each as soon as it has taken all of the output."""
+    """Send every client the exit code, each as soon as it has taken all of the output."""
     while clients.all:
         for client in list(clients.all):
             if not client.is_behind:
@@ -267,10 +269,10 @@ def _send_exit(running: Running, clients: AttachedClients, exit_code: int, *, un
 
 
 def _wait_to_restart(record: Record, clients: AttachedClients, delay: float) -> bool:
-    """Wait before the next start; False if somebody has stopped the container meanwhile."""
+    """Wait before the next start; False if the container was stopped meanwhile."""
     deadline = time.monotonic() + delay
     while True:
-        if clients.must_read_record:  # perhaps before this wait, while the end of the run was told
+        if clients.must_read_record:  # perhaps before this wait, while the exit was sent
             clients.must_read_record = False
             record.reload()
             if record.data["state"]["stopped"]:

@@ -1,9 +1,8 @@
-"""A channel to the monitor of a container that runs, for whoever is not the command that started it.
+"""A channel to the monitor of a running container, for commands other than the one that started it.
 
-The monitor listens on a socket below /run (`attach_server.py`). What is there can be wiped while containers run: a
-mount over it, a clean-up that goes too far. A socket without a name cannot be connected to any more, so that the
-monitor is asked to make it anew: by SIGURG, which means nothing to a process that does not know it (signal(7): ignored
-by default).
+The monitor listens on a socket below /run (`attach_server.py`). Files there can vanish while containers run: by a mount
+over /run, or a careless clean-up. No process can connect to a socket without a name, so the monitor is asked to make a
+new one: by SIGURG, which other programs ignore by default (signal(7)).
 """
 
 from __future__ import annotations
@@ -22,14 +21,14 @@ from minidock.linux.timeouts import ActivityTimeout
 from minidock.observe import step
 from minidock.runtime.channel import Channel
 
-_PATIENCE = 10.0  # seconds without a sign of life from the monitor, which may have to load itself first
-_AGAIN = 0.05  # seconds after which to ask again: just then it may have been becoming another program
+_PATIENCE = 10.0  # seconds without activity of the monitor, which may have to load its modules first
+_AGAIN = 0.05  # seconds after which to ask again: the signal may have come during an execve
 _POLL = 0.005
 _NOBODY = (FileNotFoundError, ConnectionRefusedError, BrokenPipeError, ConnectionResetError)
 
 
 def visit(record: Record) -> Channel | None:
-    """A channel to a container's monitor (`attach_server.py`), as others have; None if there is no monitor."""
+    """A channel to a container's monitor (`attach_server.py`); None if there is no monitor."""
     channel = _connect(record)
     if channel is None and _has_monitor(record):
         with step("Make the monitor's socket again", book="4.7.3"):

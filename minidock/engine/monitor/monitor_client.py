@@ -25,10 +25,10 @@ FORWARDED = signal.valid_signals() - _KEPT
 
 
 class Attachment(NamedTuple):
-    """Which of a command's own streams are a container's. `keys`: what is typed to leave it; `proxy`: signals go in.
+    """Which of a command's streams are the container's. `keys`: typed to detach; `proxy`: signals are forwarded.
 
-    `lifeline`: a socket whose other end is the user's: when that is closed, the user has gone, and sees to the size of
-    the terminal itself. -1: the streams are the user's own.
+    `lifeline`: a socket to the user's client: when the other end is closed, the user has left. Such a client sets the
+    terminal's size itself. -1: the streams are the user's own.
     """
 
     stdin: bool = False
@@ -49,28 +49,28 @@ Warn = Callable[[str], None]
 
 
 class Abandoned(MinidockError):
-    """A user has typed Ctrl-C often enough: what was attached goes on without us."""
+    """The user has typed Ctrl-C three times: the container goes on without this command."""
 
     def __init__(self) -> None:
         super().__init__(f"got {_MOST_INTERRUPTS} SIGTERM/SIGINTs, forcefully exiting", exit_code=1)
 
 
 class Left(MinidockError):
-    """Whoever was attached has gone without a word: what was attached goes on."""
+    """The attached client has closed its connection: the container goes on."""
 
     def __init__(self) -> None:
         super().__init__("the client is gone")
 
 
 class Detached(MinidockError):
-    """A user has left by the detach keys: what was attached goes on."""
+    """The user has typed the detach keys: the container goes on."""
 
     def __init__(self) -> None:
         super().__init__("read escape sequence")
 
 
 class Client:
-    """One end of the conversation that `monitor.py` and `attach_server.py` describe.
+    """The client's end of the channel that `monitor.py` and `attach_server.py` describe.
 
     `trouble`: the monitor may have left something.
     """
@@ -87,7 +87,7 @@ class Client:
         self.warn = warn
         self.lost = lost
         self.trouble = True
-        self.resized: Callable[[int, int], None] = lambda rows, columns: None  # told of each size that is passed on
+        self.resized: Callable[[int, int], None] = lambda rows, columns: None  # called with each size that is passed on
         self._has_begun = False
         self._interrupts = 0
         self._input_fd: int | None = None  # where the container's input goes
@@ -96,28 +96,28 @@ class Client:
         self._mode: list[Any] | None = None
 
     def send(self, kind: str, fd: int | None = None, **content: Any) -> None:
-        """Tell the monitor something. If it is gone, `follow` is about to be told."""
+        """Send the monitor a message. If it is gone, `follow` finds the end of the channel."""
         try:
             self.channel.send(kind, fd, **content)
         except (BrokenPipeError, ConnectionResetError):
             return
 
     def catch_signals(self) -> None:
-        """From here on they are for the container, unless whoever started us has them ignored (nohup(1)).
+        """Forward signals to the container from here on, but for those that are ignored already (nohup(1)).
 
-        Without `proxy`, they are for us alone. Until a detached container runs, they end its start.
+        Without `proxy`, they are for this command alone. Until a detached container runs, they end its start.
         """
         for number in FORWARDED if self.attachment.proxy or not self.attachment.streams else {signal.SIGWINCH}:
             if signal.getsignal(number) != signal.SIG_IGN:
                 signal.signal(number, self.on_signal)
 
     def begin(self) -> None:
-        """The program runs: what is typed is for it. Not earlier, or one that cannot be run would swallow input."""
+        """The program runs: typed input is for it. Not earlier, or a program that cannot be run would take input."""
         self._has_begun = True
         self._connect_input()
 
     def follow(self) -> int:
-        """Do what the monitor says and move input, until the container's exit code comes."""
+        """Handle the monitor's messages and copy input, until the container's exit code comes."""
         channel = self.channel.end.fileno()
         while True:
             wanted: Events = {channel: select.POLLIN}
@@ -138,19 +138,20 @@ class Client:
                     self._end_input()
 
     def close(self) -> None:
-        """Give the terminal back in the mode in which it was found; what was typed and not read stays for others.
+        """Restore the terminal's mode; input that was typed and not read stays for other programs.
 
-        The monitor learns that we are gone, whatever else this process does and whatever it forks.
+        The channel is shut down, so that the monitor sees its end even if a forked process has it open.
         """
         if self._mode:
-            # In the background, where somebody may have put us meanwhile, this would otherwise stop us.
+            # In the background, where a shell may have put this process meanwhile, the call would otherwise stop it
+            # (SIGTTOU).
             signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTTOU])
             terminal.restore(0, self._mode)
             self._mode = None
         self.channel.close()
 
     def _hear(self) -> int | None:
-        """One message of the monitor; what to end with, if it was the last."""
+        """Handle one message of the monitor; returns the exit code, if it was the last."""
         message, fd = self.channel.receive()
         if message is None:
             raise MinidockError(self.lost, exit_code=EXIT_ENGINE)
@@ -160,7 +161,7 @@ class Client:
         elif kind == "started":
             for line in message["warnings"]:
                 self.warn(line)
-            if self._is_console:  # what was typed ahead is for the shell, if the program ends in the next moment
+            if self._is_console:  # what was typed ahead is for the shell, if the program ends at once
                 poll({self.channel.end.fileno(): select.POLLIN}, _A_MOMENT)
             self.begin()
             if not self.attachment.streams:
@@ -183,7 +184,8 @@ class Client:
     def _prepare(self, input_fd: int | None, *, is_console: bool) -> None:
         self._input_fd, self._is_console = input_fd, is_console
         if is_console and input_fd is not None and self._has_begun and self.attachment.lifeline < 0:
-            # Who attaches later sees what is there only if the program draws it again, as it does at a new size.
+            # A client that attaches later sees the screen only if the program draws it again, as programs do at a new
+            # size.
             rows, columns = terminal.window_size(input_fd)
             terminal.set_window_size(input_fd, rows + 1, columns)
         if is_console and input_fd is not None and self.attachment.stdin and os.isatty(0):
@@ -202,10 +204,10 @@ class Client:
             self._input = Flow(0, self._input_fd, keys)
 
     def _end_input(self) -> None:
-        """What we give has ended: by the keys that leave the container, or by the end of our own input."""
+        """The input has ended: by the detach keys, or by the end of this command's own input."""
         assert self._input
         detached = self._input.detached
-        # In raw mode no key ends the input: the terminal is gone, and with it whoever would see more of the output.
+        # In raw mode no key ends the input: the terminal was hung up, and nobody sees further output.
         hung_up = self._mode is not None and not os.isatty(0)
         self._close_input()
         if not detached:
@@ -214,14 +216,14 @@ class Client:
             self.send("detach")
 
     def _close_input(self) -> None:
-        """The end of the input is the container's too; of a terminal's input, the end is that it was hung up."""
+        """End the container's input too; a terminal's input ends by a hang-up."""
         self._input, self._is_console = None, False
         if self._input_fd is not None:
             os.close(self._input_fd)
             self._input_fd = None
 
     def on_signal(self, number: int, _: object) -> None:
-        """A signal for the container; a new window size is no signal for it but one for its terminal."""
+        """Forward a signal to the container; SIGWINCH sets the size of its terminal instead."""
         if number == signal.SIGWINCH and self._is_console:
             self._copy_window_size()
         else:
@@ -230,7 +232,7 @@ class Client:
                 self._count_interrupt()
 
     def _count_interrupt(self) -> None:
-        """A container may ignore what ends other programs: nobody has to look for another terminal because of that."""
+        """A container may ignore SIGINT: after three in a row this command ends, so that its terminal is free again."""
         self._interrupts += 1
         if self._interrupts == _MOST_INTERRUPTS - 1 and os.isatty(2):
             self.warn("the container goes on; Ctrl-C once more leaves it running (minidock kill ends it)")
@@ -239,7 +241,7 @@ class Client:
             raise Abandoned
 
     def _copy_window_size(self) -> None:
-        """The container's terminal is as large as ours, if one of 0, 1 and 2 is a terminal."""
+        """Give the container's terminal the size of ours, if one of 0, 1 and 2 is a terminal."""
         try:
             ours = next((fd for fd in (0, 1, 2) if os.isatty(fd)), None)
             if ours is not None and self._input_fd is not None:

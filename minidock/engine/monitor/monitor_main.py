@@ -1,4 +1,4 @@
-"""The program that a monitor or an exec monitor is, from its first instruction on (`spawn.py`).
+"""The program of a monitor or an exec monitor (`spawn.py` executes it).
 
     python -I -S monitor_main.py KIND CHANNEL INTERPRETER BRIDGED PATH...
 

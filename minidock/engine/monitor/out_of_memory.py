@@ -20,7 +20,7 @@ _SIZE = 4096  # bytes: six short lines
 
 
 def kills(fd: int) -> int:
-    """How many have been killed so far; reading it is what poll(2) counts from. 0 once the cgroup is gone."""
+    """How many have been killed so far; poll(2) reports changes since this read. 0 once the cgroup is gone."""
     try:
         words = os.pread(fd, _SIZE, 0).split()
     except OSError:  # ENODEV
@@ -40,7 +40,7 @@ class Watch:
         return {self.fd: CHANGED}
 
     def has_news(self) -> bool:
-        """Whether somebody was killed since this was last asked."""
+        """Whether a process was killed since the last call."""
         before, self.seen = self.seen, max(self.seen, kills(self.fd))
         return self.seen > before
 

@@ -1,10 +1,9 @@
 """Read what a container writes once, and give it to its log and to every command that is attached.
 
-A `Receiver` is where one reader gets it. A lossless receiver belongs to the command that started the container: nothing
-is read from the container while that has not taken what came before, so a slow reader slows the container down, as in
-any pipeline, and loses nothing. Whoever attaches later is only a guest: it may be `_ROOM` bytes behind before the
-container waits for it, and if it takes nothing at all for `_PATIENCE` seconds, it is given no more. The log loses
-nothing ever.
+A `Receiver` is one reader's descriptor. That of the command which started the container is lossless: nothing is read
+from the container while it has not taken what came before, so a slow reader slows the container down, as in any
+pipeline, and loses nothing. Clients that attach later may be `_ROOM` bytes behind before the container waits for them,
+and are dropped if they take nothing for `_PATIENCE` seconds. The log never loses anything.
 
 One lossless reader and no log: then splice(2) hands pages from pipe to pipe without copying them.
 """
@@ -31,7 +30,7 @@ _PATIENCE = 5.0
 
 
 class Receiver:
-    """A descriptor that takes output, without ever waiting for it. `broken` says why it takes no more."""
+    """A descriptor that output is written to without blocking. `broken`: why it takes no more."""
 
     def __init__(self, fd: int, *, lossless: bool) -> None:
         self.fd = fd
@@ -76,13 +75,13 @@ class Receiver:
             self.fail(error)
 
     def fail(self, error: OSError) -> None:
-        """It takes no more: whatever is left for it is dropped."""
+        """Mark it as broken: output that is left for it is dropped."""
         self.broken = self.broken or error
         self.pending.clear()
         self._size = 0
 
     def close(self) -> None:
-        """Let go of the descriptor."""
+        """Close the descriptor."""
         if self._socket:
             self._socket.close()
         else:
@@ -95,7 +94,7 @@ class Receiver:
 class Output:
     """One of a container's outputs: `source` is our end of its pipe or terminal, which must not block.
 
-    `over`: nothing more comes.
+    `over`: it has ended.
     """
 
     def __init__(self, source: int, name: str, log: Log | None) -> None:
@@ -108,11 +107,11 @@ class Output:
 
     @property
     def has_pending(self) -> bool:
-        """Whether somebody has not yet taken everything."""
+        """Whether a receiver has not yet taken everything."""
         return any(receiver.pending for receiver in self.receivers)
 
     def wants(self) -> Events:
-        """What to wait for. A receiver that breaks is of no interest until there is something for it."""
+        """The descriptors and events to poll. A receiver that breaks matters only once there is output for it."""
         wanted: Events = {receiver.fd: select.POLLOUT for receiver in self.receivers if receiver.pending}
         if self._receiver_is_full:
             wanted[self.receivers[0].fd] = select.POLLOUT
@@ -126,7 +125,7 @@ class Output:
             events = ready.get(receiver.fd, 0)
             if events & BROKEN:
                 receiver.fail(OSError(errno.EPIPE, os.strerror(errno.EPIPE)))
-            elif events or receiver.pending:  # also without an event: to see whether a guest's patience is over
+            elif events or receiver.pending:  # also without an event: a client's time may be over
                 receiver.flush()
                 self._receiver_is_full = self._receiver_is_full and not events
         if not self.over and ready.get(self.source):
@@ -146,7 +145,7 @@ class Output:
         receiver.close()
 
     def drain(self) -> None:
-        """The container has ended: read and hand out all that it left behind, then end."""
+        """The container has ended: read and deliver what is left in the pipe, then end."""
         while not self.over and (data := self._read()):
             self._hand_out(data)
         self.end()

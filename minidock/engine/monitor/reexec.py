@@ -1,7 +1,7 @@
-"""Replace an idle monitor by a small program (`idle.py`); `resume.py` is the way back.
+"""Replace an idle monitor by a small program (`idle.py`); `resume.py` replaces that again.
 
-Descriptors survive execve(2) under their numbers, if they are told to. All else is written into an anonymous file
-(memfd_create(2)). The kernel does not see another process: not a parent that has died, not a lock that is let go.
+Descriptors without FD_CLOEXEC keep their numbers over execve(2). All other state is written into an anonymous file
+(memfd_create(2)). For the kernel it is the same process: no parent has died, no lock is released.
 """
 
 from __future__ import annotations
@@ -71,7 +71,7 @@ def become_idle(monitored: Monitored, running: Running, clients: AttachedClients
 
 
 def _become_small(state: dict[str, Any], kept: list[int]) -> None:
-    """execve(2). The new one makes containers too, when it is a monitor again: it runs from where this one does."""
+    """Execute the program from the same place as this one: as a monitor again, it creates containers too."""
     state["interpreter"] = program = interpreter.open_private_mount()
     try:
         with open(os.memfd_create("minidock-monitor"), "wb", buffering=0) as file:
@@ -83,7 +83,7 @@ def _become_small(state: dict[str, Any], kept: list[int]) -> None:
 
 
 def _program() -> str:
-    """The small program; compiled, if Python could write that down, because a compiler leaves its memory behind."""
+    """The file of the small program: the compiled one if it exists, because compiling would leave memory allocated."""
     idle = importlib.import_module(_IDLE)
     compiled = getattr(idle, "__cached__", None)
     return compiled if compiled and os.path.exists(compiled) else str(idle.__file__)

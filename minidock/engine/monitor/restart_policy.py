@@ -23,7 +23,7 @@ class Backoff:
 
     def delay(self, record: Record, exit_code: int, lasted: float) -> float | None:
         """Seconds to wait before the container, which ran for `lasted` seconds, is started again; None: it is not."""
-        if record.data["state"]["again"]:  # somebody asked for just that
+        if record.data["state"]["again"]:  # the user asked for a restart
             return 0.0
         if lasted >= _LONG_RUN:
             self.next = _SHORTEST

@@ -1,4 +1,4 @@
-"""Make a monitor again of the small program (`idle.py`), with the descriptors and state that `reexec.py` kept."""
+"""Replace the idle program (`idle.py`) by a monitor again, with the descriptors and state that `reexec.py` kept."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 
 def resume(state: dict[str, Any]) -> int:
-    """Be a monitor again, until the container ends for good. Returns what to exit with."""
+    """Continue as a monitor until the container ends for good. Returns the exit code."""
     observe.who = "monitor"
     interpreter.forbid_execution(state["interpreter"])
     sources = [output["fd"] for output in state["outputs"] if output["fd"] >= 0]
@@ -78,7 +78,7 @@ def _resolver(record: records.Record, pid: int, sockets: tuple[int, int]) -> Res
         resolver = container_dns.make(record, pid, sockets)
         resolver.start()
         return resolver
-    except (OSError, MinidockError):  # the container has ended: nobody asks any more
+    except (OSError, MinidockError):  # the container has ended: no client can ask any more
         for fd in sockets:
             with suppress(OSError):  # closed already, if it came so far
                 os.close(fd)

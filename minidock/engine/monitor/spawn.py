@@ -2,12 +2,12 @@
 
 Most of the time from `minidock run` to the program's first instruction is spent importing modules. So the monitor is
 started before the command line is even parsed, and imports what it needs on another processor while this one imports
-what parsing needs. It then waits on its channel for a container to look after; if none comes, it is gone with the
-command. It also stays smaller that way: it never loads the command line's modules.
+what parsing needs. It then waits on its channel for a container; if none comes, it ends with the command. It also stays
+smaller that way: it never loads the command line's modules.
 
 It is a program of its own (`monitor_main.py`), run from a Python that the container cannot reach
-(`linux/interpreter.py`). And it knows nothing of the command but what it is told: of the caller's environment, which is
-nobody's business inside, it has those few variables that it needs.
+(`linux/interpreter.py`). Of the caller's environment, which must not be readable inside, it gets only the few variables
+that it needs.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ _waiting: dict[str, Channel] = {}  # by kind
 def start_early(kind: str = "monitor", *, bridged: bool = False) -> None:
     """Start a monitor whose channel `take_channel` will return. If that is impossible, `take_channel` will say so.
 
-    `bridged`: its container will probably have a network. What that needs is loaded while nobody waits for it.
+    `bridged`: its container will probably have a network, whose modules are then loaded ahead of time.
     """
     with suppress(OSError):
         _waiting[kind] = _start(kind, bridged=bridged)
@@ -67,10 +67,10 @@ def _start(kind: str, *, bridged: bool = False) -> Channel:
 
 
 def _execute_helper(kind: str, end: socket.socket, program: int, *, bridged: bool) -> NoReturn:
-    """In the child: become the helper program."""
+    """In the child: execute the monitor's program."""
     observe.who = kind
     try:
-        os.setsid()  # at once: Ctrl-C in the terminal is for the command, which tells the monitor
+        os.setsid()  # at once: Ctrl-C in the terminal is for the command, which forwards it
         environment = {name: value for name, value in os.environ.items()
                        if name in _KEPT_VARIABLES or name.startswith("MINIDOCK_")}  # fmt: skip
         for observer in observe.observers:
@@ -87,7 +87,7 @@ def _execute_helper(kind: str, end: socket.socket, program: int, *, bridged: boo
 
 
 def _send_failure(channel: Channel, error: BaseException) -> None:
-    with suppress(OSError):  # nobody is there
+    with suppress(OSError):  # the command has ended
         channel.send("failed", message=message_of(error), exit_code=getattr(error, "exit_code", EXIT_ENGINE))
 
 

@@ -27,20 +27,20 @@ if TYPE_CHECKING:
     from minidock.network.dns_server import Resolver
 
 
-_PATIENCE = 10.0  # seconds for whoever has waited for this start to say what for
+_PATIENCE = 10.0  # seconds for a client that waited for this start to send what it wants
 
 
 class CallerGoneError(SetupError):
-    """Who asked for the container was killed before it ran."""
+    """The caller was killed before the container ran."""
 
 
 def start(
     record: Record, clients: AttachedClients, cache: str, caller: AttachedClient | None
 ) -> tuple[Running, list[str]]:
-    """Create the container, connect it to its caller, let it go. On failure its process is gone when this raises.
+    """Prepare, publish, create, connect and start the container. On failure its process is gone when this raises.
 
-    `caller`: the client that asks for it, and is attached before the program begins, if it is to be. Returns the
-    container and what its user should be warned of.
+    `caller`: the client that asks for the start; if it wants to be attached, it is before the program begins. Returns
+    the container and warnings for the user.
     """
     options = record.data["options"]
     attached = caller is not None and caller.is_attached
@@ -113,8 +113,9 @@ def _streams(record: Record, created: lifecycle.CreatedProcess, pipes: Pipes | N
 
 
 def _connect_to_networks(record: Record, created: lifecycle.CreatedProcess, warnings: list[str]) -> Resolver | None:
-    """Plug it into its networks. If those have names, its resolver is made before and started after: both are at work
-    at the same time. What cannot be had is a warning."""
+    """Connect the container to its networks. If those have names, its resolver is created first and started afterwards,
+    so that both work at the same time. A failed resolver is only a warning.
+    """
     resolver = None
     try:
         if container_networks.has_names(record.data["networks"]):
@@ -127,7 +128,7 @@ def _connect_to_networks(record: Record, created: lifecycle.CreatedProcess, warn
         if resolver:
             resolver.close()
         if isinstance(error, FileNotFoundError):
-            lifecycle.wait_ready(created)  # it died in its set-up already: raise what it said
+            lifecycle.wait_ready(created)  # it died in its set-up already: raise the error that it reported
         raise
     return resolver
 
@@ -154,7 +155,7 @@ def _attach_caller(caller: AttachedClient, clients: AttachedClients, running: Ru
 
 
 def _wait_for_set_up(caller: AttachedClient | None, created: lifecycle.CreatedProcess) -> None:
-    """Wait for the container's first process, and for the caller: Ctrl-C ends even a set-up that hangs."""
+    """Wait for the container's first process, and for the caller: Ctrl-C ends a set-up that hangs too."""
     inside = created.channel.end.fileno()
     wanted = {inside: select.POLLIN}
     if caller:
@@ -166,7 +167,7 @@ def _wait_for_set_up(caller: AttachedClient | None, created: lifecycle.CreatedPr
 
 
 def _is_start(caller: AttachedClient) -> bool:
-    """Whether the caller's next message is "start". Raises if it wants the container no more, or is gone itself."""
+    """Whether the caller's next message is "start". Raises if the caller interrupts the start, or is gone."""
     message, _ = caller.channel.receive()
     if message is None:
         raise CallerGoneError("the caller is gone")
@@ -176,7 +177,7 @@ def _is_start(caller: AttachedClient) -> bool:
 
 
 def _copy_window_size(caller: AttachedClient, running: Running) -> None:
-    """The container's terminal is as large as the caller's, if that has one. Later changes are the caller's to tell."""
+    """Give the container's terminal the size of the caller's, if that has one. The caller sends later changes."""
     assert running.input_fd is not None
     outputs = [receiver.fd for receiver in caller.receivers.values()]
     terminals = [caller.terminal[0]] if caller.terminal else [fd for fd in outputs if os.isatty(fd)]

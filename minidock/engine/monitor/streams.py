@@ -1,11 +1,11 @@
 """Move bytes from a command into a container without waiting; `output.py` moves the other direction.
 
 Without a terminal, a container has three pipes; with one, both directions go through the master end of its
-pseudo-terminal. Either way a `Flow` moves what there is, never waits, and says what it waits for: so one loop around
-poll(2) serves several flows and whatever else its process has to listen to, without threads.
+pseudo-terminal. Either way a `Flow` copies what there is, never blocks, and names the events that it needs next: so one
+loop around poll(2) serves several flows and all other descriptors of the process, without threads.
 
-splice(2) hands pages from one pipe to another without copying them. Where an end is nothing that splice takes (a
-terminal, a file opened for appending), read and write do it.
+splice(2) moves pages from one pipe to another without copying them. For ends that splice does not take (a terminal, a
+file opened for appending), read and write are used.
 """
 
 from __future__ import annotations
@@ -42,8 +42,8 @@ def poll(wanted: Events, timeout: float | None = None) -> Events:
 class Flow:
     """Bytes from `source` to `target`, until the source ends or the target takes no more.
 
-    Then `over` is set; `broken` says why, if it was not the source's end; `detached` that `keys` were typed. Whoever
-    made the flow closes its ends. With `lazy`, a target that breaks is of no interest until there is something for it.
+    Then `over` is set; `broken` is the reason, if it was not the source's end; `detached`: `keys` were typed. The
+    creator of the flow closes its ends. With `lazy`, a target that breaks matters only once there is something for it.
     """
 
     def __init__(self, source: int, target: int, keys: DetachKeys | None = None, *, lazy: bool = False) -> None:
@@ -84,7 +84,7 @@ class Flow:
             self._readable = True  # next, wait for the target to be ready as well
 
     def discard(self) -> None:
-        """Nobody listens any more, or can: what comes from here on is read and thrown away."""
+        """From here on, read what comes and drop it: the target takes no more."""
         if self.broken:
             self.over, self.broken = False, None
         if not self.over:
@@ -101,7 +101,10 @@ class Flow:
                     self.over = not os.splice(self.source, self.target, CHUNK, flags=SPLICE_F_NONBLOCK)
                     return
                 except OSError as error:
-                    if error.errno not in (errno.EINVAL, errno.EIO):  # EIO: of which end, read and write will tell
+                    if error.errno not in (
+                        errno.EINVAL,
+                        errno.EIO,
+                    ):  # EIO: read and write show which end
                         raise
                     self._splices = False
             self._copy()
@@ -138,7 +141,8 @@ class Flow:
 class Pipes:
     """What a container without a terminal has instead: `inside`, descriptors for its 0, 1 and 2; here their other ends.
 
-    `input` is None for a container that is given none: it reads /dev/null. `big`: somebody waits at the other end.
+    `input` is None for a container without input: it reads /dev/null. `big`: pipes with more room, for attached
+    clients.
     """
 
     def __init__(self, *, interactive: bool, big: bool = True) -> None:
@@ -173,8 +177,8 @@ def _make_big_pipe() -> tuple[int, int]:
 def unshared(fd: int) -> int:
     """A copy of `fd` to write to, which never waits, without changing how the caller's own descriptor behaves.
 
-    O_NONBLOCK belongs to what open(2) made, which all copies share. So a terminal or a pipe is opened anew; regular
-    files never make anybody wait, and sockets can be told with every byte.
+    O_NONBLOCK is a flag of the open file, which all copies of a descriptor share. So a terminal or a pipe is opened
+    anew; writes to regular files never block, and send(2) has a flag for each call.
     """
     status = os.fstat(fd)
     is_ptmx = stat.S_ISCHR(status.st_mode) and status.st_rdev == _PTMX  # opening that would make a new terminal
@@ -182,6 +186,6 @@ def unshared(fd: int) -> int:
         try:
             # O_NOCTTY: to write to a terminal must not make it ours.
             return os.open(f"/proc/self/fd/{fd}", os.O_WRONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
-        except OSError:  # hung up, or nobody reads: the first write will tell
+        except OSError:  # hung up, or without a reader: the first write will fail
             return os.dup(fd)
     return os.dup(fd)

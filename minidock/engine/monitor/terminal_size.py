@@ -1,4 +1,4 @@
-"""The size of a running container's terminal, for whoever is not attached to it (docker's resize)."""
+"""Set the size of a running container's terminal, without being attached to it (docker's resize)."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from minidock.observe import step
 
 
 def set_size(record: Record, rows: int, columns: int) -> None:
-    """Make the terminal `rows` by `columns`. A container that has none is left alone. Raises `ConflictError`."""
+    """Make the terminal `rows` by `columns`. A container without one is left alone. Raises `ConflictError`."""
     channel = visit(record)
     if channel is None:
         raise ConflictError(f"cannot resize a stopped container: Container {record.id} is not running")

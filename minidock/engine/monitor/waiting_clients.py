@@ -1,4 +1,4 @@
-"""Those who wait for a container's next start (`await_start.py`), as its monitor finds them."""
+"""The clients that wait for a container's next start (`await_start.py`), as its monitor finds them."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from minidock.runtime.channel import Channel
 
 
 def find(container_id: str) -> list[Channel]:
-    """Channels to those who wait for the container. Who was killed meanwhile is forgotten."""
+    """Channels to the clients that wait for the container. Those that were killed meanwhile are left out."""
     directory, found = state_paths.waiting_directory(container_id), []
     with suppress(FileNotFoundError):
         for name in sorted(os.listdir(directory)):
