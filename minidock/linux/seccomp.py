@@ -17,7 +17,7 @@ from minidock import state
 from minidock.errors import HostError, UsageError
 from minidock.linux import seccomp_enosys
 
-FORMAT = 2  # version of the cache files: programs that an earlier minidock has cached are not used
+FORMAT = 3  # version of the cache files: programs that an earlier minidock has cached are not used
 NOTIFY = "SCMP_ACT_NOTIFY"
 FLAGS = {"SECCOMP_FILTER_FLAG_LOG": 2, "SECCOMP_FILTER_FLAG_SPEC_ALLOW": 4, "SECCOMP_FILTER_FLAG_TSYNC": 1,
          "SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV": 32}  # fmt: skip
@@ -56,7 +56,7 @@ def _check_listener(section: dict[str, Any]) -> None:
         raise UsageError(f"seccomp: {NOTIFY} cannot be the default action: the container could not even be started")
     named = {name for rule in section.get("syscalls") or [] if rule["action"] == NOTIFY for name in rule["names"]}
     if own := named & {"write", "sendmsg"}:
-        raise UsageError(f"seccomp: {NOTIFY} cannot be used for {own.pop()}: the listener is sent with such calls")
+        raise UsageError(f"seccomp: {NOTIFY} cannot be used for the {own.pop()} syscall: the listener is sent by such")
     if named and not section.get("listenerPath"):
         raise UsageError(f"seccomp: {NOTIFY} needs a listenerPath")
     if section.get("listenerPath") and not named:
@@ -124,13 +124,13 @@ def _compile(section: dict[str, Any]) -> bytes:
         action = _action(pyseccomp, rule["action"], rule.get("errnoRet"))
         if action == default:
             continue  # libseccomp refuses a rule with the default action
-        arguments = [_argument(pyseccomp, argument) for argument in rule.get("args") or []]
-        for name in rule["names"]:
-            try:
-                filter_.add_rule(action, name, *arguments)
-            except (OSError, ValueError):
-                # A call that this libseccomp does not know cannot be allowed, as in runc: see `seccomp_enosys.py`.
-                continue
+        for arguments in _conditions(pyseccomp, rule.get("args") or []):
+            for name in rule["names"]:
+                try:
+                    filter_.add_rule(action, name, *arguments)
+                except (OSError, ValueError):
+                    # A call that this libseccomp does not know cannot be allowed, as in runc: see `seccomp_enosys.py`.
+                    continue
     with tempfile.TemporaryFile() as file:
         filter_.export_bpf(file)
         file.seek(0)
@@ -161,6 +161,16 @@ def _action(pyseccomp: Any, name: str, errno: int | None) -> int:
     if name == "SCMP_ACT_TRACE":
         return int(pyseccomp.TRACE(errno or 0))
     return int(getattr(pyseccomp, _ACTIONS[name.removeprefix("SCMP_ACT_")]))
+
+
+def _conditions(pyseccomp: Any, arguments: list[dict[str, Any]]) -> list[list[Any]]:
+    """The conditions of each rule that is needed: all at once, or one by one where an argument is compared twice.
+
+    libseccomp has no rule that compares an argument twice, and runc has always meant "or" by it.
+    """
+    compared = [_argument(pyseccomp, argument) for argument in arguments]
+    twice = len({argument["index"] for argument in arguments}) < len(arguments)
+    return [[one] for one in compared] if twice else [compared]
 
 
 def _argument(pyseccomp: Any, argument: dict[str, Any]) -> Any:

@@ -24,7 +24,7 @@ def load(bundle: str, container_id: str, *, by_systemd: bool = False) -> Spec:
         config = state.read_json(os.path.join(bundle, "config.json"), cure="write it again", version=1)
     except (FileNotFoundError, NotADirectoryError):
         raise NotFoundError(f"JSON specification file config.json not found in {bundle}") from None
-    config = spec_shapes.without_nulls(config)
+    config = spec_shapes.as_go_reads(config, spec_shapes.CONFIG)
     spec_shapes.check_config(config, bundle)
     if config.get("process"):
         limit_capabilities(config["process"], has_users="user" in _namespaces(config))

@@ -55,7 +55,6 @@ def _create(container: Container, words: Words, *, detach: bool) -> CreatedProce
     spec = adapt_spec.load(directory, container.id, by_systemd=words.general.get("systemd-cgroup", False))
     console_socket.check(words.flags, terminal=spec.terminal, detach=detach)
     preserved = _preserved(words.flags.get("preserve-fds", 0), spec)
-    runtime.check_cgroup(spec)
     with step("Claim the id in the state directory", book="3.4"):
         container.make_directory()
     with container.locked():
@@ -68,11 +67,12 @@ def _create(container: Container, words: Words, *, detach: bool) -> CreatedProce
             "hooked": hooks.has(spec), "places": _places(spec),
         }  # fmt: skip
         try:
+            runtime.check_cgroup(spec)
             with step("Record what will be made", book="3.4"):
                 container.save()
                 state.write_text(container.path("config.json"), json.dumps(spec.config), durable=False, mode=0o600)
             return _make(container, spec, words, preserved)
-        except runtime.CgroupInUseError:  # since then
+        except runtime.CgroupInUseError:  # found here, or since then
             container.data |= {"cgroup": None, "places": []}
             undo(container)
             raise

@@ -74,7 +74,7 @@ def _spec(container: Container, words: Words) -> oci.Spec:
         if not words.arguments[1:]:
             raise UsageError("exec args cannot be empty: give a command, or --process FILE")
         process = _changed(spec.process, words.arguments[1:], words.flags)
-    process = spec_shapes.without_nulls(process)
+    process = spec_shapes.as_go_reads(process, spec_shapes.PROCESS)
     spec_shapes.check_process(process, words.flags.get("process") or "exec")
     adapt_spec.limit_capabilities(process, has_users="user" in spec.namespaces)
     return oci.check(spec.bundle, {**spec.config, "process": process})

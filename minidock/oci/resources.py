@@ -96,6 +96,7 @@ def _resources(flags: dict[str, Any]) -> dict[str, Any]:
                     asked = json.load(file)
         except ValueError as error:
             raise UsageError(f"--resources {path}: no JSON ({error})") from None
+        asked = spec_shapes.as_go_reads(asked, spec_shapes.RESOURCES)
         spec_shapes.check_resources(asked, "--resources")
         return {key: value for key, value in asked.items() if key != "devices"}
     found: dict[str, Any] = {}

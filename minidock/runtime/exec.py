@@ -131,7 +131,7 @@ def _become(
     # From here on every path is looked up from the root of the container's mount namespace.
     if spec.terminal:
         with step("Open a pseudo-terminal", book="4.4"):
-            stdio = _open_terminal(channel)
+            stdio = _open_terminal(channel, spec.process.get("consoleSize"))
     with step("Join a new session keyring", book="chapter 9, 2.1"):
         attributes.join_keyring()
     with step("Look up the program in the container's PATH", book="3.4"):
@@ -148,9 +148,11 @@ def _become(
     init.exec_program(spec, file)
 
 
-def _open_terminal(channel: Channel) -> tuple[int, int, int]:
+def _open_terminal(channel: Channel, size: dict[str, int] | None) -> tuple[int, int, int]:
     """Create a pseudo-terminal in the container's devpts, send its master outside, and return the slave three times."""
     master, slave = terminal.open_peer("/dev/pts/ptmx")
+    if size:
+        terminal.set_window_size(slave, size["height"], size["width"])
     channel.send("console", fd=master)
     os.close(master)
     return slave, slave, slave

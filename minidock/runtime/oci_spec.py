@@ -82,7 +82,7 @@ def load(bundle: str) -> Spec:
 
 def check(bundle: str, config: dict[str, Any]) -> Spec:
     """`config` as a `Spec`; raises as `load` does."""
-    config = spec_shapes.without_nulls(config)
+    config = spec_shapes.as_go_reads(config, spec_shapes.CONFIG)
     spec_shapes.check_config(config, bundle)
     if not config["ociVersion"].startswith("1."):
         raise UsageError(f"{bundle}: ociVersion {config['ociVersion']!r} is not supported, only 1.x")

@@ -147,6 +147,8 @@ def mount_all(spec: Spec, root: int, trees: dict[int, int]) -> None:
             source, options = mount.get("source") or "none", mount.get("options") or []
             if kind in ("cgroup", "cgroup2"):
                 source, kind, options = _cgroup_mount(spec, source, options)
+            if device_access.is_own_dev(mount):  # it becomes read-only later, when all that belongs into it is there
+                options = [word for word in options if word != "ro"]
             shows = "proc" if _is_bound_proc(source, destination, options) else kind
             mounts.mount_in(
                 root, destination, source, kind, options,
@@ -287,3 +289,6 @@ def mask_paths(spec: Spec, mask: mounts.Mask | None) -> None:
     if spec.config["root"].get("readonly"):
         # Only this mount becomes read-only: the file system, the overlay, stays writable.
         mounts.remount_bind("/", syscalls.MS_RDONLY)
+    for mount in spec.mounts:
+        if device_access.is_own_dev(mount) and "ro" in (mount.get("options") or []):
+            mounts.remount_bind(mount["destination"], syscalls.MS_RDONLY)

@@ -57,7 +57,9 @@ def pass_on(channel: Channel, spec: Spec, pid: int, known: hooks.State) -> None:
             end.connect(path(spec))
         except OSError as error:
             reason = os.strerror(error.errno) if error.errno else str(error)
-            raise HostError(f"seccomp: nobody listens on listenerPath {path(spec)}: {reason}") from error
+            raise HostError(
+                f"seccomp: failed to connect with seccomp agent on listenerPath {path(spec)}: {reason}"
+            ) from error
         channel.send("listener", end.fileno(), text=text)
 
 

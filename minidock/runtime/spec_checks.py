@@ -142,7 +142,7 @@ def _check_devices(linux: Config) -> None:
         if not device["path"].startswith("/"):
             raise UsageError(f"linux.devices: {device['path']!r} is not an absolute path")
     for rule in (linux.get("resources") or {}).get("devices") or []:
-        if rule.get("type", "a") not in ("", "a", "c", "b") or not re.fullmatch("[rwm]*", rule.get("access", "")):
+        if rule.get("type", "a") not in ("", "a", "c", "b") or not re.fullmatch("[rwma]*", rule.get("access", "")):
             raise UsageError(
                 f"linux.resources.devices: {rule} is no rule: the type is a, b or c, the access of r, w, m"
             )

@@ -120,13 +120,27 @@ def _check(content: Any, shape: Any, place: str) -> None:
         raise UsageError(f"{place}: {why}")
 
 
-def without_nulls(content: Any) -> Any:
-    """A field that is null is one that is not there (so it is in Go, which engines are written in)."""
-    if isinstance(content, dict):
-        return {key: without_nulls(value) for key, value in content.items() if value is not None}
+def as_go_reads(content: Any, shape: Any) -> Any:
+    """`content` as engines mean it, which are written in Go: what is null is not there, and case matters in no key.
+
+    A key in the case of the specification comes before the same in another one (pkg.go.dev/encoding/json, Unmarshal).
+    """
     if isinstance(content, list):
-        return [without_nulls(value) for value in content]
-    return content
+        inner = shape[0] if isinstance(shape, list) else None
+        return [as_go_reads(value, inner) for value in content]
+    if not isinstance(content, dict):
+        return content
+    if not isinstance(shape, dict):
+        inner = shape.values if isinstance(shape, Each) else None
+        return {key: as_go_reads(value, inner) for key, value in content.items() if value is not None}
+    shapes = {key.rstrip("!"): inner for key, inner in shape.items()}
+    known = {name.lower(): name for name in shapes}
+    read: dict[str, Any] = {}
+    for key, value in content.items():
+        name = str(key if key in shapes else known.get(key.lower(), key))
+        if value is not None and (name == key or content.get(name) is None):
+            read[name] = as_go_reads(value, shapes.get(name))
+    return read
 
 
 def _misfit(content: Any, shape: Any, place: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import array
+import errno
 import json
 import os
 import signal
@@ -233,3 +234,35 @@ def test_signals_by_name_and_number(oci: Oci) -> None:
     assert not out.exists()
     oci.ok("kill", "one")
     eventually(lambda: oci.state("one")["status"] == "stopped")
+
+
+def test_keys_in_another_case(oci: Oci) -> None:
+    """Engines are written in Go, which reads both."""
+    config = oci.configure("sh", "-c", "echo $X")
+    config["Process"] = {**config.pop("process"), "ENV": ["X=read", "PATH=/bin"]}
+    config["Process"].pop("env")
+    oci.write(config)
+    assert oci.ok("run", "--bundle", str(oci.bundle), "one") == "read\n"
+
+
+def test_a_dev_that_is_read_only(oci: Oci) -> None:
+    """It is, when all that belongs into it is there."""
+    config = oci.configure("sh", "-c", "echo x > /dev/null && touch /dev/new; grep ' /dev tmpfs' /proc/mounts")
+    next(mount for mount in config["mounts"] if mount["destination"] == "/dev")["options"].append("ro")
+    oci.write(config)
+    done = oci.run("one")
+    assert "tmpfs /dev tmpfs ro," in done.stdout
+    assert "/dev/new: Read-only file system" in done.stderr
+
+
+def test_an_argument_that_a_filter_compares_twice(oci: Oci) -> None:
+    """Either will do, as runc has it: libseccomp has no rule with both."""
+    rules = [
+        {"names": [name], "action": "SCMP_ACT_ERRNO", "errnoRet": errno.ENOMEDIUM,
+         "args": [{"index": index, "value": value, "op": "SCMP_CMP_EQ"} for value in (0o700, 0o711)]}
+        for name, index in (("chmod", 1), ("fchmodat", 2))
+    ]  # fmt: skip
+    oci.configure("sh", "-c", "for mode in 700 711 755; do busybox chmod $mode /tmp && echo $mode; done",
+                  linux={"seccomp": {"defaultAction": "SCMP_ACT_ALLOW", "syscalls": rules}})  # fmt: skip
+    done = oci.run("one")
+    assert (done.stdout, done.stderr.count("No medium")) == ("755\n", 2)
