@@ -7,6 +7,7 @@ import importlib
 
 NAMES = {
     "start": "`true` in Alpine, from the command to its end",
+    "oci": "the runtime's own command line beside runc: a life, docker run, state, what stays",
     "exec": "`true` once more in a container that runs, beside docker and runc",
     "api": "docker's client over the socket: run, ps, bytes in, logs, beside docker's daemon",
     "network": "bytes and connections a second through the bridge and a published port, beside docker",

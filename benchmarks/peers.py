@@ -48,10 +48,10 @@ def candidates(minidock: list[str]) -> Iterator[list[Candidate]]:
             Candidate("minidock", False, [*minidock, "run", "--rm", "--network", "none", "alpine", "true"]),
             Candidate("minidock", True, [*minidock, "run", "--rm", "alpine", "true"]),
         ]
-        bundle = stack.enter_context(_bundle(minidock))
+        made = stack.enter_context(bundle(minidock))
         root_file_system(minidock, tarball)
-        found += [Candidate(name, False, [name, "run", "-b", bundle, f"bench-{name}"])
-                  for name in ("runc", "crun") if _works(name, bundle)]  # fmt: skip
+        found += [Candidate(name, False, [name, "run", "-b", made, f"bench-{name}"])
+                  for name in ("runc", "crun") if _works(name, made)]  # fmt: skip
         if shutil.which("podman"):
             found += stack.enter_context(_podman(tarball, directory))
         if shutil.which("dockerd"):
@@ -60,7 +60,7 @@ def candidates(minidock: list[str]) -> Iterator[list[Candidate]]:
 
 
 @contextmanager
-def _bundle(minidock: list[str]) -> Iterator[str]:
+def bundle(minidock: list[str]) -> Iterator[str]:
     """The OCI bundle of a container that minidock made and that has ended."""
     name = f"bench-{os.getpid()}"
     run([*minidock, "run", "--name", name, "--network", "none", "alpine", "true"])
@@ -126,7 +126,9 @@ def _reset_signals() -> None:
 
 
 @contextmanager
-def docker_daemon(directory: str, enter: tuple[str, ...] = ("unshare", "--net")) -> Iterator[list[str]]:
+def docker_daemon(
+    directory: str, enter: tuple[str, ...] = ("unshare", "--net"), options: tuple[str, ...] = ()
+) -> Iterator[list[str]]:
     """A docker daemon with its state in `directory`; gives the client command that talks to it, [] if it won't start.
 
     It has a network namespace of its own, or the one that the command `enter` runs it in, so its bridge and its packet
@@ -135,7 +137,8 @@ def docker_daemon(directory: str, enter: tuple[str, ...] = ("unshare", "--net"))
     socket = f"unix://{directory}/docker.sock"
     daemon = subprocess.Popen(
         [*enter, "dockerd", "-H", socket, "--data-root", f"{directory}/docker", "--exec-root",
-         f"{directory}/docker-exec", "--pidfile", f"{directory}/docker.pid", "--storage-driver", "overlay2"],
+         f"{directory}/docker-exec", "--pidfile", f"{directory}/docker.pid", "--storage-driver", "overlay2",
+         *options],
         stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
         preexec_fn=_reset_signals,  # noqa: PLW1509 - no threads here
     )  # fmt: skip
