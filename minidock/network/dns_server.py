@@ -10,7 +10,8 @@ where it was created), so they are on the container's own loopback interface and
 container's program may need port 53 there, so they have other ports, and two rules in that namespace lead from 53 to
 them. Docker's resolver works in the same way.
 
-Messages are parsed and written by dnslib, which is imported at the first question. Questions to the host's servers, and
+Messages are parsed and written by dnslib, which is imported at the first question. What was answered once is sent again
+to who asks the same, as long as no name has changed (`dns_answers.py`). Questions to the host's servers, and
 their answers, are forwarded unchanged. RFC 1035.
 """
 
@@ -31,6 +32,7 @@ from minidock.linux import nftables, rtnetlink
 from minidock.linux.nftables import MissingCommandError
 from minidock.named_tuple import NamedTuple
 from minidock.network import dns_messages
+from minidock.network.dns_answers import Answers
 from minidock.network.dns_names import Names, address_of
 from minidock.observe import step
 
@@ -73,6 +75,7 @@ class Resolver:
     ) -> None:
         """`sockets`: those of an earlier resolver (`pause`), instead of new ones."""
         self.names = names
+        self._answers = Answers(names)
         self.servers = servers
         self._room = threading.BoundedSemaphore(_AT_ONCE)
         self._last = time.monotonic()  # time of the last question
@@ -178,7 +181,10 @@ class Resolver:
             with suppress(OSError):  # the client has gone
                 if self._udp.fileno() in ready:
                     question, client = self._udp.recvfrom(_LARGEST)
-                    self._in_a_thread(self._serve_datagram, question, client)
+                    if answer := self._answers.find(question):
+                        self._udp.sendto(answer, client)
+                    else:
+                        self._in_a_thread(self._serve_datagram, question, client)
                 if self._tcp.fileno() in ready:
                     self._in_a_thread(self._serve_connection, self._tcp.accept()[0])
 
@@ -201,7 +207,7 @@ class Resolver:
             self._room.release()
 
     def _serve_datagram(self, question: bytes, client: Any) -> None:
-        self._udp.sendto(self._answer(question, self._ask_by_datagram, limit=_SAFE), client)
+        self._udp.sendto(self._answer(question, self._ask_by_datagram, limit=_SAFE, keep=True), client)
 
     def _serve_connection(self, connection: socket.socket) -> None:
         """Answer questions, each after its length in two bytes (RFC 1035, 4.2.2), until the client closes."""
@@ -211,8 +217,11 @@ class Resolver:
                 answer = self._answer(question, self._ask_by_connection, limit=_LARGEST)
                 connection.sendall(struct.pack("!H", len(answer)) + answer)
 
-    def _answer(self, question: bytes, ask: Exchange, limit: int) -> bytes:
-        """The answer to a question, from here or another server. Raises ValueError for a malformed question."""
+    def _answer(self, question: bytes, ask: Exchange, limit: int, *, keep: bool = False) -> bytes:
+        """The answer to a question, from here or another server. Raises ValueError for a malformed question.
+
+        `keep`: remember it, if it is from here.
+        """
         from dnslib import RCODE, DNSError, DNSRecord
 
         try:
@@ -220,7 +229,9 @@ class Resolver:
             assert record.questions
         except (DNSError, AssertionError) as error:
             raise ValueError("no question") from error
+        mark = self._answers.mark()
         known = self._known(record)
+        rotations = max(len(known.rr), 1) if known and keep else 0
         if known is None and self.names.has_way_out():
             for server in self.servers:
                 with suppress(OSError):
@@ -229,7 +240,10 @@ class Resolver:
             known = record.reply(aa=0)
             known.header.rcode = RCODE.SERVFAIL
         room = max([limit, *(extra.rclass for extra in record.ar if extra.rtype == 41)])  # OPT, RFC 6891
-        return dns_messages.packed(known, room)
+        answer = dns_messages.packed(known, room)
+        if rotations:
+            self._answers.keep(question, answer, rotations, mark)
+        return answer
 
     def _known(self, record: Any) -> Any:
         """The answer if the question is about a container, else None."""

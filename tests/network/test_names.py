@@ -37,6 +37,29 @@ class TestNeighbours:
         world("rm", "-f", "renamed", second)
         assert world.lookup(asker, "www") == []
 
+    def test_an_answer_that_was_given_before_is_new_when_names_are(self, world: World) -> None:
+        net = world.network()
+        asker = world.container("--network", net)
+        both = [world.container("--network", net, "--network-alias", "www") for _ in range(2)]
+        program = """
+import dnslib, time
+for number in range(8):
+    time.sleep(0.06)  # seconds: sooner after a change, no answer is kept
+    question = dnslib.DNSRecord.question("www")
+    question.header.id = number
+    answer = dnslib.DNSRecord.parse(question.send("127.0.0.11", 53, timeout=30))
+    print(answer.header.id, *(row.rdata for row in answer.rr))
+"""
+        lines = [line.split() for line in in_network_of(world, asker, program).splitlines()]
+        assert [line[0] for line in lines] == [str(number) for number in range(8)]
+        addresses = {world.address(name, net) for name in both}
+        assert all(set(line[1:]) == addresses for line in lines)
+        assert {line[1] for line in lines} == addresses  # each of them comes first at times
+        world("stop", "-t", "0", both[0])
+        assert world.lookup(asker, "www") == [world.address(both[1], net)]
+        world("network", "disconnect", net, both[1])
+        assert world.lookup(asker, "www") == []
+
     def test_programs_that_use_no_name_server_of_their_own_find_them_too(self, world: World) -> None:
         net = world.network()
         server = world.container("--network", net)
