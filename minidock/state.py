@@ -183,8 +183,8 @@ def read_json(path: str, shape: Any = dict, cure: str = RESTORE, *, version: int
     has the `version`.
     """
     try:
-        with open(path, encoding="utf-8") as file:
-            content = json.load(file)
+        with open(path, "rb") as file:
+            content = json.loads(file.read().decode())
     except (IsADirectoryError, ValueError, RecursionError) as error:
         raise DamagedError(path, _why(path, error), cure) from error
     if not isinstance(content, dict):

@@ -38,6 +38,7 @@ _SHAPE = {
     "state": {"status": str, "pid": int, "exitCode": int, "error": str, "startedAt": str, "finishedAt": str,
               "boot": str, "stopped": bool, "again": bool},
 }  # fmt: skip
+Identity = tuple[int, int, int] | None
 # Before the id, in the name of a directory that is being removed: no container any more, but not yet nothing.
 REMOVING = ".removing-"
 
@@ -93,6 +94,25 @@ def may_have(root: str, container_id: str, path: str) -> bool:
     return True
 
 
+# What a sweep has read, and nobody has used since, by path: most commands sweep, and then look at the same records.
+_unused: dict[str, tuple[Identity, RecordFields]] = {}
+
+
+def identity(root: str, container_id: str) -> Identity:
+    """What tells whether a record was written since: that makes another file. None if there is none."""
+    try:
+        found = os.stat(os.path.join(directory(root, container_id), "container.json"))
+    except OSError:
+        return None
+    return found.st_ino, found.st_mtime_ns, found.st_size
+
+
+def keep_unused(root: str, container_id: str, seen: Identity, data: RecordFields) -> None:
+    """Let the next `read` return `data`, which the caller has read and not changed, if the record is still `seen`."""
+    if seen is not None:
+        _unused[os.path.join(directory(root, container_id), "container.json")] = seen, data
+
+
 def read(root: str, container_id: str) -> RecordFields | None:
     """The content of a container's record; None if its creator had not yet written it, or it is being removed.
 
@@ -101,6 +121,10 @@ def read(root: str, container_id: str) -> RecordFields | None:
     """
     place = directory(root, container_id)
     path = os.path.join(place, "container.json")
+    if path in _unused:
+        seen, unused = _unused.pop(path)
+        if seen == identity(root, container_id):
+            return unused
     try:
         data = cast("RecordFields", state.read_json(path, _SHAPE))
     except FileNotFoundError:

@@ -23,7 +23,7 @@ from contextlib import AbstractContextManager, contextmanager, suppress
 from typing import TYPE_CHECKING
 
 from minidock import state
-from minidock.engine.container import record_file
+from minidock.engine.container import known_names, record_file
 from minidock.engine.container.record_file import (
     CREATED,
     EXITED,
@@ -259,8 +259,14 @@ def find(root: str, name: str) -> Record:
 
     Raises `NotFoundError`, `UsageError` for a prefix that several have, or `DamagedRecordError`.
     """
+    known_id = known_names.id_of(root, name)
+    record = load(root, known_id) if known_id else None
+    if record and (record.name == name.removeprefix("/") or record.id.startswith(name)):
+        return record
+    when = known_names.last_change(root)
     records, ruins = survey(root)
     known: list[Record | DamagedRecordError] = [*records, *ruins]
+    known_names.remember(root, {one.name or one.id: one.id for one in known}, when)
     found = next((one for one in known if name.removeprefix("/") == one.name or name == one.id), None)
     if found is None:
         matching = [one for one in known if name and one.id.startswith(name)]

@@ -10,7 +10,7 @@ import os
 from contextlib import suppress
 
 from minidock import state
-from minidock.engine.container import container_lock, records
+from minidock.engine.container import container_lock, record_file, records
 from minidock.engine.container.cleanup import finish, finish_removal
 from minidock.engine.container.records import REMOVING, Record
 from minidock.errors import MinidockError
@@ -53,10 +53,13 @@ def _mend_network(root: str) -> None:
 
 def _sweep_one(root: str, name: str) -> None:
     """`name`: a directory's name, so an id, or an id with the prefix of containers that are being removed."""
+    record, seen = None, record_file.identity(root, name)
     if not name.startswith(REMOVING) and (record := records.load(root, name)) and record.is_over:
         if record.is_aside:
             with records.changing(record):  # which writes it into the record, if that is possible now
                 pass
+        else:
+            record_file.keep_unused(root, name, seen, record.data)
         return  # without trying its lock, which others might need at this moment
     try:
         lock = container_lock.take_lock(root, name)
@@ -65,6 +68,8 @@ def _sweep_one(root: str, name: str) -> None:
             remove_tree(os.path.join(root, "containers", name))
         return
     if lock is None:
+        if record and not record.is_aside:
+            record_file.keep_unused(root, name, seen, record.data)
         return
     try:
         with step("Clean up after a killed monitor", book="4.7.3"):

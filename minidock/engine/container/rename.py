@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from minidock.engine.container import names, records
+from minidock.engine.container import known_names, names, records
 from minidock.engine.events import event_log
 from minidock.errors import ConflictError, UsageError
 
@@ -24,6 +24,7 @@ def rename_container(root: str, name: str, new: str) -> None:
             raise type(error)(f"Error when allocating new name: {error}") from None
         with records.changing(record):
             record.data["name"] = new
+        known_names.changed(root)
     from minidock.engine.networks import connect_container
 
     connect_container.rename(record)
