@@ -72,7 +72,8 @@ def _words(data: bytes) -> str:
 class RouteSocket:
     """A socket of the family NETLINK_ROUTE, and the requests on it, each with its answer.
 
-    Messages are pyroute2's objects (`rtnetlink.encoders`), which encode and decode themselves.
+    Messages are pyroute2's objects (`rtnetlink.encoders`), which encode and decode themselves, or the bytes that follow
+    the header (`link_messages.py`).
     """
 
     def __init__(self) -> None:
@@ -114,6 +115,9 @@ class RouteSocket:
 
     def _encode(self, kind: int, flags: int, message: Any) -> bytes:
         self.sequence += 1
+        if isinstance(message, bytes):
+            head = struct.pack("=IHHII", _HEADER + len(message), kind, NLM_F_REQUEST | flags, self.sequence, 0)
+            return head + message
         message["header"]["type"] = kind
         message["header"]["flags"] = NLM_F_REQUEST | flags
         message["header"]["sequence_number"] = self.sequence

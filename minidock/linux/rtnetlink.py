@@ -2,7 +2,8 @@
 
 What `ip link`, `ip address` and `ip route` do is a message to the kernel (netlink(7)) and its acknowledgement. A
 container needs six of them. pyroute2 knows how messages are built: its encoders (`ifinfmsg`, `ifaddrmsg`, `rtmsg`)
-build them, and this module sends them, one at a time, so that each can be shown, timed and made to fail.
+build them, but for those of every start (`link_messages.py`), and this module sends them, one at a time, so that each
+can be shown, timed and made to fail.
 
 A container's network is a namespace of its own (network_namespaces(7)), connected to the host by a veth(4) pair: what
 goes in at one end comes out at the other. One end is inside, the other is in a bridge, a software switch.
@@ -20,7 +21,7 @@ import sys
 from collections.abc import Iterator
 from typing import Any
 
-from minidock.linux import syscalls
+from minidock.linux import link_messages, syscalls
 from minidock.linux.netlink import NLM_F_CREATE, NLM_F_EXCL, NLM_F_REPLACE, RouteSocket
 from minidock.named_tuple import NamedTuple
 
@@ -118,21 +119,9 @@ class Rtnetlink(RouteSocket):
         All in one message: half of it exists at no time. The peer is created in its namespace, so its name cannot clash
         with one of the host's. It cannot be created up, as it has no peer yet (ENOTCONN).
         """
-        inner = [
-            ("IFLA_IFNAME", peer),
-            ("IFLA_ADDRESS", mac),
-            ("IFLA_MTU", mtu),
-            ("IFLA_NET_NS_FD", netns_fd),
-        ]
-        pair = {"attrs": [("VETH_INFO_PEER", {"attrs": inner})]}
-        kind = {"attrs": [("IFLA_INFO_KIND", "veth"), ("IFLA_INFO_DATA", pair)]}
-        attributes = [
-            ("IFLA_MTU", mtu),
-            ("IFLA_MASTER", self.index(bridge)),
-            ("IFLA_LINKINFO", kind),
-        ]
         what = f"RTM_NEWLINK {name} master {bridge} type veth peer {peer} netns {netns_fd}"
-        self._link(what, name, attributes, up=True, create=True)
+        body = link_messages.veth(name, IFF_UP, self.index(bridge), mtu, peer=peer, mac=mac, netns_fd=netns_fd)
+        self.request(RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL, body, what)
 
     def add_macvlan(self, name: str, parent: str, mode: str, *, mac: str, netns_fd: int) -> None:
         """RTM_NEWLINK: add a link in the namespace `netns_fd`, up, that sends and receives by `parent`, which is here.
@@ -173,19 +162,15 @@ class Rtnetlink(RouteSocket):
         A switch never does that. But with br_netfilter the packet filter may redirect a frame in the bridge to the
         container that sent it, when that uses a published port of its own.
         """
-        data = {"attrs": [("IFLA_BRPORT_MODE", 1)]}
-        kind = {"attrs": [("IFLA_INFO_SLAVE_KIND", "bridge"), ("IFLA_INFO_SLAVE_DATA", data)]}
-        self._link(f"RTM_NEWLINK {name} type bridge_slave hairpin on", name, [("IFLA_LINKINFO", kind)])
+        self.request(RTM_NEWLINK, 0, link_messages.hairpin(name), f"RTM_NEWLINK {name} type bridge_slave hairpin on")
 
     def set_up(self, name: str) -> None:
         """RTM_NEWLINK: set `name` up."""
-        self._link(f"RTM_NEWLINK {name} up", name, [], up=True)
+        self.request(RTM_NEWLINK, 0, link_messages.link(name, IFF_UP), f"RTM_NEWLINK {name} up")
 
     def delete_link(self, name: str) -> None:
         """RTM_DELLINK: delete `name`, with the other end if it is one of a veth pair."""
-        message = encoders().ifinfmsg()
-        message["attrs"] = [("IFLA_IFNAME", name)]
-        self.request(RTM_DELLINK, 0, message, f"RTM_DELLINK {name}")
+        self.request(RTM_DELLINK, 0, link_messages.link(name, 0), f"RTM_DELLINK {name}")
 
     def add_address(self, index: int, address: str, prefix: int, broadcast: str | None = None) -> None:
         """RTM_NEWADDR: give the interface `address`, in a subnet with that `prefix`.
@@ -193,22 +178,15 @@ class Rtnetlink(RouteSocket):
         An IPv6 address is usable at once. Otherwise the kernel would ask for a second whether a neighbour has it
         (duplicate address detection, RFC 4862), which is known here.
         """
-        message = _address(index, address, prefix)
-        if broadcast:
-            message["attrs"].append(("IFA_BROADCAST", broadcast))
-        if message["family"] == socket.AF_INET6:
-            message["flags"] = IFA_F_NODAD
-        what = f"RTM_NEWADDR {address}/{prefix} dev {index}"
-        self.request(RTM_NEWADDR, NLM_F_CREATE | NLM_F_EXCL, message, what)
+        flags = IFA_F_NODAD if link_messages.family_of(address) == socket.AF_INET6 else 0
+        body = link_messages.address(index, address, prefix, flags, broadcast)
+        self.request(RTM_NEWADDR, NLM_F_CREATE | NLM_F_EXCL, body, f"RTM_NEWADDR {address}/{prefix} dev {index}")
 
     def set_default_route(self, index: int, gateway: str) -> None:
         """RTM_NEWROUTE: replace the default route by one to `gateway`."""
-        message = encoders().rtmsg()
-        message["family"], message["table"] = _family(gateway), RT_TABLE_MAIN
-        message["proto"], message["type"] = RTPROT_BOOT, RTN_UNICAST
-        message["attrs"] = [("RTA_GATEWAY", gateway), ("RTA_OIF", index)]
+        body = link_messages.default_route(index, gateway, RT_TABLE_MAIN, RTPROT_BOOT, RTN_UNICAST)
         what = f"RTM_NEWROUTE default via {gateway} dev {index}"
-        self.request(RTM_NEWROUTE, NLM_F_CREATE | NLM_F_REPLACE, message, what)
+        self.request(RTM_NEWROUTE, NLM_F_CREATE | NLM_F_REPLACE, body, what)
 
     def networks(self) -> list[Network]:
         """RTM_GETADDR, RTM_GETROUTE: what the addresses and routes (of every table) of this host cover."""
@@ -233,18 +211,6 @@ class Rtnetlink(RouteSocket):
         if up:
             message["flags"] = message["change"] = IFF_UP
         self.request(RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL if create else 0, message, what)
-
-
-def _address(index: int, address: str, prefix: int) -> Any:
-    """struct ifaddrmsg. On anything but a point-to-point link, IFA_LOCAL and IFA_ADDRESS are the same."""
-    message = encoders().ifaddrmsg()
-    message["family"], message["prefixlen"], message["index"] = _family(address), prefix, index
-    message["attrs"] = [("IFA_LOCAL", address), ("IFA_ADDRESS", address)]
-    return message
-
-
-def _family(address: str) -> int:
-    return socket.AF_INET6 if ":" in address else socket.AF_INET
 
 
 @contextlib.contextmanager

@@ -87,9 +87,7 @@ def _add_to_packet_filter(
 
 
 def import_ahead() -> None:
-    """Import what `connect_endpoints` needs: 25 ms, which a caller can spend while it waits for another process."""
+    """Import what `connect_endpoints` needs, which a caller can do while it waits for another process."""
     import subprocess  # noqa: F401 - for nft
 
     import minidock.network.firewall.packet_filter  # noqa: F401
-
-    rtnetlink.encoders()
