@@ -13,10 +13,10 @@ from __future__ import annotations
 import json
 import os
 import socket
-from typing import NamedTuple
 
 from minidock.errors import HostError, SetupError
 from minidock.linux import syscalls
+from minidock.named_tuple import NamedTuple
 from minidock.runtime import hooks
 from minidock.runtime.channel import Channel
 from minidock.runtime.oci_spec import Spec
