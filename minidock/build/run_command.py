@@ -38,7 +38,8 @@ NO_LIMITS = Limits(
 )  # fmt: skip
 _DOCKERS_ISOLATION = Isolation(
     pid="", ipc="", uts="", userns="", cgroupns="", shm_size=None, domainname="", groups=[], devices=[],
-    device_rules=[], no_new_privileges=None, seccomp="", bare_system_paths=False, oom_score_adj=None, annotations={},
+    device_rules=[], no_new_privileges=None, seccomp="", bare_system_paths=False, apparmor="",
+    masked=[], unmasked=[], writable_cgroups=False, cdi=[], oom_score_adj=None, annotations={},
 )  # fmt: skip
 
 

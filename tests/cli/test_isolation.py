@@ -147,7 +147,11 @@ REFUSED = {
                                      "or made",
     "--cpu-rt-period 1000000": "kernel does not support CPU real-time scheduler",
     "--cpu-rt-runtime 950000": "kernel does not support CPU real-time scheduler",
-    "--gpus all": 'could not select device driver "" with capabilities: [[gpu]]: name its nodes with --device',
+    "--gpus all": "failed to inject CDI devices: unresolvable CDI devices nvidia.com/gpu=all",
+    "--gpus some": 'invalid argument "some" for "--gpus" flag: it is all, a number, or device=0,1',
+    "--device vendor.com/net=none": "failed to inject CDI devices: unresolvable CDI devices vendor.com/net=none",
+    "--security-opt mask=proc": 'invalid --security-opt: "mask=proc": it takes absolute paths with colons between them',
+    "--security-opt writable-cgroups=x": 'invalid --security-opt 2: "writable-cgroups=x"',
     "--storage-opt size=1g": "--storage-opt is supported only for overlay over xfs with 'pquota' mount option",
     "--blkio-weight-device foo": 'invalid argument "foo" for "--blkio-weight-device" flag: bad format: foo',
     "--blkio-weight-device /dev/null:1": 'invalid argument "/dev/null:1" for "--blkio-weight-device" flag: '

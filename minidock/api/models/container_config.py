@@ -169,7 +169,7 @@ def _isolation(config: Fields, host: Fields) -> dict[str, Any]:
         "kernel_memory": host.number("KernelMemory") or None,
         "isolation": host.text("Isolation"),
         "runtime": host.text("Runtime"),
-        "gpus": bool(host.children("DeviceRequests")),
+        "gpus": _gpus(host),
         "storage_opt": host.table("StorageOpt"),
         "device_cgroup_rule": host.texts("DeviceCgroupRules"),
         "pid": host.text("PidMode"),
@@ -181,10 +181,24 @@ def _isolation(config: Fields, host: Fields) -> dict[str, Any]:
         "shm_size": host.number("ShmSize") or None,
         "domainname": config.text("Domainname"),
         "group_add": host.texts("GroupAdd"),
-        "device": [":".join(_device(row)) for row in host.children("Devices")],
+        "device": [*(":".join(_device(row)) for row in host.children("Devices")), *_cdi(host)],
         "security_opt": tuple(options),
         "annotation": tuple(f"{key}={value}" for key, value in host.table("Annotations").items()),
     }
+
+
+def _gpus(host: Fields) -> str:
+    """The first request for graphics cards, as the flag has it; a count of -1 is all."""
+    for row in host.children("DeviceRequests"):
+        if row.text("Driver") != "cdi":
+            ids, count = row.texts("DeviceIDs"), row.number("Count")
+            return "device=" + ",".join(ids) if ids else "all" if count < 0 else str(count)
+    return ""
+
+
+def _cdi(host: Fields) -> list[str]:
+    requests = (row for row in host.children("DeviceRequests") if row.text("Driver") == "cdi")
+    return [name for row in requests for name in row.texts("DeviceIDs")]
 
 
 def _device(row: Fields) -> tuple[str, str, str]:

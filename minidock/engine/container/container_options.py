@@ -81,7 +81,9 @@ class Isolation(NamedTuple):
     """What isolates a container from the host. Namespaces are "" (its own), "host", or "container:NAME".
 
     `shm_size` is bytes, None docker's 64 MB. `seccomp` is "" or "builtin" (docker's profile), "unconfined", or a
-    profile's JSON text. `bare_system_paths`: nothing in /proc and /sys is hidden or read-only. `userns` is "", or what
+    profile's JSON text. `bare_system_paths`: nothing in /proc and /sys is hidden or read-only; `masked`
+    and `unmasked` add to what is, and take from it (patterns; ALL). `apparmor`: a profile's name, "" for the default.
+    `cdi`: devices by name (`spec/cdi.py`). `userns` is "", or what
     `user_maps.py` lists; `no_new_privileges` None: as the host's owner has it (`engine/settings.py`).
     """
 
@@ -98,6 +100,11 @@ class Isolation(NamedTuple):
     no_new_privileges: bool | None
     seccomp: str
     bare_system_paths: bool
+    apparmor: str
+    masked: list[str]
+    unmasked: list[str]
+    writable_cgroups: bool
+    cdi: list[str]
     oom_score_adj: int | None
     annotations: dict[str, str]
 
@@ -106,8 +113,13 @@ class Isolation(NamedTuple):
         return {**self._asdict(), "devices": [device._asdict() for device in self.devices]}
 
 
-def _isolation(content: dict[str, Any]) -> Isolation:
-    return Isolation(**{**content, "devices": [Device(**device) for device in content["devices"]]})
+# What records of earlier versions lack.
+_ADDED: dict[str, Any] = {"apparmor": "", "masked": [], "unmasked": [], "writable_cgroups": False, "cdi": []}
+
+
+def isolation_from_json(content: dict[str, Any]) -> Isolation:
+    """What `as_json` made, also by an earlier version."""
+    return Isolation(**{**_ADDED, **content, "devices": [Device(**device) for device in content["devices"]]})
 
 
 class ContainerOptions(NamedTuple):
@@ -198,5 +210,5 @@ def _typed(content: dict[str, Any]) -> ContainerOptions:
     attachments = {name: EndpointConfig.from_json(row) for name, row in content["attachments"].items()}
     publish = [PortRequest(**row) for row in content["publish"]]
     typed = {"mounts": mounts, "limits": limits, "attachments": attachments, "publish": publish,
-             "isolation": _isolation(content["isolation"])}  # fmt: skip
+             "isolation": isolation_from_json(content["isolation"])}  # fmt: skip
     return ContainerOptions(**{**content, **typed})

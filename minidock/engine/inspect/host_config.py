@@ -23,11 +23,13 @@ _NOT_OURS: dict[str, Any] = {
 
 def host_config(record: Record) -> dict[str, Any]:
     """HostConfig: everything that was asked for and does not belong to the image."""
+    from minidock.engine.container import container_options
     from minidock.engine.spec import security
     from minidock.linux import cgroups
 
     options = record.data["options"]
     bare = options["privileged"] or options["isolation"]["bare_system_paths"]
+    masked, fixed = security.system_paths(container_options.isolation_from_json(options["isolation"]), bare=bare)
     return {
         **_NOT_OURS,
         "Binds": [mount["text"] for mount in options["mounts"] if mount["text"]] or None,
@@ -57,8 +59,8 @@ def host_config(record: Record) -> dict[str, Any]:
         "Runtime": "minidock",
         "CgroupParent": options["cgroup_parent"] or "",
         "Ulimits": [{"Name": n, "Soft": soft, "Hard": hard} for n, (soft, hard) in options["ulimits"].items()],
-        "MaskedPaths": None if bare else security.masked_paths(),
-        "ReadonlyPaths": None if bare else security.READONLY_PATHS,
+        "MaskedPaths": masked or None,
+        "ReadonlyPaths": fixed or None,
         **_limits(options["limits"]),
     }  # fmt: skip
 
@@ -66,6 +68,10 @@ def host_config(record: Record) -> dict[str, Any]:
 def _isolation(asked: dict[str, Any]) -> dict[str, Any]:
     security = ["no-new-privileges"] * bool(asked["no_new_privileges"])
     security += [f"seccomp={asked['seccomp']}"] * bool(asked["seccomp"])
+    for name, paths in ("mask", asked.get("masked")), ("unmask", asked.get("unmasked")):
+        security += [f"{name}={':'.join(paths)}"] if paths else []
+    security += [f"apparmor={asked['apparmor']}"] if asked.get("apparmor") else []
+    security += ["writable-cgroups=true"] * bool(asked.get("writable_cgroups"))
     return {
         "PidMode": asked["pid"],
         "IpcMode": asked["ipc"] or "private",

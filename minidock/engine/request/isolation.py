@@ -14,6 +14,8 @@ from minidock.errors import UsageError
 
 _CGROUP_RULE = re.compile(r"[acb] ([0-9]+|\*):([0-9]+|\*) [rwm]{1,3}")
 _USERNS = re.compile("host|remap|auto(:size=[1-9][0-9]{0,8})?|keep-id|nomap")
+_CDI = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z][\w.-]*=[A-Za-z0-9][\w.:-]*")  # vendor.com/class=name
+_GPU = "nvidia.com/gpu"
 _OOM_SCORES = range(-1000, 1001)
 
 
@@ -44,7 +46,8 @@ def parse(flags: dict[str, Any], tell: Callable[[str], None]) -> Isolation:
         shm_size=flags["shm_size"] or None,
         domainname=values.hostname(flags["domainname"]) or "",
         groups=list(flags["group_add"]),
-        devices=[device(text) for text in flags["device"]],
+        devices=[device(text) for text in flags["device"] if not _CDI.fullmatch(text)],
+        cdi=[*(text for text in flags["device"] if _CDI.fullmatch(text)), *_gpus(flags["gpus"])],
         device_rules=list(flags["device_cgroup_rule"]),
         **_security(flags["security_opt"]),
         oom_score_adj=score,
@@ -92,8 +95,6 @@ def _refuse_what_only_others_have(flags: dict[str, Any]) -> None:
         raise declined(f"Invalid isolation: \"{flags['isolation']}\" - linux only supports 'default'")
     if flags["runtime"] not in ("", "minidock"):
         raise declined(f"unknown or invalid runtime name: {flags['runtime']}: there is only minidock")
-    if flags["gpus"]:
-        raise declined('could not select device driver "" with capabilities: [[gpu]]: name its nodes with --device')
     if flags["storage_opt"]:
         if not all("=" in text for text in flags["storage_opt"]):
             raise fail("invalid storage option")
@@ -125,34 +126,58 @@ def _is_access(text: str) -> bool:
     return bool(re.fullmatch("[rwm]{1,3}", text)) and len(set(text)) == len(text)
 
 
+def _gpus(text: str | None) -> list[str]:
+    """--gpus all, a number, or device=0,1: docker's word for devices of nvidia.com/gpu."""
+    words = [word for word in (text or "").strip('"').split(",") if word]
+    if not words:
+        return []
+    if words[0] == "all":
+        return [f"{_GPU}=all"]
+    if words[0].isdigit() and len(words) == 1:
+        return [f"{_GPU}={number}" for number in range(int(words[0]))]
+    if words[0].startswith("device="):
+        return [f"{_GPU}={name}" for name in (words[0].removeprefix("device="), *words[1:]) if "=" not in name]
+    raise fail(f'invalid argument "{text}" for "--gpus" flag: it is all, a number, or device=0,1')
+
+
 def _security(options: tuple[str, ...]) -> dict[str, Any]:
-    """What the --security-opt ask for. SELinux's (label) and AppArmor's are for hosts that have these."""
-    found: dict[str, Any] = {"no_new_privileges": None, "seccomp": "", "bare_system_paths": False}
+    """What the --security-opt ask for: docker's, and podman's mask and unmask."""
+    found: dict[str, Any] = {"no_new_privileges": None, "seccomp": "", "bare_system_paths": False, "apparmor": "",
+                             "masked": [], "unmasked": [], "writable_cgroups": False}  # fmt: skip
     for text in options:
         name, equals, value = text.partition("=") if "=" in text else text.partition(":")
         if not equals and name != "no-new-privileges":
             raise fail(f'Invalid --security-opt: "{text}"')
         if name == "no-new-privileges" and value in ("", "true", "false"):
             found["no_new_privileges"] = value != "false"
+        elif name == "writable-cgroups" and value in ("true", "false"):
+            found["writable_cgroups"] = value == "true"
         elif name == "seccomp":
             found["seccomp"] = value if value in ("unconfined", "builtin") else _profile(value)
         elif text == "systempaths=unconfined":
             found["bare_system_paths"] = True
         elif name == "apparmor":
-            _refuse_apparmor(value)
-        elif name != "label":
+            found["apparmor"] = value
+        elif name in ("mask", "unmask"):
+            found[f"{name}ed"] += _system_paths(text, value)
+        elif name == "label":
+            _refuse_label(value)
+        else:
             raise declined(f'invalid --security-opt 2: "{text}"')
     return found
 
 
-def _refuse_apparmor(profile: str) -> None:
-    try:
-        with open("/sys/module/apparmor/parameters/enabled", encoding="ascii") as file:
-            enabled = file.read().startswith("Y")
-    except FileNotFoundError:
-        enabled = False
-    if enabled and profile != "unconfined":
-        raise fail(f"AppArmor profiles such as {profile} are not supported by minidock")
+def _system_paths(text: str, value: str) -> list[str]:
+    paths = value.split(":")
+    if not all(path.startswith("/") or (path == "ALL" and text.startswith("un")) for path in paths):
+        raise fail(f'invalid --security-opt: "{text}": it takes absolute paths with colons between them')
+    return paths
+
+
+def _refuse_label(label: str) -> None:
+    """Where there is no SELinux, no label means anything, and docker takes it; where there is, it must not be lost."""
+    if label != "disable" and os.path.exists("/sys/fs/selinux/enforce"):
+        raise fail(f"SELinux labels such as {label} are not supported by minidock: label=disable")
 
 
 def _profile(path: str) -> str:

@@ -16,7 +16,7 @@ from minidock.engine.spec.environment import environment
 from minidock.engine.spec.shared_namespaces import Shared
 from minidock.engine.spec.users import User, look_up
 from minidock.errors import HostError, UsageError
-from minidock.linux import cgroups, overlay, rootless, systemd
+from minidock.linux import cgroups, lsm, overlay, rootless, systemd
 from minidock.runtime import oci_spec
 
 Config = dict[str, Any]
@@ -63,6 +63,15 @@ def specification(
     if options.isolation.annotations:
         spec["annotations"] = options.isolation.annotations
     _protect(spec["linux"], options, caps)
+    if lsm.has_apparmor():
+        from minidock.engine.spec import apparmor
+
+        if profile := apparmor.profile_for(options.isolation.apparmor, privileged=options.privileged):
+            spec["process"]["apparmorProfile"] = profile
+    if options.isolation.cdi:
+        from minidock.engine.spec import cdi
+
+        cdi.apply(spec, options.isolation.cdi)
     return spec
 
 
@@ -73,8 +82,9 @@ def _protect(linux: dict[str, Any], options: ContainerOptions, caps: list[str]) 
     if options.privileged:
         linux["devices"] = devices.host_devices()
     linux["resources"]["devices"] = security.ALL_DEVICES if options.privileged else [*security.DEVICE_RULES, *rules]
-    if not (options.privileged or isolation.bare_system_paths):
-        linux |= {"maskedPaths": security.masked_paths(), "readonlyPaths": security.READONLY_PATHS}
+    masked, fixed = security.system_paths(isolation, bare=options.privileged or isolation.bare_system_paths)
+    if masked or fixed:
+        linux |= {"maskedPaths": masked, "readonlyPaths": fixed}
     if nodes:
         linux["devices"] = [*linux.get("devices", ()), *nodes]
     profile = isolation.seccomp or ("unconfined" if options.privileged else "builtin")
@@ -175,7 +185,8 @@ def _mounts(
         *shared.mounts,
     ]  # fmt: skip
     if cgroups.hierarchy():
-        rows.insert(4, ("/sys/fs/cgroup", "cgroup", "cgroup", [*safe, writable]))
+        access = "rw" if options.isolation.writable_cgroups else writable
+        rows.insert(4, ("/sys/fs/cgroup", "cgroup", "cgroup", [*safe, access]))
     if options.init:
         rows.append((_init_place(options, points), "bind", find_init(), ["bind", "ro", "rprivate"]))
     asked = [(p["destination"], "tmpfs" if p["type"] == "tmpfs" else "bind", p["source"] or "tmpfs", p["options"])

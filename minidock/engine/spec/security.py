@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import fnmatch
 import glob
 import json
 import os
 import re
 from typing import Any
 
+from minidock.engine.container.container_options import Isolation
 from minidock.errors import HostError, UsageError
 from minidock.linux import capabilities, cgroups
 from minidock.runtime import device_access
@@ -34,6 +36,20 @@ ALL_DEVICES: list[dict[str, Any]] = [{"allow": True, "access": "rwm"}]
 def masked_paths() -> list[str]:
     """Docker's list: what tells of the host, or lets one program listen to another (powercap: CVE-2020-8694)."""
     return [*_MASKED_PATHS, *sorted(glob.glob(_THERMAL))]
+
+
+def system_paths(isolation: Isolation, *, bare: bool) -> tuple[list[str], list[str]]:
+    """(hidden, read-only) paths of a container: docker's lists, or none if it is `bare`, with what --security-opt adds
+    and takes away.
+    """
+    if "ALL" in isolation.unmasked:
+        return list(isolation.masked), []
+    hidden, fixed = ([], []) if bare else (masked_paths(), READONLY_PATHS)
+
+    def stays(path: str) -> bool:
+        return not any(fnmatch.fnmatchcase(path, pattern.rstrip("/") or "/") for pattern in isolation.unmasked)
+
+    return [*filter(stays, hidden), *isolation.masked], [*filter(stays, fixed)]
 
 
 def choose_capabilities(add: list[str], drop: list[str], *, privileged: bool) -> list[str]:
