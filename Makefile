@@ -20,7 +20,7 @@ PACKAGES = ca-certificates gcc libc6-dev python3-dev python3-venv libcap-dev lib
 # kinds of iptables to live beside, strace as a witness, vagrant for `vagrant validate`; what containers without root need.
 TEST_PACKAGES    = iproute2 procps curl git iptables strace user-mode-linux vagrant systemd dbus libpam-systemd \
                    btrfs-progs xfsprogs uidmap slirp4netns
-INTEROP_PACKAGES = docker.io podman skopeo umoci runc crun docker-registry nginx-light openssl \
+INTEROP_PACKAGES = docker.io podman skopeo umoci runc crun docker-registry nginx-light openssl mmdebstrap \
                    chromium chromium-driver fonts-dejavu-core
 
 # GNU make adds nothing to $(error): one line, and no work begun.

@@ -15,6 +15,7 @@ import pytest
 from minidock.network import network_store
 from tests.support import isolation
 from tests.support.command import Minidock
+from tests.support.examples import Examples
 from tests.support.isolation import Isolation
 from tests.support.machine import Snapshot, detach_mounts, kept_links, left_since
 
@@ -71,6 +72,20 @@ def minidock(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Minidock]:
     kept_links.add(network_store.default_interface(str(root)))
     yield Minidock(root=root, run=run)
     shutil.rmtree(run)
+
+
+@pytest.fixture(scope="session")
+def examples(outside: list[str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Examples]:
+    """What pages about examples/ need, in a root where no other test removes images."""
+    run = Path(tempfile.mkdtemp(prefix="mdt-", dir="/run"))
+    root = tmp_path_factory.mktemp("examples-root")
+    kept_links.add(network_store.default_interface(str(root)))
+    found = Examples(Minidock(root, run), outside)
+    found.run("create", "--network", "none", "--name", "first", "debian")
+    found.run("rm", "first")
+    yield found
+    shutil.rmtree(run)
+    shutil.rmtree(root)  # half a gigabyte that pytest would keep
 
 
 @pytest.fixture(scope="session")

@@ -9,24 +9,45 @@ import pytest
 
 from tests.docs import session
 from tests.support.command import Minidock
+from tests.support.examples import Examples
 
 ROOT = Path(__file__).parents[2]
 PATHS = [ROOT / "README.md", *sorted(ROOT.glob("docs/tour/*.md")), *sorted(ROOT.glob("docs/book/*.md"))]
-PAGES = [session.read(path) for path in PATHS]
+PAGES = [session.read(path) for path in PATHS if not path.name.startswith("6-")]  # those: tests/interop/test_swarm.py
+_PATIENCE = 240  # seconds, for a command that builds and starts all of the application
+
+_SLOW = pytest.mark.timeout(1200)  # seconds: an image is made of packages that are downloaded
 
 
-def parameters() -> list[object]:
-    """The pages in which something is typed, with the marks that their blocks ask for."""
+def parameters(*, examples: bool) -> list[object]:
+    """The pages in which something is typed, with the marks that their blocks ask for; those about examples/ or not."""
     return [
         pytest.param(page, id=page.path.stem, marks=[getattr(pytest.mark, mark) for mark in page.marks])
         for page in PAGES
-        if page.lines and not page.path.name.startswith("6-")  # tests/interop/test_swarm.py
+        if page.lines and ("interop" in page.marks) == examples
     ]
 
 
-@pytest.mark.parametrize("page", parameters())
+@pytest.mark.parametrize("page", parameters(examples=False))
 def test_a_page_shows_what_happens(page: session.Page, engine: Minidock, tmp_path: Path) -> None:
-    shells = session.Shells(tmp_path, session.environment(engine.environment, Path(engine.program[0])))
+    shows_what_happens(page, session.Shells(tmp_path, environment(engine)), engine)
+
+
+@_SLOW
+@pytest.mark.parametrize("page", parameters(examples=True))
+def test_a_page_about_examples_shows_what_happens(page: session.Page, examples: Examples, tmp_path: Path) -> None:
+    examples.lay(tmp_path, page.path.read_text())
+    shells = session.Shells(tmp_path, environment(examples.engine), _PATIENCE)
+    shows_what_happens(page, shells, examples.engine)
+
+
+def environment(engine: Minidock) -> dict[str, str]:
+    """A student's shell."""
+    return session.environment(engine.environment, Path(engine.program[0]))
+
+
+def shows_what_happens(page: session.Page, shells: session.Shells, engine: Minidock) -> None:
+    """Type the page."""
     try:
         shells.check(page)
     finally:
