@@ -4,8 +4,8 @@
     README.fr.md, docs/fr/tour/..., docs/fr/book/...    French
 
 Blocks between fences, such as sessions, are written once, in the English page. Here they are put into the French one,
-the first into its first pair of fences and so on: a translator leaves them empty. Each page has the same sections, in the
-same order and depth.
+the first into its first pair of fences and so on: a translator leaves them empty. Each page has the same sections, in
+the same order and depth.
 """
 
 from __future__ import annotations
