@@ -129,7 +129,7 @@ class _Writer:
             self.made.add(place)
             if not there:
                 self.new.add(place)
-        elif there and self._is_directory(place) and not self.request.replaces:
+        elif (place in self.made or (there and self._is_directory(place))) and not self.request.replaces:
             raise UsageError(f"cannot replace to directory {place} with file")
         yield from self.parents(posixpath.dirname(place))
         above, _, name = os.fsencode(entry.path).rpartition(b"/")

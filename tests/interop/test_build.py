@@ -74,6 +74,48 @@ CASES = {
         ADD archive.tar.gz /unpacked
         COPY archive.tar.gz /whole/
         """,
+    "archives, files and directories with one ADD": """
+        FROM alpine
+        ADD archive.tar.gz a d/sub again.tar /all/
+        ADD *.tar* /both/
+        """,
+    "what an archive replaces": """
+        FROM alpine
+        RUN mkdir -p /in/side/deep && touch /in/side/deep/file && ln -s /etc /in/way
+        ADD archive.tar.gz /
+        """,
+    "from nothing": """
+        FROM scratch
+        WORKDIR /w/x
+        COPY a d/in ./
+        COPY --chown=7 d /w
+        ENV A=b
+        """,
+    "over links and files": """
+        FROM alpine
+        RUN mkdir /real && echo old > /real/f && ln -s real/f /file && ln -s real /directory && echo x > /there
+        COPY a /file
+        COPY b /directory/
+        COPY a /there
+        COPY d /directory/d/
+        """,
+    "hard links": """
+        FROM alpine AS one
+        RUN mkdir /h && echo 1 > /h/a && ln /h/a /h/b && ln /h/a /h/c
+        FROM alpine
+        COPY --from=one /h /copied
+        COPY --from=one /h/b /h/c /single/
+        RUN ln /copied/a /copied/d && rm /copied/b
+        """,
+    "users and groups": """
+        FROM alpine
+        COPY --chown=games:www-data a /a
+        COPY --chown=games d /d
+        COPY --chown=12:13 d/sub/ /made/for/it/
+        USER games:12
+        WORKDIR /home/games/x
+        RUN touch y && id -u > z && id -g >> z
+        """,
     "working directories": """
         FROM alpine
         WORKDIR /a
@@ -151,6 +193,8 @@ def context(tmp_path_factory: pytest.TempPathFactory) -> Path:
         os.utime(path / name, (1_000_000_000, 1_000_000_000))
     os.symlink("a", path / "link")
     (path / ".dockerignore").write_text("**/*.log\nDockerfile\n.dockerignore\n")
+    with tarfile.open(path / "again.tar", "w") as archive:
+        archive.add(path / "1.txt", "second/1.txt")
     with tarfile.open(path / "archive.tar.gz", "w:gz") as archive:
         entry = tarfile.TarInfo("in/side")
         entry.size, entry.uid, entry.mode, entry.mtime = 3, 70, 0o640, 1_000_000
