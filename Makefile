@@ -19,7 +19,7 @@ PACKAGES = ca-certificates gcc libc6-dev python3-dev python3-venv libcap-dev lib
 # A kernel with all cgroup v2 controllers, a systemd to boot in it, `ip` and `sysctl`, a client for published ports, both
 # kinds of iptables to live beside, strace as a witness, vagrant for `vagrant validate`; what containers without root need.
 TEST_PACKAGES    = iproute2 procps curl git iptables strace user-mode-linux vagrant systemd dbus libpam-systemd \
-                   btrfs-progs xfsprogs uidmap slirp4netns
+                   btrfs-progs xfsprogs uidmap slirp4netns apparmor
 INTEROP_PACKAGES = docker.io podman skopeo umoci runc crun docker-registry nginx-light openssl mmdebstrap \
                    chromium chromium-driver fonts-dejavu-core
 

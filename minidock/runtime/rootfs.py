@@ -229,14 +229,7 @@ def _make_device(directory: int, path: str, device: dict[str, Any], *, by_mknod:
             owner = device.get("uid", 0), device.get("gid", 0)
             syscalls.chown(name, *owner, dir_fd=directory, follow_symlinks=False)
     else:
-        mounts.mount_in(directory, name, _node_of_the_host(path, device), "bind", ["bind"], check=lambda _: None)
-
-
-def _node_of_the_host(path: str, device: dict[str, Any]) -> str:
-    """Where the host has a device: by its number, as the container may call it otherwise."""
-    kind = {"b": "block", "c": "char", "u": "char"}.get(device["type"])
-    by_number = f"/dev/{kind}/{device.get('major', 0)}:{device.get('minor', 0)}"
-    return by_number if path.removeprefix("/dev/") not in DEVICES and kind and os.path.exists(by_number) else path
+        mounts.mount_in(directory, name, path, "bind", ["bind"], check=lambda _: None)
 
 
 def make_working_directory(spec: Spec, root: int) -> None:

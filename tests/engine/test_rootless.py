@@ -146,6 +146,8 @@ def test_a_whole_life(with_alpine: User) -> None:
     user.ok("build", "-q", "-t", "built", str(shared))
     look = "stat -c %u:%g /built /f; cat /f; ls /media; [ ! -e /new ]"
     assert user.ok("run", "--rm", "built", "sh", "-c", look) == "9:9\n0:0\nmine\n"
+    device = ("--device", "/dev/zero:/dev/nought")
+    assert user.ok("run", "--rm", *device, "alpine", "sh", "-c", "head -c1 /dev/nought | wc -c") == "1\n"
     user.ok("stop", "-t", "0", "one")
     user.ok("start", "one")
     assert user.ok("exec", "one", "cat", "/shared/f") == "mine\n"

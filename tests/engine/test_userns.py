@@ -233,6 +233,12 @@ def test_a_bind_whose_files_belong_to_the_caller(ok: Ok, subordinate: Path, tmp_
         (shared / "made").unlink()
 
 
+def test_a_device_under_another_name(ok: Ok, subordinate: Path) -> None:
+    script = "head -c1 /dev/nought | wc -c"
+    flags = ("--userns", "remap", "--device", "/dev/zero:/dev/nought")
+    assert ok("run", "--rm", "--network", "none", *flags, "alpine", "sh", "-c", script) == "1\n"
+
+
 def test_a_map_in_which_two_have_changed_places() -> None:
     assert exchanged([(0, 0, 100)], 50, 50) == [(0, 0, 100)]
     assert exchanged([(0, 0, 100)], 50, 0) == [(0, 50, 1), (1, 1, 49), (50, 0, 1), (51, 51, 49)]

@@ -40,14 +40,21 @@ def asked(wanted: list[Device], rules: list[str]) -> tuple[list[dict[str, Any]],
     """
     nodes, allowed = [], []
     for device in wanted:
-        found = list(_nodes(device))
+        found = [node for _, node in _nodes(device)]
         nodes += found
         allowed += [{"allow": True, "type": node["type"], "major": node["major"], "minor": node["minor"],
                      "access": device.access} for node in found]  # fmt: skip
     return nodes, allowed + [_rule(text) for text in rules]
 
 
-def _nodes(device: Device) -> Iterator[dict[str, Any]]:
+def as_binds(wanted: list[Device]) -> list[dict[str, Any]]:
+    """The same nodes as mounts of the host's: where a user namespace allows nobody to make any."""
+    return [{"destination": node["path"], "type": "bind", "source": path, "options": ["bind"]}
+            for device in wanted for path, node in _nodes(device)]  # fmt: skip
+
+
+def _nodes(device: Device) -> Iterator[tuple[str, dict[str, Any]]]:
+    """(the host's path, the node)."""
     source = os.path.realpath(device.source)
     why = f'error gathering device information while adding custom device "{device.source}": '
     if not os.path.exists(source):
@@ -56,13 +63,13 @@ def _nodes(device: Device) -> Iterator[dict[str, Any]]:
         node = _node(source, device.destination)
         if node is None:
             raise UsageError(f"{why}not a device node", exit_code=EXIT_ENGINE)
-        yield node
+        yield source, node
         return
     for directory, _, names in directory_trees.walk(source):
         for name in names:
             path = os.path.join(directory, name)
             if node := _node(path, os.path.join(device.destination, os.path.relpath(path, source))):
-                yield node
+                yield path, node
 
 
 def _node(path: str, place: str) -> dict[str, Any] | None:

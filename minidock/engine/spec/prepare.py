@@ -11,7 +11,7 @@ from minidock.engine.container.records import Record
 from minidock.engine.networks import container_networks
 from minidock.engine.networks.container_networks import Surroundings
 from minidock.engine.spec import bundle, init_layer, shared_namespaces
-from minidock.linux import syscalls
+from minidock.linux import rootless, syscalls
 from minidock.observe import step
 from minidock.runtime import oci_spec
 from minidock.runtime.oci_spec import Spec
@@ -46,7 +46,8 @@ def _write_bundle(record: Record, options: ContainerOptions, surroundings: Surro
         options, record.data["imageConfig"], [*layers, init], record.id, record.directory, surroundings,
         record.data["mounts"], shared_namespaces.share(record, options, surroundings.netns, join=starting),
     )  # fmt: skip
-    if record.data.get("idMaps") or any("idmap" in point["options"] for point in record.data["mounts"]):
+    is_rootless = rootless.is_on() and options.isolation.devices
+    if is_rootless or record.data.get("idMaps") or any("idmap" in point["options"] for point in record.data["mounts"]):
         from minidock.engine.spec import user_namespace
 
         user_namespace.add(record, config)

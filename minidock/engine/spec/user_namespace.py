@@ -18,9 +18,11 @@ import re
 from contextlib import suppress
 from typing import Any
 
+from minidock.engine.container.container_options import Device
 from minidock.engine.container.records import Record
+from minidock.engine.spec import devices
 from minidock.errors import HostError
-from minidock.linux import copying, id_maps, idmapped, overlay, syscalls
+from minidock.linux import copying, id_maps, idmapped, overlay, rootless, syscalls
 from minidock.linux.directory_trees import remove_tree
 from minidock.linux.id_maps import IdMaps, exchanged
 from minidock.observe import step
@@ -35,6 +37,8 @@ Config = dict[str, Any]
 def add(record: Record, config: Config) -> None:
     """Give the bundle `config` the container's user namespace, and its directory the owners that this needs."""
     maps = id_maps.from_record(record.data.get("idMaps"))
+    if maps or rootless.is_on():
+        _bind_devices(record, config)
     if maps:
         linux = config["linux"]
         linux["namespaces"].append({"type": "user"})
@@ -55,6 +59,16 @@ def add(record: Record, config: Config) -> None:
                 syscalls.chown(mount["source"], *maps.outside(0, 0), follow_symlinks=False)
         elif _WORD in mount["options"] and mount["destination"] != "/":
             mount.update(_as_the_owner(mount["source"], maps, (user["uid"], user["gid"])).as_oci())
+
+
+def _bind_devices(record: Record, config: Config) -> None:
+    """The devices of --device are the host's nodes, bound: their places are no longer made."""
+    wanted = [Device(**row) for row in record.data["options"]["isolation"]["devices"]]
+    binds = devices.as_binds(wanted)
+    places = {mount["destination"] for mount in binds}
+    config["mounts"] += binds
+    linux = config["linux"]
+    linux["devices"] = [node for node in linux.get("devices") or [] if node["path"] not in places]
 
 
 def _give_files(record: Record, maps: IdMaps) -> None:
