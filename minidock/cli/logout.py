@@ -12,7 +12,7 @@ from minidock.cli.echo import echo
 def logout(server: str | None) -> None:
     """Forget the credentials for a registry (Docker Hub if none is named)."""
     from minidock.engine.images import login
-    from minidock.image.registry.settings import credentials_key
+    from minidock.image.registry.registry_settings import credentials_key
 
     registry = login.registry_of(server)
     if login.logout(registry):

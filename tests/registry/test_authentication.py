@@ -8,7 +8,7 @@ import pytest
 from minidock.image.registry import realm
 from minidock.image.registry.challenge import Challenge, parse
 from minidock.image.registry.failures import RegistryError
-from minidock.image.registry.settings import Settings
+from minidock.image.registry.registry_settings import Settings
 from tests.registry.conftest import PASSWORD, USER, User
 from tests.registry.stub import Request, Stub, TokenServer
 

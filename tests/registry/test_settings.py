@@ -11,7 +11,7 @@ import pytest
 from minidock.engine.images.registry_config import registry_settings
 from minidock.errors import UsageError
 from minidock.image.registry.proxies import proxy_for
-from minidock.image.registry.settings import Settings
+from minidock.image.registry.registry_settings import Settings
 from tests.registry.conftest import PASSWORD, USER, User
 from tests.registry.stub import Request, Stub
 

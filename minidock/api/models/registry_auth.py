@@ -8,7 +8,7 @@ from typing import Any
 
 from minidock.api.models.fields import Fields
 from minidock.errors import UsageError
-from minidock.image.registry.settings import Credentials
+from minidock.image.registry.registry_settings import Credentials
 
 
 def lookup(headers: dict[str, str]) -> Any:

@@ -19,7 +19,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from minidock.errors import HostError
-from minidock.image.registry.settings import Credentials
+from minidock.image.registry.registry_settings import Credentials
 from minidock.shapes import misfit
 from minidock.state import DamagedError, sweep, write_text
 

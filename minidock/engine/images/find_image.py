@@ -18,7 +18,7 @@ from minidock.image.store import Store
 from minidock.image.stored_image import Image
 
 if TYPE_CHECKING:
-    from minidock.image.registry.settings import FindCredentials
+    from minidock.image.registry.registry_settings import FindCredentials
     from minidock.image.registry.transfer_progress import Progress
 
 Say = Callable[[str], None]

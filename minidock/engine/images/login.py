@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from minidock.engine.images.credentials import Keychain
 from minidock.engine.images.registry_config import registry_settings
 from minidock.image import reference
-from minidock.image.registry.settings import HUB, Credentials, credentials_key
+from minidock.image.registry.registry_settings import HUB, Credentials, credentials_key
 from minidock.image.registry.transfer_progress import Progress
 from minidock.named_tuple import NamedTuple
 

@@ -10,7 +10,7 @@ from minidock.engine.images.image_users import has_layer
 from minidock.engine.images.registry_client import open_remote
 from minidock.errors import MinidockError, NotFoundError
 from minidock.image.reference import Reference
-from minidock.image.registry.settings import FindCredentials
+from minidock.image.registry.registry_settings import FindCredentials
 from minidock.image.registry.transfer_progress import Progress
 from minidock.image.store import Store
 from minidock.image.stored_image import Image

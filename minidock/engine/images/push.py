@@ -6,7 +6,7 @@ from minidock.engine.events import event_log
 from minidock.engine.images.registry_client import open_remote
 from minidock.errors import NotFoundError, UsageError
 from minidock.image.reference import Reference
-from minidock.image.registry.settings import FindCredentials
+from minidock.image.registry.registry_settings import FindCredentials
 from minidock.image.registry.transfer_progress import Progress
 from minidock.image.store import Store
 from minidock.image.stored_image import Image

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from minidock.engine.images.credentials import Keychain
 from minidock.engine.images.registry_config import registry_settings
-from minidock.image.registry.settings import FindCredentials
+from minidock.image.registry.registry_settings import FindCredentials
 
 if TYPE_CHECKING:
     from minidock.image.registry.remote import Remote

@@ -35,7 +35,7 @@ from urllib.parse import urlsplit
 
 from minidock.engine import state_paths
 from minidock.errors import UsageError, message_of
-from minidock.image.registry.settings import Settings
+from minidock.image.registry.registry_settings import Settings
 
 _THREADS_MAX = 32
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from minidock.engine.images.registry_client import open_remote
 from minidock.image.reference import Reference
-from minidock.image.registry.settings import FindCredentials
+from minidock.image.registry.registry_settings import FindCredentials
 
 if TYPE_CHECKING:
     from minidock.image.registry.lookup import Described

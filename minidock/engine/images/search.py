@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from minidock.engine.images.registry_client import open_remote
-from minidock.image.registry.settings import FindCredentials
+from minidock.image.registry.registry_settings import FindCredentials
 
 if TYPE_CHECKING:
     from minidock.image.registry.search_repositories import Found

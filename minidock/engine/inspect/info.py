@@ -17,7 +17,7 @@ from minidock.engine.inspect.container_stats import host_memory
 from minidock.engine.logs import log_drivers
 from minidock.image.platform import host_architecture
 from minidock.image.registry import proxies
-from minidock.image.registry.settings import HUB, HUB_INDEX
+from minidock.image.registry.registry_settings import HUB, HUB_INDEX
 from minidock.image.store import Store
 from minidock.linux import cgroups, mountinfo, rootless, systemd
 from minidock.network.network_drivers import NAMES

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from minidock.image.registry.failures import Denied
+from minidock.image.registry.registry_settings import Credentials, credentials_key
 from minidock.image.registry.remote import Remote
 from minidock.image.registry.repository import ping
-from minidock.image.registry.settings import Credentials, credentials_key
 
 
 def check(remote: Remote, domain: str, credentials: Credentials) -> Credentials:

@@ -10,7 +10,7 @@ import ipaddress
 import os
 from urllib.parse import urlsplit
 
-from minidock.image.registry.settings import is_loopback
+from minidock.image.registry.registry_settings import is_loopback
 
 
 def proxy_for(url: str) -> str | None:

@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 
 from minidock.errors import printable
 from minidock.image.registry.failures import RegistryError
-from minidock.image.registry.settings import HUB, Settings, credentials_key, host_of
+from minidock.image.registry.registry_settings import HUB, Settings, credentials_key, host_of
 
 # A host and a port alone: what stands before an @, or behind a backslash, programs understand in different ways.
 _PLAIN = re.compile(r"https?://[^\s\\@/?#]+([/?][^\s\\#]*)?", re.ASCII)

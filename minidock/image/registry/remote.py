@@ -11,8 +11,7 @@ from minidock.image.digest import DigestMismatch
 from minidock.image.reference import Reference
 from minidock.image.registry.client import Client, Endpoint
 from minidock.image.registry.failures import Interrupted, RegistryError, RegistryUnreachable
-from minidock.image.registry.repository import Repository
-from minidock.image.registry.settings import (
+from minidock.image.registry.registry_settings import (
     HUB,
     HUB_REGISTRY,
     FindCredentials,
@@ -21,6 +20,7 @@ from minidock.image.registry.settings import (
     credentials_key,
     is_loopback,
 )
+from minidock.image.registry.repository import Repository
 from minidock.image.registry.tokens import Authorizer
 from minidock.image.registry.transport import Transport
 

@@ -18,7 +18,7 @@ from minidock.errors import printable
 from minidock.image.registry.challenge import Challenge
 from minidock.image.registry.failures import Denied, Interrupted, RegistryError, from_answer
 from minidock.image.registry.realm import check
-from minidock.image.registry.settings import Credentials, FindCredentials
+from minidock.image.registry.registry_settings import Credentials, FindCredentials
 from minidock.image.registry.transport import Answer, Transport
 from minidock.named_tuple import NamedTuple
 

@@ -29,7 +29,7 @@ from minidock.image.registry.failures import (
     Untrusted,
 )
 from minidock.image.registry.proxies import proxy_for
-from minidock.image.registry.settings import Settings
+from minidock.image.registry.registry_settings import Settings
 
 Answer = urllib3.BaseHTTPResponse
 Body = bytes | io.RawIOBase
