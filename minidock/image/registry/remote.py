@@ -9,8 +9,8 @@ from urllib.parse import urlsplit
 from minidock.errors import NotFoundError
 from minidock.image.digest import DigestMismatch
 from minidock.image.reference import Reference
-from minidock.image.registry.client import Client, Endpoint
 from minidock.image.registry.failures import Interrupted, RegistryError, RegistryUnreachable
+from minidock.image.registry.http_client import Client, Endpoint
 from minidock.image.registry.registry_settings import (
     HUB,
     HUB_REGISTRY,

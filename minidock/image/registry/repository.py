@@ -18,8 +18,8 @@ from urllib.parse import urlencode, urljoin
 from minidock.errors import NotFoundError, printable
 from minidock.image.digest import DigestMismatch, is_digest, of_bytes
 from minidock.image.reference import Reference
-from minidock.image.registry.client import ATTEMPTS, Client
 from minidock.image.registry.failures import Denied, RegistryError
+from minidock.image.registry.http_client import ATTEMPTS, Client
 from minidock.image.registry.manifests import ACCEPT
 from minidock.image.registry.transport import Answer
 from minidock.image.unpack_limits import MANIFEST_BYTES

@@ -12,8 +12,8 @@ from typing import Any
 from urllib.parse import urlencode
 
 from minidock.errors import NotFoundError, printable
-from minidock.image.registry.client import Client, Endpoint
 from minidock.image.registry.failures import Denied, RegistryError
+from minidock.image.registry.http_client import Client, Endpoint
 from minidock.image.registry.registry_settings import HUB, HUB_INDEX
 from minidock.image.registry.remote import Remote
 from minidock.image.registry.repository import pages_of
