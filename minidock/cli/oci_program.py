@@ -12,7 +12,7 @@ import os
 import sys
 
 from minidock.errors import UsageError
-from minidock.oci import command_line, entry
+from minidock.oci import entry, runc_command_line
 
 VARIABLE = "MINIDOCK_EXPLAIN"
 _STYLES = ("full", "brief", "json")
@@ -39,7 +39,7 @@ def run(words: list[str]) -> None:
 def _explain(asked: str, words: list[str]) -> None:
     """Begin to record, if there will be anything to tell. Raises `OSError` for a file that cannot be written."""
     try:
-        parsed = command_line.parse(words)
+        parsed = runc_command_line.parse(words)
     except UsageError:
         return  # `entry.main` will say so
     if parsed.command not in _CHANGING:
@@ -59,7 +59,7 @@ def _explain(asked: str, words: list[str]) -> None:
     trace_process.start(stepping=False, apart=True).choose(style, file)
 
 
-def _heading(style: str, words: list[str], parsed: command_line.Words) -> str:
+def _heading(style: str, words: list[str], parsed: runc_command_line.Words) -> str:
     """Which command the following lines are of: without its flags, of which engines have many."""
     if style == "json":
         import json

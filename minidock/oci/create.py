@@ -19,7 +19,7 @@ from minidock.errors import MinidockError, UsageError
 from minidock.linux import cgroups, cgroups_v1
 from minidock.observe import step
 from minidock.oci import adapt_spec, console_socket, log, reports
-from minidock.oci.command_line import Words
+from minidock.oci.runc_command_line import Words
 from minidock.oci.state_directory import DEFAULT_ROOT, FILTERS, Container, start_time
 from minidock.runtime import gate, hooks
 from minidock.runtime import lifecycle as runtime

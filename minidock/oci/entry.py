@@ -13,7 +13,7 @@ from importlib import import_module
 
 from minidock import observe
 from minidock.oci import log
-from minidock.oci.command_line import Words, help_text, parse
+from minidock.oci.runc_command_line import Words, help_text, parse
 
 _MODULES = {
     "create": "create", "run": "create", "start": "start", "exec": "enter", "state": "show", "list": "show",

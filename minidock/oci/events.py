@@ -12,7 +12,7 @@ from minidock.durations import parse
 from minidock.errors import ConflictError, UsageError
 from minidock.linux.cgroups import Cgroup
 from minidock.oci import stats_v1
-from minidock.oci.command_line import Words
+from minidock.oci.runc_command_line import Words
 from minidock.oci.state_directory import DEFAULT_ROOT, Container
 
 _OOM_LOOK = 1.0  # seconds between two looks at the counter of killed processes, however long the interval is

@@ -9,7 +9,7 @@ from typing import Any
 from minidock.errors import EXIT_SIGNAL, ConflictError, UsageError
 from minidock.linux.cgroups import Cgroup
 from minidock.oci import adapt_spec, console_socket, reports
-from minidock.oci.command_line import Words
+from minidock.oci.runc_command_line import Words
 from minidock.oci.state_directory import DEFAULT_ROOT, FILTERS, Container
 from minidock.runtime import exec as runtime_exec
 from minidock.runtime import foreground, spec_shapes

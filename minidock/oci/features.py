@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 from minidock.linux import capabilities, mount_options, namespaces, seccomp
-from minidock.oci.command_line import Words
+from minidock.oci.runc_command_line import Words
 from minidock.runtime import hooks, oci_spec
 
 VERSION = "1.2.0+minidock-0.1.0"  # the runc whose command line this is, and us: engines read the first line

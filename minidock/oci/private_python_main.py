@@ -15,7 +15,7 @@ if __name__ == "__main__":
     from minidock.linux import interpreter
     from minidock.observe import step
     from minidock.oci import entry
-    from minidock.oci.command_line import parse
+    from minidock.oci.runc_command_line import parse
 
     entry.add_observers()
     with step("Forbid to execute this Python again", book="chapter 9, 2.1"):

@@ -10,7 +10,7 @@ from minidock.errors import ConflictError, HostError, UsageError
 from minidock.linux import cgroup_limits, cgroups_v1
 from minidock.linux.cgroups import Cgroup
 from minidock.observe import step
-from minidock.oci.command_line import Words
+from minidock.oci.runc_command_line import Words
 from minidock.oci.state_directory import DEFAULT_ROOT, Container
 from minidock.runtime import spec_shapes
 from minidock.runtime.lifecycle import cgroup_path

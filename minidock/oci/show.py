@@ -7,7 +7,7 @@ import os
 import sys
 
 from minidock.errors import HostError, MinidockError, UsageError
-from minidock.oci.command_line import Words
+from minidock.oci.runc_command_line import Words
 from minidock.oci.state_directory import DEFAULT_ROOT, Container, all_in
 
 TYPE_CHECKING = False  # typing is imported by type checkers only: it takes 4 ms

@@ -8,7 +8,7 @@ from typing import Any
 
 from minidock.errors import ConflictError
 from minidock.linux import cgroups_v1
-from minidock.oci.command_line import Words
+from minidock.oci.runc_command_line import Words
 from minidock.runtime import oci_spec as oci
 
 _CAPABILITIES = ["CAP_AUDIT_WRITE", "CAP_KILL", "CAP_NET_BIND_SERVICE"]

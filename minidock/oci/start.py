@@ -7,7 +7,7 @@ import os
 from minidock.errors import ConflictError, MinidockError
 from minidock.observe import step
 from minidock.oci import log
-from minidock.oci.command_line import Words
+from minidock.oci.runc_command_line import Words
 from minidock.oci.state_directory import DEFAULT_ROOT, Container
 from minidock.runtime import gate
 

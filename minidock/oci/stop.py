@@ -11,7 +11,7 @@ from minidock.errors import ConflictError, HostError, MinidockError, NotFoundErr
 from minidock.linux import syscalls
 from minidock.observe import step
 from minidock.oci import log
-from minidock.oci.command_line import Words
+from minidock.oci.runc_command_line import Words
 from minidock.oci.state_directory import DEFAULT_ROOT, Container, remove_tree
 
 _PATIENCE = 10.0  # seconds from SIGKILL to a process's end
