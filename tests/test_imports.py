@@ -71,6 +71,20 @@ def test_no_modules_import_each_other() -> None:
     assert " -> ".join(circle(graph)) == ""
 
 
+def test_no_module_name_is_used_twice_but_for_commands_and_routes() -> None:
+    places: dict[str, list[str]] = {}
+    for path in PACKAGE.rglob("*.py"):
+        if not path.stem.startswith("__"):
+            places.setdefault(path.stem, []).append(str(path.relative_to(PACKAGE).parent))
+    twice = {name: found for name, found in places.items() if len(found) > 1}
+    # `cli/container/stop.py` types it, `engine/container/stop.py` does it, `api/routes/` answers to it.
+    assert {name: found for name, found in twice.items() if not is_a_command(found)} == {}
+
+
+def is_a_command(places: list[str]) -> bool:
+    return any(place == "cli" or place.startswith(("cli/", "api/routes")) for place in places)
+
+
 def test_a_circle_is_found() -> None:
     assert circle({"a": {"b"}, "b": {"c"}, "c": {"b"}}) == ["b", "c", "b"]
     assert circle({"a": {"b", "c"}, "b": {"c"}, "c": set()}) == []

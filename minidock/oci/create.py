@@ -115,10 +115,10 @@ def _make(container: Container, spec: oci.Spec, words: Words, preserved: int) ->
 
 def undo(container: Container) -> None:
     """Take back a `create` that has failed, as far as it went."""
-    from minidock.oci import stop
+    from minidock.oci import delete
 
     try:
-        stop.remove(container, poststop=False)
+        delete.remove(container, poststop=False)
     except (OSError, MinidockError) as error:
         log.warn(f"{container.id} is not undone whole: {error}")
 

@@ -16,8 +16,8 @@ from minidock.oci import log
 from minidock.oci.runc_command_line import Words, help_text, parse
 
 _MODULES = {
-    "create": "create", "run": "create", "start": "start", "exec": "enter", "state": "show", "list": "show",
-    "ps": "show", "kill": "stop", "delete": "stop", "pause": "resources", "resume": "resources",
+    "create": "create", "run": "create", "start": "start", "exec": "exec", "state": "show", "list": "show",
+    "ps": "show", "kill": "kill", "delete": "delete", "pause": "resources", "resume": "resources",
     "update": "resources", "events": "events", "spec": "spec_file", "features": "features",
 }  # fmt: skip
 _PRIVATE = ("create", "run", "exec")

@@ -25,18 +25,18 @@ def become_subreaper() -> None:
 
 def run(container: Container, created: CreatedProcess, *, detach: bool, keep: bool) -> int:
     """Start what waits at its gate; the exit code of the command. What cannot be started is deleted."""
-    from minidock.oci import stop
+    from minidock.oci import delete
 
     try:
         start.begin(container)
     except BaseException:
         created.kill()
-        stop.end(container)
+        delete.end(container)
         raise
     if detach:
         return 0
     foreground.attend(created, lambda: None)
     code = runtime.reap(created)
     if not keep:
-        stop.end(container)
+        delete.end(container)
     return code if code >= 0 else EXIT_SIGNAL - code

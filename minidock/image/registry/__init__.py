@@ -8,10 +8,10 @@ Reading order, from what a user wants down to the wire:
     blob_download.py, blob_upload.py            one blob, resumed when the connection breaks
     repository.py                               the protocol's requests, one method each
     remote.py                                   the ways to a registry: mirrors, TLS or not, whose credentials
-    client.py                                   one request: authorized, redirected, tried again
+    http_client.py                              one request: authorized, redirected, tried again
     check_login.py, tokens.py, challenge.py     authorization: WWW-Authenticate, basic and bearer
     transport.py, registry_tls.py, proxies.py   connections, through urllib3
-    settings.py, failures.py, transfer_progress.py   what the others share
+    registry_settings.py, failures.py, transfer_progress.py   what the others share
 
 Nothing here starts a process or reads a user's configuration: settings and credentials are passed in. Nothing
 imports urllib3 before a registry is contacted: it costs about 65 ms.
