@@ -13,6 +13,7 @@ import pytest
 
 from minidock.engine.spec import apparmor
 from tests.cli.conftest import Run
+from tests.oci.test_seccomp_listener import Listener
 
 LOOK = """say() { "$@" >/dev/null 2>&1 && echo yes || echo no; }
     say test ! -s /proc/keys -a -c /proc/keys
@@ -76,6 +77,17 @@ def test_a_file_that_is_none(run: Run, vendor: Path, text: str, why: str) -> Non
     vendor.write_text(text)
     done = run("--gpus", "all", "alpine", "true")
     assert (done.code, why in done.err, done.err.count("\n")) == (125, True, 1)
+
+
+def test_a_program_of_the_host_decides_about_calls(run: Run, tmp_path: Path) -> None:
+    listener = Listener(tmp_path / "socket", 1)
+    listener.start()
+    rules = [{"names": ["mkdir", "mkdirat"], "action": "SCMP_ACT_NOTIFY"}]
+    profile = {"defaultAction": "SCMP_ACT_ALLOW", "syscalls": rules, "listenerPath": str(tmp_path / "socket")}
+    (tmp_path / "profile.json").write_text(json.dumps(profile))
+    done = run("--security-opt", f"seccomp={tmp_path}/profile.json", "alpine", "mkdir", "/new")
+    listener.join(60)
+    assert (done.code, "No medium found" in done.err, len(listener.told)) == (1, True, 1)
 
 
 @pytest.mark.skipif(not shutil.which("apparmor_parser"), reason="needs apparmor")

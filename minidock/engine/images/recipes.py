@@ -12,6 +12,7 @@ from minidock.image import reference
 from minidock.image.reference import Reference
 from minidock.image.store import Store
 from minidock.image.stored_image import Image
+from minidock.linux import rootless
 from minidock.observe import step
 
 
@@ -57,7 +58,9 @@ def build(store: Store, name: Reference, recipe: str) -> Image:
         with step("Build the image by its recipe", book="2.2.1"):
             done = programs.run(command, to=sys.stderr.fileno())
         if done.returncode:
-            raise HostError(f"the recipe {recipe} for {name} failed: see its message above", exit_code=EXIT_ENGINE)
+            hint = f" (without root: sudo minidock save {name} | minidock load)" if rootless.is_on() else ""
+            why = f"the recipe {recipe} for {name} failed: see its message above{hint}"
+            raise HostError(why, exit_code=EXIT_ENGINE)
         config = {key: value for key, value in _settings(recipe).items() if key[:1].isupper()}
         return import_tarball(
             store.root, tarball, name, message=f"Built from the recipe {os.path.basename(recipe)}", config=config

@@ -112,6 +112,8 @@ def seccomp_section(granted: list[str], text: str | None = None) -> dict[str, An
         "defaultErrnoRet": profile.get("defaultErrnoRet"),
         "architectures": profile.get("architectures") or ([name, *(next(iter(kin), None) or [])] if name else []),
         "flags": profile.get("flags"),
+        "listenerPath": profile.get("listenerPath"),  # who decides about SCMP_ACT_NOTIFY, as podman's profiles say it
+        "listenerMetadata": profile.get("listenerMetadata"),
         "syscalls": [{key: rule[key] for key in kept if key in rule}
                      for rule in map(_named, profile.get("syscalls") or []) if counts(rule)],
     }  # fmt: skip
