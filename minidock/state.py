@@ -242,10 +242,9 @@ def now() -> str:
 
 def seconds_since(moment: str) -> int:
     """Whole seconds from a time that `now` gave; 0 if it is to come."""
-    import calendar
+    from minidock.durations import unix_time
 
-    year, month, day, hour, minute, second = (int(moment[at : at + 2]) for at in (2, 5, 8, 11, 14, 17))
-    return max(0, int(time.time()) - calendar.timegm((2000 + year, month, day, hour, minute, second)))
+    return max(0, int(time.time()) - unix_time(moment))
 
 
 def boot_id() -> str:

@@ -131,10 +131,9 @@ def _mount(point: dict[str, Any], no_trunc: bool) -> str:
 
 def _moment(created: str) -> str:
     """A time as Go prints it, in the local zone."""
-    import calendar
+    from minidock.durations import unix_time
 
-    seconds = calendar.timegm(time.strptime(created[:19], "%Y-%m-%dT%H:%M:%S"))
-    return time.strftime("%Y-%m-%d %H:%M:%S %z %Z", time.localtime(seconds))
+    return time.strftime("%Y-%m-%d %H:%M:%S %z %Z", time.localtime(unix_time(created)))
 
 
 def _size(record: Record) -> str:

@@ -4,7 +4,6 @@ pipelines (Go: text/template/parse/parse.go and text/template/exec.go).
 
 from __future__ import annotations
 
-import ast
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -265,14 +264,21 @@ def _quoted(text: str) -> str:
     return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
 
 
+def literal(text: str) -> Any:
+    """The value of a quoted text or letter: Go's escapes are Python's."""
+    import ast  # here, as few templates have one
+
+    return ast.literal_eval(text)
+
+
 def _constant(token: Token) -> Any:
     text = token.text
     if token.kind == "word":
         return {"true": True, "false": False, "nil": None}[text]
     if token.kind == "string":
-        return text[1:-1] if text[0] == "`" else ast.literal_eval(text)
+        return text[1:-1] if text[0] == "`" else literal(text)
     if token.kind == "char":
-        return ord(ast.literal_eval(text))
+        return ord(literal(text))
     digits = text.replace("_", "")
     if "x" in digits.lower():
         return int(digits, 16)

@@ -4,8 +4,6 @@ truncate). A `ValueError` says, in Go's words, what cannot be done.
 
 from __future__ import annotations
 
-import html
-import urllib.parse
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -106,6 +104,18 @@ def _pad(text: str, left: int, right: int) -> str:
     return " " * left + text + " " * right if text else text
 
 
+def _html(text: str) -> str:
+    import html  # here, as few templates need it
+
+    return html.escape(text).replace("&quot;", "&#34;").replace("&#x27;", "&#39;")
+
+
+def _url(text: str) -> str:
+    from urllib.parse import quote_plus  # here, as few templates need it
+
+    return quote_plus(text)
+
+
 def _js(text: str) -> str:
     escapes = {"\\": "\\\\", "'": "\\'", '"': '\\"', "<": "\\u003C", ">": "\\u003E", "&": "\\u0026", "=": "\\u003D"}
     return "".join(escapes.get(c, c if c >= " " else f"\\u{ord(c):04X}") for c in text)
@@ -126,13 +136,9 @@ FUNCTIONS: dict[str, Function] = {
     "print": Function(_print, (), more=True),
     "printf": Function(lambda form, *values: sprintf(form, values), (str,), more=True),
     "println": Function(lambda *values: " ".join(map(shown, values)) + "\n", (), more=True),
-    "html": Function(
-        lambda *values: html.escape(_print(*values)).replace("&quot;", "&#34;").replace("&#x27;", "&#39;"),
-        (),
-        more=True,
-    ),
+    "html": Function(lambda *values: _html(_print(*values)), (), more=True),
     "js": Function(lambda *values: _js(_print(*values)), (), more=True),
-    "urlquery": Function(lambda *values: urllib.parse.quote_plus(_print(*values)), (), more=True),
+    "urlquery": Function(lambda *values: _url(_print(*values)), (), more=True),
     "eq": Function(_equal, (None, None), more=True),
     "ne": Function(lambda first, second: not _equal(first, second), (None, None)),
     "lt": Function(_less, (None, None)),

@@ -10,11 +10,10 @@
 
 from __future__ import annotations
 
-import ast
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from minidock.cli.format.expressions import Expressions, Operand, State, emit
+from minidock.cli.format.expressions import Expressions, Operand, State, emit, literal
 from minidock.cli.format.lexer import TemplateError, pieces
 from minidock.cli.format.template_values import Nil, shown
 
@@ -178,7 +177,7 @@ class _Parser:
         if not expressions.tokens or expressions.tokens[0].kind != "string":
             raise self._error(f"missing name in {word} clause")
         token = expressions.tokens.pop(0)
-        name = str(ast.literal_eval(token.text)) if token.text[0] == '"' else token.text[1:-1]
+        name = str(literal(token.text)) if token.text[0] == '"' else token.text[1:-1]
         place = Operand("", lambda _, dot: dot, expressions.begin, token.at + len(token.text) + 2, token.at)
         operand = expressions.pipeline(word) if expressions.tokens else None
         if word != "template":
