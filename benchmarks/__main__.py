@@ -6,6 +6,7 @@ import argparse
 import importlib
 
 NAMES = {
+    "marks": "each command that people type, beside docker and runc: the table of docs/benchmarks.md",
     "start": "`true` in Alpine, from the command to its end",
     "oci": "the runtime's own command line beside runc: a life, docker run, state, what stays",
     "exec": "`true` once more in a container that runs, beside docker and runc",
@@ -20,12 +21,14 @@ NAMES = {
 
 
 def main() -> None:
-    """Run one benchmark, by default `start`."""
+    """Run one benchmark, by default `marks`."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument("name", nargs="?", default="start", choices=NAMES, help=f"one of {NAMES}")
+    parser.add_argument("name", nargs="?", default="marks", choices=NAMES, help=f"one of {NAMES}")
     parser.add_argument("-n", "--rounds", type=int, default=20)
+    parser.add_argument("--docker", action="append", default=[], metavar="HOST", help="a daemon to compare with, too")
     arguments = parser.parse_args()
-    importlib.import_module(f"benchmarks.{arguments.name}").measure(arguments.rounds)
+    more = (tuple(arguments.docker),) if arguments.name == "marks" else ()
+    importlib.import_module(f"benchmarks.{arguments.name}").measure(arguments.rounds, *more)
 
 
 if __name__ == "__main__":

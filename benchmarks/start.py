@@ -72,11 +72,11 @@ def _imports(rounds: int) -> list[tuple[str, ...]]:
     rows = []
     for title, code in (
         ("python alone", "pass"),
-        ("and click", "import click"),
-        ("what the command imports beside click", f"import click, {COMMAND}"),
+        ("and click, for what is unusual", "import click"),
+        ("what the command imports", f"import {COMMAND}"),
         ("what the monitor imports at the same time", f"import {MONITOR}"),
         ("and, for a network, all of pyroute2: as it used to be", f"import {MONITOR}, pyroute2"),
-        ("and, for a network, the encoders of pyroute2: while the monitor waits", f"import {MONITOR}; {NETWORK}"),
+        ("and, for a network, what writes rules: while the monitor waits", f"import {MONITOR}; {NETWORK}"),
     ):
         values = []
         for _ in range(rounds):

@@ -128,6 +128,7 @@ def test_what_is_installed_runs_is_enabled_and_goes(tmp_path: Path, outside: lis
     done = make("install", f"PREFIX={prefix}", outside=outside)
     assert (done.returncode, done.stdout) == (0, ""), done.stderr
     assert run(f"{prefix}/bin/minidock", "--version").stdout.startswith("minidock version ")
+    assert (prefix / "bin/minidock").read_text().splitlines()[0].endswith("/bin/python -IS")  # cli/launcher.py
     assert enabled(tmp_path) == {f"{prefix}/bin/minidock"}
     assert (prefix / "share/man/man1/minidock-run.1").read_text().startswith(".TH")
     state = f"MINIDOCK_ROOT={tmp_path}/root"

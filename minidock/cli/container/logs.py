@@ -31,12 +31,10 @@ def logs(
     paths: Paths, follow: bool, tail: str, since: str, until: str, timestamps: bool, details: bool, name: str
 ) -> None:
     """Show what a container has printed."""
-    from minidock.cli import times
     from minidock.engine.container import records, recovery
     from minidock.engine.logs import log_config, log_reader
 
-    limits = [times.utc(times.moment(text, flag)) if text else "" for flag, text in
-              (("since", since), ("until", until))]  # fmt: skip
+    limits = [_moment(text, flag) if text else "" for flag, text in (("since", since), ("until", until))]
     wanted = log_reader.Wanted(_count(tail), *limits)
     recovery.sweep_all(paths.root)
     record = records.find(paths.root, name)
@@ -53,6 +51,12 @@ def logs(
     _print(blocks, _form(timestamps=timestamps, details=details))
 
 
+def _moment(text: str, flag: str) -> str:
+    from minidock.cli import times  # here, as it loads calendar
+
+    return times.utc(times.moment(text, flag))
+
+
 def _count(tail: str) -> int | None:
     """--tail: anything but a number is "all", and so is a negative one, as in docker."""
     text = tail.removeprefix("=")  # -n=5
@@ -61,9 +65,10 @@ def _count(tail: str) -> int | None:
 
 def _form(*, timestamps: bool, details: bool) -> Callable[[dict[str, Any]], str]:
     """How a record is shown."""
-    from urllib.parse import quote_plus
 
     def details_of(record: dict[str, Any]) -> str:
+        from urllib.parse import quote_plus
+
         pairs = sorted((record.get("attrs") or {}).items())
         return ",".join(f"{quote_plus(key)}={quote_plus(value)}" for key, value in pairs)
 

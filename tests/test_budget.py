@@ -1,0 +1,91 @@
+"""What the main commands may cost: modules that they import, processes that they start, system calls that they make.
+
+Times depend on the machine and on who else uses it; these numbers do not, and what is slow shows in them. Who goes over
+a budget with good reason writes a larger one here, and why.
+"""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from collections import Counter
+from pathlib import Path
+from typing import NamedTuple
+
+from tests.support.command import Minidock
+
+CHECKOUT = Path(__file__).resolve().parents[1]
+# Slow to import, and not needed by a usual command line, from its first word to the container's end.
+HEAVY = {"ast", "asyncio", "calendar", "click", "dnslib", "html", "inspect", "pathlib", "pyroute2", "rich", "shutil",
+         "site", "tempfile", "urllib.parse"}  # fmt: skip
+
+
+class Budget(NamedTuple):
+    """Modules of the command's own process; of it and all that it starts, how often each is begun, and system calls."""
+
+    modules: int
+    forks: int
+    programs: int
+    calls: int
+
+
+BUDGETS = {
+    "version": Budget(78, 0, 1, 1000),
+    "ps -a": Budget(143, 0, 1, 1950),
+    "images": Budget(112, 0, 1, 1550),
+    "inspect {up}": Budget(161, 0, 1, 2200),
+    "logs {up}": Budget(128, 0, 1, 1700),
+    "create --network none --name {new} alpine true": Budget(195, 0, 1, 3100),
+    "rm {new}": Budget(139, 0, 1, 1950),
+    "run --rm --network none alpine true": Budget(172, 2, 3, 6100),
+    "exec {up} true": Budget(108, 4, 3, 3950),
+    "run --help": Budget(155, 0, 1, 2000),
+}
+ASK_CLICK = ("run --help",)
+NAMES = {"up": "budget-up", "new": "budget-new"}
+
+
+def program(*flags: str) -> list[str]:
+    """minidock as its launcher starts it (`cli/launcher.py`), whether that is installed or not."""
+    places = [place for place in sys.path if place.endswith("-packages")]
+    begin = f"import sys; sys.path += {[*places, str(CHECKOUT)]}; from minidock.cli.entry import main; main()"
+    return [sys.executable, "-I", "-S", *flags, "-c", begin]
+
+
+def call(engine: Minidock, command: list[str]) -> str:
+    """Run a command; its errors."""
+    streams = {"stdin": subprocess.DEVNULL, "stdout": subprocess.DEVNULL, "stderr": subprocess.PIPE}
+    return subprocess.run(command, env=engine.environment, text=True, check=False, **streams).stderr  # type: ignore
+
+
+def imported(engine: Minidock, words: list[str]) -> set[str]:
+    """The modules that the command imports (-X importtime)."""
+    shown = call(engine, [*program("-X", "importtime"), *words])
+    return set(re.findall(r"^import time: .*\| +(\S+)$", shown, re.MULTILINE))
+
+
+def traced(engine: Minidock, words: list[str], trace: Path) -> Counter[str]:
+    """How often each system call is made, by the command and by all that it starts."""
+    call(engine, ["strace", "-f", "-qq", "-o", str(trace), *program(), *words])
+    return Counter(re.findall(r"^\d+ +(\w+)\(", trace.read_text(errors="replace"), re.MULTILINE))
+
+
+def test_no_command_costs_more_than_its_budget(engine: Minidock, tmp_path: Path) -> None:
+    engine("run", "-d", "--name", NAMES["up"], "--network", "none", "alpine", "sleep", "1000")
+    over = []
+    try:
+        for line, budget in BUDGETS.items():
+            words = [word.format(**NAMES) for word in line.split()]
+            calls = traced(engine, words, tmp_path / "trace")
+            if "{new}" in line:  # it is there now, or gone: to be done again
+                again = ["rm", NAMES["new"]] if words[0] == "create" else ["create", "--name", NAMES["new"], "alpine"]
+                assert engine(*again).returncode == 0
+            modules = imported(engine, words)
+            forks = sum(calls[name] for name in ("fork", "vfork", "clone", "clone3"))
+            found = Budget(len(modules), forks, calls["execve"], calls.total())
+            over += [f"{line}: {found} for {budget}"] if any(map(int.__gt__, found, budget)) else []
+            over += [f"{line} imports {name}" for name in sorted(HEAVY & modules) if line not in ASK_CLICK]
+    finally:
+        engine("rm", "-f", *NAMES.values())
+    assert not over, "\n".join(over)
