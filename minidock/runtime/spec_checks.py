@@ -111,6 +111,9 @@ def _check_namespaces(config: Config, linux: Config, namespaces: dict[str, str])
             raise UsageError(f"linux.{kind} without a user namespace among linux.namespaces")
         if namespaces.get("user") == "" and not linux.get(kind):
             raise UsageError(f"a new user namespace needs linux.{kind}: without any, nobody inside is anybody")
+    if namespaces.get("user") and (new := [kind for kind, path in namespaces.items() if not path]):
+        raise HostError(f"linux.namespaces: to join a user namespace and make others in it ({', '.join(new)}) is not "
+                        "supported by minidock: make a user namespace too, or join all")  # fmt: skip
     for clock in linux.get("timeOffsets") or {}:
         if clock not in ("monotonic", "boottime"):
             raise UsageError(f"linux.timeOffsets: {clock!r} is neither monotonic nor boottime")
