@@ -50,9 +50,8 @@ def test_a_bind_with_other_ids(oci: Oci, tmp_path: Path, own: bool) -> None:
     config["mounts"].append(mount | ({"uidMappings": maps, "gidMappings": maps} if own else {}))
     if not own:
         config["linux"]["namespaces"].append({"type": "user"})
-        config["linux"] |= dict.fromkeys(
-            ("uidMappings", "gidMappings"), [{"containerID": 0, "hostID": 100000, "size": 65536}]
-        )
+        ids = [{"containerID": 0, "hostID": 100000, "size": 65536}]
+        config["linux"] |= {"uidMappings": ids, "gidMappings": ids}
         os.chown(oci.bundle / "rootfs", 100000, 100000)
     oci.write(config)
     done = oci.run("one")
