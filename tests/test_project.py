@@ -105,6 +105,8 @@ def test_a_package_holds_the_recipes_the_data_and_the_types(tmp_path: Path) -> N
     for pattern in ("*.py", "alpine/*.py", "busybox/*.py"):
         for path in (CHECKOUT / "rootfs").glob(pattern):
             assert f"share/minidock/{path.relative_to(CHECKOUT)}" in inside
+    for path in (CHECKOUT / "course").rglob("*"):
+        assert path.is_dir() or f"share/minidock/{path.relative_to(CHECKOUT)}" in inside
     # Debian's pip puts such data below /usr/local, where systemd looks.
     wheel.extractall(tmp_path / "wheel")
     (data,) = (tmp_path / "wheel").glob("*.data/data")

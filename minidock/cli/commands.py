@@ -97,6 +97,12 @@ BUILDX: Table = {
     "ls": ("builder.builders", "ls", "List builders"),
     "version": ("builder.builders", "version", "Show the version"),
 }
+COURSE: Table = {
+    "check": ("course.check", "check", "Run your program in a sandbox, and say what it lacks"),
+    "ls": ("course.ls", "ls", "List the stages of the course"),
+    "show": ("course.show", "show", "Show what a stage is about"),
+    "start": ("course.start", "start", "Write a program with holes to fill"),
+}
 NOUNS = {
     "container": (CONTAINER, "Manage containers"),
     "image": (IMAGE, "Manage images"),
@@ -104,6 +110,7 @@ NOUNS = {
     "volume": (VOLUME, "Manage volumes"),
     "system": (SYSTEM, "Manage minidock itself"),
     "builder": (BUILDER, "Build images, and manage what builds keep"),
+    "course": (COURSE, "Learn it by writing one: a small container runtime, in ten stages"),
     "buildx": (BUILDX, "The same, by the name of docker's plug-in"),
 }
 COMMANDS: Table = {

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 CHECKOUT = Path(__file__).parents[2]
-PAGES = [CHECKOUT / "README.md", *sorted(CHECKOUT.glob("docs/**/*.md"))]
+PAGES = [CHECKOUT / "README.md", *sorted(CHECKOUT.glob("docs/**/*.md")), *sorted(CHECKOUT.glob("course/**/*.md"))]
 ROOMS = ("minidock", "rootfs", "benchmarks", "tests")
 LINK = re.compile(r"\]\((?![a-z]+://)([^)#\s]*)(?:#([^)\s]+))?\)")
 # A path into the code, from the checkout: in a page, a docstring or a comment.
@@ -21,7 +21,7 @@ def anchors(page: Path) -> set[str]:
     return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(CHECKOUT)))
 def test_links_lead_somewhere(page: Path) -> None:
     for target, anchor in LINK.findall(page.read_text()):
         found = page.parent / target if target else page
@@ -30,11 +30,12 @@ def test_links_lead_somewhere(page: Path) -> None:
             assert anchor in anchors(found), f"{target}#{anchor}"
 
 
-@pytest.mark.parametrize("name", ["tour", "book"])
+@pytest.mark.parametrize("name", ["docs/tour", "docs/book", "course"])
 def test_every_page_is_in_its_list(name: str) -> None:
-    place = CHECKOUT / "docs" / name
+    place = CHECKOUT / name
     listed = {target for target, _ in LINK.findall((place / "README.md").read_text())}
-    assert {page.name for page in place.glob("*.md")} - {"README.md"} <= listed
+    pages = {str(page.relative_to(place)) for page in place.glob("**/*.md")}
+    assert pages - {"README.md"} <= listed
 
 
 def test_files_that_are_named_by_their_path_are_there() -> None:

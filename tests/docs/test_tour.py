@@ -1,4 +1,4 @@
-"""Every command in docs/tour, in docs/book and in the README is typed into a terminal, and shows what the page says."""
+"""Every command in docs/tour, docs/book, course and README.md is typed into a terminal, and shows what is said."""
 
 from __future__ import annotations
 
@@ -12,17 +12,24 @@ from tests.support.command import Minidock
 from tests.support.examples import Examples
 
 ROOT = Path(__file__).parents[2]
-PATHS = [ROOT / "README.md", *sorted(ROOT.glob("docs/tour/*.md")), *sorted(ROOT.glob("docs/book/*.md"))]
+PATHS = [
+    ROOT / "README.md",
+    *(page for place in ("docs/tour", "docs/book", "course") for page in sorted(ROOT.glob(f"{place}/**/*.md"))),
+]
 PAGES = [session.read(path) for path in PATHS if not path.name.startswith("6-")]  # those: tests/interop/test_swarm.py
 _PATIENCE = 240  # seconds, for a command that builds and starts all of the application
 
 _SLOW = pytest.mark.timeout(1200)  # seconds: an image is made of packages that are downloaded
 
 
+def _name(path: Path) -> str:
+    return f"{path.parent.name}/{path.stem}" if path.stem == "README" else path.stem
+
+
 def parameters(*, examples: bool) -> list[object]:
     """The pages in which something is typed, with the marks that their blocks ask for; those about examples/ or not."""
     return [
-        pytest.param(page, id=page.path.stem, marks=[getattr(pytest.mark, mark) for mark in page.marks])
+        pytest.param(page, id=_name(page.path), marks=[getattr(pytest.mark, mark) for mark in page.marks])
         for page in PAGES
         if page.lines and ("interop" in page.marks) == examples
     ]

@@ -1,0 +1,1 @@
+"""`minidock course ...`: the course in which students write a small container runtime (`minidock/course/`)."""
