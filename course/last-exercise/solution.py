@@ -10,6 +10,7 @@ Layers and networks are gone: they are the engine's work. What to do stands in t
 
 import argparse
 import array  # noqa: F401 (socket.send_fds imports it, and would look for it inside)
+import contextlib
 import ctypes
 import errno
 import fcntl
@@ -124,10 +125,7 @@ def hide(linux, root):
 
 def take_terminal(console):
     """A terminal from the container's own devpts as our input and output; its other end goes to who asked."""
-    master = os.open("/dev/ptmx", os.O_RDWR | os.O_NOCTTY)
-    fcntl.ioctl(master, termios.TIOCSPTLCK, struct.pack("i", 0))
-    number = struct.unpack("i", fcntl.ioctl(master, termios.TIOCGPTN, bytes(4)))[0]
-    slave = os.open(f"/dev/pts/{number}", os.O_RDWR)
+    master, slave = os.openpty()
     fcntl.ioctl(slave, termios.TIOCSCTTY, 0)
     for descriptor in (0, 1, 2):
         os.dup2(slave, descriptor)
@@ -277,7 +275,7 @@ def start(directory):
 
 def delete(directory, known):
     """Forget a container whose processes have ended."""
-    if os.path.isdir(known["cgroup"]):
+    with contextlib.suppress(OSError):  # the engine may have removed it, or be in it
         os.rmdir(known["cgroup"])
     shutil.rmtree(directory)
 

@@ -11,9 +11,9 @@ from __future__ import annotations
 
 import os
 import re
-from typing import NamedTuple
 
 from minidock.errors import UsageError
+from minidock.named_tuple import NamedTuple
 
 _HOLE = re.compile(r"^( *)# \[hole\] (.+)\n(?:.*\n)*?\1# \[end\]\n", re.MULTILINE)
 _MARK = re.compile(r"^ *# \[(?:hole\] .*|end\])\n", re.MULTILINE)
@@ -92,7 +92,7 @@ STAGES = (
     Stage("8", "08-users", "root inside, nobody outside: a user namespace", "user_mapping",
           ("minidock/runtime/init.py", "minidock/linux/namespaces.py", "minidock/linux/idmapped.py")),
     Stage("9", "09-network", "a network: veth, bridge, NAT", "veth_and_nat",
-          ("minidock/network/connect.py", "minidock/network/drivers/driver.py")),
+          ("minidock/network/connect_endpoints.py", "minidock/network/network_drivers/network_driver.py")),
     Stage("10", "10-power", "less power: capabilities, no_new_privs, seccomp", "dropped_power",
           ("minidock/linux/capabilities.py", "minidock/linux/seccomp.py", "minidock/runtime/init.py")),
     Stage("last", "last-exercise", "a runtime that docker can call", "oci_runtime",

@@ -142,7 +142,7 @@ REFUSED = {
     "--cpu-period 10": "CPU cfs period can not be less than 1ms (i.e. 1000) or larger than 1s (i.e. 1000000)",
     "--cpu-quota 10": "CPU cfs quota can not be less than 1ms (i.e. 1000)",
     "--isolation foo": "Invalid isolation: \"foo\" - linux only supports 'default'",
-    "--runtime nope": "unknown or invalid runtime name: nope: there is only minidock",
+    "--runtime nope": "unknown or invalid runtime name: nope: there is minidock, or the path of another one",
     "--disable-content-trust=false": "content trust is not supported: no signature of an image would be checked "
                                      "or made",
     "--cpu-rt-period 1000000": "kernel does not support CPU real-time scheduler",

@@ -5,23 +5,23 @@ from __future__ import annotations
 import os
 import shutil
 
-import click
-
+from minidock.cli import usage
 from minidock.cli.commands import HELP
-from minidock.cli.flags.attach import say
+from minidock.cli.echo import echo
+from minidock.cli.flags.attach_flags import say
 from minidock.course import stages
-from minidock.engine.paths import Paths
+from minidock.engine.state_paths import Paths
 from minidock.errors import UsageError
 
 ROOTFS = "rootfs"
 
 
-@click.command(context_settings=HELP)
-@click.argument("number", metavar="STAGE")
-@click.argument("file", required=False)
-@click.option("--solution", is_flag=True, help="Write a program without holes.")
-@click.option("--image", default="alpine", help="The image whose files become ./rootfs [alpine].")
-@click.pass_obj
+@usage.command(context_settings=HELP)
+@usage.argument("number", metavar="STAGE")
+@usage.argument("file", required=False)
+@usage.option("--solution", is_flag=True, help="Write a program without holes.")
+@usage.option("--image", default="alpine", help="The image whose files become ./rootfs [alpine].")
+@usage.pass_paths
 def start(paths: Paths, number: str, file: str | None, solution: bool, image: str) -> None:
     """Write the skeleton of a stage to FILE [stageN.py], and an image's files to ./rootfs if there are none.
 
@@ -37,7 +37,7 @@ def start(paths: Paths, number: str, file: str | None, solution: bool, image: st
         script.write(stage.solution if solution else stage.skeleton)
     os.chmod(file, 0o755)
     holes = "no holes" if solution or not stage.holes else f"{stage.holes} hole{'s' if stage.holes > 1 else ''} to fill"
-    click.echo(f"{file}: {holes}; then: minidock course check {stage.number} {file}")
+    echo(f"{file}: {holes}; then: minidock course check {stage.number} {file}")
 
 
 def _unpack(paths: Paths, name: str) -> None:

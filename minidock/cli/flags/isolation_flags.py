@@ -28,7 +28,7 @@ OPTIONS = [
     usage.option("--oom-kill-disable", is_flag=True, help="Without effect: cgroup v2 has nothing of the kind."),
     usage.option("--memory-swappiness", type=int, help="Without effect: cgroup v2 has nothing of the kind."),
     usage.option("--isolation", default="", metavar="default", help="There is only default."),
-    usage.option("--runtime", default="", metavar="minidock", help="There is only minidock."),
+    usage.option("--runtime", default="", metavar="PATH", help="Another OCI runtime than minidock itself."),
     usage.option("--storage-opt", multiple=True, hidden=True),
     usage.option("--gpus", metavar="all|N|device=N,...", help="Give it graphics cards, by the host's CDI files."),
     usage.option("--kernel-memory", type=Size(), hidden=True),

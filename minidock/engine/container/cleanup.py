@@ -30,7 +30,7 @@ def release_resources(record: Record) -> None:
     Every piece is tried; the first failure is raised at the end, when the others are gone.
     """
     failure: Exception | None = None
-    for piece in (_remove_cgroup, _withdraw_ports, _release_network, _release_mounts):
+    for piece in (_remove_cgroup, _end_foreign_runtime, _withdraw_ports, _release_network, _release_mounts):
         try:
             piece(record)
         except (OSError, MinidockError) as error:
@@ -58,6 +58,13 @@ def _withdraw_ports(record: Record) -> None:
         from minidock.engine.spec import published_ports
 
         published_ports.withdraw(record)
+
+
+def _end_foreign_runtime(record: Record) -> None:
+    if record.data["options"]["isolation"].get("runtime"):
+        from minidock.engine.container import foreign_runtime
+
+        foreign_runtime.delete(record)
 
 
 def _release_network(record: Record) -> None:

@@ -85,6 +85,7 @@ class Isolation(NamedTuple):
     and `unmasked` add to what is, and take from it (patterns; ALL). `apparmor`: a profile's name, "" for the default.
     `cdi`: devices by name (`spec/cdi.py`). `userns` is "", or what
     `user_maps.py` lists; `no_new_privileges` None: as the host's owner has it (`engine/settings.py`).
+    `runtime`: the path of another OCI runtime than ours.
     """
 
     pid: str
@@ -107,6 +108,7 @@ class Isolation(NamedTuple):
     cdi: list[str]
     oom_score_adj: int | None
     annotations: dict[str, str]
+    runtime: str = ""
 
     def as_json(self) -> dict[str, Any]:
         """As JSON types."""

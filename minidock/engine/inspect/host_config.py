@@ -56,7 +56,7 @@ def host_config(record: Record) -> dict[str, Any]:
         **({"Tmpfs": {path: _asked(words) for path, words in options["tmpfs"].items()}} if options["tmpfs"] else {}),
         **({"Sysctls": options["sysctls"]} if options["sysctls"] else {}),
         **({"Init": True} if options["init"] else {}),
-        "Runtime": "minidock",
+        "Runtime": options["isolation"].get("runtime") or "minidock",
         "CgroupParent": options["cgroup_parent"] or "",
         "Ulimits": [{"Name": n, "Soft": soft, "Hard": hard} for n, (soft, hard) in options["ulimits"].items()],
         "MaskedPaths": masked or None,

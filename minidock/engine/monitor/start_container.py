@@ -24,7 +24,9 @@ from minidock.observe import step
 from minidock.runtime import lifecycle
 
 if TYPE_CHECKING:
+    from minidock.linux.cgroups import Cgroup
     from minidock.network.dns_server import Resolver
+    from minidock.runtime.oci_spec import Spec
 
 
 _PATIENCE = 10.0  # seconds for a client that waited for this start to send what it wants
@@ -47,7 +49,7 @@ def start(
     pipes = None if options["tty"] else Pipes(interactive=options["interactive"], big=attached)
     spec = prepare.prepare(record)
     ports = published_ports.publish(record)
-    created, cgroup = lifecycle.create(spec, pipes.inside if pipes else None, cache)
+    created, cgroup = _create(record, spec, pipes, cache)
     resolver = None
     try:
         warnings = published_ports.warnings(record)
@@ -67,7 +69,7 @@ def start(
         if caller and caller.is_attached:
             _attach_caller(caller, clients, running)
         clients.attach_expected(running, _PATIENCE)
-        lifecycle.start(created)
+        _let_go(record, created)
         with step("Write the pid and the start into the record", book="4.7.3"):
             _record_start(record, created)
         with step("Listen on the monitor's socket", book="4.7.2"):
@@ -79,6 +81,26 @@ def start(
         lifecycle.reap(created)
         raise
     return running, warnings
+
+
+def _create(
+    record: Record, spec: Spec, pipes: Pipes | None, cache: str
+) -> tuple[lifecycle.CreatedProcess, Cgroup | None]:
+    stdio = pipes.inside if pipes else None
+    if record.data["options"]["isolation"].get("runtime"):
+        from minidock.engine.container import foreign_runtime
+
+        return foreign_runtime.create(record, spec, stdio, pipes.errors if pipes else None)
+    return lifecycle.create(spec, stdio, cache)
+
+
+def _let_go(record: Record, created: lifecycle.CreatedProcess) -> None:
+    if record.data["options"]["isolation"].get("runtime"):
+        from minidock.engine.container import foreign_runtime
+
+        foreign_runtime.start(record)
+        return
+    lifecycle.start(created)
 
 
 def _record_start(record: Record, created: lifecycle.CreatedProcess) -> None:
@@ -156,6 +178,8 @@ def _attach_caller(caller: AttachedClient, clients: AttachedClients, running: Ru
 
 def _wait_for_set_up(caller: AttachedClient | None, created: lifecycle.CreatedProcess) -> None:
     """Wait for the container's first process, and for the caller: Ctrl-C ends a set-up that hangs too."""
+    if created.is_ready:  # it is another runtime's
+        return
     inside = created.channel.end.fileno()
     wanted = {inside: select.POLLIN}
     if caller:

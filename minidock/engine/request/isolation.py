@@ -52,6 +52,7 @@ def parse(flags: dict[str, Any], tell: Callable[[str], None]) -> Isolation:
         **_security(flags["security_opt"]),
         oom_score_adj=score,
         annotations=values.key_values(flags["annotation"]),
+        runtime=_runtime(flags["runtime"]),
     )
 
 
@@ -60,6 +61,18 @@ def _mode(text: str, known: tuple[str, ...], refusal: UsageError, *, joins: bool
     if not text or text in known or (joins and re.fullmatch("container:.+", text)):
         return text
     raise refusal
+
+
+def _runtime(text: str) -> str:
+    """The path of another OCI runtime; "" for ours. Docker has names for those that its daemon was told of."""
+    if text in ("", "minidock"):
+        return ""
+    if "/" not in text:
+        raise declined(f"unknown or invalid runtime name: {text}: there is minidock, or the path of another one")
+    path = os.path.abspath(text)
+    if not os.path.isfile(path) or not os.access(path, os.X_OK):
+        raise declined(f"unknown or invalid runtime name: {text}: {path} is not an executable file")
+    return path
 
 
 def _userns(text: str) -> str:
@@ -93,8 +106,6 @@ def _warn_of_version_1(flags: dict[str, Any], tell: Callable[[str], None]) -> No
 def _refuse_what_only_others_have(flags: dict[str, Any]) -> None:
     if flags["isolation"] not in ("", "default"):
         raise declined(f"Invalid isolation: \"{flags['isolation']}\" - linux only supports 'default'")
-    if flags["runtime"] not in ("", "minidock"):
-        raise declined(f"unknown or invalid runtime name: {flags['runtime']}: there is only minidock")
     if flags["storage_opt"]:
         if not all("=" in text for text in flags["storage_opt"]):
             raise fail("invalid storage option")
