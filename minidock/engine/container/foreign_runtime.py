@@ -33,8 +33,9 @@ from minidock.linux import overlay, syscalls
 from minidock.linux.cgroups import Cgroup
 from minidock.observe import step
 from minidock.runtime import lifecycle
+from minidock.runtime.attributes import reset_signals
 from minidock.runtime.channel import channel_pair
-from minidock.runtime.init import Stdio, reset_signals
+from minidock.runtime.init import Stdio
 from minidock.runtime.lifecycle import CreatedProcess
 from minidock.runtime.oci_spec import Spec
 
