@@ -10,8 +10,8 @@ from collections.abc import Callable, Sequence
 
 from minidock.course import sandbox
 from minidock.course.bench import Bench
+from minidock.course.course_stages import Stage
 from minidock.course.missing import Missing
-from minidock.course.stages import Stage
 from minidock.errors import MinidockError, UsageError
 from minidock.linux import syscalls
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from minidock.course import stages
+from minidock.course import course_stages
 from tests.course.wrong import Wrong
 
 SUBPROCESS = """
@@ -39,14 +39,14 @@ sys.exit(subprocess.run(command).returncode)
 """
 
 # The devices of the host, by bind mounts.
-BINDS = stages.find("4").solution.replace(
+BINDS = course_stages.find("4").solution.replace(
     'os.mknod(f"dev/{name}", 0o666 | stat.S_IFCHR, os.makedev(*number))',
     'open(f"dev/{name}", "w").close(); mount(f"/dev/{name}", f"dev/{name}", None, MS_BIND)',
 )
 
 # unshare(1) makes the namespaces and the fork; the same program goes on inside as PID 1.
 AGAIN = (
-    stages.find("5")
+    course_stages.find("5")
     .solution.replace(
         "    rootfs, *command = sys.argv[1:]\n",
         """    rootfs, *command = sys.argv[1:]
@@ -68,7 +68,9 @@ AGAIN = (
 )
 
 # Python 3.12 has unshare itself.
-GUARDED = stages.find("5").solution.replace('call("unshare", ', '(getattr(os, "unshare", None) or libc.unshare)(')
+GUARDED = course_stages.find("5").solution.replace(
+    'call("unshare", ', '(getattr(os, "unshare", None) or libc.unshare)('
+)
 
 # The user namespace first, with all others in it: their root may mount and name the host, without being the host's.
 _OWNER = '    os.chown(f"{scratch}/upper", OUTSIDE, OUTSIDE)  # the tree has the topmost directory\'s owner\n'
@@ -88,7 +90,7 @@ _CHANGES = {
     _SYSFS: "",
     _MKNOD: 'open(f"dev/{name}", "w").close(); mount(f"/dev/{name}", f"dev/{name}", None, 0x1000)',
 }
-USERS_FIRST = stages.find("8").solution
+USERS_FIRST = course_stages.find("8").solution
 for old, new in _CHANGES.items():
     assert old in USERS_FIRST
     USERS_FIRST = USERS_FIRST.replace(old, new)

@@ -9,12 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from minidock.course import stages
+from minidock.course import course_stages
 from tests.course.styles import STYLES
 from tests.course.wrong import WRONG, WRONG_LIMITS, Wrong
 from tests.support.command import Minidock
 
-NUMBERS = [stage.number for stage in stages.STAGES]
+NUMBERS = [stage.number for stage in course_stages.STAGES]
 
 
 def check(engine: Minidock, stage: str, path: Path, text: str) -> subprocess.CompletedProcess[bytes]:
@@ -38,17 +38,17 @@ def test_a_stage_is_shown_started_and_not_yet_done(
     assert started.returncode == 0, started.stderr
     (script,) = tmp_path.glob("*.py")
     compile(script.read_text(), script.name, "exec")
-    assert (tmp_path / "rootfs/bin/busybox").exists() == stages.find(number).needs_rootfs
+    assert (tmp_path / "rootfs/bin/busybox").exists() == course_stages.find(number).needs_rootfs
     assert engine("course", "start", number).returncode == 1  # never over what a student has written
     done = engine("course", "check", number, str(script), timeout=280)
-    holes = stages.find(number).holes
+    holes = course_stages.find(number).holes
     still_open = re.fullmatch(rb"missing: hole \d is still open: .*\n", done.stderr)
     assert (done.returncode, bool(still_open)) == ((1, True) if holes else (0, False)), done.stderr
 
 
 @pytest.mark.parametrize("number", NUMBERS)
 def test_the_solution_passes(engine: Minidock, number: str, tmp_path: Path) -> None:
-    done = check(engine, number, tmp_path / "mine.py", stages.find(number).solution)
+    done = check(engine, number, tmp_path / "mine.py", course_stages.find(number).solution)
     assert (done.returncode, done.stderr) == (0, b""), done.stdout
     assert f"stage {number} is done".encode() in done.stdout
 
@@ -60,7 +60,7 @@ def test_other_ways_pass_too(engine: Minidock, style: Wrong, tmp_path: Path) -> 
 
 
 def told(engine: Minidock, wrong: Wrong, path: Path) -> None:
-    solution = stages.find(wrong.stage).solution
+    solution = course_stages.find(wrong.stage).solution
     assert wrong.old in solution
     done = check(engine, wrong.stage, path, solution.replace(wrong.old, wrong.new))
     lines = done.stderr.decode().splitlines()
@@ -83,7 +83,7 @@ def test_a_missing_limit_is_told(engine: Minidock, wrong: Wrong, tmp_path: Path)
 
 @pytest.mark.cgroup
 def test_limits_are_checked_where_the_kernel_has_them(engine: Minidock, tmp_path: Path) -> None:
-    done = check(engine, "6", tmp_path / "mine.py", stages.find("6").solution)
+    done = check(engine, "6", tmp_path / "mine.py", course_stages.find("6").solution)
     assert (done.returncode, done.stderr) == (0, b""), done.stdout
     assert b"the kernel kills" in done.stdout
     assert b"skip" not in done.stdout
@@ -140,7 +140,7 @@ def test_refusals(engine: Minidock, words: tuple[str, ...], said: bytes) -> None
 def test_each_stage_keeps_what_the_one_before_has_made() -> None:
     """The functions of a stage are in the next: what becomes another thing has another name there."""
     known: set[str] = set()
-    for stage in stages.STAGES[:-1]:
+    for stage in course_stages.STAGES[:-1]:
         names = set(re.findall(r"^def (\w+)", stage.solution, re.MULTILINE))
         assert known <= names, stage.number
         known = names

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from minidock.course import stages
+from minidock.course import course_stages
 from tests.engine.containers import eventually
 from tests.support.command import Minidock
 
@@ -20,7 +20,7 @@ from tests.support.command import Minidock
 def mine(tmp_path: Path) -> Iterator[str]:
     """A student's runtime, by the Python that has prctl."""
     path = tmp_path / "mine.py"
-    path.write_text(stages.find("last").solution.replace("#!/usr/bin/env python3", f"#!{sys.executable}"))
+    path.write_text(course_stages.find("last").solution.replace("#!/usr/bin/env python3", f"#!{sys.executable}"))
     path.chmod(0o755)
     return str(path)
 

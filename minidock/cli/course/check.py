@@ -7,7 +7,7 @@ from minidock.cli.commands import HELP
 from minidock.cli.echo import echo
 from minidock.cli.flags.attach_flags import say
 from minidock.cli.flags.common import check_root
-from minidock.course import stages
+from minidock.course import course_stages
 from minidock.engine.state_paths import Paths
 
 
@@ -24,7 +24,7 @@ def check(paths: Paths, number: str, file: str | None, seconds: int, image: str)
     """
     from minidock.course import check as course_check
 
-    stage = stages.find(number)
+    stage = course_stages.find(number)
     check_root()
     layers: list[str] = []
     if stage.number != "1":
@@ -34,6 +34,6 @@ def check(paths: Paths, number: str, file: str | None, seconds: int, image: str)
     code = course_check.check(stage, file or stage.file, layers, seconds)
     if code == 0:
         echo(f"the same in minidock: {', '.join(stage.code)}")
-        if following := stages.next_of(stage):
+        if following := course_stages.next_of(stage):
             echo(f"next: minidock course start {following.number} ({following.title})")
     return code

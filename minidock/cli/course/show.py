@@ -5,7 +5,7 @@ from __future__ import annotations
 from minidock.cli import usage
 from minidock.cli.commands import HELP
 from minidock.cli.echo import echo
-from minidock.course import stages
+from minidock.course import course_stages
 
 
 @usage.command(context_settings=HELP)
@@ -14,7 +14,7 @@ from minidock.course import stages
 @usage.option("--directory", is_flag=True, help="Show where its page and its solution are.")
 def show(number: str, solution: bool, directory: bool) -> None:
     """Show what a stage is about: what, why, what to look at, what breaks without it."""
-    stage = stages.find(number)
+    stage = course_stages.find(number)
     if directory:
         echo(stage.directory)
         return

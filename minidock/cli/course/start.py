@@ -9,7 +9,7 @@ from minidock.cli import usage
 from minidock.cli.commands import HELP
 from minidock.cli.echo import echo
 from minidock.cli.flags.attach_flags import say
-from minidock.course import stages
+from minidock.course import course_stages
 from minidock.engine.state_paths import Paths
 from minidock.errors import UsageError
 
@@ -27,7 +27,7 @@ def start(paths: Paths, number: str, file: str | None, solution: bool, image: st
 
     The skeleton has what the stages before have made, and holes for what is new.
     """
-    stage = stages.find(number)
+    stage = course_stages.find(number)
     file = file or stage.file
     if os.path.lexists(file):
         raise UsageError(f"{file} is there already: name another file, or remove it")
