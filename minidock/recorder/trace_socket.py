@@ -59,6 +59,7 @@ class Recorder(Observer):
         self.trace_pid = 0  # in the process that forked the trace process
         self.program: socket.socket | None = None  # our end of execve's socket
         self.pending: dict[int, _CallText] = {}  # by thread: the call that it is making
+        self.home = _network()  # the network namespace that this process began in
 
     def begins(self, step: Step) -> None:
         event = ("begins", step.title, step.book, _place())
@@ -76,7 +77,7 @@ class Recorder(Observer):
         self._send(("ends", step.title, step.microseconds))
 
     def before(self, call: Call) -> None:
-        self.pending[get_native_id()] = _call_text(call)
+        self.pending[get_native_id()] = _call_text(call, self.home)
         if call.name == "execve":
             self.program = self._ask(self._event("execve", call))
             if self.program:
@@ -142,7 +143,7 @@ class Recorder(Observer):
             os.waitpid(self.trace_pid, 0)
 
     def _event(self, what: str, call: Call, text: _CallText | None = None) -> tuple[Any, ...]:
-        name, arguments, context = text or _call_text(call)
+        name, arguments, context = text or _call_text(call, self.home)
         number = call.result.errno if isinstance(call.result, OSError) else None
         result = call.result if isinstance(call.result, int) and not isinstance(call.result, bool) else 0
         keywords = {key: _simple(value) for key, value in call.keywords}
@@ -190,7 +191,7 @@ class _CallText(NamedTuple):
     context: dict[str, Any]
 
 
-def _call_text(call: Call) -> _CallText:
+def _call_text(call: Call, home: int) -> _CallText:
     try:
         name, arguments = call_spelling.parts(call)
     except (
@@ -199,35 +200,52 @@ def _call_text(call: Call) -> _CallText:
         LookupError,
     ):  # arguments that `call_spelling` does not expect: the container must not fail for that
         name, arguments = call.name, [repr(argument) for argument in call.arguments]
-    return _CallText(name, arguments, _context(call))
+    return _CallText(name, arguments, _context(call, home))
 
 
-def _context(call: Call) -> dict[str, Any]:
-    """What only this process can find out of the arguments: the process of a pidfd, the network of a socket."""
+def _context(call: Call, home: int) -> dict[str, Any]:
+    """What only this process can find out: the process of a pidfd, and whether a call acts on another network than that
+    of `home`.
+    """
     try:
-        if call.name == "setns":
+        if call.name in ("setns", "pidfd_send_signal"):
             with open(f"/proc/self/fdinfo/{call.arguments[0]}", encoding="ascii") as file:
                 return next(({"target": int(line[4:])} for line in file if line.startswith("Pid:")), {})
+        if call.name in ("execve", "write"):
+            return {"inside": _network() != home}
         if call.name == "netlink":
-            return _network_of(call.arguments[1], [int(word) for word in call.arguments[0].split() if word.isdigit()])
+            fd, words = call.arguments[1], call.arguments[0].split()
+            return {
+                "inside": _network_of(fd) != home,
+                "links": _names(fd, [int(word) for word in words if word.isdigit()]),
+            }
     except (OSError, ValueError, LookupError):
         return {}
     return {}
 
 
-def _network_of(fd: int, indices: list[int]) -> dict[str, Any]:
-    """Whether a socket is in another network namespace than this thread, and the names of interfaces there."""
+def _network() -> int:
+    """The network namespace of this thread, as its inode number (namespaces(7))."""
+    return os.stat("/proc/thread-self/ns/net").st_ino
+
+
+def _network_of(fd: int) -> int:
+    """The network namespace of a socket."""
     namespace = fcntl.ioctl(fd, _SIOCGSKNS)
     try:
-        inside = os.fstat(namespace).st_ino != os.stat("/proc/thread-self/ns/net").st_ino
+        return os.fstat(namespace).st_ino
     finally:
         os.close(namespace)
+
+
+def _names(fd: int, indices: list[int]) -> dict[str, str]:
+    """The names of interfaces in the network namespace of a socket, by their numbers as text."""
     names = {}
     for index in indices:
         with suppress(OSError):
             answer = fcntl.ioctl(fd, _SIOCGIFNAME, struct.pack("16si20x", b"", index))
             names[str(index)] = answer[:16].rstrip(b"\0").decode()
-    return {"inside": inside, "links": names}
+    return names
 
 
 def resume(fd: int, *, stepping: bool) -> None:

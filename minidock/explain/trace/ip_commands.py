@@ -19,8 +19,7 @@ def command(call: CallMade, processes: ProcessTable) -> str:
             "RTM_NEWROUTE": _route}.get(verb)  # fmt: skip
     if make is None:
         return ""
-    prefix = f"nsenter --target {processes.inside} --net " if call.raw[1].get("inside") else ""
-    return prefix + make(call, processes)
+    return processes.prefix(call) + make(call, processes)
 
 
 def _decoded(kind: Any, data: bytes) -> Any:

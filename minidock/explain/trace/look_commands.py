@@ -45,10 +45,10 @@ def _at_network(call: CallMade, processes: ProcessTable) -> str:
     return "ip address" if words[0] == "RTM_NEWADDR" else "ip route" if "ROUTE" in words[0] else ""
 
 
-def _at_program(call: CallMade, _: ProcessTable) -> str:
+def _at_program(call: CallMade, processes: ProcessTable) -> str:
     program = str(call.argument(0)).rpartition("/")[2]
     if program == "nft":
-        return "nft list ruleset"
+        return f"{processes.prefix(call)}nft list ruleset"
     if program.startswith("iptables"):
         return f"{program} -S FORWARD"
     return f"ps -o pid,ppid,user,args -p {call.pid}"

@@ -22,6 +22,7 @@ class Copied(NamedTuple):
 class ProcessTable:
     """`inside`: the pid of the process whose namespaces were created or opened last, or 0; or a shell variable for it.
 
+    `fed`: the program that a process has just started, whose input it writes next: its pid and the program's command.
     `copies`: what open_tree(2) has copied, by process and descriptor. One command of mount(8) copies, sets options and
     attaches, so that command is shown with the call that attaches.
     """
@@ -29,6 +30,8 @@ class ProcessTable:
     def __init__(self) -> None:
         self.inside: int | str = 0
         self.copies: dict[tuple[int, int], Copied] = {}
+        self.fed: tuple[int, str] | None = None
+        self._parents: dict[int, int] = {}
 
     def note(self, call: CallMade) -> None:
         """Take account of a call."""
@@ -36,6 +39,17 @@ class ProcessTable:
             self.inside = call.result
         elif call.wrapper == "open" and (match := _NAMESPACE.fullmatch(str(call.argument(0)))):
             self.inside = int(match[1])
+        elif call.wrapper == "vfork":
+            self._parents[call.result] = call.pid
+
+    def feed(self, call: CallMade, command: str) -> None:
+        """Take account of a program that reads `command`'s input from whoever started it, with the next write."""
+        self.fed = self._parents.get(call.pid, 0), command
+
+    def prefix(self, call: CallMade) -> str:
+        """What leads a command into the network of the process inside, if that is where our process made the call."""
+        ours = call.who in ("command", "monitor", "exec-monitor")
+        return f"nsenter --target {self.inside} --net " if ours and call.raw[1].get("inside") else ""
 
 
 def is_refused(calls: list[CallMade], position: int) -> bool:

@@ -21,6 +21,7 @@ NAMESPACES = {
 }  # fmt: skip
 # What setpriv(1) does in one command.
 IDENTITY = ("prctl", "capset", "setgroups", "setresgid", "setresuid")
+_LONGEST_INPUT = 400  # characters; of what a program is given to read, and is shown with the call that gives it
 # In the order of their numbers, <asm-generic/resource.h>.
 # ruff: noqa: SIM905 - this list reads better as text
 _LIMITS = "cpu fsize data stack core rss nproc nofile memlock as locks sigpending msgqueue nice rtprio rttime".split()
@@ -36,7 +37,8 @@ def commands(calls: list[CallMade], processes: ProcessTable) -> list[str]:
         if call.wrapper in IDENTITY:
             identity.append(call)
         elif (words := command(call, processes)) and words not in found[-1:]:
-            found.append(words)
+            given, _, program = words.rpartition(" | ")
+            found.append(f"... | {program}" if len(given) > _LONGEST_INPUT else words)
     words = setpriv(identity)
     return [*found, f"{words} ..."] if words else found
 
@@ -136,6 +138,11 @@ def mknod(call: CallMade, path: str) -> str:
     return f"mknod {permissions} {_quote(path)} {kind} {device >> 8 & 0xFFF} {device & 0xFF | device >> 12 & 0xFFF00}"
 
 
+def _chown(call: CallMade, _: ProcessTable) -> str:
+    link = "" if call.argument(4, "follow_symlinks", True) else "-h "
+    return f"chown {link}{call.argument(1)}:{call.argument(2)} {_quote(named(call))}"
+
+
 def _clone3(call: CallMade, _: ProcessTable) -> str:
     flags = unshare_flags(call.argument(0))
     return f"unshare {' '.join(flags)} --fork ..." if flags else ""
@@ -146,22 +153,49 @@ def _unshare(call: CallMade, _: ProcessTable) -> str:
     return f"unshare {' '.join(flags)} ..." if flags else ""
 
 
-def _setns(call: CallMade, _: ProcessTable) -> str:
-    pid = call.raw[1].get("target")
-    return f"nsenter --target {pid} {' '.join(unshare_flags(call.argument(1)))} ..." if pid else ""
+def _setns(call: CallMade, processes: ProcessTable) -> str:
+    pid, kinds = call.raw[1].get("target"), call.argument(1)
+    if kinds == syscalls.CLONE_NEWNS:
+        pid = pid or processes.inside
+    return f"nsenter --target {pid} {' '.join(unshare_flags(kinds))} ..." if pid else ""
 
 
-def _write(call: CallMade, _: ProcessTable) -> str:
+def _write(call: CallMade, processes: ProcessTable) -> str:
     path, data = open_on(call), call.argument(1)
-    if not path.startswith("/"):
-        return ""
     text = data.decode(errors="replace") if isinstance(data, bytes) else str(data)
-    return f"echo {_quote(text.rstrip())} > {_quote(path)}"
+    if not path.startswith("/"):
+        if processes.fed is None or processes.fed[0] != call.pid:
+            return ""
+        (_, program), processes.fed = processes.fed, None
+        return f"{_print(text)} | {program}"
+    # The kernel takes a value with a line's end as well.
+    words = f"{_print(text.rstrip() + chr(10) if path.startswith(('/proc/', '/sys/')) else text)} > {_quote(path)}"
+    prefix = processes.prefix(call) if path.startswith("/proc/sys/net/") else ""
+    return f"{prefix}sh -c {_quote(words)}" if prefix else words
 
 
-def _execve(call: CallMade, _: ProcessTable) -> str:
+def _print(text: str) -> str:
+    """The command that prints `text`."""
+    if text.find("\n") == len(text) - 1 and "\\" not in text:
+        return f"echo {_quote(text[:-1])}"
+    escaped = text.replace("\\", "\\\\").replace("%", "%%").replace("\n", "\\n").replace("\t", "\\t")
+    return f"printf {_quote(escaped)}"
+
+
+def _execve(call: CallMade, processes: ProcessTable) -> str:
+    """The program; '' for one that reads its input from us: its command is shown with what it is given."""
     words = " ".join(_quote(word) for word in call.argument(1))
-    return words if call.pid and call.step and call.who in ("command", "monitor", "exec-monitor") else f"exec {words}"
+    if not (call.pid and call.step and call.who in ("command", "monitor", "exec-monitor")):
+        return f"exec {words}"
+    if words.endswith(" -f -"):
+        processes.feed(call, processes.prefix(call) + words)
+        return ""
+    return processes.prefix(call) + words
+
+
+def _signal(call: CallMade, _: ProcessTable) -> str:
+    pid = call.raw[1].get("target")
+    return f"kill -s {call.arguments[1].removeprefix('SIG')} {pid}" if pid else ""
 
 
 def _setrlimit(call: CallMade, _: ProcessTable) -> str:
@@ -181,7 +215,7 @@ def _mkdir(call: CallMade, _: ProcessTable) -> str:
 
 _COMMANDS: dict[str, Callable[[CallMade, ProcessTable], str]] = {
     "chdir": lambda call, _: f"cd {_quote(str(call.argument(0)))}",
-    "chown": lambda call, _: f"chown {call.argument(1)}:{call.argument(2)} {_quote(named(call))}",
+    "chown": _chown,
     "clone3": _clone3,
     "execve": _execve,
     "ioctl": lambda call, _: "ip link set lo up" if "SIOCSIFFLAGS" in call.arguments else "",
@@ -193,6 +227,7 @@ _COMMANDS: dict[str, Callable[[CallMade, ProcessTable], str]] = {
     "move_mount": _move_mount,
     "netlink": ip_commands.command,
     "open_tree": _open_tree,
+    "pidfd_send_signal": _signal,
     "pivot_root": lambda call, _: f"pivot_root {real_path(call, 0)} {real_path(call, 1)}",
     "rename": _rename,
     "rmdir": lambda call, _: f"rmdir {_quote(named(call))}" if "/cgroup/" in named(call) else "",
