@@ -112,11 +112,15 @@ def _mount_new(
 ) -> None:
     """A new file system. (Flags for all mounts below it need not be set: there are none yet.)
 
-    `copy_up`: it begins with a copy of what it hides.
+    A tmpfs has the mode of the directory that it hides; one that is made for it is for all (1777), as is a tmpfs by
+    itself. `copy_up`: it begins with a copy of what it hides.
     """
-    target = make_in(root, destination, directory=True)
+    by_place = fstype == "tmpfs" and "mode=" not in data
+    target = make_in(root, destination, directory=True, mode=0o1777 if by_place else 0o755)
     try:
         check(path_in(root, target))
+        if by_place:
+            data = f"{data}{',' if data else ''}mode={stat.S_IMODE(os.fstat(target).st_mode):o}"
         at_first = flags & ~MS_RDONLY if copy_up else flags
         syscalls.mount(source, descriptor_path(target), fstype, at_first, data or None)
         if copy_up:

@@ -48,8 +48,8 @@ def open_in(root: int, path: str) -> int:
     return look_up(root, path.lstrip("/") or ".", syscalls.O_PATH)
 
 
-def make_in(root: int, path: str, *, directory: bool, links: int = 0) -> int:
-    """`open_in`, creating what is missing: directories on the way (0755), at the end a directory or an empty file.
+def make_in(root: int, path: str, *, directory: bool, mode: int = 0o755, links: int = 0) -> int:
+    """`open_in`, creating what is missing: directories on the way (0755), at the end one with `mode`, or an empty file.
 
     For a dangling symbolic link, its target is created. What is created is opened right there, and not looked up from
     `root` again: another process may exchange directories on the way (a volume is shared with other containers).
@@ -61,10 +61,12 @@ def make_in(root: int, path: str, *, directory: bool, links: int = 0) -> int:
         pass
     above, name = os.path.split(path.rstrip("/"))
     parent = make_in(root, above or "/", directory=True, links=links)
+    made = False
     try:
         try:
             if directory:
-                syscalls.mkdir(name, 0o755, dir_fd=parent)
+                syscalls.mkdir(name, mode, dir_fd=parent)
+                made = True
             else:
                 syscalls.mknod(name, stat.S_IFREG | 0o644, dir_fd=parent)
         except FileExistsError:
@@ -72,11 +74,14 @@ def make_in(root: int, path: str, *, directory: bool, links: int = 0) -> int:
                 if links == _MOST_LINKS:
                     raise OSError(errno.ELOOP, f"{path}: {os.strerror(errno.ELOOP)}") from None
                 target = os.path.join(above, os.readlink(name, dir_fd=parent))
-                return make_in(root, target, directory=directory, links=links + 1)
+                return make_in(root, target, directory=directory, mode=mode, links=links + 1)
             if name == "..":
                 return open_in(root, path)
             # Another container's start has created the same in a shared volume.
-        return look_up(parent, name, syscalls.O_PATH, syscalls.RESOLVE_BENEATH | syscalls.RESOLVE_NO_SYMLINKS)
+        fd = look_up(parent, name, syscalls.O_PATH, syscalls.RESOLVE_BENEATH | syscalls.RESOLVE_NO_SYMLINKS)
+        if made and mode != 0o755:  # of which the umask has taken some
+            syscalls.chmod(descriptor_path(fd), mode)
+        return fd
     finally:
         os.close(parent)
 

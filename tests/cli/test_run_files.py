@@ -176,6 +176,26 @@ def test_tmpfs(run: Run) -> None:
     assert "size=2048k" in mounts["/dev/shm"][2]
 
 
+def test_a_tmpfs_has_the_mode_of_what_it_hides(minidock: Minidock) -> None:
+    """And one in a place of its own is for all, at every start (moby#46872, podman#21654)."""
+    options = [word for place in ("/root", "/tmp", "/etc:size=1m", "/new") for word in ("--tmpfs", place)]
+    options += ["--mount", "type=tmpfs,dst=/home", "--mount", "type=tmpfs,dst=/opt,tmpfs-mode=1700"]
+    look = ["stat", "-c", "%n %a", "/root", "/tmp", "/etc", "/new", "/home", "/opt"]
+    seen = "/root 700\n/tmp 1777\n/etc 755\n/new 1777\n/home 755\n/opt 1700\n"
+    try:
+        words = ("run", "--network", "none", "--name", "modes", *options, "alpine", *look)
+        assert minidock(*words).stdout.decode() == seen
+        assert minidock("start", "-a", "modes").stdout.decode() == seen
+    finally:
+        minidock("rm", "modes")
+
+
+@pytest.mark.parametrize(("option", "mode"), [("readonly=t", "ro"), ("ro=TRUE", "ro"), ("ro=F", "rw")])
+def test_true_and_false_as_go_reads_them(run: Run, option: str, mode: str) -> None:
+    mounts = parse(run.shell("cat /proc/self/mountinfo", "--mount", f"type=bind,src=/usr,dst=/mnt,{option}"))
+    assert mode in mounts["/mnt"][0]
+
+
 @pytest.fixture
 def source(tmp_path: Path) -> Path:
     (tmp_path / "dir").mkdir()

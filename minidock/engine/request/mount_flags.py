@@ -22,7 +22,7 @@ PROPAGATION = ("private", "rprivate", "slave", "rslave", "shared", "rshared")
 # The words after the second colon of -v: one of each row at most.
 _MODES = (("ro", "rw"), ("z", "Z"), PROPAGATION, ("nocopy",), ("idmap",),
           ("consistent", "cached", "delegated", "default"))  # fmt: skip
-_TRUE, _FALSE = ("1", "true"), ("0", "false")
+_TRUE, _FALSE = ("1", "t", "T", "true", "TRUE", "True"), ("0", "f", "F", "false", "FALSE", "False")
 _SWITCHES = ("idmap", "readonly", "volume-nocopy", "bind-nonrecursive", "bind-create-src")
 _OTHER_NAMES = {"ro": "readonly", "src": "source", "dst": "target", "destination": "target"}
 _KEYS = {"idmap", "type", "source", "target", "readonly", "consistency", "bind-propagation", "bind-nonrecursive",
