@@ -220,10 +220,13 @@ def test_the_image_s_own_volumes(engine: Minidock, do: Do, tmp_path: Path) -> No
     assert volumes(engine) == ["named"]
 
 
-def test_a_volume_on_etc_does_not_hide_the_files_for_names(do: Do) -> None:
+def test_a_volume_on_etc_does_not_hide_the_files_for_names(engine: Minidock, do: Do) -> None:
     script = "head -1 /etc/hosts; cut -d ' ' -f 2 /proc/mounts | grep /etc"
     seen = do(*QUIET, "-v", "config:/etc:nocopy", "alpine", "sh", "-c", script)
     assert seen == "127.0.0.1\tlocalhost\n/etc\n/etc/resolv.conf\n/etc/hostname\n/etc/hosts\n"
+    # Alpine has no resolv.conf; in a read-only volume its place cannot be made at the start: it comes with the copy.
+    assert do(*QUIET, "-v", "fixed:/etc:ro", "alpine", "sh", "-c", script) == seen
+    assert os.readlink(data(engine, "fixed") / "mtab") == "/proc/mounts"
 
 
 def test_commit_keeps_the_anonymous_volumes(do: Do) -> None:

@@ -35,6 +35,11 @@ def make(directory: str, layers: list[str]) -> None:
                 _make_leaf(os.path.join(directory, *names), LINKS.get(path, ""))
 
 
+def is_above(path: str) -> bool:
+    """Whether something of the layer lies below `path`."""
+    return any(place.startswith(f"{path.rstrip('/')}/") for place in (*DIRECTORIES, *FILES, *LINKS))
+
+
 def _make_directories(directory: str, layers: list[str], names: list[str]) -> None:
     for depth in range(1, len(names) + 1):
         below = overlay.entry(layers, names[:depth])

@@ -16,6 +16,7 @@ from minidock.engine.container import names, records
 from minidock.engine.container.container_options import ContainerOptions, Mount
 from minidock.engine.container.records import Record
 from minidock.engine.events import event_log
+from minidock.engine.spec import init_layer
 from minidock.engine.volumes import populate, volume_mounts, volumes
 from minidock.errors import EXIT_ENGINE, ConflictError, HostError, MinidockError, UsageError
 from minidock.linux import mount_options, mountinfo
@@ -145,7 +146,11 @@ def provide(record: Record) -> None:
     for point in map(lambda row: MountPoint(**row), record.data["mounts"]):
         if point.type != "volume":
             continue
-        source = populate.find(record.data["layers"], point.destination)
+        layers = record.data["layers"]
+        if init_layer.is_above(point.destination):  # a volume that is read-only needs the places of mounts in it
+            init_layer.make(record.path("init"), layers[::-1])
+            layers = [*layers, record.path("init")]
+        source = populate.find(layers, point.destination)
         if source and not source.is_directory and (point.copy or point.anonymous):
             why = f"cannot mount volume over existing file, file exists {point.destination}"
             raise ConflictError(why if point.anonymous else f"source {point.destination} is not directory",
