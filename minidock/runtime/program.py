@@ -17,17 +17,20 @@ from minidock.linux import syscalls
 def find(process: dict[str, Any]) -> str:
     """The file of the program `args[0]`: that path if it has a slash, otherwise the first in the container's PATH."""
     name = process["args"][0]
-    unusable = ""
     for candidate in [name] if "/" in name else _in_path(name, process.get("env") or []):
         try:
             mode = os.stat(candidate).st_mode
         except (FileNotFoundError, NotADirectoryError):
             continue
+        except PermissionError:
+            if "/" in name:
+                raise
+            continue
         if stat.S_ISREG(mode) and mode & 0o111:
             return candidate
-        unusable = unusable or ("is a directory" if stat.S_ISDIR(mode) and "/" in name else "permission denied")
-    if unusable:
-        raise SetupError(f'exec: "{name}": {unusable}', exit_code=EXIT_CANNOT_EXECUTE)
+        if "/" in name:
+            why = "is a directory" if stat.S_ISDIR(mode) else "permission denied"
+            raise SetupError(f'exec: "{name}": {why}', exit_code=EXIT_CANNOT_EXECUTE)
     why = "no such file or directory" if "/" in name else "executable file not found in $PATH"
     raise SetupError(f'exec: "{name}": {why}', exit_code=EXIT_NOT_FOUND)
 

@@ -39,6 +39,8 @@ REFUSALS = {
     "no such path": (127, "alpine /no/such/command", '"/no/such/command": no such file or directory'),
     "a path through a file": (127, "alpine /etc/passwd/x", "no such file or directory"),
     "an empty command": (127, "alpine ", "not found"),
+    "a file in PATH that is no program": (127, "-e PATH=/etc alpine passwd", "executable file not found in $PATH"),
+    "a directory in PATH": (127, "-e PATH=/ alpine etc", '"etc": executable file not found in $PATH'),
     "not executable": (126, "alpine /etc/passwd", '"/etc/passwd": permission denied'),
     "a directory as command": (126, "alpine /etc", '"/etc": is a directory'),
     "a command that the user may not run": (126, "-u nobody -v {tmp}/private:/p alpine /p", "permission denied"),
