@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from minidock.image.store import Store
 from tests.image.conftest import Command
 from tests.image.tars import archive, entry
@@ -30,8 +32,9 @@ def test_there_and_back(store: Store, tmp_path: Path, command: Command) -> None:
     assert store.resolve("far:1").id == image.id
 
 
-def test_a_platform_that_is_none(tmp_path: Path, command: Command) -> None:
+@pytest.mark.parametrize("platform", ["a/b/c/d", "linux/", "nosuch"])
+def test_a_platform_that_is_none(tmp_path: Path, command: Command, platform: str) -> None:
     (tmp_path / "rootfs.tar").write_bytes(archive(entry("x")))
-    done = command("import", "--platform", "a/b/c/d", str(tmp_path / "rootfs.tar"))
+    done = command("import", "--platform", platform, str(tmp_path / "rootfs.tar"))
     assert (done.code, done.out) == (1, b"")
     assert "is not a platform" in done.err

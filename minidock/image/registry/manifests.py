@@ -26,6 +26,8 @@ _SCHEMA1 = "application/vnd.docker.distribution.manifest.v1"
 _CONFIG_TYPES = ("application/vnd.oci.image.config.v1+json", "application/vnd.docker.container.image.v1+json")
 _LAYER_PREFIXES = ("application/vnd.oci.image.layer.", "application/vnd.docker.image.rootfs.")
 _SYSTEMS = ("linux", "windows", "darwin", "freebsd")
+# ruff: noqa: SIM905 - this list reads better as text
+_ARCHITECTURES = "386 amd64 arm arm64 loong64 mips mipsle mips64 mips64le ppc64 ppc64le riscv64 s390x wasm".split()
 _LAYERS_MAX = 1024  # overlayfs takes about 500; docker refuses more than 127
 
 
@@ -140,6 +142,8 @@ def parse_platform(text: str) -> Platform:
     parts = text.lower().split("/")
     if len(parts) > 3 or not all(part.replace("_", "").replace("-", "").isalnum() for part in parts):
         raise RegistryError(f"{text!r} is not a platform: OS/ARCHITECTURE[/VARIANT], such as linux/arm64")
+    if len(parts) == 1 and normalized("", text).architecture not in _ARCHITECTURES and parts[0] not in _SYSTEMS:
+        raise RegistryError(f"{text!r} is not a platform: it is neither an operating system nor an architecture")
     if parts[0] not in _SYSTEMS:
         parts = ["linux", *parts]
     elif len(parts) == 1:
