@@ -114,6 +114,8 @@ def replacing(path: str, *, durable: bool, mode: int) -> Iterator[BinaryIO]:
             os.unlink(temporary)
         if isinstance(error, IsADirectoryError):
             raise DamagedError(path, "it is a directory", "move it away") from error
+        if isinstance(error, OSError) and error.filename is None:  # write(2) and fsync(2) are told no path
+            error.filename = path
         raise
     if durable:
         _sync_directory(os.path.dirname(path))

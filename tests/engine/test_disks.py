@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -27,6 +29,17 @@ def test_what_was_made_there_can_be_removed(engine: Minidock, tmp_path: Path, ki
     )
     assert done.stdout == "ran\none\nmany\nremoved\n.lock\n", done
     assert done.stderr == ""
+
+
+@pytest.mark.parametrize(("call", "is_done"), [(1, False), (2, True)], ids=["the file", "the directory"])
+def test_a_disk_that_fails_is_told_unless_it_is_done(engine: Minidock, call: int, is_done: bool) -> None:
+    """strace(1) lets one fsync(2) fail: of the new file, or of the directory after the rename, which is no failure."""
+    strace = ["strace", "-f", "-o", os.devnull, "-e", "trace=fsync", "-e", f"inject=fsync:error=EIO:when={call}"]
+    words = [*strace, *engine.program, "tag", "alpine", "retagged"]
+    done = subprocess.run(words, env=engine.environment, capture_output=True, text=True, check=False)
+    assert (done.returncode == 0, engine("inspect", "retagged").returncode == 0) == (is_done, is_done)
+    assert done.stderr == ("" if is_done else f"minidock: {engine.root}/images/index.json: Input/output error\n")
+    engine("rmi", "retagged")
 
 
 def test_a_root_on_overlay_is_refused_where_it_would_be_mounted(engine: Minidock, tmp_path: Path) -> None:
