@@ -18,7 +18,7 @@ from tests.support.command import Minidock
 
 __all__ = ["no_containers_afterwards", "ok"]
 
-CHURN = int(os.environ.get("MINIDOCK_TEST_CHURN", "60"))
+CHURN = int(os.environ.get("MINIDOCK_TEST_CHURN", "36"))
 EXPECTED = (
     "No such container",
     "is not running",
@@ -87,7 +87,7 @@ def test_after_a_churn_nothing_is_left(engine: Minidock, containers: Containers)
             listed = engine("ps", "-a", "--no-trunc")
             if listed.returncode or listed.stderr:
                 wrong.append(listed)
-            over.wait(0.2)
+            over.wait(0.5)
 
     def live(number: int) -> None:
         name = f"churn-{number % (CHURN // 2)}"  # two want each name
