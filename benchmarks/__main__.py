@@ -6,7 +6,7 @@ import argparse
 import importlib
 
 NAMES = {
-    "marks": "each command that people type, beside docker and runc: the table of docs/benchmarks.md",
+    "marks": "each command that people type, beside docker and runc, as a table",
     "start": "`true` in Alpine, from the command to its end",
     "oci": "the runtime's own command line beside runc: a life, docker run, state, what stays",
     "exec": "`true` once more in a container that runs, beside docker and runc",
