@@ -238,4 +238,10 @@ def test_what_the_host_lacks_is_told_at_once_with_its_remedy(user: User) -> None
     for remedy in ("sysctl -w user.max_user_namespaces=15000", f"usermod --add-subuids 165536-231071 {NAME}",
                    f"usermod --add-subgids 165536-231071 {NAME}"):  # fmt: skip
         assert remedy in done.stderr.decode()
+    foreign = user.place / "foreign"
+    foreign.mkdir()
+    foreign.chmod(0o777)
+    refused = user("ps", env={"XDG_RUNTIME_DIR": str(foreign)})
+    assert (refused.returncode, refused.stderr.count(b"\n")) == (125, 1)
+    assert b"belongs to somebody else: set XDG_RUNTIME_DIR" in refused.stderr
     assert user("--help").returncode == user("version").returncode == 0

@@ -77,7 +77,8 @@ def _set_places(uid: int) -> str:
     for place in (os.path.dirname(directory), directory):
         if not os.path.isdir(place):
             os.makedirs(place, 0o700)
-    status = os.lstat(directory)
-    if status.st_uid != uid or not stat.S_ISDIR(status.st_mode):
-        raise HostError(f"{directory} belongs to somebody else: set XDG_RUNTIME_DIR to a directory of your own")
+        # In /tmp another user could have made it, and could exchange what is in it.
+        status = os.lstat(place)
+        if status.st_uid != uid or not stat.S_ISDIR(status.st_mode):
+            raise HostError(f"{place} belongs to somebody else: set XDG_RUNTIME_DIR to a directory of your own")
     return directory
