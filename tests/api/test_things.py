@@ -1,5 +1,6 @@
 """The host, images, networks, volumes and builds over the socket."""
 
+import base64
 import io
 import json
 import tarfile
@@ -8,6 +9,7 @@ import time
 from urllib.parse import quote
 
 from tests.api.client import Client
+from tests.registry.stub import Request, Stub, tar_of
 from tests.support.command import Minidock
 
 
@@ -168,3 +170,33 @@ def test_two_hundred_clients_at_once(api: Client) -> None:
         end.close()
     assert len(answers) == 200
     assert {answer[:12] for answer in answers} == {b"HTTP/1.1 200"}
+
+
+def test_a_build_asks_a_registry_as_the_request_says(api: Client, engine: Minidock) -> None:
+    """X-Registry-Config, by a registry's name or address; what this machine keeps is for its own users."""
+
+    def answer(headers: dict[str, str]) -> str:
+        context = tar_of({"Dockerfile": f"FROM {stub.host}/private\n".encode()})
+        return api("POST", "/build", context, headers).body.decode()
+
+    def config(text: str) -> dict[str, str]:
+        return {"X-Registry-Config": base64.urlsafe_b64encode(text.encode()).decode()}
+
+    def wants_password(request: Request) -> bool:
+        if request.headers.get("Authorization") == "Basic " + base64.b64encode(b"ada:secret").decode():
+            return False
+        request.reply(401, b"{}", WWW_Authenticate='Basic realm="stub"')
+        return True
+
+    with Stub().running() as stub:
+        stub.add_image("private")
+        stub.faults.append(wants_password)
+        assert "Successfully built" not in answer({})
+        keys = {"username": "ada", "password": "secret"}
+        for name in (stub.host, f"http://{stub.host}/v2/"):
+            assert "Successfully built" in answer(config(json.dumps({name: keys}))), name
+            engine("rmi", f"{stub.host}/private")
+        for wrong in ("{", "[1]", '{"a": 5}'):
+            assert api("POST", "/build", b"", config(wrong)).status == 400, wrong
+    engine("image", "prune", "-f")
+    engine("builder", "prune", "-af")

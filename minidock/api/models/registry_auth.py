@@ -23,10 +23,19 @@ def lookup(headers: dict[str, str]) -> Any:
 
 
 def several(headers: dict[str, str]) -> Any:
-    """The same for X-Registry-Config, which has credentials by registry, for builds."""
+    """The same for X-Registry-Config, which has credentials by registry, for builds.
+
+    A registry may be named by its address, as docker's older configurations have it (docker: registry/auth.go).
+    """
     text = headers.get("x-registry-config", "")
-    rows = Fields({"all": _decoded(text)}).children_by_name("all") if text else {}
-    return {name: of(row) for name, row in rows.items()}.get
+    rows = Fields({"all": _decoded(text, "X-Registry-Config")}).children_by_name("all") if text else {}
+    known = {name: of(row) for name, row in rows.items()}
+    by_host = {_host(name): keys for name, keys in known.items()}
+    return lambda name: known.get(name) or by_host.get(_host(name))
+
+
+def _host(name: str) -> str:
+    return name.removeprefix("https://").removeprefix("http://").partition("/")[0]
 
 
 def of(row: Fields) -> Credentials:
@@ -40,9 +49,9 @@ def of(row: Fields) -> Credentials:
     return Credentials(username, password, row.text("identitytoken"), row.text("registrytoken"))
 
 
-def _decoded(text: str) -> Any:
+def _decoded(text: str, header: str = "X-Registry-Auth") -> Any:
     try:
         padded = text + "=" * (-len(text) % 4)
         return json.loads(base64.urlsafe_b64decode(padded.replace("+", "-").replace("/", "_")) or b"{}")
     except ValueError:
-        raise UsageError("invalid X-Registry-Auth header: it is no base 64 of a JSON object") from None
+        raise UsageError(f"invalid {header} header: it is no base 64 of a JSON object") from None

@@ -7,7 +7,7 @@ import json
 from typing import Any
 
 from minidock.api.call import Call
-from minidock.api.models import container_config
+from minidock.api.models import container_config, registry_auth
 from minidock.api.models.fields import Fields
 from minidock.api.streams.body import BodyReader
 from minidock.api.streams.build_output import BuildOutput
@@ -15,6 +15,7 @@ from minidock.build import git, http_download
 from minidock.build.command import run
 from minidock.build.request import Command, Output, Surroundings
 from minidock.engine.container import recovery
+from minidock.engine.images import registry_client
 from minidock.engine.request import limits
 from minidock.errors import UsageError
 from minidock.explain.build.build_texts import say
@@ -27,7 +28,8 @@ _NO_TAG = "latest"
 def build(call: Call) -> None:
     """POST /build."""
     asked, quiet = _command(call), call.flag("q")
-    with call.progress() as stream:
+    keys = registry_auth.several(call.request.headers)
+    with call.progress() as stream, registry_client.acting_for(keys):
         shown = BuildOutput(say, stream, quiet=quiet)
         image_id = run(call.paths, asked, say, None, io.BufferedReader(BodyReader(call)), shown)
         if quiet:
