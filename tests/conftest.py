@@ -81,7 +81,8 @@ def examples(outside: list[str], tmp_path_factory: pytest.TempPathFactory) -> It
     root = tmp_path_factory.mktemp("examples-root")
     kept_links.add(network_store.default_interface(str(root)))
     found = Examples(Minidock(root, run), outside)
-    found.run("create", "--network", "none", "--name", "first", "debian")
+    with found.online():
+        found.run("create", "--network", "none", "--name", "first", "debian")
     found.run("rm", "first")
     yield found
     shutil.rmtree(run)
