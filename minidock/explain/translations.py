@@ -108,12 +108,15 @@ TEXTS: dict[str, tuple[str, str]] = {
     "no limit": ("no limit", "sans limite"),
     "of": ("{used} of {limit}", "{used} sur {limit}"),
     "processor": ("processor", "processeur"),
-    "processors": ("{count} processors", "{count} processeurs"),
+    "processors": ("{count} processor|{count} processors", "{count} processeur|{count} processeurs"),
     "used": ("{time} used", "{time} consommées"),
-    "throttled": ("held back {time} in {count} periods", "freiné {time} en {count} périodes"),
-    "processes and threads": ("processes and threads", "processus et fils"),
-    "refused forks": ("{count} forks refused", "{count} forks refusés"),
-    "oom": ("killed for want of memory: {count}", "tués faute de mémoire : {count}"),
+    "throttled": (
+        "held back {time} in {count} period|held back {time} in {count} periods",
+        "freiné {time} en {count} période|freiné {time} en {count} périodes",
+    ),
+    "processes and threads": ("processes and threads", "processus et threads"),
+    "refused forks": ("{count} fork refused|{count} forks refused", "{count} fork refusé|{count} forks refusés"),
+    "oom": ("killed for want of memory: {count}", "tué faute de mémoire : {count}|tués faute de mémoire : {count}"),
     "peak": ("peak {size}", "pointe {size}"),
     "disk": ("disk", "disque"),
     "read": ("read", "lu"),
@@ -144,9 +147,12 @@ TEXTS: dict[str, tuple[str, str]] = {
     "and more layers": ("… {count} more layers …", "… {count} couches de plus …"),
     "counts": (
         "{added} added, {changed} changed, {hidden} hidden",
-        "{added} ajoutés, {changed} modifiés, {hidden} masqués",
+        "ajouts : {added}, modifications : {changed}, suppressions : {hidden}",
     ),
-    "unreadable": ("{count} directories too deep to look at", "{count} répertoires trop profonds pour être lus"),
+    "unreadable": (
+        "{count} directory too deep to look at|{count} directories too deep to look at",
+        "{count} répertoire trop profond pour être lu|{count} répertoires trop profonds pour être lus",
+    ),
     "and more paths": ("… and {count} more", "… et {count} de plus"),
     # network
     "network": ("Network", "Réseau"),
@@ -182,8 +188,8 @@ TEXTS: dict[str, tuple[str, str]] = {
     "published ports": ("Published ports", "Ports publiés"),
     "listening": ("Listening inside", "À l'écoute dedans"),
     "nameservers": ("Name servers", "Serveurs de noms"),
-    "dropped": ("{count} dropped", "{count} perdus"),
-    "packets": ("{count} packets", "{count} paquets"),
+    "dropped": ("{count} dropped", "{count} perdu|{count} perdus"),
+    "packets": ("{count} packet|{count} packets", "{count} paquet|{count} paquets"),
     "down": ("down", "inactive"),
     # rights
     "rights": ("Rights", "Droits"),
@@ -207,7 +213,10 @@ TEXTS: dict[str, tuple[str, str]] = {
     "capability denied": ("denied", "refusée"),
     "capability unusual": ("not docker's choice", "pas le choix de docker"),
     "seccomp": ("system calls", "appels système"),
-    "seccomp filter": ("filtered by {count} program(s)", "filtrés par {count} programme(s)"),
+    "seccomp filter": (
+        "filtered by {count} program|filtered by {count} programs",
+        "filtrés par {count} programme|filtrés par {count} programmes",
+    ),
     "seccomp strict": ("only read, write, exit", "seulement read, write, exit"),
     "seccomp disabled": ("all allowed: no filter", "tous permis : aucun filtre"),
     "no_new_privs": ("set-uid programs", "programmes set-uid"),
@@ -259,5 +268,26 @@ def language() -> str:
 
 def say(key: str, **values: object) -> str:
     """The text for `key` in the user's language, with `values` inserted."""
-    pattern = TEXTS[key][LANGUAGES.index(language())]
-    return pattern.format(**values) if values else pattern
+    return filled(TEXTS[key], values)
+
+
+def filled(row: tuple[str, str], values: dict[str, object]) -> str:
+    """A row's text in the user's language. Where it has two forms ("1 file|{count} files"), `count` chooses.
+
+    In English one thing is singular, in French everything below two.
+    """
+    code = language()
+    pattern = row[LANGUAGES.index(code)]
+    if "|" in pattern:
+        one, several = pattern.split("|")
+        pattern = one if _is_singular(str(values["count"]), code) else several
+    text = pattern.format(**values) if values else pattern
+    return texts.unbroken(text) if code == "fr" else text
+
+
+def _is_singular(count: str, code: str) -> bool:
+    try:
+        number = float(count)
+    except ValueError:  # of thousands, with spaces
+        return False
+    return number < 2 if code == "fr" else number == 1

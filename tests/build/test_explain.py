@@ -41,7 +41,7 @@ def test_the_account_and_the_order(context: Context) -> None:
     ]  # fmt: skip
     french = context.built(DOCKERFILE, "--explain", env={"LC_ALL": "fr_FR.UTF-8"})
     assert "du cache, " in french
-    assert "Rien n'est copié : une couche" in french
+    assert "Rien n'est copié\N{NO-BREAK SPACE}: une couche" in french
 
 
 def test_an_argument_above_what_does_not_use_it(context: Context) -> None:

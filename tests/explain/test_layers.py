@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -168,3 +169,11 @@ def test_what_cannot_be_shown(minidock: Minidock, layered: str) -> None:
         done = minidock("layers", *words)
         assert (done.returncode, done.stdout) == (1, b"")
         assert done.stderr.decode() == f"minidock: {message}\n"
+
+
+def test_numbers_are_written_as_in_french(minidock: Minidock, layered: str) -> None:
+    """A decimal comma, octets, and no line that breaks between a number and its unit."""
+    shown = minidock("layers", layered, env={"LC_ALL": "fr_FR.UTF-8"}).stdout.decode()
+    assert re.search(r"\d(?:,\d+)?\N{NO-BREAK SPACE}[kM]?o\b", shown)
+    assert not re.search(r"\d\.\d|\d ?[kM]?B\b", shown.partition("\n\n")[2] or shown)
+    assert "SIZE" not in shown

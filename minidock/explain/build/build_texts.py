@@ -5,8 +5,7 @@ A line is (English, French), as in `explain/translations.py`; the keys are those
 
 from __future__ import annotations
 
-from minidock.explain.trace.texts import LANGUAGES
-from minidock.explain.translations import language
+from minidock.explain.translations import filled
 
 TEXTS: dict[str, tuple[str, str]] = {
     # a step that is in the cache
@@ -168,5 +167,4 @@ TEXTS: dict[str, tuple[str, str]] = {
 
 def say(key: str, **values: object) -> str:
     """The text for `key` in the user's language, with `values` in its places."""
-    pattern = (TEXTS.get(key) or TEXTS["part other"])[LANGUAGES.index(language())]
-    return pattern.format(**values) if values else pattern
+    return filled(TEXTS.get(key) or TEXTS["part other"], values)

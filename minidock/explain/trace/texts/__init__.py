@@ -54,14 +54,14 @@ def load(code: str) -> Texts:
     if code == "fr":
         from minidock.explain.trace.texts import fr
 
-        steps = {key: (_unbroken(title), _unbroken(why)) for key, (title, why) in fr.STEPS.items()}
-        return Texts(steps, {key: _unbroken(words) for key, words in fr.LABELS.items()}, fr.PROCESSES, fr.SHORT)
+        steps = {key: (unbroken(title), unbroken(why)) for key, (title, why) in fr.STEPS.items()}
+        return Texts(steps, {key: unbroken(words) for key, words in fr.LABELS.items()}, fr.PROCESSES, fr.SHORT)
     from minidock.explain.trace.texts import en
 
     return Texts({title: (title, why) for title, why in en.STEPS.items()}, en.LABELS, en.PROCESSES, en.SHORT)
 
 
-def _unbroken(words: str) -> str:
+def unbroken(words: str) -> str:
     """French has a space before : ; ? ! and inside its quotation marks, at which no line may end (U+00A0)."""
     return re.sub(r" (?=[:;?!»])|(?<=«) ", "\N{NO-BREAK SPACE}", words)
 

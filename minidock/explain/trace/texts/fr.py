@@ -82,8 +82,8 @@ STEPS = {
     ),
     "Mount shared memory outside": (
         "Monter la mémoire partagée à l'extérieur",
-        "D'autres conteneurs peuvent rejoindre le namespace IPC de celui-ci : son /dev/shm est monté sur l'hôte, pour "
-        "qu'ils puissent aussi le monter.",
+        "D'autres conteneurs peuvent rejoindre l'espace de noms IPC de celui-ci : son /dev/shm est monté sur l'hôte, "
+        "pour qu'ils puissent aussi le monter.",
     ),
     "Unmount the shared memory": (
         "Démonter la mémoire partagée",
@@ -110,12 +110,12 @@ STEPS = {
         "groupe.",
     ),
     "Take a proc of the joined namespace": (
-        "Prendre un proc du namespace à rejoindre",
-        "Un système de fichiers proc montre le namespace de processus de qui le monte, et là, d'autres pourraient "
+        "Prendre un proc de l'espace de noms à rejoindre",
+        "Un système de fichiers proc montre l'espace de noms de processus de qui le monte, et là, d'autres pourraient "
         "tracer le processus : on prend donc une copie de celui qui y est monté.",
     ),
     "Clone the first process into new namespaces": (
-        "Cloner le premier processus dans de nouveaux namespaces",
+        "Cloner le premier processus, avec ses espaces de noms",
         "Un seul appel système fait le conteneur : un fork dont l'enfant a d'autres montages, d'autres processus, un "
         "autre réseau et d'autres noms que son parent.",
     ),
@@ -131,13 +131,13 @@ STEPS = {
         "montages ne soient coupés.",
     ),
     "Create or join the other namespaces": (
-        "Créer ou rejoindre les autres namespaces",
-        "La racine d'un namespace de cgroups est le groupe du processus qui le crée : le premier processus le crée "
-        "donc, dans son propre groupe.",
+        "Créer ou rejoindre les autres espaces de noms",
+        "La racine d'un espace de noms de cgroups est le groupe du processus qui le crée : le premier processus le "
+        "crée donc, dans son propre groupe.",
     ),
     "Make all mounts slaves of the host's": (
         "Rendre tous les montages esclaves de ceux de l'hôte",
-        "Le nouveau namespace de montages est une copie de celui de l'hôte : esclaves, ses montages suivent les "
+        "Le nouvel espace de noms de montages est une copie de celui de l'hôte : esclaves, ses montages suivent les "
         "changements de l'hôte, mais ceux de l'hôte ne suivent pas les siens.",
     ),
     "Mount the layers with overlayfs": (
@@ -147,8 +147,8 @@ STEPS = {
     ),
     "Mount proc, sys, dev and the volumes": (
         "Monter proc, sys, dev et les volumes",
-        "proc et sys montrent le noyau, selon les namespaces où ils ont été montés ; les volumes sont des répertoires "
-        "de l'hôte. Tous sont montés à neuf pour ce conteneur.",
+        "proc et sys montrent le noyau, selon les espaces de noms où ils ont été montés ; les volumes sont des "
+        "répertoires de l'hôte. Tous sont montés à neuf pour ce conteneur.",
     ),
     "Create the device nodes": (
         "Créer les périphériques",
@@ -172,8 +172,8 @@ STEPS = {
     ),
     "Change the root with pivot_root": (
         "Changer de racine avec pivot_root",
-        "pivot_root échange la racine du namespace de montages, et l'ancienne est démontée : contrairement à chroot, "
-        "aucun chemin n'y ramène.",
+        "pivot_root échange la racine de l'espace de noms de montages, et l'ancienne est démontée : contrairement à "
+        "chroot, aucun chemin n'y ramène.",
     ),
     # Inside, after pivot_root
     "Open a pseudo-terminal": (
@@ -183,16 +183,16 @@ STEPS = {
     ),
     "Bring the loopback interface up": (
         "Activer l'interface de bouclage",
-        "Un namespace réseau neuf n'a qu'une interface, lo, et elle est inactive : sans elle, rien ne répond sur "
+        "Un espace de noms réseau neuf n'a qu'une interface, lo, et elle est inactive : sans elle, rien ne répond sur "
         "localhost.",
     ),
     "Set the host name": (
         "Définir le nom d'hôte",
-        "Dans son propre namespace UTS, changer le nom de la machine ne le change que pour ce conteneur.",
+        "Dans son propre espace de noms UTS, changer le nom de la machine ne le change que pour ce conteneur.",
     ),
     "Set kernel parameters": (
         "Définir les paramètres du noyau",
-        "Certains paramètres appartiennent à un namespace : un conteneur peut donc avoir ses propres valeurs.",
+        "Certains paramètres appartiennent à un espace de noms : un conteneur peut donc avoir ses propres valeurs.",
     ),
     "Mask parts of proc and sys": (
         "Masquer des parties de proc et de sys",
@@ -288,8 +288,8 @@ STEPS = {
     ),
     "Execute the program": (
         "Exécuter le programme",
-        "execve remplace minidock par le programme, dans le même processus : les namespaces, la racine et les limites "
-        "créés ci-dessus sont ceux du programme.",
+        "execve remplace minidock par le programme, dans le même processus : les espaces de noms, la racine et les "
+        "limites créés ci-dessus sont ceux du programme.",
     ),
     "Write the pid and the start into the record": (
         "Inscrire le pid et le démarrage dans la fiche",
@@ -340,7 +340,7 @@ STEPS = {
     ),
     "Connect the container to its networks": (
         "Raccorder le conteneur à ses réseaux",
-        "Le nouveau namespace réseau est vide : il est raccordé de l'extérieur.",
+        "Le nouvel espace de noms réseau est vide : il est raccordé de l'extérieur.",
     ),
     "Create the veth pair": (
         "Créer la paire veth",
@@ -516,7 +516,7 @@ STEPS = {
     "Clone a process into the container's cgroup": (
         "Cloner un processus dans le cgroup du conteneur",
         "Dès sa première instruction, le nouveau processus a les limites du conteneur. Il n'est pas encore dans ses "
-        "namespaces.",
+        "espaces de noms.",
     ),
     "Close all other files, blank the arguments": (
         "Fermer les autres fichiers, effacer les arguments",
@@ -524,9 +524,9 @@ STEPS = {
         "des autres : celui-ci n'en a plus à lire.",
     ),
     "Join the container's namespaces": (
-        "Rejoindre les namespaces du conteneur",
-        "setns fait entrer ce processus dans les namespaces du PID 1 du conteneur. Celui des processus ne vaut que "
-        "pour ses enfants : aucun processus à l'intérieur ne le voit encore.",
+        "Rejoindre les espaces de noms du conteneur",
+        "setns fait entrer ce processus dans les espaces de noms du PID 1 du conteneur. Celui des processus ne vaut "
+        "que pour ses enfants : aucun processus à l'intérieur ne le voit encore.",
     ),
     "Hold the other end of the terminal open": (
         "Garder ouverte l'autre extrémité du terminal",
@@ -543,7 +543,7 @@ STEPS = {
         "moniteur de l'exec reste.",
     ),
     "Clone into the process namespace": (
-        "Cloner dans le namespace de processus",
+        "Cloner dans l'espace de noms de processus",
         "Des processus à l'intérieur peuvent avoir le droit d'en tracer d'autres : cela vient donc en dernier, quand "
         "le processus n'a pas plus de droits que les autres du conteneur.",
     ),
@@ -558,7 +558,7 @@ STEPS = {
         "rien.",
     ),
     "Mount the layers outside of any namespace": (
-        "Monter les couches hors de tout namespace",
+        "Monter les couches hors de tout espace de noms",
         "Un conteneur arrêté n'a pas de montages : ses couches sont montées pour un instant, tenues par un "
         "descripteur.",
     ),
@@ -587,7 +587,7 @@ STEPS = {
         "Les étapes qui n'ont pas besoin l'une de l'autre sont construites en même temps, chacune par son processus.",
     ),
     "Give the stage a mount namespace": (
-        "Donner à l'étape un namespace de montage",
+        "Donner à l'étape un espace de noms de montage",
         "Ce qu'une étape monte pendant sa construction, personne d'autre ne le voit, et cela disparaît avec elle.",
     ),
     "Mount the layers that files are copied from": (
@@ -600,7 +600,7 @@ STEPS = {
         "Le programme git cherche un seul commit dans un répertoire à nous, qui est alors un contexte comme un autre.",
     ),
     "Give the output a mount namespace": (
-        "Donner au résultat un namespace de montage",
+        "Donner au résultat un espace de noms de montage",
         "Les couches du résultat sont montées pour être lues comme un seul arbre : personne d'autre ne le voit, "
         "et cela disparaît avec nous.",
     ),
@@ -646,7 +646,7 @@ STEPS = {
     ),
     "Replace the rules of an earlier name server": (
         "Remplacer les règles d'un serveur de noms précédent",
-        "Des règles d'une exécution précédente sont encore dans ce namespace réseau : elles mènent à une socket "
+        "Des règles d'une exécution précédente sont encore dans cet espace de noms réseau : elles mènent à une socket "
         "fermée.",
     ),
     "Remove the temporary directory": (
@@ -689,7 +689,7 @@ LABELS = {
         "règles.",
     "another_id": "un autre identifiant permet de l'exécuter à côté de l'original",
     "as_host_sees": "tel que le voit l'hôte : proc est encore celui de l'hôte",
-    "from_outside": "ce qui se fait de l'extérieur, une fois les namespaces créés",
+    "from_outside": "ce qui se fait de l'extérieur, une fois les espaces de noms créés",
     "until_buried": "jusqu'à ce que le noyau ait supprimé le dernier processus",
     "no_device_rules":
         "les règles d'accès aux périphériques : un programme BPF, qu'aucune commande du shell ne fabrique",
