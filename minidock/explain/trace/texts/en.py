@@ -27,6 +27,11 @@ STEPS = {
     "Write the OCI bundle":
         "Everything that was asked for is in one file, config.json, in the standard form that runc reads too: from "
         "here on the command line is not looked at any more.",
+    "Have the other runtime create the container":
+        "With --runtime another program does what follows: it reads the bundle, makes the namespaces and stops before "
+        "the container's program.",
+    "Have the other runtime start the program":
+        "The other runtime has left a process that waits: its command start lets that execute the program.",
     "Write hosts, hostname and resolv.conf":
         "The image's files of these names are another machine's: the container's own are written outside, and "
         "bind-mounted over them.",

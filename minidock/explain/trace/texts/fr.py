@@ -49,6 +49,15 @@ STEPS = {
         "Tout ce qui a été demandé tient dans un fichier, config.json, sous la forme normalisée que lit aussi runc : "
         "à partir d'ici, la ligne de commande ne sert plus.",
     ),
+    "Have the other runtime create the container": (
+        "Faire créer le conteneur par l'autre runtime",
+        "Avec --runtime, un autre programme fait la suite : il lit le bundle, crée les espaces de noms et s'arrête "
+        "avant le programme du conteneur.",
+    ),
+    "Have the other runtime start the program": (
+        "Faire démarrer le programme par l'autre runtime",
+        "L'autre runtime a laissé un processus qui attend : sa commande start lui fait exécuter le programme.",
+    ),
     "Write hosts, hostname and resolv.conf": (
         "Écrire hosts, hostname et resolv.conf",
         "Les fichiers de ces noms dans l'image sont ceux d'une autre machine : ceux du conteneur sont écrits à "
