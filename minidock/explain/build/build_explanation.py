@@ -25,7 +25,7 @@ _INDENT = " " * 6
 
 
 def tell(account: Account) -> Iterator[str]:
-    """The account of a build, line by line."""
+    """The explanation of a build, line by line."""
     yield ""
     yield f"{say('story')} ({say('story book')})"
     for number in sorted(account.nodes):
@@ -110,7 +110,7 @@ def _conditions(step: Step, instruction: Instruction, above: int) -> list[str]:
 
 
 def _own_environment(step: Step, instruction: Instruction) -> list[str]:
-    """Of all that ENV has set, what a command names."""
+    """The variables set by ENV that a command names."""
     names = step.parts.get("environment") or {}
     return [name for name in names if re.search(rf"\b{re.escape(name)}\b", instruction.text)]
 

@@ -39,8 +39,8 @@ class Change(NamedTuple):
     """What a layer does at one path.
 
     `how`: for what is changed, "content", "attributes" (mode or owner) or "kind"; for what is hidden, "whiteout",
-    "opaque" or "replaced". `size`: the bytes that this layer has of it. `before`: the bytes below that nobody sees any
-    more. `entries`: how many files and directories appear or go, those inside a directory that is hidden included.
+    "opaque" or "replaced". `size`: the bytes that this layer has of it. `before`: the bytes below that become
+    invisible. `entries`: how many files and directories appear or go, those inside a directory that is hidden included.
     """
 
     path: str
@@ -115,7 +115,7 @@ class _Comparison:
             path, lower, cut = pending.pop()
             try:
                 fd = open_in_root(self.root, os.fsencode(path))
-            except OSError:  # ENAMETOOLONG: made by somebody who went down step by step
+            except OSError:  # ENAMETOOLONG: made by a program that went down directory by directory
                 self.unreadable += 1
                 continue
             if fd < 0:

@@ -82,5 +82,5 @@ class BlockStyle:
 
 
 def is_taken_over(event: Event) -> bool:
-    """Whether a container's process executes its program, which has the terminal from then on."""
+    """Whether a container's process executes its program, which uses the terminal from then on."""
     return event.what == "execve" and event.who in ("container", "exec")

@@ -31,7 +31,7 @@ _OF_A_CONTAINER = re.compile(r"/[0-9a-f]{64}$|/minidock-[0-9a-f]{64}\.scope/cont
 
 
 def _makes_the_directory(call: CallMade) -> bool:
-    """Whether the call makes the container's own directory: the script has another in its place."""
+    """Whether the call makes the container's own directory: the script uses another one."""
     if call.wrapper != "mkdir":
         return False
     return bool(_CONTAINER.search(named(call)) and _OF_A_CONTAINER.search(named(call)))
@@ -45,7 +45,7 @@ class ScriptStyle:
         self.texts = texts.here()
         self.builder = BlockBuilder()
         self.blocks: list[Block] = []
-        self.files: dict[str, str] = {}  # what was written for the container before it was made
+        self.files: dict[str, str] = {}  # the container's files that were written before the clone
 
     def take(self, event: Event, reply: socket.socket | None) -> None:
         self.blocks += self.builder.add(event)

@@ -76,7 +76,7 @@ class StepStyle(BlockStyle):
         self.latest = 0
 
     def finish(self) -> None:
-        """Also report if the step that was skipped to never came."""
+        """Also report if the step that the user skipped to never came."""
         super().finish()
         if self.wanted:
             self.output.write(f"{self.texts.labels['skipped_past'].format(name=self.wanted)}\n")

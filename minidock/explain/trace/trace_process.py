@@ -27,13 +27,13 @@ from minidock.explain.trace.event_order import AfterClone, Grouped, Order
 from minidock.explain.trace.style import Style
 from minidock.recorder import trace_socket
 
-_REPLY_TIMEOUT = 1000  # milliseconds until a process that waits for an answer gets one, whatever is missing
+_REPLY_TIMEOUT = 1000  # milliseconds after which a waiting process gets its answer in any case
 
 
 def start(*, stepping: bool, apart: bool = False) -> trace_socket.Recorder:
     """Fork the trace process; returns the observer that sends it this process's events from now on.
 
-    `apart`: it may outlive the command, and keeps nothing open that the command's caller might wait for.
+    `apart`: it may outlive the command, and closes what the command's caller might wait for.
     """
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     theirs.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 1)

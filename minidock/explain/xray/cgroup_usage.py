@@ -1,6 +1,6 @@
 """The container's control group: limits and live use, file by file (Documentation/admin-guide/cgroup-v2.rst).
 
-A file is there only if its controller was handed down to this cgroup. What is missing is said, not guessed.
+A file exists only if its controller was enabled for this cgroup. Missing values are shown as missing.
 """
 
 from __future__ import annotations
@@ -16,7 +16,9 @@ _MICRO = 1_000_000
 
 
 def path_of(pid: int) -> str | None:
-    """Where process `pid` is in the version 2 hierarchy, from our own root of it on (cgroups(7)); None without one."""
+    """The path of process `pid` in the version 2 hierarchy, from this process's root of it (cgroups(7)); None without
+    one.
+    """
     rows = [line[3:] for line in read(f"/proc/{pid}/cgroup").splitlines() if line.startswith("0::")]
     return rows[0] if rows and cgroups.hierarchy() else None
 
@@ -27,7 +29,7 @@ def processes_in(path: str) -> list[int]:
 
 
 def cgroup_of(path: str) -> Cgroup:
-    """What the kernel says about the cgroup `path`."""
+    """The limits and counters of the cgroup `path`."""
     group = _group(path)
     controllers = sorted(cgroups.available(group.path))
     return Cgroup(
@@ -50,14 +52,14 @@ def _group(path: str) -> cgroups.Cgroup:
 
 
 def _text(group: cgroups.Cgroup, name: str) -> str | None:
-    """A file's text; None where this kernel has no such file."""
+    """A file's text; None if it does not exist."""
     with suppress(OSError):
         return group.read(name)
     return None
 
 
 def _number(group: cgroups.Cgroup, name: str) -> int | None:
-    """A file with one number; None where there is no such file, or it says "max"."""
+    """A file with one number; None if it does not exist, or holds "max"."""
     text = _text(group, name)
     return int(text) if text and text != "max" else None
 

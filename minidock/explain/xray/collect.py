@@ -1,4 +1,4 @@
-"""Collect the data about one container: its identity from our records, the rest from the kernel."""
+"""Collect the data about one container: its identity from minidock's records, the rest from the kernel."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from minidock.state import now
 
 Stack = list[image_layers.Layer]
 
-# What the kernel answers about a process that ends: no such file, no such process, no mounts; about its cgroup.
+# Errors of the kernel for a process that is ending: no such file, no such process, no mounts, no such device.
 _ENDED = (errno.ENOENT, errno.ESRCH, errno.EINVAL, errno.ENODEV)
 _PATIENCE = 1.0  # seconds
 
@@ -30,7 +30,7 @@ class Look:
     """Collects the data of one container, repeatedly. Layers never change, so they are compared once."""
 
     def __init__(self, root: str, name: str) -> None:
-        """`name` is a user's. Raises `NotFoundError` if there is no such container."""
+        """`name`: as the user has written it. Raises `NotFoundError` if there is no such container."""
         self.root = root
         record = records.find(root, name)
         self.id, self.name = record.id, record.name
@@ -132,13 +132,15 @@ class Look:
 
 
 def _network_names(everybody: list[Record]) -> dict[str, str]:
-    """What the networks that have containers are called, by their bridges or parents."""
+    """The names of the networks that have containers, by their bridges or parents."""
     ends = (end for record in everybody for end in (record.data.get("networks") or {}).items())
     return {str(end["bridge"]): name for name, end in ends}
 
 
 def first_process(record: Record) -> int:
-    """The pid of the container's first process; 0 if it has none, or it is dead, or its pid another's by now."""
+    """The pid of the container's first process; 0 if it has none, or it is dead, or the pid belongs to
+    another process.
+    """
     with suppress(FileNotFoundError, ProcessLookupError):
         pid = running_pid(record)
         if pid and not processes.is_dead(pid):
@@ -147,7 +149,7 @@ def first_process(record: Record) -> int:
 
 
 def _compared(root: str, record: Record, directories: list[str]) -> Stack:
-    """The layers with what each does; with what made it, as long as the image is still there."""
+    """The layers with their changes, and with the steps that made them if the image still exists."""
     made: dict[str, tuple[str, str]] = {}
     with suppress(NotFoundError):
         image = Store(root).resolve(record.data["image"])

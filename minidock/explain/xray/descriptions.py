@@ -13,7 +13,7 @@ _COMMAND = 400  # characters
 
 
 def status(xray: Xray) -> str:
-    """Running, exited and how, ..."""
+    """The container's status in words: running, exited with which code, ..."""
     return say("exited with", code=xray.exit_code) if xray.exit_code is not None else say(f"status {xray.status}")
 
 
@@ -32,7 +32,7 @@ def command(process: Process) -> str:
 
 
 def depths(processes: list[Process]) -> list[int]:
-    """How deep in the family tree each process is; 0 for those whose parent is not among them."""
+    """The depth of each process in the process tree; 0 for those whose parent is not in the list."""
     known: dict[int, int] = {}
     for process in processes:
         known[process.pid] = known[process.parent] + 1 if process.parent in known else 0
@@ -113,7 +113,7 @@ def first_process(running: Running) -> list[tuple[str, str]]:
 
 
 def way_out(cable: Cable, network: Network) -> str:
-    """What happens to a packet between the bridge and the world."""
+    """What happens to a packet between the bridge and the host's interface."""
     if cable.is_direct:
         return say("direct")
     if network.uplink is None:
@@ -128,12 +128,12 @@ def way_out(cable: Cable, network: Network) -> str:
 
 
 def worth_showing(interface: Interface) -> list[str]:
-    """An interface's addresses; those that IPv6 makes for itself on every link are left out."""
+    """An interface's addresses, without IPv6's link-local ones."""
     return [address for address in interface.addresses if not address.startswith("fe80:")]
 
 
 def addresses(network: Network) -> list[str]:
-    """All addresses inside, those of every link left out."""
+    """All addresses inside, without link-local ones."""
     return [address for cable in network.cables for address in worth_showing(cable.inside)]
 
 

@@ -1,6 +1,6 @@
-"""What to type to see the same without minidock: a command for each part of an X-ray, with this container's numbers.
+"""Commands that show the same without minidock: one for each part of an X-ray, with this container's numbers.
 
-Nothing that a container chose is in them, so each can be pasted into a shell as it is.
+No text that a container has chosen is in them, so each can be pasted into a shell.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""HTML and SVG in which no value can become markup: the only way to put a text into the page is through here.
+"""HTML and SVG in which no value can become markup: every text of the page is escaped here.
 
-Names of containers and files, command lines, what an image says of itself: all of it may hold anything. `shown.text`
-makes control characters visible, `html.escape` takes their meaning from < > & and quotes.
+Names of containers and files, command lines and an image's texts may hold any characters. `format_values.text` makes
+control characters visible, `html.escape` escapes < > & and quotes.
 """
 
 from __future__ import annotations
@@ -77,7 +77,7 @@ def path(commands: str, class_: str) -> Markup:
 
 
 def drawing(width: float, height: float, title: str, *content: Markup, class_: str | None = None) -> Markup:
-    """A picture of `width` by `height` units, as wide as there is room. `title` is for those who cannot see it."""
+    """A picture of `width` by `height` units, as wide as there is room. `title` is for screen readers."""
     return tag(
         "svg", *content, view_box=f"0 0 {width:g} {height:g}", role="img", aria_label=title, class_=class_,
         preserveAspectRatio="xMidYMid meet",

@@ -1,7 +1,7 @@
-"""An X-ray as one page for a browser: no file beside it, nothing from the network, pictures as SVG in it.
+"""An X-ray as one HTML page: without other files, without requests to the network, with pictures as SVG.
 
-Made twice: as a file, and piece by piece by `http_server.py`, which sends the sections anew every second. Both are made
-here, so there is one idea of what the page shows; the script (`page.js`) only puts pieces in their places.
+It is used as a file, and by `http_server.py`, which sends the sections anew every second. Both are made here; the
+script (`page.js`) only replaces the sections.
 """
 
 from __future__ import annotations
@@ -85,7 +85,7 @@ def _file(name: str) -> str:
 
 
 def _hash(text: str) -> str:
-    """How a content security policy names a script or style that is in the page itself (CSP level 3)."""
+    """The name of an inline script or style in a content security policy (CSP level 3)."""
     return f"sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}"
 
 
@@ -208,7 +208,7 @@ def _mounts(mounts: list[Mount]) -> Markup:
 
 
 def _network_facts(network: Network) -> list[tuple[str, str]]:
-    """What the drawing does not show."""
+    """The facts that the drawing does not show."""
     rows = descriptions.network_facts(network)
     if len(network.published) <= network_svg.DRAWN_PORTS:
         rows = [row for row in rows if row[0] != "published ports"]
@@ -216,7 +216,7 @@ def _network_facts(network: Network) -> list[tuple[str, str]]:
 
 
 def _limits(running: Running) -> Markup:
-    """The resource limits that are limits at all."""
+    """The resource limits that are not unlimited."""
     rows = [
         [tag("td", limit.name), *(tag("td", _number(value), class_="number") for value in (limit.soft, limit.hard)),
          tag("td", limit.unit)]

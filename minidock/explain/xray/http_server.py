@@ -1,9 +1,9 @@
-"""The X-ray page with live values, served on this machine to the user who was given its address.
+"""The X-ray page with live values, served over HTTP on the loopback interface.
 
-The page shows what root sees of the container. So three things must be right. The socket is bound to the loopback
-interface. A request is answered only if its Host header names this machine: a page in the same browser whose name was
-made to resolve to 127.0.0.1 (DNS rebinding) has another. And the address contains a key, new for each server: loopback
-is open to every user of the machine, and to every container in the host's network.
+The page shows what root sees of the container, so access is limited in three ways. The socket is bound to the loopback
+interface. A request is answered only if its Host header names this machine: a web page whose name was made to resolve
+to 127.0.0.1 (DNS rebinding) has another. And the address contains a key, new for each server: every user of the machine
+and every container in the host's network can connect to loopback.
 """
 
 from __future__ import annotations
@@ -27,12 +27,12 @@ from minidock.explain.xray.trend import Trend
 
 ADDRESS = "127.0.0.1"
 NAMES = ("127.0.0.1", "localhost")
-_FRESH = 0.5  # seconds for which collected data are used again
-_RESTS = 3  # pauses as a multiple of the time that collecting took
+_FRESH = 0.5  # seconds for which collected data are reused
+_RESTS = 3  # pause between two collections, as a multiple of the time that one took
 
 
 class Live:
-    """The latest data, and those of the last minute. Any number of threads may ask."""
+    """The latest data, and those of the last minute. Safe for any number of threads."""
 
     def __init__(self, look: Look) -> None:
         self.look = look
@@ -108,7 +108,7 @@ class Handler(BaseHTTPRequestHandler):
             self.wfile.write(content)
 
     def log_message(self, *_: object) -> None:
-        """Write nothing: the terminal is for the user."""
+        """Write nothing: the terminal is the user's."""
 
 
 def is_ours(host: str) -> bool:

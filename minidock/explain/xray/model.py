@@ -1,6 +1,6 @@
 """What a container is: one tree of plain values, read from the kernel. As JSON it has these names.
 
-Sizes are bytes, times seconds; None is what the kernel does not say here, and a limit that there is not.
+Sizes are bytes, times seconds; None: unknown on this kernel, or no limit.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from minidock.named_tuple import NamedTuple
 
 
 class Namespace(NamedTuple):
-    """One of the container's namespaces beside that of minidock itself: the same inode, the same namespace.
+    """One of the container's namespaces, and minidock's own of that kind: equal inodes are the same namespace.
 
     `shared_with`: other containers of this root that are in it too.
     """
@@ -33,7 +33,7 @@ class IdRange(NamedTuple):
 
 
 class Process(NamedTuple):
-    """A process: `pid` and `parent` as the host counts, `inside` as the container's PID namespace does.
+    """A process: `pid` and `parent` are numbers on the host, `inside` is the pid in the container's PID namespace.
 
     `is_member`: it is in the container's cgroup. One that is not was moved into the namespaces from outside.
     """
@@ -69,7 +69,8 @@ class Memory(NamedTuple):
 
 
 class Cpu(NamedTuple):
-    """cpu.stat, cpu.max, cpu.weight, in seconds. `limit` is a number of processors; `throttled` the time waited for it.
+    """cpu.stat, cpu.max, cpu.weight, in seconds. `limit` is a number of processors; `throttled` the time that it
+    stopped processes.
 
     Without the controller the kernel still counts use, but has no limit, weight or throttling.
     """
@@ -107,7 +108,7 @@ class DeviceUse(NamedTuple):
 
 
 class Pressure(NamedTuple):
-    """PSI: the share of the last ten seconds, in percent, in which some process waited for it."""
+    """Pressure stall information: percent of the last ten seconds in which some process waited for the resource."""
 
     memory: float | None
     cpu: float | None
@@ -117,7 +118,7 @@ class Pressure(NamedTuple):
 class Cgroup(NamedTuple):
     """The container's control group. `path` is seen from the root of the hierarchy, mounted at `mount`.
 
-    `missing`: controllers that the kernel does not offer at this place, so that nothing is limited there.
+    `missing`: controllers that are not enabled for this cgroup, so that they limit nothing.
     """
 
     mount: str
@@ -174,7 +175,7 @@ class Cable(NamedTuple):
 
     A macvlan link has no end on the host: `outside` is its parent then.
 
-    `network`: what minidock calls the network, "" if it does not know it.
+    `network`: the network's name, "" if minidock does not know it.
     """
 
     network: str
@@ -186,12 +187,12 @@ class Cable(NamedTuple):
 
     @property
     def is_direct(self) -> bool:
-        """Whether what the container sends goes out as it is, by the host's interface and nothing else of the host."""
+        """Whether the container sends by the host's interface directly, without bridge and address translation."""
         return self.inside.kind == "macvlan"
 
 
 class Listener(NamedTuple):
-    """A socket inside that waits for others: protocol, address, port."""
+    """A listening socket inside: protocol, address, port."""
 
     protocol: str
     address: str

@@ -1,4 +1,4 @@
-"""The container's mounts, from /proc/PID/mountinfo (proc_pid_mountinfo(5)), and what each is there for."""
+"""The container's mounts, from /proc/PID/mountinfo (proc_pid_mountinfo(5)), with the role of each."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def unescaped(text: str) -> str:
 
 
 def mounts_of(pid: int) -> list[Mount]:
-    """What is mounted in the container, with what it shows of the host."""
+    """The container's mounts, with the paths of the host that they show."""
     ours = lines_of("self")
     return [
         Mount(

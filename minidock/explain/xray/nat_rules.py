@@ -1,8 +1,8 @@
-"""Address translation that concerns one container: found in the kernel's rules, by whichever program.
+"""The address translation of one container, found in the kernel's rules, whichever program has written them.
 
 On its way out a packet gets the host's address (masquerade); a published port is a packet's way in (dnat). Rules are
-read as nft(8) lists them (libnftables-json(5)), with the sets and maps that they ask. A rule counts only if all of its
-conditions are understood and hold; what cannot be judged from here is left out rather than guessed.
+read as nft(8) lists them (libnftables-json(5)), with the sets and maps that they refer to. A rule counts only if all of
+its conditions are understood and hold; what cannot be judged from here is left out rather than guessed.
 """
 
 from __future__ import annotations
@@ -28,7 +28,9 @@ class Ruleset(NamedTuple):
 
 
 class Packet(NamedTuple):
-    """A packet that a container sends to the world: its address, the interface it comes by, the one it goes by."""
+    """A packet that a container sends out: its source address, the interface that it comes from, the one that it leaves
+    by.
+    """
 
     source: str
     comes_by: str
@@ -36,7 +38,7 @@ class Packet(NamedTuple):
 
 
 def parse(listing: list[Json]) -> Ruleset:
-    """What `nft -j list ruleset` said."""
+    """The output of `nft -j list ruleset`."""
     rules, sets, hooks = [], {}, {}
     for entry in listing:
         if "rule" in entry:
@@ -52,7 +54,7 @@ def parse(listing: list[Json]) -> Ruleset:
 
 
 def masquerade(rules: Ruleset, packet: Packet) -> Rule | None:
-    """The rule that gives `packet` the host's address."""
+    """The rule that replaces the source address of `packet` by the host's."""
     for rule in rules.rules:
         if rule["family"] == _other_family(packet.source) or not any(map(_hides_source, rule["expr"])):
             continue
@@ -62,7 +64,7 @@ def masquerade(rules: Ruleset, packet: Packet) -> Rule | None:
 
 
 def _hides_source(part: Json) -> bool:
-    target = part.get("xt") or {}  # what iptables wrote and nft has no words for
+    target = part.get("xt") or {}  # iptables's extensions, which nft does not list
     return "masquerade" in part or "snat" in part or target.get("name") in ("MASQUERADE", "SNAT")
 
 
@@ -72,7 +74,7 @@ def _other_family(address: str) -> str:
 
 
 def _holds(match: Json, packet: Packet, rule: Json, rules: Ruleset) -> bool:
-    """Whether the condition holds for the packet; False for one that cannot be judged."""
+    """Whether the condition is true for the packet; False for one that is not understood."""
     left = match["left"]
     payload, meta = left.get("payload") or {}, left.get("meta") or {}
     if payload.get("protocol") in ("ip", "ip6") and payload.get("field") == "saddr":
@@ -152,7 +154,7 @@ def published(rules: Ruleset, addresses: list[str]) -> list[Published]:
     """The ports of the host that lead to one of the container's `addresses`, each once."""
     found: dict[tuple[str, str, str, str, str], Published] = {}
     for rule in rules.rules:
-        # Packets that the host itself sends meet the same ports at the hook "output": those are no more ports.
+        # The host's own packets pass the hook "output", which repeats the same ports.
         for row in _destinations(rule, rules):
             if row.address in addresses:
                 found.setdefault(row[:5], row)

@@ -1,6 +1,6 @@
-"""The container's network: from the interface inside over the cable and the bridge to the host's way out.
+"""The container's network: from the interface inside over the veth pair and the bridge to the host's uplink.
 
-Asked of the kernel on both sides: rtnetlink inside and outside, the packet filter, /proc/PID/net.
+Read from the kernel: rtnetlink inside and outside, the packet filter, /proc/PID/net.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _RESOLV_CONF_MAX = 1 << 16
 def network_of(pid: int, shared_with: list[str], members: Iterable[int], names: dict[str, str]) -> Network:
     """The network of process `pid`. `shared_with`: the other containers in the same network namespace.
 
-    `names`: what networks are called, by their bridges or parents.
+    `names`: the networks' names, by their bridges or parents.
     """
     with rtnetlink.Rtnetlink() as netlink:
         outside, ways = interfaces(netlink), default_routes(netlink)
@@ -35,7 +35,7 @@ def network_of(pid: int, shared_with: list[str], members: Iterable[int], names: 
         listening = _listeners(pid, _sockets(members))
         return Network("host", [], None, [], uplink, [], listening, _nameservers(pid), "")
     with namespaces.temporarily_in(pid, "network"):
-        netlink = rtnetlink.Rtnetlink()  # speaks to the namespace it was opened in, also when we are home again
+        netlink = rtnetlink.Rtnetlink()  # belongs to the namespace in which it was opened, also after the return
     with netlink:
         inside, routes = interfaces(netlink), default_routes(netlink)
     rules, problem = _rules()
@@ -108,7 +108,7 @@ def _sockets(members: Iterable[int]) -> set[str]:
 
 
 def _listeners(pid: int, only: set[str] | None) -> list[Listener]:
-    """The sockets of the process's network namespace that wait for others (proc_pid_net(5)); `only` these inodes."""
+    """The listening sockets of the process's network namespace (proc_pid_net(5)); `only` these inodes."""
     found = set()
     for protocol, waiting in (("tcp", _LISTEN), ("tcp6", _LISTEN), ("udp", _UNCONNECTED), ("udp6", _UNCONNECTED)):
         with suppress(FileNotFoundError):  # a kernel without IPv6
@@ -128,7 +128,7 @@ def _address(text: str) -> str:
 
 
 def _nameservers(pid: int) -> list[str]:
-    """The servers in the container's /etc/resolv.conf. It may be anything there: nothing outside is opened for it."""
+    """The servers in the container's /etc/resolv.conf. The file may be a link: no file outside is opened for it."""
     root = os.open(f"/proc/{pid}/root", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         fd = open_in_root(root, b"etc/resolv.conf", os.O_RDONLY | os.O_NONBLOCK)

@@ -1,4 +1,4 @@
-"""The way of a packet as a picture: inside, cable, bridge, address translation, the host's interface, the world."""
+"""The path of a packet as a picture: inside, veth pair, bridge, address translation, the host's interface."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The container's network drawn with characters: the way out from top to bottom, through the container's wall."""
+"""The container's network drawn with characters: the path of a packet from the container out, top to bottom."""
 
 from __future__ import annotations
 

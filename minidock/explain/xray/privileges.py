@@ -11,7 +11,7 @@ _MODES = {"0": "disabled", "1": "strict", "2": "filter"}  # seccomp(2), <linux/s
 
 
 def security_of(pid: int, status: Status) -> Security:
-    """Everything about the powers of `pid`, whose /proc/PID/status is `status`."""
+    """Capabilities, seccomp and labels of `pid`, whose /proc/PID/status is `status`."""
     bounding = _names(status["CapBnd"])
     filters = status.get("Seccomp_filters")  # Linux 5.9
     return Security(
@@ -30,14 +30,14 @@ def security_of(pid: int, status: Status) -> Security:
 
 
 def _names(mask: str) -> list[str]:
-    """The capabilities in a mask; one that this minidock has no name for is called by its number."""
+    """The capabilities in a mask; a number stands for one without a known name."""
     bits = int(mask, 16)
     numbers = (number for number in range(bits.bit_length()) if bits >> number & 1)
     return [NAMES[number] if number < len(NAMES) else f"CAP_{number}" for number in numbers]
 
 
 def _label(pid: int) -> str:
-    """What a security module (AppArmor, SELinux) calls the process, '' without one."""
+    """The process's label of a security module (AppArmor, SELinux), '' without one."""
     try:
         return read(f"/proc/{pid}/attr/current").rstrip("\0\n")
     except OSError:

@@ -28,15 +28,15 @@ def status_of(pid: int) -> Status:
 
 
 def is_dead(pid: int) -> bool:
-    """Whether all that is left of a process is its exit code, for its parent to fetch (Z), or not even that (X)."""
+    """Whether the process is a zombie (Z), whose exit code is not yet reaped, or dead (X)."""
     return read(f"/proc/{pid}/stat").rpartition(")")[2].split()[0] in "ZX"
 
 
 def members(first: int, in_cgroup: list[int]) -> list[Process]:
     """All processes of the container whose first is `first`, parents before children.
 
-    Those of its cgroup, and whoever else is in its PID namespace, if it has one of its own. Raises `OSError` if the
-    first is gone.
+    Those of its cgroup, and the others in its PID namespace, if it has one of its own. Raises `OSError` if the first is
+    gone.
     """
     depth = len(status_of(first)["NSpid"].split())
     found: dict[int, Process] = {}
@@ -85,7 +85,7 @@ def _process(pid: int, depth: int, *, is_member: bool) -> Process:
 
 
 def _by_descent(found: dict[int, Process], first: int) -> list[Process]:
-    """Parents before their children, brothers by age; those whose parent is outside come after the first's family."""
+    """Parents before their children, siblings by age; processes whose parent is outside come last."""
     children: dict[int, list[int]] = {}
     for pid, process in sorted(found.items()):
         parent = process.parent if process.parent in found and pid != first else 0
@@ -145,6 +145,6 @@ def open_files(pid: int) -> int:
 
 
 def hostname(pid: int) -> str:
-    """The host name in a process's UTS namespace: only somebody inside can ask (uname(2))."""
+    """The host name in a process's UTS namespace: uname(2) returns it only inside."""
     with namespaces.temporarily_in(pid, "uts"):
         return os.uname().nodename

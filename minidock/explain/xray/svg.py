@@ -19,7 +19,7 @@ _DRAWN_LAYERS, _SLAB = 10, 74
 
 
 def namespaces(rows: list[Namespace], container: str) -> Markup:
-    """Host and container as boxes, one in the other: what is in the inner one is the container's own."""
+    """Host and container as nested boxes: the inner box has the container's own namespaces."""
     ordered = [row for row in rows if row.is_own] + [row for row in rows if not row.is_own]
     own = sum(row.is_own for row in rows)
     step = (_WIDE - 38) / max(len(rows), 1)
@@ -111,7 +111,7 @@ def sparkline(values: list[float], left: float, top: float, width: float, height
 
 
 def stack(root: Root) -> Markup:
-    """The layers as slabs, the writable one on top. Of very many, the middle is only counted."""
+    """The layers as slabs, the writable one on top. Of many layers, the middle ones are only counted."""
     parts: list[Markup] = []
     top = 4
     if root.top is not None:

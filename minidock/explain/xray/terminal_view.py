@@ -1,4 +1,4 @@
-"""An X-ray in the terminal: a section for each thing, drawn for 80 columns or more."""
+"""An X-ray in the terminal: a section for each part, drawn for 80 columns or more."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _STATUS_STYLES = {"running": "bold green", "paused": "bold yellow", "exited": "b
 
 
 def drawing(xray: Xray) -> Iterator[RenderableType]:
-    """All of it."""
+    """The whole X-ray."""
     from rich.rule import Rule
 
     yield from _head(xray)

@@ -1,4 +1,4 @@
-"""The last minute of a container that is looked at again and again: what it uses per second."""
+"""The last minute of a container: its use per second, from samples."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ SAMPLES = 60
 
 
 class Point(NamedTuple):
-    """One look: `at` in seconds on the monotonic clock, counters since the container's start, memory in bytes."""
+    """One sample: `at` in seconds on the monotonic clock, counters since the container's start, memory in bytes."""
 
     at: float
     cpu: float
@@ -23,7 +23,7 @@ class Point(NamedTuple):
 
 
 class Rates(NamedTuple):
-    """Between two looks: processors in use, bytes a second."""
+    """Between two samples: processors in use, bytes a second."""
 
     cpu: float
     received: float
@@ -31,13 +31,13 @@ class Rates(NamedTuple):
 
 
 class Trend:
-    """The newest looks, as many as `SAMPLES`."""
+    """The newest samples, at most `SAMPLES`."""
 
     def __init__(self) -> None:
         self.points: deque[Point] = deque(maxlen=SAMPLES)
 
     def add(self, xray: Xray) -> None:
-        """Remember a look at a running container; forget all when it does not run."""
+        """Add a sample of a running container; delete all when it does not run."""
         running = xray.running
         if running is None:
             self.points.clear()
@@ -47,13 +47,13 @@ class Trend:
         cpu = group.cpu.used if group and group.cpu else sum(p.cpu for p in running.processes)
         received = sum(cable.inside.received for cable in running.network.cables)
         sent = sum(cable.inside.sent for cable in running.network.cables)
-        if self.points and cpu < self.points[-1].cpu:  # restarted: its counters began anew
+        if self.points and cpu < self.points[-1].cpu:  # restarted: its counters begin at 0
             self.points.clear()
         self.points.append(Point(time.monotonic(), cpu, memory, received, sent))
 
     @property
     def rates(self) -> list[Rates]:
-        """The use between each look and the next."""
+        """The use between each sample and the next."""
         looks = list(self.points)
         found = []
         for before, after in pairwise(looks):
@@ -64,5 +64,5 @@ class Trend:
 
     @property
     def memory(self) -> list[int]:
-        """The memory at each look."""
+        """The memory at each sample."""
         return [point.memory for point in self.points]

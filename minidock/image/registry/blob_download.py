@@ -1,7 +1,7 @@
-"""One blob on its way in: hashed as it is written, and taken up again where a connection broke.
+"""Download of one blob: hashed while it is written, and resumed where a connection broke.
 
-A broken connection costs what was on the wire: the next request asks for the rest (RFC 9110, 14.2, Range). What
-makes that safe is the digest: whatever pieces the content came in, it is the right content or it is refused.
+After a broken connection, the next request asks for the rest (RFC 9110, 14.2, Range). The digest makes that safe:
+content that does not match it is refused.
 """
 
 from __future__ import annotations
@@ -29,7 +29,9 @@ Watcher = Callable[[int], None]
 
 
 def fetch(repository: Repository, blob: Blob, ingest: Ingest, watch: Watcher) -> None:
-    """Bring `blob` into the store. Content that is wrong is fetched a second time: it may be the line's fault."""
+    """Download `blob` into the store. Content with a wrong digest is fetched a second time, in case it was damaged on
+    the way.
+    """
     for attempt in (1, 2):
         writer = _Download(repository, blob, ingest, watch).run()
         try:
@@ -51,7 +53,7 @@ class _Download:
         self._writer = ingest.blob_writer()
 
     def run(self) -> BlobWriter:
-        """All of it, as many bytes as the manifest says; whether they are the right ones is not known yet."""
+        """Download as many bytes as the manifest says; their digest is not checked yet."""
         failures, mark = 0, 0
         while True:
             try:
@@ -71,7 +73,7 @@ class _Download:
                 raise _explained(error) from error
 
     def _ask(self) -> Answer:
-        """The answer that brings what is missing; from the start, if the registry does not do ranges."""
+        """Request the bytes that are missing; all of them, if the registry does not support ranges."""
         offset = self._writer.size
         answer = self._repository.blob(self._blob.digest, offset)
         if offset and not (answer.status == 206 and _first_byte(answer) == offset):

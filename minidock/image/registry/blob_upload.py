@@ -38,7 +38,7 @@ class Upload:
         self._asked = f"upload of {blob.digest} to {repository.name.familiar_name}"
 
     def mount(self, source: str) -> bool:
-        """Let the registry take the blob from its own repository `source`; if it cannot, False."""
+        """Have the registry mount the blob from its repository `source`; returns False if it cannot."""
         query = urlencode({"mount": self._blob.digest, "from": source})
         scopes = (*self._repository.push_scope, f"repository:{source}:pull")
         answer = self._client.call(
@@ -63,7 +63,7 @@ class Upload:
                 self._send_all()
                 return
             except RegistryError:
-                # The place may be used up or forgotten: a new one, from the start.
+                # The upload's location may have expired: begin again with a new one.
                 self._place = ""
                 if attempt == _ROUNDS_MAX:
                     raise
@@ -100,7 +100,7 @@ class Upload:
         return at + size
 
     def _continued(self, at: int) -> int:
-        """After a break: how much the registry has by now."""
+        """After a broken connection: how many bytes the registry has."""
         answer = self._call("GET", self._place, (204,))
         self._moved(answer)
         match = re.fullmatch(r"(?:bytes=)?0-(\d+)", answer.headers.get("Range") or "")
@@ -111,7 +111,7 @@ class Upload:
         return reached
 
     def _finish(self, at: int) -> None:
-        """Send what is not there yet, and have the registry check and keep the whole."""
+        """Send the rest, and have the registry check and store the blob."""
         separator = "&" if "?" in self._place else "?"
         url = f"{self._place}{separator}{urlencode({'digest': self._blob.digest})}"
         size = self._blob.size - at
@@ -146,7 +146,7 @@ class Upload:
         self._watch(done)
 
     def _moved(self, answer: Answer) -> None:
-        """Note where the upload goes on: each answer may say another place."""
+        """Note the location at which the upload continues: each answer may name another."""
         where = answer.headers.get("Location")
         if not where:
             raise RegistryError(f"{self._asked}: the registry names no place to upload to")

@@ -1,4 +1,4 @@
-"""WWW-Authenticate: how a registry says in which way it wants to know who asks (RFC 9110, 11.2 to 11.6.1).
+"""WWW-Authenticate: the authentication schemes that a registry accepts (RFC 9110, 11.2 to 11.6.1).
 
     Bearer realm="https://auth.docker.io/token",service="registry.docker.io",scope="repository:a:pull,push"
 
@@ -21,7 +21,7 @@ _SEPARATOR = re.compile(r"[\s,]*")
 
 
 class Challenge(NamedTuple):
-    """One way to answer: a scheme in lower case, and its parameters, their names in lower case too."""
+    """One authentication scheme: its name in lower case, and its parameters, their names in lower case too."""
 
     scheme: str
     parameters: dict[str, str]

@@ -1,4 +1,4 @@
-"""Login: ask the registry whether these are credentials before anybody keeps them."""
+"""Check credentials with the registry before they are stored."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from minidock.image.registry.repository import ping
 
 
 def check(remote: Remote, domain: str, credentials: Credentials) -> Credentials:
-    """What to keep for the registry `domain`: the credentials, or a token that it gave in exchange for them.
+    """Check the credentials; returns what to store for the registry `domain`: them, or a token that it gave in
+    exchange.
 
     Raises `Denied` if the registry does not know them. `remote` must have been made with these credentials.
     """

@@ -1,4 +1,4 @@
-"""What a registry has under a name, without fetching it: its descriptor, and the platforms that it is for."""
+"""Describe an image in a registry without downloading it: its descriptor, and its platforms."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What goes wrong between us and a registry, and what a registry's own errors mean (spec.md, "Error Codes")."""
+"""Errors of connections to registries, and the meaning of a registry's own errors (spec.md, "Error Codes")."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ class RegistryError(MinidockError):
 
 
 class RegistryUnreachable(MinidockError):
-    """No registry could be asked. One that was asked and said no raises something else."""
+    """No registry could be reached. A refusal is another error."""
 
 
 class Denied(RegistryError):
@@ -21,15 +21,15 @@ class Denied(RegistryError):
 
 
 class Untrusted(RegistryError):
-    """The server at the other end cannot prove that it is who we asked for."""
+    """The server's certificate does not prove that it is the one that was asked for."""
 
 
 class Interrupted(Exception):
-    """A connection broke or went silent. Trying again may help; never shown to a user."""
+    """A connection broke or timed out. Another attempt may succeed; never shown to a user."""
 
 
 class Stopped(Exception):
-    """The transfer was given up elsewhere: another layer failed, or the user pressed Ctrl-C."""
+    """The transfer was cancelled: another layer failed, or the user pressed Ctrl-C."""
 
 
 def from_answer(status: int, body: bytes, asked: str) -> MinidockError:

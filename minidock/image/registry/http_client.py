@@ -1,7 +1,7 @@
-"""One request to a registry, seen through: with authorization, redirected, tried again when that may help.
+"""Requests to a registry, with authorization, redirects and repeated attempts.
 
-Where the secrets go is decided here and nowhere else: Authorization is sent to the registry's own origin
-(scheme, host and port) and to no other, whatever a redirect or an upload's Location says.
+Only this module sends secrets: Authorization goes to the registry's own origin (scheme, host and port) and to no other,
+whatever a redirect or an upload's Location says.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ _ERROR_BYTES = 64 << 10
 class Endpoint(NamedTuple):
     """One address under which a registry answers: `https://host[:port]`, perhaps with a path before /v2/.
 
-    `name` is what a user calls it, `verify` whether its certificate must be right.
+    `name`: as a user writes it; `verify`: whether its certificate must be valid.
     """
 
     name: str
@@ -67,7 +67,7 @@ class Client:
         """The answer, if its status is one of `accept`; otherwise the exception that says what was `asked` for.
 
         `url` may be relative to the endpoint. `body` is called for each attempt. Broken connections, 429 and
-        5xx are tried again with pauses; a server that was never there is not.
+        5xx are tried again with pauses; a server that never answered is not.
         """
         target = urljoin(f"{self.endpoint.url}/", url)
         for attempt in range(1, attempts + 1):
@@ -110,7 +110,7 @@ class Client:
         body: Callable[[], Body] | None,
         silence: float,
     ) -> Answer:
-        """One attempt, and a second one if the registry wants to know who we are, or no longer believes it."""
+        """One attempt, and a second one if the registry asks for authentication, or the token has expired."""
         sent = self.authorizer.header(scopes) if self.is_own(url) else ""
         answer = self._followed(method, url, sent, headers, body, silence)
         if answer.status != 401 or not self.is_own(answer.url or ""):
@@ -131,7 +131,7 @@ class Client:
         body: Callable[[], Body] | None,
         silence: float,
     ) -> Answer:
-        """Send, and go where a redirect points; reading only, as the protocol redirects nothing else."""
+        """Send, and follow redirects, of reading requests only, as the protocol redirects no others."""
         for _ in range(_REDIRECTS_MAX + 1):
             secret = {"Authorization": authorization} if authorization and self.is_own(url) else {}
             answer = self.transport.send(
@@ -158,7 +158,7 @@ class Client:
 
 
 def _pause(attempt: int) -> float:
-    """Longer each time, and never the same for all of many clients that failed at once."""
+    """Wait longer at each attempt, with a random part, so that many clients do not return at the same moment."""
     return float(_FIRST_PAUSE * 2 ** (attempt - 1) * random.uniform(0.8, 1.2))
 
 

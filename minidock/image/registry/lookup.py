@@ -1,4 +1,4 @@
-"""What a registry says of an image, without its layers; and single layers of it, when they are needed."""
+"""Fetch an image's manifest and config without its layers; and single layers, when they are needed."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def _describe(name: Reference, repository: Repository) -> Described:
 
 
 def fetch_layer(ingest: Ingest, name: Reference, layer: Blob, diff_id: str, remote: Remote) -> None:
-    """Bring one layer into the store, and unpack it."""
+    """Download one layer into the store, and unpack it."""
 
     def bring(repository: Repository) -> None:
         with content_lock(ingest.store.root, layer.digest):

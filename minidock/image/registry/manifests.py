@@ -1,7 +1,7 @@
-"""Manifests, indexes and image configs, read from strangers: checked here before anything believes them.
+"""Manifests, indexes and image configs from registries: checked before they are used.
 
 OCI image spec: manifest.md, image-index.md, config.md; docker's forms of the same: manifest-v2-2.md in
-distribution.github.io/distribution/spec. Both are read, kept byte by byte, and pushed again as they came.
+distribution.github.io/distribution/spec. Both are read, stored unchanged, and pushed unchanged.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ class Candidate(NamedTuple):
 def media_type_of(content: bytes, declared: str, name: str) -> str:
     """The media type of a manifest or index that a registry declared to be `declared`.
 
-    Refused are schema 1, unknown types, and content that two readers could read in two ways (CVE-2021-41190).
+    Refused are schema 1, unknown types, and content that is a manifest and an index at once (CVE-2021-41190).
     """
     document = _json_object(content, f"the manifest of {name}")
     own = document.get("mediaType")
@@ -96,10 +96,10 @@ def parse_manifest(content: bytes, media_type: str, name: str) -> Manifest:
 
 
 def parse_index(content: bytes, name: str) -> list[Candidate]:
-    """The images in an index. Whatever else is in there is passed over, except another index.
+    """The images in an index. Other entries are ignored, except another index, which is refused.
 
-    The spec lets indexes be nested; docker's registries refuse to store them, no tool makes them, and cycles
-    are only possible that way.
+    The spec allows nested indexes; docker's registry does not store them, no tool makes them, and they could form
+    cycles.
     """
     document = _json_object(content, f"the index of {name}")
     listed = document.get("manifests")
@@ -173,7 +173,7 @@ def _suits(platform: Platform, wanted: Platform) -> bool:
 
 
 def _acceptable(wanted: Platform | None) -> list[Platform]:
-    """What was asked for, or what runs here, best first."""
+    """The platforms that fit, best first: the one that was asked for, or those that run here."""
     if wanted:
         return [wanted]
     own = host_architecture()

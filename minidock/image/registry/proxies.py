@@ -1,7 +1,7 @@
 """Proxies from the environment, as docker and most programs read it: HTTP_PROXY, HTTPS_PROXY, NO_PROXY.
 
-NO_PROXY lists what is asked directly: `*`, hosts with their subdomains, addresses, networks (10.0.0.0/8), each
-perhaps with a port (golang.org/x/net/http/httpproxy, Config.NoProxy). This machine is always asked directly.
+NO_PROXY lists hosts that are connected to directly: `*`, hosts with their subdomains, addresses, networks (10.0.0.0/8),
+each with an optional port (golang.org/x/net/http/httpproxy, Config.NoProxy). So is this machine, always.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from minidock.image.registry.registry_settings import is_loopback
 
 
 def proxy_for(url: str) -> str | None:
-    """The proxy's URL through which `url` is to be asked, or None."""
+    """The URL of the proxy for `url`, or None."""
     parts = urlsplit(url)
     proxy = variable(f"{parts.scheme}_proxy")
     if not proxy or is_loopback(parts.netloc) or _bypassed(parts.hostname or "", parts.port, parts.scheme):

@@ -5,10 +5,9 @@
            --GET--> manifest        lists blobs; the config's blob lists what they unpack to
     layers                          some download while others, complete and verified, unpack
 
-Nothing is an image before its name is set, as the last act, when all of it is there and verified. Whatever a
-pull that ends early leaves behind is complete blobs and layers, or workspaces without owner, which the next command
-sweeps away. The caller deletes the former if the pull has failed; after Ctrl-C or SIGKILL the next pull finds them, or
-a prune does.
+The name is set last, when all of the image is stored and verified. A pull that ends early leaves complete blobs and
+layers, or workspaces without owner, which the next command removes. The caller deletes the blobs and layers if the pull
+has failed; after Ctrl-C or SIGKILL the next pull uses them, or a prune deletes them.
 """
 
 from __future__ import annotations
@@ -63,12 +62,12 @@ def pull(
     `CorruptArchive`, or `HostError` for a full disk.
     """
     telling = progress or Progress()
-    workspace.sweep_root(store.root)  # of an image that is here already nothing is fetched, and nothing swept later
+    workspace.sweep_root(store.root)  # an image that exists already is not fetched, and nothing is cleaned up
     return remote.first(name, lambda repository: _Pull(store, name, repository, platform, telling).run())
 
 
 class _Pull:
-    """One image on its way from one endpoint."""
+    """The pull of one image from one endpoint."""
 
     def __init__(
         self,
@@ -111,7 +110,7 @@ class _Pull:
                 return None
             if self._name.tag and not self._name.digest:
                 self._store.tag(image, self._name)
-        except (NotFoundError, DamagedError):  # not here, or removed while we looked, or to be repaired
+        except (NotFoundError, DamagedError):  # missing, or removed meanwhile, or damaged
             return None
         return image
 
@@ -165,7 +164,7 @@ class _Layers:
         self._unpacks = ThreadPoolExecutor(_UNPACKS, "unpack")
 
     def run(self, wanted: list[tuple[Blob, str]]) -> None:
-        """Have all layers in the store and unpacked. The first failure ends the others and is raised."""
+        """Download all layers into the store and unpack them. The first failure ends the others and is raised."""
         missing = []
         for blob, diff_id in dict.fromkeys(wanted):
             if self._ingest.has_layer(diff_id) and self._ingest.has_blob(blob.digest):
@@ -183,14 +182,14 @@ class _Layers:
             self._transport.stop()
             for pool in (self._downloads, self._unpacks):
                 pool.shutdown(wait=False, cancel_futures=True)
-            # The workspace goes next. Who still waits for another process's lock will not touch it.
+            # The workspace is deleted next. Threads that still wait for another process's lock do not use it.
             wait([future for future in pending if not future.cancelled()], _GRACE)
             raise
         self._downloads.shutdown()
         self._unpacks.shutdown()
 
     def _download(self, blob: Blob, diff_id: str) -> Future[None]:
-        """Have the blob, fetched by us or by another pull, and hand it on to be unpacked."""
+        """Get the blob, by this or another pull, and pass it on to be unpacked."""
         layer = short(blob.digest)
         self._transport.check()
         with content_lock(self._ingest.store.root, blob.digest):
@@ -223,7 +222,7 @@ class _Layers:
 
 
 class _Watched:
-    """A reader that says how far it has come."""
+    """A reader that reports its progress."""
 
     def __init__(self, read: Callable[[int], bytes], watch: Callable[[int], None]) -> None:
         self._read, self._watch, self._done = read, watch, 0

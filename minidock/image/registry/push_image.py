@@ -1,7 +1,6 @@
 """Push: the layers that the registry lacks, then the config, and last the manifest, which names them.
 
-The manifest goes out byte by byte as it is in the store, in docker's form or OCI's: its digest is the same on
-every machine that the image passes through.
+The manifest is sent unchanged, in docker's form or OCI's, so that its digest is the same on every machine.
 """
 
 from __future__ import annotations
@@ -34,25 +33,25 @@ class Pushed(NamedTuple):
 
 
 def push(store: Store, name: Reference, remote: Remote, progress: Progress | None = None) -> Pushed:
-    """Publish the image that `name` means here under that name.
+    """Push the local image `name` under that name.
 
     Raises `NotFoundError` if there is none here, `RegistryUnreachable`, `Denied` or another `RegistryError`.
     """
     image = _image(store, name)
     pushed = send(store, image, name, remote, progress or Progress())
-    # As docker's RepoDigests: this registry has it, which the next push can make use of.
+    # As docker's RepoDigests: this registry has the image, so the next push can mount its blobs.
     store.tag(image, name._replace(tag=None, digest=image.manifest_digest))
     return pushed
 
 
 def send(store: Store, image: Image, name: Reference, remote: Remote, progress: Progress) -> Pushed:
-    """Publish an image, whatever it is called here, as `name`."""
+    """Push a local image of any name as `name`."""
     content = read_blob(store.images, image.manifest_digest, MANIFEST_BYTES)
     manifest = parse_manifest(content, _media_type(content), str(name))
     repository = remote.repository(name)
     with Ingest(store) as ingest:
         for blob in (*manifest.layers, manifest.config):
-            if not ingest.has_blob(blob.digest):  # asked this way, it stays, whoever prunes meanwhile
+            if not ingest.has_blob(blob.digest):  # this way a prune meanwhile does not delete it
                 raise HostError(f"the store has lost the blob {blob.digest}: pull or import the image again")
         _Push(store, repository, progress).run(image, manifest)
         repository.put_manifest(name.tag or image.manifest_digest, content, manifest.media_type)
@@ -60,13 +59,13 @@ def send(store: Store, image: Image, name: Reference, remote: Remote, progress: 
 
 
 class _Push:
-    """The blobs of one image on their way to one repository."""
+    """The push of one image's blobs to one repository."""
 
     def __init__(self, store: Store, repository: Repository, progress: Progress) -> None:
         self._store, self._repository, self._progress = store, repository, progress
 
     def run(self, image: Image, manifest: Manifest) -> None:
-        """Have all blobs in the repository. The first failure ends the others and is raised."""
+        """Upload all missing blobs. The first failure ends the others and is raised."""
         wanted = dict(zip(manifest.layers, image.layers, strict=True))
         for diff_id in reversed(wanted.values()):
             self._progress.status(short(diff_id), "Preparing")
@@ -123,7 +122,7 @@ def _image(store: Store, name: Reference) -> Image:
 
 
 def _media_type(content: bytes) -> str:
-    """What the manifest is; OCI manifests may leave it to their descriptor."""
+    """The manifest's media type, which in OCI's form may be only in its descriptor."""
     manifest = json.loads(content)
     if manifest.get("mediaType"):
         return str(manifest["mediaType"])

@@ -1,9 +1,8 @@
-"""The server that issues tokens for a registry, named by the registry itself: it may be sent a password only after a
-check.
+"""Check the token server that a registry names before a password is sent to it.
 
-docker and containers/image send a user's password to whatever server a registry names. An attacker who can answer in a
-registry's place, on a cache or a broken-into server, could have it sent elsewhere (as in CVE-2020-15157). Here it is
-sent to the registry's own host and to hosts of the same site: auth.docker.io for registry-1.docker.io, gitlab.com for
+docker and containers/image send a user's password to whatever server a registry names. An attacker who controls a
+registry's answers, such as a cache, could have it sent elsewhere (as in CVE-2020-15157). Here it is sent to the
+registry's own host and to hosts of the same site: auth.docker.io for registry-1.docker.io, gitlab.com for
 registry.gitlab.com. For others the user has to allow it once. Without credentials any server may be asked, as a token
 for anonymous users is no secret.
 """
@@ -18,14 +17,14 @@ from minidock.errors import printable
 from minidock.image.registry.failures import RegistryError
 from minidock.image.registry.registry_settings import HUB, Settings, credentials_key, host_of
 
-# A host and a port alone: what stands before an @, or behind a backslash, programs understand in different ways.
+# A host and a port alone: programs parse what is before an @, or behind a backslash, in different ways.
 _PLAIN = re.compile(r"https?://[^\s\\@/?#]+([/?][^\s\\#]*)?", re.ASCII)
 
 
 def check(url: str, key: str, settings: Settings, *, secret: bool) -> None:
-    """Refuse a realm that is no address, or that must not be sent the `secret` of the registry `key`.
+    """Refuse a realm that is not a URL, or that must not get the `secret` of the registry `key`.
 
-    `key`: the name that credentials are stored under. Raises `RegistryError`.
+    `key`: the name under which credentials are stored. Raises `RegistryError`.
     """
     registry = HUB if key == credentials_key(HUB) else key
     if not _PLAIN.fullmatch(url) or not urlsplit(url).hostname:

@@ -1,4 +1,4 @@
-"""Settings for registries, and what they mean for one of them.
+"""Settings for registries, and their effect for one registry.
 
 `engine/images/registry_config.py` reads them from /etc/minidock/config.toml and describes the file.
 """
@@ -11,8 +11,8 @@ from urllib.parse import urlsplit
 
 from minidock.named_tuple import NamedTuple
 
-# docker.io is a name, not an address: its registry answers here, its search there, and its credentials are
-# kept under the address of the first registry that there was (docker: registry/config.go).
+# docker.io is a name, not an address: its registry and its search have addresses of their own, and its credentials are
+# stored under the address of docker's first registry (docker: registry/config.go).
 HUB = "docker.io"
 HUB_REGISTRY = "registry-1.docker.io"
 HUB_INDEX = "https://index.docker.io/v1/"
@@ -60,7 +60,7 @@ class Credentials(NamedTuple):
     registry_token: str = ""
 
 
-# Asked by a registry's name as credentials are kept under it; called only when the registry wants to know.
+# Called with the name under which a registry's credentials are stored, only when the registry asks for them.
 FindCredentials = Callable[[str], Credentials | None]
 
 

@@ -1,4 +1,4 @@
-"""TLS certificates: authorities of the system, and those in docker's directories for registries.
+"""TLS certificates for registries: the system's authorities, and those in docker's directories.
 
 The layout is docker's (docs.docker.com/engine/security/certificates): /etc/docker/certs.d/<host[:port]>/ with `*.crt`
 for authorities, and `x.cert` with `x.key` for a client certificate.

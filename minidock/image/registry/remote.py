@@ -1,4 +1,4 @@
-"""The ways to a registry: its mirrors first, then itself, with TLS or, where that is allowed, without."""
+"""The endpoints of a registry: its mirrors, then itself, with TLS or, where allowed, without."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ R = TypeVar("R")
 
 
 class Remote:
-    """Registries as one user, with one user's settings, sees them; use as a context manager."""
+    """Access to registries with one user's settings and credentials; use as a context manager."""
 
     def __init__(self, settings: Settings | None = None, keychain: FindCredentials = anonymous) -> None:
         self.settings = settings or Settings()
@@ -44,7 +44,7 @@ class Remote:
         self.transport.close()
 
     def client(self, domain: str) -> Client:
-        """The registry itself, for what no mirror has: pushing, logging in, searching."""
+        """The client of the registry itself, for pushes, logins and searches."""
         address = HUB_REGISTRY if domain == HUB else domain
         if is_loopback(address) or self.settings.is_insecure(address):
             return self._client(domain, self._plain_or_not(address))
@@ -59,15 +59,15 @@ class Remote:
         return Repository(self.client(name.domain), name)
 
     def first(self, name: Reference, action: Callable[[Repository], R]) -> R:
-        """What `action` returns for the first way to the repository on which it works.
+        """The result of `action` for the first endpoint of the repository at which it succeeds.
 
-        If it works on none, what went wrong on the last one, which is the registry itself, is raised.
+        If it succeeds at none, the error of the last one, the registry itself, is raised.
         """
         for mirror in self._mirrors(name.domain):
             try:
                 return action(Repository(mirror, name))
             except (RegistryError, RegistryUnreachable, NotFoundError, DigestMismatch):
-                continue  # a mirror may lack what the registry has; whatever it sends is verified
+                continue  # a mirror may lack what the registry has; what it sends is verified
         return action(self.repository(name))
 
     def _mirrors(self, domain: str) -> Iterator[Client]:
@@ -78,7 +78,7 @@ class Remote:
 
     def _client(self, domain: str, endpoint: Endpoint) -> Client:
         """The client of an endpoint; one for all its uses, as it knows the tokens that were given."""
-        if self.transport.is_stopped:  # by a failure on another way to the registry
+        if self.transport.is_stopped:  # by a failure at another endpoint
             self.transport = Transport(self.settings)
             self._clients.clear()
         if endpoint.url not in self._clients:
@@ -87,7 +87,7 @@ class Remote:
         return self._clients[endpoint.url]
 
     def _plain_or_not(self, address: str) -> Endpoint:
-        """An address that may be plain is asked with TLS first: only the answer can tell."""
+        """An endpoint that may be without TLS is tried with TLS first."""
         if address not in self._endpoints:
             verify = not self.settings.is_insecure(address)
             endpoint = Endpoint(address, f"https://{address}", verify)

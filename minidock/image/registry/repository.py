@@ -47,14 +47,14 @@ class Repository:
         self.push_scope = (f"repository:{name.path}:pull,push",)
 
     def manifest_digest(self, reference: str) -> str | None:
-        """What `reference` (a tag or a digest) means now, asked with HEAD; None if the registry does not say.
+        """The digest of `reference` (a tag or a digest), by HEAD; None if the registry does not send it.
 
         HEAD before GET: it is short, and Docker Hub's limits do not count it.
         """
         try:
             answer = self._manifest("HEAD", reference, accept=(200, 405))
         except Denied:
-            return None  # GET will be refused too, and its answer has a body that says why
+            return None  # GET is refused too, with the reason in its body
         digest = answer.headers.get("Docker-Content-Digest")
         self.client.transport.discard(answer)
         return digest if answer.status == 200 and is_digest(digest) else None
@@ -62,7 +62,7 @@ class Repository:
     def manifest(self, reference: str) -> Document:
         """The manifest or index that `reference` means, at most 4 MiB of it (spec.md, "Pushing Manifests").
 
-        `DigestMismatch` if it is not what its digest, or the registry's own word, promises.
+        Raises `DigestMismatch` if it does not match its digest, or the one that the registry has sent.
         """
         answer = self._manifest("GET", reference)
         said = answer.headers.get("Docker-Content-Digest")
@@ -89,7 +89,7 @@ class Repository:
         )
 
     def has_blob(self, digest: str) -> bool:
-        """Whether a push can leave this blob out."""
+        """Whether the registry has this blob."""
         answer = self.client.call(
             "HEAD",
             f"{self.base}/blobs/{digest}",
@@ -136,7 +136,7 @@ class Repository:
                 accept=accept,
             )
         except Denied as error:
-            # A registry does not tell strangers whether a repository exists.
+            # Without authorization a registry does not reveal whether a repository exists.
             raise Denied(
                 f"pull access denied for {self.name.familiar_name}, repository does not exist or may require"
                 f" 'minidock login': {error}"
@@ -150,9 +150,9 @@ class Repository:
 
 
 def ping(client: Client, attempts: int = ATTEMPTS) -> Answer:
-    """Ask whether this is a registry at all, and let us in (spec.md, "Determining Support").
+    """Check that this is a registry, and that it accepts the credentials (spec.md, "Determining Support").
 
-    Raises `Denied` if it does not let us in, and `RegistryError` if it is none.
+    Raises `Denied` if it refuses them, and `RegistryError` if it is not a registry.
     """
     asked = f"login to {client.endpoint.name}"
     answer = client.call("GET", "v2/", asked=asked, accept=(200,), attempts=attempts)

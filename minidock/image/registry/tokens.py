@@ -48,7 +48,7 @@ class Authorizer:
         self.identity_token = ""  # what a token server gave in exchange for a password, for `login` to keep
 
     def header(self, scopes: Scopes) -> str:
-        """The header for a request for `scopes`, as far as known; '' before the first challenge."""
+        """The header for a request for `scopes`; '' before the first challenge."""
         with self._lock:
             if self._basic or self._bearer is None:
                 return self._basic
@@ -58,7 +58,7 @@ class Authorizer:
             return token.header
 
     def answer(self, challenges: list[Challenge], scopes: Scopes, rejected: str) -> str:
-        """The header that answers a 401; `rejected` is the one that was sent. '' if there is no other."""
+        """The header for another attempt after a 401; `rejected` is the one that was sent. '' if there is no other."""
         with self._lock:
             known = self._tokens.get(scopes)
             if known and known.header != rejected and known.until >= time.monotonic():
@@ -86,7 +86,7 @@ class Authorizer:
         return self._credentials
 
     def _fetch(self, challenge: Challenge, scopes: Scopes) -> _Token:
-        """A new token for `scopes`, or for what the challenge names if we have nothing to ask for ourselves."""
+        """A new token for `scopes`, or for the challenge's scope if there are none."""
         credentials = self._known_credentials()
         if credentials and credentials.registry_token:
             return _Token(f"Bearer {credentials.registry_token}", float("inf"))

@@ -1,8 +1,8 @@
 """Connections: HTTP requests through urllib3, which keeps connections open for reuse.
 
 This layer adds TLS and proxies as they are set for each host, and separates errors of a server that cannot be reached
-(`RegistryUnreachable`, `Untrusted`) from those of a broken connection (`Interrupted`). It follows no redirects and
-repeats nothing: the callers decide that.
+(`RegistryUnreachable`, `Untrusted`) from those of a broken connection (`Interrupted`). It does not follow redirects or
+repeat requests: the callers do.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ _BLOCK = 1 << 20  # what is read at once, and sent at once
 class Transport:
     """The connections of one pull, push or search. May be used by several threads at once.
 
-    `stop()` makes every thread in here end soon, by `Stopped`.
+    `stop()` ends every thread that uses it, by `Stopped`.
     """
 
     def __init__(self, settings: Settings) -> None:
@@ -85,7 +85,7 @@ class Transport:
     def chunks(self, answer: Answer) -> Iterator[bytes]:
         """The body as it arrives, in pieces of at most 1 MiB; `Interrupted` when the connection breaks."""
         try:
-            # read1 returns what has arrived: what a breaking connection did bring is not lost.
+            # read1 returns what has arrived, so that bytes before a break are not lost.
             while data := answer.read1(_BLOCK, decode_content=False):
                 self.check()
                 yield data
