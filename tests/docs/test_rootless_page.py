@@ -10,9 +10,10 @@ import pytest
 from tests.docs import session
 from tests.engine.pty import Terminal
 from tests.engine.test_rootless import UID, User, pytestmark, user
+from tests.engine.test_userns import idmapped_mounts
 from tests.support.command import Minidock
 
-__all__ = ["pytestmark", "user"]
+__all__ = ["idmapped_mounts", "pytestmark", "user"]
 PAGE = Path(__file__).parents[2] / "docs/rootless.md"
 USERS = "2"  # his terminal
 
@@ -48,6 +49,7 @@ def with_ids(user: User) -> User:
     return user
 
 
+@pytest.mark.usefixtures("idmapped_mounts")
 def test_the_page_shows_what_happens(engine: Minidock, with_ids: User, tmp_path: Path) -> None:
     with_ids.ok("load", input=engine("save", "alpine").stdout)
     copy = tmp_path / "page.md"

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from minidock.linux import syscalls
+from minidock.linux import idmapped, syscalls
 from minidock.linux.id_maps import exchanged
 from tests.support.command import Minidock
 
@@ -52,6 +52,14 @@ def remapped(ok: Ok, subordinate: Path, tmp_path: Path) -> Iterator[str]:
     ok("volume", "rm", "kept")
 
 
+@pytest.fixture
+def idmapped_mounts(tmp_path: Path) -> None:
+    """The kernel can map the ids of the file system that the tests are on; else nothing but copies is to be had."""
+    rows = [(0, FIRST, SIZE)]
+    if not idmapped.can_map(str(tmp_path), rows, rows):
+        pytest.skip("no idmapped mounts on this file system")
+
+
 def inspected(minidock: Minidock, name: str) -> dict[str, object]:
     content: dict[str, object] = json.loads(minidock("inspect", name).stdout)[0]
     return content
@@ -82,6 +90,7 @@ def test_root_inside_is_nobody_outside(engine: Minidock, ok: Ok, remapped: str, 
     assert inspected(engine, remapped)["HostConfig"]["UsernsMode"] == "remap"  # type: ignore[index]
 
 
+@pytest.mark.usefixtures("idmapped_mounts")
 def test_nothing_of_the_image_is_copied_or_chowned(engine: Minidock, ok: Ok, remapped: str) -> None:
     layers = [Path(path) for path in json.loads(ok("image", "inspect", "alpine"))[0]["RootFS"]["Layers"]]
     assert layers
@@ -94,6 +103,7 @@ def test_nothing_of_the_image_is_copied_or_chowned(engine: Minidock, ok: Ok, rem
     assert ok("exec", remapped, "stat", "-c", "%u:%g", "/bin/busybox", "/etc/shadow") == "0:0\n0:42\n"
 
 
+@pytest.mark.usefixtures("idmapped_mounts")
 def test_files_are_the_containers_own_whatever_reads_them(engine: Minidock, ok: Ok, remapped: str) -> None:
     assert ok("logs", remapped) == "told\n"
     assert ok("diff", remapped).split("\n") == ["A /bind", "C /etc", "C /etc/motd", "A /new", "D /opt", "A /vol", ""]
@@ -218,6 +228,7 @@ def test_where_the_kernel_cannot_map_ids_the_layers_are_copied(
         syscalls.umount2(str(tmp_path))
 
 
+@pytest.mark.usefixtures("idmapped_mounts")
 @pytest.mark.parametrize("flags", [[], ["-u", "7:8"], ["--userns", "remap"], ["--userns", "remap", "-u", "7:8"]])
 def test_a_bind_whose_files_belong_to_the_caller(ok: Ok, subordinate: Path, tmp_path: Path, flags: list[str]) -> None:
     shared = tmp_path / "shared"
