@@ -31,7 +31,7 @@ class Budget(NamedTuple):
 
 
 BUDGETS = {
-    "version": Budget(78, 0, 1, 1000),
+    "version": Budget(50, 0, 1, 650),
     "ps -a": Budget(143, 0, 1, 1950),
     "images": Budget(112, 0, 1, 1550),
     "inspect {up}": Budget(161, 0, 1, 2200),

@@ -5,9 +5,12 @@ from __future__ import annotations
 import gc
 import os
 import sys
-from typing import NoReturn
 
 from minidock.errors import EXIT_ENGINE, message_of
+
+TYPE_CHECKING = False  # typing is imported by type checkers only: it takes 4 ms
+if TYPE_CHECKING:
+    from typing import NoReturn
 
 # The processes that some commands need: imported and forked first of all (`engine/monitor/spawn.py`).
 _HELPERS = {"run": "monitor", "start": "monitor", "restart": "monitor", "exec": "exec-monitor"}

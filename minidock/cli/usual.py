@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from functools import partial
-from typing import Any
 
 from minidock.cli import commands
 from minidock.cli.usage import Argument, Command, Kind, Option
+
+TYPE_CHECKING = False  # typing is imported by type checkers only: it takes 4 ms
+if TYPE_CHECKING:
+    from typing import Any
 
 
 class UnusualError(Exception):
@@ -27,13 +29,16 @@ def read(words: list[str]) -> Callable[[], int] | None:
         values = read_parameters(command, rest)
     except UnusualError:
         return None
-    return partial(_call, command, values, root)
+    return lambda: _call(command, values, root)
 
 
 def _call(command: Command, values: dict[str, Any], root: str | None) -> int:
-    from minidock.engine import state_paths
+    paths: list[Any] = []
+    if command.needs_paths:
+        from minidock.engine import state_paths
 
-    result = command.function(*([state_paths.choose(root)] if command.needs_paths else []), **values)
+        paths = [state_paths.choose(root)]
+    result = command.function(*paths, **values)
     return result if isinstance(result, int) else 0
 
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from minidock.cli import usage
-from minidock.cli.format.template_values import Fields
+
+TYPE_CHECKING = False  # typing is imported by type checkers only: it takes 4 ms
+if TYPE_CHECKING:
+    from typing import Any
+
+    from minidock.cli.format.template_values import Fields
 
 FORMAT = usage.option("-f", "--format", "template", metavar="TEMPLATE", help="A Go template, or 'json'.")
 
