@@ -135,6 +135,8 @@ def settings(resources: Resources) -> list[Setting]:
 
 
 def _memory(memory: dict[str, Any]) -> Iterator[Setting]:
+    if (memory.get("limit") or 0) < 0 and not memory.get("swap"):
+        memory = {**memory, "swap": -1}  # the limit for both would still be one for memory, and the kernel refuses that
     for name, file in (
         ("limit", "limit_in_bytes"), ("swap", "memsw.limit_in_bytes"), ("reservation", "soft_limit_in_bytes"),
         ("kernelTCP", "kmem.tcp.limit_in_bytes"),

@@ -68,12 +68,12 @@ def _program(rules: list[dict[str, Any]]) -> bytes:
 def _tests(rule: dict[str, Any]) -> list[list[bytes]]:
     """For each condition of `rule`, the instructions that end in a jump taken when it does not hold."""
     tests = []
-    if rule.get("type", "a") != "a":
+    if (rule.get("type") or "a") != "a":
         tests.append([_instruction(_JUMP_IF_NOT, 2, value=_TYPES[rule["type"]])])
     for register, key in ((4, "major"), (5, "minor")):
         if rule.get(key, -1) >= 0:
             tests.append([_instruction(_JUMP_IF_NOT, register, value=rule[key])])
-    access = sum(_ACCESS[letter] for letter in set(rule.get("access") or "rwm"))
+    access = sum(number for letter, number in _ACCESS.items() if letter in (rule.get("access") or "rwm"))
     if access != sum(_ACCESS.values()):  # every kind of access asked for must be among the rule's
         only = [_instruction(_MOVE_REGISTER, 1, 3), _instruction(_AND, 1, value=access)]
         tests.append([*only, _instruction(_JUMP_IF_NOT_REGISTER, 1, 3)])

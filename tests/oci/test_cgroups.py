@@ -90,3 +90,13 @@ def test_a_cgroup_in_use_is_left_alone(oci: Oci) -> None:
     assert "container's cgroup is not empty" in done.stderr
     assert oci.state("one")["status"] == "running"
     assert [path.name for path in oci.root.iterdir()] == ["one"]
+
+
+@needs_memory
+def test_a_limit_for_memory_is_lifted(oci: Oci) -> None:
+    """With it goes the one for memory and swap, which would still be a limit for memory."""
+    oci.configure("sleep", "1000", linux={"resources": {"memory": {"limit": 32 << 20, "swap": 64 << 20}}})
+    assert oci.run("one", "-d").returncode == 0
+    assert json.loads(oci.ok("events", "--stats", "one"))["data"]["memory"]["usage"]["limit"] == 32 << 20
+    oci.ok("update", "--memory", "-1", "one")
+    assert json.loads(oci.ok("events", "--stats", "one"))["data"]["memory"]["usage"]["limit"] == 0

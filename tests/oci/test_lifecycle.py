@@ -266,3 +266,11 @@ def test_an_argument_that_a_filter_compares_twice(oci: Oci) -> None:
                   linux={"seccomp": {"defaultAction": "SCMP_ACT_ALLOW", "syscalls": rules}})  # fmt: skip
     done = oci.run("one")
     assert (done.stdout, done.stderr.count("No medium")) == ("755\n", 2)
+
+
+def test_rules_for_devices_as_engines_write_them(oci: Oci) -> None:
+    """Without a type, or with the access a, which runc reads over."""
+    rules = [{"allow": True, "type": "", "access": "rwm"}, {"allow": False, "type": "c", "major": 1, "minor": 11,
+                                                              "access": "rwa"}]  # fmt: skip
+    oci.configure("true", linux={"resources": {"devices": rules}})
+    assert oci.run("one").returncode == 0
