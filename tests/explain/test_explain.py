@@ -13,7 +13,7 @@ import pytest
 from tests.engine.containers import eventually
 from tests.engine.pty import Terminal
 from tests.support.command import Minidock
-from tests.support.machine import open_files, waits
+from tests.support.machine import open_files, read, waits
 
 RUN = ("run", "--rm", "--network", "none")
 FRENCH = {"LC_ALL": "", "LC_MESSAGES": "", "LANG": "fr_FR.UTF-8"}
@@ -186,6 +186,7 @@ def test_a_detached_containers_monitor_keeps_nothing(engine: Minidock) -> None:
         try:
             record = json.loads(engine("inspect", name).stdout)[0]
             monitor = int(Path(f"/proc/{record['State']['Pid']}/status").read_text().split("PPid:\t")[1].split()[0])
+            eventually(lambda monitor=monitor: b"/idle." in read(f"/proc/{monitor}/cmdline"))  # type: ignore[misc]
             kinds[name] = eventually(lambda monitor=monitor: waits(monitor) and sorted(map(kind, open_files(monitor))))  # type: ignore[misc]
         finally:
             engine("rm", "-f", name)
