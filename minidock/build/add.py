@@ -88,12 +88,13 @@ def _extracted(builder: Builder, request: Request, fd: int, name: str) -> Fetche
     """What is in the archive behind a descriptor; None if it is none. Its files keep their owners, unless --chown."""
     place = _place(builder, "archive")
     with os.fdopen(fd, "rb", buffering=0) as file:
-        if not archives.extract(file, place):
+        named: set[str] = set()
+        if not archives.extract(file, place, named):
             return None
     unpacked = builder.sources.keep(of_directory(place, (), name))
     owner = request.owner if request.owner != (0, 0) else None
     target = request.target.rstrip("/") + "/"
-    return Fetched(unpacked, request._replace(sources=("/",), owner=owner, target=target, replaces=True))
+    return Fetched(unpacked, request._replace(sources=("/",), owner=owner, target=target, directories=frozenset(named)))
 
 
 def _place(builder: Builder, name: str) -> str:

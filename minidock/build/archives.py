@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import posixpath
 from typing import Protocol
 
 from minidock.errors import HostError
@@ -42,8 +43,10 @@ def new_directory(above: str, name: str) -> str:
     return path
 
 
-def extract(file: Readable, place: str) -> bool:
+def extract(file: Readable, place: str, named: set[str] | None = None) -> bool:
     """Unpack an archive into the directory `place`; False for what is compressed and no archive at all.
+
+    `named` gets the directories that have an entry; others are there only because something is in them.
 
     Raises `CorruptArchive` for one that is damaged further on, `UnsafePath` for one whose names lead out of it,
     `HostError` for what the disk says.
@@ -55,6 +58,8 @@ def extract(file: Readable, place: str) -> bool:
             archive = TarStream(chunks, source.limits)
             for entry in archive:
                 name = entry.name
+                if named is not None and entry.isdir():
+                    named.add(posixpath.normpath(f"/{name}").strip("/"))
                 if name.strip("./") or entry.isdir():  # tar programs have written files without a name
                     extractor.add(entry, archive)
             extractor.finish()

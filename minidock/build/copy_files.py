@@ -22,6 +22,8 @@ class Request(NamedTuple):
 
     `target`: absolute, with a slash at its end where it names a directory; `owner`: (uid, gid), None where files keep
     their own; `excluded`: the patterns of --exclude; `link`: nothing of what is below is looked at.
+
+    `directories`: those that an archive has an entry of; others that are there already stay as they are.
     """
 
     sources: tuple[str, ...]
@@ -32,7 +34,12 @@ class Request(NamedTuple):
     parents: bool
     link: bool
     excluded: tuple[str, ...]
-    replaces: bool = False  # a file where a directory was, and the reverse: an archive's entries do
+    directories: frozenset[str] | None = None
+
+    @property
+    def replaces(self) -> bool:
+        """Whether a file comes where a directory was, and the reverse: an archive's entries do that."""
+        return self.directories is not None
 
 
 class Item(NamedTuple):

@@ -75,6 +75,7 @@ class _Writer:
         self.made = made
         self.new = new
         self.first_names: dict[tuple[int, int], str] = {}
+        self._kept: set[str] = set()
         self._opened: tuple[bytes | None, int] = (None, -1)
 
     def target(self, *, into_directory: bool, name: str) -> str:
@@ -100,11 +101,17 @@ class _Writer:
         return found is not None and os.path.isdir(found) and not os.path.islink(found)
 
     def parents(self, directory: str) -> Iterator[bytes]:
-        """Directories on the way that are not there: mode 0755, of whoever the copy is to belong to."""
+        """The directories on the way: those that are there as they are, for a layer's directory hides the attributes of
+        the one below it; new ones with mode 0755, of whoever the copy is to belong to.
+        """
         path = ""
         for name in [part for part in directory.split("/") if part]:
             path += "/" + name
-            if path in self.made or self._is_directory(path):
+            if path in self.made or path in self._kept:
+                continue
+            if self._is_directory(path):
+                self._kept.add(path)
+                yield from self._as_it_is(path)
                 continue
             if self._there(path) and not self.request.replaces:
                 raise UsageError(f"cannot copy to non-directory: {path}")
@@ -116,6 +123,24 @@ class _Writer:
             info.type, info.mode, info.uid, info.gid, info.mtime = tarfile.DIRTYPE, 0o755, uid, gid, self.now
             yield info.tobuf(tarfile.PAX_FORMAT, "utf-8", "surrogateescape")
 
+    def _as_it_is(self, directory: str) -> Iterator[bytes]:
+        """The entry of a directory of the layers so far. Its time is not that of the copy: the bytes stay the same."""
+        there = self._there(directory)
+        assert there
+        parent = os.open(os.path.dirname(there), os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            name = os.fsencode(os.path.basename(there))
+            status = os.lstat(name, dir_fd=parent)
+            yield from tar_entry(
+                parent, os.fsencode(_name(directory)), name, status, {}, is_layer=False, change=self._limit
+            )  # fmt: skip
+        finally:
+            os.close(parent)
+
+    def _limit(self, info: tarfile.TarInfo) -> None:
+        if self.epoch is not None:
+            info.mtime = min(info.mtime, self.epoch)
+
     def add(self, tree: Tree, entry: Item, place: str) -> Iterator[bytes]:
         """One file; a directory that is there already is left as it is only where it is the target itself."""
         there = None if posixpath.dirname(place) in self.new else self._there(place)
@@ -124,7 +149,7 @@ class _Writer:
                 return
             if there and not self._is_directory(place) and not self.request.replaces:
                 raise UsageError(f"cannot copy to non-directory: {place}")
-            if there and place == self._resolved(self.request.target):
+            if there and (place == self._resolved(self.request.target) or not self._is_named(entry)):
                 return
             self.made.add(place)
             if not there:
@@ -164,14 +189,17 @@ class _Writer:
             os.close(self._opened[1])
         self._opened = None, -1
 
+    def _is_named(self, directory: Item) -> bool:
+        """Whether a directory is copied, and not only made for what is in it."""
+        return self.request.directories is None or directory.place in self.request.directories
+
     def _change(self, info: tarfile.TarInfo) -> None:
         """Owner, mode and time of a copy."""
         if self.request.owner:
             info.uid, info.gid = self.request.owner
         if self.request.chmod and not info.issym():
             info.mode = modes.changed(self.request.chmod, info.mode, is_directory=info.isdir())
-        if self.epoch is not None:
-            info.mtime = min(info.mtime, self.epoch)
+        self._limit(info)
 
     def add_text(self, place: str, content: bytes) -> Iterator[bytes]:
         """A here-document as a file, mode 0644."""

@@ -147,6 +147,26 @@ def test_owners_and_modes_of_copies(context: Context) -> None:
     ]  # fmt: skip
 
 
+def test_directories_that_are_there_stay_what_they_are(context: Context) -> None:
+    """Whatever is put into them: a layer's directory hides the owner and the mode of the one below it."""
+    import io
+    import tarfile
+
+    data = io.BytesIO()
+    with tarfile.open(fileobj=data, mode="w") as archive:
+        archive.addfile(tarfile.TarInfo("own/empty"))
+    context.write("archive.tar", data.getvalue())
+    context.write("d/f", "f")
+    context.built(
+        "FROM alpine\nRUN mkdir -m 0700 /own && chown 5:6 /own && mkdir -m 2750 /own/sub && chown 7:8 /own/sub\n"
+        "COPY d/f /tmp/\nCOPY d /own\nCOPY --chown=9 d /own/sub/\nCOPY <<EOF /own/sub/text\nx\nEOF\n"
+        "ADD archive.tar /\nWORKDIR /own/sub\nWORKDIR new\n"
+    )
+    seen = context.run("stat -c '%a %u:%g' /tmp /own /own/sub /own/sub/new; ls /own /own/sub | sort -u").split("\n")
+    assert seen[:4] == ["1777 0:0", "700 5:6", "2750 7:8", "755 0:0"]
+    assert "".join(seen[4:]) == "/own/sub:/own:emptyfnewsubtext"
+
+
 def test_dockerignore(context: Context, tmp_path: Path) -> None:
     for name in ("keep", "drop.log", "logs/a.log", "logs/keep.log", "deep/er/x.tmp"):
         context.write(name)

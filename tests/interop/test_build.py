@@ -99,6 +99,16 @@ CASES = {
         COPY a /there
         COPY d /directory/d/
         """,
+    "directories that are there stay what they are": """
+        FROM alpine
+        RUN mkdir -m 1777 /t && mkdir -p -m 0700 /o/sub && chown 5:6 /o && chown 7:8 /o/sub && chmod 750 /o/sub
+        COPY a /t/
+        COPY d/sub /o/sub/
+        ADD archive.tar.gz /o/
+        WORKDIR /o
+        COPY --chown=9 b sub/more/
+        RUN stat -c '%a %u %g %n' /t /o /o/sub /o/sub/more /o/in /tmp /etc > /seen
+        """,
     "hard links": """
         FROM alpine AS one
         RUN mkdir /h && echo 1 > /h/a && ln /h/a /h/b && ln /h/a /h/c
