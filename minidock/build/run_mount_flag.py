@@ -59,6 +59,8 @@ def parse(text: str, expansion: Expansion) -> RunMount:
             flags[name] = True
             continue
         value = expansion.word(raw)
+        if name == "from" and value != raw:  # which stages there are is known before any of them is built
+            raise DockerfileError("'from' doesn't support variable expansion, define alias stage instead")
         if name in (*_FLAGS, "required"):
             if value.lower() not in ("true", "false", "1", "0"):
                 raise DockerfileError(f"invalid value for {name}: {value}")
