@@ -25,7 +25,7 @@ def own(tmp_path: Path, alpine: None, minidock: Minidock) -> Iterator[Minidock]:
     ok(own, "volume", "create", "data")
     yield own
     own("rm", "-f", "kept", "held")
-    own("system", "uninstall", "--all", "--force")
+    uninstall(own, "--all", "--force")
 
 
 def archive(busybox: bytes) -> bytes:
