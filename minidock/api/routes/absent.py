@@ -9,6 +9,9 @@ _NO_MANAGER = (
     'This node is not a swarm manager. Use "docker swarm init" or "docker swarm join" to connect this node to '
     "swarm and try again."
 )
+_NO_BUILDKIT = (
+    "BuildKit's protocol is not spoken here: set DOCKER_BUILDKIT=0, or use `minidock build`, which knows its language"
+)
 
 
 def swarm(call: Call) -> None:
@@ -29,10 +32,21 @@ def plugins(call: Call) -> None:
     raise Status(404, f'plugin "{name}" not found: plugins are not part of minidock')
 
 
-def buildkit(call: Call) -> None:
-    """BuildKit's own protocol, which the client uses unless DOCKER_BUILDKIT=0 says otherwise."""
-    why = "set DOCKER_BUILDKIT=0, or use `minidock build`, which knows its language"
-    raise Status(501, f"BuildKit's protocol is not spoken here: {why}")
+def session(call: Call) -> None:
+    """POST /session: what a client without buildx opens beside a build by BuildKit."""
+    raise Status(501, _NO_BUILDKIT)
+
+
+def grpc(call: Call) -> None:
+    """POST /grpc: BuildKit's own protocol, which buildx uses unless DOCKER_BUILDKIT=0 says otherwise.
+
+    With an error here it would fetch BuildKit and run it in a container, from which no image comes back by itself.
+    """
+    if "upgrade" not in call.request.headers.get("connection", "").lower():
+        raise Status(501, _NO_BUILDKIT)
+    from minidock.api.streams.grpc_refusal import refuse_calls
+
+    refuse_calls(call.hijack("application/grpc"), _NO_BUILDKIT)
 
 
 def checkpoints(call: Call) -> None:
