@@ -10,7 +10,7 @@ explanation, one adds up microseconds, one injects faults by raising in `before`
 there is no second description of what the code does.
 
 `book` is a section of Gouigoux's book on Docker (explain/trace/book.py): "3.1" is the section of that number in the
-first chapter, or in the chapter that book.py lists for the number; "chapter 9, 2.1" names its chapter.
+first chapter, or in the chapter that book.py lists for the number; "chapter 7, 2.1" names its chapter.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Capabilities: the privileges of root, divided into 41 (book, chapter 9, 2.1 "Sécurité"; capabilities(7)).
+"""Capabilities: the privileges of root, divided into 41 (book, chapter 7, 2.1 "Sécurité"; capabilities(7)).
 
 A container's root keeps 14 of them. Each process has five sets. The bounding set matters most: a capability that is not
 in it can never be gained again, not even through a set-uid program.

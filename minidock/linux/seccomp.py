@@ -1,4 +1,4 @@
-"""Seccomp: a filter of the system calls that a container may make (book, chapter 9, 2.1 "Sécurité").
+"""Seccomp: a filter of the system calls that a container may make (book, chapter 7, 2.1 "Sécurité").
 
 A filter is a small BPF program that the kernel runs at every system call. libseccomp generates it, because system call
 numbers differ between architectures. That takes some 50 ms, so the program is cached in a file together with the text

@@ -18,7 +18,7 @@ def begin_again(words: list[str]) -> NoReturn:
     from minidock.linux import interpreter
 
     environment = dict(os.environ)
-    with observe.step("Execute a new Python", book="chapter 9, 2.1"):
+    with observe.step("Execute a new Python", book="chapter 7, 2.1"):
         fd = interpreter.open_private_mount()
         for observer in observe.observers:
             environment |= observer.pass_on()

@@ -18,6 +18,6 @@ if __name__ == "__main__":
     from minidock.oci.runc_command_line import parse
 
     entry.add_observers()
-    with step("Forbid to execute this Python again", book="chapter 9, 2.1"):
+    with step("Forbid to execute this Python again", book="chapter 7, 2.1"):
         interpreter.forbid_execution(int(sys.argv[1]))
     entry.run(parse(sys.argv[3:]))

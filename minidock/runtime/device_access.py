@@ -3,7 +3,7 @@
 A device node is a file like any other. One of the host's disk may be in an image's layer or in a volume, or be created
 in the container (CAP_MKNOD). With a cgroup of its own, a filter decides at every open (`linux/device_filter.py`).
 Without, every mount but the container's own /dev is nodev (mount(2), MS_NODEV), and capabilities with which a process
-could undo that, or create nodes in /dev, are refused. (Book, chapter 9, 2.1 "Sécurité".)
+could undo that, or create nodes in /dev, are refused. (Book, chapter 7, 2.1 "Sécurité".)
 """
 
 from __future__ import annotations

@@ -47,7 +47,7 @@ def create_exec_process(
         device_access.without_filter(spec)
     filter_ = None
     if section := spec.linux.get("seccomp"):
-        with step("Read the container's seccomp filter", book="chapter 9, 2.1"):
+        with step("Read the container's seccomp filter", book="chapter 7, 2.1"):
             filter_ = (seccomp.compile_filter(section, cache), seccomp.flags(section))
     kinds = namespaces.not_shared_with(target.pid, target.pidfd)
     init.give_stdio(stdio, spec)
@@ -105,7 +105,7 @@ def _become(
         if options.places:
             wait_for_message(channel, "placed")
         attributes.set_affinity(spec.process, "initial")
-    with step("Close all other files, blank the arguments", book="chapter 9, 2.1"):
+    with step("Close all other files, blank the arguments", book="chapter 7, 2.1"):
         preserved = range(3, 3 + options.preserved)
         pid_namespace.close_all_but({channel.end.fileno(), target.pidfd, *(stdio or ()), *preserved})
     listener = seccomp_listener.take(channel, spec)
@@ -113,7 +113,7 @@ def _become(
         attributes.set_limits(spec.process)
         if spec.process.get("oomScoreAdj") is not None:
             attributes.set_oom_score(spec.process["oomScoreAdj"])
-    with step("Limit the capability bounding set", book="chapter 9, 2.1"):
+    with step("Limit the capability bounding set", book="chapter 7, 2.1"):
         init.limit_bounding_set(spec.process)
 
     attributes.set_all(spec.process, spec.linux)
@@ -132,7 +132,7 @@ def _become(
     if spec.terminal:
         with step("Open a pseudo-terminal", book="4.4"):
             stdio = _open_terminal(channel, spec.process.get("consoleSize"))
-    with step("Join a new session keyring", book="chapter 9, 2.1"):
+    with step("Join a new session keyring", book="chapter 7, 2.1"):
         attributes.join_keyring()
     with step("Look up the program in the container's PATH", book="3.4"):
         program.enter_working_directory(spec.process["cwd"])

@@ -54,7 +54,7 @@ def _become(spec: Spec, channel: Channel, stdio: Stdio, seccomp: Filter, options
         if options.places:
             wait_for_message(channel, "placed")
     if joined:
-        with step("Close all other files, blank the arguments", book="chapter 9, 2.1"):
+        with step("Close all other files, blank the arguments", book="chapter 7, 2.1"):
             needed = {channel.end.fileno(), *(stdio or ()), *joined.descriptors, *held.trees.values(), *options.kept}
             pid_namespace.close_all_but(needed)
     if spec.process.get("oomScoreAdj") is not None:
@@ -78,13 +78,13 @@ def _become(spec: Spec, channel: Channel, stdio: Stdio, seccomp: Filter, options
     with rootfs.opened(spec) as root:
         with step("Mount proc, sys, dev and the volumes", book="3.5.1"):
             rootfs.mount_all(spec, root, trees)
-        with step("Create the device nodes", book="chapter 9, 2.1"):
+        with step("Create the device nodes", book="chapter 7, 2.1"):
             rootfs.make_devices(spec, root)
         with step("Create the working directory", book="3.5.1"):
             rootfs.make_working_directory(spec, root)
     attributes.set_all(spec.process, spec.linux)
     known = run_hooks(spec, channel)
-    with step("Create a null device for masks", book="chapter 9, 2.1"):
+    with step("Create a null device for masks", book="chapter 7, 2.1"):
         mask = rootfs.make_mask(spec)
     with step("Change the root with pivot_root", book="3.5.1"):
         mounts.pivot_root(spec.rootfs) if options.pivot else mounts.move_root(spec.rootfs)
@@ -101,12 +101,12 @@ def _become(spec: Spec, channel: Channel, stdio: Stdio, seccomp: Filter, options
     set_names(spec)
     with step("Set kernel parameters", book="3.1"):
         namespaces.set_sysctls(spec.linux.get("sysctl") or {})
-    with step("Mask parts of proc and sys", book="chapter 9, 2.1"):
+    with step("Mask parts of proc and sys", book="chapter 7, 2.1"):
         rootfs.mask_paths(spec, mask)
     with step("Set the resource limits (ulimit)", book="3.2"):
         attributes.set_limits(spec.process)
     if options.keyring:
-        with step("Join a new session keyring", book="chapter 9, 2.1"):
+        with step("Join a new session keyring", book="chapter 7, 2.1"):
             attributes.join_keyring()
 
     with step("Look up the program in the container's PATH", book="3.4"):
@@ -119,7 +119,7 @@ def _become(spec: Spec, channel: Channel, stdio: Stdio, seccomp: Filter, options
         wait_for_start(channel, options)
 
     assert stdio is not None
-    with step("Limit the capability bounding set", book="chapter 9, 2.1"):
+    with step("Limit the capability bounding set", book="chapter 7, 2.1"):
         limit_bounding_set(spec.process)
     drop_privileges(spec, stdio, seccomp, options, listener)
     if joined:
@@ -179,12 +179,12 @@ def drop_privileges(
     # A process may set a filter only with CAP_SYS_ADMIN or with no_new_privs (seccomp(2)). With no_new_privs the
     # filter comes last, as it may forbid any call; without, it comes while CAP_SYS_ADMIN is still there.
     if seccomp and not no_new_privs:
-        with step("Install the seccomp filter", book="chapter 9, 2.1"):
+        with step("Install the seccomp filter", book="chapter 7, 2.1"):
             seccomp_listener.install(*seccomp, listener)
-    with step("Set the user and the capabilities", book="chapter 9, 2.1"):
+    with step("Set the user and the capabilities", book="chapter 7, 2.1"):
         set_credentials(spec.process, tied=options.tied)
     if seccomp and no_new_privs:
-        with step("Install the seccomp filter", book="chapter 9, 2.1"):
+        with step("Install the seccomp filter", book="chapter 7, 2.1"):
             seccomp_listener.install(*seccomp, listener)
 
 

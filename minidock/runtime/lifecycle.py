@@ -136,7 +136,7 @@ def create(
         hooks.load()
     filter_ = None
     if section := spec.linux.get("seccomp"):
-        with step("Compile the seccomp filter", book="chapter 9, 2.1"):
+        with step("Compile the seccomp filter", book="chapter 7, 2.1"):
             filter_ = (seccomp.compile_filter(section, cache), seccomp.flags(section))
     with step("Create the control group, with its limits", book="3.2"):
         cgroup = make_cgroup(spec, first_version=options.places is not None)

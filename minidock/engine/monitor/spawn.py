@@ -78,7 +78,7 @@ def _execute_helper(kind: str, end: socket.socket, program: int, *, bridged: boo
         end.set_inheritable(True)
         helper = os.path.join(os.path.dirname(__file__), "monitor_main.py")
         arguments = [*interpreter.ALONE, helper, kind, str(end.fileno()), str(program), str(int(bridged)), *sys.path]
-        with observe.step("Execute a new Python", book="chapter 9, 2.1"):
+        with observe.step("Execute a new Python", book="chapter 7, 2.1"):
             interpreter.execute(program, arguments, environment)
     except BaseException as error:
         _send_failure(Channel(end), error)
@@ -102,7 +102,7 @@ def run_helper(kind: str, end: int, program: int, *, bridged: bool) -> NoReturn:
             from minidock.recorder import observers
 
             observers.from_environment(dict(os.environ))
-        with observe.step("Forbid to execute this Python again", book="chapter 9, 2.1"):
+        with observe.step("Forbid to execute this Python again", book="chapter 7, 2.1"):
             interpreter.forbid_execution(program)
         module = importlib.import_module(_MODULES[kind])
         if bridged:

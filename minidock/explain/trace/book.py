@@ -2,7 +2,7 @@
 et mise en pratique sur une architecture micro-services », ENI.
 
 Each chapter of the book begins with section 1, so a number alone is ambiguous. A number in the code means the chapter
-that this table gives for it; "chapter 9, 2.1" names its chapter.
+that this table gives for it; "chapter 7, 2.1" names its chapter.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ SECTIONS = {
     "4.7.3": Section(_FIRST_STEPS, "4.7.3", "Gestion correcte du cycle de vie des conteneurs", 148),
     "4.7.4": Section(_FIRST_STEPS, "4.7.4", "Exposition de fichiers", 151),
     "4.7.5": Section(_FIRST_STEPS, "4.7.5", "Supervision des conteneurs", 153),
-    "chapter 9, 2.1": Section("Encore plus loin avec Docker", "2.1", "Sécurité", 453),
+    "chapter 7, 2.1": Section("Encore plus loin avec Docker", "2.1", "Sécurité", 453),
 }
 
 
