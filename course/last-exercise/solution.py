@@ -25,6 +25,7 @@ import struct
 import subprocess
 import sys
 import termios
+import time
 import warnings  # noqa: F401 (os.execvpe imports it)
 
 import prctl
@@ -205,8 +206,8 @@ def run_hooks(hooks, known):
     """Programs of the engine's that want to do something now, such as bring a network in. They read who it is for."""
     for hook in hooks.get("prestart", []) + hooks.get("createRuntime", []):
         environment = dict(entry.split("=", 1) for entry in hook.get("env", []))
-        command = [hook["path"], *hook.get("args", [""])[1:]]
-        subprocess.run(command, input=json.dumps(known), text=True, env=environment, check=True)
+        words = hook.get("args") or [hook["path"]]  # the first is what the program is to think that it is called
+        subprocess.run(words, executable=hook["path"], input=json.dumps(known), text=True, env=environment, check=True)
 
 
 def create(options, directory):
@@ -298,8 +299,15 @@ def arguments():
     return parser.parse_known_args()[0]
 
 
-def main():
-    options = arguments()
+def tell(options, problem):
+    """Engines read what went wrong from the file that --log names; people from standard error."""
+    if options.log:
+        with open(options.log, "a") as file:
+            file.write(json.dumps({"level": "error", "msg": str(problem), "time": time.strftime("%FT%TZ")}) + "\n")
+    sys.exit(f"{os.path.basename(sys.argv[0])}: {problem}")
+
+
+def main(options):
     directory = f"{options.root}/{options.id}"
     if options.command in ("create", "run"):
         pid = create(options, directory)
@@ -325,7 +333,8 @@ def main():
 
 
 if __name__ == "__main__":
+    wanted = arguments()
     try:
-        main()
-    except OSError as problem:
-        sys.exit(f"{os.path.basename(sys.argv[0])}: {problem}")
+        main(wanted)
+    except (OSError, subprocess.CalledProcessError) as problem:
+        tell(wanted, problem)

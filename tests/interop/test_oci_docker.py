@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from minidock.course import course_stages
 from tests.interop import box
 from tests.interop.test_oci_podman import Done
 from tests.oci.test_lifecycle import eventually
@@ -41,10 +42,13 @@ class Docker:
 def dockerd(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Docker]:
     directory = tmp_path_factory.mktemp("dockerd")
     socket = f"unix://{directory}/docker.sock"
+    mine = directory / "mine.py"  # the course's last exercise
+    mine.write_text(course_stages.find("last").solution.replace("#!/usr/bin/env python3", f"#!{sys.executable}"))
+    mine.chmod(0o755)
     daemon = subprocess.Popen(
         ["unshare", "--net", "dockerd", "-H", socket, "--data-root", f"{directory}/root", "--exec-root",
          f"{directory}/exec", "--pidfile", f"{directory}/pid", "--storage-driver", "overlay2", "--add-runtime",
-         f"minidock={RUNTIME}", "--default-runtime", "minidock"],
+         f"minidock={RUNTIME}", "--default-runtime", "minidock", "--add-runtime", f"mine={mine}"],
         stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
         preexec_fn=lambda: signal.pthread_sigmask(signal.SIG_SETMASK, []),  # noqa: PLW1509 - no threads here
     )  # fmt: skip
@@ -70,6 +74,20 @@ def test_exit_codes_and_messages(dockerd: Docker) -> None:
     missing = dockerd("run", "--rm", "box", "nothing")
     assert (missing.returncode, 'exec: "nothing": executable file not found in $PATH' in missing.stderr) == (127, True)
     assert dockerd("run", "--rm", "box", "/bin").returncode == 126
+
+
+def test_a_student_s_runtime(dockerd: Docker) -> None:
+    """The course's last exercise, called by containerd's shim: exit code, network, signals."""
+    done = dockerd("run", "--rm", "--runtime", "mine", "-h", "own", "box", "sh", "-c", "hostname; exit 7")
+    assert (done.returncode, done.stdout) == (7, "own\n"), done.stderr
+    script = "trap 'exit 5' TERM; while :; do sleep 0.1; done"
+    dockerd.ok("run", "-d", "--name", "own", "--runtime", "mine", "box", "sh", "-c", script)
+    (pid,) = dockerd.ok("inspect", "-f", "{{.State.Pid}}", "own").split()
+    assert "\nSeccomp:\t2\n" in Path(f"/proc/{pid}/status").read_text()
+    assert "eth0" in Path(f"/proc/{pid}/net/dev").read_text()
+    dockerd.ok("stop", "own")
+    assert dockerd.ok("inspect", "-f", "{{.State.ExitCode}}", "own") == "5"
+    dockerd.ok("rm", "own")
 
 
 def test_flags_of_isolation(dockerd: Docker, tmp_path: Path) -> None:
