@@ -17,8 +17,8 @@ from tests.support.command import Minidock
 
 
 def containers(minidock: Minidock) -> list[str]:
-    """Everything that there is of containers on disk."""
-    return [name for name in os.listdir(minidock.root / "containers") if name != ".lock"]
+    """Everything that there is of containers on disk; the directory is made with the first one."""
+    return [path.name for path in minidock.root.glob("containers/*") if path.name != ".lock"]
 
 
 @pytest.fixture
