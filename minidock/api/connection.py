@@ -1,7 +1,7 @@
-"""One connection: its socket, and what of HTTP/1.1 is read from it and written to it.
+"""One connection: HTTP/1.1 over a socket.
 
-h11 knows HTTP/1.1; the socket stays ours, which `attach` needs. What is read never goes beyond the request at hand, so
-that whatever follows an upgrade is still in the socket for whoever has it then.
+h11 parses and writes HTTP/1.1; the socket stays in this module, as `attach` needs it. No byte after the present request
+is read, so that what follows an upgrade is still in the socket.
 """
 
 from __future__ import annotations

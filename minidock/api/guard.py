@@ -1,4 +1,4 @@
-"""Who may not ask: a web page. Whoever may write to the socket may do everything, and a browser writes for strangers.
+"""Refuse requests of web pages. A client of the socket has root's rights, and a browser sends requests for any page.
 
 A page in a browser can send requests to any address of this machine, if something leads from a port to the socket.
 Two things tell such a request from a tool's. It has an Origin (fetch standard, 3.2), unless it is a plain GET. And if

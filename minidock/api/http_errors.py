@@ -1,4 +1,4 @@
-"""What goes wrong, as an HTTP status and docker's JSON: {"message": "..."}."""
+"""Errors as an HTTP status and docker's JSON: {"message": "..."}."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Status(MinidockError):
 
 
 class ClientGone(BaseException):
-    """Nobody is there any more to answer. No `Exception`: whoever mends what failed has nothing to mend here."""
+    """The client has closed the connection. It is no `Exception`, so that handlers of errors do not catch it."""
 
 
 def status_of(error: BaseException) -> int:
@@ -50,7 +50,9 @@ def status_of(error: BaseException) -> int:
 
 
 def message(error: BaseException) -> str:
-    """What to tell the client. A defect of ours is told in full on the service's standard error."""
+    """The message for the client. A defect of minidock is also written to the service's standard error, with its
+    traceback.
+    """
     if isinstance(error, h11.RemoteProtocolError):
         return str(error)
     if not is_expected(error):

@@ -1,4 +1,4 @@
-"""Where the service listens: a Unix socket of its own, or one that systemd has made (sd_listen_fds(3))."""
+"""The service's listening sockets: a Unix socket of its own, or those that systemd has made (sd_listen_fds(3))."""
 
 from __future__ import annotations
 
@@ -55,8 +55,8 @@ def tcp(address: str) -> Iterator[socket.socket]:
 def at(path: str) -> Iterator[socket.socket]:
     """A listening socket under the name `path`, for root and the group `docker`, where there is one.
 
-    A name that nobody listens at any more is taken over. Raises `ConflictError` if somebody does, or if the name is
-    something else's.
+    A socket that no process listens on is replaced. Raises `ConflictError` if a process listens, or if the file is no
+    socket.
     """
     os.makedirs(os.path.dirname(path) or ".", mode=0o711, exist_ok=True)
     lock = _locked(f"{path}.lock", path)
@@ -116,7 +116,7 @@ def _take_over(path: str) -> None:
 
 
 def _bind(listener: socket.socket, path: str) -> None:
-    """The name appears when all is ready: whoever sees it can connect, and only who shall can."""
+    """The name appears when all is ready, with its final owner and mode."""
     making = f"{path}.new"
     with suppress(FileNotFoundError):
         os.unlink(making)

@@ -1,8 +1,8 @@
-"""From a bundle to what is created: the specification as this host can keep it.
+"""Adapt a bundle's specification to this host.
 
-Three things are said otherwise than in config.json: capabilities that nobody can have here are left out, with a warning
-(config.md, "capabilities": "runtimes SHOULD NOT fail"); a cgroup in systemd's words becomes a path; and a bundle that
-says nothing of a cgroup gets one named after its container.
+Three things are changed: capabilities that this kernel does not know, or this process cannot give, are left out with a
+warning (config.md, "capabilities": "runtimes SHOULD NOT fail"); a cgroup in systemd's notation becomes a path; and a
+bundle without a cgroup gets one named after its container.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""A container's terminal, handed to whoever listens on --console-socket."""
+"""Send a container's terminal to the process that listens on --console-socket."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from minidock.errors import HostError, UsageError
 
 
 def check(flags: dict[str, Any], *, terminal: bool, detach: bool) -> None:
-    """Refuse a terminal that nobody would hold, and a socket that would get none."""
+    """Refuse a terminal without a process to hold it, and a socket without a terminal."""
     path = flags.get("console-socket")
     if detach and terminal and not path:
         raise UsageError("cannot allocate tty if the runtime will detach without setting console socket")

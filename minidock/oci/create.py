@@ -1,11 +1,11 @@
 """`create` and `run`: from a bundle to a container.
 
-What happens in this order can be ended at any point, and `delete --force` finds what there is to remove:
+It may be killed at any point of this order, and `delete --force` finds what there is to remove:
 
     1. the directory, with a record that says which cgroup there will be
     2. the cgroup, and the first process in it, which ends if we do (PR_SET_PDEATHSIG)
     3. the process in the record, when it has done everything but become the program
-    4. the process is let go: from here on it does not end with us, and waits at its gate for `start`
+    4. the process is released: from here on it outlives this command, and waits at its gate for `start`
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ def _create(container: Container, words: Words, *, detach: bool) -> CreatedProce
     with step("Claim the id in the state directory", book="3.4"):
         container.make_directory()
     with container.locked():
-        if os.path.exists(container.path("state.json")):  # somebody was quicker with what was left
+        if os.path.exists(container.path("state.json")):  # another process has removed it meanwhile
             raise MinidockError(f"container with id exists: {container.id}")
         container.data = {
             "id": container.id, "bundle": directory, "rootfs": spec.rootfs, "ociVersion": spec.config["ociVersion"],

@@ -1,7 +1,7 @@
 """Where `minidock-oci` begins: before anything is imported that takes time.
 
-What makes a container, or enters one, begins again in a Python that nobody inside can reach (`linux/interpreter.py`),
-started without anything that it does not need.
+Commands that create a container, or enter one, execute a new Python that no process inside can reach
+(`linux/interpreter.py`), with only the modules that they need.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""How a failure is told: a line on standard error, and in the file of --log as runc writes it, which engines read."""
+"""Report failures: a line on standard error, and in the file of --log in runc's form, which engines read."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def begin(general: dict[str, Any]) -> None:
 
 
 def fail(error: BaseException, exit_code: int = 1) -> NoReturn:
-    """Say what went wrong, in one line, and end. A defect of our own looks no other: with --debug it has its trace."""
+    """Report an error in one line, and exit. For a defect of minidock, --debug adds the traceback."""
     message = printable(message_of(error), _LONGEST)
     if os.environ.get("MINIDOCK_DEBUG"):
         import traceback
@@ -46,13 +46,13 @@ def fail(error: BaseException, exit_code: int = 1) -> NoReturn:
 
 
 def debug(message: str) -> None:
-    """Say what is done, for whoever asks with --debug."""
+    """Report what is done, with --debug."""
     if _To.debug:
         write("debug", printable(message, _LONGEST))
 
 
 def warn(message: str) -> None:
-    """Say what is not as it was asked for, and goes on."""
+    """Report a warning."""
     write("warning", printable(message, _LONGEST))
 
 

@@ -1,4 +1,4 @@
-"""What a caller has asked to be told of the process that was made: its number in a file, its pidfd over a socket."""
+"""Report the new process to the caller: its pid in a file, its pidfd over a socket."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from minidock.oci import console_socket
 
 
 def write_pid(flags: dict[str, Any], pid: int) -> None:
-    """--pid-file, whole or not at all: who waits for it reads it at once."""
+    """--pid-file, written atomically: a process that waits for it reads it at once."""
     if path := flags.get("pid-file"):
         state.write_text(path, str(pid), durable=False)
 

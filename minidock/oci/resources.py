@@ -1,4 +1,4 @@
-"""`pause`, `resume` and `update`: what a container's cgroup says of a container that runs."""
+"""`pause`, `resume` and `update`: change the cgroup of a running container."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`run`: start the container, pass signals and a terminal's bytes on, and end as its program does."""
+"""`run`: start the container, forward signals and the terminal's bytes, and exit with its program's exit code."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`state`, `list` and `ps`: what there is, as the kernel sees it now."""
+"""`state`, `list` and `ps`: containers and their processes, read from the kernel."""
 
 from __future__ import annotations
 

@@ -2,12 +2,12 @@
 
     ID/state.json    what was created: the bundle, the cgroup, the first process with its start time
     ID/config.json   the bundle's own config.json, as it was then
-    ID/lock          held by whoever changes the container (fcntl(2)): two never do at once
+    ID/lock          held while a process changes the container (fcntl(2))
     ID/exec.fifo, ID/waiting   where the first process waits for its start (`runtime/gate.py`)
 
-What is true is asked of the kernel: whether the process is alive (its number and start time), still waits (a lock),
-rests (its cgroup). Files only say where to look, and are written before what they tell of is made. So whatever is
-killed, and whenever: what is left can be found, and deleted.
+The state is read from the kernel: whether the process is alive (its pid and start time), still waits (a lock), is
+paused (its cgroup). Files only have the names, and are written before the things are made, so that after a kill at any
+point everything can be found and deleted.
 """
 
 from __future__ import annotations
@@ -138,7 +138,7 @@ class Container:
 
     @contextmanager
     def locked(self) -> Iterator[None]:
-        """Nobody else changes the container inside the `with` block. Raises `NotFoundError` if it is gone.
+        """Hold the container's lock inside the `with` block. Raises `NotFoundError` if it is gone.
 
         Not by flock(2), whose locks belong to the children too: the container's process would keep it.
         """
@@ -172,7 +172,7 @@ class Container:
                 raise ConflictError(f"container with id exists: {self.id}") from None
 
     def remove_directory(self) -> None:
-        """Forget the container; the record goes after all that it tells of, and the lock, held by us, last."""
+        """Remove the container's directory: the record after all that it names, and the lock, which is held, last."""
         names = sorted(os.listdir(self.directory), key=lambda name: (name == "lock", name == "state.json"))
         for name in names:
             syscalls.unlink(self.path(name))

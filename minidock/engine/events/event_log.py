@@ -1,6 +1,6 @@
-"""What happened, for `events`: one line of JSON each in <root>/events.log, appended by whoever did it.
+"""Events, for `events`: one line of JSON each in <root>/events.log, appended by the process that did it.
 
-There is no daemon that hears of everything, so the file is the meeting place. A line goes in with one write(2) under
+There is no daemon that all processes report to, so they share this file. A line goes in with one write(2) under
 the file's flock, so that lines of several processes never mix. At `_LIMIT` the file is renamed to events.log.1, in the
 place of an older one: the log is bounded, and a reader who has the old file open reads it to its end first.
 
@@ -39,11 +39,11 @@ def path(root: str) -> str:
 
 
 def emit(root: str, type: str, action: str, id: str, /, **attributes: str | int) -> None:
-    """Tell that `action` happened to the thing `id` of `type` ("container", "image", "network", "volume").
+    """Append the event that `action` happened to the object `id` of `type` ("container", "image", "network", "volume").
 
     `attributes`: what docker tells with it, such as name, image, labels, exitCode, signal. Call it after the thing
-    happened, outside of locks that others wait for. An event that cannot be written, on a full disk, is lost: it must
-    not keep what it tells of from happening.
+    happened, outside of locks that others wait for. An event that cannot be written, on a full disk, is lost: the
+    action itself must not fail.
     """
     words = {name: str(value) for name, value in attributes.items()}
     event = {"schemaVersion": SCHEMA, "type": type, "action": action, "id": id, "attributes": words}

@@ -1,4 +1,4 @@
-"""The log of events, read: from some moment on, up to some moment, as it grows; and docker's filters for it."""
+"""Read the log of events from one time to another, as it grows; with docker's filters."""
 
 from __future__ import annotations
 

@@ -15,9 +15,8 @@ def execute(
 ) -> int:
     """Run a process in the container called `name`; returns its exit code, or 0 at once if it is to be detached.
 
-    `keys`: what is typed on its terminal to leave it running. Signals are not for the process, as in docker: Ctrl-C
-    ends this command, and with a terminal goes inside as a byte. Raises `MinidockError` with what could not
-    be done, `Detached` for those keys.
+    `keys`: typed on its terminal to detach from it. Signals are not forwarded, as in docker: Ctrl-C ends this command,
+    and with a terminal goes inside as a byte. Raises `MinidockError`, or `Detached` for those keys.
 
     `attachment`: other streams than this command's own. `exec_id`: of one that was created (`exec_instances.py`).
     """

@@ -2,9 +2,8 @@
 
     <run>/execs/<container id>/<exec id>     locked (flock) by the process's exec monitor
 
-Not in the container's own directory: a process can be brought in also when that has no room for a file. An exec monitor
-that was killed has let go of its file, which then means nothing, and is removed by whoever sees it next, at the latest
-at the container's end.
+Not in the container's own directory, which may be on a full disk. The lock of an exec monitor that was killed is free:
+the next command that reads the directory removes the file, at the latest at the container's end.
 """
 
 from __future__ import annotations

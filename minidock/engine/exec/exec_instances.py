@@ -1,6 +1,6 @@
 """Processes of `exec` that are created by one request, started by another and asked about by a third: docker's API.
 
-On the command line, one command does all of that and keeps nothing. Here a file says what was asked, and what came:
+On the command line, one command does all of that and stores nothing. Here a file has the options, and the result:
 
     <run>/exec-instances/<exec id>.json     removed some time after the process's end, or when its container is gone
 """
@@ -32,7 +32,7 @@ Instance = dict[str, Any]
 
 
 def create(record: Record, asked: ExecOptions, streams: list[str], keys: str) -> str:
-    """Write down what is to be run, and return its id. `streams`: those of stdin, stdout, stderr that are wanted."""
+    """Store what is to be run, and return its id. `streams`: those of stdin, stdout, stderr that are wanted."""
     _sweep(record.root)
     exec_id = names.new_id()
     os.makedirs(state_paths.exec_instances(), mode=0o700, exist_ok=True)
@@ -42,7 +42,7 @@ def create(record: Record, asked: ExecOptions, streams: list[str], keys: str) ->
 
 
 def find(exec_id: str) -> Instance:
-    """What is known of it. Raises `NotFoundError`."""
+    """The file's content. Raises `NotFoundError`."""
     try:
         if not _ID.fullmatch(exec_id):
             raise FileNotFoundError
@@ -52,7 +52,7 @@ def find(exec_id: str) -> Instance:
 
 
 def note(exec_id: str, **changes: Any) -> None:
-    """Write down what has become of it, if it is one that somebody has created."""
+    """Store its result, if it was created by `create`."""
     with suppress(NotFoundError, OSError):
         _write(exec_id, {**find(exec_id), **changes})
 

@@ -1,14 +1,13 @@
 """The exec monitor: the small process beside every process that `exec` has brought into a container.
 
-It is to that what the monitor is to a container: its parent, which alone learns how it ends, and the other end of its
-pipes or terminal. It is a child of the command, and speaks with it as `monitor/monitor.py` describes:
+It is that process's parent, which gets its exit code, and has the other end of its pipes or terminal, as the monitor
+has of a container's. It is a child of the command, with the messages of `monitor/monitor.py`:
 
     caller -> exec monitor   "execute" (root, name, options, cache)
     exec monitor -> caller   "ready" + where input goes; after "start", "started"; at last "exit" (code), or "failed"
 
-A command that is killed leaves its process running, as docker's does: what it still writes is thrown away, its input
-has ended. An exec monitor that is killed takes the process along. Either way nothing is left when the process has
-ended.
+A command that is killed leaves its process running, as docker's does: its output is dropped, its input has ended. If
+the exec monitor is killed, the kernel kills the process. Either way nothing is left when the process has ended.
 """
 
 from __future__ import annotations
@@ -41,7 +40,7 @@ _LAST_OUTPUT = 2.0
 
 
 class Caller:
-    """Who asked for the process: a channel to it, and descriptors of our own for its 0, 1 and 2."""
+    """The command that asked for the process: a channel to it, and copies of its descriptors 0, 1 and 2."""
 
     def __init__(self, channel: Channel, stdio: tuple[int, int, int]) -> None:
         self.channel = channel
@@ -50,16 +49,17 @@ class Caller:
         self.on_detach: Callable[[], None] = lambda: None  # when it leaves by its keys
 
     def send(self, kind: str, fd: int | None = None, **content: Any) -> None:
-        """Send a message. If nobody is there to read it, the next look at the channel will find its end."""
+        """Send a message. If the command is gone, the next read of the channel finds its end."""
         if self.present:
             with suppress(BrokenPipeError, ConnectionResetError):
                 self.channel.send(kind, fd, **content)
 
 
 class _Process(NamedTuple):
-    """A process on its way, and the flows of its output. `mode`: what the caller's terminal was like before.
+    """A process of `exec`, and the flows of its output. `mode`: the caller's terminal's mode before.
 
-    `peer`: the other end of its terminal, held open: when all who have it inside close it, that is not the end.
+    `peer`: the other end of its terminal, held open: when all processes inside have closed it, the terminal still
+    exists.
     """
 
     created: lifecycle.CreatedProcess
@@ -69,7 +69,7 @@ class _Process(NamedTuple):
 
 
 def serve(channel: Channel) -> int:
-    """All that an exec monitor does: wait for a process to bring in, look after it; returns what to exit with."""
+    """All of an exec monitor: wait for a process to start, serve it until it ends; returns the exit code."""
     caller = Caller(channel, detach_from_caller())
     message, _ = channel.receive()
     if message is None:
@@ -173,7 +173,7 @@ def _serve_process(process: _Process, caller: Caller) -> None:
 
 
 def _deliver_remaining_output(process: _Process, caller: Caller) -> None:
-    """What was written before the end goes out to the last byte, however slow its reader; new bytes are not awaited."""
+    """Deliver all output that was written before the end, however slow its reader; do not wait for new bytes."""
     channel = caller.channel.end.fileno()
     while process.flows and caller.present:
         wanted: Events = {channel: select.POLLIN}
@@ -213,7 +213,7 @@ def _move(process: _Process, ready: Events, caller: Caller) -> None:
 
 
 def _caller_left(process: _Process, caller: Caller) -> None:
-    """The command ended or was killed: restore its terminal and hold nothing of it."""
+    """The command ended or was killed: restore its terminal and close its descriptors."""
     caller.present = False
     caller.channel.close()
     if process.mode:

@@ -1,7 +1,7 @@
 """Start processes in a running container: those of `exec`, and those that check its health.
 
-What such a process is follows from the container's bundle and from how the container is at this moment: its users, its
-namespaces. `runtime/exec.py` is the way in.
+Its specification follows from the container's bundle and the container's present state: its users, its namespaces.
+`runtime/exec.py` starts it.
 """
 
 from __future__ import annotations
@@ -74,8 +74,7 @@ def open_target(record: Record, name: str) -> Target:
 def _cgroup(record: Record) -> cgroups.Cgroup | None:
     """The container's cgroup; None of one that was started where the hierarchy was not mounted.
 
-    Raises `HostError` if it has one that is out of sight: what goes in would be out of its limits, and of its device
-    filter.
+    Raises `HostError` if its cgroup is not visible here: the process would be without its limits and its device filter.
     """
     top, path = cgroups.hierarchy(), record.data.get("cgroup") or ""
     cgroup = cgroups.Cgroup(os.path.join(top or "/", path.lstrip("/")))
@@ -90,7 +89,7 @@ def _cgroup(record: Record) -> cgroups.Cgroup | None:
 
 
 def join_container_scope(record: Record) -> None:
-    """Where systemd has the cgroups, who looks after a process in a container is in the container's scope.
+    """Where systemd manages cgroups, move this exec monitor into the container's scope.
 
     At a log-out, systemd may kill all that the session holds (KillUserProcesses of logind.conf(5)).
     """
@@ -103,7 +102,7 @@ def join_container_scope(record: Record) -> None:
 def begin(
     record: Record, name: str, asked: ExecOptions, stdio: tuple[int, int, int] | None, cache: str
 ) -> CreatedProcess:
-    """Bring a process into the container, up to where it waits for `runtime.start`: a `CreatedProcess`.
+    """Clone a process into the container, where it waits for `runtime.start`: a `CreatedProcess`.
 
     `stdio`: descriptors for its 0, 1 and 2, or None for a terminal of its own.
     """
@@ -119,7 +118,7 @@ def begin(
 
 
 def _explained(error: SetupError, record: Record, pidfd: int | None) -> MinidockError:
-    """Why a process could not go in; `pidfd` is that of the container's PID 1."""
+    """The error for a process that could not be started; `pidfd` is that of the container's PID 1."""
     # What is inside is killed when PID 1 ends, a moment before that can be seen to have ended.
     if pidfd is None or poll({pidfd: select.POLLIN}, _A_MOMENT if error.exit_code == EXIT_ENGINE else 0):
         return ConflictError(f"Container {record.id} is not running")

@@ -58,7 +58,7 @@ def commit_container(root: str, name: str, options: CommitOptions) -> Image:
 
 
 def _config(record: Record) -> dict[str, Any]:
-    """What containers of the image get: as this one got it, from its image and from its user's flags."""
+    """The new image's configuration: the container's, from its image and its user's flags."""
     chosen = container_options.from_json(record.data["options"])
     config: dict[str, Any] = {**record.data["imageConfig"]}
     variables = {name: value for name, equals, value in (row.partition("=") for row in chosen.env) if equals}

@@ -1,4 +1,4 @@
-"""`cp`: files between a container and the host, by docker's rules of what becomes which name.
+"""`cp`: files between a container and the host, by docker's rules for the names of copies.
 
 Both sides are trees below a descriptor, the host's own root included. A path in one is followed link by link as text to
 learn what it means (`Tree.follow`); what is then opened is looked up by the kernel within the tree, so that a link
@@ -40,13 +40,13 @@ class Tree(NamedTuple):
         return f"{self.container}:{path}" if self.container else path
 
     def missing(self, path: str) -> MinidockError:
-        """What docker says of a file that is not there."""
+        """Docker's error for a missing file."""
         if self.container:
             return NotFoundError(f"Could not find the file {path} in container {self.container}")
         return NotFoundError(f"lstat {path}: no such file or directory")
 
     def lstat(self, path: str) -> os.stat_result | None:
-        """What is at `path`, whose links but the last are followed; None if nothing is.
+        """lstat(2) of `path`, whose links but the last are followed; None if it does not exist.
 
         Raises `UsageError` if a part of it that should be a directory is a file.
         """

@@ -13,12 +13,12 @@ from minidock.errors import HostError
 from minidock.linux import cgroups, syscalls
 from minidock.observe import step
 
-_PATIENCE = 10.0  # seconds without a sign of life from what is to stand still
+_PATIENCE = 10.0  # seconds without activity of the processes that are to be frozen
 
 
 @contextmanager
 def paused(record: Record) -> Iterator[None]:
-    """Nothing inside moves while the block runs (cgroup.freeze). One that is paused already stays so.
+    """Freeze the container's processes while the block runs (cgroup.freeze). One that is paused already stays so.
 
     A helper process waits for the end of this one, however that comes, and lets the container go on.
     """

@@ -1,4 +1,4 @@
-"""A container's files, seen from outside: for `cp`, `export` and whoever else reads or writes them.
+"""A container's files, seen from outside: for `cp`, `export` and others that read or write them.
 
 What is seen is a copy of the container's mounts that hangs on a descriptor (`linux/mount_trees.py`): of one that runs,
 those in its mount namespace, with all that is bound into it; of any other, the same made anew from its layers. As in
@@ -26,7 +26,7 @@ from minidock.linux.timeouts import ActivityTimeout
 from minidock.observe import step
 from minidock.runtime import oci_spec, rootfs
 
-_PATIENCE = 10.0  # seconds without a sign of life from the container and its monitor
+_PATIENCE = 10.0  # seconds without activity of the container and its monitor
 
 
 @contextmanager

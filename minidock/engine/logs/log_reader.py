@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from minidock.engine.logs.log_drivers.log_driver import Driver, Record
 
 _ALIVE = ("running", "paused", "restarting")
-_PERIOD = 1.0  # seconds: how often to ask whether the container is still there, when nothing is written
+_PERIOD = 1.0  # seconds between two checks whether the container still exists, while nothing is written
 
 
 class Wanted(NamedTuple):
@@ -74,7 +74,7 @@ def follow(
     warn: Callable[[str], None],
     driver: Driver = json_file,
 ) -> Iterator[list[Record]]:
-    """`read`, and then what is written as long as `is_running`. `warn` is told if something was missed."""
+    """`read`, and then what is written as long as `is_running`. `warn` is called if something was missed."""
     with _Follower(log, warn, driver) as follower:
         for block in follower.blocks(wanted.tail, is_running):
             chosen, more = wanted.choose(block)
@@ -99,7 +99,7 @@ def while_running(root: str, container_id: str) -> Callable[[], bool]:
 
 
 class _Follower:
-    """A reader that the writer knows of.
+    """A reader that has announced itself to the writer.
 
     The links in `_place` are the files that are complete and not yet read: once a file has one, the writer is done
     with it.

@@ -1,14 +1,14 @@
-"""`logs -f` while files are rotated: what a reader has not yet read is kept for it.
+"""`logs -f` while files are rotated: keep files that a reader has not yet read.
 
-A container with a small max-size and much to say can rotate its log thousands of times a second, faster than any reader
+A container with a small max-size and much output can rotate its log thousands of times a second, faster than any reader
 is woken. So a reader announces itself by a directory beside the log, on which it holds a flock:
 
     containers/<id>/followers/<reader>/<time>      a hard link to every file that was rotated since
 
 The writer links a file there after its last write to it and before it renames it. The reader reads the links in order
-and removes them, so a file's blocks live as long as somebody needs them and no longer. Nobody waits for anybody: a
-reader that is stopped costs disk up to `_BACKLOG`, and is told what it has missed. That of a reader that was killed is
-known by its free lock, and removed.
+and removes them, so a file's blocks stay allocated only while a reader needs them. Writer and readers do not wait for
+each other: a stopped reader costs at most `_BACKLOG` bytes of disk, and gets a warning for what it has missed. The
+directory of a reader that was killed has a free lock, and is removed.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ def announce(log: str) -> tuple[str, int]:
         os.mkdir(path, 0o710)
         try:
             fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        except FileNotFoundError:  # somebody took us for dead before we had the lock
+        except FileNotFoundError:  # another process removed it before it was locked
             continue
         fcntl.flock(fd, fcntl.LOCK_EX)
         if os.path.isdir(path):

@@ -1,8 +1,8 @@
 """Connect containers to networks and disconnect them after they were made, also while they run.
 
-A running container is plugged in as at its start: a cable into its network namespace, an address, rules. Its monitor is
-told, because a resolver is a thread of that. Whether it runs or not, the record says what it is to be on at its next
-start.
+A running container is connected as at its start: an interface in its network namespace, an address, rules. Its monitor
+gets a message, because the resolver is its thread. The record has the networks for the next start, whether the
+container runs or not.
 """
 
 from __future__ import annotations
@@ -90,7 +90,7 @@ def _plug_in(record: Record, network: Network, asked: EndpointConfig, pid: int) 
 
 
 def _bring_about(record: Record, wanted: Endpoints, pid: int) -> list[str]:
-    """Have the container on exactly these networks, as far as the kernel goes. Raises `FileNotFoundError`."""
+    """Connect the container to exactly these networks, in the kernel. Raises `FileNotFoundError`."""
     netns = namespaces.open_namespace(pid, "network")
     try:
         return connect_endpoints(record.root, wanted, netns, published_ports.published(record))
@@ -166,7 +166,7 @@ def _take_off_record(record: Record, network: Network, part: Literal["attachment
 
 
 def _rewrite_hosts(record: Record, gone: Endpoints, new: Endpoints) -> None:
-    """Put the container's own lines in its hosts file right."""
+    """Update the container's own lines in its hosts file."""
     names = record.data["hostname"], record.data["options"]["isolation"]["domainname"]
     gone_rows, new_rows = (
         container_networks.own_rows({name: endpoint._asdict() for name, endpoint in some.items()}, *names)

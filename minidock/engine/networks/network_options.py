@@ -1,6 +1,6 @@
-"""What a user asks of a new network, checked: from docker's flags to a `Network` that is not made yet.
+"""Check the options of a new network: from docker's flags to a `Network` that is not created yet.
 
-The words of refusal are docker's (its client's cli/command/network/create.go and its bridge driver's).
+Error messages are docker's (its client's cli/command/network/create.go and its bridge driver's).
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Networks as a user knows them: made, listed, removed. Which containers are on them: `container_networks.py`."""
+"""Create, list and remove networks. Their containers: `container_networks.py`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How far a container is apart from the host: namespaces, devices, rights, shared memory; and what cannot be meant."""
+"""The flags that isolate a container from the host: namespaces, devices, capabilities, shared memory."""
 
 from __future__ import annotations
 

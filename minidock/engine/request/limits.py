@@ -1,4 +1,4 @@
-"""Limits of memory, processors, processes and disks: what docker refuses of them."""
+"""Limits of memory, processors, processes and disks, with docker's checks."""
 
 from __future__ import annotations
 

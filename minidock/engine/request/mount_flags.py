@@ -1,4 +1,4 @@
-"""-v, --mount, --tmpfs and --volumes-from: what they ask for, and what docker answers to those that ask for nothing.
+"""Parse -v, --mount, --tmpfs and --volumes-from, with docker's errors for malformed ones.
 
 -v /on/the/host:/inside[:ro,...]    a bind, whose source is made if it is missing
 -v name:/inside[:ro,nocopy,...]     a volume

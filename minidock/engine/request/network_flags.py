@@ -1,4 +1,4 @@
-"""Which networks a new container is to be on, and what names mean to it."""
+"""Parse the flags for a new container's networks, names and name servers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Why something cannot be had here that docker has."""
+"""Reasons for features of docker that minidock does not have."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Single values, as docker reads them: sizes, rates, limits, policies. Each refuses what it does not understand."""
+"""Single values, parsed as docker does: sizes, rates, limits, policies. Each function raises for a malformed one."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""From what a user asked for and what the image says to an OCI specification: done once, here, and nowhere below.
+"""Make the OCI specification from a container's options and its image's configuration: only here, and nowhere below.
 
-The runtime reads only the result, `bundle/config.json`; with `cat` it shows everything that a container is.
+The runtime reads only the result, `bundle/config.json`, which `cat` shows.
 """
 
 from __future__ import annotations

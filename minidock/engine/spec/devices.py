@@ -1,7 +1,7 @@
-"""Which devices a container has, and what it may do with them: two lists, as a node alone opens nothing (book 9).
+"""A container's devices: the nodes that it has, and the rules for opening them (book 9).
 
-The nodes are files in its /dev (OCI config-linux.md, "Devices"); the rules are what the kernel asks before it lets
-anybody open or make a node (`linux/device_filter.py`).
+The nodes are files in its /dev (OCI config-linux.md, "Devices"); the rules decide whether the kernel lets a process
+open or make a node (`linux/device_filter.py`).
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from minidock.engine.container.container_options import Device
 from minidock.errors import EXIT_ENGINE, UsageError
 from minidock.linux import directory_trees
 
-# Those that every container has, and has of its own.
+# The devices that every container has of its own.
 _STANDARD = ("null", "zero", "full", "random", "urandom", "tty")
 _OWN = ("pts", "shm", "mqueue", ".lxc", ".lxd-mounts", ".udev")
 

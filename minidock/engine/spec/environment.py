@@ -16,7 +16,7 @@ def environment(
 ) -> list[str]:
     """Docker's order: PATH, HOSTNAME, TERM, links, then the image's, then the user's; HOME unless somebody set it.
 
-    A row without "=" takes the variable away; an empty HOME is none (runc does the same).
+    A row without "=" removes the variable; an empty HOME counts as unset (as in runc).
     """
     rows = [PATH, f"HOSTNAME={hostname}", *(["TERM=xterm"] if options.tty else []), *links]
     variables: dict[str, str] = {}
@@ -34,7 +34,7 @@ def environment(
 
 
 def _check(name: str, value: str) -> None:
-    """Refuse, in the words of docker's runtime, what execve(2) has no place for: an image may say anything."""
+    """Refuse, in the words of docker's runtime, variables that execve(2) cannot take."""
     row = f"{name}={value}".replace("\0", "\\x00")
     if not name:
         raise UsageError(f'environment variable name can\'t be empty: "{row}"', exit_code=EXIT_ENGINE)

@@ -1,9 +1,10 @@
-"""What every container has whatever its image has there: a layer between the image's and the container's own.
+"""The init layer: a layer between the image's and the container's own, with the mount points that every container
+needs.
 
 An image may have anything in the places where the runtime mounts: a file as /etc, a link as /proc, an /etc/resolv.conf
 that leads to itself. Docker's rule, in what it calls the init layer: what is on the way to such a place and is no
 directory is hidden, and what is missing then is made. Only a directory in the place of a file stays. It is no change of
-the container's: `diff` and `commit` do not tell of it. Source: moby, daemon/initlayer/setup_unix.go.
+the container's: `diff` and `commit` ignore it. Source: moby, daemon/initlayer/setup_unix.go.
 
     <root>/containers/<id>/init     made with the container
 """
@@ -23,7 +24,7 @@ LINKS = {"/etc/mtab": "/proc/mounts"}
 
 
 def make(directory: str, layers: list[str]) -> None:
-    """Make the layer in `directory`, over the image's `layers` (topmost first). What is there already is kept."""
+    """Make the layer in `directory`, over the image's `layers` (topmost first). What exists already is kept."""
     with step("Create the init layer", book="3.5.5"):
         _make_directory(directory, None)
         for path in DIRECTORIES:

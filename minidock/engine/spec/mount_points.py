@@ -1,4 +1,4 @@
-"""What a container has mounted beside docker's own mounts: decided once, when it is made, and kept in its record.
+"""A container's volumes, binds and tmpfs: decided once, when it is created, and kept in its record.
 
 An anonymous volume has its name from then on, and stays the same however often the container is started. Docker's
 order: what --volumes-from brings, then -v, then --mount take a place, each from the one before; a volume without a
@@ -74,7 +74,7 @@ def resolve(root: str, options: ContainerOptions, image_config: dict[str, Any]) 
 
 
 def _inherited(root: str, text: str) -> Iterator[MountPoint]:
-    """What another container has, as --volumes-from container[:mode] wants it."""
+    """The mount points of another container, for --volumes-from container[:mode]."""
     name, _, mode = text.partition(":")
     for point in records.find(root, name).data.get("mounts", ()):
         kept = MountPoint(**point)._replace(copy=False, mode="")
@@ -84,7 +84,7 @@ def _inherited(root: str, text: str) -> Iterator[MountPoint]:
 
 
 def _asked(root: str, mount: Mount) -> MountPoint:
-    """What one -v or --mount asks for."""
+    """The mount point for one -v or --mount."""
     name, source, mode, propagation = "", mount.source, mount.mode, ""
     words = ["bind" if mount.recursion == "disabled" else "rbind"]
     if mount.kind == "volume":
@@ -164,7 +164,7 @@ def provide(record: Record) -> None:
 
 
 def prepare(record: Record) -> None:
-    """What has to be there before a container starts: sources of -v that are missing, volumes with --opt mounted."""
+    """Before a container starts, create missing sources of -v, and mount volumes with --opt."""
     for point in map(lambda row: MountPoint(**row), record.data.get("mounts", ())):
         if point.type == "bind" and point.create and not os.path.exists(point.source):
             os.makedirs(point.source, mode=0o755, exist_ok=True)
@@ -179,7 +179,7 @@ def prepare(record: Record) -> None:
 
 
 def release(record: Record) -> None:
-    """The container has ended, or its making: it uses none of its volumes now. Idempotent.
+    """Unmount the volumes of a container that has ended, or could not be created. Idempotent.
 
     All are tried; the first failure is raised at the end.
     """

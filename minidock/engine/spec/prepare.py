@@ -1,4 +1,4 @@
-"""Make all that a runtime needs of a container's record: an address, the files of its own, the OCI bundle."""
+"""Prepare a container from its record: reserve addresses, write its files in /etc, write the OCI bundle."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from minidock.runtime.oci_spec import Spec
 
 
 def prepare(record: Record) -> Spec:
-    """Make the container's bundle, at every start anew. What was made before a failure, `cleanup.py` takes away."""
+    """Make the container's bundle, at every start anew. After a failure, `cleanup.py` removes what was made."""
     options = from_json(record.data["options"])
     surroundings = container_networks.prepare(record, options)
     if record.data["mounts"]:

@@ -1,4 +1,4 @@
-"""Choose and take the host's ports that lead into a container, before anything of it starts."""
+"""Publish ports: choose and bind the host's ports that lead into a container, before it starts."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ BOOK = "4.1.1"  # Mode de fonctionnement standard (bridge)
 
 
 def publish(record: Record) -> BoundPorts | None:
-    """Take the host's ports that the container is to have, and put them on record; None if it wants none.
+    """Bind the host's ports for the container, and write them into its record; None if it publishes none.
 
-    Whoever holds the result holds the ports. Raises `MinidockError` in docker's words if one cannot be had.
+    The ports stay reserved while the result is open. Raises `MinidockError` in docker's words if one is not free.
     """
     networks = record.data["networks"].values()
     if networks and not any(row["host_interface"] for row in networks):
@@ -103,7 +103,7 @@ def current(record: Record) -> dict[str, list[str]]:
 
 
 def warnings(record: Record) -> list[str]:
-    """What a user is told whose -p does nothing."""
+    """Warnings for a -p without effect."""
     if record.data["options"]["network"] == "host" and record.data["options"]["publish"]:
         return ["Published ports are discarded when using host network mode"]
     return []

@@ -1,4 +1,4 @@
-"""What a container's root may do: docker's defaults, and what a user adds or takes away (book 9, security)."""
+"""What a container's root may do: docker's defaults, with the user's additions and removals (book 9, security)."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ ALL_DEVICES: list[dict[str, Any]] = [{"allow": True, "access": "rwm"}]
 
 
 def masked_paths() -> list[str]:
-    """Docker's list: what tells of the host, or lets one program listen to another (powercap: CVE-2020-8694)."""
+    """Docker's list: files that reveal details of the host or of other programs (powercap: CVE-2020-8694)."""
     return [*_MASKED_PATHS, *sorted(glob.glob(_THERMAL))]
 
 

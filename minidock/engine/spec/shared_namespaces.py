@@ -1,4 +1,5 @@
-"""Namespaces that a container shares with the host or with another container (book 3.1), and what hangs on them.
+"""Namespaces that a container shares with the host or with another container (book 3.1), and mounts that depend on
+them.
 
 Which process to join is looked up at every start: the other container may have been restarted since. The shared memory
 of an IPC namespace is a mount, /dev/shm, so a container that is to share it has that on the host, where others can
@@ -32,7 +33,8 @@ class Shared(NamedTuple):
 
 
 def share(record: Record, options: ContainerOptions, netns: str | None, *, join: bool) -> Shared:
-    """What the container has of its own, and what it joins. `netns`: its network (`connections.Surroundings`).
+    """The namespaces that the container has of its own, and those that it joins. `netns`: its network
+    (`connections.Surroundings`).
 
     `join`: it is about to start. Raises `ConflictError` for another container that cannot be joined then.
     """

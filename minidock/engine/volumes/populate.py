@@ -1,7 +1,8 @@
 """What a new volume holds: the image's files at the place where it is first seen (docker: "volumes", populate).
 
-The copy is made beside the volume's directory and then moved in, entry by entry. Killed before it was complete, it is
-thrown away; killed after, whoever takes up the volume next moves in what is left. So a volume never has half an image.
+The copy is made beside the volume's directory and then moved in, entry by entry. If minidock is killed before the copy
+was complete, it is deleted; if after, the next container that uses the volume moves in the rest. So a volume never has
+half an image.
 
     <root>/volumes/<name>/lock       held meanwhile
     <root>/volumes/<name>/_copying   a copy that is being made

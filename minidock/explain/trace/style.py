@@ -1,4 +1,4 @@
-"""What a style of `--explain` has to offer: `full`, `brief`, `json`, `step` and `shell` are classes of this form."""
+"""The interface of a style of `--explain`: `full`, `brief`, `json`, `step` and `shell` are classes of this form."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Network drivers: how a network is made in the kernel. A driver is one module with what `driver.Driver` lists.
+"""Network drivers: how a network is made in the kernel. A driver is one module with what `network_driver.Driver` lists.
 
 A new one gets its name in `NAMES` and its import in `find`. `host` and `null` are no drivers: on the networks of these
 names a container has no interface of its own. What all drivers share is elsewhere: subnets in `ipam.py`, addresses in

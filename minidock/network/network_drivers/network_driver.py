@@ -1,4 +1,4 @@
-"""What a network driver has to offer: the names and functions of one module, given here as a protocol."""
+"""The interface of a network driver: the names and functions that its module defines, as a protocol."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Log drivers: what a container's log is on disk. A driver is one module with what `driver.Driver` lists.
+"""Log drivers: what a container's log is on disk. A driver is one module with what `log_driver.Driver` lists.
 
 A new one gets its name in `NAMES` and its import in `find`.
 

@@ -1,4 +1,4 @@
-"""What a log driver has to offer: the names and functions of one module, given here as a protocol."""
+"""The interface of a log driver: the names and functions that its module defines, as a protocol."""
 
 from __future__ import annotations
 
@@ -35,7 +35,9 @@ if TYPE_CHECKING:
             """Where the record ends that has the byte at `at`."""
 
         def end_of_last(self, fd: int, size: int) -> int:
-            """Where the last whole record of a file of `size` bytes ends: who wrote may have been killed in one."""
+            """Where the last whole record of a file of `size` bytes ends: the writer may have been killed in the next
+            one.
+            """
 
         def parse(self, chunk: bytes) -> tuple[list[Record], int]:
             """The records that `chunk` begins with, and how many bytes of it they are."""
