@@ -175,7 +175,9 @@ def test_without_root_and_without_ids_for_a_user(minidock: Minidock, command: st
     environment = {"PATH": os.environ["PATH"], "HOME": str(place), "XDG_RUNTIME_DIR": str(place)}
     words = [*NOT_ROOT, *minidock.program, *command.split()]
     done = subprocess.run(words, env=environment, capture_output=True, text=True, check=False)
+    made = list(place.iterdir())
     shutil.rmtree(place)
+    assert made == []
     assert (done.returncode, done.stdout, done.stderr.count("\n")) == (125, "", 1)
     assert done.stderr.startswith("minidock: containers without root need more of this host; as root: ")
     assert "usermod --add-subuids " in done.stderr

@@ -238,6 +238,8 @@ def test_what_the_host_lacks_is_told_at_once_with_its_remedy(user: User) -> None
     for remedy in ("sysctl -w user.max_user_namespaces=15000", f"usermod --add-subuids 165536-231071 {NAME}",
                    f"usermod --add-subgids 165536-231071 {NAME}"):  # fmt: skip
         assert remedy in done.stderr.decode()
+    for name in ("subuid", "subgid"):
+        (user.place / name).write_text(f"{NAME}:{FIRST}:65536\n")
     foreign = user.place / "foreign"
     foreign.mkdir()
     foreign.chmod(0o777)

@@ -19,7 +19,7 @@ import fcntl
 import os
 import stat
 
-from minidock.engine.rootless import holder
+from minidock.engine.rootless import holder, host_needs
 from minidock.errors import HostError
 from minidock.linux import rootless, syscalls
 
@@ -74,6 +74,8 @@ def _set_places(uid: int) -> str:
     if os.path.exists(own):
         os.environ.setdefault("MINIDOCK_CONFIG", own)
     directory = os.path.abspath(os.environ["MINIDOCK_RUN"])
+    if not os.path.isdir(directory):
+        host_needs.id_rows()  # a host that lacks something is told of before anything is made
     for place in (os.path.dirname(directory), directory):
         if not os.path.isdir(place):
             os.makedirs(place, 0o700)
