@@ -92,9 +92,7 @@ def _check_mount(mount: Config, linux: Config, namespaces: dict[str, str]) -> No
     mapped = bool(mount.get("uidMappings") or mount.get("gidMappings"))
     if bool(mount.get("uidMappings")) != bool(mount.get("gidMappings")):
         raise UsageError(f"the mount on {place}: uidMappings and gidMappings are given together, or neither")
-    if mapped and not {"idmap", "ridmap"} & set(words):
-        raise UsageError(f"the mount on {place} has mappings of ids, and neither idmap nor ridmap among its options")
-    if {"idmap", "ridmap"} & set(words):
+    if mapped or {"idmap", "ridmap"} & set(words):
         if not is_bind and not (place == "/" and mount.get("type") == "overlay"):
             raise UsageError(f"the mount on {place}: idmap is for a bind mount")
         if not mapped and not (namespaces.get("user") == "" and linux.get("uidMappings") and linux.get("gidMappings")):
@@ -156,6 +154,9 @@ def normalized(config: Config, bundle: str) -> Config:
     mounts = []
     for mount in config.get("mounts") or []:
         changed = {**mount, "destination": os.path.join("/", mount["destination"])}
+        options = mount.get("options") or []
+        if mount.get("uidMappings") and not {"idmap", "ridmap"} & set(options):  # as runc understands it
+            changed["options"] = [*options, "idmap"]
         is_bind = mount.get("type") == "bind" or {"bind", "rbind"} & set(mount.get("options") or [])
         if is_bind and mount.get("source"):
             changed["source"] = os.path.join(bundle, mount["source"])

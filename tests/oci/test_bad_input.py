@@ -51,17 +51,17 @@ REFUSED: dict[str, tuple[Callable[[Config], object], str]] = {
         lambda c: c["mounts"].append({"destination": "/m", "source": "/tmp", "options": ["bind", "norealoption"]}),
         "'norealoption' is no option of a bind mount",
     ),
-    "mappings without idmap": (
+    "mappings for what is no bind": (
         lambda c: c["mounts"].append(
             {
                 "destination": "/m",
                 "source": "/tmp",
-                "options": ["bind"],
+                "options": [],
                 "uidMappings": [{"containerID": 0, "hostID": 0, "size": 1}],
                 "gidMappings": [{"containerID": 0, "hostID": 0, "size": 1}],
             }
         ),
-        "neither idmap nor ridmap",
+        "idmap is for a bind mount",
     ),
     "somebody who asks about system calls": (
         lambda c: c["linux"].update(seccomp={"defaultAction": "SCMP_ACT_ALLOW", "listenerPath": "/x"}),
