@@ -179,7 +179,8 @@ def test_without_root_and_without_ids_for_a_user(minidock: Minidock, command: st
     shutil.rmtree(place)
     assert made == []
     assert (done.returncode, done.stdout, done.stderr.count("\n")) == (125, "", 1)
-    assert done.stderr.startswith("minidock: run it with sudo; or, for containers without root, this host lacks (as root): ")
+    said = "minidock: run it with sudo; or, for containers without root, this host lacks (as root): "
+    assert done.stderr.startswith(said)
     assert "usermod --add-subuids " in done.stderr
 
 

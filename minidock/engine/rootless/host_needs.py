@@ -37,7 +37,8 @@ def id_rows() -> tuple[list[Row], list[Row]]:
         if not shutil.which(program):
             lacks.append(f"{program} is missing, which gives these ids to a namespace: apt-get install uidmap")
     if lacks:
-        raise HostError("run it with sudo; or, for containers without root, this host lacks (as root): " + "; ".join(lacks))
+        needed = "; ".join(lacks)
+        raise HostError(f"run it with sudo; or, for containers without root, this host lacks (as root): {needed}")
     return _rows(uid, found[subordinate_ids.USERS]), _rows(gid, found[subordinate_ids.GROUPS])
 
 
