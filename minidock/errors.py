@@ -80,6 +80,17 @@ def printable(text: object, limit: int = _SHOWN) -> str:
     return line if len(line) <= limit else f"{line[: limit - 3]}..."
 
 
+def lacks_memory(error: BaseException) -> bool:
+    """Whether there was no room in memory, as far as Python tells.
+
+    SystemError is what it makes of a MemoryError that it has lost ("error return without exception set"). A module of
+    compiled code that could not be mapped is an ImportError (dlopen(3) gives no error number).
+    """
+    if isinstance(error, ImportError):
+        return any(words in str(error) for words in ("failed to map segment", "Cannot allocate memory"))
+    return isinstance(error, (MemoryError, SystemError))
+
+
 def message_of(error: BaseException) -> str:
     """The text for a user of an error of any kind, without error numbers or Python's names.
 
@@ -87,7 +98,7 @@ def message_of(error: BaseException) -> str:
     """
     if isinstance(error, MinidockError):
         return str(error)
-    if isinstance(error, MemoryError):
+    if lacks_memory(error):
         return "out of memory: end something, or raise what limits it (ulimit -v, a cgroup's memory.max)"
     if isinstance(error, RuntimeError) and "can't start new thread" in str(error):
         return "no more threads can be started: end some, or raise what limits them (ulimit -u, a cgroup's pids.max)"
@@ -101,7 +112,7 @@ def message_of(error: BaseException) -> str:
 def is_expected(error: BaseException) -> bool:
     """Whether the machine or the user has caused the error, so that `message_of` says all; else it is a defect."""
     is_limit = isinstance(error, RuntimeError) and "can't start new thread" in str(error)
-    return isinstance(error, (MinidockError, OSError, MemoryError)) or is_limit
+    return isinstance(error, (MinidockError, OSError)) or is_limit or lacks_memory(error)
 
 
 def _of_the_kernel(error: OSError) -> str:

@@ -6,7 +6,7 @@ import gc
 import os
 import sys
 
-from minidock.errors import EXIT_ENGINE, message_of
+from minidock.errors import EXIT_ENGINE, lacks_memory, message_of
 
 TYPE_CHECKING = False  # typing is imported by type checkers only: it takes 4 ms
 if TYPE_CHECKING:
@@ -51,8 +51,8 @@ def _enter_own_namespaces() -> None:
 
 
 def _lacks_room(error: ImportError) -> bool:
-    """Whether a module of compiled code could not be mapped, or opened (dlopen(3) gives no error number)."""
-    return any(words in str(error) for words in ("failed to map segment", "Cannot allocate memory", "Error 24"))
+    """Whether a module of compiled code could not be mapped, or opened (error 24 is EMFILE)."""
+    return lacks_memory(error) or "Error 24" in str(error)
 
 
 def _tell(error: BaseException) -> NoReturn:
