@@ -18,6 +18,8 @@ from pathlib import Path
 from types import FrameType
 from typing import BinaryIO
 
+# Signals that stop a recipe, which then undoes what it has made.
+STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 DEFAULT_CACHE = Path("/var/cache/minidock/rootfs")
 
 
@@ -45,7 +47,7 @@ def run_recipe(name: str, build: Callable[[], None]) -> None:
         signal.signal(number, signal.SIG_IGN)  # once is enough; a second one would interrupt the undoing
         raise RecipeError(f"stopped by {signal.Signals(number).name}")
 
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+    for number in STOPPING:
         signal.signal(number, stop)
     os.umask(0o022)  # the caller's must not show in the modes of an image's files
     try:

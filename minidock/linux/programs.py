@@ -132,6 +132,28 @@ def begin(
     return Program(process)
 
 
+def start(
+    command: Sequence[str], *, stdio: tuple[int, int, int], inside: Callable[[], None] | None = None
+) -> subprocess.Popen[bytes]:
+    """Start a program on streams of the caller's, as of subprocess.Popen; `inside` is called in the child before.
+
+    Then the child is a copy of ours (fork(2)), so this is for a process of one thread. Raises `OSError`.
+    """
+    import subprocess
+
+    processes = []
+
+    def begin_process() -> int:
+        processes.append(subprocess.Popen(command, stdin=stdio[0], stdout=stdio[1], stderr=stdio[2],
+                                          preexec_fn=inside))  # noqa: PLW1509  # fmt: skip
+        return processes[0].pid
+
+    pid = announced("vfork" if inside is None else "fork", (), begin_process)
+    if observers:
+        report_call("execve", (command[0], list(command), dict(os.environ)), 0, pid=pid)
+    return processes[0]
+
+
 def _feed(fd: int, text: str, write: Callable[[int, bytes], int]) -> None:
     """Write all of `text`. If the program closes its input early, its exit code tells why."""
     data = text.encode(errors="surrogateescape")

@@ -8,6 +8,7 @@ import contextlib
 import gzip
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -18,7 +19,7 @@ from typing import IO
 sys.dont_write_bytecode = True  # the recipes may be installed where only the package manager should write
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from common import RecipeError, arguments, missing, run_recipe, say, written_whole  # noqa: E402
+from common import STOPPING, RecipeError, arguments, missing, run_recipe, say, written_whole  # noqa: E402
 
 TOOL = "mmdebstrap"
 SUITE = "bookworm"
@@ -45,13 +46,19 @@ def archive(scratch: str) -> Iterator[IO[bytes]]:
     """The archive as it is made. Raises `RecipeError` at the end if the tool failed, with its last line."""
     environment = {"SOURCE_DATE_EPOCH": "0", **os.environ, "TMPDIR": scratch}
     with tempfile.TemporaryFile() as said:
+        # A signal that came before the process is known would leave it running.
+        signal.pthread_sigmask(signal.SIG_BLOCK, STOPPING)
         try:
-            process = subprocess.Popen(command(), stdout=subprocess.PIPE, stderr=said, env=environment)
+            process = subprocess.Popen(
+                command(), stdout=subprocess.PIPE, stderr=said, env=environment,
+                preexec_fn=_unblock,  # noqa: PLW1509 (there is one thread)
+            )  # fmt: skip
         except FileNotFoundError as error:
             raise missing(TOOL, TOOL) from error
         with process:
             assert process.stdout
             try:
+                _unblock()
                 yield process.stdout
             except BaseException:
                 process.terminate()  # it unmounts and removes what it has made so far
@@ -60,6 +67,10 @@ def archive(scratch: str) -> Iterator[IO[bytes]]:
             said.seek(0)
             lines = said.read().decode(errors="replace").strip().splitlines()
             raise RecipeError(f"{TOOL} failed: {lines[-1] if lines else f'exit status {process.returncode}'}")
+
+
+def _unblock() -> None:
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, STOPPING)
 
 
 def build() -> None:

@@ -29,7 +29,7 @@ from minidock import state
 from minidock.engine import state_paths
 from minidock.engine.container.records import Record
 from minidock.errors import EXIT_ENGINE, EXIT_NOT_FOUND, SetupError
-from minidock.linux import overlay, syscalls
+from minidock.linux import overlay, programs, syscalls
 from minidock.linux.cgroups import Cgroup
 from minidock.observe import step
 from minidock.runtime import lifecycle
@@ -182,10 +182,7 @@ def _call(
     """Run the runtime to its end; returns its exit code. Raises `SetupError` if it cannot run, or does not end."""
     command = [path_of(record), "--root", record.path(_STATE), *words]
     try:
-        with subprocess.Popen(
-            command, stdin=stdio[0], stdout=stdio[1], stderr=stdio[2],
-            preexec_fn=inside,  # noqa: PLW1509 (there is one thread)
-        ) as process:  # fmt: skip
+        with programs.start(command, stdio=stdio, inside=inside) as process:
             try:
                 return int(process.wait(_TIMEOUT))
             except subprocess.TimeoutExpired:
