@@ -36,6 +36,19 @@ def test_a_pause_by_hand(engine: Minidock, tmp_path: Path, box: int) -> None:
     eventually(lambda: "frozen 0" in events.read_text())
 
 
+def test_what_a_commit_does_by_hand(engine: Minidock, tmp_path: Path, box: int) -> None:
+    """Nothing is written while it is read: its lines are those of pause and unpause."""
+    try:
+        freeze, thaw = shells(told(engine, tmp_path / "told", "commit", "box", "by-hand:1"))
+    finally:
+        engine("rmi", "by-hand:1")
+    events = Path(freeze.split(" > ")[1]).with_name("cgroup.events")
+    typed(freeze)
+    eventually(lambda: "frozen 1" in events.read_text())
+    typed(thaw)
+    eventually(lambda: "frozen 0" in events.read_text())
+
+
 def test_a_signal_and_a_stop_by_hand(engine: Minidock, tmp_path: Path) -> None:
     """The container stops with all that belongs to it, while its monitor stands still and cannot help."""
     words = (
