@@ -42,6 +42,29 @@ def test_a_disk_that_fails_is_told_unless_it_is_done(engine: Minidock, call: int
     engine("rmi", "retagged")
 
 
+@pytest.mark.parametrize("command", ["import", "commit"])
+def test_what_is_done_is_done_though_its_workspace_stays(engine: Minidock, tmp_path: Path, command: str) -> None:
+    """Nothing can be unlinked, so the workspace stays, for the next command to remove; the image is there all the same.
+
+    `pull` and `load` end by the same code.
+    """
+    (tmp_path / "content.tar").write_bytes(bytes(10240))
+    assert engine("create", "--name", "box", "--network", "none", "alpine", "true").returncode == 0
+    words = {"import": ("import", str(tmp_path / "content.tar")), "commit": ("commit", "box")}[command]
+    strace = ["strace", "-f", "-o", os.devnull, "-e", "trace=unlinkat", "-e", "inject=unlinkat:error=EIO"]
+    try:
+        done = subprocess.run([*strace, *engine.program, *words, "made:1"], env=engine.environment, capture_output=True,
+                              text=True, check=False)  # fmt: skip
+        assert (done.returncode, done.stderr) == (0, "")
+        assert any((engine.root / "tmp").iterdir())  # it was a failure
+        assert engine("inspect", "-f", "{{.Id}}", "made:1").stdout.decode() == done.stdout
+    finally:
+        engine("rm", "box")
+        engine("rmi", "made:1")
+    engine("image", "prune", "-f")
+    assert not any((engine.root / "tmp").iterdir())
+
+
 def test_a_root_on_overlay_is_refused_where_it_would_be_mounted(engine: Minidock, tmp_path: Path) -> None:
     done = on_disk(
         engine,
