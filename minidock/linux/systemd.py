@@ -30,7 +30,9 @@ from minidock.linux.cgroups import Cgroup, own_path
 _MANAGER = ("org.freedesktop.systemd1", "/org/freedesktop/systemd1", "org.freedesktop.systemd1.Manager")
 _TIMEOUT = 10.0  # seconds
 _ENDED_BY = ("minidock-shutdown.service", "minidock.service")  # both call `minidock system stop`
-_STOP_AT_SHUTDOWN = 10_000_000  # microseconds from SIGTERM to SIGKILL, as long as docker waits
+# Microseconds from SIGTERM to SIGKILL, for the monitor too: docker's ten seconds for the program, and time for the
+# monitor to wake and record its end on a machine where everything ends at once.
+_STOP_AT_SHUTDOWN = 30_000_000
 
 
 def owns_the_tree() -> bool:
