@@ -84,8 +84,12 @@ def follow(
 
 
 def while_running(root: str, container_id: str) -> Callable[[], bool]:
-    """A function that says whether a container may still print something: it runs, or will be restarted."""
-    swept = 0.0
+    """A function that says whether a container may still print something: it runs, or will be restarted.
+
+    The caller has swept. To sweep again at once would hold the lock of all containers just when a reader whose output
+    nobody takes may be stopped.
+    """
+    swept = time.monotonic()
 
     def ask() -> bool:
         nonlocal swept
