@@ -42,7 +42,7 @@ BUDGETS = {
     "inspect {up}": Budget(161, 0, 1, 2200),
     "logs {up}": Budget(128, 0, 1, 1700),
     "create --network none --name {new} alpine true": Budget(195, 0, 1, 3100),
-    "rm {new}": Budget(139, 0, 1, 1950),
+    "rm {new}": Budget(145, 0, 1, 1950),
     "run --rm --network none alpine true": Budget(172, 2, 3, 6100),
     "exec {up} true": Budget(108, 4, 3, 3950),
     "run --help": Budget(155, 0, 1, 2000),
