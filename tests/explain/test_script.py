@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.engine.containers import eventually
 from tests.support.command import Minidock
 
 # What a look from inside shows: names, processes, network, files, devices, what is hidden and what is read-only.
@@ -89,8 +90,12 @@ def test_a_script_that_fails_leaves_nothing(engine: Minidock, tmp_path: Path) ->
         assert list(here.iterdir()) == []
         container_id = next(line.split()[0][3:] for line in text.splitlines() if line.startswith("id="))
         assert not Path(group.replace("$id", container_id)).exists()
-    cables = json.loads(subprocess.check_output(["ip", "-j", "link"]))
-    assert [row["ifname"] for row in cables if row["ifname"].startswith("md" + container_id[:12])] == []
+
+    def cables() -> list[str]:
+        links = json.loads(subprocess.check_output(["ip", "-j", "link"]))
+        return [row["ifname"] for row in links if row["ifname"].startswith("md" + container_id[:12])]
+
+    eventually(lambda: not cables())  # the kernel removes them some time after the last process
 
 
 def bridge_of(engine: Minidock) -> str:
